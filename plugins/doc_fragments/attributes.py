@@ -1,0 +1,36 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What Ansible's attributes mean here."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+attributes:
+  check_mode:
+    description: Can run in check mode and return a prediction of what would change.
+    support: full
+    details:
+      - Check mode signs in, reads and decides, and sends nothing but reads to the API. It returns the same RV(ignore:changed) as
+        the real run would, and fails where the token lacks the permission that the real run needs.
+  diff_mode:
+    description: Returns what changed, or would change, when in diff mode.
+    support: full
+  idempotent:
+    description: When run twice in a row on the same state, the second run changes nothing.
+    support: full
+  platform:
+    description: Where the module runs, and what it acts on.
+    support: full
+    platforms: all
+    details:
+      - It runs where ansible-playbook runs, and talks to the API only. Nothing runs on the device.
+  action_group:
+    description: Use C(group/secops.mde.mde) in C(module_defaults) to set the connection options of all modules at once.
+    support: full
+    membership:
+      - secops.mde.mde
+"""

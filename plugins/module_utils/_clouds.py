@@ -1,0 +1,135 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Where the service lives: hosts, sign-in hosts and scopes of each cloud, in one table.
+
+Hosts and regions: Microsoft Learn, "Microsoft Defender for Endpoint for US Government customers" and the list
+of regional servers on each page of the API. The new host still wants a token for the old audience: one for
+``api.security.microsoft.com`` belongs to another API and is refused with 401.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from ._errors import OptionError
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One national cloud, or a private stand-in for it. URLs are origins, without a slash at the end."""
+
+    api_url: str
+    authority_host: str
+    scope: str
+
+
+_COMMERCIAL = Cloud(
+    api_url="https://api.security.microsoft.com",
+    authority_host="https://login.microsoftonline.com",
+    scope="https://api.securitycenter.microsoft.com/.default",
+)
+_GCC = Cloud(  # a .us API with the public sign-in host: the classic mistake is to change both
+    api_url="https://api-gcc.securitycenter.microsoft.us",
+    authority_host="https://login.microsoftonline.com",
+    scope="https://api-gcc.securitycenter.microsoft.us/.default",
+)
+_US_GOVERNMENT = Cloud(
+    api_url="https://api-gov.securitycenter.microsoft.us",
+    authority_host="https://login.microsoftonline.us",
+    scope="https://api-gov.securitycenter.microsoft.us/.default",
+)
+
+CLOUDS: t.Final[t.Mapping[str, Cloud]] = {
+    "commercial": _COMMERCIAL,
+    "gcc": _GCC,
+    "gcc_high": _US_GOVERNMENT,
+    "dod": _US_GOVERNMENT,
+    "AzureCloud": _COMMERCIAL,  # the spellings of the Azure collections and of AWX's Azure credential
+    "AzureUSGovernment": _US_GOVERNMENT,
+}
+REGIONS: t.Final = ("us", "eu", "uk", "au", "swa", "ina")
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL points at this machine."""
+    host = urlsplit(url).hostname or ""
+    return host in _LOOPBACK or host.startswith("127.")
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL in one comparable form, the default port left out."""
+    parts = urlsplit(url)
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    port = "" if parts.port in (None, default) else f":{parts.port}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}{port}"
+
+
+def resolve_cloud(
+    cloud: str = "commercial",
+    region: str | None = None,
+    api_url: str | None = None,
+    authority_host: str | None = None,
+    scope: str | None = None,
+) -> Cloud:
+    """The addresses to use: the cloud's row, with whatever the options replace.
+
+    Raises OptionError for an unknown cloud or region, a region outside the commercial cloud, and addresses
+    that would carry secrets in the clear.
+    """
+    found = CLOUDS.get(cloud)
+    if found is None:
+        raise OptionError(
+            f"cloud: {cloud!r} is not known.",
+            hint=f"Allowed: {', '.join(CLOUDS)}. For any other, set api_url, authority_host and scope.",
+        )
+    if region is not None:
+        if region not in REGIONS:
+            raise OptionError(f"region: {region!r} is not known.", hint=f"Allowed: {', '.join(REGIONS)}.")
+        if found is not _COMMERCIAL:
+            raise OptionError(
+                f"region: {region!r} does not exist in cloud {cloud!r}.",
+                hint="Regions belong to the commercial cloud: leave out region, or set cloud to commercial.",
+            )
+        found = replace(found, api_url=f"https://{region}.api.security.microsoft.com")
+    if api_url is not None:
+        found = replace(found, api_url=_address("api_url", api_url, plain_on_loopback=True, path=True))
+    if authority_host is not None:
+        if "//" not in authority_host:
+            authority_host = f"https://{authority_host}"
+        found = replace(found, authority_host=_address("authority_host", authority_host))
+    if scope is not None:
+        found = replace(found, scope=scope)
+    return found
+
+
+def _address(option: str, value: str, *, plain_on_loopback: bool = False, path: bool = False) -> str:
+    """A checked base address without a slash at the end; a path only where the option may carry one."""
+    example = f"Give an address such as {getattr(_COMMERCIAL, option)}."
+    try:
+        parts = urlsplit(value.strip())
+        host, _port = parts.hostname, parts.port
+    except ValueError as error:
+        raise OptionError(f"{option}: {value!r} is not an address ({error}).", hint=example) from error
+    if parts.scheme not in ("https", "http") or not host:
+        raise OptionError(f"{option}: {value!r} is not an https address.", hint=example)
+    if parts.scheme == "http" and not (plain_on_loopback and is_loopback(value.strip())):
+        raise OptionError(
+            f"{option}: {value!r} would send secrets in the clear.",
+            hint=example + (" http is allowed on loopback only." if plain_on_loopback else ""),
+        )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise OptionError(f"{option}: an address without user, password, query and fragment is wanted.", hint=example)
+    prefix = parts.path.rstrip("/")
+    if path and prefix.lower().endswith("/api"):
+        prefix = prefix[: -len("/api")].rstrip("/")
+    if prefix and not path:
+        raise OptionError(f"{option}: {value!r} carries a path.", hint=example)
+    return origin(value.strip()) + prefix

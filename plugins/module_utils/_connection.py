@@ -1,0 +1,130 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""From options to a client: everything checked offline first, in one place for modules and plugins."""
+
+from __future__ import annotations
+
+import os
+import random
+import typing as t
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from ._auth import Credential, SignInDesk, credential_for
+from ._client import Client
+from ._clock import Clock
+from ._clouds import Cloud, resolve_cloud
+from ._errors import OptionError
+from ._http import Session, WireOptions
+from ._identity import Identity, choose_identity, families
+from ._options import insist_on_positive
+from ._pacing import Pacer
+from ._token import TokenKeeper
+from ._version import COLLECTION_VERSION
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A checked way to the service. Nothing has been sent yet."""
+
+    cloud: Cloud
+    identity: Identity
+    credential: Credential
+    wire: WireOptions
+    retry_timeout: float
+    instance_discovery: bool
+
+    @classmethod
+    def from_options(
+        cls,
+        params: t.Mapping[str, t.Any],
+        given: t.Mapping[str, t.Any],
+        environ: t.Mapping[str, str],
+    ) -> Connection:
+        """Check everything that can be checked without a request.
+
+        ``params`` are the resolved options, ``given`` only what the user wrote, from which the identity is chosen
+        together with ``environ``. Raises OptionError or LibraryError.
+        """
+        insist_on_positive(params, "timeout", "retry_timeout")
+        cloud = resolve_cloud(
+            params["cloud"], params["region"], params["api_url"], params["authority_host"], params["scope"]
+        )
+        wire = WireOptions(
+            user_agent=f"secops.mde/{COLLECTION_VERSION}",
+            timeout=params["timeout"],
+            ca_path=_readable(params["ca_path"]),
+            validate_certs=params["validate_certs"],
+            proxy=_proxy(params["proxy"]),
+        )
+        identity = choose_identity(families(given, environ), params["auth_source"])
+        credential = credential_for(identity)
+        credential.validate()
+        return cls(
+            cloud=cloud,
+            identity=identity,
+            credential=credential,
+            wire=wire,
+            retry_timeout=params["retry_timeout"],
+            instance_discovery=params["instance_discovery"],
+        )
+
+    def open(self, pacer: Pacer, clock: Clock, rng: random.Random, *, on_token: t.Callable[[str], None]) -> Client:
+        """A client that signs in at its first call. ``on_token`` is told each token, to keep it out of output."""
+        session = Session(self.wire, clock)
+        desk = SignInDesk(
+            cloud=self.cloud,
+            session=session,
+            wire=self.wire,
+            clock=clock,
+            rng=rng,
+            retry_timeout=self.retry_timeout,
+            instance_discovery=self.instance_discovery,
+        )
+        return Client(
+            session,
+            TokenKeeper(lambda: self.credential.sign_in(desk), clock, on_token=on_token),
+            self.cloud.api_url,
+            pacer=pacer,
+            clock=clock,
+            rng=rng,
+            retry_timeout=self.retry_timeout,
+        )
+
+
+def proxy_passwords(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
+    """The passwords in all proxy addresses in reach, as written and as meant."""
+    names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "MDE_PROXY")
+    found: set[str] = set()
+    for address in (params.get("proxy"), *(environ.get(name) for name in names)):
+        try:
+            password = urlsplit(address or "").password
+        except ValueError:
+            continue
+        if password:
+            found |= {password, unquote(password)}
+    return found
+
+
+def _readable(path: str | None) -> str | None:
+    if path is not None and not os.access(path, os.R_OK):
+        raise OptionError(
+            f"ca_path: {path} cannot be read.", hint="Give a file with the certificates of your CA in PEM form."
+        )
+    return path
+
+
+def _proxy(address: str | None) -> str | None:
+    if address is None:
+        return None
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise OptionError("proxy: it is not an address.", hint="Give one such as http://proxy.corp.example:8080.")
+    return address

@@ -1,0 +1,134 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Everything that can go wrong, as exceptions that know their own dict.
+
+Utilities raise these; only ``main()`` of a module turns them into a failed task. ``code`` is for playbooks
+to branch on, ``message`` says what happened, ``hint`` what to do about it.
+"""
+
+from __future__ import annotations
+
+import traceback
+import typing as t
+
+
+class MdeError(Exception):
+    """Base of all of them. ``str()`` gives the message and the hint: one line that is enough to act on."""
+
+    code = "error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str | None = None,
+        http_status: int | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.hint = hint
+        self.http_status = http_status
+        self.correlation_id = correlation_id
+
+    def __str__(self) -> str:
+        quote = f" (to quote to support: {self.correlation_id})" if self.correlation_id else ""
+        return " ".join(part for part in (self.message + quote, self.hint) if part)
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """The same five keys for every error, null where there is nothing to say."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "http_status": self.http_status,
+            "correlation_id": self.correlation_id,
+            "hint": self.hint,
+        }
+
+
+class OptionError(MdeError):
+    """The input is wrong; nothing was sent."""
+
+    code = "invalid_option"
+
+
+class LibraryError(MdeError):
+    """A Python library is missing or too old."""
+
+    code = "library_missing"
+
+
+class SignInError(MdeError):
+    """No token: Microsoft Entra ID, a metadata endpoint or the Azure CLI said no, or did not answer."""
+
+    code = "sign_in_failed"
+
+
+class WireError(MdeError):
+    """There is no answer. ``sent`` is false only when the request surely did not reach the service."""
+
+    code = "no_answer"
+
+    def __init__(self, message: str, *, sent: bool, final: bool = False, **details: t.Any) -> None:
+        super().__init__(message, **details)
+        self.sent = sent
+        self.final = final
+        """Asking again is pointless, as after a certificate that is not trusted."""
+
+
+class ApiError(MdeError):
+    """The service, or something in front of it, answered with anything but what was asked for."""
+
+    code = "request_refused"
+
+    def __init__(self, message: str, *, http_status: int, service_code: str | None = None, **details: t.Any) -> None:
+        super().__init__(message, http_status=http_status, **details)
+        self.service_code = service_code
+        """``error.code`` of the service's own JSON; None when somebody else wrote the answer."""
+
+    @property
+    def query_refused(self) -> bool:
+        """Whether the service did not like the form of the query; its OData layer sends an empty code."""
+        return self.http_status == 400 and self.service_code in ("", "ODataError", "BadRequest")
+
+
+class ThrottledError(ApiError):
+    """Over the quota, and the time allowed for waiting is used up. The request was not carried out."""
+
+    code = "throttled"
+
+
+class BadAnswerError(ApiError):
+    """A success by its status, but the body is not what the service sends."""
+
+    code = "bad_answer"
+
+
+class DeviceError(MdeError):
+    """This device cannot be offboarded, or its end is not known: the verdict, not the transport."""
+
+    code = "device_error"
+
+
+class TooLateError(MdeError):
+    """A request was held back for so long that what it rests on has to be read again. It was not sent."""
+
+    code = "too_late"
+
+
+class InternalError(MdeError):
+    """A mistake in this collection."""
+
+    code = "internal_error"
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(
+            f"Unexpected {type(cause).__name__}: {cause}",
+            hint="This is a mistake in the collection: please report it with the traceback.",
+        )
+        self.traceback = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))

@@ -1,0 +1,189 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""What the service's records mean to this collection: frozen, typed, and tolerant of what the wire sends.
+
+Fields and spellings: Microsoft Learn, "Machine resource type" and "MachineAction resource type". Enum values
+are compared without case, unknown ones are kept; a time that cannot be read is None, never a guess.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+ACTIVE_STATUSES: t.Final = frozenset({"pending", "inprogress"})
+_SPELLINGS: t.Final = {"canceled": "cancelled"}
+ENDED_STATUSES: t.Final = frozenset({"succeeded", "failed", "timeout", "cancelled"})
+_NOT_ONBOARDED: t.Final = frozenset({"canbeonboarded", "unsupported", "insufficientinfo"})
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", re.IGNORECASE)
+
+
+def parse_time(value: object) -> datetime | None:
+    """A service time (``2026-02-03T04:05:06.1234567Z``, any number of decimals) as UTC, or None.
+
+    Python 3.10 reads neither the Z nor seven decimals, hence the detour.
+    """
+    found = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        return None
+    seconds, fraction, zone = found.groups()
+    offset = "+00:00" if zone is None or zone in "Zz" else zone
+    try:
+        parsed = datetime.fromisoformat(f"{seconds}.{(fraction or '0')[:6]:0<6}{offset}")
+        return parsed.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return None
+
+
+def format_time(seconds: float) -> str:
+    """Seconds since 1970 as a UTC time that people and the service read."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A device record. ``record`` is the service's JSON as it came."""
+
+    record: dict[str, t.Any]
+    id: str
+
+    @classmethod
+    def from_json(cls, value: object) -> Machine | None:
+        """The record, or None when the value is not one (no object, or no id)."""
+        record = value if isinstance(value, dict) else {}
+        found = _text(record.get("id"))
+        return cls(record=record, id=found) if found else None
+
+    @property
+    def name(self) -> str | None:
+        return _text(self.record.get("computerDnsName"))
+
+    @property
+    def aad_device_id(self) -> str | None:
+        return _text(self.record.get("aadDeviceId"))
+
+    @property
+    def os_platform(self) -> str | None:
+        return _text(self.record.get("osPlatform"))
+
+    @property
+    def last_seen(self) -> datetime | None:
+        """Last full report of the device: about once in 24 h, so it lags behind by up to a day."""
+        return parse_time(self.record.get("lastSeen"))
+
+    @property
+    def merged_into(self) -> str | None:
+        """Id of the record that this one was merged into."""
+        survivor = _text(self.record.get("mergedIntoMachineId"))
+        return None if survivor is None or same(survivor, self.id) else survivor
+
+    @property
+    def onboarded(self) -> bool:
+        """False for exactly three known values; a missing or unknown one must not hide a device."""
+        return str(self.record.get("onboardingStatus")).lower() not in _NOT_ONBOARDED
+
+    def brief(self) -> dict[str, t.Any]:
+        """What a person needs to tell candidates apart."""
+        return {
+            "device_id": self.id,
+            "device_name": self.name,
+            "aad_device_id": self.aad_device_id,
+            "last_seen": _text(self.record.get("lastSeen")),
+            "health_status": _text(self.record.get("healthStatus")),
+            "onboarding_status": _text(self.record.get("onboardingStatus")),
+        }
+
+
+@dataclass(frozen=True)
+class MachineAction:
+    """An action on a device. ``record`` is the service's JSON as it came."""
+
+    record: dict[str, t.Any]
+    id: str
+    machine_id: str
+
+    @classmethod
+    def from_json(cls, value: object) -> MachineAction | None:
+        """The action, or None when the value is not one (no object, no id, or no machine id)."""
+        record = value if isinstance(value, dict) else {}
+        found, machine = _text(record.get("id")), _text(record.get("machineId"))
+        return cls(record=record, id=found, machine_id=machine) if found and machine else None
+
+    @property
+    def type(self) -> str:
+        return str(self.record.get("type"))
+
+    @property
+    def status(self) -> str:
+        """As the service spells it."""
+        return str(self.record.get("status"))
+
+    @property
+    def state(self) -> str:
+        """The status in one spelling to compare with: lower case, two l's in cancelled."""
+        lowered = self.status.lower()
+        return _SPELLINGS.get(lowered, lowered)
+
+    @property
+    def comment(self) -> str | None:
+        return _text(self.record.get("requestorComment"))
+
+    @property
+    def created(self) -> datetime | None:
+        return parse_time(self.record.get("creationDateTimeUtc"))
+
+    @property
+    def updated(self) -> datetime | None:
+        """Time of the last change: of a finished action, its end. One sample of the docs spells it shorter."""
+        return parse_time(self.record.get("lastUpdateDateTimeUtc") or self.record.get("lastUpdateTimeUtc"))
+
+    @property
+    def active(self) -> bool:
+        """Queued or at work, by a status that we know."""
+        return self.state in ACTIVE_STATUSES
+
+    @property
+    def ended(self) -> bool:
+        """In a state that never changes again; an unknown status is not one."""
+        return self.state in ENDED_STATUSES
+
+    def is_offboard_of(self, machine_id: str) -> bool:
+        return self.type.lower() == "offboard" and same(self.machine_id, machine_id)
+
+
+# The fields of an action in the order of the wire, for predictions.
+ACTION_FIELDS: t.Final = (
+    "id", "type", "title", "requestor", "requestorComment", "status", "machineId", "computerDnsName",
+    "creationDateTimeUtc", "lastUpdateDateTimeUtc", "cancellationRequestor", "cancellationComment",
+    "cancellationDateTimeUtc", "errorHResult", "scope", "externalId", "requestSource", "relatedFileInfo",
+    "commands", "troubleshootInfo",
+)  # fmt: skip
+
+
+def predicted_offboard(machine: Machine, comment: str, requestor: str | None) -> dict[str, t.Any]:
+    """The action that a real run would create: all fields, null where only the service can know."""
+    known: dict[str, t.Any] = {
+        "type": "Offboard",
+        "requestor": requestor,
+        "requestorComment": comment,
+        "status": "Pending",
+        "machineId": machine.id,
+        "computerDnsName": machine.name,
+        "commands": [],
+    }
+    return {field: known.get(field) for field in ACTION_FIELDS}
+
+
+def same(one: str | None, other: str | None) -> bool:
+    """Whether two ids or names are equal but for case; nothing equals nothing."""
+    return one is not None and other is not None and one.lower() == other.lower()

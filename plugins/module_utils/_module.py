@@ -1,0 +1,108 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""The only room that knows Ansible: parameters in, results out, one place that fails a module."""
+
+from __future__ import annotations
+
+import os
+import random
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ._client import Client, Statistics
+from ._clock import Clock, SystemClock
+from ._connection import Connection, proxy_passwords
+from ._errors import InternalError, LibraryError, MdeError
+from ._http import REQUESTS_MISSING
+from ._models import format_time
+from ._options import PACING, Spec, connection_spec, insist_on_positive, normalise, secret_values
+from ._pacing import Pacer
+from ._report import Context, DeviceResult, Report
+from ._token import Claims, read_claims
+from ._version import COLLECTION_VERSION
+
+
+class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
+    """AnsibleModule with the connection options, a client, and results of one shape."""
+
+    def __init__(self, *, options: Spec, clock: Clock | None = None, **constraints: t.Any) -> None:
+        """``constraints`` are those of AnsibleModule (``required_one_of`` and the like)."""
+        self.clock = clock or SystemClock()
+        self._started_at = format_time(self.clock.time())
+        self._given: dict[str, t.Any] = {}
+        self._connection: Connection | None = None
+        self._client: Client | None = None
+        self._claims: Claims | None = None
+        super().__init__(argument_spec={**connection_spec(), **options}, supports_check_mode=True, **constraints)
+        # Also those that this run does not use, such as the secret of another family of variables.
+        self.no_log_values |= secret_values(self.params, os.environ) | proxy_passwords(self.params, os.environ)
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        normalise(self.params, self.argument_spec)
+        self._given = dict(self.params)
+
+    def connect(self) -> Client:
+        """A client, not signed in yet. Raises OptionError or LibraryError."""
+        if REQUESTS_MISSING:
+            raise LibraryError(missing_required_lib("requests"))
+        insist_on_positive(self.params, *PACING)
+        given = {option: self.params[option] for option in self._given if option in self.params}
+        self._connection = Connection.from_options(self.params, given, os.environ)
+        pacer = Pacer(self.clock, per_minute=self.params["calls_per_minute"], per_hour=self.params["calls_per_hour"])
+        self._client = self._connection.open(pacer, self.clock, random.Random(), on_token=self._keep_token)
+        return self._client
+
+    def claims(self) -> Claims | None:
+        """What the current token says of itself, if it can be read."""
+        return self._claims
+
+    def _keep_token(self, token: str) -> None:
+        self.no_log_values.add(token)
+        self._claims = read_claims(token)
+
+    def finish(self, devices: t.Sequence[DeviceResult], *, single: bool) -> t.NoReturn:
+        """End the module with what became of the devices; the task fails when one of them did."""
+        self._exit(self._report(devices=tuple(devices), single=single))
+
+    def fail(self, error: MdeError) -> t.NoReturn:
+        """End the module before it came to any device."""
+        self._exit(self._report(failure=error))
+
+    def _report(self, **content: t.Any) -> Report:
+        return Report(
+            **content,
+            predicted=self.check_mode,
+            context=self._context(),
+            api=(self._client.statistics if self._client else Statistics()).as_dict(),
+        )
+
+    def _context(self) -> Context:
+        """Who asked whom and when; the token knows better than the options whose it is."""
+        who = [source for source in (self._claims, self._connection and self._connection.identity) if source]
+        return Context(
+            tenant_id=next((source.tenant_id for source in who if source.tenant_id), None),
+            client_id=next((source.client_id for source in who if source.client_id), None),
+            api_url=self._connection.cloud.api_url if self._connection else None,
+            collection_version=COLLECTION_VERSION,
+            started_at=self._started_at,
+            finished_at=format_time(self.clock.time()),
+        )
+
+    def _exit(self, report: Report) -> t.NoReturn:
+        if self._client is not None:
+            self._client.close()
+        result = report.as_dict()
+        if self._diff:
+            result["diff"] = report.diff()
+        traces = [error.traceback for error in report.errors() if isinstance(error, InternalError)]
+        if traces:
+            result["exception"] = traces[0]
+        if report.error is not None:
+            self.fail_json(**result)
+        self.exit_json(**result)
+        raise AssertionError("not reached")  # for the type checker: Ansible's exits are not annotated

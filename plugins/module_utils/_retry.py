@@ -1,0 +1,84 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""When to ask again: by verb, within a budget of time, and never sooner than the service said."""
+
+from __future__ import annotations
+
+import random
+import re
+import typing as t
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+
+from ._clock import Clock
+from ._http import Response
+
+# Statuses after which a read is simply asked again.
+TRANSIENT: t.Final = frozenset({408, 429, 500, 502, 503, 504})
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 30.0
+# A host that never answered in this run gets this long: more is a long wait for a misspelt address.
+UNREACHED_LIMIT: t.Final = 60.0
+
+
+def retry_after(response: Response, now: float) -> float | None:
+    """Seconds that the answer asks to wait, from its ``Retry-After`` in either form; None without a usable one.
+
+    A date is measured against the answer's own ``Date``, so that a wrong clock here shortens nothing; ``now``
+    (seconds since 1970) stands in where that header is missing.
+    """
+    value = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        return float(value)
+    until = http_date(value)
+    if until is None:
+        return None
+    return max(0.0, until - (http_date(response.headers.get("date", "")) or now))
+
+
+def http_date(value: str) -> float | None:
+    """An HTTP date as seconds since 1970, or None."""
+    try:
+        return parsedate_to_datetime(value).timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+@dataclass
+class Budget:
+    """What one call may still spend on throttling and retries together, and the pauses it takes.
+
+    Waiting for our own pace is not booked here.
+    """
+
+    limit: float
+    clock: Clock
+    rng: random.Random
+    spent: float = 0.0
+    throttled: float = 0.0
+    tries: int = field(default=0)
+
+    def left(self, limit: float | None = None) -> float:
+        """Seconds; a smaller limit may be given for this question."""
+        return (self.limit if limit is None else min(limit, self.limit)) - self.spent
+
+    def pause(self, asked: float | None, limit: float | None = None) -> float | None:
+        """Seconds to wait before the next try, or None when there is no time left for one.
+
+        What the service asked for is kept to the second; else full jitter over a window that doubles.
+        """
+        left = self.left(limit)
+        if asked is not None:
+            return asked if asked <= left else None
+        window = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self.tries)
+        return min(self.rng.uniform(0, window), left) if left > 0 else None
+
+    def sleep(self, seconds: float, *, throttled: bool = False) -> None:
+        self.tries += 1
+        self.clock.sleep(seconds)
+        self.spent += seconds
+        if throttled:
+            self.throttled += seconds

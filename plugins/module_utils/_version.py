@@ -1,0 +1,10 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""The collection's version, for the user agent and the evidence; a test holds it against galaxy.yml."""
+
+from __future__ import annotations
+
+COLLECTION_VERSION = "1.0.0"

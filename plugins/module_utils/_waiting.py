@@ -1,0 +1,109 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Waiting for actions to end: a few list reads a round, one deadline for all, and never past it."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ._client import Client
+from ._errors import DeviceError, MdeError
+from ._models import MachineAction
+
+_HRESULTS: t.Final[t.Mapping[int, str]] = {
+    -2145844840: "the device was not reached in time",
+    -2147467260: "cancelled",
+}
+_ENDS: t.Final[t.Mapping[str, tuple[str, str]]] = {
+    "failed": ("action_failed", "The device reported an error: look at its sensor, then run the task again."),
+    "timeout": ("action_timed_out", "The device was not online for some three days: switch it on and run again."),
+    "cancelled": ("action_cancelled", "Somebody took it back: ask who and why before you run the task again."),
+}
+
+
+@dataclass(frozen=True)
+class WaitOptions:
+    """Seconds, both."""
+
+    timeout: float
+    sleep: float
+
+
+@dataclass(frozen=True)
+class Waited:
+    """An action as it was last seen, and the error that its end is, if it is one."""
+
+    action: MachineAction
+    error: MdeError | None
+
+
+def wait_for(client: Client, actions: t.Sequence[MachineAction], options: WaitOptions) -> list[Waited]:
+    """Read the actions until all have ended or the time is over; the answer keeps their order.
+
+    Never raises: what could not be read becomes the error of those that were still pending.
+    """
+    latest = {action.id.lower(): action for action in actions}
+    deadline = client.clock.monotonic() + options.timeout
+    trouble: MdeError | None = None
+    while pending := [action for action in latest.values() if not action.ended]:
+        left = deadline - client.clock.monotonic()
+        if left <= 0:
+            break
+        client.clock.sleep(min(options.sleep, left))
+        left = max(0.0, deadline - client.clock.monotonic())
+        try:
+            seen = client.actions_by_id([action.id for action in pending], within=left)
+        except MdeError as error:
+            trouble = error
+        else:
+            trouble = None
+            latest.update((action.id.lower(), action) for action in seen)
+    return [_verdict(latest[action.id.lower()], options, trouble) for action in actions]
+
+
+def _verdict(action: MachineAction, options: WaitOptions, trouble: MdeError | None) -> Waited:
+    if action.state == "succeeded":
+        return Waited(action, None)
+    who = action.record.get("computerDnsName") or action.machine_id
+    if action.ended:
+        code, hint = _ENDS[action.state]
+        return Waited(
+            action,
+            DeviceError(
+                f"{who}: offboard action {action.id} ended {action.status}{_why(action)}.", code=code, hint=hint
+            ),
+        )
+    if trouble is not None:
+        return Waited(
+            action,
+            DeviceError(
+                f"{who}: offboard action {action.id} was {action.status} when last seen, and cannot be read: "
+                f"{trouble.message}",
+                code="wait_read_failed",
+                hint="The action goes on by itself. Run the task again to see how it ended.",
+                http_status=trouble.http_status,
+                correlation_id=trouble.correlation_id,
+            ),
+        )
+    return Waited(
+        action,
+        DeviceError(
+            f"{who}: offboard action {action.id} is still {action.status} after {options.timeout:g} s.",
+            code="wait_timeout",
+            hint="It is not lost: it runs when the device comes online within some three days. "
+            "Leave wait off for devices that are switched off, and check later.",
+        ),
+    )
+
+
+def _why(action: MachineAction) -> str:
+    """The service's number for the reason, as people look it up."""
+    number = action.record.get("errorHResult")
+    if not isinstance(number, int) or isinstance(number, bool) or number == 0:
+        return ""
+    meaning = _HRESULTS.get(number)
+    return f" (0x{number & 0xFFFFFFFF:08X}{', ' + meaning if meaning else ''})"

@@ -1,0 +1,86 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A local service for each test, and modules run from their parameters to the JSON they print."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import typing as t
+
+import pytest
+from ansible.module_utils import basic
+from ansible.module_utils.common import warnings as ansible_warnings
+
+from ansible_collections.secops.mde.plugins.modules import mde_offboard
+from ansible_collections.secops.mde.tests.emulator import Emulator
+from ansible_collections.secops.mde.tests.unit.harness import Clock, ModuleRun, RunModule
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the machine's own environment decides a test."""
+    for name in list(os.environ):
+        if name.startswith(("MDE_", "AZURE_", "IDENTITY_", "MSI_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+
+
+@pytest.fixture
+def emulator() -> t.Iterator[Emulator]:
+    """A local Defender and Entra ID without devices, whose clock stands still."""
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture
+def clock(emulator: Emulator) -> Clock:
+    """What the client takes for the time: the service's clock, moved on by every sleep."""
+    return Clock(emulator)
+
+
+@pytest.fixture
+def offboard(emulator: Emulator, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> RunModule:
+    """Run mde_offboard against the emulator; with ``connect`` false the caller gives the way there."""
+
+    def run(*, check: bool = False, diff: bool = False, connect: bool = True, **options: t.Any) -> ModuleRun:
+        if connect:
+            for name, value in emulator.environment().items():
+                monkeypatch.setenv(name, value)
+        options.setdefault("comment", "CHG-1042 retired")
+        return run_module(lambda: mde_offboard.main(clock), options, check=check, diff=diff)
+
+    return run
+
+
+def run_module(
+    main: t.Callable[[], None], options: t.Mapping[str, t.Any], *, check: bool = False, diff: bool = False
+) -> ModuleRun:
+    """Run a module's ``main`` as Ansible would: parameters in, the JSON that it prints out."""
+    arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
+    printed = io.StringIO()
+    # Ansible collects warnings for the life of a process, which is one module elsewhere.
+    for name in ("_global_warnings", "_global_deprecations"):
+        getattr(ansible_warnings, name, []).clear()
+    with _module_arguments(arguments), contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as ended:
+        main()
+    return ModuleRun(code=int(ended.value.code or 0), result=json.loads(printed.getvalue()), output=printed.getvalue())
+
+
+def _module_arguments(arguments: dict[str, t.Any]) -> t.ContextManager[t.Any]:
+    try:
+        from ansible.module_utils.testing import patch_module_args
+    except ImportError:  # before ansible-core 2.19
+
+        @contextlib.contextmanager
+        def patch_module_args(args: dict[str, t.Any]) -> t.Iterator[None]:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode())
+                yield
+
+    return t.cast("t.ContextManager[t.Any]", patch_module_args(arguments))

@@ -1,0 +1,102 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the tests share: a clock that jumps, the result of a module, and questions to the emulator's log."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.secops.mde.tests.emulator import Emulator, Exchange
+
+
+class Clock:
+    """The emulator's time as a client's clock: sleeping moves it on. ``skew`` makes its wall time wrong."""
+
+    def __init__(self, emulator: Emulator, skew: float = 0.0) -> None:
+        self._clock = emulator.clock
+        self.skew = skew
+        self.sleeps: list[float] = []
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def time(self) -> float:
+        return self._clock.now() + self.skew
+
+    def sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            self.sleeps.append(seconds)
+            self._clock.advance(seconds)
+
+
+@dataclass(frozen=True)
+class ModuleRun:
+    """How a module ended."""
+
+    code: int
+    result: dict[str, t.Any]
+    output: str = field(repr=False)
+
+    @property
+    def failed(self) -> bool:
+        assert bool(self.result.get("failed")) == (self.code != 0)
+        return self.code != 0
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.result["changed"])
+
+    @property
+    def device(self) -> dict[str, t.Any]:
+        (only,) = self.result["devices"]
+        return t.cast("dict[str, t.Any]", only)
+
+    @property
+    def outcome(self) -> str:
+        return str(self.device["outcome"])
+
+    @property
+    def code_of_error(self) -> str | None:
+        error = self.result["error"]
+        return None if error is None else str(error["code"])
+
+    @property
+    def warnings(self) -> list[str]:
+        """The texts, which newer versions of Ansible wrap."""
+        return [str(warning) for warning in self.result.get("warnings", [])]
+
+
+class RunModule(t.Protocol):
+    """The fixture ``offboard``."""
+
+    def __call__(
+        self, *, check: bool = False, diff: bool = False, connect: bool = True, **options: t.Any
+    ) -> ModuleRun: ...
+
+
+def api_calls(emulator: Emulator) -> list[str]:
+    """Method and last parts of each call to the API, in order: ``["GET machines", "POST offboard"]``."""
+    return [f"{call.method} {_tail(call)}" for call in emulator.calls("api")]
+
+
+def posts(emulator: Emulator) -> int:
+    """How many POSTs the API has seen."""
+    return len(emulator.calls("api", "POST"))
+
+
+def sign_ins(emulator: Emulator) -> int:
+    """How many tokens were asked for."""
+    return len(emulator.calls("entra", "POST"))
+
+
+def offboards(emulator: Emulator, machine_id: str) -> list[dict[str, t.Any]]:
+    """The Offboard actions that the service holds for a machine."""
+    return [action for action in emulator.actions(machine_id) if action["type"] == "Offboard"]
+
+
+def _tail(call: Exchange) -> str:
+    parts = call.path.removeprefix("/api/").split("/")
+    return parts[0] if len(parts) == 1 else "offboard" if parts[-1] == "offboard" else f"{parts[0]}/id"
