@@ -73,9 +73,9 @@ class AccessToken:
     value: str
 
     def validate(self) -> None:
-        if any(character.isspace() or not character.isprintable() for character in self.value):
+        if not self.value.isascii() or any(c.isspace() or not c.isprintable() for c in self.value):
             raise OptionError(
-                "access_token: it holds white space or control characters.",
+                "access_token: it holds white space or characters that no token has.",
                 hint="Give the token alone, without 'Bearer' and without a line break.",
             )
 
@@ -220,7 +220,8 @@ class AzureCli:
                 env=self._environment(desk.wire),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 timeout=desk.wire.timeout,
                 check=False,
             )
@@ -234,15 +235,22 @@ class AzureCli:
             )
         try:
             answer = json.loads(ended.stdout)
-            value, end = answer["accessToken"], answer.get("expires_on")
-        except (ValueError, KeyError, TypeError) as error:
+            token = AccessToken(answer["accessToken"])
+            token.validate()
+            left = float(answer["expires_on"]) - desk.clock.time() if answer.get("expires_on") else None
+        except (ValueError, KeyError, TypeError, AttributeError, OptionError) as error:
             raise SignInError("Sign-in with the Azure CLI failed: az printed something else than a token.") from error
-        return desk.token(value, None if end is None else float(end) - desk.clock.time())
+        return desk.token(token.value, left)
 
     @staticmethod
     def _environment(wire: WireOptions) -> dict[str, str]:
         """The CLI goes the same way as we do, where an option names one."""
-        ours = {"REQUESTS_CA_BUNDLE": wire.ca_path, "HTTPS_PROXY": wire.proxy, "https_proxy": wire.proxy}
+        ours = {
+            "REQUESTS_CA_BUNDLE": wire.ca_path,
+            "HTTPS_PROXY": wire.proxy,
+            "https_proxy": wire.proxy,
+            "AZURE_CLI_DISABLE_CONNECTION_VERIFICATION": None if wire.validate_certs else "1",
+        }
         return {**os.environ, **{name: value for name, value in ours.items() if value}}
 
 

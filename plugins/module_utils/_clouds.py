@@ -12,6 +12,7 @@ of regional servers on each page of the API. The new host still wants a token fo
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -54,13 +55,25 @@ CLOUDS: t.Final[t.Mapping[str, Cloud]] = {
 }
 REGIONS: t.Final = ("us", "eu", "uk", "au", "swa", "ina")
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
 
 def is_loopback(url: str) -> bool:
     """Whether a URL points at this machine."""
     host = urlsplit(url).hostname or ""
-    return host in _LOOPBACK or host.startswith("127.")
+    address = _ip_address(host)
+    return address.is_loopback if address else host == "localhost"
+
+
+def is_link_local(url: str) -> bool:
+    """Whether a URL points at the platform below this machine: Azure's metadata and identity endpoints live there."""
+    address = _ip_address(urlsplit(url).hostname or "")
+    return address is not None and address.is_link_local
+
+
+def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
 def origin(url: str) -> str:
@@ -118,6 +131,8 @@ def _address(option: str, value: str, *, plain_on_loopback: bool = False, path: 
         host, _port = parts.hostname, parts.port
     except ValueError as error:
         raise OptionError(f"{option}: {value!r} is not an address ({error}).", hint=example) from error
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise OptionError(f"{option}: an address without user, password, query and fragment is wanted.", hint=example)
     if parts.scheme not in ("https", "http") or not host:
         raise OptionError(f"{option}: {value!r} is not an https address.", hint=example)
     if parts.scheme == "http" and not (plain_on_loopback and is_loopback(value.strip())):
@@ -125,8 +140,6 @@ def _address(option: str, value: str, *, plain_on_loopback: bool = False, path: 
             f"{option}: {value!r} would send secrets in the clear.",
             hint=example + (" http is allowed on loopback only." if plain_on_loopback else ""),
         )
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise OptionError(f"{option}: an address without user, password, query and fragment is wanted.", hint=example)
     prefix = parts.path.rstrip("/")
     if path and prefix.lower().endswith("/api"):
         prefix = prefix[: -len("/api")].rstrip("/")

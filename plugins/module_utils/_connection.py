@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import random
+import ssl
 import typing as t
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ._auth import Credential, SignInDesk, credential_for
@@ -56,7 +58,7 @@ class Connection:
         wire = WireOptions(
             user_agent=f"secops.mde/{COLLECTION_VERSION}",
             timeout=params["timeout"],
-            ca_path=_readable(params["ca_path"]),
+            ca_path=_bundle(params["ca_path"]),
             validate_certs=params["validate_certs"],
             proxy=_proxy(params["proxy"]),
         )
@@ -100,20 +102,24 @@ def proxy_passwords(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str])
     names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "MDE_PROXY")
     found: set[str] = set()
     for address in (params.get("proxy"), *(environ.get(name) for name in names)):
-        try:
-            password = urlsplit(address or "").password
-        except ValueError:
-            continue
+        # Cut by hand, so that it is found as well in an address that will be refused: without a scheme, badly quoted.
+        user = (address or "").partition("//")[2] or address or ""
+        password = user.rpartition("@")[0].partition(":")[2]
         if password:
             found |= {password, unquote(password)}
     return found
 
 
-def _readable(path: str | None) -> str | None:
-    if path is not None and not os.access(path, os.R_OK):
-        raise OptionError(
-            f"ca_path: {path} cannot be read.", hint="Give a file with the certificates of your CA in PEM form."
-        )
+def _bundle(path: str | None) -> str | None:
+    if path is not None:
+        try:
+            kind = "capath" if Path(path).is_dir() else "cafile"
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**{kind: path})
+        except OSError as error:  # also the base of SSLError
+            raise OptionError(
+                f"ca_path: {path} cannot be read as certificates ({error.strerror}).",
+                hint="Give a file with the certificates of your CA in PEM form.",
+            ) from error
     return path
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ._clock import Clock
-from ._clouds import is_loopback, origin
+from ._clouds import is_link_local, is_loopback, origin
 from ._errors import WireError
 
 try:
@@ -28,13 +28,12 @@ try:
     from requests.adapters import HTTPAdapter
     from requests.cookies import RequestsCookieJar
     from urllib3.exceptions import HTTPError as BrokenOffError
-    from urllib3.exceptions import NewConnectionError, ReadTimeoutError
+    from urllib3.exceptions import ConnectTimeoutError, LocationValueError, NewConnectionError, ReadTimeoutError
 except ImportError:
     REQUESTS_MISSING: str | None = traceback.format_exc()
 else:
     REQUESTS_MISSING = None
 
-METADATA_HOSTS: t.Final = ("169.254.169.254",)
 _CHUNK = 65536
 
 
@@ -129,7 +128,7 @@ class Session:
             )
             with answer:
                 body = self._read(answer, deadline)
-        except (wire.RequestException, BrokenOffError) as error:
+        except (OSError, UnicodeError, BrokenOffError) as error:  # of requests, of a strange host name, of urllib3
             raise self._no_answer(method, url, error) from error
         self._reached.add(origin(url))
         return Response(
@@ -160,7 +159,7 @@ class Session:
         return bundle or True
 
     def _proxies(self, url: str) -> dict[str, str]:
-        if is_loopback(url) or urlsplit(url).hostname in METADATA_HOSTS:
+        if is_loopback(url) or is_link_local(url):
             return {}
         if self._options.proxy:
             return {"http": self._options.proxy, "https": self._options.proxy}
@@ -170,7 +169,7 @@ class Session:
         """Say in one line who could not be reached and why."""
         host = origin(url)
         what = f"{method} {host}{urlsplit(url).path}"
-        if isinstance(error, wire.SSLError):
+        if _untrusted(error):
             return WireError(
                 f"{what}: the certificate of {host} is not trusted ({_reason(error)}).",
                 code="certificate_not_trusted",
@@ -178,7 +177,7 @@ class Session:
                 sent=False,
                 final=True,
             )
-        if isinstance(error, wire.ProxyError):
+        if isinstance(error, wire.ProxyError) and _never_connected(error):
             return WireError(
                 f"{what}: the proxy did not connect ({_reason(error)}).",
                 code="proxy_failed",
@@ -194,29 +193,50 @@ class Session:
             )
         if isinstance(error, (wire.ReadTimeout, ReadTimeoutError)):
             return WireError(f"{what}: no answer within {self._options.timeout:g} s.", code="no_answer", sent=True)
-        if isinstance(error, (wire.InvalidURL, wire.InvalidSchema, wire.MissingSchema, wire.InvalidProxyURL)):
+        if isinstance(error, (wire.InvalidURL, wire.InvalidSchema, wire.MissingSchema, LocationValueError, UnicodeError)):
             return WireError(f"{what}: {_reason(error)}.", code="unreachable", sent=False, final=True)
         return WireError(f"{what}: the connection broke ({_reason(error)}).", code="no_answer", sent=True)
 
 
+def _causes(error: Exception) -> list[Exception]:
+    """An exception and all that requests and urllib3 packed into it, the innermost last."""
+    found = [error]
+    while True:
+        packed = (getattr(found[-1], name, None) for name in ("reason", "original_error"))
+        inner = next((cause for cause in (*packed, *found[-1].args) if isinstance(cause, Exception)), None)
+        if inner is None:
+            return found
+        found.append(inner)
+
+
 def _never_connected(error: Exception) -> bool:
-    """A refused connection or an unknown host name; urllib3 packs it two levels deep."""
-    cause = error.args[0] if error.args else None
-    return isinstance(getattr(cause, "reason", cause), NewConnectionError)
+    """A refused connection, an unknown host name, a proxy that says no: the request was not sent.
+
+    A connection that broke later is a ProxyError as well when there is a proxy, and must not pass for one of these.
+    """
+    return any(
+        isinstance(cause, (NewConnectionError, ConnectTimeoutError))
+        or str(cause).startswith("Tunnel connection failed")  # of http.client, which has no class for it
+        for cause in _causes(error)
+    )
+
+
+def _untrusted(error: Exception) -> bool:
+    """The other side's certificate, or the file to check it with, is no good. TLS can break in other ways, and later."""
+    inner = _causes(error)[-1]
+    if isinstance(error, wire.SSLError):
+        # Of ssl and of urllib3, a failed check is a ValueError; a file that holds no certificate is X509's failure.
+        return isinstance(inner, ValueError) or getattr(inner, "library", None) == "X509"
+    return not isinstance(error, (wire.RequestException, BrokenOffError, UnicodeError))  # requests finds no such file
 
 
 def _reason(error: Exception) -> str:
     """The innermost cause in its own words: the layers above only repeat the address."""
-    inner: t.Any = error
-    while True:
-        following = getattr(inner, "reason", None) or (inner.args[0] if getattr(inner, "args", None) else None)
-        if isinstance(following, Exception):
-            inner = following
-        elif isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror
-        else:
-            text = str(following if isinstance(following, str) else inner)
-            return text.split(": ", 1)[-1].rstrip(".") or type(inner).__name__
+    inner = _causes(error)[-1]
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    text = next((part for part in inner.args if isinstance(part, str)), str(inner))
+    return text.split(": ", 1)[-1].rstrip(".") or type(inner).__name__
 
 
 if REQUESTS_MISSING is None:

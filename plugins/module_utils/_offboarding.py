@@ -15,7 +15,7 @@ from ._client import Client
 from ._decision import decide
 from ._errors import ApiError, InternalError, MdeError
 from ._lookup import Finding, find_machines
-from ._models import MachineAction, predicted_offboard
+from ._models import Machine, MachineAction, predicted_offboard
 from ._options import insist_on_positive
 from ._report import DeviceResult
 from ._requested import DeviceRequest
@@ -133,11 +133,12 @@ class Offboarding:
             self._warn(
                 f"{machine.name or machine.id} runs {machine.os_platform}: the service may refuse to offboard it."
             )
-        return self._predict(result) if order.check_mode else self._submit(result, known, order.force)
+        return self._predict(result, machine) if order.check_mode else self._submit(result, machine, known, order.force)
 
-    def _submit(self, result: DeviceResult, known: t.Sequence[MachineAction], force: bool) -> DeviceResult:
-        assert result.machine is not None
-        done = submit(self._client, result.machine, known, result.request.comment or "", force=force)
+    def _submit(
+        self, result: DeviceResult, machine: Machine, known: t.Sequence[MachineAction], force: bool
+    ) -> DeviceResult:
+        done = submit(self._client, machine, known, result.request.comment or "", force=force)
         return replace(
             result,
             outcome=done.outcome,
@@ -145,9 +146,8 @@ class Offboarding:
             error=self._explained(done.error),
         )
 
-    def _predict(self, result: DeviceResult) -> DeviceResult:
+    def _predict(self, result: DeviceResult, machine: Machine) -> DeviceResult:
         """What the POST would bring, as far as the token lets us know."""
-        assert result.machine is not None
         claims = self._claims()
         if claims is None:
             self._warn("The token cannot be read, so check mode cannot tell whether it may offboard.")
@@ -159,7 +159,7 @@ class Offboarding:
             )
             return replace(result, outcome="refused", error=error)
         client_id = claims.client_id if claims else None
-        return replace(result, action=predicted_offboard(result.machine, result.request.comment or "", client_id))
+        return replace(result, action=predicted_offboard(machine, result.request.comment or "", client_id))
 
     def _explained(self, error: MdeError | None) -> MdeError | None:
         """A refusal for want of a permission, with what the token holds: the service does not always say."""

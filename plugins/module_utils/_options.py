@@ -93,16 +93,18 @@ def connection_spec() -> Spec:
 def normalise(params: dict[str, t.Any], spec: Spec) -> None:
     """Prepare what the user gave for Ansible's own parser, in place.
 
-    Connection options: aliases become names, so that one beside a variable of the same option does not look like
-    a contradiction; what is null or blank is dropped, so that the environment can fill it.
+    Connection options: what is null or blank is dropped, so that the environment can fill it; aliases become names,
+    so that one beside a variable of the same option does not look like a contradiction.
     """
     for option in _CONNECTION:
-        for alias in spec[option].get("aliases", ()):
+        names = (option, *spec[option].get("aliases", ()))
+        for name in names:
+            value = params.get(name)
+            if name in params and (value is None or (isinstance(value, str) and not value.strip())):
+                del params[name]
+        for alias in names[1:]:
             if alias in params and option not in params:
                 params[option] = params.pop(alias)
-        value = params.get(option)
-        if option in params and (value is None or (isinstance(value, str) and not value.strip())):
-            del params[option]
 
 
 def insist_on_positive(params: t.Mapping[str, t.Any], *options: str) -> None:

@@ -82,7 +82,7 @@ class _Attempt:
 
     def run(self, known: t.Iterable[MachineAction]) -> Submission:
         self._stake(known)
-        for _ in range(1 + RESENDS):
+        for _try in range(1 + RESENDS):
             ended = self._send() or self._look_for_own()
             if ended is not None:
                 return ended

@@ -70,7 +70,7 @@ notes:
     second read.
   - An action is recognised as this run's own by its device, its comment and its time. Two runs with the same application,
     device and comment within the same seconds cannot be told apart.
-  - Run it with C(delegate_to: localhost), where the interpreter of C(ansible-playbook) is used and its libraries are found.
+  - Delegate the task to localhost, where the interpreter of C(ansible-playbook) is used and its libraries are found.
 seealso:
   - name: Offboard machine API
     description: The service's own page on the call.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+import requests
 from ansible_collections.secops.mde.tests.emulator import Emulator, Exchange
 
 
@@ -75,6 +76,21 @@ class RunModule(t.Protocol):
     def __call__(
         self, *, check: bool = False, diff: bool = False, connect: bool = True, **options: t.Any
     ) -> ModuleRun: ...
+
+
+def offboard_by_hand(emulator: Emulator, machine_id: str, comment: str = "somebody else's ticket") -> dict[str, t.Any]:
+    """Another application offboards a machine; its action comes into lists as late as any."""
+    other = emulator.add_app("other", roles=["Machine.Offboard"], secret="made-up")
+    answer = requests.post(
+        f"{emulator.api_url}/api/machines/{machine_id}/offboard",
+        json={"Comment": comment},
+        headers={"Authorization": f"Bearer {emulator.token(other.client_id)}"},
+        verify=emulator.ca_path,
+        timeout=10,
+    )
+    answer.raise_for_status()
+    emulator.log.clear()
+    return t.cast("dict[str, t.Any]", answer.json())
 
 
 def api_calls(emulator: Emulator) -> list[str]:

@@ -1,0 +1,31 @@
+# Needs Python 3.11 or later with venv, git and make. Everything that is built stays below .cache.
+PYTHON ?= python3
+GATES := ruff mypy changelog docs lint importer unit examples sanity integration
+
+.DEFAULT_GOAL := help
+.PHONY: help test $(GATES) matrix matrix-full demo format clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@echo "  make GATE           one gate alone: $(GATES)"
+
+test: ## every gate
+	$(PYTHON) -m tests.tools.check
+
+$(GATES):
+	$(PYTHON) -m tests.tools.check $@
+
+matrix: ## sanity, unit and integration tests on the oldest, a middle and the newest ansible-core
+	$(PYTHON) -m tests.tools.matrix
+
+matrix-full: ## the same on every ansible-core from 2.16 on
+	$(PYTHON) -m tests.tools.matrix --full
+
+demo: ## a decommission of sample devices against the emulator
+	$(PYTHON) -m tests.tools.demo
+
+format: ## let ruff put the sources in order
+	ruff=$$(ls .cache/environments/tools-*/bin/ruff | tail -n 1) && $$ruff check --fix && $$ruff format
+
+clean: ## remove everything that was built
+	rm -rf .cache

@@ -1,0 +1,149 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The gates of `make test`. Names of gates as arguments run those alone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import typing as t
+
+from . import lanes
+from .workspace import CACHE, Environment, Shell
+
+
+def ruff(run: Shell) -> None:
+    """Style and likely mistakes."""
+    run("ruff", "check")
+    run("ruff", "format", "--check", "--diff")
+
+
+def mypy(run: Shell) -> None:
+    """Types, strictly: what ships, and the emulator that vouches for it."""
+    run(
+        "mypy",
+        f"--cache-dir={CACHE / 'mypy'}",
+        *("-p", "ansible_collections.secops.mde.plugins"),
+        *("-p", "ansible_collections.secops.mde.tests.emulator"),
+        *("-p", "ansible_collections.secops.mde.tests.tools"),
+        MYPYPATH=str(run.collections_path),
+    )
+
+
+def lint(run: Shell) -> None:
+    """Playbooks and metadata, by the profile that certification asks for."""
+    run("ansible-lint")
+
+
+def docs(run: Shell) -> None:
+    """Documentation of plugins and the site's files, links and references included."""
+    run(
+        "antsibull-docs",
+        "lint-collection-docs",
+        "--plugin-docs",
+        "--validate-collection-refs=all",
+        "--skip-rstcheck",
+        ".",
+    )
+
+
+def changelog(run: Shell) -> None:
+    """Fragments and the release record."""
+    run("antsibull-changelog", "lint")
+    run("antsibull-changelog", "lint-changelog-yaml", "--strict", "changelogs/changelog.yaml")
+
+
+def importer(run: Shell) -> None:
+    """What Galaxy and Automation Hub say to the built collection."""
+    build = run.collections_path / "build"
+    run("ansible-galaxy", "collection", "build", "--force", f"--output-path={build}")
+    run(
+        "python",
+        "-m",
+        "galaxy_importer.main",
+        *build.glob("*.tar.gz"),
+        cwd=build,
+        GALAXY_IMPORTER_CHECK_REQUIRED_TAGS="true",
+        GALAXY_IMPORTER_REQUIRE_V1_OR_GREATER="true",
+    )
+
+
+def unit(run: Shell) -> None:
+    """Unit tests, with the share of plugins/ that they must cover."""
+    pytest(
+        run,
+        "tests/unit",
+        "--cov",
+        "--cov-report=term-missing:skip-covered",
+        f"--junitxml={CACHE / 'logs' / 'unit.xml'}",
+    )
+
+
+def examples(run: Shell) -> None:
+    """The examples of the documentation, executed against the emulator."""
+    pytest(run, "tests/examples")
+
+
+def pytest(run: Shell, *arguments: str) -> None:
+    run("python", "-m", "pytest", "--numprocesses=2", *arguments, PYTHONPATH=str(run.collections_path))
+
+
+def sanity(run: Shell) -> None:
+    """The checks of Ansible itself, without a single exception."""
+    ansible_test(run, "sanity")
+
+
+def units(run: Shell) -> None:
+    """The unit tests once more, in the way of ansible-test."""
+    ansible_test(run, "units", "--num-workers=2")
+
+
+def integration(run: Shell) -> None:
+    """Playbooks against the emulator."""
+    ansible_test(run, "integration")
+
+
+def ansible_test(run: Shell, command: str, *arguments: str) -> None:
+    run(
+        "ansible-test",
+        command,
+        "--local",
+        "--requirements",
+        f"--python={run.environment.version}",
+        "--color=no",
+        *arguments,
+    )
+
+
+TOOLS: dict[str, lanes.Job] = {
+    job.__name__: job for job in (ruff, mypy, changelog, docs, lint, importer, unit, examples)
+}
+CORE: dict[str, lanes.Job] = {job.__name__: job for job in (sanity, integration)}
+
+
+def select(jobs: t.Mapping[str, lanes.Job], wanted: t.Container[str]) -> dict[str, lanes.Job]:
+    return {name: job for name, job in jobs.items() if name in wanted}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("gates", nargs="*", metavar="gate", help=f"one of {', '.join([*TOOLS, *CORE])}")
+    wanted = parser.parse_args().gates or [*TOOLS, *CORE]
+    if unknown := set(wanted) - {*TOOLS, *CORE}:
+        parser.error(f"no such gate: {', '.join(sorted(unknown))}")
+    core = Environment()
+    tools = Environment(
+        requirements=(*core.requirements, "tests/tools/requirements.txt", "tests/unit/requirements.txt"),
+        purpose="tools",
+    )
+    everything = (
+        lanes.Lane("ansible-test", core, select(CORE, wanted)),
+        lanes.Lane("tools", tools, select(TOOLS, wanted)),
+    )
+    return lanes.run(lane for lane in everything if lane.jobs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Stands in for the get-pip.py that ansible-test would download: takes pip from Python itself."""
+
+from __future__ import annotations
+
+import ensurepip
+import os
+import runpy
+import sys
+
+if __name__ == "__main__":
+    ensurepip.bootstrap()
+    os.environ.pop("PIP_CONFIG_FILE", None)  # ensurepip leaves it pointing at nothing
+    packages = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
+    sys.argv[1:] = ["install", *packages]
+    runpy.run_module("pip", run_name="__main__", alter_sys=True)

@@ -1,0 +1,49 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`make matrix`: sanity, unit and integration tests on several lines of ansible-core.
+
+What cannot run is said, never skipped in silence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import typing as t
+
+from . import lanes
+from .check import integration, sanity, units
+from .workspace import CORES, Environment, find_python
+
+# Line of ansible-core -> the Python 3 that it is tested with: together the oldest and the newest, and the usual pairs.
+USUAL = {"2.16": 10, "2.19": 11, "2.21": 13}
+FULL = USUAL | {"2.17": 12, "2.18": 12, "2.20": 12}
+
+
+def lanes_for(rows: t.Mapping[str, int]) -> t.Iterator[lanes.Lane]:
+    """A lane a line, with the Python asked for, or with another one that the line supports."""
+    for line, wanted in rows.items():
+        _release, oldest, newest = CORES[line]
+        for minor in (wanted, *range(newest, oldest - 1, -1)):
+            python = find_python(minor)
+            if python:
+                name = f"core {line} python 3.{minor}"
+                jobs = {f"{name} {job.__name__}": job for job in (sanity, units, integration)}
+                yield lanes.Lane(name, Environment(line, minor, python), jobs)
+                break
+        else:
+            print(f"not run: ansible-core {line}, no Python 3.{oldest} to 3.{newest} was found", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--full", action="store_true", help="every line of ansible-core, not only the oldest, the middle and the newest"
+    )
+    return lanes.run(lanes_for(FULL if parser.parse_args().full else USUAL))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

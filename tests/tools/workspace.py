@@ -1,0 +1,199 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where the tools of this folder work: environments, interpreters, copies of the collection. All of it below .cache."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import contextlib
+import fcntl
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache"
+HOME = CACHE / "home"
+COLLECTION = Path("ansible_collections", "secops", "mde")
+
+CORES = {
+    # line: (release, oldest and newest Python 3 of the controller)
+    "2.16": ("2.16.19", 10, 12),
+    "2.17": ("2.17.14", 10, 12),
+    "2.18": ("2.18.19", 11, 13),
+    "2.19": ("2.19.14", 11, 13),
+    "2.20": ("2.20.10", 12, 14),
+    "2.21": ("2.21.5", 12, 14),
+}
+
+# Variables of the caller that would change what the collection, Ansible or Python do in a test.
+FOREIGN = re.compile(
+    r"(ANSIBLE|AZURE|MDE|GALAXY_IMPORTER)_|PYTHONPATH$|PYTHONHOME$|VIRTUAL_ENV$|GIT_DIR$|GIT_WORK_TREE$"
+)
+
+
+@contextlib.contextmanager
+def alone(name: str) -> t.Iterator[None]:
+    """Keeps other runs in this checkout away from one thing while the block runs."""
+    path = CACHE / "locks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another run: {name}", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def find_python(minor: int) -> Path | None:
+    """A Python 3.minor that really runs and can make environments: this one, of the PATH, or of pyenv."""
+    if minor == sys.version_info.minor:
+        return Path(sys.executable)
+    path = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
+    pyenvs = [Path.home() / ".pyenv", *(folder.parent for folder in path if folder.name == "shims")]
+    folders = path + [folder for pyenv in pyenvs for folder in sorted(pyenv.glob(f"versions/3.{minor}.*/bin"))]
+    return next((python for folder in folders if works(python := folder / f"python3.{minor}")), None)
+
+
+def works(python: Path) -> bool:
+    """A shim may stand for an interpreter that is not there, and a distribution may leave out ensurepip."""
+    probe = [str(python), "-c", "import ensurepip, venv"]
+    return python.is_file() and subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with one line of ansible-core and the libraries of some files of requirements.
+
+    As it stands: the newest line for the Python that runs this, with what the collection and the emulator need.
+    """
+
+    core: str = [line for line, (_release, oldest, _newest) in CORES.items() if oldest <= sys.version_info.minor][-1]
+    minor: int = sys.version_info.minor
+    python: Path = Path(sys.executable)
+    requirements: tuple[str, ...] = ("requirements.txt", "tests/emulator/requirements.txt")
+    purpose: str = "core"
+
+    @property
+    def version(self) -> str:
+        return f"3.{self.minor}"
+
+    @property
+    def path(self) -> Path:
+        return CACHE / "environments" / f"{self.purpose}-{self.core}-python-{self.version}"
+
+    def program(self, name: str) -> str:
+        return str(self.path / "bin" / name)
+
+    def variables(self) -> dict[str, str]:
+        """The caller's variables without the foreign ones, the environment's programs first, and a home of our own."""
+        kept = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
+        return kept | {"HOME": str(HOME), "PATH": f"{self.path / 'bin'}{os.pathsep}{kept['PATH']}"}
+
+    def build(self, log: t.IO[str]) -> None:
+        """Make it, unless it is there and nothing that goes in has changed."""
+        with alone(self.path.name):
+            self.install(log)
+            self.carry_pip_settings()
+            self.spare_get_pip()
+
+    def install(self, log: t.IO[str]) -> None:
+        release = f"ansible-core=={CORES[self.core][0]}"
+        recipe = "\n".join(
+            [str(self.python), release, *((ROOT / name).read_text("utf-8") for name in self.requirements)]
+        )
+        made = self.path / "recipe"
+        if not made.exists() or made.read_text("utf-8") != recipe:
+            files = [word for name in self.requirements for word in ("-r", str(ROOT / name))]
+            install = [self.program("python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            for command in ([str(self.python), "-m", "venv", "--clear", str(self.path)], [*install, release, *files]):
+                subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=True)
+            made.write_text(recipe, "utf-8")
+
+    def carry_pip_settings(self) -> None:
+        """ansible-test hides the caller's home and variables from pip: what they say of pip goes into the tools' home."""
+        pip = [self.program("python"), "-m", "pip"]
+        listing = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=True).stdout
+        cache = subprocess.run([*pip, "cache", "dir"], capture_output=True, text=True, check=False).stdout
+        settings = {"global": {"cache-dir": cache.strip()}} if cache else {}
+        for line in listing.splitlines():
+            name, _equals, value = line.partition("=")
+            section, _dot, option = name.replace(":env:", "global").rpartition(".")
+            settings.setdefault(section, {})[option] = " ".join(ast.literal_eval(value).split())
+        parser = configparser.RawConfigParser()
+        parser.read_dict(settings)
+        text = io.StringIO()
+        parser.write(text)
+        write(HOME / ".config" / "pip" / "pip.conf", text.getvalue())
+
+    def spare_get_pip(self) -> None:
+        """ansible-test would download get-pip for its own environments: the stand-in takes pip from Python itself."""
+        stand_in = (ROOT / "tests" / "tools" / "get_pip.py").read_text("utf-8")
+        for source in self.path.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py"):
+            for version in re.findall(r"pip='([\d.]+)'", source.read_text("utf-8")):
+                write(HOME / ".ansible" / "test" / "cache" / f"get_pip_{version.replace('.', '_')}.py", stand_in)
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs programs of one environment inside one copy of the collection; what they say goes to one log."""
+
+    environment: Environment
+    tree: Path
+    log: t.IO[str]
+
+    @property
+    def collections_path(self) -> Path:
+        """The folder above ansible_collections."""
+        return self.tree.parents[len(COLLECTION.parts) - 1]
+
+    def __call__(self, *command: str | Path, cwd: Path | None = None, **variables: str) -> None:
+        print("+", *command, file=self.log, flush=True)
+        quiet = {"ANSIBLE_COLLECTIONS_PATH": str(self.collections_path), "ANSIBLE_NOCOLOR": "1", "NO_COLOR": "1"}
+        subprocess.run(
+            [str(word) for word in command],
+            cwd=cwd or self.tree,
+            env=self.environment.variables() | quiet | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            check=True,
+        )
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file in one step: another lane may be reading it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{id(text)}")
+    draft.write_text(text, "utf-8")
+    draft.replace(path)
+
+
+def stage(name: str) -> Path:
+    """A fresh copy of the collection below its full name, as a git tree: the shape that ansible-test insists on."""
+    tree = CACHE / "stage" / name / COLLECTION
+    shutil.rmtree(CACHE / "stage" / name, ignore_errors=True)
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for file in filter(None, listing.stdout.split("\0")):
+        if (ROOT / file).exists():
+            (tree / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, tree / file, follow_symlinks=False)
+    for command in (["init", "--quiet", "--initial-branch=main"], ["add", "--all"]):
+        subprocess.run(["git", *command], cwd=tree, check=True)
+    return tree

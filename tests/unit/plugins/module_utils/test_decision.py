@@ -1,0 +1,266 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The decision table: every row, its edges, and that exactly one row holds whatever comes."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from ansible_collections.secops.mde.plugins.module_utils._decision import TABLE, Past, Situation, Work, decide
+from ansible_collections.secops.mde.plugins.module_utils._models import Machine, MachineAction
+from hypothesis import given
+from hypothesis import strategies as st
+
+NOW = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)
+DEVICE = "00aa11bb22cc33dd44ee55ff66aa77bb88cc99dd"
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def stamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".") + "Z"
+
+
+def machine(onboarding: object = "Onboarded", seen: timedelta | str | None = HOUR, health: str = "Active") -> Machine:
+    """A record whose last report came so long before now."""
+    last_seen = stamp(NOW - seen) if isinstance(seen, timedelta) else seen
+    found = Machine.from_json(
+        {"id": DEVICE, "onboardingStatus": onboarding, "lastSeen": last_seen, "healthStatus": health}
+    )
+    assert found is not None
+    return found
+
+
+def action(status: object, created: timedelta, ended: timedelta | None = None, **fields: object) -> MachineAction:
+    """An Offboard made, and ended, so long before now."""
+    record = {
+        "id": f"action-{status}-{created}",
+        "type": "Offboard",
+        "machineId": DEVICE,
+        "status": status,
+        "creationDateTimeUtc": stamp(NOW - created),
+        "lastUpdateDateTimeUtc": stamp(NOW - (created if ended is None else ended)),
+        **fields,
+    }
+    found = MachineAction.from_json(record)
+    assert found is not None
+    return found
+
+
+# record, actions, outcome, outcome with force
+CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
+    ("no action at all", machine(), [], "submitted", "submitted"),
+    ("pending", machine(), [action("Pending", HOUR)], "in_progress", "in_progress"),
+    ("at work", machine(), [action("InProgress", HOUR)], "in_progress", "in_progress"),
+    ("in another spelling", machine(), [action("PENDING", HOUR)], "in_progress", "in_progress"),
+    ("made in the future by a clock ahead", machine(), [action("Pending", -HOUR)], "in_progress", "in_progress"),
+    ("four days less an hour", machine(), [action("Pending", 4 * DAY - HOUR)], "in_progress", "in_progress"),
+    ("over four days", machine(), [action("Pending", 4 * DAY + HOUR)], "in_progress", "submitted"),
+    ("pending for weeks", machine(), [action("Pending", 21 * DAY)], "in_progress", "submitted"),
+    ("an unknown status", machine(), [action("Queued", HOUR)], "in_progress", "submitted"),
+    ("no status", machine(), [action(None, HOUR)], "in_progress", "submitted"),
+    (
+        "pending without a readable time",
+        machine(),
+        [action("Pending", HOUR, creationDateTimeUtc="soon")],
+        "in_progress",
+        "submitted",
+    ),
+    (
+        "an older one active below a newer that failed",
+        machine(),
+        [action("Failed", HOUR), action("Pending", 2 * DAY)],
+        "in_progress",
+        "in_progress",
+    ),
+    (
+        "a young one beside one that hangs",
+        machine(),
+        [action("Pending", 21 * DAY), action("Pending", HOUR)],
+        "in_progress",
+        "in_progress",
+    ),
+    (
+        "active although not onboarded",
+        machine("CanBeOnboarded"),
+        [action("Pending", HOUR)],
+        "in_progress",
+        "in_progress",
+    ),
+    (
+        "off, with the proof",
+        machine("CanBeOnboarded", 30 * DAY),
+        [action("Succeeded", 20 * DAY)],
+        "already_offboarded",
+        "submitted",
+    ),
+    ("never onboarded", machine("CanBeOnboarded"), [], "not_onboarded", "submitted"),
+    ("unsupported", machine("Unsupported"), [], "not_onboarded", "submitted"),
+    ("little known", machine("insufficientinfo"), [], "not_onboarded", "submitted"),
+    ("off, the last try failed", machine("CanBeOnboarded"), [action("Failed", DAY)], "not_onboarded", "submitted"),
+    ("off, the last try timed out", machine("CanBeOnboarded"), [action("TimeOut", DAY)], "not_onboarded", "submitted"),
+    (
+        "off, a newer try failed after a success",
+        machine("CanBeOnboarded"),
+        [action("Failed", DAY), action("Succeeded", 9 * DAY)],
+        "not_onboarded",
+        "submitted",
+    ),
+    ("an unknown onboarding status counts as onboarded", machine("Offboarded"), [], "submitted", "submitted"),
+    ("a missing onboarding status counts as onboarded", machine(None), [], "submitted", "submitted"),
+    ("failed before", machine(), [action("Failed", DAY)], "submitted", "submitted"),
+    ("timed out before", machine(), [action("TimeOut", DAY)], "submitted", "submitted"),
+    ("cancelled before", machine(), [action("Cancelled", DAY)], "submitted", "submitted"),
+    ("cancelled in the other spelling", machine(), [action("Canceled", DAY)], "submitted", "submitted"),
+    ("not seen since", machine(seen=20 * DAY), [action("Succeeded", 19 * DAY)], "already_offboarded", "submitted"),
+    (
+        "a last report within a day of the end",
+        machine(seen=19 * DAY - 23 * HOUR),
+        [action("Succeeded", 19 * DAY)],
+        "already_offboarded",
+        "submitted",
+    ),
+    (
+        "a report more than a day after the end",
+        machine(seen=19 * DAY - 25 * HOUR),
+        [action("Succeeded", 19 * DAY)],
+        "submitted",
+        "submitted",
+    ),
+    (
+        "offboarded in January, back in February, switched off in June",
+        machine(seen=20 * DAY, health="Inactive"),
+        [action("Succeeded", 170 * DAY)],
+        "submitted",
+        "submitted",
+    ),
+    (
+        "the end counts, not the beginning",
+        machine(seen=17 * DAY),
+        [action("Succeeded", 20 * DAY, ended=17 * DAY)],
+        "already_offboarded",
+        "submitted",
+    ),
+    ("never seen by the record", machine(seen=None), [action("Succeeded", 9 * DAY)], "submitted", "submitted"),
+    ("seen at an unreadable time", machine(seen="yesterday"), [action("Succeeded", 9 * DAY)], "submitted", "submitted"),
+    (
+        "ended at an unreadable time",
+        machine(seen=20 * DAY),
+        [action("Succeeded", 9 * DAY, lastUpdateDateTimeUtc=None)],
+        "submitted",
+        "submitted",
+    ),
+    (
+        "a newer one failed after a success, not seen since",
+        machine(seen=20 * DAY),
+        [action("Failed", 5 * DAY), action("Succeeded", 19 * DAY)],
+        "already_offboarded",
+        "submitted",
+    ),
+    (
+        "the newest success counts",
+        machine(seen=100 * DAY),
+        [action("Succeeded", 170 * DAY), action("Succeeded", 99 * DAY)],
+        "already_offboarded",
+        "submitted",
+    ),
+    ("another type of action", machine(), [action("Pending", HOUR, type="Isolate")], "submitted", "submitted"),
+    ("another machine's action", machine(), [action("Pending", HOUR, machineId="ff" * 20)], "submitted", "submitted"),
+    (
+        "its id in capitals",
+        machine(),
+        [action("Pending", HOUR, machineId=DEVICE.upper())],
+        "in_progress",
+        "in_progress",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("record", "actions", "normal", "forced"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
+)
+def test_each_situation_has_its_outcome(
+    record: Machine, actions: list[MachineAction], normal: str, forced: str
+) -> None:
+    for order in itertools.permutations(actions):
+        assert decide(record, order, NOW).outcome == normal
+        assert decide(record, order, NOW, force=True).outcome == forced
+
+
+SITUATIONS = [
+    Situation(work=work, onboarded=onboarded, past=past, came_back=came_back)
+    for work, onboarded, past, came_back in itertools.product(Work, (True, False), Past, (True, False))
+]
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
+def test_exactly_one_row_holds_in_every_situation(situation: Situation) -> None:
+    assert [row.holds(situation) for row in TABLE].count(True) == 1
+
+
+STATUSES = st.sampled_from(["Pending", "InProgress", "Succeeded", "Failed", "TimeOut", "Cancelled", "Queued", "", None])
+TIMES = st.one_of(st.none(), st.text(max_size=5), st.floats(-10, 400).map(lambda days: stamp(NOW - days * DAY)))
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[MachineAction]:
+    fields = st.fixed_dictionaries(
+        {
+            "id": st.uuids().map(str),
+            "type": st.sampled_from(["Offboard", "offboard", "Isolate", None]),
+            "machineId": st.sampled_from([DEVICE, DEVICE.upper(), "ff" * 20]),
+            "status": STATUSES,
+            "creationDateTimeUtc": TIMES,
+            "lastUpdateDateTimeUtc": TIMES,
+        }
+    )
+    actions = [MachineAction.from_json(record) for record in draw(st.lists(fields, max_size=5))]
+    return [found for found in actions if found is not None]
+
+
+RECORDS = st.builds(
+    lambda onboarding, seen: t.cast(
+        "Machine", Machine.from_json({"id": DEVICE, "onboardingStatus": onboarding, "lastSeen": seen})
+    ),
+    st.sampled_from(["Onboarded", "CanBeOnboarded", "Unsupported", "InsufficientInfo", "New", None, 7]),
+    TIMES,
+)
+
+
+@given(RECORDS, histories(), st.booleans())
+def test_nothing_that_the_service_may_send_is_left_without_a_decision(
+    record: Machine, actions: list[MachineAction], force: bool
+) -> None:
+    decision = decide(record, actions, NOW, force=force)
+    assert decision.outcome in ("submitted", "in_progress", "already_offboarded", "not_onboarded")
+    young = [
+        a
+        for a in actions
+        if a.is_offboard_of(DEVICE) and a.active and a.created is not None and a.created >= NOW - 4 * DAY
+    ]
+    if young:  # never twice, not even with force
+        assert decision.outcome == "in_progress"
+        assert decision.action in young
+    if decision.outcome == "already_offboarded":  # never a false "done"
+        assert decision.action is not None
+        assert decision.action.state == "succeeded"
+
+
+def test_a_hanging_action_is_named_with_the_way_out() -> None:
+    decision = decide(machine(), [action("Pending", 21 * DAY, id="hang-1")], NOW)
+    assert decision.warning is not None
+    assert "hang-1" in decision.warning
+    assert "mde_machine_action_cancel" in decision.warning
+
+
+def test_a_young_action_needs_no_warning() -> None:
+    assert decide(machine(), [action("Pending", HOUR)], NOW).warning is None
+
+
+def test_the_action_that_proves_the_offboard_is_shown() -> None:
+    done = action("Succeeded", 19 * DAY)
+    assert decide(machine(seen=20 * DAY), [action("Failed", 30 * DAY), done], NOW).action is done

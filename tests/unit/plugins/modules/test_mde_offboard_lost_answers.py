@@ -1,0 +1,293 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""After an answer that was lost or strange there is exactly one action, and the task knows whose it is."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.secops.mde.plugins.module_utils._models import parse_time
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.harness import (
+    Clock,
+    RunModule,
+    api_calls,
+    offboard_by_hand,
+    offboards,
+    posts,
+)
+
+COMMENT = "CHG-1042 retired"
+
+# What happens to the POST. Taken by the service:
+TAKEN: dict[str, dict[str, t.Any]] = {
+    "the connection breaks after the action was stored": {"kind": "lost"},
+    "a gateway's 502 page hides the answer": {"kind": "html_502", "handled": True},
+    "a 500 comes after the action was stored": {"kind": "500", "handled": True},
+    "a 503 comes after the action was stored": {"kind": "503", "handled": True},
+    "the answer is empty": {"kind": "empty_200", "handled": True},
+    "the answer is a list": {"kind": "body", "body": "[]", "handled": True},
+    "the answer is a page": {"kind": "body", "body": "<html><title>Hi</title></html>", "handled": True},
+    "the answer is an action without an id": {"kind": "body", "body": '{"type": "Offboard"}', "handled": True},
+    "the answer is another type of action": {
+        "kind": "body",
+        "body": '{"id": "1", "type": "Isolate", "machineId": "x"}',
+        "handled": True,
+    },
+    "a gateway's 404 page hides the answer": {"kind": "html_404", "handled": True},
+    "a 400 page hides the answer": {"kind": "body", "status": 400, "body": "<html>bad</html>", "handled": True},
+}
+# Not taken:
+LOST_BEFORE: dict[str, dict[str, t.Any]] = {
+    "the connection breaks before the service saw it": {"kind": "lost_before"},
+    "a gateway's 502 page without the service": {"kind": "html_502", "handled": False},
+    "a 500 without an action": {"kind": "500", "handled": False},
+}
+
+
+@pytest.fixture(params=["online", "offline"])
+def device(emulator: Emulator, request: pytest.FixtureRequest) -> Device:
+    return emulator.add_device(Device(name="lab-w11-07.corp.example", fate=request.param))
+
+
+@pytest.mark.parametrize("lag", [0, 3, 20], ids="lists lag {} s".format)
+@pytest.mark.parametrize("fault", TAKEN.values(), ids=TAKEN)
+def test_a_taken_offboard_is_found_and_called_ours(
+    emulator: Emulator, offboard: RunModule, device: Device, fault: dict[str, t.Any], lag: float
+) -> None:
+    emulator.knobs.list_lag = lag
+    emulator.fault(method="POST", path="/offboard", **fault)
+    run = offboard(device_id=device.id)
+    assert (run.outcome, run.changed, run.failed) == ("submitted", True, False)
+    assert len(offboards(emulator, device.id)) == posts(emulator) == 1
+    assert run.result["action"]["id"] == offboards(emulator, device.id)[0]["id"]
+
+
+@pytest.mark.parametrize("fault", LOST_BEFORE.values(), ids=LOST_BEFORE)
+def test_an_offboard_that_never_arrived_is_sent_again_after_looking(
+    emulator: Emulator, offboard: RunModule, device: Device, fault: dict[str, t.Any]
+) -> None:
+    emulator.fault(method="POST", path="/offboard", **fault)
+    run = offboard(device_id=device.id)
+    assert (run.outcome, run.changed) == ("submitted", True)
+    assert len(offboards(emulator, device.id)) == 1
+    looks = ["GET machineactions"] * 5
+    assert api_calls(emulator)[2:] == ["POST offboard", *looks, "POST offboard"]
+
+
+@pytest.mark.parametrize("skew", [600, -600], ids=["ten minutes fast", "ten minutes slow"])
+@pytest.mark.parametrize("date", ["virtual", "absent"])
+def test_a_wrong_clock_here_changes_nothing(
+    emulator: Emulator, offboard: RunModule, clock: Clock, device: Device, skew: float, date: str
+) -> None:
+    clock.skew = skew
+    emulator.knobs.date_header = date
+    emulator.knobs.list_lag = 3
+    emulator.fault(method="POST", path="/offboard", kind="lost")
+    run = offboard(device_id=device.id)
+    assert (run.outcome, run.changed) == ("submitted", True)
+    assert len(offboards(emulator, device.id)) == 1
+
+
+@pytest.mark.parametrize("mode", ["refuse", "existing", "grace"])
+def test_a_lag_beyond_the_grace_never_makes_a_second_action(emulator: Emulator, offboard: RunModule, mode: str) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    emulator.knobs.list_lag = 3600
+    emulator.knobs.duplicate_mode = mode
+    emulator.fault(method="POST", path="/offboard", kind="lost")
+    run = offboard(device_id=device.id)
+    assert len(offboards(emulator, device.id)) == 1
+    if mode == "refuse":  # it says that one is active, not whose
+        assert (run.failed, run.outcome, run.code_of_error) == (True, "error", "outcome_unknown")
+        assert "again" in run.result["msg"]
+    else:  # it hands back the action, which is ours by comment and time
+        assert (run.outcome, run.changed) == ("submitted", True)
+
+
+def test_a_service_that_loses_every_answer_is_asked_three_times_at_most(
+    emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    emulator.fault(method="POST", path="/offboard", kind="lost_before", times=None)
+    run = offboard(device_id=device.id)
+    assert (run.failed, run.changed, run.outcome) == (True, False, "error")
+    assert run.code_of_error == "outcome_unknown"
+    assert posts(emulator) == 3
+
+
+def test_nothing_is_sent_again_while_the_looks_fail(emulator: Emulator, offboard: RunModule, device: Device) -> None:
+    emulator.fault(method="POST", path="/offboard", kind="lost")
+    emulator.fault(method="GET", path="/machineactions", kind="503", times=None, after=1)
+    run = offboard(device_id=device.id)
+    assert run.code_of_error == "outcome_unknown"
+    assert posts(emulator) == 1
+
+
+def test_a_look_that_fails_once_does_not_end_the_search(
+    emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    emulator.fault(method="POST", path="/offboard", kind="lost")
+    emulator.fault(method="GET", path="/machineactions", kind="body", body="[]", times=2, after=1)
+    assert offboard(device_id=device.id).outcome == "submitted"
+    assert posts(emulator) == 1
+
+
+class Intruder:
+    """Somebody else who offboards the device while our own request is on its way."""
+
+    def __init__(self, emulator: Emulator, device: Device, **action: t.Any) -> None:
+        self.emulator, self.device, self.action = emulator, device, action
+        self.made: dict[str, t.Any] | None = None
+
+    def __call__(self, seconds: float) -> None:
+        """Stands in for the client's sleep: between the POST that was lost and the first look."""
+        if self.made is None:
+            self.made = self.emulator.add_action(self.device.id, status="Pending", **self.action)
+        self.emulator.clock.advance(seconds)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [{"comment": "somebody else's ticket"}, {"comment": COMMENT, "age": 60}],
+    ids=["with another comment", "with our comment, but made before we asked"],
+)
+def test_an_action_of_somebody_else_is_never_called_ours(
+    emulator: Emulator, offboard: RunModule, clock: Clock, monkeypatch: pytest.MonkeyPatch, action: dict[str, t.Any]
+) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    intruder = Intruder(emulator, device, **action)
+    monkeypatch.setattr(clock, "sleep", intruder)
+    emulator.fault(method="POST", path="/offboard", kind="lost_before")
+    run = offboard(device_id=device.id, comment=COMMENT)
+    assert intruder.made is not None
+    assert (run.outcome, run.changed, run.failed) == ("in_progress", False, False)
+    assert run.result["action"]["id"] == intruder.made["id"]
+    assert posts(emulator) == 1
+
+
+def test_a_success_that_hands_back_an_older_action_is_not_ours(emulator: Emulator, offboard: RunModule) -> None:
+    """Two runbooks at once: the other's action is not yet in the list when we look, and comes back from our POST."""
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    emulator.knobs.list_lag = 30
+    emulator.knobs.duplicate_mode = "existing"
+    theirs = offboard_by_hand(emulator, device.id)
+    emulator.clock.advance(10)
+    run = offboard(device_id=device.id)
+    assert (run.outcome, run.changed) == ("in_progress", False)
+    assert run.result["action"]["id"] == theirs["id"]
+    assert len(offboards(emulator, device.id)) == 1
+
+
+@pytest.mark.parametrize("lag", [1, 20, 3600])
+def test_the_service_saying_already_active_is_no_failure(emulator: Emulator, offboard: RunModule, lag: float) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    emulator.knobs.duplicate_mode = "refuse"
+    emulator.knobs.list_lag = lag
+    theirs = offboard_by_hand(emulator, device.id)
+    run = offboard(device_id=device.id)
+    assert (run.outcome, run.changed, run.failed) == ("in_progress", False, False)
+    assert run.result["action"] is None if lag == 3600 else run.result["action"]["id"] == theirs["id"]
+    assert len(offboards(emulator, device.id)) == posts(emulator) == 1
+
+
+def test_an_action_on_another_device_is_an_alarm(emulator: Emulator, offboard: RunModule, device: Device) -> None:
+    emulator.fault(
+        method="POST",
+        path="/offboard",
+        kind="body",
+        status=201,
+        body='{"id": "a-1", "type": "Offboard", "machineId": "ffff", "status": "Pending"}',
+    )
+    run = offboard(device_id=device.id)
+    assert (run.failed, run.changed, run.outcome) == (True, False, "error")
+    assert run.code_of_error == "wrong_device"
+    assert run.result["action"]["machineId"] == "ffff"
+    assert posts(emulator) == 1
+
+
+@pytest.mark.parametrize("retry_after", [7, "0", "abc", None])
+def test_a_throttled_offboard_was_not_taken_and_is_sent_again(
+    emulator: Emulator, offboard: RunModule, clock: Clock, device: Device, retry_after: t.Any
+) -> None:
+    emulator.fault(method="POST", path="/offboard", kind="429", retry_after=retry_after)
+    run = offboard(device_id=device.id)
+    assert (run.outcome, run.changed) == ("submitted", True)
+    assert api_calls(emulator) == ["GET machines", "GET machineactions", "POST offboard", "POST offboard"]
+    assert run.result["summary"]["api"]["retries"] == 1
+    if retry_after == 7:
+        assert clock.sleeps == [7]
+        assert run.result["summary"]["api"]["throttled_seconds"] == 7
+
+
+def test_an_offboard_throttled_for_longer_than_allowed_fails_and_says_when_to_come_back(
+    emulator: Emulator, offboard: RunModule, clock: Clock, device: Device
+) -> None:
+    emulator.fault(method="POST", path="/offboard", kind="429", retry_after=3000, times=None)
+    run = offboard(device_id=device.id)
+    assert (run.failed, run.outcome, run.code_of_error) == (True, "error", "throttled")
+    assert clock.sleeps == []
+    back = parse_time(run.result["msg"].split("Come back after ")[1].split(",")[0])
+    assert back is not None
+    assert back.timestamp() == pytest.approx(emulator.clock.now() + 3000, abs=2)
+
+
+def test_a_decision_that_waited_for_the_quota_is_made_anew(emulator: Emulator, offboard: RunModule) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    emulator.fault(method="POST", path="/offboard", kind="429", retry_after=200)
+    run = offboard(device_id=device.id)
+    assert run.outcome == "submitted"
+    assert api_calls(emulator)[-3:] == ["POST offboard", "GET machineactions", "POST offboard"]
+
+
+def test_somebody_faster_during_that_wait_is_seen(
+    emulator: Emulator, offboard: RunModule, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    intruder = Intruder(emulator, device, comment=COMMENT)
+    monkeypatch.setattr(clock, "sleep", intruder)
+    emulator.fault(method="POST", path="/offboard", kind="429", retry_after=200)
+    run = offboard(device_id=device.id, comment=COMMENT)
+    assert (run.outcome, run.changed) == ("in_progress", False)
+    assert posts(emulator) == 1
+
+
+@pytest.mark.parametrize(
+    ("fate", "code"),
+    [("unsupported_os", "os_not_supported"), ("old_client", "client_version_not_supported")],
+)
+def test_what_the_service_refuses_is_refused_in_its_words(
+    emulator: Emulator, offboard: RunModule, fate: str, code: str
+) -> None:
+    device = emulator.add_device(Device(name="mac-02.corp.example", os_platform="macOS", fate=fate))
+    run = offboard(device_id=device.id)
+    assert (run.failed, run.changed, run.outcome, run.code_of_error) == (True, False, "refused", code)
+    assert run.device["error"]["correlation_id"]
+    assert any("macOS" in warning for warning in run.warnings)
+    assert offboards(emulator, device.id) == []
+
+
+def test_a_record_that_went_away_before_the_post_is_refused(
+    emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    emulator.fault(
+        method="POST",
+        path="/offboard",
+        kind="body",
+        status=404,
+        body='{"error": {"code": "ResourceNotFound", "message": "Machine was not found"}}',
+    )
+    run = offboard(device_id=device.id)
+    assert (run.outcome, run.code_of_error) == ("refused", "unknown_to_service")
+
+
+def test_a_refused_permission_names_what_is_needed_and_what_is_held(
+    emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    reader = emulator.add_app("reader", roles=["Machine.Read.All"], secret="made-up")
+    run = offboard(device_id=device.id, client_id=reader.client_id, client_secret=reader.secret)
+    assert (run.outcome, run.code_of_error) == ("refused", "permission_missing")
+    assert "Machine.Offboard is needed" in run.result["msg"]
+    assert "the token holds Machine.Read.All" in run.result["msg"]
+    assert offboards(emulator, device.id) == []

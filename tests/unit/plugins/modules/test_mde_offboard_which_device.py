@@ -1,0 +1,274 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Finding the device through the service: never the wrong one, never a false absence."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.harness import ModuleRun, RunModule, api_calls, posts
+
+GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
+
+
+@pytest.mark.parametrize("sensitive", [False, True], ids=["without case", "with case"])
+@pytest.mark.parametrize("typed", ["lab-w11-07.corp.example", "LAB-W11-07.corp.example", "lab-w11-07.corp.example."])
+def test_a_name_is_found_however_it_is_typed(
+    emulator: Emulator, offboard: RunModule, typed: str, sensitive: bool
+) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example"))
+    emulator.add_device(Device(name="lab-w11-070.corp.example"))
+    emulator.knobs.filter_case_sensitive = sensitive
+    run = offboard(device_name=typed)
+    assert (run.outcome, run.device["device_id"]) == ("submitted", device.id)
+    assert len(api_calls(emulator)) == 3
+
+
+@pytest.mark.parametrize("literal", ["string", "guid", "both"])
+def test_an_entra_id_is_found_whichever_literal_the_service_takes(
+    emulator: Emulator, offboard: RunModule, literal: str
+) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", aad_device_id=GUID))
+    emulator.knobs.guid_literal = literal
+    run = offboard(aad_device_id=GUID.upper())
+    assert (run.outcome, run.device["device_id"]) == ("submitted", device.id)
+
+
+@pytest.mark.parametrize("literal", ["string", "guid", "both"])
+def test_an_entra_id_is_missing_only_after_two_reads(emulator: Emulator, offboard: RunModule, literal: str) -> None:
+    emulator.knobs.guid_literal = literal
+    run = offboard(aad_device_id=GUID)
+    assert (run.failed, run.outcome) == (True, "not_found")
+    good = [call for call in emulator.calls("api", "GET") if call.status == 200]
+    assert len(good) == 2
+
+
+def test_identifiers_of_one_device_are_found_with_one_read(emulator: Emulator, offboard: RunModule) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", aad_device_id=GUID))
+    run = offboard(device_id=device.id, device_name="lab-w11-07", aad_device_id=GUID)
+    assert run.outcome == "submitted"
+    assert api_calls(emulator) == ["GET machines", "GET machineactions", "POST offboard"]
+
+
+@pytest.mark.parametrize("name", ["o'brien-pc", "r&d+1#2", "gerät-7", "100%25", "a,b;c", "x') or true or ('"])
+def test_special_characters_in_a_name_stay_data(emulator: Emulator, offboard: RunModule, name: str) -> None:
+    other = emulator.add_device(Device(name="other.corp.example"))
+    name = name.replace(" ", "_")
+    device = emulator.add_device(Device(name=name))
+    run = offboard(device_name=name)
+    assert (run.outcome, run.device["device_id"]) == ("submitted", device.id)
+    assert emulator.actions(other.id) == []
+
+
+def test_a_name_that_looks_like_a_query_finds_nothing(emulator: Emulator, offboard: RunModule) -> None:
+    emulator.add_device(Device(name="lab-w11-07.corp.example"))
+    run = offboard(device_name="x'/**/or/**/'1'/**/eq/**/'1")
+    assert run.outcome == "not_found"
+    assert posts(emulator) == 0
+
+
+def test_a_typo_is_not_found_with_its_near_misses(emulator: Emulator, offboard: RunModule) -> None:
+    emulator.add_device(Device(id="a1", name="srv1.corp.example"))
+    emulator.add_device(Device(id="a10", name="srv10.corp.example"))
+    run = offboard(device_name="srv1")
+    assert (run.failed, run.outcome, run.code_of_error) == (True, "not_found", "not_found")
+    assert {near["device_id"] for near in run.device["candidates"]} == {"a1", "a10"}
+    assert "match_short_names" in run.result["msg"]
+    assert posts(emulator) == 0
+
+
+def test_a_short_name_is_matched_when_allowed_and_told(emulator: Emulator, offboard: RunModule) -> None:
+    emulator.add_device(Device(id="a1", name="srv1.corp.example"))
+    emulator.add_device(Device(id="a10", name="srv10.corp.example"))
+    run = offboard(device_name="SRV1", match_short_names=True)
+    assert (run.outcome, run.device["device_id"]) == ("submitted", "a1")
+    assert any("srv1.corp.example" in warning for warning in run.warnings)
+
+
+def test_twins_are_refused_with_all_that_tells_them_apart(emulator: Emulator, offboard: RunModule) -> None:
+    for number in (1, 2):
+        emulator.add_device(Device(id=f"a{number}", name="kiosk.corp.example", aad_device_id=GUID[:-1] + str(number)))
+    run = offboard(device_name="kiosk.corp.example")
+    assert (run.failed, run.outcome) == (True, "ambiguous")
+    assert {near["device_id"] for near in run.device["candidates"]} == {"a1", "a2"}
+    for near in run.device["candidates"]:
+        assert set(near) == {
+            "device_id",
+            "device_name",
+            "aad_device_id",
+            "last_seen",
+            "health_status",
+            "onboarding_status",
+        }
+        assert near["last_seen"]
+    assert run.device["device_id"] is None
+    assert posts(emulator) == 0
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"device_id": "ffffffff"}, {"device_name": "gone.corp.example"}, {"aad_device_id": GUID}],
+    ids=["id", "name", "Entra id"],
+)
+@pytest.mark.parametrize("empty_is_404", [False, True])
+def test_an_absent_device_fails_unless_that_is_fine(
+    emulator: Emulator, offboard: RunModule, asked: dict[str, str], empty_is_404: bool
+) -> None:
+    emulator.knobs.empty_list_404 = empty_is_404
+    strict, lenient = offboard(**asked), offboard(**asked, missing_ok=True)
+    assert (strict.failed, strict.outcome, strict.code_of_error) == (True, "not_found", "not_found")
+    assert "missing_ok" in strict.result["msg"]
+    assert (lenient.failed, lenient.changed, lenient.outcome) == (False, False, "not_found")
+    assert len(api_calls(emulator)) >= 4  # two different reads each
+    assert posts(emulator) == 0
+
+
+def test_a_device_that_one_read_misses_is_found_by_the_other(emulator: Emulator, offboard: RunModule) -> None:
+    by_id = emulator.add_device(Device(name="lab-1.corp.example", listed=False))
+    run = offboard(device_id=by_id.id, missing_ok=True)
+    assert run.outcome == "submitted"
+
+
+def test_a_listed_device_need_not_be_readable_alone(emulator: Emulator, offboard: RunModule) -> None:
+    device = emulator.add_device(Device(name="lab-1.corp.example", readable=False))
+    assert offboard(device_id=device.id).outcome == "submitted"
+
+
+def test_missing_ok_does_not_excuse_a_mismatch(emulator: Emulator, offboard: RunModule) -> None:
+    device = emulator.add_device(Device(name="lab-1.corp.example"))
+    run = offboard(device_id=device.id, device_name="lab-2.corp.example", missing_ok=True)
+    assert (run.failed, run.outcome, run.code_of_error) == (True, "mismatch", "mismatch")
+    assert posts(emulator) == 0
+
+
+def test_a_merged_record_is_refused_and_force_takes_it(emulator: Emulator, offboard: RunModule) -> None:
+    survivor = emulator.add_device(Device(name="lab-1.corp.example"))
+    merged = emulator.add_device(Device(name="lab-1.corp.example", merged_into=survivor.id))
+    refused = offboard(device_id=merged.id)
+    assert (refused.failed, refused.outcome, refused.code_of_error) == (True, "mismatch", "merged_record")
+    assert survivor.id in refused.result["msg"]
+    assert offboard(device_name="lab-1.corp.example").device["device_id"] == survivor.id
+    assert offboard(device_id=merged.id, force=True).device["device_id"] == merged.id
+
+
+# -- reads that fail ---------------------------------------------------------------------------------------------
+
+STRANGE = {
+    "a list": "[]",
+    "null": "null",
+    "a number": "7",
+    "nothing": "",
+    "a page": "<html><title>Sign in</title></html>",
+    "cut off": '{"value": [',
+    "no value": "{}",
+    "value is null": '{"value": null}',
+    "value is an object": '{"value": {}}',
+    "a record is null": '{"value": [null]}',
+    "a record without an id": '{"value": [{"computerDnsName": "lab-1.corp.example"}]}',
+    "a record with a null id": '{"value": [{"id": null}]}',
+    "a record with a number as id": '{"value": [{"id": 7}]}',
+}
+FAILING: dict[str, dict[str, t.Any]] = {
+    "throttled for ever": {"kind": "429", "retry_after": 60},
+    "throttled without a word": {"kind": "429"},
+    "503": {"kind": "503"},
+    "500": {"kind": "500"},
+    "502": {"kind": "502"},
+    "a gateway's page": {"kind": "html_502"},
+    "an HTML 404": {"kind": "html_404"},
+    "forbidden": {"kind": "body", "status": 403, "body": '{"error": {"code": "Forbidden", "message": "no"}}'},
+    "forbidden without a body": {"kind": "body", "status": 403},
+    "an empty 404": {"kind": "body", "status": 404},
+    "404 of the code NotFound": {
+        "kind": "body",
+        "status": 404,
+        "body": '{"error": {"code": "NotFound", "message": ""}}',
+    },
+    "400": {"kind": "body", "status": 400, "body": '{"error": {"code": "BadRequest", "message": "no"}}'},
+    "the OData shape": {
+        "kind": "body",
+        "status": 400,
+        "body": '{"error": {"code": "", "message": "no", "details": []}}',
+    },
+    "error is a text": {"kind": "body", "status": 500, "body": '{"error": "no"}'},
+    "error is a list": {"kind": "body", "status": 400, "body": '{"error": []}'},
+    "a dropped connection": {"kind": "lost"},
+    "a redirect": {"kind": "redirect"},
+    **{f"200 with {name}": {"kind": "body", "body": body} for name, body in STRANGE.items()},
+}
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
+@pytest.mark.parametrize("path", ["/machines", "/machineactions"])
+@pytest.mark.parametrize("fault", FAILING.values(), ids=FAILING)
+def test_a_failed_read_fails_the_task_and_nothing_is_sent(
+    emulator: Emulator, offboard: RunModule, fault: dict[str, t.Any], path: str, check: bool
+) -> None:
+    device = emulator.add_device(Device(name="lab-1.corp.example"))
+    emulator.fault(method="GET", path=path, times=None, **fault)
+    run = offboard(device_id=device.id, missing_ok=True, check=check)
+    assert (run.failed, run.changed, run.outcome) == (True, False, "error")
+    assert run.code_of_error not in (None, "not_found", "internal_error")
+    assert run.device["error"] == run.result["error"]
+    assert "Traceback" not in run.output
+    assert posts(emulator) == 0
+    assert emulator.calls("elsewhere") == []
+
+
+@pytest.mark.parametrize("path", ["/machines", "/machineactions"])
+@pytest.mark.parametrize("kind", ["lost", "lost_before", "500", "502", "503", "html_502", "429"])
+def test_a_read_that_recovers_is_no_failure(emulator: Emulator, offboard: RunModule, kind: str, path: str) -> None:
+    device = emulator.add_device(Device(name="lab-1.corp.example"))
+    emulator.fault(method="GET", path=path, kind=kind, times=3)
+    run = offboard(device_id=device.id)
+    assert run.outcome == "submitted"
+    assert run.result["summary"]["api"] == {
+        "calls": 6,
+        "retries": 3,
+        "throttled_seconds": run.result["summary"]["api"]["throttled_seconds"],
+    }
+
+
+@pytest.mark.parametrize("prefix", ["/defender", "/api/v2x", "/x/api"])
+def test_a_wrong_address_is_never_an_absence(emulator: Emulator, offboard: RunModule, prefix: str) -> None:
+    run: ModuleRun = offboard(device_id="a1", api_url=emulator.api_url + prefix, missing_ok=True)
+    assert (run.failed, run.outcome, run.code_of_error) == (True, "error", "wrong_address")
+    assert "api_url" in run.result["msg"]
+    assert prefix.removesuffix("/api") in run.result["msg"]
+
+
+@pytest.mark.parametrize("mode", ["loses_filter", "foreign"])
+def test_a_next_link_is_never_followed(emulator: Emulator, offboard: RunModule, mode: str) -> None:
+    wanted = emulator.add_device(Device(name="lab-1.corp.example"))
+    for number in range(5):
+        emulator.add_device(Device(name=f"other-{number}.corp.example"))
+    emulator.knobs.next_link = mode
+    emulator.knobs.page_cap = 1
+    run = offboard(device_id=wanted.id)
+    assert (run.outcome, run.device["device_id"]) == ("submitted", wanted.id)
+    assert emulator.calls("elsewhere") == []
+    assert all("$filter" in call.query for call in emulator.calls("api", "GET"))
+
+
+def test_short_pages_are_read_to_their_end(emulator: Emulator, offboard: RunModule) -> None:
+    for number in range(5):
+        emulator.add_device(Device(id=f"a{number}", name="kiosk.corp.example"))
+    emulator.knobs.page_cap = 2
+    emulator.knobs.next_link = "loses_filter"
+    run = offboard(device_name="kiosk.corp.example")
+    assert run.outcome == "ambiguous"
+    assert len(run.device["candidates"]) == 5
+
+
+def test_pages_that_repeat_are_an_error_not_an_answer(emulator: Emulator, offboard: RunModule) -> None:
+    for number in range(5):
+        emulator.add_device(Device(id=f"a{number}", name="kiosk.corp.example"))
+    emulator.knobs.page_cap = 2
+    emulator.knobs.next_link = "loses_filter"
+    emulator.knobs.repeat_page = True
+    run = offboard(device_name="kiosk.corp.example")
+    assert (run.failed, run.outcome, run.code_of_error) == (True, "error", "bad_answer")
