@@ -27,8 +27,8 @@ try:
     from requests import exceptions as wire
     from requests.adapters import HTTPAdapter
     from requests.cookies import RequestsCookieJar
-    from urllib3.exceptions import HTTPError as BrokenOffError
     from urllib3.exceptions import ConnectTimeoutError, LocationValueError, NewConnectionError, ReadTimeoutError
+    from urllib3.exceptions import HTTPError as BrokenOffError
 except ImportError:
     REQUESTS_MISSING: str | None = traceback.format_exc()
 else:
@@ -68,7 +68,7 @@ class Response:
         """The body as JSON whatever its content type says; None when it is not JSON."""
         try:
             return json.loads(self.body.decode("utf-8-sig"))
-        except ValueError:
+        except (ValueError, RecursionError):  # also a tower of brackets
             return None
 
 
@@ -193,7 +193,9 @@ class Session:
             )
         if isinstance(error, (wire.ReadTimeout, ReadTimeoutError)):
             return WireError(f"{what}: no answer within {self._options.timeout:g} s.", code="no_answer", sent=True)
-        if isinstance(error, (wire.InvalidURL, wire.InvalidSchema, wire.MissingSchema, LocationValueError, UnicodeError)):
+        if isinstance(
+            error, (wire.InvalidURL, wire.InvalidSchema, wire.MissingSchema, LocationValueError, UnicodeError)
+        ):
             return WireError(f"{what}: {_reason(error)}.", code="unreachable", sent=False, final=True)
         return WireError(f"{what}: the connection broke ({_reason(error)}).", code="no_answer", sent=True)
 
@@ -236,7 +238,9 @@ def _reason(error: Exception) -> str:
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror
     text = next((part for part in inner.args if isinstance(part, str)), str(inner))
-    return text.split(": ", 1)[-1].rstrip(".") or type(inner).__name__
+    if isinstance(inner, BrokenOffError):  # urllib3 puts the connection's name before it
+        text = text.split(": ", 1)[-1]
+    return text.rstrip(".") or type(inner).__name__
 
 
 if REQUESTS_MISSING is None:

@@ -193,7 +193,7 @@ def _not_found(request: DeviceRequest, near: t.Sequence[Machine]) -> Finding:
         outcome="not_found",
         candidates=tuple(near[:_MOST_CANDIDATES]),
         error=DeviceError(
-            f"{_described(request)} was not found{_named(near)}.", code="not_found", hint=" ".join(hints)
+            f"{_described(request)} was not found{_named(near, 'near it')}.", code="not_found", hint=" ".join(hints)
         ),
     )
 
@@ -240,9 +240,11 @@ def _described(request: DeviceRequest) -> str:
     return " and ".join(f"{option} {value}" for option, value in given)
 
 
-def _named(machines: t.Sequence[Machine]) -> str:
+def _named(machines: t.Sequence[Machine], what: str = "") -> str:
+    """`` (near it: ...)`` or ``: ...``; nothing for none."""
     if not machines:
         return ""
-    names = ", ".join(f"{machine.name or 'unnamed'} ({machine.id})" for machine in machines[:3])
+    names = ", ".join(f"{machine.name or 'unnamed'} with id {machine.id}" for machine in machines[:3])
     more = len(machines) - 3
-    return f": {names}" + (f" and {more} more" if more > 0 else "")
+    listed = names + (f" and {more} more" if more > 0 else "")
+    return f" ({what}: {listed})" if what else f": {listed}"

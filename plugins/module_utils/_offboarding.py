@@ -23,7 +23,8 @@ from ._submission import submit
 from ._token import Claims
 from ._waiting import WaitOptions, wait_for
 
-PERMISSION: t.Final = "Machine.Offboard"
+TO_OFFBOARD: t.Final = "Machine.Offboard"
+TO_READ: t.Final = "Machine.Read.All"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Offboarding:
             findings = self._find(order)
             actions = self._actions(findings)
         except MdeError as error:
+            self._explain(error, TO_READ)
             return [DeviceResult(request, "error", error=error) for request in order.requests]
         results: list[DeviceResult] = []
         handled: dict[str, DeviceResult] = {}
@@ -81,7 +83,7 @@ class Offboarding:
                 handled.setdefault(result.device_id.lower(), result)
             results.append(result)
         if order.wait is not None and not order.check_mode:
-            results = self._wait(results, order.wait)
+            return self._wait(results, order.wait)
         return results
 
     # -- reading -------------------------------------------------------------------------------------------
@@ -139,11 +141,10 @@ class Offboarding:
         self, result: DeviceResult, machine: Machine, known: t.Sequence[MachineAction], force: bool
     ) -> DeviceResult:
         done = submit(self._client, machine, known, result.request.comment or "", force=force)
+        if done.error is not None:
+            self._explain(done.error, TO_OFFBOARD)
         return replace(
-            result,
-            outcome=done.outcome,
-            action=done.action.record if done.action else None,
-            error=self._explained(done.error),
+            result, outcome=done.outcome, action=done.action.record if done.action else None, error=done.error
         )
 
     def _predict(self, result: DeviceResult, machine: Machine) -> DeviceResult:
@@ -151,22 +152,28 @@ class Offboarding:
         claims = self._claims()
         if claims is None:
             self._warn("The token cannot be read, so check mode cannot tell whether it may offboard.")
-        elif PERMISSION not in claims.permissions:
+        elif TO_OFFBOARD not in claims.permissions:
             error = MdeError(
-                f"The application lacks the permission {PERMISSION}; {_held(claims)}.",
+                f"The application lacks the permission {TO_OFFBOARD}; {_held(claims)}.",
                 code="permission_missing",
-                hint=f"Grant it {PERMISSION}, with admin consent: a real run would be refused.",
+                hint=f"Grant it {TO_OFFBOARD}, with admin consent: a real run would be refused.",
             )
             return replace(result, outcome="refused", error=error)
         client_id = claims.client_id if claims else None
         return replace(result, action=predicted_offboard(machine, result.request.comment or "", client_id))
 
-    def _explained(self, error: MdeError | None) -> MdeError | None:
-        """A refusal for want of a permission, with what the token holds: the service does not always say."""
+    def _explain(self, error: MdeError, permission: str) -> None:
+        """Say of a 403 what the token holds: the service does not always do so."""
         claims = self._claims()
-        if isinstance(error, ApiError) and error.code == "permission_missing" and claims is not None:
-            error.hint = f"{PERMISSION} is needed; {_held(claims)}. {error.hint or ''}".strip()
-        return error
+        if not isinstance(error, ApiError) or error.code != "permission_missing" or claims is None:
+            return
+        if permission in claims.permissions:
+            error.hint = (
+                f"The token holds {permission}, so the refusal has another cause: the device group of a user's "
+                "token, or a proxy in between."
+            )
+        else:
+            error.hint = f"{permission} is needed; {_held(claims)}. {error.hint or ''}".strip()
 
     # -- waiting -------------------------------------------------------------------------------------------
 

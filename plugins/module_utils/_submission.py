@@ -125,7 +125,7 @@ class _Attempt:
             actions = self._client.offboard_actions([self._machine.id])
         except MdeError as error:
             return self._refused(error, asked=False)
-        own = self._claim.among(actions) if self._unclear else None
+        own = self._own(actions)
         if own is not None:
             return Submission("submitted", own)
         decision = decide(self._machine, actions, self._client.now(), force=self._force)
@@ -187,13 +187,17 @@ class _Attempt:
                 conclusive = False
                 continue
             conclusive = True
-            own = self._claim.among(actions)
+            own = self._own(actions)
             if own is not None:
                 return Submission("submitted", own), conclusive
             foreign = decide(self._machine, actions, self._client.now(), force=self._force).action_under_way
             if foreign is not None and at_once:
                 break
         return (Submission("in_progress", foreign) if foreign else None), conclusive
+
+    def _own(self, actions: t.Iterable[MachineAction]) -> MachineAction | None:
+        """Our action, if a try of ours can have made one: a twin of this job may use the same comment."""
+        return self._claim.among(actions) if self._unclear is not None else None
 
     def _unknown(self, later: MdeError | None = None) -> Submission:
         first = self._unclear

@@ -46,7 +46,7 @@ def read_claims(token: str) -> Claims | None:
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, RecursionError):
         return None
     if not isinstance(claims, dict):
         return None

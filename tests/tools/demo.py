@@ -82,6 +82,7 @@ def main() -> int:
             with emulator(environment, log) as variables:
                 settings = {
                     "ANSIBLE_COLLECTIONS_PATH": str(SCRATCH),
+                    "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
                     "ANSIBLE_LOCALHOST_WARNING": "false",
                     "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
                 }

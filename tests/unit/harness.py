@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 import requests
+
 from ansible_collections.secops.mde.tests.emulator import Emulator, Exchange
 
 
@@ -31,6 +32,27 @@ class Clock:
         if seconds > 0:
             self.sleeps.append(seconds)
             self._clock.advance(seconds)
+
+
+class FakeClock:
+    """Time that only sleeping moves, for tests without an emulator."""
+
+    START: t.Final = 1_780_000_000.0
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        self.sleeps: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    def time(self) -> float:
+        return self.START + self.passed
+
+    def sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            self.sleeps.append(seconds)
+            self.passed += seconds
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from ansible_collections.secops.mde.plugins.module_utils._decision import TABLE, Past, Situation, Work, decide
-from ansible_collections.secops.mde.plugins.module_utils._models import Machine, MachineAction
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.secops.mde.plugins.module_utils._decision import TABLE, Past, Situation, Work, decide
+from ansible_collections.secops.mde.plugins.module_utils._models import Machine, MachineAction
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)
 DEVICE = "00aa11bb22cc33dd44ee55ff66aa77bb88cc99dd"

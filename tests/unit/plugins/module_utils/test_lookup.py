@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+
 from ansible_collections.secops.mde.plugins.module_utils._lookup import resolve
 from ansible_collections.secops.mde.plugins.module_utils._models import Machine
 from ansible_collections.secops.mde.plugins.module_utils._requested import DeviceRequest

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+
 from ansible_collections.secops.mde.plugins.module_utils._models import ACTION_FIELDS
 from ansible_collections.secops.mde.plugins.module_utils._report import OUTCOMES
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
@@ -81,6 +82,9 @@ def test_the_comment_is_sent_as_it_is_but_for_blanks_around(emulator: Emulator, 
 
 # -- the decision table in real runs and in check mode -----------------------------------------------------------
 
+OFF: dict[str, t.Any] = {"onboarding_status": "CanBeOnboarded", "last_seen": 20 * DAY}
+INACTIVE: dict[str, t.Any] = {"health_status": "Inactive"}
+
 # name, the device, its earlier actions (status, age in seconds), outcome, outcome with force
 TABLE: list[tuple[str, dict[str, t.Any], list[tuple[str, float]], str, str]] = [
     ("online", {}, [], "submitted", "submitted"),
@@ -88,14 +92,14 @@ TABLE: list[tuple[str, dict[str, t.Any], list[tuple[str, float]], str, str]] = [
     ("pending", {"fate": "offline"}, [("Pending", HOUR)], "in_progress", "in_progress"),
     ("pending below a failure", {"fate": "offline"}, [("Pending", DAY), ("Failed", HOUR)], "in_progress", "in_progress"),
     ("in progress", {"fate": "never_answers"}, [("InProgress", HOUR)], "in_progress", "in_progress"),
-    ("off with a success", {"onboarding_status": "CanBeOnboarded", "last_seen": 20 * DAY}, [("Succeeded", 20 * DAY)], "already_offboarded", "submitted"),
+    ("off with a success", OFF, [("Succeeded", 20 * DAY)], "already_offboarded", "submitted"),
     ("never onboarded", {"onboarding_status": "CanBeOnboarded"}, [], "not_onboarded", "submitted"),
     ("off after a failure", {"onboarding_status": "CanBeOnboarded"}, [("Failed", DAY)], "not_onboarded", "submitted"),
     ("failed", {}, [("Failed", DAY)], "submitted", "submitted"),
     ("timed out", {"last_seen": 21 * DAY}, [("TimeOut", 9 * DAY)], "submitted", "submitted"),
     ("cancelled", {}, [("Cancelled", DAY)], "submitted", "submitted"),
-    ("offboarded in January, back in February, off in June", {"last_seen": 20 * DAY, "health_status": "Inactive"}, [("Succeeded", 170 * DAY)], "submitted", "submitted"),
-    ("offboarded and not seen since", {"last_seen": 170 * DAY, "health_status": "Inactive"}, [("Succeeded", 170 * DAY)], "already_offboarded", "submitted"),
+    ("offboarded in January, back in February, off in June", {"last_seen": 20 * DAY, **INACTIVE}, [("Succeeded", 170 * DAY)], "submitted", "submitted"),
+    ("offboarded and not seen since", {"last_seen": 170 * DAY, **INACTIVE}, [("Succeeded", 170 * DAY)], "already_offboarded", "submitted"),
 ]  # fmt: skip
 
 

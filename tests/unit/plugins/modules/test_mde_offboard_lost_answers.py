@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+
 from ansible_collections.secops.mde.plugins.module_utils._models import parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import (
@@ -192,6 +193,18 @@ def test_the_service_saying_already_active_is_no_failure(emulator: Emulator, off
     assert len(offboards(emulator, device.id)) == posts(emulator) == 1
 
 
+def test_a_refusal_is_not_ours_even_where_a_twin_of_the_job_used_the_same_comment(
+    emulator: Emulator, offboard: RunModule
+) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    emulator.knobs.duplicate_mode = "refuse"
+    emulator.knobs.list_lag = 3
+    theirs = offboard_by_hand(emulator, device.id, COMMENT)
+    run = offboard(device_id=device.id, comment=COMMENT)
+    assert (run.outcome, run.changed) == ("in_progress", False)
+    assert run.result["action"]["id"] == theirs["id"]
+
+
 def test_an_action_on_another_device_is_an_alarm(emulator: Emulator, offboard: RunModule, device: Device) -> None:
     emulator.fault(
         method="POST",
@@ -280,6 +293,24 @@ def test_a_record_that_went_away_before_the_post_is_refused(
     )
     run = offboard(device_id=device.id)
     assert (run.outcome, run.code_of_error) == ("refused", "unknown_to_service")
+
+
+def test_a_403_in_spite_of_the_permission_does_not_ask_for_it(
+    emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    emulator.fault(method="POST", path="/offboard", kind="body", status=403, body="<html>blocked</html>")
+    run = offboard(device_id=device.id)
+    assert (run.outcome, run.code_of_error) == ("refused", "permission_missing")
+    assert "another cause" in run.result["msg"]
+
+
+def test_a_read_that_is_not_permitted_names_the_permission(
+    emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    writer = emulator.add_app("writer", roles=["Machine.Offboard"], secret="made-up")
+    run = offboard(device_id=device.id, client_id=writer.client_id, client_secret=writer.secret)
+    assert (run.outcome, run.code_of_error) == ("error", "permission_missing")
+    assert "Machine.Read.All is needed; the token holds Machine.Offboard" in run.result["msg"]
 
 
 def test_a_refused_permission_names_what_is_needed_and_what_is_held(

@@ -1,0 +1,125 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Errors from any body: each becomes one exception with a code, words, and the id to quote."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.secops.mde.plugins.module_utils._answers import api_error, is_missing_entity
+from ansible_collections.secops.mde.plugins.module_utils._client import is_unclear
+from ansible_collections.secops.mde.plugins.module_utils._errors import SignInError, ThrottledError, WireError
+from ansible_collections.secops.mde.plugins.module_utils._http import Response
+
+URL = "https://api.example.test/api/machines?$filter=x"
+
+
+def answer(status: int, body: str) -> Response:
+    return Response(method="GET", url=URL, status=status, body=body.encode())
+
+
+def service(code: str, message: str = "said so") -> str:
+    return f'{{"error": {{"code": "{code}", "message": "{message}", "target": "9b1d8e70-0000"}}}}'
+
+
+# status, body, our code, words in the message, id to quote
+CASES = [
+    (400, service("BadRequest"), "request_refused", "BadRequest: said so", "9b1d8e70-0000"),
+    (400, service("OsPlatformNotSupported"), "os_not_supported", "OsPlatformNotSupported", "9b1d8e70-0000"),
+    (400, service("ActiveRequestAlreadyExists"), "already_active", "ActiveRequest", "9b1d8e70-0000"),
+    (
+        400,
+        '{"error": {"code": "", "message": "no such property", "details": []}}',
+        "request_refused",
+        "no such property",
+        None,
+    ),
+    (400, '{"error": {"code": "X"}}', "request_refused", "(no message)", None),
+    (400, '{"error": {"code": "X", "message": null, "target": 7}}', "request_refused", "(no message)", None),
+    (401, "", "unauthorized", "an empty answer", None),
+    (403, service("Forbidden"), "permission_missing", "Forbidden", "9b1d8e70-0000"),
+    (403, "", "permission_missing", "an empty answer", None),
+    (403, service("DisabledFeature"), "disallowed", "DisabledFeature", "9b1d8e70-0000"),
+    (404, service("ResourceNotFound"), "unknown_to_service", "ResourceNotFound", "9b1d8e70-0000"),
+    (404, service("NotFound"), "wrong_address", "NotFound", "9b1d8e70-0000"),
+    (404, "<html><head><title>Not\n here</title></head></html>", "wrong_address", "a web page: Not here", None),
+    (404, "", "wrong_address", "api.example.test", None),
+    (429, '{"error": {"code": 429, "message": "slow down"}}', "throttled", "slow down", None),
+    (500, "null", "service_error", "not the service's JSON: null", None),
+    (502, "<p>Bad<br>gateway</p><script>x()</script>", "service_error", "Bad gateway", None),
+    (503, "[]", "service_error", "[]", None),
+    (504, '{"error": "text"}', "service_error", "text", None),
+    (500, '{"error": []}', "service_error", "error", None),
+    (307, "", "redirected", "redirect to nowhere", None),
+    (418, "\ufeff" + service("X"), "request_refused", "X: said so", "9b1d8e70-0000"),
+    (500, "\udcff" * 3, "service_error", "answered 500", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "words", "target"), CASES, ids=[f"{c[0]} {c[1][:40]}" for c in CASES]
+)
+def test_each_body_becomes_an_error_to_act_on(
+    status: int, body: str, code: str, words: str, target: str | None
+) -> None:
+    error = api_error(Response(method="GET", url=URL, status=status, body=body.encode("utf-8", "surrogateescape")))
+    assert error.code == code
+    assert words in error.message
+    assert error.as_dict() == {
+        "code": code,
+        "message": error.message,
+        "http_status": status,
+        "correlation_id": target,
+        "hint": error.hint,
+    }
+    assert "\n" not in str(error)
+    assert "$filter" not in str(error)
+
+
+def test_a_long_page_is_cut_short() -> None:
+    assert len(api_error(answer(500, "x" * 100_000)).message) < 400
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "missing"),
+    [
+        (404, service("ResourceNotFound"), True),
+        (404, service("NotFound"), False),
+        (404, "", False),
+        (404, "<html></html>", False),
+        (404, "{}", False),
+        (400, service("ResourceNotFound"), False),
+        (200, service("ResourceNotFound"), False),
+    ],
+)
+def test_only_the_service_itself_can_say_that_something_does_not_exist(status: int, body: str, missing: bool) -> None:
+    assert is_missing_entity(answer(status, body)) is missing
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "unclear"),
+    [
+        (400, service("X"), False),
+        (404, service("ResourceNotFound"), False),
+        (400, "<html></html>", True),
+        (404, "", True),
+        (401, "", False),
+        (403, "<html></html>", False),
+        (408, service("X"), True),
+        (429, "", False),
+        (500, service("InternalServerError"), True),
+        (502, "<html></html>", True),
+        (307, "", False),
+    ],
+)
+def test_a_refusal_of_an_offboard_is_believed_only_from_the_service(status: int, body: str, unclear: bool) -> None:
+    assert is_unclear(api_error(answer(status, body))) is unclear
+
+
+def test_other_failures_are_clear_when_nothing_was_sent() -> None:
+    assert is_unclear(WireError("lost", sent=True))
+    assert not is_unclear(WireError("refused", sent=False))
+    assert not is_unclear(SignInError("no token"))
+    assert not is_unclear(ThrottledError("busy", http_status=429))

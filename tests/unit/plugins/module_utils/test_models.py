@@ -1,0 +1,96 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Records as the wire sends them: times in all their forms, enums in any case, and what is no record at all."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from ansible_collections.secops.mde.plugins.module_utils._models import (
+    Machine,
+    MachineAction,
+    format_time,
+    parse_time,
+    same,
+)
+
+MOMENT = datetime(2026, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("text", "micro"),
+    [
+        ("2026-02-03T04:05:06.1234567Z", 123456),
+        ("2026-02-03T04:05:06.123456Z", 123456),
+        ("2026-02-03T04:05:06.15497Z", 154970),
+        ("2026-02-03T04:05:06.93Z", 930000),
+        ("2026-02-03T04:05:06.9Z", 900000),
+        ("2026-02-03T04:05:06Z", 0),
+        ("2026-02-03t04:05:06z", 0),
+        ("2026-02-03T04:05:06", 0),
+        (" 2026-02-03T06:05:06+02:00 ", 0),
+    ],
+)
+def test_a_time_of_the_service_is_read_in_every_form(text: str, micro: int) -> None:
+    assert parse_time(text) == MOMENT.replace(microsecond=micro)
+
+
+@pytest.mark.parametrize(
+    "value", [None, "", "soon", 7, [], "2026-13-03T04:05:06Z", "2026-02-03", "0001-01-01T00:00:00+23:59"]
+)
+def test_what_is_no_time_is_none(value: object) -> None:
+    assert parse_time(value) is None
+
+
+def test_a_time_is_written_as_it_is_read() -> None:
+    assert parse_time(format_time(MOMENT.timestamp())) == MOMENT
+
+
+@pytest.mark.parametrize("value", [None, [], "x", {}, {"id": None}, {"id": 7}, {"id": " "}])
+def test_what_is_no_record_is_none(value: object) -> None:
+    assert Machine.from_json(value) is None
+    assert MachineAction.from_json(value) is None
+
+
+def test_an_action_needs_a_machine() -> None:
+    assert MachineAction.from_json({"id": "x"}) is None
+    assert MachineAction.from_json({"id": "x", "machineId": "a1"}) is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "active", "ended"),
+    [
+        ("Pending", "pending", True, False),
+        ("InProgress", "inprogress", True, False),
+        ("inprogress", "inprogress", True, False),
+        ("Succeeded", "succeeded", False, True),
+        ("TimeOut", "timeout", False, True),
+        ("Timeout", "timeout", False, True),
+        ("Cancelled", "cancelled", False, True),
+        ("Canceled", "cancelled", False, True),
+        ("Failed", "failed", False, True),
+        ("Brandnew", "brandnew", False, False),
+        (None, "none", False, False),
+    ],
+)
+def test_a_status_is_read_without_case_and_unknown_ones_are_open(
+    status: object, state: str, active: bool, ended: bool
+) -> None:
+    action = MachineAction.from_json({"id": "x", "machineId": "a1", "status": status})
+    assert action is not None
+    assert (action.state, action.active, action.ended) == (state, active, ended)
+
+
+def test_a_record_merged_into_itself_is_not_merged() -> None:
+    machine = Machine.from_json({"id": "a1", "mergedIntoMachineId": "A1"})
+    assert machine is not None
+    assert machine.merged_into is None
+
+
+def test_nothing_equals_nothing() -> None:
+    assert not same(None, None)
+    assert same("A1", "a1")

@@ -1,0 +1,240 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""When to ask again: Retry-After in all its forms, the budget of a call, and what each verb may repeat."""
+
+from __future__ import annotations
+
+import random
+import typing as t
+from email.utils import formatdate
+
+import pytest
+
+from ansible_collections.secops.mde.plugins.module_utils._client import Client
+from ansible_collections.secops.mde.plugins.module_utils._errors import ApiError, MdeError, ThrottledError, WireError
+from ansible_collections.secops.mde.plugins.module_utils._http import Response
+from ansible_collections.secops.mde.plugins.module_utils._pacing import Pacer
+from ansible_collections.secops.mde.plugins.module_utils._retry import Budget, retry_after
+from ansible_collections.secops.mde.tests.unit.harness import FakeClock
+
+NOW = FakeClock.START
+
+
+def answer(status: int, body: bytes = b"{}", **headers: str) -> Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(method="GET", url="https://api.example.test/api/machines", status=status, headers=named, body=body)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry_after": ""}, None),
+        ({"retry_after": "abc"}, None),
+        ({"retry_after": "-5"}, None),
+        ({"retry_after": "NaN"}, None),
+        ({"retry_after": "0"}, 0),
+        ({"retry_after": "7"}, 7),
+        ({"retry_after": " 7 "}, 7),
+        ({"retry_after": "1.5"}, 1.5),
+        ({"retry_after": "3600"}, 3600),
+        ({"retry_after": formatdate(NOW + 90, usegmt=True)}, 90),
+        ({"retry_after": formatdate(NOW - 90, usegmt=True)}, 0),
+        ({"retry_after": "Mon, 99 Foo 2026"}, None),
+        # our clock is ten minutes off: the answer's own Date counts
+        ({"retry_after": formatdate(NOW + 690, usegmt=True), "date": formatdate(NOW + 600, usegmt=True)}, 90),
+        ({"retry_after": formatdate(NOW - 510, usegmt=True), "date": formatdate(NOW - 600, usegmt=True)}, 90),
+    ],
+    ids=str,
+)
+def test_retry_after_is_read_in_both_forms(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(answer(429, **headers), NOW) == (None if seconds is None else pytest.approx(seconds))
+
+
+class TestBudget:
+    def budget(self, limit: float = 300.0) -> Budget:
+        return Budget(limit=limit, clock=FakeClock(), rng=random.Random(7))
+
+    def test_what_the_service_asks_is_never_shortened(self) -> None:
+        budget = self.budget(100)
+        assert budget.pause(100) == 100
+        assert budget.pause(100.1) is None
+
+    def test_pauses_jitter_within_a_window_that_doubles(self) -> None:
+        budget = self.budget()
+        seen = []
+        for _step in range(8):
+            pause = budget.pause(None)
+            assert pause is not None
+            seen.append(pause)
+            budget.tries += 1
+        assert all(pause <= min(30, 2**step) for step, pause in enumerate(seen))
+        assert len(set(seen)) == len(seen)
+
+    def test_the_last_pause_ends_with_the_budget(self) -> None:
+        budget = self.budget(10)
+        budget.spent = 9.9
+        pause = budget.pause(None)
+        assert pause is not None
+        assert pause <= 0.1 + 1e-9
+        budget.spent = 10
+        assert budget.pause(None) is None
+
+
+class FakeSession:
+    """The wire: hands out prepared answers and keeps what was sent."""
+
+    def __init__(self, *answers: Response | WireError, reached: bool = True) -> None:
+        self.answers = list(answers)
+        self.sent: list[tuple[str, str]] = []
+        self.reached = reached
+
+    def has_reached(self, url: str) -> bool:
+        return self.reached
+
+    def send(self, method: str, url: str, **_more: t.Any) -> Response:
+        self.sent.append((method, url))
+        result = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(result, WireError):
+            raise result
+        return result
+
+    def close(self) -> None:
+        pass
+
+
+class Tokens:
+    def __init__(self) -> None:
+        self.renewed: list[str] = []
+
+    def token(self) -> str:
+        return "t0"
+
+    def renew(self, refused: str) -> str:
+        self.renewed.append(refused)
+        return f"t{len(self.renewed)}"
+
+
+def client(
+    *answers: Response | WireError, retry_timeout: float = 300, reached: bool = True
+) -> tuple[Client, FakeSession, FakeClock]:
+    clock, session = FakeClock(), FakeSession(*answers, reached=reached)
+    made = Client(
+        t.cast("t.Any", session),
+        Tokens(),
+        "https://api.example.test",
+        pacer=Pacer(clock, per_minute=100, per_hour=1500),
+        clock=clock,
+        rng=random.Random(7),
+        retry_timeout=retry_timeout,
+    )
+    return made, session, clock
+
+
+MACHINES = answer(200, b'{"value": [{"id": "a1"}]}')
+ACTION = answer(201, b'{"id": "x1", "type": "Offboard", "machineId": "a1", "status": "Pending"}')
+REFUSED = WireError("refused", sent=False)
+LOST = WireError("lost", sent=True)
+UNTRUSTED = WireError("certificate", sent=False, final=True)
+
+# what comes back, whether a read is asked again, whether an offboard is
+BY_VERB = [
+    (answer(429), True, True),
+    (REFUSED, True, True),
+    (LOST, True, False),
+    (UNTRUSTED, False, False),
+    (answer(408), True, False),
+    (answer(500), True, False),
+    (answer(502), True, False),
+    (answer(503), True, False),
+    (answer(504), True, False),
+    (answer(501), False, False),
+    (answer(400), False, False),
+    (answer(403), False, False),
+    (answer(404), False, False),
+    (answer(307), False, False),
+]
+
+
+@pytest.mark.parametrize(("trouble", "read", "_post"), BY_VERB, ids=str)
+def test_a_read_is_repeated_after_everything_that_passes(
+    trouble: Response | WireError, read: bool, _post: bool
+) -> None:
+    made, session, _clock = client(trouble, MACHINES)
+    if read:
+        assert [machine.id for machine in made.machines("id eq 'a1'")] == ["a1"]
+        assert made.statistics.retries == 1
+    else:
+        with pytest.raises(MdeError):
+            made.machines("id eq 'a1'")
+    assert len(session.sent) == 1 + read
+
+
+@pytest.mark.parametrize(("trouble", "_read", "post"), BY_VERB, ids=str)
+def test_an_offboard_is_repeated_only_when_it_surely_was_not_taken(
+    trouble: Response | WireError, _read: bool, post: bool
+) -> None:
+    made, session, _clock = client(trouble, ACTION)
+    if post:
+        assert made.offboard("a1", "CHG-1").id == "x1"
+    else:
+        with pytest.raises((ApiError, WireError)):
+            made.offboard("a1", "CHG-1")
+    assert len(session.sent) == 1 + post
+
+
+def test_reads_go_on_until_the_time_for_retries_is_over() -> None:
+    made, session, clock = client(answer(503), retry_timeout=120)
+    with pytest.raises(ApiError) as failure:
+        made.machines("id eq 'a1'")
+    assert failure.value.code == "service_error"
+    assert clock.passed == pytest.approx(120)
+    assert len(session.sent) > 5
+
+
+def test_a_host_that_never_answered_is_given_up_sooner() -> None:
+    made, _session, clock = client(REFUSED, reached=False)
+    with pytest.raises(WireError):
+        made.machines("id eq 'a1'")
+    assert clock.passed == pytest.approx(60)
+
+
+def test_throttling_beyond_the_time_left_fails_at_once_and_says_when_to_come_back() -> None:
+    made, session, clock = client(answer(429, retry_after="301"))
+    with pytest.raises(ThrottledError) as failure:
+        made.machines("id eq 'a1'")
+    assert clock.passed == 0
+    assert len(session.sent) == 1
+    assert "Come back after 2026-" in str(failure.value)
+    assert "retry_timeout" in str(failure.value)
+
+
+def test_throttling_that_adds_up_ends_too() -> None:
+    made, session, clock = client(answer(429, retry_after="100"))
+    with pytest.raises(ThrottledError):
+        made.machines("id eq 'a1'")
+    assert clock.sleeps == [100, 100, 100]
+    assert made.statistics.as_dict() == {"calls": 4, "retries": 3, "throttled_seconds": 300}
+    assert len(session.sent) == 4
+
+
+def test_a_refused_token_is_renewed_once() -> None:
+    made, session, _clock = client(answer(401), MACHINES)
+    assert made.machines("id eq 'a1'")
+    assert len(session.sent) == 2
+    made, session, _clock = client(answer(401))
+    with pytest.raises(ApiError) as failure:
+        made.machines("id eq 'a1'")
+    assert failure.value.code == "unauthorized"
+    assert len(session.sent) == 2
+
+
+def test_a_query_is_encoded_once_and_without_plus_signs() -> None:
+    made, session, _clock = client(MACHINES)
+    made.machines("computerDnsName eq 'r&d +1#o''b%25'")
+    (_method, url), *_rest = session.sent
+    assert url.startswith("https://api.example.test/api/machines?$filter=computerDnsName%20eq%20%27r%26d%20%2B1%23")
+    assert "%27%27b%2525%27" in url
+    assert url.endswith("&$top=10000")

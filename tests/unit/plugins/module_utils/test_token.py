@@ -1,0 +1,174 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can be read from a token, and how long one is kept."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ansible_collections.secops.mde.plugins.module_utils._errors import SignInError
+from ansible_collections.secops.mde.plugins.module_utils._token import Claims, Token, TokenKeeper, read_claims
+
+
+def jwt(claims: t.Any) -> str:
+    return "e30." + base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=") + ".c2ln"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Desk:
+    """Hands out tokens ``t1``, ``t2``... that live so long."""
+
+    def __init__(self, clock: Clock, lifetime: float | None) -> None:
+        self.clock = clock
+        self.lifetime = lifetime
+        self.heard: list[str] = []
+        self.count = 0
+
+    def sign_in(self) -> Token:
+        self.count += 1
+        return Token(f"t{self.count}", None if self.lifetime is None else self.clock.now + self.lifetime)
+
+    def keeper(self) -> TokenKeeper:
+        return TokenKeeper(self.sign_in, self.clock, on_token=self.heard.append)
+
+
+@pytest.mark.parametrize(
+    ("claims", "read"),
+    [
+        (
+            {"roles": ["Machine.Read.All", "Machine.Offboard"], "tid": "t", "appid": "a"},
+            Claims(frozenset({"Machine.Read.All", "Machine.Offboard"}), "t", "a"),
+        ),
+        (
+            {"scp": "Machine.Read Machine.Offboard", "azp": "b"},
+            Claims(frozenset({"Machine.Read", "Machine.Offboard"}), None, "b"),
+        ),
+        ({"roles": ["A"], "scp": "B"}, Claims(frozenset({"A", "B"}), None, None)),
+        ({}, Claims(frozenset(), None, None)),
+        ({"roles": "Machine.Offboard", "scp": ["x"], "tid": 5, "appid": ""}, Claims(frozenset(), None, None)),
+        ({"roles": ["A", 5, None]}, Claims(frozenset({"A"}), None, None)),
+    ],
+)
+def test_the_permissions_of_applications_and_of_users_are_read(claims: t.Any, read: Claims) -> None:
+    assert read_claims(jwt(claims)) == read
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "opaque",
+        "a.b.c",
+        "e30.é.x",
+        jwt(["a", "list"]),
+        jwt(None),
+        "e30." + base64.urlsafe_b64encode(b"\xff\xfe").decode(),
+        "e30." + base64.urlsafe_b64encode(b"[" * 100_000).decode(),
+    ],
+    ids=["empty", "opaque", "not base64", "not ascii", "a list", "null", "not text", "deep"],
+)
+def test_a_token_that_cannot_be_read_is_no_error(token: str) -> None:
+    assert read_claims(token) is None
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "good_for"),
+    [(3600, 3300), (86400, 86100), (700, 400), (600, 300), (100, 50), (0, 0)],
+)
+def test_a_token_is_exchanged_five_minutes_before_its_end_or_at_half_of_a_short_life(
+    lifetime: float, good_for: float
+) -> None:
+    clock = Clock()
+    desk = Desk(clock, lifetime)
+    keeper = desk.keeper()
+    assert keeper.token() == "t1"
+    if good_for:
+        clock.now += good_for - 1
+        assert keeper.token() == "t1"
+        clock.now += 1
+    assert keeper.token() == "t2"
+    assert desk.heard == ["t1", "t2"]
+
+
+def test_a_token_of_unknown_end_is_kept() -> None:
+    clock = Clock()
+    keeper = Desk(clock, None).keeper()
+    keeper.token()
+    clock.now += 10_000_000
+    assert keeper.token() == "t1"
+
+
+def test_nobody_signs_in_before_a_token_is_asked_for() -> None:
+    desk = Desk(Clock(), 3600)
+    desk.keeper()
+    assert desk.count == 0
+
+
+def test_a_refused_token_is_exchanged_and_the_next_caller_gets_the_new_one() -> None:
+    desk = Desk(Clock(), 3600)
+    keeper = desk.keeper()
+    refused = keeper.token()
+    assert keeper.renew(refused) == "t2"
+    assert keeper.renew(refused) == "t2"
+    assert keeper.token() == "t2"
+    assert desk.count == 2
+
+
+def test_of_many_threads_that_were_refused_one_signs_in() -> None:
+    desk = Desk(Clock(), 3600)
+    keeper = desk.keeper()
+    refused = keeper.token()
+    together = threading.Barrier(8)
+
+    def renew(_: int) -> str:
+        together.wait()
+        return keeper.renew(refused)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(renew, range(8))) == {"t2"}
+    assert desk.count == 2
+
+
+def test_the_same_token_again_means_that_there_is_no_other() -> None:
+    keeper = TokenKeeper(lambda: Token("ready"), Clock(), on_token=lambda _: None)
+    refused = keeper.token()
+    with pytest.raises(SignInError) as failed:
+        keeper.renew(refused)
+    assert (failed.value.code, failed.value.http_status) == ("unauthorized", 401)
+    assert "access_token" in str(failed.value.hint)
+
+
+def test_a_sign_in_that_fails_leaves_the_keeper_able_to_try_again() -> None:
+    answers = iter([SignInError("no"), Token("late")])
+
+    def sign_in() -> Token:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    keeper = TokenKeeper(sign_in, Clock(), on_token=lambda _: None)
+    with pytest.raises(SignInError):
+        keeper.token()
+    assert keeper.token() == "late"
