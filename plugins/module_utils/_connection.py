@@ -19,6 +19,7 @@ from ._client import Client
 from ._clock import Clock
 from ._clouds import Cloud, resolve_cloud
 from ._errors import OptionError
+from ._exchange import Exchange
 from ._http import Session, WireOptions
 from ._identity import Identity, choose_identity, families
 from ._options import insist_on_positive
@@ -85,7 +86,7 @@ class Connection:
             retry_timeout=self.retry_timeout,
             instance_discovery=self.instance_discovery,
         )
-        return Client(
+        exchange = Exchange(
             session,
             TokenKeeper(lambda: self.credential.sign_in(desk), clock, on_token=on_token),
             self.cloud.api_url,
@@ -94,6 +95,7 @@ class Connection:
             rng=rng,
             retry_timeout=self.retry_timeout,
         )
+        return Client(exchange)
 
 
 def proxy_passwords(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:

@@ -13,10 +13,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ._client import Client, Statistics
+from ._client import Client
 from ._clock import Clock, SystemClock
 from ._connection import Connection, proxy_passwords
 from ._errors import InternalError, LibraryError, MdeError
+from ._exchange import Statistics
 from ._http import REQUESTS_MISSING
 from ._models import format_time
 from ._options import PACING, Spec, connection_spec, insist_on_positive, normalise, secret_values
@@ -78,7 +79,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
             **content,
             predicted=self.check_mode,
             context=self._context(),
-            api=(self._client.statistics if self._client else Statistics()).as_dict(),
+            api=(self._client.exchange.statistics if self._client else Statistics()).as_dict(),
         )
 
     def _context(self) -> Context:
@@ -95,7 +96,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
 
     def _exit(self, report: Report) -> t.NoReturn:
         if self._client is not None:
-            self._client.close()
+            self._client.exchange.close()
         result = report.as_dict()
         if self._diff:
             result["diff"] = report.diff()

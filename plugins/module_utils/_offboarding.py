@@ -125,7 +125,7 @@ class Offboarding:
         if twin is not None:  # asked twice, or by id and by name: the first result carries what was done
             return replace(twin, request=request, outcome="in_progress" if twin.changed else twin.outcome)
         known = actions.get(machine.id.lower(), [])
-        decision = decide(machine, known, self._client.now(), force=order.force)
+        decision = decide(machine, known, self._client.exchange.now(), force=order.force)
         if decision.warning:
             self._warn(decision.warning)
         result = DeviceResult(request, decision.outcome, machine, decision.action.record if decision.action else None)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 from ._clock import Clock
+from ._errors import ApiError, BadAnswerError, MdeError, ThrottledError, WireError
 from ._http import Response
 
 # Statuses after which a read is simply asked again.
@@ -82,3 +83,35 @@ class Budget:
         self.spent += seconds
         if throttled:
             self.throttled += seconds
+
+
+def worth_asking_again(outcome: Response | WireError) -> bool:
+    """For reads: they change nothing."""
+    if isinstance(outcome, WireError):
+        return not outcome.final
+    return outcome.status in TRANSIENT
+
+
+def surely_not_taken(outcome: Response | WireError) -> bool:
+    """For the offboard: only what the service did not take may be sent again without looking."""
+    if isinstance(outcome, WireError):
+        return not outcome.sent and not outcome.final
+    return outcome.status == 429
+
+
+def is_unclear(error: MdeError) -> bool:
+    """Whether a POST that ended so may have been carried out all the same.
+
+    A refusal is only believed when the service itself wrote it (or, for 401 and 403, which may come with an
+    empty body, whoever did); a gateway's page can hide a success.
+    """
+    if isinstance(error, WireError):
+        return error.sent
+    if isinstance(error, BadAnswerError):
+        return True
+    if not isinstance(error, ApiError) or isinstance(error, ThrottledError) or error.http_status is None:
+        return False
+    status = error.http_status
+    if status >= 500 or status == 408:
+        return True
+    return 400 <= status < 500 and error.service_code is None and status not in (401, 403, 429)

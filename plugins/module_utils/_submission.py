@@ -15,10 +15,11 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ._client import Client, is_unclear
+from ._client import Client
 from ._decision import decide
 from ._errors import ApiError, DeviceError, MdeError, ThrottledError, TooLateError
 from ._models import Machine, MachineAction, same
+from ._retry import is_unclear
 
 # Pauses between looks after an unclear end: half a minute in all, longer than the service's lists lag behind.
 LOOKS: t.Final = (1.0, 2.0, 4.0, 8.0, 15.0)
@@ -76,7 +77,9 @@ class _Attempt:
         self._machine = machine
         self._comment = comment
         self._force = force
-        self._budget = client.budget()
+        self._exchange = client.exchange
+        self._clock = client.exchange.clock
+        self._budget = client.exchange.budget()
         self._unclear: MdeError | None = None
         """How an earlier try ended that may have been taken."""
 
@@ -94,9 +97,9 @@ class _Attempt:
             machine_id=self._machine.id,
             comment=self._comment,
             known_ids=frozenset(action.id.lower() for action in known),
-            first_try=self._client.service_time(),
+            first_try=self._exchange.service_time(),
         )
-        self._good_until = self._client.clock.monotonic() + DECISION_LIFE
+        self._good_until = self._clock.monotonic() + DECISION_LIFE
 
     # -- sending -------------------------------------------------------------------------------------------
 
@@ -128,12 +131,12 @@ class _Attempt:
         own = self._own(actions)
         if own is not None:
             return Submission("submitted", own)
-        decision = decide(self._machine, actions, self._client.now(), force=self._force)
+        decision = decide(self._machine, actions, self._exchange.now(), force=self._force)
         if decision.outcome != "submitted":
             return Submission(decision.outcome, decision.action)
         if self._unclear is None:
             self._stake(actions)
-        self._good_until = self._client.clock.monotonic() + DECISION_LIFE
+        self._good_until = self._clock.monotonic() + DECISION_LIFE
         return None
 
     def _answered(self, action: MachineAction) -> Submission:
@@ -166,7 +169,7 @@ class _Attempt:
     def _look_for_own(self) -> Submission | None:
         """After an unclear end; None when it is certain enough that nothing was taken, so that it may be sent again."""
         found, conclusive = self._look()
-        self._good_until = self._client.clock.monotonic() + DECISION_LIFE
+        self._good_until = self._clock.monotonic() + DECISION_LIFE
         return found or (None if conclusive else self._unknown())
 
     def _look(self, *, at_once: bool = False) -> tuple[Submission | None, bool]:
@@ -180,7 +183,7 @@ class _Attempt:
         foreign: MachineAction | None = None
         conclusive = False
         for pause in (0.0, *LOOKS) if at_once else LOOKS:
-            self._client.clock.sleep(pause)
+            self._clock.sleep(pause)
             try:
                 actions = self._client.offboard_actions([self._machine.id])
             except MdeError:
@@ -190,7 +193,7 @@ class _Attempt:
             own = self._own(actions)
             if own is not None:
                 return Submission("submitted", own), conclusive
-            foreign = decide(self._machine, actions, self._client.now(), force=self._force).action_under_way
+            foreign = decide(self._machine, actions, self._exchange.now(), force=self._force).action_under_way
             if foreign is not None and at_once:
                 break
         return (Submission("in_progress", foreign) if foreign else None), conclusive

@@ -47,14 +47,15 @@ def wait_for(client: Client, actions: t.Sequence[MachineAction], options: WaitOp
     Never raises: what could not be read becomes the error of those that were still pending.
     """
     latest = {action.id.lower(): action for action in actions}
-    deadline = client.clock.monotonic() + options.timeout
+    clock = client.exchange.clock
+    deadline = clock.monotonic() + options.timeout
     trouble: MdeError | None = None
     while pending := [action for action in latest.values() if not action.ended]:
-        left = deadline - client.clock.monotonic()
+        left = deadline - clock.monotonic()
         if left <= 0:
             break
-        client.clock.sleep(min(options.sleep, left))
-        left = max(0.0, deadline - client.clock.monotonic())
+        clock.sleep(min(options.sleep, left))
+        left = max(0.0, deadline - clock.monotonic())
         try:
             seen = client.actions_by_id([action.id for action in pending], within=left)
         except MdeError as error:

@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._client import Client
 from ansible_collections.secops.mde.plugins.module_utils._errors import ApiError, MdeError, ThrottledError, WireError
+from ansible_collections.secops.mde.plugins.module_utils._exchange import Exchange
 from ansible_collections.secops.mde.plugins.module_utils._http import Response
 from ansible_collections.secops.mde.plugins.module_utils._pacing import Pacer
 from ansible_collections.secops.mde.plugins.module_utils._retry import Budget, retry_after
@@ -121,7 +122,7 @@ def client(
     *answers: Response | WireError, retry_timeout: float = 300, reached: bool = True
 ) -> tuple[Client, FakeSession, FakeClock]:
     clock, session = FakeClock(), FakeSession(*answers, reached=reached)
-    made = Client(
+    made = Exchange(
         t.cast("t.Any", session),
         Tokens(),
         "https://api.example.test",
@@ -130,7 +131,7 @@ def client(
         rng=random.Random(7),
         retry_timeout=retry_timeout,
     )
-    return made, session, clock
+    return Client(made), session, clock
 
 
 MACHINES = answer(200, b'{"value": [{"id": "a1"}]}')
@@ -165,7 +166,7 @@ def test_a_read_is_repeated_after_everything_that_passes(
     made, session, _clock = client(trouble, MACHINES)
     if read:
         assert [machine.id for machine in made.machines("id eq 'a1'")] == ["a1"]
-        assert made.statistics.retries == 1
+        assert made.exchange.statistics.retries == 1
     else:
         with pytest.raises(MdeError):
             made.machines("id eq 'a1'")
@@ -216,7 +217,7 @@ def test_throttling_that_adds_up_ends_too() -> None:
     with pytest.raises(ThrottledError):
         made.machines("id eq 'a1'")
     assert clock.sleeps == [100, 100, 100]
-    assert made.statistics.as_dict() == {"calls": 4, "retries": 3, "throttled_seconds": 300}
+    assert made.exchange.statistics.as_dict() == {"calls": 4, "retries": 3, "throttled_seconds": 300}
     assert len(session.sent) == 4
 
 

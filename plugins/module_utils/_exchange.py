@@ -1,0 +1,204 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""One call to the API, however often it has to be sent: token, pace, retries by verb, and the service's clock.
+
+What may be repeated after what is the caller's to say; how long that may go on, and how the service's wish to be left
+alone is kept, is decided here for all of them.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from urllib.parse import quote
+
+from ._answers import api_error
+from ._clock import Clock
+from ._errors import ThrottledError, TooLateError, WireError
+from ._http import Response, Session
+from ._models import format_time
+from ._pacing import Pacer
+from ._retry import UNREACHED_LIMIT, Budget, http_date, retry_after
+
+
+class TokenSource(t.Protocol):
+    """Where the client gets its token from."""
+
+    def token(self) -> str:
+        """A token that is good for now."""
+
+    def renew(self, refused: str) -> str:
+        """Another token than the one the API refused; raises when there can be none."""
+
+
+@dataclass
+class Statistics:
+    """What the calls cost; shown as ``summary.api``."""
+
+    calls: int = 0
+    retries: int = 0
+    throttled_seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, t.Any]:
+        return {
+            "calls": self.calls,
+            "retries": self.retries,
+            "throttled_seconds": round(self.throttled_seconds, 1),
+        }
+
+
+class _ServiceTime:
+    """The service's clock as told by its ``Date`` headers, carried on by the monotonic clock in between."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset: float | None = None
+
+    def observe(self, response: Response) -> None:
+        told = http_date(response.headers.get("date", ""))
+        if told is not None:
+            self._offset = told - self._clock.monotonic()
+
+    def now(self) -> datetime | None:
+        if self._offset is None:
+            return None
+        return datetime.fromtimestamp(self._offset + self._clock.monotonic(), timezone.utc)
+
+
+class Exchange:
+    """The way to one API with one identity. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        session: Session,
+        tokens: TokenSource,
+        api_url: str,
+        *,
+        pacer: Pacer,
+        clock: Clock,
+        rng: random.Random,
+        retry_timeout: float,
+    ) -> None:
+        """``api_url`` is the base without ``/api``; ``retry_timeout`` is in seconds for each call."""
+        self.statistics = Statistics()
+        self.clock = clock
+        self._session = session
+        self._tokens = tokens
+        self._base = f"{api_url}/api"
+        self._pacer = pacer
+        self._rng = rng
+        self._retry_timeout = retry_timeout
+        self._service_time = _ServiceTime(clock)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._session.close()
+
+    def service_time(self) -> datetime | None:
+        """Now, by the service's clock; None as long as no answer carried a ``Date``."""
+        return self._service_time.now()
+
+    def now(self) -> datetime:
+        """Now, by the service's clock where it is known, else by this machine's."""
+        return self.service_time() or datetime.fromtimestamp(self.clock.time(), timezone.utc)
+
+    def budget(self, within: float | None = None) -> Budget:
+        """A new allowance for one call, in seconds; ``within`` makes it smaller."""
+        limit = self._retry_timeout if within is None else min(within, self._retry_timeout)
+        return Budget(limit=limit, clock=self.clock, rng=self._rng)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        may_repeat: t.Callable[[Response | WireError], bool],
+        params: t.Mapping[str, t.Any] | None = None,
+        json_body: t.Any = None,
+        budget: Budget | None = None,
+        not_after: float | None = None,
+    ) -> Response:
+        """Send until there is an answer to keep, of whatever status.
+
+        ``path`` is relative to the API; ``may_repeat`` judges each outcome by the rules of the verb; ``budget`` is that
+        of an earlier part of the same call; ``not_after`` (monotonic seconds) is the moment from which nothing may be
+        sent any more. Raises WireError without an answer, ThrottledError or ApiError when the time for retries is used
+        up, TooLateError, and what the sign-in raises.
+        """
+        url = f"{self._base}/{path}"
+        # Encoded by hand: a '+' for a space is read as a plus by some gateways.
+        query = "&".join(f"{k}={quote(str(v), safe='$')}" for k, v in (params or {}).items() if v is not None)
+        budget = budget or self.budget()
+        token = self._tokens.token()
+        renewed = False
+        while True:
+            self._pacer.wait()
+            began = self.clock.monotonic()
+            if not_after is not None and began > not_after:
+                raise TooLateError("The moment to send this has passed.")
+            outcome: Response | WireError
+            try:
+                outcome = self._session.send(
+                    method,
+                    f"{url}?{query}" if query else url,
+                    headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+                    json_body=json_body,
+                )
+                self._service_time.observe(outcome)
+            except WireError as error:
+                outcome = error
+            budget.spent += self.clock.monotonic() - began
+            with self._lock:
+                self.statistics.calls += 1
+            if isinstance(outcome, Response) and outcome.status == 401 and not renewed:
+                renewed = True
+                token = self._tokens.renew(token)
+            elif may_repeat(outcome):
+                self._pause_or_give_up(outcome, budget, url)
+            elif isinstance(outcome, WireError):
+                raise outcome
+            else:
+                return outcome
+            with self._lock:
+                self.statistics.retries += 1
+
+    def _pause_or_give_up(self, outcome: Response | WireError, budget: Budget, url: str) -> None:
+        if isinstance(outcome, WireError):
+            limit = None if self._session.has_reached(url) else UNREACHED_LIMIT
+            pause = budget.pause(None, limit)
+            if pause is None:
+                raise outcome
+            budget.sleep(pause)
+            return
+        asked = retry_after(outcome, self.clock.time())
+        pause = budget.pause(asked)
+        throttled = outcome.status == 429
+        if pause is None:
+            raise self._throttled(outcome, asked) if throttled else api_error(outcome)
+        if throttled:
+            self._pacer.pause(pause)
+            with self._lock:
+                self.statistics.throttled_seconds += pause
+        budget.sleep(pause, throttled=throttled)
+
+    def _throttled(self, response: Response, asked: float | None) -> ThrottledError:
+        error = api_error(response)
+        if asked is None:
+            when = "It did not say when to come back"
+        else:
+            when = f"Come back after {format_time(self.now().timestamp() + asked)}"
+        return ThrottledError(
+            error.message,
+            http_status=429,
+            service_code=error.service_code,
+            correlation_id=error.correlation_id,
+            hint=f"{when}, or allow more waiting with retry_timeout ({self._retry_timeout:g} s now). "
+            "The quota is shared by everything that uses this application.",
+        )

@@ -1,0 +1,105 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Injected faults: rules that match requests, and what they do to the answer."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_plus
+
+KINDS = (
+    "lost",
+    "lost_before",
+    "500",
+    "502",
+    "503",
+    "html_502",
+    "html_404",
+    "429",
+    "hang",
+    "redirect",
+    "empty_200",
+    "body",
+    "slow_drip",
+)
+# Kinds after which the request has been carried out all the same.
+_HANDLED = ("lost", "slow_drip")
+
+
+@dataclass
+class Fault:
+    """One rule. ``times`` None is for ever; ``after`` matching requests pass first; ``handled`` carries the request out."""
+
+    kind: str
+    service: str = "api"
+    method: str | None = None
+    path: str = ""
+    query: str = ""
+    times: int | None = 1
+    after: int = 0
+    handled: bool | None = None
+    retry_after: int | str | None = None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | str = b""
+    delay: float = 0.05
+    hits: int = 0
+    passed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is one of {', '.join(KINDS)}, not {self.kind!r}")
+
+    @property
+    def carries_out(self) -> bool:
+        """Whether the request is handled before the fault shows."""
+        return self.kind in _HANDLED if self.handled is None else self.handled
+
+    def matches(self, service: str, method: str, path: str, query: str) -> bool:
+        """Whether a request is meant; counts the ones that are let pass."""
+        if self.times is not None and self.hits >= self.times:
+            return False
+        if service != self.service or (self.method and method.upper() != self.method.upper()):
+            return False
+        if self.path.lower() not in path.lower() or self.query.lower() not in unquote_plus(query).lower():
+            return False
+        if self.passed < self.after:
+            self.passed += 1
+            return False
+        self.hits += 1
+        return True
+
+    def payload(self) -> bytes:
+        """The body as bytes."""
+        return self.body.encode("utf-8") if isinstance(self.body, str) else bytes(self.body)
+
+
+class Faults:
+    """The rules in force; the first that matches wins."""
+
+    def __init__(self) -> None:
+        self._rules: list[Fault] = []
+        self._lock = threading.Lock()
+
+    def add(self, **values: Any) -> Fault:
+        """Add a rule."""
+        rule = Fault(**values)
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def clear(self) -> None:
+        """Forget all rules."""
+        with self._lock:
+            self._rules.clear()
+
+    def match(self, service: str, method: str, path: str, query: str) -> Fault | None:
+        """The rule for a request, if any."""
+        if not self._rules:
+            return None
+        with self._lock:
+            return next((rule for rule in self._rules if rule.matches(service, method, path, query)), None)

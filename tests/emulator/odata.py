@@ -1,0 +1,332 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``$filter`` and ``$orderby`` as SQL for SQLite: parsed by odata-query, with the service's leniency and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+from odata_query import ast
+from odata_query.exceptions import ODataException
+from odata_query.grammar import ODataLexer, ODataParser
+from odata_query.sql.sqlite import AstToSqliteSqlVisitor
+
+from .errors import ODataFault
+from .times import parse_iso
+
+_LITERALS = {
+    "String": "string",
+    "GUID": "guid",
+    "DateTime": "date",
+    "Date": "date",
+    "Integer": "number",
+    "Float": "number",
+    "Boolean": "bool",
+    "Null": "null",
+}
+_CALLS = {
+    "startswith": "bool",
+    "endswith": "bool",
+    "contains": "bool",
+    "tolower": "string",
+    "toupper": "string",
+    "trim": "string",
+    "length": "number",
+}
+_EDM = {
+    "string": "Edm.String",
+    "guid": "Edm.Guid",
+    "date": "Edm.DateTimeOffset",
+    "number": "Edm.Int32",
+    "bool": "Edm.Boolean",
+    "tags": "Collection(Edm.String)",
+}
+
+
+_GUID_LITERALS = {"string": ("string",), "guid": ("guid",), "both": ("string", "guid")}
+
+
+@dataclass(frozen=True)
+class Property:
+    """A property that may stand in a filter: its column, type, and whether case matters in comparisons."""
+
+    column: str
+    kind: str = "string"
+    any_case: bool = False
+
+
+@dataclass(frozen=True)
+class Entity:
+    """What may be asked of one list."""
+
+    type_name: str
+    table: str
+    properties: dict[str, Property]
+
+    def find(self, name: str) -> Property:
+        """A property by its name in any case."""
+        found = self.properties.get(name.lower())
+        if found is None:
+            raise ODataFault(f"Could not find a property named '{name}' on type '{self.type_name}'.")
+        return found
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The knobs that a filter's reading depends on."""
+
+    case_sensitive: bool = False
+    in_refused: bool = False
+    max_nodes: int | None = None
+    guid_literal: str = "string"
+
+
+class _Visitor(AstToSqliteSqlVisitor):
+    """Adds types, lenient names, ticks for dates, and long chains without recursion."""
+
+    def __init__(self, entity: Entity, rules: Rules) -> None:
+        super().__init__()
+        self._entity = entity
+        self._rules = rules
+        self._variables: dict[str, Property] = {}
+
+    def visit_Identifier(self, node: ast.Identifier) -> str:
+        """A column, or the variable of a lambda."""
+        found = self._property(node)
+        if found.kind == "tags":
+            raise ODataFault(f"The property '{node.name}' is a collection and needs 'any'.")
+        if self._rules.case_sensitive and found.kind in ("string", "guid"):
+            return f'"{found.column}" COLLATE BINARY'
+        return f'"{found.column}"'
+
+    def visit_DateTime(self, node: ast.DateTime) -> str:
+        """Times are kept as ticks."""
+        return _ticks(node.val)
+
+    def visit_Date(self, node: ast.Date) -> str:
+        """A date is its midnight."""
+        return _ticks(node.val)
+
+    def visit_Attribute(self, node: ast.Attribute) -> str:
+        """No property of these entities has properties of its own."""
+        raise ODataFault(f"The property path '{node.attr}' cannot be used in a filter here.")
+
+    def visit_Compare(self, node: ast.Compare) -> str:
+        """Both sides must be of one type; null compares as in OData."""
+        if isinstance(node.comparator, ast.In):
+            if self._rules.in_refused:
+                raise ODataFault("The query specified in the URI is not valid. The operator 'in' is not supported.")
+            for item in node.right.val:  # type: ignore[attr-defined]
+                self._same_type(node.left, item)
+            return f"{self.visit(node.left)} IN {self.visit(node.right)}"
+        self._same_type(node.left, node.right)
+        left, right = self.visit(node.left), self.visit(node.right)
+        null = isinstance(node.left, ast.Null) or isinstance(node.right, ast.Null)
+        if isinstance(node.comparator, ast.NotEq):
+            return f"({left} IS NOT {right})"
+        if isinstance(node.comparator, ast.Eq) and null:
+            return f"({left} IS {right})"
+        return f"({left} {self.visit(node.comparator)} {right})"
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> str:
+        """A chain of one operator becomes a balanced tree: neither Python nor SQLite likes a thousand levels."""
+        terms: list[str] = []
+        stack: list[Any] = [node]
+        while stack:
+            current = stack.pop()
+            if isinstance(current, ast.BoolOp) and type(current.op) is type(node.op):
+                stack.extend((current.right, current.left))
+            else:
+                self._must_be_bool(current)
+                terms.append(self.visit(current))
+        word = " AND " if isinstance(node.op, ast.And) else " OR "
+        while len(terms) > 1:
+            terms = [word.join(terms[at : at + 8]) for at in range(0, len(terms), 8)]
+            if len(terms) > 1:
+                terms = [f"({term})" for term in terms]
+        return f"({terms[0]})"
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> str:
+        """Only ``not``; what is unknown is not true."""
+        if not isinstance(node.op, ast.Not):
+            raise ODataFault("The operator '-' is not supported here.")
+        self._must_be_bool(node.operand)
+        return f"(({self.visit(node.operand)}) IS NOT TRUE)"
+
+    def visit_Call(self, node: ast.Call) -> str:
+        """The functions that the service is known to take."""
+        name = node.func.name.lower()
+        if name not in _CALLS:
+            raise ODataFault(f"An unknown function with name '{node.func.name}' was found.")
+        for argument in node.args:
+            if self._kind(argument) not in ("string", "null"):
+                raise ODataFault(f"No function signature for the function with name '{name}' matches its arguments.")
+        values = [self.visit(argument) for argument in node.args]
+        if name == "tolower":
+            return f"LOWER({values[0]})"
+        if name == "toupper":
+            return f"UPPER({values[0]})"
+        if name in ("trim", "length"):
+            return f"{name.upper()}({values[0]})"
+        text, part = values
+        if self._without_case(node.args[0]):
+            text, part = f"LOWER({text})", f"LOWER({part})"
+        if name == "startswith":
+            return f"(SUBSTR({text}, 1, LENGTH({part})) = {part})"
+        if name == "endswith":
+            return (
+                f"(LENGTH({text}) >= LENGTH({part}) AND SUBSTR({text}, LENGTH({text}) - LENGTH({part}) + 1) = {part})"
+            )
+        return f"(INSTR({text}, {part}) > 0)"
+
+    def visit_CollectionLambda(self, node: ast.CollectionLambda) -> str:
+        """``machineTags/any(t: t eq 'x')``."""
+        owner = node.owner
+        if not isinstance(owner, ast.Identifier) or self._property(owner).kind != "tags":
+            raise ODataFault("'any' needs a collection.")
+        if not isinstance(node.operator, ast.Any):
+            raise ODataFault("'all' is not supported here.")
+        condition = "1"
+        if node.lambda_ is not None:
+            variable = node.lambda_.identifier.name
+            self._variables[variable] = Property("tag")
+            self._must_be_bool(node.lambda_.expression)
+            condition = self.visit(node.lambda_.expression)
+            del self._variables[variable]
+        return f'"seq" IN (SELECT machine FROM tags WHERE {condition})'
+
+    def _property(self, node: ast.Identifier) -> Property:
+        if node.namespace:
+            raise ODataFault(f"Could not find a property named '{'.'.join((*node.namespace, node.name))}'.")
+        return self._variables.get(node.name) or self._entity.find(node.name)
+
+    def _without_case(self, node: Any) -> bool:
+        return isinstance(node, ast.Identifier) and self._property(node).any_case and not self._rules.case_sensitive
+
+    def _kind(self, node: Any) -> str:
+        if isinstance(node, ast.Identifier):
+            return self._property(node).kind
+        if isinstance(node, ast.Call):
+            return _CALLS.get(node.func.name.lower(), "unknown")
+        if isinstance(node, (ast.Compare, ast.BoolOp, ast.CollectionLambda)):
+            return "bool"
+        if isinstance(node, ast.UnaryOp):
+            return "bool" if isinstance(node.op, ast.Not) else "unknown"
+        return _LITERALS.get(type(node).__name__, "unknown")
+
+    def _same_type(self, left: Any, right: Any) -> None:
+        one, other = self._kind(left), self._kind(right)
+        if "null" in (one, other) and "unknown" not in (one, other):
+            return
+        kinds = {one, other}
+        column, literal = (one, other) if isinstance(left, ast.Identifier) else (other, one)
+        if column == "guid":
+            if literal in _GUID_LITERALS[self._rules.guid_literal]:
+                return
+            column = "string" if self._rules.guid_literal == "string" else "guid"
+        elif (kinds <= {"group", "number", "string"} and "group" in kinds) or (one == other and one != "unknown"):
+            return
+        raise ODataFault(
+            "A binary operator with incompatible types was detected. Found operand types "
+            f"'{_EDM.get(column, column)}' and '{_EDM.get(literal, literal)}'."
+        )
+
+    def _must_be_bool(self, node: Any) -> None:
+        if self._kind(node) != "bool":
+            raise ODataFault("The filter expression must evaluate to a single boolean value.")
+
+
+def _ticks(literal: str) -> str:
+    try:
+        return str(parse_iso(literal))
+    except ValueError as error:
+        raise ODataFault(f"The literal '{literal}' is not a valid Edm.DateTimeOffset.") from error
+
+
+def _tokens(text: str) -> Iterator[Any]:
+    """The lexer's tokens, with function names in any case and lists of one item as OData writes them."""
+    found = list(ODataLexer().tokenize(text))
+    at = 0
+    while at < len(found):
+        token = found[at]
+        if token.type == "ODATA_IDENTIFIER" and at + 1 < len(found) and found[at + 1].type == "(":
+            token.value = ast.Identifier(token.value.name.lower(), token.value.namespace)
+        yield token
+        if token.type == "IN" and at + 1 < len(found) and found[at + 1].type == "(":
+            inside = found[at + 2 :]
+            close = next((index for index, item in enumerate(inside) if item.type == ")"), None)
+            if close is not None and sum(item.type not in ("WS", ",") for item in inside[:close]) == 1:
+                item = next(item for item in inside[:close] if item.type != "WS")
+                comma = _like(item, ",")
+                yield from (found[at + 1], item, comma, inside[close])
+                at += 2 + close
+        at += 1
+
+
+def _like(token: Any, kind: str) -> Any:
+    """A token of punctuation at the place of another."""
+    made = copy(token)
+    made.type = made.value = kind
+    return made
+
+
+def _size(node: Any) -> int:
+    """How many nodes a filter has."""
+    count, stack = 0, [node]
+    while stack:
+        current = stack.pop()
+        if not isinstance(current, ast._Node):
+            continue
+        count += type(current).__name__ not in (
+            "And",
+            "Or",
+            "Eq",
+            "NotEq",
+            "Lt",
+            "LtE",
+            "Gt",
+            "GtE",
+            "In",
+            "Not",
+            "List",
+        )
+        for value in vars(current).values():
+            stack.extend(value if isinstance(value, list) else [value])
+    return count
+
+
+def where(text: str, entity: Entity, rules: Rules) -> str:
+    """The SQL condition of a filter. Raises ODataFault."""
+    try:
+        tree = ODataParser().parse(_tokens(text.strip()))
+    except ODataException as error:
+        raise ODataFault(f"Invalid filter clause. Syntax error in '{text}'.") from error
+    if tree is None:
+        raise ODataFault("Invalid filter clause. The expression is empty.")
+    if rules.max_nodes is not None and _size(tree) > rules.max_nodes:
+        raise ODataFault(f"The query is not valid: the filter exceeds the limit of {rules.max_nodes} nodes.")
+    visitor = _Visitor(entity, rules)
+    visitor._must_be_bool(tree)
+    try:
+        return str(visitor.visit(tree))
+    except (ODataException, ValueError, RecursionError) as error:
+        raise ODataFault(f"Invalid filter clause. {error}") from error
+
+
+def order(text: str, entity: Entity) -> str:
+    """The SQL of an ``$orderby``. Raises ODataFault."""
+    terms: list[str] = []
+    for part in text.split(","):
+        words = part.split()
+        if not words or len(words) > 2 or (len(words) == 2 and words[1].lower() not in ("asc", "desc")):
+            raise ODataFault(f"Syntax error in the $orderby expression '{text}'.")
+        found = entity.find(words[0])
+        if found.kind == "tags":
+            raise ODataFault(f"The property '{words[0]}' cannot be used in $orderby.")
+        terms.append(f'"{found.column}" {words[1].upper() if len(words) == 2 else "ASC"}')
+    return ", ".join(terms)

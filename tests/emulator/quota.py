@@ -1,0 +1,79 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Quotas: sliding windows over the virtual clock, by app and tenant."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from .errors import ApiError
+from .knobs import Knobs
+from .times import http_date
+
+_MINUTE, _HOUR = 60.0, 3600.0
+
+
+class Quota:
+    """The calls of the last hour, by app."""
+
+    def __init__(self, knobs: Knobs) -> None:
+        self._knobs = knobs
+        self._calls: dict[str, deque[float]] = {}
+
+    def clear(self) -> None:
+        """Forget all calls."""
+        self._calls.clear()
+
+    def take(self, app: str, now: float) -> None:
+        """Count a call, or refuse it. Raises ApiError."""
+        knobs = self._knobs
+        if knobs.quota_per_minute is None and knobs.quota_per_hour is None:
+            return
+        calls = self._calls.setdefault(app, deque())
+        while calls and calls[0] <= now - _HOUR:
+            calls.popleft()
+        waits = [
+            (
+                self._wait(calls, now, _HOUR, knobs.quota_per_hour, knobs.quota_others_per_hour),
+                knobs.quota_per_hour,
+                "01:00:00",
+            ),
+            (
+                self._wait(calls, now, _MINUTE, knobs.quota_per_minute, knobs.quota_others_per_minute),
+                knobs.quota_per_minute,
+                "00:01:00",
+            ),
+        ]
+        wait, limit, window = max(waits, key=lambda item: item[0])
+        if wait <= 0:
+            calls.append(now)
+            return
+        if knobs.quota_counts_refused:
+            calls.append(now)
+        raise self.refusal(f"API calls quota exceeded! Maximum admitted {limit} per {window}.", wait, now)
+
+    def refusal(self, message: str, wait: float, now: float) -> ApiError:
+        """A 429 in the style of the knobs."""
+        headers: dict[str, str] = {}
+        seconds = max(1, math.ceil(wait))
+        if self._knobs.retry_after == "seconds":
+            headers["Retry-After"] = str(seconds)
+        elif self._knobs.retry_after == "date":
+            headers["Retry-After"] = http_date(math.ceil(now + wait))
+        return ApiError(429, self._knobs.code_429, message, headers)
+
+    @staticmethod
+    def _wait(calls: deque[float], now: float, window: float, limit: int | None, others: int) -> float:
+        """Seconds until one more call fits into a window."""
+        if limit is None:
+            return 0.0
+        left = limit - others
+        if left <= 0:
+            return window
+        # The calls are in order: one more fits when the one `left` places from the end has left the window.
+        if len(calls) < left:
+            return 0.0
+        return max(0.0, calls[-left] + window - now)

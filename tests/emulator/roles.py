@@ -1,0 +1,41 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Permissions: which the API knows, and which of them each kind of call needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+READ = ("Machine.Read.All", "Machine.ReadWrite.All")
+WRITE = ("Machine.ReadWrite.All",)
+OFFBOARD = ("Machine.Offboard",)
+CANCEL = (
+    "Machine.CollectForensics",
+    "Machine.Isolate",
+    "Machine.RestrictExecution",
+    "Machine.Scan",
+    "Machine.Offboard",
+    "Machine.StopAndQuarantine",
+    "Machine.LiveResponse",
+)
+ALL = (*READ, *CANCEL)
+
+# Delegated permissions are named without ".All".
+_DELEGATED = {"Machine.Read": "Machine.Read.All", "Machine.ReadWrite": "Machine.ReadWrite.All"}
+
+
+def expand(roles: Any) -> list[str]:
+    """Roles as granted; ``*`` stands for every one of them."""
+    names = [roles] if isinstance(roles, str) else list(roles or ())
+    return list(ALL) if "*" in names else names
+
+
+def held(claims: dict[str, Any]) -> list[str]:
+    """The roles that a token carries, whether for an app or for a user."""
+    roles = claims.get("roles")
+    names = list(roles) if isinstance(roles, list) else []
+    scopes = claims.get("scp")
+    names += [_DELEGATED.get(scope, scope) for scope in scopes.split()] if isinstance(scopes, str) else []
+    return names

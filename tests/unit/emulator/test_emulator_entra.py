@@ -1,0 +1,410 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The sign-in service: each check in its order, and what real sign-in libraries make of it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+import jwt
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, pkcs12
+
+from ansible_collections.secops.mde.tests.emulator import Federated
+
+RESOURCE = "https://api.securitycenter.microsoft.com"
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+KEYS = ["error", "error_description", "error_codes", "timestamp", "trace_id", "correlation_id", "error_uri"]
+
+
+class Door:
+    """Knocks at the token route."""
+
+    def __init__(self, service):
+        self.service = service
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.verify = service.ca_path
+
+    def form(self, **changes):
+        values = {
+            "grant_type": "client_credentials",
+            "client_id": self.service.client_id,
+            "client_secret": self.service.client_secret,
+            "scope": RESOURCE + "/.default",
+            **changes,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+    def token(self, tenant=None, route="oauth2/v2.0/token", auth=None, **changes):
+        url = f"{self.service.authority_host}/{tenant or self.service.tenant_id}/{route}"
+        return self.session.post(url, data=self.form(**changes), auth=auth, timeout=10)
+
+    def refusal(self, **changes):
+        answer = self.token(**changes)
+        body = answer.json()
+        assert list(body) == KEYS
+        assert body["error_description"].startswith(f"AADSTS{body['error_codes'][0]}: ")
+        assert body["trace_id"] in body["error_description"]
+        assert body["correlation_id"] in body["error_description"]
+        return answer.status_code, body["error"], body["error_codes"][0]
+
+    def assertion(self, headers=None, algorithm="PS256", key=None, **claims):
+        pem = Path(self.service.certificate_path).read_bytes()
+        certificate = x509.load_pem_x509_certificate(pem[pem.index(b"-----BEGIN CERT") :])
+        der = certificate.public_bytes(Encoding.DER)
+        prints = {"PS256": ("x5t#S256", hashlib.sha256(der)), "RS256": ("x5t", hashlib.sha1(der))}
+        name, digest = prints.get(algorithm, prints["PS256"])
+        now = int(time.time())
+        values = {
+            "aud": f"{self.service.authority_host}/{self.service.tenant_id}/oauth2/v2.0/token",
+            "iss": self.service.client_id,
+            "sub": self.service.client_id,
+            "jti": str(uuid.uuid4()),
+            "nbf": now,
+            "exp": now + 600,
+            **claims,
+        }
+        header = {name: urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()} if headers is None else headers
+        signed = jwt.encode(values, key or load_pem_private_key(pem, None), algorithm=algorithm, headers=header)
+        return {"client_secret": None, "client_assertion_type": ASSERTION, "client_assertion": signed}
+
+
+@pytest.fixture
+def door(service):
+    return Door(service)
+
+
+def claims_of(answer):
+    return jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
+
+
+def test_a_secret_gets_a_token(door, service):
+    answer = door.token()
+    body = answer.json()
+    assert answer.status_code == 200
+    assert (body["token_type"], body["expires_in"], body["ext_expires_in"]) == ("Bearer", 3599, 3599)
+    claims = claims_of(answer)
+    assert (claims["aud"], claims["appid"], claims["tid"]) == (RESOURCE, service.client_id, service.tenant_id)
+    assert claims["roles"] == ["Machine.Offboard", "Machine.Read.All"]
+    assert claims["exp"] - claims["iat"] == 3600
+    assert {"iss", "oid", "nbf", "ver"} <= set(claims)
+    (call,) = service.calls("entra")
+    assert (call.app, call.credential, call.status) == (service.client_id, "client_secret", 200)
+
+
+def test_the_token_opens_the_api(door, service, client):
+    client.session.headers["Authorization"] = "Bearer " + door.token().json()["access_token"]
+    assert client.get("/machines").status_code == 200
+
+
+def test_the_old_endpoint_takes_a_resource(door):
+    answer = door.token(route="oauth2/token", scope=None, resource=RESOURCE + "/")
+    assert claims_of(answer)["aud"] == RESOURCE
+
+
+def test_the_tenant_may_be_named_by_its_domain(door, service):
+    assert door.token(tenant=service.tenant_domain).status_code == 200
+
+
+def test_a_client_may_use_basic_authentication(door, service):
+    credentials = (service.client_id, service.client_secret)
+    assert door.token(auth=credentials, client_id=None, client_secret=None).status_code == 200
+    assert service.calls("entra")[0].credential == "basic"
+    assert door.token(auth=(service.client_id, "wrong"), client_id=None, client_secret=None).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "https://api.securitycenter.windows.com",
+        "https://securitycenter.onmicrosoft.com/windowsatpservice",
+        "https://api-gcc.securitycenter.microsoft.us",
+        "https://api-gov.securitycenter.microsoft.us",
+    ],
+)
+def test_the_api_has_several_names(door, client, resource):
+    token = door.token(scope=resource + "/.default").json()["access_token"]
+    client.session.headers["Authorization"] = f"Bearer {token}"
+    assert client.get("/machines").status_code == 200
+
+
+def test_a_token_for_another_resource_carries_no_roles(door, client):
+    answer = door.token(scope="https://graph.microsoft.com/.default")
+    assert "roles" not in claims_of(answer)
+    client.session.headers["Authorization"] = "Bearer " + answer.json()["access_token"]
+    assert client.get("/machines").status_code == 401
+
+
+def test_an_app_without_roles_gets_a_token_that_opens_nothing(door, service, client):
+    app = service.add_app("bare")
+    answer = door.token(client_id=app.client_id, client_secret=app.secret)
+    assert "roles" not in claims_of(answer)
+    client.session.headers["Authorization"] = "Bearer " + answer.json()["access_token"]
+    assert client.get("/machines").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"tenant": "11111111-2222-4333-8444-555555555555"}, (400, "invalid_request", 90002)),
+        ({"tenant": "nobody.example"}, (400, "invalid_request", 90002)),
+        ({"tenant": "not a tenant"}, (400, "invalid_request", 900023)),
+        ({"grant_type": None}, (400, "invalid_request", 900144)),
+        ({"grant_type": "password"}, (400, "unsupported_grant_type", 70003)),
+        ({"client_id": None}, (400, "invalid_request", 900144)),
+        ({"client_id": "11111111-2222-4333-8444-555555555555"}, (400, "unauthorized_client", 700016)),
+        ({"client_secret": None}, (401, "invalid_client", 7000216)),
+        ({"client_secret": "wrong"}, (401, "invalid_client", 7000215)),
+        ({"client_secret": "fälsch"}, (401, "invalid_client", 7000215)),
+        ({"scope": None}, (400, "invalid_request", 900144)),
+        ({"scope": RESOURCE}, (400, "invalid_scope", 70011)),
+        ({"scope": "https://unknown.example.test/.default"}, (400, "invalid_resource", 500011)),
+        ({"scope": f"{RESOURCE}/.default https://graph.microsoft.com/.default"}, (400, "invalid_scope", 700022)),
+        ({"route": "oauth2/token", "scope": None}, (400, "invalid_request", 900144)),
+        ({"route": "oauth2/token", "resource": "https://x.example.test"}, (400, "invalid_resource", 500011)),
+        # The order of the checks: what comes first wins.
+        ({"tenant": "nobody.example", "grant_type": None}, (400, "invalid_request", 90002)),
+        ({"client_secret": "wrong", "scope": "garbage"}, (401, "invalid_client", 7000215)),
+        ({"client_id": str(uuid.UUID(int=1)), "client_secret": None}, (400, "unauthorized_client", 700016)),
+    ],
+)
+def test_a_refusal_has_its_status_and_number(door, changes, expected):
+    assert door.refusal(**changes) == expected
+
+
+def test_an_expired_secret_and_a_disabled_app_are_told_apart(door, service):
+    old = service.add_app("old", secret_expired=True)
+    off = service.add_app("off", disabled=True)
+    assert door.refusal(client_id=old.client_id, client_secret=old.secret) == (401, "invalid_client", 7000222)
+    assert door.refusal(client_id=old.client_id, client_secret="wrong") == (401, "invalid_client", 7000215)
+    assert door.refusal(client_id=off.client_id, client_secret=off.secret)[1:] == ("unauthorized_client", 7000112)
+
+
+def test_one_app_s_secret_is_no_good_for_another(door, service):
+    other = service.add_app("other")
+    assert door.refusal(client_id=other.client_id)[2] == 7000215
+
+
+@pytest.mark.parametrize("algorithm", ["PS256", "RS256"])
+def test_a_certificate_gets_a_token(door, service, algorithm):
+    assert door.token(**door.assertion(algorithm=algorithm)).status_code == 200
+    assert service.calls("entra")[0].credential == "certificate"
+
+
+def test_the_pfx_holds_the_same_key(service):
+    key, certificate, _ = pkcs12.load_key_and_certificates(
+        Path(service.certificate_pfx_path).read_bytes(), service.certificate_password.encode()
+    )
+    pem = Path(service.certificate_path).read_bytes()
+    assert certificate.public_bytes(Encoding.PEM) in pem
+    assert key.private_numbers() == load_pem_private_key(pem, None).private_numbers()
+
+
+@pytest.mark.parametrize(
+    ("claims", "number"),
+    [
+        ({"exp": 1}, 700024),
+        ({"exp": None}, 700024),
+        ({"nbf": 4102444800}, 700024),
+        ({"aud": "https://login.example.test"}, 700023),
+        ({"iss": "someone"}, 700021),
+        ({"sub": "someone"}, 700021),
+    ],
+)
+def test_an_assertion_must_fit(door, claims, number):
+    assert door.refusal(**door.assertion(**claims)) == (401, "invalid_client", number)
+
+
+def test_an_assertion_needs_the_registered_key(door, service):
+    stranger = door.assertion(headers={"x5t#S256": "AAAA"})
+    assert door.refusal(**stranger)[2] == 700027
+    tampered = door.assertion()
+    head, body, signature = tampered["client_assertion"].split(".")
+    tampered["client_assertion"] = f"{head}.{body}.{'A' * len(signature)}"
+    assert door.refusal(**tampered)[2] == 700027
+    assert door.refusal(**{**door.assertion(), "client_assertion": "garbage"})[2] == 50027
+    assert door.refusal(**{**door.assertion(), "client_assertion_type": "x"})[2] == 900144
+    other = service.add_app("other", certificates=[])
+    assert door.refusal(**{**door.assertion(), "client_id": other.client_id})[2] == 700027
+
+
+def test_another_app_can_have_the_certificate_too(door, service):
+    other = service.add_app("other", certificates=[service.certificate_path])
+    signed = door.assertion(iss=other.client_id, sub=other.client_id)
+    assert door.token(**{**signed, "client_id": other.client_id}).status_code == 200
+
+
+def test_a_trusted_identity_provider_gets_a_token(door, service):
+    signed = {"client_secret": None, "client_assertion_type": ASSERTION}
+    token = Path(service.federated_token_file).read_text(encoding="ascii")
+    assert door.token(**signed, client_assertion=token).status_code == 200
+    assert service.calls("entra")[0].credential == "federated"
+
+
+@pytest.mark.parametrize(
+    ("claims", "number"),
+    [
+        ({"iss": "https://other.example.test/"}, 700211),
+        ({"sub": "system:serviceaccount:ops:other"}, 700213),
+        ({"aud": "api://other"}, 700212),
+        ({"exp": 1}, 700024),
+    ],
+)
+def test_a_federated_token_must_match(door, service, claims, number):
+    token = service.federated_token(**claims)
+    signed = {"client_secret": None, "client_assertion_type": ASSERTION, "client_assertion": token}
+    assert door.refusal(**signed) == (401, "invalid_client", number)
+
+
+def test_a_federated_token_must_be_signed_by_its_provider(door, service):
+    key = ec.generate_private_key(ec.SECP256R1())
+    app = service.add_app("wif", federated=[Federated("https://ci.example.test", "repo:x", key.public_key())])
+    claims = {
+        "iss": "https://ci.example.test",
+        "sub": "repo:x",
+        "aud": ["api://AzureADTokenExchange"],
+        "exp": time.time() + 60,
+    }
+    signed = {"client_id": app.client_id, "client_secret": None, "client_assertion_type": ASSERTION}
+    assert door.token(**signed, client_assertion=jwt.encode(claims, key, "ES256")).status_code == 200
+    forged = jwt.encode(claims, ec.generate_private_key(ec.SECP256R1()), "ES256")
+    assert door.refusal(**signed, client_assertion=forged)[2] == 700027
+    symmetric = jwt.encode(claims, "a secret that is long enough for a MAC", "HS256")
+    assert door.refusal(**signed, client_assertion=symmetric)[2] == 700027
+
+
+@pytest.mark.parametrize("path", ["v2.0/.well-known/openid-configuration", ".well-known/openid-configuration"])
+def test_discovery_names_endpoints_of_its_own_origin(door, service, path):
+    found = door.session.get(f"{service.authority_host}/{service.tenant_id}/{path}").json()
+    root = f"{service.authority_host}/{service.tenant_id}"
+    assert found["issuer"] == f"{root}/v2.0"
+    assert all(found[name].startswith(root) for name in found if name.endswith(("_endpoint", "_uri")))
+    keys = door.session.get(found["jwks_uri"]).json()["keys"]
+    token = door.token().json()["access_token"]
+    assert jwt.decode(token, jwt.PyJWK(keys[0]), algorithms=["ES256"], audience=RESOURCE)
+
+
+def test_discovery_of_an_unknown_tenant_has_an_error_of_its_own(door, service):
+    answer = door.session.get(f"{service.authority_host}/nobody.example/v2.0/.well-known/openid-configuration")
+    assert (answer.status_code, answer.json()["error"], answer.json()["error_codes"]) == (
+        400,
+        "invalid_tenant",
+        [90002],
+    )
+
+
+def test_instance_discovery_knows_itself_only(door, service):
+    def ask(host):
+        params = {"authorization_endpoint": f"{host}/{service.tenant_id}/oauth2/v2.0/authorize", "api-version": "1.1"}
+        return door.session.get(f"{service.authority_host}/common/discovery/instance", params=params)
+
+    found = ask(service.authority_host).json()
+    assert door.session.get(found["tenant_discovery_endpoint"]).status_code == 200
+    assert ask("https://login.example.test").json()["error"] == "invalid_instance"
+
+
+def test_anything_else_is_a_page(door, service):
+    assert door.session.get(service.authority_host + "/").status_code == 404
+    assert door.session.post(f"{service.authority_host}/{service.tenant_id}/oauth2/v2.0/authorize").status_code == 404
+
+
+def test_a_device_code_is_polled_until_somebody_signs_in(door, service, client):
+    service.knobs.device_code_polls = 2
+    asked = door.token(route="oauth2/v2.0/devicecode").json()
+    assert {"user_code", "device_code", "verification_uri", "expires_in", "interval", "message"} <= set(asked)
+
+    grant = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "client_secret": None, "scope": None}
+
+    def poll(code=asked["device_code"]):
+        return door.token(**grant, device_code=code)
+
+    assert [poll().json()["error"] for _ in range(2)] == ["authorization_pending"] * 2
+    token = poll()
+    assert claims_of(token)["scp"] == "Machine.Offboard Machine.Read"
+    client.session.headers["Authorization"] = "Bearer " + token.json()["access_token"]
+    assert client.offboard().json()["requestor"].endswith("@corp.example")
+    assert poll().json()["error"] == "bad_verification_code"
+    other = door.token(route="oauth2/v2.0/devicecode").json()["device_code"]
+    service.knobs.device_code_polls = None
+    assert poll(other).json()["error"] == "authorization_pending"
+    service.clock.advance(901)
+    assert poll(other).json()["error"] == "expired_token"
+
+
+def test_the_life_of_a_token_is_a_knob(door, service, client):
+    service.knobs.token_lifetime = 120
+    answer = door.token().json()
+    assert answer["expires_in"] == 119
+    client.session.headers["Authorization"] = "Bearer " + answer["access_token"]
+    service.clock.advance(119)
+    assert client.get("/machines").status_code == 200
+    service.clock.advance(2)
+    assert client.get("/machines").status_code == 401
+
+
+def test_sign_in_may_take_its_time(door, service):
+    service.knobs.entra_latency = 0.05
+    began = time.perf_counter()
+    assert door.token().status_code == 200
+    assert time.perf_counter() - began >= 0.05
+
+
+# --- msal ---
+
+
+def msal_app(service, door, credential, **more):
+    msal = pytest.importorskip("msal")
+    if not more:
+        more = {"authority": f"{service.authority_host}/{service.tenant_id}", "instance_discovery": False}
+    return msal.ConfidentialClientApplication(
+        service.client_id, client_credential=credential, http_client=door.session, **more
+    )
+
+
+def test_msal_signs_in_with_a_secret(door, service):
+    app = msal_app(service, door, service.client_secret)
+    found = app.acquire_token_for_client([RESOURCE + "/.default"])
+    assert found["token_type"] == "Bearer"
+    assert app.acquire_token_for_client([RESOURCE + "/.default"])["token_source"] == "cache"
+    assert len(service.calls("entra", "POST")) == 1
+
+
+def test_msal_accepts_the_issuer(door, service):
+    app = msal_app(
+        service, door, service.client_secret, oidc_authority=f"{service.authority_host}/{service.tenant_id}/v2.0"
+    )
+    assert "access_token" in app.acquire_token_for_client([RESOURCE + "/.default"])
+
+
+def test_msal_sees_a_wrong_secret(door, service):
+    found = msal_app(service, door, "wrong").acquire_token_for_client([RESOURCE + "/.default"])
+    assert (found["error"], found["error_codes"]) == ("invalid_client", [7000215])
+
+
+def test_msal_signs_in_with_a_pem_certificate(door, service):
+    pem = Path(service.certificate_path).read_text(encoding="ascii")
+    app = msal_app(service, door, {"private_key": pem, "public_certificate": pem[pem.index("-----BEGIN CERT") :]})
+    assert "access_token" in app.acquire_token_for_client([RESOURCE + "/.default"])
+    assert service.calls("entra", "POST")[0].credential == "certificate"
+
+
+def test_msal_signs_in_with_a_pfx(door, service):
+    credential = {"private_key_pfx_path": service.certificate_pfx_path, "passphrase": service.certificate_password}
+    app = msal_app(service, door, credential)
+    assert "access_token" in app.acquire_token_for_client([RESOURCE + "/.default"])
+
+
+def test_msal_signs_in_with_a_federated_token(door, service):
+    path = Path(service.federated_token_file)
+    app = msal_app(service, door, {"client_assertion": lambda: path.read_text(encoding="ascii")})
+    assert "access_token" in app.acquire_token_for_client([RESOURCE + "/.default"])

@@ -1,0 +1,147 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who gets in, and where."""
+
+from __future__ import annotations
+
+import jwt
+import pytest
+import requests
+
+PC1 = "a1" * 20
+
+
+def error(answer):
+    return answer.json()["error"]
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer garbage", "Basic YTpi"])
+def test_a_call_without_a_good_token_is_refused(client, header):
+    client.session.headers["Authorization"] = header
+    answer = client.get("/machines")
+    assert answer.status_code == 401
+    assert error(answer)["code"] == "Unauthorized"
+
+
+def test_a_token_ends_on_the_virtual_clock(client, service):
+    assert client.get("/machines").status_code == 200
+    service.clock.advance(3601)
+    assert client.get("/machines").status_code == 401
+
+
+def test_a_token_for_another_resource_is_refused(service, client_of):
+    answer = client_of(service, audience="https://api.security.microsoft.com").get("/machines")
+    assert answer.status_code == 401
+
+
+def test_a_token_signed_by_somebody_else_is_refused(client, service):
+    claims = jwt.decode(service.token(), options={"verify_signature": False})
+    forged = jwt.encode(claims, "not the key of the tenant, only long enough", algorithm="HS256")
+    unsigned = jwt.encode(claims, None, algorithm="none")
+    for token in (forged, unsigned):
+        client.session.headers["Authorization"] = f"Bearer {token}"
+        assert client.get("/machines").status_code == 401
+
+
+def test_a_missing_role_is_named_with_those_held(service, client_of):
+    answer = client_of(service, roles=["Machine.Read.All"]).offboard()
+    assert answer.status_code == 403
+    assert error(answer)["code"] == "Forbidden"
+    assert "Machine.Offboard" in error(answer)["message"]
+    assert "application roles: Machine.Read.All" in error(answer)["message"]
+    assert service.actions() == []
+
+
+def test_a_token_without_roles_reads_nothing(service, client_of):
+    assert client_of(service, roles=[]).get("/machineactions").status_code == 403
+
+
+def test_offboard_alone_does_not_allow_reading_actions(service, client_of):
+    writer = client_of(service, roles=["Machine.Offboard"])
+    assert writer.offboard().status_code == 201
+    assert writer.get("/machineactions").status_code == 403
+
+
+def test_a_read_role_can_be_demanded_for_an_offboard(service, client_of):
+    service.knobs.offboard_needs_read = True
+    assert client_of(service, roles=["Machine.Offboard"]).offboard().status_code == 403
+    assert client_of(service).offboard().status_code == 201
+
+
+def test_scopes_of_a_user_count_as_roles(service, client_of):
+    user = client_of(service, scp="Machine.Read Machine.Offboard", upn="sam.operator@corp.example")
+    assert user.get("/machines").status_code == 200
+    assert user.offboard().json()["requestor"] == "sam.operator@corp.example"
+
+
+@pytest.mark.parametrize("path", ["/", "/defender/api/machines", "/apix/machines", "/machines"])
+def test_what_is_not_under_the_api_is_an_html_page(client, service, path):
+    answer = client.session.get(service.api_url + path)
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("path", ["/api/machines", "/API/Machines", "/api/v1.0/machines", "/api/V1.0/MACHINES/"])
+def test_paths_are_taken_in_any_case_and_with_a_version(client, service, path):
+    assert client.session.get(service.api_url + path).status_code == 200
+
+
+def test_an_unknown_route_is_not_found_as_json(client):
+    answer = client.get("/machinez")
+    assert (answer.status_code, error(answer)["code"]) == (404, "NotFound")
+
+
+def test_a_wrong_method_is_refused(client):
+    assert client.get(f"/machines/{PC1}/offboard").status_code == 405
+
+
+@pytest.mark.parametrize("style", ["guid", "operation", "absent"])
+def test_the_correlation_id_has_every_form_seen(client, service, style):
+    service.knobs.error_target = style
+    target = error(client.get("/machines/unknown")).get("target")
+    assert {
+        "guid": bool(target) and len(target) == 36,
+        "operation": str(target).startswith("|"),
+        "absent": target is None,
+    }[style]
+
+
+def test_the_certificate_is_trusted_only_through_the_ca_file(service):
+    session = requests.Session()
+    session.trust_env = False
+    with pytest.raises(requests.exceptions.SSLError):
+        session.get(service.api_url)
+
+
+@pytest.mark.parametrize("knob", ["virtual", "absent", 3600])
+def test_the_date_header_follows_its_knob(client, service, knob):
+    service.knobs.date_header = knob
+    service.clock.advance(86400)
+    date = client.get("/machines", top=1).headers.get("Date")
+    if knob == "absent":
+        assert date is None
+        return
+    from email.utils import parsedate_to_datetime
+
+    shift = 0 if knob == "virtual" else knob
+    assert abs(parsedate_to_datetime(date).timestamp() - service.clock.now() - shift) <= 1
+
+
+def test_the_log_tells_who_asked_what(client, service):
+    client.get("/machines", filter="id eq 'a+b'")
+    client.offboard(comment="bye")
+    read, write = service.calls()
+    assert (read.service, read.method, read.path, read.status) == ("api", "GET", "/api/machines", 200)
+    assert read.query == {"$filter": "id eq 'a+b'"}
+    assert read.app == service.client_id
+    assert read.url_length > len(service.api_url) + len(read.path)
+    assert write.body == {"Comment": "bye"}
+    assert write.headers["content-type"] == "application/json"
+    assert service.calls(method="POST") == [write]
+
+
+def test_the_foreign_origin_answers_and_is_logged(client, service):
+    assert client.session.get(service.elsewhere_url + "/x").json() == {"value": []}
+    assert [call.path for call in service.calls("elsewhere")] == ["/x"]

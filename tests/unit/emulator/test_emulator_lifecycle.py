@@ -1,0 +1,270 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What becomes of an action, and of its device, as time passes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.emulator.times import from_ticks, parse_iso
+
+PC1 = "a1" * 20
+DAY = 86400
+QUEUE = 72 * 3600 + 14 * 60
+
+
+def run(device, *advances, **knobs):
+    """Offboard a device and tell the status after each advance."""
+    with Emulator([device]) as service:
+        service.knobs.update(knobs)
+        service._fleet.offboard(device.id, "x", "me")
+        seen = []
+        for seconds in advances:
+            service.clock.advance(seconds)
+            seen.append(service.actions()[0])
+        return seen, service.machine(device.id)
+
+
+def test_an_online_device_goes_through_all_states():
+    seen, machine = run(Device(poll_seconds=4, ack_seconds=6), 3.9, 0.2, 5.8, 0.2)
+    assert [item["status"] for item in seen] == ["Pending", "InProgress", "InProgress", "Succeeded"]
+    assert [item["errorHResult"] for item in seen] == [0, 0, 0, 0]
+    created = parse_iso(seen[0]["creationDateTimeUtc"])
+    assert [(parse_iso(item["lastUpdateDateTimeUtc"]) - created) // 10_000_000 for item in seen] == [0, 4, 4, 10]
+    assert machine["onboardingStatus"] == "Onboarded"
+
+
+def test_one_long_step_is_the_same_as_many_short_ones():
+    (end,), machine = run(Device(last_seen=3600), 9 * DAY)
+    assert end["status"] == "Succeeded"
+    assert (machine["healthStatus"], machine["onboardingStatus"]) == ("Inactive", "CanBeOnboarded")
+
+
+def test_an_offline_device_times_out_after_72_hours_and_14_minutes():
+    seen, _ = run(Device(fate="offline"), QUEUE - 1, 2, 30 * DAY)
+    assert [item["status"] for item in seen] == ["Pending", "TimeOut", "TimeOut"]
+    assert seen[1]["errorHResult"] == -2145844840
+    waited = parse_iso(seen[1]["lastUpdateDateTimeUtc"]) - parse_iso(seen[1]["creationDateTimeUtc"])
+    assert abs(from_ticks(waited) - QUEUE) < 0.01
+
+
+def test_a_device_that_never_answers_times_out_from_in_progress():
+    seen, _ = run(Device(fate="never_answers"), 10, QUEUE)
+    assert [item["status"] for item in seen] == ["InProgress", "TimeOut"]
+
+
+def test_a_device_that_fails_says_so_with_a_negative_number():
+    seen, machine = run(Device(fate="fails"), 60)
+    assert seen[0]["status"] == "Failed"
+    assert seen[0]["errorHResult"] < 0
+    assert machine["onboardingStatus"] == "Onboarded"
+
+
+def test_an_offline_device_that_comes_back_in_time_is_offboarded_then():
+    seen, machine = run(Device(fate="offline", online_at=3600, last_seen="9d"), 3599, 2, 20)
+    assert [item["status"] for item in seen] == ["Pending", "Pending", "Succeeded"]
+    assert machine["healthStatus"] == "Active"
+
+
+def test_a_device_that_comes_back_too_late_finds_the_action_gone():
+    seen, _ = run(Device(fate="offline", online_at=5 * DAY), 6 * DAY)
+    assert seen[0]["status"] == "TimeOut"
+
+
+def test_after_a_success_the_record_follows_slowly(service):
+    service._fleet.offboard(PC1, "x", "me")
+    service.clock.advance(20)
+    before = service.machine(PC1)
+    service.clock.advance(service.knobs.onboarding_delay - 30)
+    assert service.machine(PC1)["onboardingStatus"] == "Onboarded"
+    service.clock.advance(60)
+    assert service.machine(PC1)["onboardingStatus"] == "CanBeOnboarded"
+    assert service.machine(PC1)["healthStatus"] == "Active"
+    service.clock.advance(6 * DAY)
+    after = service.machine(PC1)
+    assert after["healthStatus"] == "Inactive"
+    assert after["lastSeen"] == before["lastSeen"]
+
+
+def test_a_device_in_use_reports_once_a_day(service):
+    before = parse_iso(service.machine(PC1)["lastSeen"])
+    service.clock.advance(10 * DAY)
+    after = parse_iso(service.machine(PC1)["lastSeen"])
+    assert (after - before) % (DAY * 10_000_000) == 0
+    assert service.clock.now() - from_ticks(after) < DAY
+
+
+def test_a_device_that_is_off_turns_inactive_after_a_week():
+    with Emulator([Device(id=PC1, fate="offline", last_seen="2d")]) as service:
+        before = service.machine(PC1)
+        assert before["healthStatus"] == "Active"
+        service.clock.advance(4 * DAY)
+        assert service.machine(PC1) == before
+        service.clock.advance(2 * DAY)
+        assert service.machine(PC1) == {**before, "healthStatus": "Inactive"}
+
+
+def test_a_device_may_come_back_after_a_success():
+    with Emulator([Device(id=PC1, reonboard_after=3 * DAY)]) as service:
+        service._fleet.offboard(PC1, "x", "me")
+        service.clock.advance(2 * DAY)
+        assert service.machine(PC1)["onboardingStatus"] == "CanBeOnboarded"
+        frozen = service.machine(PC1)["lastSeen"]
+        service.clock.advance(2 * DAY)
+        machine = service.machine(PC1)
+        assert (machine["onboardingStatus"], machine["healthStatus"]) == ("Onboarded", "Active")
+        assert parse_iso(machine["lastSeen"]) > parse_iso(frozen)
+        service.clock.advance(10 * DAY)
+        assert service.machine(PC1)["healthStatus"] == "Active"
+        service._fleet.offboard(PC1, "x", "me")
+        service.clock.advance(60)
+        assert service.actions()[0]["status"] == "Succeeded"
+
+
+def test_an_offboarded_device_picks_nothing_up(service):
+    service._fleet.offboard(PC1, "x", "me")
+    service.clock.advance(60)
+    service._fleet.offboard(PC1, "again", "me")
+    service.clock.advance(3600)
+    assert [item["status"] for item in service.actions()] == ["Pending", "Succeeded"]
+
+
+def test_a_new_fate_reaches_waiting_actions(service):
+    service.update_device(PC1, fate="offline")
+    service._fleet.offboard(PC1, "x", "me")
+    service.clock.advance(DAY)
+    assert service.actions()[0]["status"] == "Pending"
+    service.update_device("pc1.corp.example", fate="online")
+    service.clock.advance(60)
+    assert service.actions()[0]["status"] == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("status", "hresult"),
+    [("Succeeded", 0), ("Failed", -2147024891), ("TimeOut", -2145844840), ("Cancelled", -2147467260)],
+)
+def test_an_earlier_action_is_stored_as_it_ended(service, status, hresult):
+    action = service.add_action(PC1, status=status, age=timedelta(days=9), comment="old", requestor="sam")
+    assert service.actions(PC1) == [action]
+    assert (action["status"], action["errorHResult"], action["requestor"]) == (status, hresult, "sam")
+    assert from_ticks(parse_iso(action["creationDateTimeUtc"])) == pytest.approx(
+        service.clock.now() - 9 * DAY, abs=0.001
+    )
+    assert (action["cancellationDateTimeUtc"] is not None) == (status == "Cancelled")
+    service.clock.advance(30 * DAY)
+    assert service.actions(PC1) == [action]
+
+
+def test_an_earlier_action_that_still_waits_goes_on(service):
+    service.add_action(PC1, status="Pending", age=60)
+    service.clock.advance(60)
+    assert service.actions()[0]["status"] == "Succeeded"
+
+
+def test_an_action_that_waits_for_more_than_its_time_is_wedged(service):
+    service.add_action(PC1, status="Pending", age="5d")
+    service.clock.advance(60 * DAY)
+    assert service.actions()[0]["status"] == "Pending"
+
+
+def test_a_device_with_a_fresh_success_does_not_report(service):
+    service.add_action(PC1, status="Succeeded", age=7200)
+    before = service.machine(PC1)["lastSeen"]
+    service.clock.advance(3 * DAY)
+    assert service.machine(PC1)["lastSeen"] == before
+
+
+def test_no_other_status_and_no_offboarded_machine_ever_shows(service):
+    service.add_devices(Device(fate=fate) for fate in ("online", "offline", "never_answers", "fails") for _ in range(3))
+    for device in service.devices:
+        service._fleet.offboard(device.id, "x", "me")
+    statuses, onboarding = set(), set()
+    for step in (1, 5, 10, 100, DAY, 2 * DAY, 3 * DAY, 9 * DAY):
+        service.clock.advance(step)
+        statuses |= {item["status"] for item in service.actions()}
+        onboarding |= {service.machine(device.id)["onboardingStatus"] for device in service.devices}
+    assert statuses == {"Pending", "InProgress", "Succeeded", "Failed", "TimeOut"}
+    assert onboarding == {"Onboarded", "CanBeOnboarded"}
+
+
+# --- cancel ---
+
+
+def cancel(client, action_id, comment="stop"):
+    return client.post(f"/machineactions/{action_id}/cancel", {"Comment": comment})
+
+
+def test_a_queued_action_is_cancelled(client, service):
+    service.update_device(PC1, fate="offline")
+    action = client.offboard().json()
+    service.clock.advance(100)
+    answer = cancel(client, action["id"])
+    ended = answer.json()
+    assert answer.status_code == 200
+    assert (ended["id"], ended["status"], ended["errorHResult"]) == (action["id"], "Cancelled", -2147467260)
+    assert (ended["cancellationRequestor"], ended["cancellationComment"]) == (service.client_id, "stop")
+    assert parse_iso(ended["lastUpdateDateTimeUtc"]) - parse_iso(ended["cancellationDateTimeUtc"]) == 1
+    service.clock.advance(30 * DAY)
+    assert service.actions()[0]["status"] == "Cancelled"
+
+
+def test_a_cancel_needs_no_comment(client, service):
+    action = client.offboard().json()
+    assert client.call("POST", f"/machineactions/{action['id']}/cancel").json()["status"] == "Cancelled"
+
+
+def test_a_cancel_needs_an_action_permission(client, service, client_of):
+    action = client.offboard().json()
+    assert cancel(client_of(service, roles=["Machine.Read.All"]), action["id"]).status_code == 403
+    assert cancel(client_of(service, roles=["Machine.Isolate"]), action["id"]).status_code == 200
+
+
+def test_a_cancel_of_an_unknown_action_is_not_found(client):
+    assert cancel(client, "nothing").json()["error"]["code"] == "ResourceNotFound"
+
+
+@pytest.mark.parametrize("knob", [200, 400])
+def test_a_cancel_of_an_ended_action_changes_nothing(client, service, knob):
+    service.knobs.cancel_final = knob
+    action = service.add_action(PC1, status="Succeeded", age="2d")
+    answer = cancel(client, action["id"])
+    assert answer.status_code == knob
+    assert service.actions() == [action]
+
+
+def test_a_device_may_be_faster_than_a_cancel(client, service):
+    service.knobs.cancel_race = "succeeded"
+    action = client.offboard().json()
+    assert cancel(client, action["id"]).json()["status"] == "Succeeded"
+    service.clock.advance(2 * DAY)
+    assert service.machine(PC1)["onboardingStatus"] == "CanBeOnboarded"
+
+
+def test_a_cancelled_action_may_have_done_its_work(client, service):
+    service.knobs.cancel_race = "completes"
+    action = client.offboard().json()
+    assert cancel(client, action["id"]).json()["status"] == "Cancelled"
+    service.clock.advance(2 * DAY)
+    assert service.machine(PC1)["onboardingStatus"] == "CanBeOnboarded"
+
+
+def test_a_cancel_may_take_its_time(client, service):
+    service.update_device(PC1, fate="offline")
+    service.knobs.cancel_delay = 20
+    action = client.offboard().json()
+    assert cancel(client, action["id"]).json()["status"] == "Pending"
+    service.clock.advance(21)
+    assert service.actions()[0]["status"] == "Cancelled"
+
+
+@pytest.mark.parametrize("status", ["InProgress", "Succeeded", "Failed", "TimeOut", "Cancelled"])
+def test_an_action_can_be_moved_by_hand(client, service, status):
+    action = client.offboard().json()
+    assert service.move_action(action["id"], status)["status"] == status
+    service.clock.advance(30 * DAY)
+    assert service.actions()[0]["status"] == status

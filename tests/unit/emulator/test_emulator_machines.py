@@ -1,0 +1,207 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Single machines, searches, tags and values."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+
+PC1, PC2 = "a1" * 20, "b2" * 20
+FIELDS = [
+    "id",
+    "mergedIntoMachineId",
+    "isPotentialDuplication",
+    "isExcluded",
+    "exclusionReason",
+    "computerDnsName",
+    "firstSeen",
+    "lastSeen",
+    "osPlatform",
+    "osVersion",
+    "osProcessor",
+    "version",
+    "lastIpAddress",
+    "lastExternalIpAddress",
+    "agentVersion",
+    "osBuild",
+    "healthStatus",
+    "deviceValue",
+    "rbacGroupId",
+    "rbacGroupName",
+    "riskScore",
+    "exposureLevel",
+    "isAadJoined",
+    "aadDeviceId",
+    "machineTags",
+    "onboardingStatus",
+    "osArchitecture",
+    "managedBy",
+    "managedByStatus",
+    "ipAddresses",
+    "vmMetadata",
+]
+
+
+@pytest.fixture
+def service():
+    devices = [
+        Device(id=PC1, name="pc1.corp.example", tags=["old"], last_seen=600, extra={"lastIpAddress": "10.9.9.9"}),
+        Device(id=PC2, name="pc2.corp.example", last_seen=4000, extra={"lastIpAddress": "10.9.9.9"}),
+    ]
+    with Emulator(devices) as running:
+        yield running
+
+
+@pytest.fixture
+def writer(service, client_of):
+    return client_of(service, roles=["Machine.ReadWrite.All"])
+
+
+def test_a_machine_has_all_fields_in_live_order(client):
+    machine = client.get(f"/machines/{PC1.upper()}").json()
+    assert machine.pop("@odata.context").endswith("#Machines/$entity")
+    assert list(machine) == FIELDS
+    assert isinstance(machine["rbacGroupId"], int)
+    assert machine["onboardingStatus"] == "Onboarded"
+
+
+def test_an_unknown_machine_is_not_found(client):
+    answer = client.get("/machines/" + "ff" * 20)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ResourceNotFound")
+
+
+def test_reads_of_a_machine_may_fail_at_first(client, service):
+    service.knobs.machine_read_flaky = 2
+    assert [client.get(f"/machines/{PC1}").status_code for _ in range(4)] == [404, 404, 200, 200]
+    assert client.get(f"/machines/{PC2}").status_code == 404
+
+
+def test_a_name_is_no_id_unless_the_knob_says_so(client, service):
+    assert client.get("/machines/pc1.corp.example").status_code == 404
+    service.knobs.machine_by_name = True
+    assert client.get("/machines/PC1.corp.example").json()["id"] == PC1
+
+
+def test_a_record_may_hide_from_lists_or_from_reads(client, service):
+    service.add_device(Device(id="c3" * 20, name="stale", readable=False))
+    service.add_device(Device(id="d4" * 20, name="secret", listed=False))
+    assert client.names("computerDnsName in ('stale','secret')") == ["stale"]
+    assert client.get("/machines/" + "c3" * 20).status_code == 404
+    assert client.get("/machines/" + "d4" * 20).status_code == 200
+
+
+def test_two_devices_may_not_share_an_id(service):
+    with pytest.raises(ValueError, match="already"):
+        service.add_device(Device(id=PC1.upper()))
+
+
+def test_twins_share_a_name(client, service):
+    twin = service.add_device(Device(name="pc1.corp.example", merged_into=PC1))
+    found = client.get("/machines", filter="computerDnsName eq 'pc1.corp.example'").json()["value"]
+    assert [(item["id"], item["mergedIntoMachineId"]) for item in found] == [(PC1, None), (twin.id, PC1)]
+    with pytest.raises(KeyError):
+        service.device("pc1.corp.example")
+
+
+def test_a_search_by_address_looks_a_quarter_of_an_hour_around(client, service):
+    from ansible_collections.secops.mde.tests.emulator.times import iso, to_ticks
+
+    def search(age, address="10.9.9.9"):
+        moment = iso(to_ticks(service.clock.now() - age))
+        return client.call("GET", f"/machines/findbyip(ip='{address}',timestamp={moment})")
+
+    assert [item["id"] for item in search(0).json()["value"]] == [PC1]
+    assert [item["id"] for item in search(4000).json()["value"]] == [PC2]
+    assert search(86400).json()["value"] == []
+    assert search(0, "10.0.0.1").json()["value"] == []
+    assert search(31 * 86400).status_code == 400
+    assert client.call("GET", "/machines/findbyip(ip='x')").status_code == 400
+    assert client.call("GET", "/machines/findbyip(ip='x',timestamp=yesterday)").status_code == 400
+
+
+def test_a_search_by_tag_takes_a_prefix_when_told(client, service, writer):
+    def search(**params):
+        return client.call("GET", "/machines/findbytag", params=params)
+
+    assert [item["id"] for item in search(tag="old").json()["value"]] == [PC1]
+    assert search(tag="ol").json()["value"] == []
+    assert [item["id"] for item in search(tag="ol", useStartsWithFilter="true").json()["value"]] == [PC1]
+    assert search().status_code == 400
+    service.knobs.findbytag_needs_write = True
+    assert search(tag="old").status_code == 403
+    assert writer.call("GET", "/machines/findbytag?tag=old").status_code == 200
+
+
+def test_a_tag_is_added_once_and_removed(service, writer):
+    def tag(action, value="new"):
+        return writer.post(f"/machines/{PC1}/tags", {"Value": value, "Action": action}).json()["machineTags"]
+
+    assert tag("Add") == ["old", "new"]
+    assert tag("Add") == ["old", "new"]
+    assert writer.names("machineTags/any(t: t eq 'new')") == ["pc1.corp.example"]
+    assert tag("Remove") == ["old"]
+    assert tag("Remove") == ["old"]
+    assert writer.names("machineTags/any(t: t eq 'new')") == []
+
+
+def test_many_machines_are_tagged_at_once(service, writer):
+    body = {"Value": "new", "Action": "Add", "MachineIds": [PC1, PC2]}
+    answer = writer.post("/machines/AddOrRemoveTagForMultipleMachines", body)
+    assert [item["machineTags"] for item in answer.json()["value"]] == [["old", "new"], ["new"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"Value": "x", "Action": "add", "MachineIds": [PC1]}, 400, "InvalidInput"),
+        ({"Action": "Add", "MachineIds": [PC1]}, 400, "MissingRequiredParameter"),
+        ({"Value": "x", "Action": "Add"}, 400, "MissingRequiredParameter"),
+        ({"Value": "x", "Action": "Add", "MachineIds": "x"}, 400, "InvalidRequestBody"),
+        ({"Value": "x", "Action": "Add", "MachineIds": [PC1] * 501}, 400, "MaximumBatchSizeExceeded"),
+        ({"Value": "x", "Action": "Add", "MachineIds": [PC1, "nothing"]}, 404, "ResourceNotFound"),
+    ],
+)
+def test_a_bad_batch_of_tags_changes_nothing(service, writer, body, status, code):
+    answer = writer.post("/machines/AddOrRemoveTagForMultipleMachines", body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert service.machine(PC1)["machineTags"] == ["old"]
+
+
+def test_a_device_value_is_set(service, writer):
+    def put(value, machine_id=PC1):
+        return writer.post(f"/machines/{machine_id}/setDeviceValue", {"DeviceValue": value})
+
+    assert put("High").json()["deviceValue"] == "High"
+    assert writer.names("deviceValue eq 'High'") == ["pc1.corp.example"]
+    assert put("Medium").json()["error"]["code"] == "InvalidInput"
+    assert put("High", "nothing").status_code == 404
+
+
+def test_a_patch_replaces_tags_and_value(service, writer):
+    answer = writer.call("PATCH", f"/machines/{PC1}", json={"machineTags": ["only"], "deviceValue": "Low"})
+    assert (answer.json()["machineTags"], answer.json()["deviceValue"]) == (["only"], "Low")
+    assert writer.call("PATCH", f"/machines/{PC1}", json={"machineTags": "x"}).status_code == 400
+    assert writer.call("PATCH", "/machines/nothing", json={}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", f"/machines/{PC1}/tags"),
+        ("POST", "/machines/AddOrRemoveTagForMultipleMachines"),
+        ("POST", f"/machines/{PC1}/setDeviceValue"),
+        ("PATCH", f"/machines/{PC1}"),
+        ("POST", f"/machines/{PC1}/offboard"),
+    ],
+)
+def test_nothing_is_written_with_a_read_role(service, client_of, method, path):
+    before = service.machine(PC1)
+    body = {"Value": "x", "Action": "Add", "MachineIds": [PC1], "DeviceValue": "High", "Comment": "x"}
+    answer = client_of(service, roles=["Machine.Read.All"]).call(method, path, json=body)
+    assert answer.status_code == 403
+    assert service.machine(PC1) == before
+    assert service.actions() == []

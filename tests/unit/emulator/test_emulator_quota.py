@@ -1,0 +1,130 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Quotas, latency, and the clock."""
+
+from __future__ import annotations
+
+import time
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from ansible_collections.secops.mde.tests.emulator import Clock, Knobs
+
+
+def statuses(client, count):
+    return [client.get("/machines", top=1).status_code for _ in range(count)]
+
+
+def test_there_is_no_quota_by_default(client):
+    assert statuses(client, 150) == [200] * 150
+
+
+def test_a_minute_is_a_sliding_window(client, service):
+    service.knobs.quota_per_minute = 3
+    assert statuses(client, 2) == [200, 200]
+    service.clock.advance(40)
+    assert statuses(client, 2) == [200, 429]
+    refused = client.get("/machines")
+    assert refused.json()["error"]["code"] == "TooManyRequests"
+    assert "3 per 00:01:00" in refused.json()["error"]["message"]
+    assert refused.headers["Retry-After"] == "20"
+    service.clock.advance(19.5)
+    assert statuses(client, 1) == [429]
+    service.clock.advance(0.6)
+    assert statuses(client, 3) == [200, 200, 429]
+
+
+def test_an_hour_blocks_for_longer(service, client_of):
+    client = client_of(service, lifetime=7200)
+    service.knobs.quota_per_hour = 2
+    assert statuses(client, 3) == [200, 200, 429]
+    assert client.get("/machines").headers["Retry-After"] == "3600"
+    service.clock.advance(3599)
+    assert statuses(client, 1) == [429]
+    service.clock.advance(1)
+    assert statuses(client, 3) == [200, 200, 429]
+
+
+def test_what_others_use_counts(client, service):
+    service.knobs.update({"quota_per_minute": 5, "quota_others_per_minute": 3})
+    assert statuses(client, 3) == [200, 200, 429]
+
+
+def test_apps_do_not_share_a_quota_and_routes_do(client, service, client_of):
+    service.knobs.quota_per_minute = 2
+    assert client.get("/machines").status_code == 200
+    assert client.offboard().status_code == 201
+    assert client.get("/machineactions").status_code == 429
+    other = service.add_app("other", roles="*")
+    assert client_of(service, client_id=other.client_id).get("/machines").status_code == 200
+
+
+def test_refused_calls_may_prolong_the_block(client, service):
+    service.knobs.update({"quota_per_minute": 1, "quota_counts_refused": True})
+    assert statuses(client, 1) == [200]
+    service.clock.advance(50)
+    assert statuses(client, 1) == [429]
+    service.clock.advance(50)
+    assert client.get("/machines").headers["Retry-After"] == "10"
+
+
+@pytest.mark.parametrize("style", ["date", "absent"])
+def test_retry_after_has_other_forms(client, service, style):
+    service.knobs.update({"quota_per_minute": 1, "retry_after": style, "code_429": "429"})
+    statuses(client, 1)
+    refused = client.get("/machines")
+    assert refused.json()["error"]["code"] == "429"
+    value = refused.headers.get("Retry-After")
+    if style == "absent":
+        assert value is None
+    else:
+        assert 59 <= parsedate_to_datetime(value).timestamp() - service.clock.now() <= 62
+
+
+def test_calls_may_take_virtual_time(client, service):
+    service.knobs.virtual_latency = 2
+    began = service.clock.now()
+    statuses(client, 3)
+    assert service.clock.now() - began == pytest.approx(6)
+
+
+def test_calls_may_take_real_time(client, service):
+    service.knobs.latency = 0.05
+    began = time.perf_counter()
+    statuses(client, 1)
+    assert time.perf_counter() - began >= 0.05
+
+
+def test_the_virtual_clock_stands_still_and_never_runs_back():
+    clock = Clock(start=1000.0)
+    assert clock.now() == clock.now() == 1000.0
+    assert clock.monotonic() == 0.0
+    assert clock.advance(5) == 1005.0
+    clock.sleep(-3)
+    clock.sleep(2)
+    assert (clock.now(), clock.monotonic()) == (1007.0, 7.0)
+    with pytest.raises(ValueError, match="backwards"):
+        clock.advance(-1)
+
+
+def test_a_real_clock_follows_the_wall_and_can_be_advanced():
+    clock = Clock(real_time=True)
+    assert abs(clock.now() - time.time()) < 1
+    clock.advance(100)
+    assert 99 < clock.now() - time.time() < 102
+
+
+def test_a_wrong_knob_is_refused():
+    knobs = Knobs(list_lag=3)
+    with pytest.raises(ValueError, match="no such knob"):
+        knobs.list_lagg = 3
+    with pytest.raises(ValueError, match="offboard_status"):
+        knobs.offboard_status = 202
+    with pytest.raises(ValueError, match="date_header"):
+        knobs.date_header = "sometimes"
+    with pytest.raises(ValueError, match="no such knob"):
+        knobs.update({"read_lag": 9, "nothing": 1})
+    assert (knobs.list_lag, knobs.read_lag) == (3, 0)

@@ -1,0 +1,539 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each credential signs in at the local Entra ID, at the metadata endpoints, or with a stand-in for the Azure CLI."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import random
+import sys
+import types
+import typing as t
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.secops.mde.plugins.module_utils._auth import SignInDesk, credential_for
+from ansible_collections.secops.mde.plugins.module_utils._clouds import Cloud
+from ansible_collections.secops.mde.plugins.module_utils._errors import (
+    LibraryError,
+    MdeError,
+    OptionError,
+    SignInError,
+)
+from ansible_collections.secops.mde.plugins.module_utils._http import Session, WireOptions
+from ansible_collections.secops.mde.plugins.module_utils._identity import Identity
+from ansible_collections.secops.mde.plugins.module_utils._msal import MSAL_MINIMUM, import_msal
+from ansible_collections.secops.mde.plugins.module_utils._token import Token, read_claims
+from ansible_collections.secops.mde.tests.emulator import Emulator, Exchange
+from ansible_collections.secops.mde.tests.emulator.pki import KeyPair
+from ansible_collections.secops.mde.tests.unit.harness import Clock
+
+SCOPE = "https://api.securitycenter.microsoft.com/.default"
+RESOURCE = "https://api.securitycenter.microsoft.com"
+
+
+@pytest.fixture
+def desk(emulator: Emulator, clock: Clock) -> Iterator[SignInDesk]:
+    wire = WireOptions(user_agent="test/1", ca_path=emulator.ca_path)
+    session = Session(wire, clock)
+    yield SignInDesk(
+        cloud=Cloud(emulator.api_url, emulator.authority_host, SCOPE),
+        session=session,
+        wire=wire,
+        clock=clock,
+        rng=random.Random(1),
+        retry_timeout=300,
+        instance_discovery=False,
+    )
+    session.close()
+
+
+def identity(emulator: Emulator, kind: str, **values: t.Any) -> Identity:
+    values = {"tenant_id": emulator.tenant_id, "client_id": emulator.client_id, **values}
+    return Identity(kind, "options", **values)
+
+
+def sign_in(who: Identity, desk: SignInDesk) -> Token:
+    credential = credential_for(who)
+    credential.validate()
+    return credential.sign_in(desk)
+
+
+def refusal(who: Identity, desk: SignInDesk) -> MdeError:
+    with pytest.raises(MdeError) as refused:
+        sign_in(who, desk)
+    return refused.value
+
+
+def asked(emulator: Emulator) -> list[Exchange]:
+    """The requests for a token."""
+    return emulator.calls("entra", "POST")
+
+
+def proofs(emulator: Emulator) -> dict[str, dict[str, t.Any]]:
+    """What makes an identity of each kind of application."""
+    encrypted = Path(emulator.certificate_path).with_name("encrypted.pem")
+    encrypted.write_bytes(emulator._key_pair.pem("made-up word"))
+    return {
+        "client_secret": {"client_secret": emulator.client_secret},
+        "certificate": {"certificate_path": emulator.certificate_path},
+        "certificate, encrypted": {"certificate_path": str(encrypted), "certificate_password": "made-up word"},
+        "certificate, PFX": {
+            "certificate_path": emulator.certificate_pfx_path,
+            "certificate_password": emulator.certificate_password,
+        },
+        "workload_identity": {"federated_token_file": emulator.federated_token_file},
+    }
+
+
+PROOFS = ("client_secret", "certificate", "certificate, encrypted", "certificate, PFX", "workload_identity")
+
+
+# -- applications --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("proof", PROOFS)
+def test_an_application_signs_in_with_one_request_for_a_token(proof: str, emulator: Emulator, desk: SignInDesk) -> None:
+    token = sign_in(identity(emulator, proof.partition(",")[0], **proofs(emulator)[proof]), desk)
+    claims = read_claims(token.value)
+    assert claims is not None
+    assert (claims.tenant_id, claims.client_id) == (emulator.tenant_id, emulator.client_id)
+    assert token.expires_at == pytest.approx(desk.clock.monotonic() + 3599, abs=1)
+    (call,) = asked(emulator)
+    assert call.app == emulator.client_id
+    assert call.body["scope"] == SCOPE
+    assert call.headers["user-agent"] == "test/1"
+    shown = {"client_secret": "client_secret", "certificate": "certificate", "workload_identity": "federated"}
+    assert call.credential == shown[proof.partition(",")[0]]
+    assert emulator.calls("api") == emulator.calls("elsewhere") == []
+
+
+@pytest.mark.parametrize("tenant", ["domain", "upper case"])
+def test_a_tenant_may_be_named_in_every_way_it_has(tenant: str, emulator: Emulator, desk: SignInDesk) -> None:
+    name = emulator.tenant_domain if tenant == "domain" else emulator.tenant_id.upper()
+    who = identity(emulator, "client_secret", client_secret=emulator.client_secret, tenant_id=name)
+    assert read_claims(sign_in(who, desk).value)
+
+
+@pytest.mark.parametrize("proof", PROOFS)
+def test_each_sign_in_asks_anew_and_gets_another_token(proof: str, emulator: Emulator, desk: SignInDesk) -> None:
+    who = identity(emulator, proof.partition(",")[0], **proofs(emulator)[proof])
+    assert sign_in(who, desk).value != sign_in(who, desk).value
+    assert len(asked(emulator)) == 2
+
+
+def test_the_federated_token_is_read_from_its_file_at_each_sign_in(emulator: Emulator, desk: SignInDesk) -> None:
+    path = Path(emulator.federated_token_file)
+    credential = credential_for(identity(emulator, "workload_identity", federated_token_file=str(path)))
+    credential.validate()
+    first, second = emulator.federated_token(jti="1"), emulator.federated_token(jti="2")
+    for content in (first, f"{second}\n"):
+        path.write_text(content, encoding="ascii")
+        credential.sign_in(desk)
+    assert [call.body["client_assertion"] for call in asked(emulator)] == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "cannot be read (No such file or directory)."),
+        (b"", "is empty."),
+        (b" \n", "is empty."),
+        (b"\xff\xfe", "cannot be read ('ascii' codec can't decode"),
+    ],
+)
+def test_a_federated_token_file_that_is_no_use_is_refused_before_any_request(
+    content: bytes | None, says: str, emulator: Emulator, desk: SignInDesk, tmp_path: Path
+) -> None:
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_bytes(content)
+    error = refusal(identity(emulator, "workload_identity", federated_token_file=str(path)), desk)
+    assert isinstance(error, OptionError)
+    assert error.message.startswith(f"federated_token_file: {path} {says}")
+    assert emulator.log == []
+
+
+def test_a_federated_token_file_that_is_gone_at_the_next_sign_in_is_named(emulator: Emulator, desk: SignInDesk) -> None:
+    path = Path(emulator.federated_token_file)
+    credential = credential_for(identity(emulator, "workload_identity", federated_token_file=str(path)))
+    credential.sign_in(desk)
+    path.unlink()
+    with pytest.raises(OptionError, match="federated_token_file"):
+        credential.sign_in(desk)
+
+
+@pytest.mark.parametrize(
+    ("claims", "number"),
+    [({"iss": "https://other.example.test/"}, 700211), ({"sub": "somebody"}, 700213), ({"exp": 1, "nbf": 0}, 700024)],
+)
+def test_a_federated_token_that_does_not_fit_is_explained(
+    claims: dict[str, t.Any], number: int, emulator: Emulator, desk: SignInDesk
+) -> None:
+    Path(emulator.federated_token_file).write_text(emulator.federated_token(**claims), encoding="ascii")
+    error = refusal(identity(emulator, "workload_identity", federated_token_file=emulator.federated_token_file), desk)
+    assert f"invalid_client: AADSTS{number}: " in error.message
+    assert error.hint
+
+
+@pytest.mark.parametrize("form", ["pem", "pfx"])
+def test_a_certificate_that_is_not_registered_is_refused_by_the_service(
+    form: str, emulator: Emulator, desk: SignInDesk, tmp_path: Path
+) -> None:
+    assert emulator.certificate_path
+    stranger = KeyPair.make("stranger.corp.example")
+    path = tmp_path / f"stranger.{form}"
+    path.write_bytes(stranger.pem() if form == "pem" else stranger.pfx("word"))
+    who = identity(emulator, "certificate", certificate_path=str(path), certificate_password="word")
+    error = refusal(who, desk)
+    assert "AADSTS700027" in error.message
+    assert error.hint == "The certificate is not registered with the application, or is another than its key's."
+    assert error.http_status == 401
+
+
+# -- a ready token -------------------------------------------------------------------------------------------
+
+
+def test_a_ready_token_is_taken_as_it_is_without_a_request(emulator: Emulator, desk: SignInDesk) -> None:
+    assert sign_in(Identity("access_token", "options", access_token="opaque"), desk) == Token("opaque")
+    assert emulator.log == []
+
+
+@pytest.mark.parametrize("value", ["Bearer abc", "abc\n", "a\tb", "abc\x00", "abcé", "a b"])
+def test_a_ready_token_with_something_around_it_is_refused_without_being_repeated(value: str, desk: SignInDesk) -> None:
+    error = refusal(Identity("access_token", "options", access_token=value), desk)
+    assert isinstance(error, OptionError)
+    assert value not in str(error)
+
+
+# -- managed identities --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def host(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], None]:
+    """Make this machine look like one of Azure's."""
+
+    def become(kind: str) -> None:
+        for name, value in emulator.identity_environment(kind).items():
+            monkeypatch.setenv(name, value)
+        if kind == "arc":
+            from msal import managed_identity
+
+            folder = str(Path(emulator.arc_key_path).parent)
+            monkeypatch.setitem(managed_identity._supported_arc_platforms_and_their_prefixes, sys.platform, folder)
+
+    return become
+
+
+@pytest.mark.parametrize("assigned", ["system", "user"])
+@pytest.mark.parametrize("kind", ["imds", "app_service", "arc"])
+def test_a_managed_identity_signs_in_at_the_endpoint_of_its_host(
+    kind: str, assigned: str, emulator: Emulator, desk: SignInDesk, host: t.Callable[[str], None]
+) -> None:
+    host(kind)
+    client_id = emulator.identity_client_id if assigned == "user" else None
+    who = Identity("managed_identity", "options", client_id=client_id)
+    if kind == "arc" and assigned == "user":
+        assert refusal(who, desk).code == "sign_in_failed"  # an Arc machine has only its own
+        return
+    token = sign_in(who, desk)
+    claims = read_claims(token.value)
+    assert claims is not None
+    assert (claims.client_id == emulator.identity_client_id) == (assigned == "user")
+    assert token.expires_at is not None
+    # An App Service says when the token ends by the wall clock, which msal reads by itself.
+    assert token.expires_at == pytest.approx(desk.clock.monotonic() + 86400, abs=600)
+    calls = emulator.calls("metadata")
+    assert len(calls) == (2 if kind == "arc" else 1)
+    assert calls[-1].query["resource"] == RESOURCE
+    assert emulator.calls("entra") == []
+
+
+@pytest.mark.parametrize("way", ["option", "environment"])
+def test_metadata_endpoints_are_never_asked_through_a_proxy(
+    way: str,
+    emulator: Emulator,
+    desk: SignInDesk,
+    clock: Clock,
+    host: t.Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host("imds")
+    proxy = "http://127.0.0.1:9"
+    if way == "environment":
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+    session = Session(WireOptions(user_agent="x", proxy=proxy if way == "option" else None), clock)
+    assert sign_in(Identity("managed_identity", "options"), replace(desk, session=session)).value
+    session.close()
+
+
+@pytest.mark.parametrize("status", [404, 410, 429, 500, 503])
+def test_a_metadata_service_that_is_updating_is_asked_again(
+    status: int, emulator: Emulator, desk: SignInDesk, clock: Clock, host: t.Callable[[str], None]
+) -> None:
+    host("imds")
+    emulator.fault(service="metadata", kind="body", status=status, body='{"error": "busy"}', times=2)
+    assert sign_in(Identity("managed_identity", "options"), desk).value
+    assert len(emulator.calls("metadata")) == 3
+    assert len(clock.sleeps) == 2
+
+
+@pytest.mark.parametrize("kind", ["imds", "app_service"])
+def test_an_identity_that_the_host_does_not_have_is_refused_in_its_own_words(
+    kind: str, emulator: Emulator, desk: SignInDesk, host: t.Callable[[str], None]
+) -> None:
+    host(kind)
+    error = refusal(Identity("managed_identity", "options", client_id="0a1b2c3d-0000-4000-8000-000000000009"), desk)
+    assert isinstance(error, SignInError)
+    assert error.message.startswith("Sign-in at the managed identity endpoint failed: ")
+    assert "Identity not found" in error.message
+    assert error.http_status == 400
+    assert len(emulator.calls("metadata")) == 1
+
+
+def test_a_machine_without_a_managed_identity_is_told_after_a_minute(
+    desk: SignInDesk, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
+    error = refusal(Identity("managed_identity", "options"), desk)
+    assert error.code == "unreachable"
+    assert 30 < sum(clock.sleeps) <= 60
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", "<html><title>Portal</title></html>", '{"access_token": 5}'])
+def test_a_metadata_answer_that_is_no_token_is_a_failed_sign_in(
+    body: str, emulator: Emulator, desk: SignInDesk, host: t.Callable[[str], None]
+) -> None:
+    host("imds")
+    emulator.fault(service="metadata", kind="body", body=body, times=None)
+    error = refusal(Identity("managed_identity", "options"), desk)
+    assert error.code == "sign_in_failed"
+    assert error.message.startswith("Sign-in at the managed identity endpoint failed: ")
+
+
+# -- the Azure CLI -------------------------------------------------------------------------------------------
+
+
+class Az:
+    """A stand-in for the program ``az``, first on the PATH; it notes its arguments and environment."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.says("{}")
+
+    def says(self, out: str | bytes, *, err: str = "", code: int = 0) -> None:
+        for name, content in (("out", out), ("err", err)):
+            (self._folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        script = self._folder / "az"
+        script.write_text(
+            f"#!/bin/sh\ncd '{self._folder}'\nprintf '%s\\n' \"$@\" > arguments\nenv > environment\n"
+            f"cat out\ncat err >&2\nexit {code}\n",
+            encoding="ascii",
+        )
+        script.chmod(0o755)
+
+    @property
+    def arguments(self) -> list[str]:
+        return (self._folder / "arguments").read_text("utf-8").splitlines()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        lines = (self._folder / "environment").read_text("utf-8").splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+@pytest.fixture
+def az(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Az:
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    return Az(tmp_path)
+
+
+CLI: t.Final = Identity("azure_cli", "options")
+
+
+@pytest.mark.parametrize("tenant", [None, "corp.example"])
+def test_the_azure_cli_is_asked_for_a_token_of_the_api(
+    tenant: str | None, az: Az, desk: SignInDesk, emulator: Emulator, clock: Clock
+) -> None:
+    az.says(json.dumps({"accessToken": "cli-token", "expires_on": int(clock.time()) + 1000, "tokenType": "Bearer"}))
+    token = sign_in(replace(CLI, tenant_id=tenant), desk)
+    assert token.value == "cli-token"
+    assert token.expires_at == pytest.approx(clock.monotonic() + 1000, abs=2)
+    wanted = ["account", "get-access-token", "--output", "json", "--resource", RESOURCE]
+    assert az.arguments == wanted + (["--tenant", tenant] if tenant else [])
+    assert emulator.log == []
+
+
+@pytest.mark.parametrize("more", [{}, {"expires_on": None}, {"expiresOn": "2026-01-01 00:00:00.000000"}])
+def test_an_older_azure_cli_does_not_say_when_the_token_ends(more: dict[str, t.Any], az: Az, desk: SignInDesk) -> None:
+    az.says(json.dumps({"accessToken": "cli-token", **more}))
+    assert sign_in(CLI, desk) == Token("cli-token")
+
+
+def test_the_azure_cli_goes_the_way_that_the_options_name(az: Az, desk: SignInDesk) -> None:
+    az.says('{"accessToken": "cli-token"}')
+    wire = WireOptions(user_agent="x", ca_path="/made/up/ca.pem", proxy="http://p.example:1", validate_certs=False)
+    sign_in(CLI, replace(desk, wire=wire))
+    assert {name: az.environment.get(name) for name in ("REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "https_proxy")} == {
+        "REQUESTS_CA_BUNDLE": "/made/up/ca.pem",
+        "HTTPS_PROXY": "http://p.example:1",
+        "https_proxy": "http://p.example:1",
+    }
+    assert az.environment["AZURE_CLI_DISABLE_CONNECTION_VERIFICATION"] == "1"
+
+
+def test_the_azure_cli_keeps_its_own_way_where_no_option_names_one(
+    az: Az, desk: SignInDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    az.says('{"accessToken": "cli-token"}')
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/theirs.pem")
+    monkeypatch.setenv("HTTPS_PROXY", "http://theirs.example:1")
+    sign_in(CLI, replace(desk, wire=WireOptions(user_agent="x")))
+    assert az.environment["REQUESTS_CA_BUNDLE"] == "/theirs.pem"
+    assert az.environment["HTTPS_PROXY"] == "http://theirs.example:1"
+    assert "AZURE_CLI_DISABLE_CONNECTION_VERIFICATION" not in az.environment
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        '"text"',
+        "WARNING: made up",
+        b"\xff\xfe\x00",
+        '{"accessToken": null}',
+        '{"accessToken": ""}',
+        '{"accessToken": 5}',
+        '{"accessToken": "two words"}',
+        '{"accessToken": "cli-token", "expires_on": "soon"}',
+        '{"accessToken": "cli-token", "expires_on": []}',
+    ],
+)
+def test_an_azure_cli_that_prints_something_else_is_a_failed_sign_in(
+    out: str | bytes, az: Az, desk: SignInDesk, request: pytest.FixtureRequest
+) -> None:
+    az.says(out)
+    if "[]}" in str(out):  # an empty end is no end
+        assert sign_in(CLI, desk) == Token("cli-token")
+        return
+    error = refusal(CLI, desk)
+    assert isinstance(error, SignInError)
+    assert error.message == "Sign-in with the Azure CLI failed: az printed something else than a token."
+
+
+@pytest.mark.parametrize(
+    ("err", "says"),
+    [
+        ("ERROR: Please run 'az login'\n  to setup account.\n", "ERROR: Please run 'az login' to setup account."),
+        ("", "az ended with code 3"),
+        ("x" * 5000, "x" * 400),
+    ],
+)
+def test_an_azure_cli_that_fails_is_quoted_in_one_line(err: str, says: str, az: Az, desk: SignInDesk) -> None:
+    az.says("", err=err, code=3)
+    error = refusal(CLI, desk)
+    assert error.code == "sign_in_failed"
+    assert error.message == f"Sign-in with the Azure CLI failed: {says}"
+    assert "az login" in str(error.hint)
+
+
+def test_an_azure_cli_that_cannot_be_run_is_a_failed_sign_in(az: Az, desk: SignInDesk, tmp_path: Path) -> None:
+    (tmp_path / "az").write_text("#!/nowhere/interpreter\n", encoding="ascii")
+    error = refusal(CLI, desk)
+    assert error.message == "Sign-in with the Azure CLI failed: No such file or directory."
+
+
+def test_an_azure_cli_that_hangs_is_left_after_the_timeout(az: Az, desk: SignInDesk, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "az").write_text(f"#!/bin/sh\nread line < '{tmp_path}/pipe'\n", encoding="ascii")
+    error = refusal(CLI, replace(desk, wire=replace(desk.wire, timeout=0.1)))
+    assert error.code == "sign_in_failed"
+    assert "timed out after 0.1 seconds" in error.message
+
+
+def test_an_azure_cli_that_is_not_there_is_refused_by_the_option_that_wants_it(
+    desk: SignInDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    error = refusal(CLI, desk)
+    assert isinstance(error, OptionError)
+    assert error.message.startswith("auth_source: azure_cli needs the program az")
+
+
+# -- the library ---------------------------------------------------------------------------------------------
+
+MINIMUM = ".".join(map(str, MSAL_MINIMUM))
+
+
+@pytest.mark.parametrize(
+    ("version", "code"),
+    [
+        ("0.9.0", "library_too_old"),
+        ("1.9.0", "library_too_old"),
+        ("1.10.0", "library_too_old"),
+        (f"1.{MSAL_MINIMUM[1] - 1}.99", "library_too_old"),
+        ("1", "library_too_old"),
+        ("", "library_too_old"),
+        (MINIMUM, None),
+        (f"{MINIMUM}b1", None),
+        (f"1.{MSAL_MINIMUM[1]}.10", None),
+        ("1.100", None),
+        ("2.0.0", None),
+    ],
+)
+def test_the_version_of_msal_is_compared_by_numbers(
+    version: str, code: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = types.ModuleType("msal")
+    fake.__version__ = version  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "msal", fake)
+    if code is None:
+        assert import_msal() is fake
+        return
+    with pytest.raises(LibraryError) as refused:
+        import_msal()
+    assert refused.value.code == code
+    assert f"{sys.executable}: {version}, wanted {MINIMUM}." in refused.value.message
+    assert f"{sys.executable} -m pip install 'msal>={MINIMUM}'" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        Identity("client_secret", "options", "t", "a", client_secret="s"),
+        Identity("certificate", "options", "t", "a", certificate_path="/c.pem"),
+        Identity("workload_identity", "options", "t", "a", federated_token_file="/f"),
+        Identity("managed_identity", "options"),
+    ],
+    ids=lambda who: str(who.kind),
+)
+def test_a_missing_msal_is_told_before_any_request_with_the_interpreter_that_lacks_it(
+    who: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "msal", None)
+    with pytest.raises(LibraryError) as refused:
+        credential_for(who).validate()
+    assert refused.value.code == "library_missing"
+    assert f"msal is missing for {sys.executable}" in refused.value.message
+    assert "pip install" in str(refused.value.hint)
+
+
+def test_a_ready_token_and_the_azure_cli_do_without_msal(
+    az: Az, desk: SignInDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "msal", None)
+    with pytest.raises(ImportError):
+        importlib.import_module("msal")
+    az.says('{"accessToken": "cli-token"}')
+    assert sign_in(CLI, desk).value == "cli-token"
+    assert sign_in(Identity("access_token", "options", access_token="ready"), desk).value == "ready"

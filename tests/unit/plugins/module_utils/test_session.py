@@ -1,0 +1,437 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One HTTP exchange on a real wire: whom it trusts, which way it goes, and what a failure says about the request."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import socket
+import threading
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+import urllib3.util.connection
+import yaml
+
+from ansible_collections.secops.mde.plugins.module_utils import _http
+from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
+from ansible_collections.secops.mde.plugins.module_utils._http import Response, Session, WireOptions
+from ansible_collections.secops.mde.plugins.module_utils._version import COLLECTION_VERSION
+from ansible_collections.secops.mde.tests.emulator import Emulator
+from ansible_collections.secops.mde.tests.unit.harness import Clock
+from ansible_collections.secops.mde.tests.unit.proxy import Proxy
+
+ROOT = Path(__file__).resolve().parents[4]
+HOST = "https://mde.example.test"
+FAR = "/api/machines"
+
+
+class Open(t.Protocol):
+    """The fixture ``session``."""
+
+    def __call__(self, **options: t.Any) -> Session: ...
+
+
+@pytest.fixture
+def session(emulator: Emulator, clock: Clock) -> Iterator[Open]:
+    """Opens sessions that trust the emulator, unless told otherwise, and closes them."""
+    opened: list[Session] = []
+
+    def create(**options: t.Any) -> Session:
+        options = {"user_agent": "test/1", "ca_path": emulator.ca_path, **options}
+        opened.append(Session(WireOptions(**options), clock))
+        return opened[-1]
+
+    yield create
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def wrong_bundle(tmp_path: Path) -> str:
+    path = tmp_path / "other-ca.pem"
+    path.write_bytes(trustme.CA().cert_pem.bytes())
+    return str(path)
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """An address on this machine where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"https://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def failure(send: t.Callable[[], object]) -> WireError:
+    with pytest.raises(WireError) as failed:
+        send()
+    return failed.value
+
+
+# -- what is sent --------------------------------------------------------------------------------------------
+
+
+def test_the_user_agent_names_the_caller_and_nothing_else_is_added(session: Open, emulator: Emulator) -> None:
+    session(user_agent="secops.mde/1.2.3").send("GET", emulator.api_url + FAR)
+    (call,) = emulator.calls()
+    assert call.headers["user-agent"] == "secops.mde/1.2.3"
+    assert "authorization" not in call.headers
+
+
+def test_the_version_is_that_of_the_collection() -> None:
+    assert yaml.safe_load((ROOT / "galaxy.yml").read_text("utf-8"))["version"] == COLLECTION_VERSION
+
+
+@pytest.mark.parametrize("home", ["NETRC", "HOME"])
+def test_a_password_in_netrc_never_replaces_the_token(
+    home: str, session: Open, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("default login somebody password hunter2\n", encoding="ascii")
+    netrc.chmod(0o600)
+    monkeypatch.setenv(home, str(netrc if home == "NETRC" else tmp_path))
+    one = session()
+    one.send("GET", emulator.api_url + FAR, headers={"Authorization": f"Bearer {emulator.token()}"})
+    one.send("GET", emulator.api_url + FAR)
+    assert [call.headers.get("authorization", "")[:7] for call in emulator.calls()] == ["Bearer ", ""]
+
+
+def test_cookies_are_not_kept(session: Open, emulator: Emulator) -> None:
+    emulator.fault(kind="body", body="{}", headers={"Set-Cookie": "node=sick; Path=/"})
+    one = session()
+    one.send("GET", emulator.api_url + FAR)
+    one.send("GET", emulator.api_url + FAR)
+    assert ["cookie" in call.headers for call in emulator.calls()] == [False, False]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_redirects_are_handed_back_and_not_followed(method: str, session: Open, emulator: Emulator) -> None:
+    emulator.fault(kind="redirect", times=None)
+    answer = session().send(method, emulator.api_url + FAR, headers={"Authorization": "Bearer abc"})
+    assert answer.status == 307
+    assert answer.headers["location"].startswith(emulator.elsewhere_url)
+    assert emulator.calls("elsewhere") == []
+
+
+# -- whom it trusts ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+@pytest.mark.parametrize(
+    ("options", "environ", "trusted"),
+    [
+        pytest.param({"ca_path": "good"}, {}, True, id="ca_path"),
+        pytest.param({"ca_path": "good"}, {"REQUESTS_CA_BUNDLE": "wrong"}, True, id="ca_path beats a wrong bundle"),
+        pytest.param({"ca_path": "good"}, {"REQUESTS_CA_BUNDLE": "missing"}, True, id="ca_path beats a missing bundle"),
+        pytest.param({"ca_path": "wrong"}, {"REQUESTS_CA_BUNDLE": "good"}, False, id="a wrong ca_path beats a good bundle"),
+        pytest.param({"validate_certs": False}, {"REQUESTS_CA_BUNDLE": "wrong"}, True, id="validate_certs beats a bundle"),
+        pytest.param({"validate_certs": False, "ca_path": "wrong"}, {}, True, id="validate_certs beats ca_path"),
+        pytest.param({}, {"REQUESTS_CA_BUNDLE": "good"}, True, id="REQUESTS_CA_BUNDLE"),
+        pytest.param({}, {"CURL_CA_BUNDLE": "good"}, True, id="CURL_CA_BUNDLE"),
+        pytest.param({}, {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": "good"}, True, id="an empty bundle is none"),
+        pytest.param({}, {"REQUESTS_CA_BUNDLE": "good", "CURL_CA_BUNDLE": "wrong"}, True, id="REQUESTS before CURL"),
+        pytest.param({}, {"REQUESTS_CA_BUNDLE": "wrong"}, False, id="a wrong bundle"),
+        pytest.param({}, {"REQUESTS_CA_BUNDLE": "missing"}, False, id="a missing bundle"),
+        pytest.param({}, {"REQUESTS_CA_BUNDLE": "junk"}, False, id="a bundle without certificates"),
+        pytest.param({}, {}, False, id="nothing: the public authorities"),
+    ],
+)
+def test_options_decide_whom_to_trust_and_the_environment_where_none_is_given(
+    options: dict[str, t.Any],
+    environ: dict[str, str],
+    trusted: bool,
+    session: Open,
+    emulator: Emulator,
+    wrong_bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    files = {"good": emulator.ca_path, "wrong": wrong_bundle, "missing": "/nowhere/ca.pem", "junk": __file__, "": ""}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, files[value])
+    options = {"ca_path": None} | options
+    options["ca_path"] = options["ca_path"] and files[options["ca_path"]]
+    one = session(**options)
+    if trusted:
+        assert one.send("GET", emulator.api_url + FAR).status == 401
+        return
+    failed = failure(lambda: one.send("GET", emulator.api_url + FAR))
+    assert (failed.code, failed.sent, failed.final) == ("certificate_not_trusted", False, True)
+    assert "ca_path" in str(failed.hint)
+    assert emulator.log == []
+
+
+def test_a_certificate_for_another_name_is_not_trusted(session: Open, emulator: Emulator) -> None:
+    with Proxy({"mde.example.test": emulator.api_url}) as proxy:
+        failed = failure(lambda: session(proxy=proxy.url).send("POST", HOST + FAR))
+    assert (failed.code, failed.sent, failed.final) == ("certificate_not_trusted", False, True)
+    assert "mde.example.test" in failed.message
+    assert emulator.log == []
+
+
+# -- which way it goes ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hosts that connections were opened to; each one is refused."""
+    hosts: list[str] = []
+
+    def refuse(address: tuple[str, int], *_: t.Any, **__: t.Any) -> t.NoReturn:
+        hosts.append(address[0])
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", refuse)
+    return hosts
+
+
+OURS, THEIRS = "http://ours.example.test:8080", "http://theirs.example.test:3128"
+EVERYWHERE = {"HTTPS_PROXY": THEIRS, "HTTP_PROXY": THEIRS, "ALL_PROXY": THEIRS}
+
+
+@pytest.mark.parametrize(
+    ("url", "option", "environ", "via"),
+    [
+        (HOST, None, {}, "mde.example.test"),
+        (HOST, OURS, {}, "ours.example.test"),
+        (HOST, OURS, EVERYWHERE, "ours.example.test"),
+        (HOST, OURS, {"NO_PROXY": "*"}, "ours.example.test"),
+        (HOST, None, {"HTTPS_PROXY": THEIRS}, "theirs.example.test"),
+        (HOST, None, {"https_proxy": THEIRS}, "theirs.example.test"),
+        (HOST, None, {"ALL_PROXY": THEIRS}, "theirs.example.test"),
+        (HOST, None, {"HTTP_PROXY": THEIRS}, "mde.example.test"),
+        (HOST, None, {"HTTPS_PROXY": ""}, "mde.example.test"),
+        (HOST, None, {**EVERYWHERE, "NO_PROXY": "example.test"}, "mde.example.test"),
+        (HOST, None, {**EVERYWHERE, "no_proxy": "other.test, mde.example.test"}, "mde.example.test"),
+        (HOST, None, {**EVERYWHERE, "NO_PROXY": "other.test"}, "theirs.example.test"),
+        *(
+            (f"http://{host}", option, EVERYWHERE, host)
+            for host in ("127.0.0.1", "localhost", "169.254.169.254", "169.254.129.2")
+            for option in (None, OURS)
+        ),
+        ("https://127.example.test", OURS, {}, "ours.example.test"),
+    ],
+)
+def test_the_proxy_option_beats_the_environment_and_this_machine_and_its_platform_are_asked_directly(
+    url: str,
+    option: str | None,
+    environ: dict[str, str],
+    via: str,
+    session: Open,
+    dialled: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    failed = failure(lambda: session(proxy=option).send("GET", url))
+    assert dialled == [via]
+    assert not failed.sent
+    assert not failed.final
+    assert failed.code == ("unreachable" if via in url else "proxy_failed")
+    assert "Connection refused" in failed.message
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_a_proxy_is_given_its_password_and_the_service_is_not(session: Open, emulator: Emulator) -> None:
+    with Proxy({"mde.example.test": emulator.api_url}) as proxy:
+        one = session(proxy=proxy.url.replace("//", "//user:hunter%212@"), validate_certs=False)
+        assert one.send("GET", HOST + FAR).status == 401
+    assert proxy.asked == ["mde.example.test:443"]
+    assert proxy.passwords == ["Basic dXNlcjpodW50ZXIhMg=="]
+    assert "proxy-authorization" not in emulator.calls()[0].headers
+
+
+@pytest.mark.parametrize("refusal", ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"])
+def test_a_proxy_that_says_no_is_named_and_the_request_was_not_sent(refusal: str, session: Open) -> None:
+    with Proxy({}, refusal) as proxy:
+        failed = failure(lambda: session(proxy=proxy.url).send("POST", HOST + FAR))
+    assert (failed.code, failed.sent, failed.final) == ("proxy_failed", False, False)
+    assert refusal in failed.message
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+@pytest.mark.parametrize("first", [True, False], ids=["a new connection", "a kept connection"])
+def test_an_answer_that_is_lost_behind_a_proxy_is_no_failure_to_connect(
+    first: bool, session: Open, emulator: Emulator
+) -> None:
+    """urllib3 calls it a ProxyError all the same; taken for a refused connection, the POST would be sent twice."""
+    emulator.fault(kind="lost", method="POST")
+    with Proxy({"mde.example.test": emulator.api_url}) as proxy:
+        one = session(proxy=proxy.url, validate_certs=False)
+        if not first:
+            one.send("GET", HOST + FAR)
+        failed = failure(lambda: one.send("POST", HOST + FAR))
+        one.close()
+    assert (failed.code, failed.sent, failed.final) == ("no_answer", True, False)
+    assert len(emulator.calls(method="POST")) == 1
+
+
+# -- what a failure says -------------------------------------------------------------------------------------
+
+
+def test_a_refused_connection_was_not_sent(session: Open, nowhere: str) -> None:
+    failed = failure(lambda: session().send("POST", nowhere))
+    assert (failed.code, failed.sent, failed.final) == ("unreachable", False, False)
+    assert failed.message.startswith(f"POST {nowhere}: no connection to {nowhere} (")
+    assert "Connection refused" in failed.message
+    assert "api_url" in str(failed.hint)
+
+
+def test_an_unknown_host_was_not_sent(session: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: t.Any, **__: t.Any) -> t.NoReturn:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    failed = failure(lambda: session().send("POST", HOST))
+    assert (failed.code, failed.sent, failed.final) == ("unreachable", False, False)
+    assert "Name or service not known" in failed.message
+
+
+def test_a_connection_that_does_not_come_about_in_time_was_not_sent(
+    session: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*_: t.Any, **__: t.Any) -> t.NoReturn:
+        raise socket.timeout("timed out")
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", late)
+    failed = failure(lambda: session().send("POST", HOST))
+    assert (failed.code, failed.sent, failed.final) == ("unreachable", False, False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://mde..example.test",
+        f"https://{'a' * 70}.example.test",
+        "https://mde.exa mple.test",
+        "https://*.example.test",
+    ],
+)
+def test_an_address_that_no_host_can_have_is_final_and_was_not_sent(url: str, session: Open) -> None:
+    failed = failure(lambda: session().send("POST", url))
+    assert (failed.code, failed.sent, failed.final) == ("unreachable", False, True)
+
+
+def test_a_proxy_of_a_kind_that_is_not_installed_is_final_and_says_so(
+    session: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy.example.test:1080")
+    failed = failure(lambda: session().send("POST", HOST))
+    assert (failed.code, failed.sent, failed.final) == ("unreachable", False, True)
+    assert "SOCKS" in failed.message
+
+
+@pytest.mark.parametrize("kind", ["lost", "lost_before"])
+def test_an_answer_that_is_lost_may_have_been_sent(kind: str, session: Open, emulator: Emulator) -> None:
+    emulator.fault(kind=kind)
+    failed = failure(lambda: session().send("POST", emulator.api_url + FAR))
+    assert (failed.code, failed.sent, failed.final) == ("no_answer", True, False)
+    assert failed.message.startswith(f"POST {emulator.api_url}{FAR}: the connection broke (")
+
+
+def test_a_server_that_hangs_is_left_after_the_timeout(session: Open, emulator: Emulator) -> None:
+    emulator.fault(kind="hang")
+    failed = failure(lambda: session(timeout=0.2).send("POST", emulator.api_url + FAR))
+    assert (failed.code, failed.sent, failed.final) == ("no_answer", True, False)
+    assert failed.message == f"POST {emulator.api_url}{FAR}: no answer within 0.2 s."
+
+
+def test_a_server_that_drips_is_left_after_the_timeout_though_each_byte_comes_in_time(
+    session: Open, emulator: Emulator, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator.fault(kind="slow_drip", delay=0.001)
+    ticking = iter(range(10_000))
+    monkeypatch.setattr(clock, "monotonic", lambda: float(next(ticking)) * 20)
+    failed = failure(lambda: session(timeout=30).send("GET", emulator.api_url + FAR))
+    assert (failed.code, failed.sent, failed.final) == ("no_answer", True, False)
+    assert "no answer within 30 s" in failed.message
+
+
+def test_a_body_that_cannot_be_unpacked_is_a_broken_connection(session: Open, emulator: Emulator) -> None:
+    emulator.fault(kind="body", body=b"not packed", headers={"Content-Encoding": "gzip"})
+    failed = failure(lambda: session().send("POST", emulator.api_url + FAR))
+    assert (failed.code, failed.sent, failed.final) == ("no_answer", True, False)
+
+
+class Mute:
+    """A server that takes a connection and does one thing with it."""
+
+    def __init__(self, say: bytes) -> None:
+        self._say = say
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Mute:
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(self._say)
+
+
+@pytest.mark.parametrize("say", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["closed at once", "plain HTTP"])
+def test_tls_that_breaks_is_not_mistaken_for_a_certificate_that_is_not_trusted(say: bytes, session: Open) -> None:
+    with Mute(say) as server:
+        failed = failure(lambda: session().send("POST", server.url))
+    assert (failed.code, failed.sent, failed.final) == ("no_answer", True, False)
+
+
+# -- what comes back -----------------------------------------------------------------------------------------
+
+
+def test_a_large_and_packed_answer_is_read_to_its_end(session: Open, emulator: Emulator) -> None:
+    text = "".join(f"{number:09}" for number in range(50_000))
+    emulator.fault(kind="body", body=gzip.compress(text.encode()), headers={"Content-Encoding": "gzip", "X-Node": "7"})
+    answer = session().send("GET", emulator.api_url + FAR)
+    assert answer.text == text
+    assert answer.headers["x-node"] == "7"
+
+
+def test_a_host_has_been_reached_once_it_answered_anything(session: Open, emulator: Emulator, nowhere: str) -> None:
+    one = session()
+    failure(lambda: one.send("GET", nowhere))
+    one.send("GET", emulator.api_url + FAR)
+    assert one.has_reached(f"{emulator.api_url}/other")
+    assert not one.has_reached(nowhere)
+
+
+@pytest.mark.parametrize(
+    ("body", "document"),
+    [
+        (b'{"a": 1}', {"a": 1}),
+        (b'\xef\xbb\xbf{"a": "\xc3\xa4"}', {"a": "ä"}),
+        (b"", None),
+        (b"<html>", None),
+        (b"\xff\xfe", None),
+        (b"[" * 100_000, None),
+    ],
+    ids=["JSON", "JSON with a mark", "empty", "HTML", "no text", "deep"],
+)
+def test_a_body_is_json_or_nothing(body: bytes, document: t.Any) -> None:
+    assert Response("GET", HOST, 200, body=body).json() == document
+
+
+def test_a_session_is_safe_to_use_from_several_threads(session: Open, emulator: Emulator) -> None:
+    one = session()
+    answers: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(one.send("GET", emulator.api_url + FAR).status))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [401] * 8
+    assert _http.REQUESTS_MISSING is None
