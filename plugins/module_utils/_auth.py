@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import typing as t
@@ -73,7 +74,7 @@ class AccessToken:
     value: str
 
     def validate(self) -> None:
-        if not self.value.isascii() or any(c.isspace() or not c.isprintable() for c in self.value):
+        if not re.fullmatch("[!-~]+", self.value):
             raise OptionError(
                 "access_token: it holds white space or characters that no token has.",
                 hint="Give the token alone, without 'Bearer' and without a line break.",
@@ -151,7 +152,15 @@ class WorkloadIdentity(ConfidentialClient):
 
     token_file: str
 
-    def proof(self) -> dict[str, str]:
+    def validate(self) -> None:
+        super().validate()
+        self.assertion()
+
+    def proof(self) -> dict[str, t.Callable[[], str]]:
+        return {"client_assertion": self.assertion}  # msal warns of one that is read once and then expires
+
+    def assertion(self) -> str:
+        """What the file holds now."""
         try:
             assertion = Path(self.token_file).read_text(encoding="ascii").strip()
         except (OSError, ValueError) as error:
@@ -161,7 +170,7 @@ class WorkloadIdentity(ConfidentialClient):
             ) from error
         if not assertion:
             raise OptionError(f"federated_token_file: {self.token_file} is empty.")
-        return {"client_assertion": assertion}
+        return assertion
 
 
 @dataclass(frozen=True)
@@ -238,7 +247,7 @@ class AzureCli:
             token = AccessToken(answer["accessToken"])
             token.validate()
             left = float(answer["expires_on"]) - desk.clock.time() if answer.get("expires_on") else None
-        except (ValueError, KeyError, TypeError, AttributeError, OptionError) as error:
+        except (ValueError, KeyError, TypeError, OptionError) as error:
             raise SignInError("Sign-in with the Azure CLI failed: az printed something else than a token.") from error
         return desk.token(token.value, left)
 

@@ -38,7 +38,8 @@ class MdeError(Exception):
 
     def __str__(self) -> str:
         quote = f" (to quote to support: {self.correlation_id})" if self.correlation_id else ""
-        return " ".join(part for part in (self.message + quote, self.hint) if part)
+        told = self.message.rstrip(".") + quote + "."
+        return f"{told} {self.hint}" if self.hint else told
 
     def as_dict(self) -> dict[str, t.Any]:
         """The same five keys for every error, null where there is nothing to say."""

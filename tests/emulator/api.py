@@ -155,7 +155,7 @@ class Api:
         if self._knobs.list_lag > 0:
             newest = to_ticks(self._fleet.clock.now() - self._knobs.list_lag)
             condition = f"(posted = 0 OR creationDateTimeUtc <= {newest})"
-        text, _ = self._lists.answer(
+        text, _context = self._lists.answer(
             call, ACTIONS, f"{_CONTEXT}#MachineActions", condition, "creationDateTimeUtc DESC, seq DESC"
         )
         return json_reply(200, text)

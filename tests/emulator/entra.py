@@ -61,7 +61,7 @@ class Entra:
             return self._instance(call)
         if path.endswith(("/discovery/keys", "/discovery/v2.0/keys")):
             return json_reply(200, self._tokens.key_set())
-        tenant, _, route = path.lstrip("/").partition("/")
+        tenant, _slash, route = path.lstrip("/").partition("/")
         if call.method == "GET" and route in (
             "v2.0/.well-known/openid-configuration",
             ".well-known/openid-configuration",
@@ -275,11 +275,11 @@ def _missing(name: str) -> SignInRefused:
 
 def _basic(header: str) -> tuple[str | None, str | None]:
     """Client id and secret of HTTP Basic authentication."""
-    kind, _, value = header.partition(" ")
+    kind, _space, value = header.partition(" ")
     if kind.lower() != "basic":
         return None, None
     try:
-        name, _, secret = base64.b64decode(value).decode("utf-8").partition(":")
+        name, _colon, secret = base64.b64decode(value).decode("utf-8").partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None, None
     return unquote(name), unquote(secret)

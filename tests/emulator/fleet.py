@@ -66,12 +66,12 @@ class Fleet:
                 history = sorted(
                     (self._past(device, wire, item, now) for item in device.history), key=lambda item: item[0]
                 )
-                actions.extend((action, False) for _, action in history)
-                reporting = self._reports(device, wire, fate, now, [action for _, action in history])
+                actions.extend((action, False) for _age, action in history)
+                reporting = self._reports(device, wire, fate, now, [action for _age, action in history])
                 rows.append((wire, reporting, device.listed, device.readable))
                 self._devices[key] = device
                 self._names.setdefault((device.name or "").lower(), []).append(key)
-                seen.append((device, wire, [action for _, action in history], reporting))
+                seen.append((device, wire, [action for _age, action in history], reporting))
             self.store.add_machines(rows)
             if actions:
                 self.store.add_actions(actions)
@@ -157,7 +157,7 @@ class Fleet:
         with self.lock:
             now = self.clock.now()
             while self._events and self._events[0][0] <= now:
-                at, _, kind, key, version = heapq.heappop(self._events)
+                at, _order, kind, key, version = heapq.heappop(self._events)
                 self._happen(at, kind, key, version)
             ticks = to_ticks(now)
             if self._next_report is not None and ticks - self._next_report >= _REPORT:
@@ -315,7 +315,7 @@ class Fleet:
             now = self.clock.now()
             device = self._devices.get(machine_id.lower()) or Device(id=machine_id, name=None, not_onboarded=True)
             wire = self.store.machine(machine_id) or {}
-            _, action = self._past(device, wire, item, now)
+            _age, action = self._past(device, wire, item, now)
             self.store.add_actions([(action, False)])
             if action["status"] not in FINAL:
                 self._plan(device, action, now)

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 
-def _choice(default: Any, *others: Any) -> Any:
-    return field(default=default, metadata={"choices": (default, *others)})
+def _choices(*values: Any) -> dict[str, Any]:
+    return {"choices": values}
 
 
 @dataclass
@@ -20,15 +20,15 @@ class Knobs:
 
     # --- Offboard ---
     # Status of an accepted offboard: 201 as live, 200 as the portal's API Explorer shows it.
-    offboard_status: int = _choice(201, 200)
+    offboard_status: int = field(default=201, metadata=_choices(201, 200))
     # A second offboard while one is active: "grace" hands back the existing action for `duplicate_grace` seconds and
     # refuses after that; "existing" always hands it back; "refuse" always answers 400; "create" makes a second one.
-    duplicate_mode: str = _choice("grace", "existing", "refuse", "create")
+    duplicate_mode: str = field(default="grace", metadata=_choices("grace", "existing", "refuse", "create"))
     duplicate_grace: float = 60.0
     # Offboard of a device that is not onboarded: accepted (and never picked up), or refused.
-    not_onboarded_offboard: int = _choice(201, 400)
+    not_onboarded_offboard: int = field(default=201, metadata=_choices(201, 400))
     # Offboard of an id nobody knows: refused, or accepted (and never picked up).
-    unknown_device_offboard: int = _choice(404, 201)
+    unknown_device_offboard: int = field(default=404, metadata=_choices(404, 201))
     # Offboard demands a read role as well.
     offboard_needs_read: bool = False
     # findbytag demands Machine.ReadWrite.All.
@@ -45,11 +45,11 @@ class Knobs:
     # --- Cancel ---
     # "none": the cancel wins. "succeeded": the device is faster, the action ends Succeeded. "completes": the action
     # reads Cancelled although the device did its work.
-    cancel_race: str = _choice("none", "succeeded", "completes")
+    cancel_race: str = field(default="none", metadata=_choices("none", "succeeded", "completes"))
     # Seconds until a cancelled action reads Cancelled; the answer shows it unchanged until then.
     cancel_delay: float = 0.0
     # Cancel of an action that has ended: 200 with the unchanged action, or 400.
-    cancel_final: int = _choice(200, 400)
+    cancel_final: int = field(default=200, metadata=_choices(200, 400))
 
     # --- Consistency ---
     # Seconds until a new action shows in lists, and until it can be read by id.
@@ -64,8 +64,8 @@ class Knobs:
 
     # --- Errors ---
     # error.code of a 429, and the form of error.target.
-    code_429: str = _choice("TooManyRequests", "429")
-    error_target: str = _choice("guid", "operation", "absent")
+    code_429: str = field(default="TooManyRequests", metadata=_choices("TooManyRequests", "429"))
+    error_target: str = field(default="guid", metadata=_choices("guid", "operation", "absent"))
 
     # --- Quotas: sliding windows by app and tenant over all API calls; None is off ---
     quota_per_minute: int | None = None
@@ -76,7 +76,7 @@ class Knobs:
     # Refused calls count too, so that ignoring Retry-After prolongs the block.
     quota_counts_refused: bool = False
     # Retry-After of a 429: seconds, an HTTP date, or no header.
-    retry_after: str = _choice("seconds", "date", "absent")
+    retry_after: str = field(default="seconds", metadata=_choices("seconds", "date", "absent"))
 
     # --- Queries ---
     # By default names and ids are compared without case in filters.
@@ -87,14 +87,14 @@ class Knobs:
     max_filter_nodes: int | None = None
     # A longer query string answers 414 or an HTML 404.
     max_query_length: int | None = None
-    long_query: str = _choice("414", "html_404")
+    long_query: str = field(default="414", metadata=_choices("414", "html_404"))
     # Literals accepted for aadDeviceId: quoted, unquoted, both.
-    guid_literal: str = _choice("string", "guid", "both")
+    guid_literal: str = field(default="string", metadata=_choices("string", "guid", "both"))
 
     # --- Paging ---
     # "normal": a nextLink only without $top; "none": never; "loses_filter": with $top too, and without the filter;
     # "foreign": with $top too, and to another origin.
-    next_link: str = _choice("normal", "none", "loses_filter", "foreign")
+    next_link: str = field(default="normal", metadata=_choices("normal", "none", "loses_filter", "foreign"))
     # The largest page the service allows, and how many records it returns whatever was asked (then with a nextLink).
     max_page: int = 10_000
     page_cap: int | None = None

@@ -86,7 +86,7 @@ class Metadata:
             raise _Refused(400, "bad_request_102", "Required metadata header not specified")
         if any(call.first(name) for name in ("client_id", "object_id", "msi_res_id")):
             raise _Refused(400, "invalid_request", "Only the system-assigned identity exists here")
-        kind, _, value = call.header("authorization").partition(" ")
+        kind, _space, value = call.header("authorization").partition(" ")
         if kind.lower() != "basic" or value.strip() != self._arc_key:
             return Reply(401, b"", None, {"WWW-Authenticate": f"Basic realm={self.arc_key_file()}"})
         return json_reply(200, self._token(call, self.system_client_id))

@@ -261,7 +261,7 @@ def _tokens(text: str) -> Iterator[Any]:
             inside = found[at + 2 :]
             close = next((index for index, item in enumerate(inside) if item.type == ")"), None)
             if close is not None and sum(item.type not in ("WS", ",") for item in inside[:close]) == 1:
-                item = next(item for item in inside[:close] if item.type != "WS")
+                (item,) = (item for item in inside[:close] if item.type not in ("WS", ","))
                 comma = _like(item, ",")
                 yield from (found[at + 1], item, comma, inside[close])
                 at += 2 + close

@@ -95,7 +95,7 @@ class Port:
                 connection.transport.abort()
         await self._runner.cleanup()
         # An aborted connection is closed in the next rounds of the loop, TLS below it in the one after.
-        for _ in range(4):
+        for _turn in range(4):
             await asyncio.sleep(0)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:

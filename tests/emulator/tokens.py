@@ -73,7 +73,7 @@ class Tokens:
 
     def check(self, authorization: str) -> dict[str, Any]:
         """The claims of a good bearer token. Raises TokenRefused."""
-        kind, _, token = authorization.partition(" ")
+        kind, _space, token = authorization.partition(" ")
         token = token.strip()
         if kind.lower() != "bearer" or not token:
             raise TokenRefused("no bearer token")

@@ -120,7 +120,7 @@ def test_the_state_names_everything(control, service):
 
 def test_it_starts_and_stops_quickly_and_leaves_nothing_behind():
     times = []
-    for _ in range(5):
+    for _turn in range(5):
         began = time.perf_counter()
         with Emulator() as service:
             times.append(time.perf_counter() - began)
@@ -164,10 +164,10 @@ def test_the_environment_is_complete(service):
 
 def test_forgetting_keeps_devices_and_knobs(client, service):
     service.knobs.update({"machine_read_flaky": 1, "quota_per_minute": 2})
-    assert [client.get(f"/machines/{PC1}").status_code for _ in range(3)] == [404, 200, 429]
+    assert [client.get(f"/machines/{PC1}").status_code for _turn in range(3)] == [404, 200, 429]
     service.forget()
     assert service.log == []
-    assert [client.get(f"/machines/{PC1}").status_code for _ in range(3)] == [404, 200, 429]
+    assert [client.get(f"/machines/{PC1}").status_code for _turn in range(3)] == [404, 200, 429]
 
 
 def test_records_can_be_changed_by_hand(client, service):
@@ -279,7 +279,7 @@ def test_the_program_starts_tells_how_to_use_it_and_cleans_up(tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
-            first = "".join(process.stdout.readline() for _ in range(10))
+            first = "".join(process.stdout.readline() for _turn in range(10))
             state = json.loads(state_file.read_text(encoding="utf-8"))
             variables = dict(re.findall(r"^export (\w+)='(.*)'$", env_file.read_text(encoding="utf-8"), re.MULTILINE))
             with requests.Session() as session:

@@ -202,7 +202,7 @@ def test_a_certificate_gets_a_token(door, service, algorithm):
 
 
 def test_the_pfx_holds_the_same_key(service):
-    key, certificate, _ = pkcs12.load_key_and_certificates(
+    key, certificate, _others = pkcs12.load_key_and_certificates(
         Path(service.certificate_pfx_path).read_bytes(), service.certificate_password.encode()
     )
     pem = Path(service.certificate_path).read_bytes()
@@ -328,7 +328,7 @@ def test_a_device_code_is_polled_until_somebody_signs_in(door, service, client):
     def poll(code=asked["device_code"]):
         return door.token(**grant, device_code=code)
 
-    assert [poll().json()["error"] for _ in range(2)] == ["authorization_pending"] * 2
+    assert [poll().json()["error"] for _turn in range(2)] == ["authorization_pending"] * 2
     token = poll()
     assert claims_of(token)["scp"] == "Machine.Offboard Machine.Read"
     client.session.headers["Authorization"] = "Bearer " + token.json()["access_token"]

@@ -137,7 +137,7 @@ def test_rules_count_and_match(client, service):
 
 def test_a_rule_without_a_limit_lasts_until_it_is_cleared(client, service):
     service.fault(kind="500", times=None)
-    assert {client.get("/machines").status_code for _ in range(5)} == {500}
+    assert {client.get("/machines").status_code for _turn in range(5)} == {500}
     service.clear_faults()
     assert client.get("/machines").status_code == 200
 
@@ -145,7 +145,7 @@ def test_a_rule_without_a_limit_lasts_until_it_is_cleared(client, service):
 def test_rules_follow_each_other(client, service):
     service.fault(kind="500")
     service.fault(kind="503")
-    assert [client.get("/machines").status_code for _ in range(3)] == [500, 503, 200]
+    assert [client.get("/machines").status_code for _turn in range(3)] == [500, 503, 200]
 
 
 @pytest.mark.parametrize("name", ["entra", "metadata", "elsewhere"])

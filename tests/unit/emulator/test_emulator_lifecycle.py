@@ -46,7 +46,7 @@ def test_one_long_step_is_the_same_as_many_short_ones():
 
 
 def test_an_offline_device_times_out_after_72_hours_and_14_minutes():
-    seen, _ = run(Device(fate="offline"), QUEUE - 1, 2, 30 * DAY)
+    seen, _service = run(Device(fate="offline"), QUEUE - 1, 2, 30 * DAY)
     assert [item["status"] for item in seen] == ["Pending", "TimeOut", "TimeOut"]
     assert seen[1]["errorHResult"] == -2145844840
     waited = parse_iso(seen[1]["lastUpdateDateTimeUtc"]) - parse_iso(seen[1]["creationDateTimeUtc"])
@@ -54,7 +54,7 @@ def test_an_offline_device_times_out_after_72_hours_and_14_minutes():
 
 
 def test_a_device_that_never_answers_times_out_from_in_progress():
-    seen, _ = run(Device(fate="never_answers"), 10, QUEUE)
+    seen, _service = run(Device(fate="never_answers"), 10, QUEUE)
     assert [item["status"] for item in seen] == ["InProgress", "TimeOut"]
 
 
@@ -72,7 +72,7 @@ def test_an_offline_device_that_comes_back_in_time_is_offboarded_then():
 
 
 def test_a_device_that_comes_back_too_late_finds_the_action_gone():
-    seen, _ = run(Device(fate="offline", online_at=5 * DAY), 6 * DAY)
+    seen, _service = run(Device(fate="offline", online_at=5 * DAY), 6 * DAY)
     assert seen[0]["status"] == "TimeOut"
 
 
@@ -180,7 +180,9 @@ def test_a_device_with_a_fresh_success_does_not_report(service):
 
 
 def test_no_other_status_and_no_offboarded_machine_ever_shows(service):
-    service.add_devices(Device(fate=fate) for fate in ("online", "offline", "never_answers", "fails") for _ in range(3))
+    service.add_devices(
+        Device(fate=fate) for fate in ("online", "offline", "never_answers", "fails") for _turn in range(3)
+    )
     for device in service.devices:
         service._fleet.offboard(device.id, "x", "me")
     statuses, onboarding = set(), set()

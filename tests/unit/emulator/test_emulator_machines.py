@@ -76,7 +76,7 @@ def test_an_unknown_machine_is_not_found(client):
 
 def test_reads_of_a_machine_may_fail_at_first(client, service):
     service.knobs.machine_read_flaky = 2
-    assert [client.get(f"/machines/{PC1}").status_code for _ in range(4)] == [404, 404, 200, 200]
+    assert [client.get(f"/machines/{PC1}").status_code for _turn in range(4)] == [404, 404, 200, 200]
     assert client.get(f"/machines/{PC2}").status_code == 404
 
 

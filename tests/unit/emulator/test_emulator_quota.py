@@ -15,7 +15,7 @@ from ansible_collections.secops.mde.tests.emulator import Clock, Knobs
 
 
 def statuses(client, count):
-    return [client.get("/machines", top=1).status_code for _ in range(count)]
+    return [client.get("/machines", top=1).status_code for _turn in range(count)]
 
 
 def test_there_is_no_quota_by_default(client):

@@ -1,0 +1,790 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Signing in as part of a whole run: who signs in, what a failure looks like, and what stays out of all output."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import responses
+
+from ansible_collections.secops.mde.plugins.module_utils._version import COLLECTION_VERSION
+from ansible_collections.secops.mde.plugins.modules import mde_offboard
+from ansible_collections.secops.mde.tests.emulator import App, Device, Emulator, Exchange
+from ansible_collections.secops.mde.tests.unit.harness import Clock, ModuleRun, RunModule, api_calls, posts, sign_ins
+from ansible_collections.secops.mde.tests.unit.proxy import Proxy
+
+ID = "4a" * 20
+ROLES = ("Machine.Offboard", "Machine.Read.All")
+
+
+@pytest.fixture
+def device(emulator: Emulator) -> Device:
+    return emulator.add_device(Device(name="lab-w11-07.corp.example", id=ID))
+
+
+@pytest.fixture
+def shape(emulator: Emulator, offboard: RunModule) -> t.Callable[[ModuleRun], None]:
+    """Asserts that a failed run lists its device with the error, in the same keys as a run that went well."""
+    good = offboard(device_id="b" * 40, missing_ok=True)
+    emulator.forget()
+
+    def check(run: ModuleRun) -> None:
+        assert run.failed
+        assert set(run.result) - {"failed"} == set(good.result)
+        for part in ("summary", "context"):
+            assert set(run.result[part]) == set(good.result[part])
+        assert set(run.device) == set(good.device)
+        assert run.outcome == "error"
+        assert run.device["requested"]["device_id"] == ID
+        assert run.device["error"] == run.result["error"]
+        assert set(run.result["error"]) == {"code", "message", "http_status", "correlation_id", "hint"}
+        assert run.result["error"]["message"] in run.result["msg"]
+        assert run.result["action"] is None
+        assert run.result["summary"]["api"]["calls"] == 0
+
+    return check
+
+
+def way(emulator: Emulator) -> dict[str, t.Any]:
+    """The way to the emulator as options, without an identity."""
+    return {
+        "api_url": emulator.api_url,
+        "authority_host": emulator.authority_host,
+        "instance_discovery": False,
+        "ca_path": emulator.ca_path,
+        "connect": False,
+    }
+
+
+def shown(emulator: Emulator) -> list[tuple[str | None, str]]:
+    """Which application id was sent with which secret, of every request for a token."""
+    return [(call.app, call.body["client_secret"]) for call in emulator.calls("entra", "POST")]
+
+
+# -- who signs in --------------------------------------------------------------------------------------------
+
+GIVEN = ("client_id", "client_secret")
+MDE = ("MDE_CLIENT_ID", "MDE_CLIENT_SECRET")
+AZURE = ("AZURE_CLIENT_ID", "AZURE_SECRET")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "options", "who"),
+    [
+        pytest.param("both", "both", "none", "ours", id="MDE before AZURE"),
+        pytest.param("none", "both", "none", "theirs", id="AZURE alone"),
+        pytest.param("empty", "both", "none", "theirs", id="empty MDE variables are none"),
+        pytest.param("both", "empty", "none", "ours", id="a blank Azure credential of AWX beside ours"),
+        pytest.param("id", "both", "none", "theirs", id="our client id is not paired with their secret"),
+        pytest.param("secret", "both", "none", "theirs", id="our secret is not paired with their client id"),
+        pytest.param("both", "both", "both", "options", id="options before all"),
+        pytest.param("id", "secret", "none", None, id="two halves are no whole"),
+        pytest.param("secret", "id", "none", None, id="two other halves are no whole"),
+        pytest.param("secret", "none", "id", None, id="an option is not completed by a variable"),
+        pytest.param("both", "none", "id", None, id="a client id option beside a whole environment"),
+        pytest.param("both", "both", "secret", None, id="a secret option beside whole environments"),
+        pytest.param("empty", "empty", "empty", None, id="all blank"),
+    ],
+)
+def test_of_several_applications_in_reach_one_signs_in_with_its_own_secret(
+    ours: str,
+    theirs: str,
+    options: str,
+    who: str | None,
+    emulator: Emulator,
+    offboard: RunModule,
+    device: Device,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    apps = {name: emulator.add_app(name, roles=ROLES) for name in ("options", "ours", "theirs")}
+    given: dict[str, t.Any] = {}
+    for names, app, fill in ((GIVEN, "options", options), (MDE, "ours", ours), (AZURE, "theirs", theirs)):
+        values = dict(zip(names, (apps[app].client_id, str(apps[app].secret)), strict=True))
+        kept = {"both": values, "none": {}, "empty": dict.fromkeys(values, "")}.get(fill)
+        if kept is None:
+            kept = {names[fill == "secret"]: values[names[fill == "secret"]]}
+        for name, value in kept.items():
+            if names is GIVEN:
+                given[name] = value
+            else:
+                monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AZURE_SUBSCRIPTION_ID", "")
+    monkeypatch.setenv("AZURE_TENANT", emulator.tenant_id)
+    run = offboard(device_id=device.id, **way(emulator), **given)
+    if who is None:
+        assert run.code_of_error == "credential_incomplete"
+        assert emulator.log == []
+        return
+    assert run.outcome == "submitted"
+    assert shown(emulator) == [(apps[who].client_id, apps[who].secret)]
+    assert run.result["context"]["client_id"] == apps[who].client_id
+    assert {call.app for call in emulator.calls()} == {apps[who].client_id}
+
+
+@pytest.mark.parametrize(
+    ("auth_source", "credential"),
+    [
+        ("auto", "client_secret"),
+        ("client_secret", "client_secret"),
+        ("certificate", "certificate"),
+        ("workload_identity", "federated"),
+        ("managed_identity", "managed_identity"),
+        ("access_token", None),
+    ],
+)
+def test_a_run_signs_in_once_in_the_way_that_auth_source_names(
+    auth_source: str,
+    credential: str | None,
+    emulator: Emulator,
+    offboard: RunModule,
+    device: Device,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MDE_CERTIFICATE_PATH", emulator.certificate_path)
+    monkeypatch.setenv("MDE_FEDERATED_TOKEN_FILE", emulator.federated_token_file)
+    ready = emulator.token()
+    if auth_source == "access_token":
+        monkeypatch.setenv("MDE_ACCESS_TOKEN", ready)
+    if auth_source == "managed_identity":
+        monkeypatch.setenv("MDE_CLIENT_ID", "")
+        monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", emulator.metadata_url)
+        given = {**way(emulator), "auth_source": auth_source}
+    else:
+        given = {"auth_source": auth_source}
+    run = offboard(device_id=device.id, **given)
+    assert run.outcome == "submitted"
+    assert [call.credential for call in tokens(emulator)] == [credential][: credential is not None]
+    assert api_calls(emulator) == ["GET machines", "GET machineactions", "POST offboard"]
+    if auth_source == "access_token":
+        assert {call.headers["authorization"] for call in emulator.calls()} == {f"Bearer {ready}"}
+
+
+def tokens(emulator: Emulator) -> list[Exchange]:
+    return [*emulator.calls("entra", "POST"), *emulator.calls("metadata")]
+
+
+def test_auto_neither_probes_the_network_nor_runs_a_program(
+    emulator: Emulator, offboard: RunModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "az").write_text(f"#!/bin/sh\ntouch '{tmp_path}/ran'\n", encoding="ascii")
+    (tmp_path / "az").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    for kind in ("imds", "app_service", "arc"):
+        for name, value in emulator.identity_environment(kind).items():
+            monkeypatch.setenv(name, value)
+    run = offboard(device_id=ID, **way(emulator))
+    assert run.code_of_error == "credential_incomplete"
+    assert "when auth_source names them" in run.result["error"]["hint"]
+    assert emulator.log == []
+    assert not (tmp_path / "ran").exists()
+
+
+# -- which hosts ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "api", "login", "scope"),
+    [
+        ({}, "api.security.microsoft.com", "microsoftonline.com", "https://api.securitycenter.microsoft.com"),
+        ({"cloud": "AzureCloud", "region": "eu"}, "eu.api.security.microsoft.com", "microsoftonline.com", None),
+        ({"cloud": "gcc"}, "api-gcc.securitycenter.microsoft.us", "microsoftonline.com", None),
+        ({"cloud": "gcc_high"}, "api-gov.securitycenter.microsoft.us", "microsoftonline.us", None),
+        ({"cloud": "dod"}, "api-gov.securitycenter.microsoft.us", "microsoftonline.us", None),
+        ({"cloud": "AzureUSGovernment"}, "api-gov.securitycenter.microsoft.us", "microsoftonline.us", None),
+    ],
+    ids=lambda value: str(value.get("cloud", "default")) if isinstance(value, dict) else "",
+)
+def test_each_cloud_is_asked_at_its_own_hosts_and_nowhere_else(
+    options: dict[str, t.Any], api: str, login: str, scope: str | None, offboard: RunModule
+) -> None:
+    scope = scope or ("https://api.securitycenter.microsoft.com" if "security." in api else f"https://{api}")
+    tenant = f"https://login.{login}/corp.example"
+    with responses.RequestsMock() as wire:
+        configuration = {
+            "token_endpoint": f"{tenant}/oauth2/v2.0/token",
+            "authorization_endpoint": f"{tenant}/oauth2/v2.0/authorize",
+            "issuer": f"{tenant}/v2.0",
+        }
+        wire.get(f"{tenant}/v2.0/.well-known/openid-configuration", json=configuration)
+        wire.post(
+            f"{tenant}/oauth2/v2.0/token",
+            json={"token_type": "Bearer", "expires_in": 3599, "access_token": "made-up-token"},
+        )
+        wire.get(f"https://{api}/api/machines", json={"value": []})
+        wire.get(
+            f"https://{api}/api/machines/{ID}",
+            json={"error": {"code": "ResourceNotFound", "message": "no"}},
+            status=404,
+        )
+        run = offboard(
+            connect=False,
+            device_id=ID,
+            missing_ok=True,
+            tenant_id="corp.example",
+            client_id="0a1b2c3d-0000-4000-8000-000000000001",
+            client_secret="made-up-secret",
+            **options,
+        )
+        sent = [call.request for call in wire.calls]
+    assert not run.failed, run.result["msg"]
+    assert run.result["context"]["api_url"] == f"https://{api}"
+    (token,) = [request for request in sent if request.method == "POST"]
+    assert dict(pair.split("=") for pair in str(token.body).split("&"))["scope"] == (
+        f"{scope}/.default".replace(":", "%3A").replace("/", "%2F")
+    )
+    assert {request.headers["Authorization"] for request in sent if api in str(request.url)} == {"Bearer made-up-token"}
+    assert {request.headers["User-Agent"] for request in sent} == {f"secops.mde/{COLLECTION_VERSION}"}
+
+
+def test_sign_in_and_api_are_told_the_same_user_agent(emulator: Emulator, offboard: RunModule, device: Device) -> None:
+    offboard(device_id=device.id)
+    assert {call.service for call in emulator.log} == {"api", "entra"}
+    assert {call.headers["user-agent"] for call in emulator.log} == {f"secops.mde/{COLLECTION_VERSION}"}
+
+
+class ProxiedRun(t.Protocol):
+    def __call__(self, **options: t.Any) -> ModuleRun: ...
+
+
+@pytest.fixture
+def behind_a_proxy(emulator: Emulator, offboard: RunModule) -> Iterator[tuple[Proxy, ProxiedRun]]:
+    """The emulator under names that only a proxy knows."""
+    login, api = "https://login.example.test", "https://mde.example.test"
+    configuration = {
+        "token_endpoint": f"{login}/{emulator.tenant_id}/oauth2/v2.0/token",
+        "authorization_endpoint": f"{login}/{emulator.tenant_id}/oauth2/v2.0/authorize",
+        "issuer": f"{login}/{emulator.tenant_id}/v2.0",
+    }
+    emulator.fault(
+        service="entra",
+        method="GET",
+        path="openid-configuration",
+        kind="body",
+        body=json.dumps(configuration),
+        times=None,
+    )
+    with Proxy({"login.example.test": emulator.authority_host, "mde.example.test": emulator.api_url}) as proxy:
+
+        def run(**options: t.Any) -> ModuleRun:
+            return offboard(authority_host=login, api_url=api, validate_certs=False, **options)
+
+        yield proxy, run
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+@pytest.mark.parametrize("how", ["option", "MDE_PROXY", "HTTPS_PROXY"])
+def test_sign_in_and_api_both_go_through_the_proxy(
+    how: str, behind_a_proxy: tuple[Proxy, ProxiedRun], device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, run = behind_a_proxy
+    address = proxy.url.replace("//", "//user:p%40ss-of-proxy@")
+    options = {"proxy": address} if how == "option" else {}
+    if how == "MDE_PROXY":
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    if how != "option":
+        monkeypatch.setenv(how, address)
+    done = run(device_id=device.id, **options)
+    assert done.outcome == "submitted"
+    assert set(proxy.asked) == {"login.example.test:443", "mde.example.test:443"}
+    assert None not in proxy.passwords
+    assert "ss-of-proxy" not in done.output
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+@pytest.mark.parametrize("kind", ["lost", "lost_before"])
+def test_a_post_that_is_lost_behind_a_proxy_makes_one_action(
+    kind: str, behind_a_proxy: tuple[Proxy, ProxiedRun], emulator: Emulator, device: Device
+) -> None:
+    emulator.knobs.duplicate_mode = "create"
+    emulator.fault(method="POST", path="/offboard", kind=kind)
+    proxy, run = behind_a_proxy
+    done = run(device_id=device.id, proxy=proxy.url)
+    assert done.outcome == "submitted"
+    assert len(emulator.actions(device.id)) == 1
+    assert posts(emulator) == (1 if kind == "lost" else 2)
+
+
+# -- a sign-in that fails ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("app", "options", "number", "status", "hint"),
+    [
+        ({}, {"client_secret": "no-such-secret"}, 7000215, 401, "use the secret's value, not its id"),
+        ({"secret_expired": True}, {}, 7000222, 401, "has expired"),
+        ({"disabled": True}, {}, 7000112, 401, "disabled"),
+        ({}, {"client_id": "0a1b2c3d-0000-4000-8000-00000000dead"}, 700016, 400, "check client_id and tenant_id"),
+        ({}, {"tenant_id": "0a1b2c3d-0000-4000-8000-00000000dead"}, 90002, 400, "check tenant_id, and cloud"),
+        ({}, {"tenant_id": "other.example"}, 90002, 400, "check tenant_id, and cloud"),
+        ({}, {"tenant_id": "no tenant"}, 900023, 400, "neither a GUID nor a domain name"),
+        ({}, {"scope": "https://nowhere.example/.default"}, 500011, 400, "check cloud and scope"),
+    ],
+    ids=["wrong secret", "expired", "disabled", "unknown app", "unknown tenant", "domain", "no tenant", "unknown API"],
+)
+def test_a_refused_sign_in_lists_the_device_and_says_what_to_do(
+    app: dict[str, t.Any],
+    options: dict[str, t.Any],
+    number: int,
+    status: int,
+    hint: str,
+    emulator: Emulator,
+    offboard: RunModule,
+    clock: Clock,
+    shape: t.Callable[[ModuleRun], None],
+) -> None:
+    mine: App = emulator.add_app("mine", roles=ROLES, **app)
+    given = {"client_id": mine.client_id, "client_secret": str(mine.secret), **options}
+    run = offboard(device_id=ID, **given)
+    shape(run)
+    error = run.result["error"]
+    assert error["code"] == "sign_in_failed"
+    assert f"AADSTS{number}: " in error["message"]
+    assert "\n" not in error["message"]
+    assert "Trace ID" not in error["message"]
+    assert hint in error["hint"]
+    assert error["http_status"] == status
+    assert error["correlation_id"]
+    assert f"(to quote to support: {error['correlation_id']})" in run.result["msg"]
+    assert emulator.calls("api") == []
+    assert len(emulator.calls("entra")) <= 2
+    assert clock.sleeps == []
+    assert given["client_secret"] not in run.output
+    assert run.result["invocation"]["module_args"]["client_id"] == given["client_id"]
+
+
+def test_a_certificate_that_is_not_registered_fails_the_run(
+    emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
+) -> None:
+    stranger = emulator.add_app("stranger", roles=ROLES)
+    run = offboard(device_id=ID, client_id=stranger.client_id, certificate_path=emulator.certificate_path)
+    shape(run)
+    assert run.code_of_error == "sign_in_failed"
+    assert "AADSTS700027" in run.result["error"]["message"]
+    assert emulator.calls("api") == []
+
+
+HTML = "<!DOCTYPE html><html><head><title>Sign in to the guest network</title></head></html>"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("fault", "says", "status"),
+    [
+        pytest.param({"kind": "html_404"}, "Not Found", 404, id="HTML 404"),
+        pytest.param({"kind": "body", "body": HTML}, "a web page: Sign in to the guest network", 200, id="HTML 200"),
+        pytest.param({"kind": "body", "body": HTML, "status": 403}, "guest network", 403, id="HTML 403"),
+        pytest.param({"kind": "body", "body": ""}, "an empty answer", 200, id="empty"),
+        pytest.param({"kind": "body", "body": "{}"}, "", 200, id="empty JSON"),
+        pytest.param({"kind": "body", "body": "[]"}, "", 200, id="a list"),
+        pytest.param({"kind": "body", "body": "null"}, "", 200, id="null"),
+        pytest.param({"kind": "body", "body": "5"}, "", 200, id="a number"),
+        pytest.param({"kind": "body", "body": '{"error": {"code": 5}}', "status": 400}, "", 400, id="a strange error"),
+        pytest.param({"kind": "body", "body": '{"error": "no"}', "status": 400}, "no", 400, id="an error without more"),
+        pytest.param({"kind": "body", "body": b"\xff\xfe\x00"}, "not the service's JSON", 200, id="junk"),
+        pytest.param({"kind": "body", "body": "[" * 100_000}, "not the service's JSON", 200, id="brackets"),
+        pytest.param({"kind": "redirect"}, "307", 307, id="redirect"),
+        pytest.param({"kind": "body", "status": 204}, "", 204, id="no content"),
+    ],
+)
+def test_an_answer_that_is_none_of_entra_ids_is_a_failed_sign_in(
+    fault: dict[str, t.Any],
+    says: str,
+    status: int,
+    method: str,
+    emulator: Emulator,
+    offboard: RunModule,
+    shape: t.Callable[[ModuleRun], None],
+) -> None:
+    emulator.fault(service="entra", method=method, times=None, **fault)
+    run = offboard(device_id=ID)
+    shape(run)
+    assert run.code_of_error == "sign_in_failed"
+    assert run.result["error"]["message"].startswith(
+        f"Sign-in at {emulator.authority_host}/{emulator.tenant_id} failed: "
+    )
+    assert says in run.result["error"]["message"]
+    assert len(run.result["error"]["message"]) < 500
+    assert run.result["error"]["http_status"] == status
+    assert emulator.calls("api") == emulator.calls("elsewhere") == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"token_type": "Bearer", "expires_in": 3599}',
+        '{"token_type": "Bearer", "expires_in": 3599, "access_token": ""}',
+        '{"token_type": "Bearer", "expires_in": 3599, "access_token": null}',
+        '{"token_type": "Bearer", "expires_in": 3599, "access_token": 5}',
+        '{"token_type": "Bearer", "expires_in": 3599, "access_token": ["a"]}',
+        '{"token_type": "Bearer", "expires_in": "soon", "access_token": "abc"}',
+    ],
+)
+def test_a_token_answer_without_a_token_is_a_failed_sign_in(
+    body: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
+) -> None:
+    emulator.fault(service="entra", method="POST", kind="body", body=body, times=None)
+    run = offboard(device_id=ID)
+    shape(run)
+    assert run.code_of_error == "sign_in_failed"
+    assert emulator.calls("api") == []
+
+
+@pytest.mark.parametrize("port", ["another host", "another port", "plain HTTP"])
+def test_a_discovery_document_cannot_send_the_credential_elsewhere(
+    port: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
+) -> None:
+    there = {
+        "another host": "https://login.example.test",
+        "another port": emulator.elsewhere_url,
+        "plain HTTP": emulator.authority_host.replace("https:", "http:"),
+    }[port]
+    configuration = {
+        "token_endpoint": f"{there}/{emulator.tenant_id}/oauth2/v2.0/token",
+        "authorization_endpoint": f"{there}/{emulator.tenant_id}/oauth2/v2.0/authorize",
+        "issuer": f"{emulator.authority_host}/{emulator.tenant_id}/v2.0",
+    }
+    emulator.fault(service="entra", method="GET", kind="body", body=json.dumps(configuration), times=None)
+    run = offboard(device_id=ID)
+    shape(run)
+    assert run.code_of_error == "sign_in_failed"
+    assert there in run.result["error"]["message"]
+    assert [call.method for call in emulator.log] == ["GET"]
+
+
+# -- trouble on the way --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("kind", ["429", "500", "503", "html_502", "lost"])
+def test_a_sign_in_host_in_trouble_is_asked_again(
+    kind: str, method: str, emulator: Emulator, offboard: RunModule, clock: Clock, device: Device
+) -> None:
+    emulator.fault(service="entra", method=method, kind=kind, times=2)
+    run = offboard(device_id=device.id)
+    assert run.outcome == "submitted"
+    assert len(clock.sleeps) == 2
+    assert len(emulator.calls("entra", method)) == 3
+    assert run.result["summary"]["api"] == {"calls": 3, "retries": 0, "throttled_seconds": 0.0}
+
+
+def test_the_sign_in_host_is_given_the_time_it_asks_for(
+    emulator: Emulator, offboard: RunModule, clock: Clock, device: Device
+) -> None:
+    emulator.fault(service="entra", method="POST", kind="429", retry_after=17)
+    assert offboard(device_id=device.id).outcome == "submitted"
+    assert clock.sleeps == [17]
+
+
+def test_a_wait_that_does_not_fit_fails_at_once(
+    emulator: Emulator, offboard: RunModule, clock: Clock, shape: t.Callable[[ModuleRun], None]
+) -> None:
+    emulator.fault(service="entra", method="POST", kind="429", retry_after=3600, times=None)
+    run = offboard(device_id=ID)
+    shape(run)
+    assert (run.code_of_error, run.result["error"]["http_status"]) == ("sign_in_failed", 429)
+    assert clock.sleeps == []
+    assert sign_ins(emulator) == 1
+
+
+@pytest.mark.parametrize(("kind", "status"), [("503", 503), ("html_502", 502), ("429", 429)])
+def test_a_sign_in_host_that_stays_in_trouble_is_given_up_in_time(
+    kind: str, status: int, emulator: Emulator, offboard: RunModule, clock: Clock, shape: t.Callable[[ModuleRun], None]
+) -> None:
+    emulator.fault(service="entra", method="POST", kind=kind, times=None)
+    run = offboard(device_id=ID, retry_timeout=120)
+    shape(run)
+    assert (run.code_of_error, run.result["error"]["http_status"]) == ("sign_in_failed", status)
+    assert 60 < sum(clock.sleeps) <= 120
+    assert emulator.calls("api") == []
+
+
+def test_a_host_that_refuses_connections_is_given_up_after_a_minute(
+    emulator: Emulator, offboard: RunModule, clock: Clock, shape: t.Callable[[ModuleRun], None]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        run = offboard(device_id=ID, authority_host=f"127.0.0.1:{taken.getsockname()[1]}")
+    shape(run)
+    assert run.code_of_error == "unreachable"
+    assert "authority_host" in run.result["error"]["hint"]
+    assert 30 < sum(clock.sleeps) <= 60
+    assert emulator.log == []
+
+
+def test_an_api_that_refuses_connections_is_given_up_after_a_minute(
+    emulator: Emulator, offboard: RunModule, clock: Clock
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        run = offboard(device_id=ID, api_url=f"https://127.0.0.1:{taken.getsockname()[1]}")
+    assert run.failed
+    assert run.code_of_error == "unreachable"
+    assert sum(clock.sleeps) <= 60
+    assert sign_ins(emulator) == 1
+
+
+def test_a_sign_in_host_that_is_not_trusted_is_asked_once(
+    offboard: RunModule, emulator: Emulator, clock: Clock, tmp_path: Path, shape: t.Callable[[ModuleRun], None]
+) -> None:
+    import trustme
+
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    run = offboard(device_id=ID, ca_path=str(tmp_path / "ca.pem"))
+    shape(run)
+    assert run.code_of_error == "certificate_not_trusted"
+    assert "ca_path" in run.result["error"]["hint"]
+    assert clock.sleeps == []
+
+
+# -- a token that the API refuses ----------------------------------------------------------------------------
+
+UNAUTHORIZED: dict[str, t.Any] = {"kind": "body", "status": 401, "body": '{"error": {"code": "Unauthorized", "message": "made up"}}'}
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/machines"), ("GET", "/machineactions"), ("POST", "/offboard")])
+def test_a_token_that_is_refused_once_is_exchanged_and_the_call_repeated(
+    method: str, path: str, emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    emulator.fault(method=method, path=path, **UNAUTHORIZED)
+    run = offboard(device_id=device.id)
+    assert run.outcome == "submitted"
+    assert sign_ins(emulator) == 2
+    used = [call.headers["authorization"] for call in emulator.calls()]
+    assert len(set(used)) == 2
+    assert len(emulator.actions(device.id)) == 1
+    assert run.result["summary"]["api"] == {"calls": 4, "retries": 1, "throttled_seconds": 0.0}
+
+
+@pytest.mark.parametrize("body", [UNAUTHORIZED["body"], ""], ids=["JSON", "empty"])
+def test_a_token_that_is_refused_again_fails_the_run(
+    body: str, emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    emulator.fault(kind="body", status=401, body=body, times=None)
+    run = offboard(device_id=device.id)
+    assert run.failed
+    assert (run.code_of_error, run.result["error"]["http_status"]) == ("unauthorized", 401)
+    assert "check cloud, scope" in run.result["error"]["hint"]
+    assert sign_ins(emulator) == 2
+    assert len(emulator.calls()) == 2
+    assert run.outcome == "error"
+
+
+@pytest.mark.parametrize("flaw", ["for another API", "expired", "opaque"])
+def test_a_ready_token_that_is_refused_has_no_successor(
+    flaw: str, emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    token = {
+        "for another API": emulator.token(audience="https://graph.microsoft.com"),
+        "expired": emulator.token(lifetime=0),
+        "opaque": "opaque-made-up-token",
+    }[flaw]
+    run = offboard(device_id=device.id, access_token=token)
+    assert (run.code_of_error, run.result["error"]["http_status"]) == ("unauthorized", 401)
+    assert "check access_token, scope and cloud" in run.result["error"]["hint"]
+    assert len(emulator.calls()) == 1
+    assert sign_ins(emulator) == 0
+    assert token not in run.output
+
+
+def test_a_token_is_exchanged_before_it_ends_in_a_long_run(
+    emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    emulator.knobs.token_lifetime = 900
+    emulator.update_device(device.id, fate="offline")
+    run = offboard(device_id=device.id, wait=True, wait_timeout=3000, wait_sleep=60)
+    assert run.code_of_error == "wait_timeout"
+    assert 4 <= sign_ins(emulator) <= 7
+    assert {call.status for call in emulator.calls()} == {200, 201}
+
+
+def test_nothing_follows_a_redirect_of_the_api(emulator: Emulator, offboard: RunModule, device: Device) -> None:
+    emulator.fault(kind="redirect", times=None)
+    run = offboard(device_id=device.id)
+    assert run.code_of_error == "redirected"
+    assert emulator.calls("elsewhere") == []
+    assert len(emulator.calls()) == 1
+
+
+# -- libraries -----------------------------------------------------------------------------------------------
+
+
+def test_a_missing_msal_fails_with_the_interpreter_and_the_fix(
+    emulator: Emulator, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "msal", None)
+    run = offboard(device_id=ID)
+    assert run.code_of_error == "library_missing"
+    assert f"msal is missing for {sys.executable}" in run.result["msg"]
+    assert f"{sys.executable} -m pip install 'msal>=" in run.result["msg"]
+    assert run.result["summary"]["total"] == 0
+    assert emulator.log == []
+
+
+def test_with_a_ready_token_msal_is_not_needed(
+    emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "msal", None)
+    assert offboard(device_id=device.id, access_token=emulator.token()).outcome == "submitted"
+
+
+def run_alone(before: str, emulator: Emulator, folder: Path, **options: t.Any) -> tuple[dict[str, t.Any], bool]:
+    """The result of a module in an interpreter of its own, and whether msal was imported there."""
+    lines = (
+        "import sys",
+        before,
+        "from ansible_collections.secops.mde.plugins.modules import mde_offboard",
+        "try:",
+        "    mde_offboard.main()",
+        "finally:",
+        "    print('msal' in sys.modules, file=sys.stderr)",
+    )
+    given = {"device_id": ID, "comment": "CHG-1042 retired", **options}
+    arguments = folder / "arguments.json"
+    arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": given}), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines), str(arguments)],
+        env={**os.environ, **emulator.environment(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return t.cast("dict[str, t.Any]", json.loads(done.stdout)), done.stderr.split()[-1] == "True"
+
+
+def test_a_missing_requests_fails_with_the_interpreter(emulator: Emulator, tmp_path: Path) -> None:
+    result, _ = run_alone("sys.modules['requests'] = None", emulator, tmp_path)
+    assert result["failed"]
+    assert result["error"]["code"] == "library_missing"
+    assert "requests" in result["msg"]
+    assert sys.executable in result["msg"]
+    assert set(result["summary"]["api"]) == {"calls", "retries", "throttled_seconds"}
+    assert emulator.log == []
+
+
+@pytest.mark.usefixtures("device")
+def test_msal_is_imported_only_where_it_signs_in(emulator: Emulator, tmp_path: Path) -> None:
+    result, imported = run_alone("", emulator, tmp_path, access_token=emulator.token())
+    assert result["devices"][0]["outcome"] == "submitted"
+    assert not imported
+    result, imported = run_alone("", emulator, tmp_path)
+    assert result["devices"][0]["outcome"] == "in_progress"
+    assert imported
+
+
+# -- what stays out of all output ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A secret in every variable that may hold one; none of them is used by the runs below."""
+    names = (
+        "AZURE_CLIENT_SECRET",
+        "AZURE_SECRET",
+        "MDE_CERTIFICATE_PASSWORD",
+        "AZURE_CLIENT_CERTIFICATE_PASSWORD",
+    )
+    found = {name: f"hush-{number}-{name[::-1]}" for number, name in enumerate(names)}
+    found["MDE_PROXY"] = "hush%2Dproxy"
+    for name, value in found.items():
+        monkeypatch.setenv(name, value if name != "MDE_PROXY" else f"http://user:{value}@proxy.example.test:8080")
+    return {**found, "the proxy's, as it is meant": "hush-proxy"}
+
+
+FAILURES: dict[str, dict[str, t.Any]] = {
+    "success": {},
+    "a refused sign-in": {"fault": {"service": "entra", "method": "POST", "kind": "body", "status": 400, "body": "{}"}},
+    "an answer that repeats everything": {"fault": {"kind": "body", "status": 400, "echo": True}},
+    "a refused token": {"fault": {"kind": "body", "status": 401, "times": None}},
+    "a bad option": {"options": {"timeout": 0}},
+    "a bad address": {"options": {"api_url": "ftp://mde.example.test"}},
+    "a bad proxy": {"options": {"proxy": "user:hush-of-option@proxy.example.test"}},
+    "a bad identifier": {"options": {"device_id": "?"}},
+}
+
+
+@pytest.mark.parametrize("how", ["options", "environment"])
+@pytest.mark.parametrize("end", FAILURES)
+def test_no_secret_and_no_token_is_in_any_output(
+    end: str,
+    how: str,
+    emulator: Emulator,
+    offboard: RunModule,
+    device: Device,
+    secrets: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = FAILURES[end]
+    fault = dict(case.get("fault", {}))
+    if fault.pop("echo", False):
+        fault["body"] = json.dumps({"error": {"code": "Odd", "message": f"{secrets} {emulator.client_secret}"}})
+    if fault:
+        emulator.fault(**{"times": None, **fault})
+    given: dict[str, t.Any] = {"device_id": device.id, **case.get("options", {})}
+    if how == "options":
+        given |= {"tenant_id": emulator.tenant_id, "client_id": emulator.client_id}
+        given["client_secret"] = emulator.client_secret
+        given["certificate_password"] = secrets["of the option"] = "hush-password-of-option"
+    run = offboard(diff=True, **given)
+    assert run.failed == (end != "success")
+    for name, secret in {**secrets, "used": emulator.client_secret, "bad proxy": "hush-of-option"}.items():
+        assert secret not in run.output, name
+    for call in emulator.calls():
+        assert call.headers["authorization"].removeprefix("Bearer ") not in run.output
+    assert run.result["invocation"]["module_args"]["device_id"] == given["device_id"]
+    if how == "options":
+        assert run.result["invocation"]["module_args"]["client_id"] == emulator.client_id
+        assert run.result["invocation"]["module_args"]["tenant_id"] == emulator.tenant_id
+
+
+@pytest.mark.skipif(shutil.which("ansible", path=str(Path(sys.executable).parent)) is None, reason="no ansible program")
+@pytest.mark.parametrize("end", ["success", "failure"])
+def test_ansible_itself_prints_no_secret_at_the_highest_verbosity(
+    end: str, emulator: Emulator, device: Device, secrets: dict[str, str], tmp_path: Path
+) -> None:
+    secret = emulator.client_secret if end == "success" else "hush-wrong-secret"
+    arguments = {
+        "device_id": device.id,
+        "comment": "CHG-1042 retired",
+        "tenant_id": emulator.tenant_id,
+        "client_id": emulator.client_id,
+        "client_secret": secret,
+    }
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("ansible")),
+            *("localhost", "-m", "secops.mde.mde_offboard", "-vvvv", "-a", json.dumps(arguments)),
+        ],
+        env={
+            **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            **emulator.environment(),
+            "HOME": str(tmp_path),
+            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
+            "ANSIBLE_REMOTE_TEMP": str(tmp_path / "remote"),
+            "ANSIBLE_COLLECTIONS_PATH": str(Path(str(mde_offboard.__file__)).parents[5]),
+            "ANSIBLE_NOCOLOR": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    output = done.stdout + done.stderr
+    assert (done.returncode == 0) == (end == "success"), output
+    assert ("offboard submitted" if end == "success" else "AADSTS7000215") in output
+    assert emulator.client_id in output
+    for name, value in {**secrets, "used": secret}.items():
+        assert value not in output, name
+    for call in emulator.calls():
+        assert call.headers["authorization"].removeprefix("Bearer ") not in output
