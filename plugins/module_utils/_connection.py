@@ -104,7 +104,8 @@ def proxy_passwords(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str])
     found: set[str] = set()
     for address in (params.get("proxy"), *(environ.get(name) for name in names)):
         # Cut by hand, so that it is found as well in an address that will be refused: without a scheme, badly quoted.
-        user = (address or "").partition("//")[2] or address or ""
+        text = str(address or "")
+        user = text.partition("//")[2] or text
         password = user.rpartition("@")[0].partition(":")[2]
         if password:
             found |= {password, unquote(password)}

@@ -37,9 +37,9 @@ class MdeError(Exception):
         self.correlation_id = correlation_id
 
     def __str__(self) -> str:
-        quote = f" (to quote to support: {self.correlation_id})" if self.correlation_id else ""
-        told = self.message.rstrip(".") + quote + "."
-        return f"{told} {self.hint}" if self.hint else told
+        told = self.message if self.message.endswith(".") else f"{self.message}."
+        quote = f"To quote to support: {self.correlation_id}." if self.correlation_id else None
+        return " ".join(part for part in (told, quote, self.hint) if part)
 
     def as_dict(self) -> dict[str, t.Any]:
         """The same five keys for every error, null where there is nothing to say."""

@@ -39,13 +39,13 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         self._client: Client | None = None
         self._claims: Claims | None = None
         super().__init__(argument_spec={**connection_spec(), **options}, supports_check_mode=True, **constraints)
-        # Also those that this run does not use, such as the secret of another family of variables.
-        self.no_log_values |= secret_values(self.params, os.environ) | proxy_passwords(self.params, os.environ)
 
     def _load_params(self) -> None:
         super()._load_params()
         normalise(self.params, self.argument_spec)
         self._given = dict(self.params)
+        # Before Ansible's parser, whose refusals print the options; also the secrets that this run does not use.
+        self.no_log_values |= secret_values(self.params, os.environ) | proxy_passwords(self.params, os.environ)
 
     def connect(self) -> Client:
         """A client, not signed in yet. Raises OptionError or LibraryError."""

@@ -117,6 +117,6 @@ def insist_on_positive(params: t.Mapping[str, t.Any], *options: str) -> None:
 
 def secret_values(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
     """Every secret in reach, used or not: none of them may stand in any output."""
-    found = {params.get(option) for option in SECRETS}
-    found |= {environ.get(name) for option in SECRETS for name in VARIABLES[option]}
+    found = [params.get(option) for option in SECRETS]
+    found += [environ.get(name) for option in SECRETS for name in VARIABLES[option]]
     return {str(value) for value in found if value}

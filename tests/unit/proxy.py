@@ -22,7 +22,7 @@ class Proxy(socketserver.ThreadingTCPServer):
     block_on_close = False
 
     def __init__(self, routes: t.Mapping[str, str], refusal: str | None = None) -> None:
-        self.ports = {host: urlsplit(url).port for host, url in routes.items()}
+        self.ports = {host: urlsplit(url).port or 443 for host, url in routes.items()}
         self.refusal = refusal
         self.asked: list[str] = []
         self.passwords: list[str | None] = []

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.secops.mde.plugins.doc_fragments.connection import ModuleDocFragment
 from ansible_collections.secops.mde.plugins.module_utils._auth import SignInDesk, credential_for
 from ansible_collections.secops.mde.plugins.module_utils._clouds import Cloud
 from ansible_collections.secops.mde.plugins.module_utils._errors import (
@@ -469,6 +470,12 @@ def test_an_azure_cli_that_is_not_there_is_refused_by_the_option_that_wants_it(
 # -- the library ---------------------------------------------------------------------------------------------
 
 MINIMUM = ".".join(map(str, MSAL_MINIMUM))
+
+
+def test_the_version_asked_for_is_the_one_that_is_required_and_documented() -> None:
+    root = Path(__file__).resolve().parents[4]
+    assert f"msal>={MINIMUM}" in (root / "requirements.txt").read_text("utf-8").splitlines()
+    assert f"msal >= {MINIMUM}," in ModuleDocFragment.DOCUMENTATION
 
 
 @pytest.mark.parametrize(

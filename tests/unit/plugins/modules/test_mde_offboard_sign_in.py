@@ -550,7 +550,11 @@ def test_a_sign_in_host_that_is_not_trusted_is_asked_once(
 
 # -- a token that the API refuses ----------------------------------------------------------------------------
 
-UNAUTHORIZED: dict[str, t.Any] = {"kind": "body", "status": 401, "body": '{"error": {"code": "Unauthorized", "message": "made up"}}'}
+UNAUTHORIZED: dict[str, t.Any] = {
+    "kind": "body",
+    "status": 401,
+    "body": '{"error": {"code": "Unauthorized", "message": "made up"}}',
+}
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/machines"), ("GET", "/machineactions"), ("POST", "/offboard")])
