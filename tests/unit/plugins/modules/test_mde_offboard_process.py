@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,13 +129,14 @@ def test_waiting_takes_real_time_and_ends_with_the_action(emulator: Emulator) ->
 
 def test_two_processes_at_once_leave_one_action(emulator: Emulator) -> None:
     """As two slices of a job do that got the same device."""
-    from concurrent.futures import ThreadPoolExecutor
-
     (device,) = emulator.devices
     emulator.knobs.duplicate_mode = "refuse"
+
+    def run_slice(comment: str) -> Ended:
+        return start({"device_name": NAME, "comment": comment}, emulator.environment())
+
     with ThreadPoolExecutor() as pool:
-        comments = ["slice 1", "slice 2"]
-        runs = list(pool.map(lambda comment: start({"device_name": NAME, "comment": comment}, emulator.environment()), comments))
+        runs = list(pool.map(run_slice, ["slice 1", "slice 2"]))
     assert sorted(run.outcome for run in runs) == ["in_progress", "submitted"]
     assert len(offboards(emulator, device.id)) == 1
 
@@ -166,7 +168,10 @@ LOUD = {"ANSIBLE_DEBUG": "1", "ANSIBLE_VERBOSITY": "4", "PYTHONWARNINGS": "defau
 )
 def test_no_secret_and_no_token_stands_in_any_output(emulator: Emulator, options: dict[str, t.Any]) -> None:
     # Loopback is never asked through a proxy, so that the calls arrive all the same.
-    proxies = {"MDE_PROXY": f"http://operator:{PROXY_PASSWORD}@proxy.example:8080", "HTTPS_PROXY": f"http://o:{PROXY_PASSWORD}2@proxy.example"}
+    proxies = {
+        "MDE_PROXY": f"http://operator:{PROXY_PASSWORD}@proxy.example:8080",
+        "HTTPS_PROXY": f"http://o:{PROXY_PASSWORD}2@proxy.example",
+    }
     options = {"_ansible_debug": True, "_ansible_verbosity": 4, "device_name": NAME, **options}
     run = start(options, {**emulator.environment(), **SECRETS, **proxies, **LOUD})
     tokens = {call.headers["authorization"].split()[1] for call in emulator.calls("api")}

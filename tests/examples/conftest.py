@@ -1,0 +1,142 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A stage for examples: an emulator whose time passes, and Ansible's own commands pointed at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import typing as t
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.examples.blocks import COLLECTION
+
+# Of the examples' own application: what the README exports, and what the examples name.
+CLIENT_ID = "7e9d3c54-1b2a-4c3d-8e4f-001122334455"
+CLIENT_SECRET = "the value of the secret"
+FOREIGN = ("ANSIBLE_", "MDE_", "AZURE_", "IDENTITY_", "MSI_", "PYTHONPATH")
+
+
+@dataclass(frozen=True)
+class Task:
+    """How one task ended."""
+
+    status: str
+    task: str
+    result: dict[str, t.Any]
+
+    @property
+    def is_ours(self) -> bool:
+        return "summary" in self.result
+
+
+@dataclass(frozen=True)
+class Played:
+    """How a command ended."""
+
+    code: int
+    output: str
+    tasks: list[Task]
+
+    @property
+    def ours(self) -> Task:
+        """The one task of the collection."""
+        (only,) = (task for task in self.tasks if task.is_ours)
+        return only
+
+
+@dataclass
+class Stage:
+    """Runs commands as a user would, who has installed the collection and set the variables of the emulator."""
+
+    emulator: Emulator
+    folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        kept = {name: value for name, value in kept.items() if not name.lower().endswith("_proxy")}
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+        ansible = {
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]),
+            "ANSIBLE_HOME": str(self.folder / "ansible"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "ANSIBLE_CALLBACK_PLUGINS": str(COLLECTION / "tests" / "examples" / "callbacks"),
+            "ANSIBLE_CALLBACKS_ENABLED": "recorder",
+            "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
+            "RECORDER_FILE": str(self.folder / "record"),
+        }
+        self.variables = {**kept, "PATH": programs, **ansible, **self.emulator.environment(), **self.variables}
+
+    def run(self, *command: str, **variables: str) -> Played:
+        """Run a command; nothing is asserted of its end."""
+        record = Path(self.variables["RECORDER_FILE"])
+        record.unlink(missing_ok=True)
+        ended = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**self.variables, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        lines = record.read_text("utf-8").splitlines() if record.exists() else []
+        return Played(ended.returncode, ended.stdout, [Task(**json.loads(line)) for line in lines])
+
+    def shell(self, text: str, **variables: str) -> Played:
+        """Run lines of a shell, to the first that fails."""
+        return self.run("bash", "-euc", text, **variables)
+
+    def play(
+        self,
+        text: str,
+        *options: str,
+        hosts: str = "decommissioned.invalid",
+        defaults: t.Mapping[str, t.Any] = MappingProxyType({}),
+    ) -> Played:
+        """Run a playbook, or tasks as a play for an inventory host that cannot be reached, as a retired device.
+
+        ``defaults`` are module_defaults of the play around tasks.
+        """
+        if "\n  hosts:" in text:
+            play = text
+        else:
+            play = (
+                f"- hosts: all\n  gather_facts: false\n  module_defaults: {json.dumps(dict(defaults))}\n"
+                f"  tasks:\n{textwrap.indent(text, '    ')}"
+            )
+        (self.folder / "playbook.yml").write_text(f"---\n{play}", "utf-8")
+        return self.run("ansible-playbook", "playbook.yml", f"--inventory={hosts},", *options)
+
+
+@pytest.fixture
+def emulator() -> t.Iterator[Emulator]:
+    """A Defender for Endpoint with the devices and the application that the examples name. Time passes."""
+    devices = [
+        Device(
+            id="1e5bc9d7e413ddd7902c2932e418702b84d0cc07", name="lab-w11-07.corp.example", poll_seconds=0, ack_seconds=0
+        ),
+        Device(name="lab-w11-08.corp.example"),
+    ]
+    with Emulator(devices, real_time=True, app_id=CLIENT_ID, app_secret=CLIENT_SECRET) as running:
+        yield running
+
+
+@pytest.fixture
+def stage(emulator: Emulator, tmp_path: Path) -> Stage:
+    return Stage(emulator, tmp_path)

@@ -1,0 +1,60 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ansible at its most talkative tells no secret, whatever way the secrets came in and however the task ends."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.secops.mde.tests.examples.conftest import CLIENT_ID, CLIENT_SECRET, Stage
+
+NAME = "lab-w11-07.corp.example"
+# Of every family, all of them in the environment at once. Loopback is never asked through the proxy.
+SECRETS = {
+    "MDE_CERTIFICATE_PASSWORD": "made-up-mde-certificate-password",
+    "AZURE_CLIENT_SECRET": "made-up-azure-client-secret",
+    "AZURE_SECRET": "made-up-azure-secret",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD": "made-up-azure-certificate-password",
+}
+PROXY_PASSWORD = "made-up-proxy-password"
+PROXIES = {"MDE_PROXY": f"http://operator:{PROXY_PASSWORD}@proxy.example:8080"}
+
+
+def ad_hoc(stage: Stage, *options: str, **arguments: t.Any) -> str:
+    """Run the module by one command, with all that Ansible has to say; its output and the exit status are checked."""
+    arguments = {"device_name": NAME, "comment": "CHG-1042 retired", **arguments}
+    command = ["ansible", "localhost", "-m", "secops.mde.mde_offboard", "-vvvvv", "-a", json.dumps(arguments), *options]
+    run = stage.run(*command, ANSIBLE_DEBUG="1", **SECRETS, **PROXIES)
+    assert "secops.mde.mde_offboard" in run.output
+    return f"{run.code} {run.output}"
+
+
+def told(stage: Stage, output: str) -> set[str]:
+    """The secrets that stand in an output."""
+    tokens = {call.headers["authorization"].split()[1] for call in stage.emulator.calls("api")}
+    return {secret for secret in {CLIENT_SECRET, PROXY_PASSWORD, *SECRETS.values(), *tokens} if secret in output}
+
+
+def test_secrets_of_the_environment_are_not_told_in_a_success(stage: Stage) -> None:
+    output = ad_hoc(stage)
+    assert output.startswith("0 ")
+    assert CLIENT_ID in output
+    assert len(stage.emulator.actions()) == 1
+    assert told(stage, output) == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"device_name": "nobody.corp.example"}, {"tenant_id": "nowhere"}, {"wait": "perhaps"}],
+    ids=["not found", "no sign-in", "refused by Ansible"],
+)
+def test_secrets_of_the_environment_are_not_told_in_a_failure(stage: Stage, arguments: dict[str, t.Any]) -> None:
+    output = ad_hoc(stage, **arguments)
+    assert output.startswith("2 ")
+    assert stage.emulator.actions() == []
+    assert told(stage, output) == set()

@@ -1,0 +1,113 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every example in the documentation of the plugins does what it says. Whoever adds one says here what that is."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+import pytest
+
+from ansible_collections.secops.mde.tests.emulator import Emulator
+from ansible_collections.secops.mde.tests.examples import blocks
+from ansible_collections.secops.mde.tests.examples.blocks import Block
+from ansible_collections.secops.mde.tests.examples.conftest import CLIENT_ID, Stage
+
+DEVICE = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What an example leaves behind: the outcome, and the action that the service then holds."""
+
+    outcome: str
+    comment: str
+    status: str = "Succeeded"
+    credential: str = "client_secret"
+    # The only change to an example's text: files that it names and that a test has to put elsewhere.
+    files: t.Mapping[str, t.Callable[[Emulator], str]] = field(default_factory=dict)
+    # What stands around the example: shorter pauses, and nothing that changes what it does.
+    defaults: t.Mapping[str, t.Any] = field(default_factory=dict)
+    # A later task of the example that shows something: what that is, from the action.
+    shows: t.Callable[[dict[str, t.Any]], str] | None = None
+
+
+EFFECTS: dict[str, Effect] = {
+    "mde_offboard: Offboard one device by its id": Effect("submitted", "CHG-1042 retired"),
+    "mde_offboard: Offboard by name, and insist that the id is that of the same device": Effect(
+        "submitted", "CHG-1042 retired"
+    ),
+    "mde_offboard: Accept that a record has aged out, for a ticket that is run again": Effect(
+        "not_found", "CHG-0815 retired"
+    ),
+    "mde_offboard: Offboard a device that is online, and wait until it is done": Effect(
+        "submitted",
+        "CHG-1042 retired",
+        defaults={"secops.mde.mde_offboard": {"wait_sleep": 1}},
+        shows=lambda action: f"{action['id']} Succeeded at {action['lastUpdateDateTimeUtc']}",
+    ),
+    # MDE_API_URL wins over the region's host, and the options' certificate over the secret of the environment.
+    "mde_offboard: Sign in with a certificate, to the service in the United Kingdom": Effect(
+        "submitted",
+        "CHG-1042 retired",
+        credential="certificate",
+        files={"/etc/secops/mde.pem": lambda emulator: emulator.certificate_path},
+    ),
+}
+EXAMPLES = {block.name: block for block in blocks.of_plugins()}
+
+
+def test_every_example_has_an_effect_and_every_effect_an_example() -> None:
+    assert EXAMPLES.keys() == EFFECTS.keys()
+
+
+def text_of(block: Block, effect: Effect, emulator: Emulator) -> str:
+    text = block.text
+    for file, elsewhere in effect.files.items():
+        assert file in text
+        text = text.replace(file, elsewhere(emulator))
+    return text
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_example_foretells_its_effect_in_check_mode_and_then_has_it(name: str, stage: Stage) -> None:
+    effect, emulator = EFFECTS[name], stage.emulator
+    text, changes = text_of(EXAMPLES[name], effect, emulator), effect.outcome == "submitted"
+
+    foretold = stage.play(text, "--check", defaults=effect.defaults)
+    assert foretold.code == 0, foretold.output
+    assert foretold.ours.result["devices"][0]["outcome"] == effect.outcome
+    assert foretold.ours.result["changed"] == changes
+    assert emulator.calls("api", "GET")
+    assert emulator.calls("api", "POST") == []
+
+    real = stage.play(text, defaults=effect.defaults)
+    assert real.code == 0, real.output
+    assert {task.status for task in real.tasks} == {"ok"}
+    assert real.ours.result["devices"][0]["outcome"] == effect.outcome
+    assert real.ours.result["changed"] == changes
+    assert {call.credential for call in emulator.calls("entra", "POST")} == {effect.credential}
+    held = [(action["machineId"], action["status"], action["requestorComment"]) for action in emulator.actions()]
+    assert held == ([(DEVICE, effect.status, effect.comment)] if changes else [])
+    assert [call.app for call in emulator.calls("api", "POST")] == [CLIENT_ID] * changes
+    if effect.shows:
+        assert real.tasks[-1].result["msg"] == effect.shows(emulator.actions()[0])
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("device_id:", "devise_id:"),
+        ("comment: CHG-1042 retired", "comments: CHG-1042 retired"),
+        (DEVICE, DEVICE[:-1]),
+        ("  delegate_to: localhost\n", ""),
+        ("secops.mde.mde_offboard", "secops.mde.mde_offbored"),
+    ],
+)
+def test_an_example_with_a_mistake_is_noticed(stage: Stage, right: str, wrong: str) -> None:
+    text = EXAMPLES["mde_offboard: Offboard one device by its id"].text
+    assert right in text
+    assert stage.play(text.replace(right, wrong)).code != 0

@@ -1,0 +1,156 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every block of the README does what the text around it says. Whoever adds one says here what that is."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.secops.mde.tests.emulator import Device
+from ansible_collections.secops.mde.tests.examples import blocks
+from ansible_collections.secops.mde.tests.examples.blocks import COLLECTION
+from ansible_collections.secops.mde.tests.examples.conftest import CLIENT_ID, CLIENT_SECRET, Stage
+
+BLOCKS = {block.title: block for block in blocks.of_readme()}
+NOT_RUN = {
+    "make demo": "these are the gates that run this, and the demo, which is a gate of its own",
+    "ansible-galaxy collection install secops.mde": "it wants a published release",
+}
+TESTS: dict[str, t.Callable[[str, Stage], None]] = {}
+
+
+def block(title: str) -> t.Callable[[t.Callable[[str, Stage], None]], t.Callable[[str, Stage], None]]:
+    """The decorated function tests the block of this title; it gets the text as it stands."""
+
+    def register(test: t.Callable[[str, Stage], None]) -> t.Callable[[str, Stage], None]:
+        TESTS[title] = test
+        return test
+
+    return register
+
+
+@block("collections:")
+def requirements(text: str, stage: Stage) -> None:
+    (wanted,) = yaml.safe_load(text)["collections"]
+    galaxy = yaml.safe_load((COLLECTION / "galaxy.yml").read_text("utf-8"))
+    assert wanted["name"] == f"{galaxy['namespace']}.{galaxy['name']}"
+    numbers = [[int(part) for part in version.split(".")] for version in (galaxy["version"], wanted["version"][2:])]
+    assert wanted["version"][:2] == ">="
+    assert numbers[0] >= numbers[1]
+
+
+@block("ansible-galaxy collection build")
+def build_and_install(text: str, stage: Stage) -> None:
+    stage.folder = stage.folder / "checkout"
+    ignored = shutil.ignore_patterns(".git", ".cache", "__pycache__", "output", ".*_cache")
+    shutil.copytree(COLLECTION, stage.folder, ignore=ignored)
+    installed = stage.folder.parent / "installed"
+    run = stage.shell(text, ANSIBLE_COLLECTIONS_PATH=str(installed))
+    assert run.code == 0, run.output
+    assert (installed / "ansible_collections/secops/mde/plugins/modules/mde_offboard.py").exists()
+
+
+@block("export MDE_TENANT_ID=corp.example")
+def export_the_credential(text: str, stage: Stage) -> None:
+    run = stage.shell(text + BLOCKS[AD_HOC].text, MDE_TENANT_ID="", MDE_CLIENT_ID="", MDE_CLIENT_SECRET="")
+    assert run.code == 0, run.output
+    assert CLIENT_SECRET in text
+    assert CLIENT_SECRET not in run.output
+    (context,) = (task.result["context"] for task in run.tasks)
+    assert context["client_id"] == CLIENT_ID
+    assert context["tenant_id"] == stage.emulator.tenant_id
+
+
+@block("Retire a device")
+def first_playbook(text: str, stage: Stage) -> None:
+    foretold = stage.play(text, "--check")
+    assert foretold.code == 0, foretold.output
+    assert foretold.ours.result["changed"]
+    assert stage.emulator.calls("api", "POST") == []
+    real = stage.play(text)
+    assert real.code == 0, real.output
+    (action,) = stage.emulator.actions()
+    assert action["computerDnsName"] == "lab-w11-07.corp.example"
+    assert real.ours.result["changed"]
+    assert action["id"] in real.tasks[-1].result["msg"]
+
+
+AD_HOC = """ansible localhost -m secops.mde.mde_offboard -a "device_name=lab-w11-07.corp.example comment='CHG-1042 retired'" --check"""
+
+
+@block(AD_HOC)
+def ad_hoc(text: str, stage: Stage) -> None:
+    run = stage.shell(text)
+    assert run.code == 0, run.output
+    assert run.ours.result["devices"][0]["requested"]["comment"] == "CHG-1042 retired"
+    assert run.ours.result["changed"]
+    assert stage.emulator.calls("api", "POST") == []
+    run = stage.shell(text.replace("--check", ""))
+    assert run.code == 0, run.output
+    assert len(stage.emulator.actions()) == 1
+
+
+@block("Offboard, and tell apart what a runbook treats apart")
+def tell_apart(text: str, stage: Stage) -> None:
+    run = stage.play(text)
+    assert run.code == 0, run.output
+    assert [task.status for task in run.tasks] == ["ok", "ok"]
+    assert run.ours.result["devices"][0]["outcome"] == "not_found"
+    assert run.tasks[-1].result["msg"].startswith("No such device, please check the ticket: ")
+    stage.emulator.add_devices(Device(name="kiosk-01.corp.example") for _twin in range(2))
+    twins = stage.play(text)
+    assert (twins.code, [task.status for task in twins.tasks]) == (2, ["failed"])
+
+
+@block("Retire devices that are inventory hosts")
+def inventory_hosts(text: str, stage: Stage) -> None:
+    names = ["lab-w11-07.corp.example", "lab-w11-08.corp.example"]
+    run = stage.play(text, hosts=",".join(names))
+    assert run.code == 0, run.output
+    assert sorted(action["computerDnsName"] for action in stage.emulator.actions()) == names
+    assert {call.path.split("/")[1] for call in stage.emulator.calls("entra", "POST")} == {"corp.example"}
+
+
+@block(". ./mde-emulator.env")
+def rehearse(text: str, stage: Stage) -> None:
+    """With the emulator as a program of its own, as `make emulator` starts it."""
+    own = {name: value for name, value in stage.variables.items() if not name.startswith("MDE_")}
+    stage.variables = own
+    program = subprocess.Popen(
+        [sys.executable, "-m", "ansible_collections.secops.mde.tests.emulator"],
+        cwd=stage.folder,
+        env={**own, "PYTHONPATH": str(COLLECTION.parents[2])},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not (stage.folder / "mde-emulator.env").exists():
+            assert program.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        run = stage.shell(text)
+        assert run.code == 0, run.output
+        assert run.ours.result["changed"]
+    finally:
+        program.send_signal(signal.SIGINT)
+        assert program.wait(timeout=10) == 0
+
+
+def test_every_block_has_a_test_or_a_reason() -> None:
+    assert BLOCKS.keys() == TESTS.keys() | NOT_RUN.keys()
+    assert not TESTS.keys() & NOT_RUN.keys()
+
+
+@pytest.mark.parametrize("title", [title for title in BLOCKS if title not in NOT_RUN])
+def test_the_block_does_what_the_text_says(title: str, stage: Stage) -> None:
+    TESTS[title](BLOCKS[title].text, stage)
