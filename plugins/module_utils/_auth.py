@@ -17,7 +17,6 @@ import os
 import random
 import re
 import shutil
-import subprocess
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from ._errors import OptionError, SignInError
 from ._http import Session, WireOptions
 from ._identity import Identity
 from ._msal import MsalSession, ask, import_msal
+from ._program import run_program
 from ._token import Token
 
 
@@ -224,26 +224,21 @@ class AzureCli:
         if self.tenant_id:
             command += ["--tenant", self.tenant_id]
         try:
-            ended = subprocess.run(
-                command,
-                env=self._environment(desk.wire),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=desk.wire.timeout,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
+            code, out, err = run_program(command, self._environment(desk.wire), desk.wire.timeout)
+        except TimeoutError as error:
+            raise SignInError(
+                f"Sign-in with the Azure CLI failed: no answer within {desk.wire.timeout:g} s."
+            ) from error
+        except OSError as error:
             raise SignInError(f"Sign-in with the Azure CLI failed: {_cause(error)}.") from error
-        if ended.returncode != 0:
-            words = " ".join(ended.stderr.split()) or f"az ended with code {ended.returncode}"
+        if code != 0:
+            words = " ".join(err.split()) or f"az ended with code {code}"
             raise SignInError(
                 f"Sign-in with the Azure CLI failed: {words[:400]}",
                 hint="Run 'az login' as the user that runs the module; best as a service principal or managed identity.",
             )
         try:
-            answer = json.loads(ended.stdout)
+            answer = json.loads(out)
             token = AccessToken(answer["accessToken"])
             token.validate()
             left = float(answer["expires_on"]) - desk.clock.time() if answer.get("expires_on") else None

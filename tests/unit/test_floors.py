@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from ansible_collections.secops.mde.plugins.module_utils._version import COLLECTION_VERSION
 
 ROOT = Path(__file__).parents[2]

@@ -374,7 +374,7 @@ class Mute:
         self._listener.close()
 
     def _serve(self) -> None:
-        connection, _ = self._listener.accept()
+        connection, _address = self._listener.accept()
         with connection:
             connection.recv(65536)
             connection.sendall(self._say)
@@ -427,7 +427,7 @@ def test_a_session_is_safe_to_use_from_several_threads(session: Open, emulator: 
     answers: list[int] = []
     threads = [
         threading.Thread(target=lambda: answers.append(one.send("GET", emulator.api_url + FAR).status))
-        for _ in range(8)
+        for _turn in range(8)
     ]
     for thread in threads:
         thread.start()

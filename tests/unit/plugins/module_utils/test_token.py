@@ -141,7 +141,7 @@ def test_of_many_threads_that_were_refused_one_signs_in() -> None:
     refused = keeper.token()
     together = threading.Barrier(8)
 
-    def renew(_: int) -> str:
+    def renew(_turn: int) -> str:
         together.wait()
         return keeper.renew(refused)
 

@@ -205,6 +205,20 @@ def test_a_refusal_is_not_ours_even_where_a_twin_of_the_job_used_the_same_commen
     assert run.result["action"]["id"] == theirs["id"]
 
 
+def test_an_action_that_was_there_before_is_not_ours_even_without_the_time_to_tell(
+    emulator: Emulator, offboard: RunModule
+) -> None:
+    """A cancelled action with our comment, and a service that sends no Date: only its id tells it from ours."""
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    emulator.knobs.date_header = "absent"
+    theirs = emulator.add_action(device.id, status="Cancelled", age=3600, comment=COMMENT)
+    emulator.fault(method="POST", path="/offboard", kind="lost_before")
+    run = offboard(device_id=device.id, comment=COMMENT)
+    assert (run.outcome, run.changed) == ("submitted", True)
+    assert run.result["action"]["id"] != theirs["id"]
+    assert posts(emulator) == 2
+
+
 def test_an_action_on_another_device_is_an_alarm(emulator: Emulator, offboard: RunModule, device: Device) -> None:
     emulator.fault(
         method="POST",

@@ -699,7 +699,7 @@ def run_alone(before: str, emulator: Emulator, folder: Path, **options: t.Any) -
 
 
 def test_a_missing_requests_fails_with_the_interpreter(emulator: Emulator, tmp_path: Path) -> None:
-    result, _ = run_alone("sys.modules['requests'] = None", emulator, tmp_path)
+    result, _output = run_alone("sys.modules['requests'] = None", emulator, tmp_path)
     assert result["failed"]
     assert result["error"]["code"] == "library_missing"
     assert "requests" in result["msg"]
