@@ -115,7 +115,10 @@ class Environment:
         made = self.path / "recipe"
         if not made.exists() or made.read_text("utf-8") != recipe:
             files = [word for name in self.requirements for word in ("-r", str(ROOT / name))]
-            install = [self.program("python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            install = [
+                self.program("python"),
+                *["-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"],
+            ]
             for command in ([str(self.python), "-m", "venv", "--clear", str(self.path)], [*install, release, *files]):
                 subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=True)
             made.write_text(recipe, "utf-8")
@@ -126,6 +129,7 @@ class Environment:
         listing = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=True).stdout
         cache = subprocess.run([*pip, "cache", "dir"], capture_output=True, text=True, check=False).stdout
         settings = {"global": {"cache-dir": cache.strip()}} if cache else {}
+        settings["install"] = {"no-compile": "true"}  # most of what is installed is never imported
         for line in listing.splitlines():
             name, _equals, value = line.partition("=")
             section, _dot, option = name.replace(":env:", "global").rpartition(".")
