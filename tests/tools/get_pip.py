@@ -10,10 +10,15 @@ import ensurepip
 import os
 import runpy
 import sys
+from pathlib import Path
 
 if __name__ == "__main__":
-    ensurepip.bootstrap()
-    os.environ.pop("PIP_CONFIG_FILE", None)  # ensurepip leaves it pointing at nothing
+    wheels = sorted((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
+    if wheels:  # pip runs from its wheel, which saves to install it only to have it replace itself
+        sys.path.insert(0, str(wheels[-1]))
+    else:  # a distribution keeps it elsewhere
+        ensurepip.bootstrap()
+        os.environ.pop("PIP_CONFIG_FILE", None)  # ensurepip leaves it pointing at nothing
     packages = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
     sys.argv[1:] = ["install", *packages]
     runpy.run_module("pip", run_name="__main__", alter_sys=True)

@@ -129,7 +129,6 @@ class Environment:
         listing = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=True).stdout
         cache = subprocess.run([*pip, "cache", "dir"], capture_output=True, text=True, check=False).stdout
         settings = {"global": {"cache-dir": cache.strip()}} if cache else {}
-        settings["install"] = {"no-compile": "true"}  # most of what is installed is never imported
         for line in listing.splitlines():
             name, _equals, value = line.partition("=")
             section, _dot, option = name.replace(":env:", "global").rpartition(".")
