@@ -165,6 +165,8 @@ def ask(session: MsalSession, where: str, question: t.Callable[[], t.Any]) -> di
     """
     try:
         answer = question()
+    except WireError as error:  # not one of the API's: whether a request to that was sent is another question
+        raise SignInError(f"Sign-in at {where} failed: {error.message}", code=error.code, hint=error.hint) from error
     except MdeError:
         raise
     except Exception as error:  # msal's own classes cannot be named here, and a strange body makes it raise any

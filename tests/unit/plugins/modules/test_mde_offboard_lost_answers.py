@@ -135,6 +135,18 @@ def test_a_look_that_fails_once_does_not_end_the_search(
     assert posts(emulator) == 1
 
 
+def test_a_sign_in_that_breaks_before_the_post_leaves_no_doubt(
+    emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    """What got lost is an answer of the sign-in host: nothing was asked of the service, and nothing is looked for."""
+    emulator.fault(method="POST", path="/offboard", kind="body", status=401)
+    emulator.fault(service="entra", method="POST", kind="lost", after=1, times=None)
+    run = offboard(device_id=device.id)
+    assert (run.outcome, run.code_of_error) == ("error", "no_answer")
+    assert "Sign-in" in run.result["msg"]
+    assert api_calls(emulator) == ["GET machines", "GET machineactions", "POST offboard"]
+
+
 class Intruder:
     """Somebody else who offboards the device while our own request is on its way."""
 
