@@ -97,7 +97,8 @@ class RunModule(t.Protocol):
 
     def __call__(
         self, *, check: bool = False, diff: bool = False, connect: bool = True, **options: t.Any
-    ) -> ModuleRun: ...
+    ) -> ModuleRun:
+        """Run the module with these options."""
 
 
 def offboard_by_hand(emulator: Emulator, machine_id: str, comment: str = "somebody else's ticket") -> dict[str, t.Any]:

@@ -36,7 +36,8 @@ FAR = "/api/machines"
 class Open(t.Protocol):
     """The fixture ``session``."""
 
-    def __call__(self, **options: t.Any) -> Session: ...
+    def __call__(self, **options: t.Any) -> Session:
+        """Open one with these options."""
 
 
 @pytest.fixture

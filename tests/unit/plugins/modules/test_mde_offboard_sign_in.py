@@ -286,7 +286,8 @@ def test_sign_in_and_api_are_told_the_same_user_agent(emulator: Emulator, offboa
 
 
 class ProxiedRun(t.Protocol):
-    def __call__(self, **options: t.Any) -> ModuleRun: ...
+    def __call__(self, **options: t.Any) -> ModuleRun:
+        """Run the module behind a proxy with these options."""
 
 
 @pytest.fixture
