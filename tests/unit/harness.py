@@ -95,9 +95,7 @@ class ModuleRun:
 class RunModule(t.Protocol):
     """The fixture ``offboard``."""
 
-    def __call__(
-        self, *, check: bool = False, diff: bool = False, connect: bool = True, **options: t.Any
-    ) -> ModuleRun:
+    def __call__(self, *, check: bool = False, diff: bool = False, connect: bool = True, **options: t.Any) -> ModuleRun:
         """Run the module with these options."""
 
 
