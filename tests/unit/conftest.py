@@ -15,6 +15,7 @@ import typing as t
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common import warnings as ansible_warnings
+from ansible.module_utils.common.parameters import PASS_VARS
 
 from ansible_collections.secops.mde.plugins.modules import mde_offboard
 from ansible_collections.secops.mde.tests.emulator import Emulator
@@ -63,6 +64,8 @@ def run_module(
 ) -> ModuleRun:
     """Run a module's ``main`` as Ansible would: parameters in, the JSON that it prints out."""
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
+    if "inject_invocation" in PASS_VARS:  # newer versions show the parameters only on demand
+        arguments["_ansible_inject_invocation"] = True
     printed = io.StringIO()
     # Ansible collects warnings for the life of a process, which is one module elsewhere.
     for name in ("_global_warnings", "_global_deprecations"):
