@@ -1,0 +1,91 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The run over a list: one result for each request, one offboard for each device, and nothing lost to a mistake."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from ansible_collections.secops.mde.plugins.module_utils import _offboarding
+from ansible_collections.secops.mde.plugins.module_utils._client import Client
+from ansible_collections.secops.mde.plugins.module_utils._exchange import Exchange
+from ansible_collections.secops.mde.plugins.module_utils._http import Session, WireOptions
+from ansible_collections.secops.mde.plugins.module_utils._offboarding import Offboarding, Order
+from ansible_collections.secops.mde.plugins.module_utils._pacing import Pacer
+from ansible_collections.secops.mde.plugins.module_utils._report import Report
+from ansible_collections.secops.mde.plugins.module_utils._requested import DeviceRequest
+from ansible_collections.secops.mde.plugins.module_utils._token import Token, TokenKeeper, read_claims
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.harness import Clock, posts
+
+
+@pytest.fixture
+def offboarding(emulator: Emulator, clock: Clock) -> Offboarding:
+    token = emulator.token()
+    exchange = Exchange(
+        Session(WireOptions(user_agent="test", ca_path=emulator.ca_path), clock),
+        TokenKeeper(lambda: Token(token), clock, on_token=lambda _token: None),
+        emulator.api_url,
+        pacer=Pacer(clock, per_minute=100, per_hour=1500),
+        clock=clock,
+        rng=random.Random(7),
+        retry_timeout=300,
+    )
+    return Offboarding(Client(exchange), claims=lambda: read_claims(token), warn=lambda _line: None)
+
+
+def order(*asked: dict[str, str], check_mode: bool = False) -> Order:
+    requests = tuple(DeviceRequest.from_options(**one, comment="CHG-1") for one in asked)
+    return Order(requests=requests, check_mode=check_mode)
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_device_that_is_asked_for_twice_is_offboarded_once(
+    emulator: Emulator, offboarding: Offboarding, check_mode: bool
+) -> None:
+    device = emulator.add_device(Device(name="pc1.corp.example"))
+    asked = ({"device_id": device.id}, {"device_name": "pc1.corp.example"})
+    first, second = offboarding.run(order(*asked, check_mode=check_mode))
+    assert (first.outcome, second.outcome) == ("submitted", "in_progress")
+    assert (first.changed, second.changed) == (True, False)
+    assert first.action == second.action
+    assert posts(emulator) == (0 if check_mode else 1)
+
+
+def test_a_device_that_fails_stops_no_other(emulator: Emulator, offboarding: Offboarding) -> None:
+    emulator.add_device(Device(name="pc1.corp.example"))
+    emulator.add_device(Device(name="mac1.corp.example", os_platform="macOS"))
+    asked = ("mac1.corp.example", "gone.corp.example", "pc1.corp.example")
+    results = offboarding.run(order(*({"device_name": name} for name in asked)))
+    assert [result.outcome for result in results] == ["refused", "not_found", "submitted"]
+    report = Report(devices=tuple(results), single=False).as_dict()
+    assert report["changed"]
+    assert report["action"] is None
+    assert report["error"]["code"] == "devices_failed"
+    assert report["msg"].startswith("2 of 3 devices failed")
+    assert (report["summary"]["total"], report["summary"]["changed"], report["summary"]["failed"]) == (3, 1, 2)
+
+
+def test_a_mistake_of_ours_loses_no_result_of_others(
+    emulator: Emulator, offboarding: Offboarding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pc1", "pc2"):
+        emulator.add_device(Device(name=name))
+    decide = _offboarding.decide
+
+    def stumble(machine, *args, **kwargs):  # type: ignore[no-untyped-def]
+        if machine.name == "pc2":
+            raise KeyError("a mistake")
+        return decide(machine, *args, **kwargs)
+
+    monkeypatch.setattr(_offboarding, "decide", stumble)
+    done, lost = offboarding.run(order({"device_name": "pc1"}, {"device_name": "pc2"}))
+    assert done.outcome == "submitted"
+    assert lost.outcome == "error"
+    assert lost.error is not None
+    assert lost.error.code == "internal_error"
+    assert posts(emulator) == 1
