@@ -376,6 +376,13 @@ def test_looks_that_fail_in_between_do_not_matter(emulator: Emulator, offboard: 
     assert run.result["action"]["status"] == "Succeeded"
 
 
+def test_a_look_that_failed_in_between_does_not_explain_the_end(emulator: Emulator, offboard: RunModule) -> None:
+    device = emulator.add_device(Device(name=NAME, fate="offline"))
+    emulator.fault(method="GET", path="/machineactions", kind="body", body="[]", after=1, times=1)
+    run = offboard(device_id=device.id, wait=True, wait_timeout=40)
+    assert (run.failed, run.code_of_error) == (True, "wait_timeout")
+
+
 def test_looks_that_fail_to_the_end_have_their_own_code(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME))
     emulator.fault(method="GET", path="/machineactions", kind="503", after=1, times=None)
