@@ -389,7 +389,7 @@ def test_looks_that_fail_to_the_end_have_their_own_code(emulator: Emulator, offb
     began = emulator.clock.monotonic()
     run = offboard(device_id=device.id, wait=True, wait_timeout=60)
     assert (run.failed, run.changed, run.outcome, run.code_of_error) == (True, True, "submitted", "wait_read_failed")
-    assert emulator.clock.monotonic() - began <= 60
+    assert emulator.clock.monotonic() - began <= 60 + 1e-6  # pauses add up in floating point
 
 
 def test_an_action_that_lists_do_not_show_yet_is_waited_for(emulator: Emulator, offboard: RunModule) -> None:
