@@ -186,7 +186,7 @@ class Exchange:
             self._pacer.pause(pause)
             with self._lock:
                 self.statistics.throttled_seconds += pause
-        budget.sleep(pause, throttled=throttled)
+        budget.sleep(pause)
 
     def _throttled(self, response: Response, asked: float | None) -> ThrottledError:
         error = api_error(response)

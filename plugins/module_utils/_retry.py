@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from ._clock import Clock
@@ -59,8 +59,7 @@ class Budget:
     clock: Clock
     rng: random.Random
     spent: float = 0.0
-    throttled: float = 0.0
-    tries: int = field(default=0)
+    tries: int = 0
 
     def left(self, limit: float | None = None) -> float:
         """Seconds; a smaller limit may be given for this question."""
@@ -77,12 +76,10 @@ class Budget:
         window = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self.tries)
         return min(self.rng.uniform(0, window), left) if left > 0 else None
 
-    def sleep(self, seconds: float, *, throttled: bool = False) -> None:
+    def sleep(self, seconds: float) -> None:
         self.tries += 1
         self.clock.sleep(seconds)
         self.spent += seconds
-        if throttled:
-            self.throttled += seconds
 
 
 def worth_asking_again(outcome: Response | WireError) -> bool:
