@@ -151,9 +151,10 @@ options:
     description:
       - Seconds that throttling and retries of one call may take together. What the service asks to wait is never shortened;
         when it asks for more than is left, the task fails at once and says when to come back.
+      - Waiting for the pace of O(calls_per_minute) and O(calls_per_hour) does not count.
+      - By default 300, and 3900 for a list of devices, which so outlasts a quota that others have used up for an hour.
       - A host that never answered in this run is given up after 60 seconds.
     type: int
-    default: 300
 requirements:
   - requests >= 2.28
   - msal >= 1.35.0, unless O(access_token) or O(auth_source=azure_cli) is used

@@ -12,25 +12,38 @@ a device is decided elsewhere.
 from __future__ import annotations
 
 import typing as t
+from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import quote
 
 from ._answers import api_error, excerpt, is_missing_entity
-from ._errors import BadAnswerError
+from ._batches import Batches
+from ._errors import BadAnswerError, MdeError
 from ._exchange import Exchange
 from ._http import Response
-from ._models import Machine, MachineAction, same
-from ._odata import all_of, equals_any
+from ._models import Machine, MachineAction
+from ._odata import Form, all_of, equals_any
 from ._retry import Budget, surely_not_taken, worth_asking_again
 
 # The service's largest page. Microsoft Learn: "Maximum page size is 10,000".
 PAGE_SIZE: t.Final = 10000
 
 
+@dataclass(frozen=True)
+class Known:
+    """The Offboard actions of one machine, all of them, as they were at one moment."""
+
+    actions: tuple[MachineAction, ...]
+    as_of: float
+    """Seconds of the monotonic clock."""
+
+
 class Client:
-    """What can be asked of one tenant. Safe to use from several threads."""
+    """What can be asked of one tenant. Offboards may come from several threads, list reads from one at a time."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
+        self.batches = Batches(exchange.clock)
 
     # -- machines ------------------------------------------------------------------------------------------
 
@@ -50,26 +63,45 @@ class Client:
 
     # -- machine actions -----------------------------------------------------------------------------------
 
-    def offboard_actions(self, machine_ids: t.Sequence[str]) -> list[MachineAction]:
-        """Every Offboard action of these machines. What the service sends beside them is dropped."""
-        wanted = all_of([equals_any("machineId", machine_ids), "type eq 'Offboard'"])
-        return [
-            action
-            for action in self._actions(wanted)
-            if any(action.is_offboard_of(machine_id) for machine_id in machine_ids)
-        ]
+    def offboard_actions(self, machine_ids: t.Sequence[str]) -> dict[str, Known | MdeError]:
+        """Every Offboard action of these machines, by the id as given, in as few calls as the service allows.
 
-    def actions_by_id(self, action_ids: t.Sequence[str], within: float | None = None) -> list[MachineAction]:
+        For an id that the service does not take in a filter, its error. Raises MdeError when a read fails otherwise.
+        """
+
+        def condition(some: t.Sequence[str], form: Form) -> str:
+            return all_of([equals_any("machineId", some, lists=form.lists), "type eq 'Offboard'"])
+
+        reading = self.batches.read(machine_ids, condition, self._actions)
+        found: dict[str, list[MachineAction]] = {machine_id.lower(): [] for machine_id in machine_ids}
+        for action in reading.records:
+            of_machine = found.get(action.machine_id.lower())
+            if of_machine is not None and action.is_offboard:  # what the service sends beside them is dropped
+                of_machine.append(action)
+        known = {id_: Known(tuple(found[id_.lower()]), reading.as_of) for id_ in machine_ids}
+        return {**known, **reading.refused}
+
+    def actions_by_id(self, action_ids: t.Sequence[str], *, until: float | None = None) -> list[MachineAction]:
         """These actions as they are now. One that is missing is no news: lists lag behind.
 
-        ``within`` bounds the seconds that retries may take.
+        ``until`` (monotonic seconds) is when it is too late to ask again, or at all.
         """
-        found = self._actions(equals_any("id", action_ids), within=within)
-        return [action for action in found if any(same(action.id, action_id) for action_id in action_ids)]
 
-    def _actions(self, condition: str, within: float | None = None) -> list[MachineAction]:
+        def condition(some: t.Sequence[str], form: Form) -> str:
+            return equals_any("id", some, lists=form.lists)
+
+        reading = self.batches.read(action_ids, condition, lambda text: self._actions(text, until=until))
+        wanted = {action_id.lower() for action_id in action_ids}
+        return [action for action in reading.records if action.id.lower() in wanted]
+
+    def offboard_actions_since(self, created: datetime, *, until: float | None = None) -> list[MachineAction]:
+        """Every Offboard action of the tenant from a moment on; ``until`` as for ``actions_by_id``."""
+        moment = created.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self._actions(f"type eq 'Offboard' and creationDateTimeUtc ge {moment}", until=until)
+
+    def _actions(self, condition: str, until: float | None = None) -> list[MachineAction]:
         return self._list(
-            "machineactions", condition, MachineAction.from_json, "actions with an id and a machine", within=within
+            "machineactions", condition, MachineAction.from_json, "actions with an id and a machine", until=until
         )
 
     def offboard(
@@ -91,7 +123,7 @@ class Client:
         if not 200 <= response.status < 300:
             raise api_error(response)
         action = MachineAction.from_json(response.json())
-        if action is None or action.type.lower() != "offboard":
+        if action is None or not action.is_offboard:
             raise _bad_answer(response, "an Offboard action with an id and a machine")
         return action
 
@@ -103,10 +135,16 @@ class Client:
         params: t.Mapping[str, t.Any] | None = None,
         *,
         missing_ok: bool = False,
-        within: float | None = None,
+        until: float | None = None,
     ) -> Response | None:
-        budget = self.exchange.budget(within)
-        response = self.exchange.call("GET", path, may_repeat=worth_asking_again, params=params, budget=budget)
+        response = self.exchange.call(
+            "GET",
+            path,
+            may_repeat=worth_asking_again,
+            params=params,
+            budget=self.exchange.budget(until),
+            not_after=until,
+        )
         if response.status == 200:
             return response
         if missing_ok and is_missing_entity(response):
@@ -119,7 +157,7 @@ class Client:
         condition: str,
         parse: t.Callable[[object], t.Any],
         what: str,
-        within: float | None = None,
+        until: float | None = None,
     ) -> list[t.Any]:
         """All pages of a list. ``$top`` and ``$skip`` only: a ``nextLink`` has been seen to lose the filter."""
         found: dict[str, t.Any] = {}
@@ -129,7 +167,7 @@ class Client:
                 path,
                 {"$filter": condition, "$top": PAGE_SIZE, "$skip": asked or None},
                 missing_ok=True,  # an empty list has been documented as 404
-                within=within,
+                until=until,
             )
             if response is None:
                 return list(found.values())

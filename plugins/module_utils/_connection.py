@@ -45,13 +45,15 @@ class Connection:
         params: t.Mapping[str, t.Any],
         given: t.Mapping[str, t.Any],
         environ: t.Mapping[str, str],
+        *,
+        connections: int = 1,
     ) -> Connection:
         """Check everything that can be checked without a request.
 
         ``params`` are the resolved options, ``given`` only what the user wrote, from which the identity is chosen
-        together with ``environ``. Raises OptionError or LibraryError.
+        together with ``environ``; ``connections`` are kept at once. Raises OptionError or LibraryError.
         """
-        insist_on_positive(params, "timeout", "retry_timeout")
+        insist_on_positive(params, "timeout")
         cloud = resolve_cloud(
             params["cloud"], params["region"], params["api_url"], params["authority_host"], params["scope"]
         )
@@ -61,6 +63,7 @@ class Connection:
             ca_path=_bundle(params["ca_path"]),
             validate_certs=params["validate_certs"],
             proxy=_proxy(params["proxy"]),
+            connections=connections,
         )
         identity = choose_identity(families(given, environ), params["auth_source"])
         credential = credential_for(identity)

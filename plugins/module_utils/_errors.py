@@ -97,6 +97,11 @@ class ApiError(MdeError):
         """Whether the service did not like the form of the query; its OData layer sends an empty code."""
         return self.http_status == 400 and self.service_code in ("", "ODataError", "BadRequest")
 
+    @property
+    def too_long(self) -> bool:
+        """Whether the address may have been too long: what is in front of the service says so in ways of its own."""
+        return self.http_status in (413, 414, 431) or (self.http_status in (400, 404) and self.service_code is None)
+
 
 class ThrottledError(ApiError):
     """Over the quota, and the time allowed for waiting is used up. The request was not carried out."""

@@ -16,15 +16,18 @@ import threading
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from urllib.parse import quote
 
 from ._answers import api_error
 from ._clock import Clock
 from ._errors import ThrottledError, TooLateError, WireError
 from ._http import Response, Session
 from ._models import format_time
+from ._odata import encoded
 from ._pacing import Pacer
 from ._retry import UNREACHED_LIMIT, Budget, http_date, retry_after
+
+
+_PACE = "calls_per_minute and calls_per_hour set the pace; 100 and 1500 is what the service allows an application."
 
 
 class TokenSource(t.Protocol):
@@ -91,7 +94,7 @@ class Exchange:
         self._session = session
         self._tokens = tokens
         self._base = f"{api_url}/api"
-        self._pacer = pacer
+        self.pacer = pacer
         self._rng = rng
         self._retry_timeout = retry_timeout
         self._service_time = _ServiceTime(clock)
@@ -109,10 +112,10 @@ class Exchange:
         """Now, by the service's clock where it is known, else by this machine's."""
         return self.service_time() or datetime.fromtimestamp(self.clock.time(), timezone.utc)
 
-    def budget(self, within: float | None = None) -> Budget:
-        """A new allowance for one call, in seconds; ``within`` makes it smaller."""
-        limit = self._retry_timeout if within is None else min(within, self._retry_timeout)
-        return Budget(limit=limit, clock=self.clock, rng=self._rng)
+    def budget(self, until: float | None = None) -> Budget:
+        """A new allowance for one call; it lasts up to the moment ``until`` (monotonic seconds) at most."""
+        left = self._retry_timeout if until is None else max(0.0, until - self.clock.monotonic())
+        return Budget(limit=min(left, self._retry_timeout), clock=self.clock, rng=self._rng)
 
     def call(
         self,
@@ -133,16 +136,16 @@ class Exchange:
         up, TooLateError, and what the sign-in raises.
         """
         url = f"{self._base}/{path}"
-        # Encoded by hand: a '+' for a space is read as a plus by some gateways.
-        query = "&".join(f"{k}={quote(str(v), safe='$')}" for k, v in (params or {}).items() if v is not None)
+        query = "&".join(f"{k}={encoded(str(v))}" for k, v in (params or {}).items() if v is not None)
         budget = budget or self.budget()
-        token = self._tokens.token()
         renewed = False
         while True:
-            self._pacer.wait()
+            if not self.pacer.wait(not_after):
+                raise TooLateError("The pace of calls leaves no place for this one in time.", hint=_PACE)
+            token = self._tokens.token()
             began = self.clock.monotonic()
             if not_after is not None and began > not_after:
-                raise TooLateError("The moment to send this has passed.")
+                raise TooLateError("The sign-in took so long that it is too late for this call.")
             outcome: Response | WireError
             try:
                 outcome = self._session.send(
@@ -159,7 +162,7 @@ class Exchange:
                 self.statistics.calls += 1
             if isinstance(outcome, Response) and outcome.status == 401 and not renewed:
                 renewed = True
-                token = self._tokens.renew(token)
+                self._tokens.renew(token)
             elif may_repeat(outcome):
                 self._pause_or_give_up(outcome, budget, url)
             elif isinstance(outcome, WireError):
@@ -183,9 +186,9 @@ class Exchange:
         if pause is None:
             raise self._throttled(outcome, asked) if throttled else api_error(outcome)
         if throttled:
-            self._pacer.pause(pause)
+            held = self.pacer.pause(pause)
             with self._lock:
-                self.statistics.throttled_seconds += pause
+                self.statistics.throttled_seconds += held
         budget.sleep(pause)
 
     def _throttled(self, response: Response, asked: float | None) -> ThrottledError:

@@ -47,6 +47,8 @@ class WireOptions:
     ca_path: str | None = None
     validate_certs: bool = True
     proxy: str | None = None
+    connections: int = 1
+    """To each host, and kept for the next request."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Session:
         self._session.trust_env = False
         self._session.cookies = _NoCookies()
         self._session.headers["User-Agent"] = options.user_agent
-        adapter = HTTPAdapter(max_retries=0)
+        adapter = HTTPAdapter(max_retries=0, pool_maxsize=options.connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 

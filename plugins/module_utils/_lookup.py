@@ -12,12 +12,13 @@ read says the same.
 from __future__ import annotations
 
 import typing as t
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from ._client import Client
-from ._errors import ApiError, DeviceError
+from ._errors import ApiError, DeviceError, MdeError
 from ._models import Machine, same
-from ._odata import any_of, equals_any, starts_with_any
+from ._odata import Form, any_of, equals_any, starts_with_any
 from ._requested import DeviceRequest
 
 # Near misses to show for a device that was not found.
@@ -31,7 +32,7 @@ class Finding:
     machine: Machine | None = None
     outcome: str | None = None
     candidates: tuple[Machine, ...] = ()
-    error: DeviceError | None = None
+    error: MdeError | None = None
     warnings: tuple[str, ...] = field(default=())
 
 
@@ -39,12 +40,24 @@ def find_machines(
     client: Client, requests: t.Sequence[DeviceRequest], *, match_short_names: bool, force: bool
 ) -> list[Finding]:
     """Look up all requests, in their order. Raises MdeError when a read fails: that is never an absence."""
-    records = _read(client, requests, match_short_names)
-    found = [resolve(request, records, match_short_names=match_short_names, force=force) for request in requests]
-    return [
-        _look_again(client, request, records, match_short_names, force) if finding.outcome == "not_found" else finding
-        for request, finding in zip(requests, found, strict=True)
-    ]
+    records = _Records()
+    refused = _read(client, requests, records, match_short_names)
+
+    def judge(request: DeviceRequest) -> Finding:
+        for term in _terms(request, match_short_names) + _label_terms(request):
+            if term in refused:
+                return Finding(outcome="error", error=refused[term])
+        return resolve(request, records.near(request), match_short_names=match_short_names, force=force)
+
+    findings = {request: judge(request) for request in requests}
+    doubtful = [request for request, finding in findings.items() if finding.outcome == "not_found"]
+    refused = {**refused, **_look_again(client, doubtful, records)}
+    for request in doubtful:
+        finding = judge(request)
+        if finding.outcome == "not_found":
+            finding = _not_found(request, records.near(request, loosely=True))
+        findings[request] = finding
+    return [findings[request] for request in requests]
 
 
 def resolve(
@@ -69,53 +82,95 @@ def resolve(
 # -- reading -----------------------------------------------------------------------------------------------------
 
 
-def _read(client: Client, requests: t.Sequence[DeviceRequest], match_short_names: bool) -> list[Machine]:
-    """Every record that fits one of the identifiers, in one list read."""
-    try:
-        return client.machines(_condition(requests, match_short_names))
-    except ApiError as error:
-        if not (error.query_refused and any(request.aad_device_id for request in requests)):
-            raise
-        # Published filters write Entra ids with and without quotes; a service may take only one of the forms.
-        return client.machines(_condition(requests, match_short_names, bare_guids=True))
+class _Term(t.NamedTuple):
+    """One thing to ask for."""
+
+    prop: str
+    value: str
+    prefix: bool = False
+    """The property begins with the value, instead of being it."""
 
 
-def _condition(requests: t.Sequence[DeviceRequest], match_short_names: bool, *, bare_guids: bool = False) -> str:
-    """One filter for everything that was asked: as typed and in lower case, for services that tell them apart."""
-    ids = _spellings(request.device_id for request in requests)
-    names = _spellings(request.device_name for request in requests)
-    entra_ids = _spellings(request.aad_device_id for request in requests)
-    terms = [equals_any(prop, values) for prop, values in (("id", ids), ("computerDnsName", names)) if values]
-    if entra_ids:
-        terms.append(equals_any("aadDeviceId", entra_ids, bare=bare_guids))
-    if match_short_names:
-        prefixes = [f"{name}." for name in names if "." not in name]
-        if prefixes:
-            terms.append(starts_with_any("computerDnsName", prefixes))
-    return any_of(terms)
+class _Records:
+    """What has been read, and which of it has to do with a request."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[tuple[str, str], dict[str, Machine]] = defaultdict(dict)
+
+    def add(self, machines: t.Iterable[Machine]) -> None:
+        for machine in machines:
+            for key in self._keys(machine.id, machine.aad_device_id, machine.name):
+                self._by_key[key].setdefault(machine.id.lower(), machine)
+
+    def near(self, request: DeviceRequest, *, loosely: bool = False) -> list[Machine]:
+        """All that share an identifier, or the first label of the name; ``loosely`` also what begins with that label."""
+        keys = self._keys(request.device_id, request.aad_device_id, request.device_name)
+        found = {id_: machine for key in keys for id_, machine in self._by_key.get(key, {}).items()}
+        if loosely and request.device_name:
+            label = _first_label(request.device_name)
+            for (kind, text), machines in self._by_key.items():
+                if kind == "label" and text.startswith(label):
+                    found.update(machines)
+        return list(found.values())
+
+    @staticmethod
+    def _keys(device_id: str | None, aad_device_id: str | None, name: str | None) -> list[tuple[str, str]]:
+        texts = (("id", device_id), ("aad", aad_device_id), ("label", _first_label(name) if name else None))
+        return [(kind, text.lower()) for kind, text in texts if text]
 
 
-def _look_again(
-    client: Client,
-    request: DeviceRequest,
-    records: t.Sequence[Machine],
-    match_short_names: bool,
-    force: bool,
-) -> Finding:
-    """Ask once more in another way, and collect near misses on the way."""
-    seen = {machine.id.lower(): machine for machine in records}
-    near: list[Machine] = []
-    if request.device_id:
-        single = client.machine(request.device_id)
-        near += [single] if single else []
-    if request.device_name:
-        labels = _spellings([request.device_name.split(".")[0]])
-        near += client.machines(starts_with_any("computerDnsName", labels))
-    if request.aad_device_id:
-        near += _read_entra_id_otherwise(client, request.aad_device_id)
-    seen.update((machine.id.lower(), machine) for machine in near)
-    again = resolve(request, list(seen.values()), match_short_names=match_short_names, force=force)
-    return _not_found(request, near) if again.outcome == "not_found" else again
+def _read(
+    client: Client, requests: t.Sequence[DeviceRequest], records: _Records, match_short_names: bool
+) -> t.Mapping[_Term, ApiError]:
+    """Read every record that fits one of the identifiers; what comes back is what the service did not take."""
+    terms = list(dict.fromkeys(term for request in requests for term in _terms(request, match_short_names)))
+    reading = client.batches.read(terms, _condition, client.machines)
+    records.add(reading.records)
+    return reading.refused
+
+
+def _terms(request: DeviceRequest, match_short_names: bool) -> list[_Term]:
+    """What to ask for: as typed and in lower case, for services that tell them apart."""
+    terms = [_Term("id", value) for value in _spellings(request.device_id)]
+    terms += [_Term("computerDnsName", value) for value in _spellings(request.device_name)]
+    terms += [_Term("aadDeviceId", value) for value in _spellings(request.aad_device_id)]
+    if match_short_names and request.device_name and "." not in request.device_name:
+        terms += [_Term("computerDnsName", f"{value}.", prefix=True) for value in _spellings(request.device_name)]
+    return terms
+
+
+def _condition(terms: t.Sequence[_Term], form: Form) -> str:
+    """One filter for everything that was asked."""
+    by_property: dict[tuple[str, bool], list[str]] = defaultdict(list)
+    for term in terms:
+        by_property[term.prop, term.prefix].append(term.value)
+    return any_of(
+        [
+            starts_with_any(prop, values)
+            if prefix
+            else equals_any(prop, values, lists=form.lists, bare=prop == "aadDeviceId" and form.bare_guids)
+            for (prop, prefix), values in by_property.items()
+        ]
+    )
+
+
+def _look_again(client: Client, requests: t.Sequence[DeviceRequest], records: _Records) -> t.Mapping[_Term, ApiError]:
+    """Ask once more in another way, and collect near misses on the way; comes back as ``_read`` does."""
+    for request in requests:
+        if request.device_id:
+            single = client.machine(request.device_id)
+            records.add([single] if single else [])
+        if request.aad_device_id:
+            records.add(_read_entra_id_otherwise(client, request.aad_device_id))
+    labels = list(dict.fromkeys(term for request in requests for term in _label_terms(request)))
+    reading = client.batches.read(labels, _condition, client.machines)
+    records.add(reading.records)
+    return reading.refused
+
+
+def _label_terms(request: DeviceRequest) -> list[_Term]:
+    labels = _spellings(request.device_name.split(".")[0]) if request.device_name else []
+    return [_Term("computerDnsName", label, prefix=True) for label in labels]
 
 
 def _read_entra_id_otherwise(client: Client, aad_device_id: str) -> list[Machine]:
@@ -128,9 +183,13 @@ def _read_entra_id_otherwise(client: Client, aad_device_id: str) -> list[Machine
         return client.machines(equals_any("aadDeviceId", [aad_device_id]))
 
 
-def _spellings(values: t.Iterable[str | None]) -> list[str]:
-    """Each value as typed, then in lower case where that differs."""
-    return list(dict.fromkeys(spelling for value in values if value for spelling in (value, value.lower())))
+def _spellings(value: str | None) -> list[str]:
+    """As typed, then in lower case where that differs."""
+    return list(dict.fromkeys((value, value.lower()))) if value else []
+
+
+def _first_label(name: str) -> str:
+    return name.split(".")[0].lower()
 
 
 # -- fitting -----------------------------------------------------------------------------------------------------

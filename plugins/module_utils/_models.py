@@ -157,8 +157,12 @@ class MachineAction:
         """In a state that never changes again; an unknown status is not one."""
         return self.state in ENDED_STATUSES
 
+    @property
+    def is_offboard(self) -> bool:
+        return self.type.lower() == "offboard"
+
     def is_offboard_of(self, machine_id: str) -> bool:
-        return self.type.lower() == "offboard" and same(self.machine_id, machine_id)
+        return self.is_offboard and same(self.machine_id, machine_id)
 
 
 # The fields of an action in the order of the wire, for predictions.

@@ -20,7 +20,16 @@ from ._errors import InternalError, LibraryError, MdeError
 from ._exchange import Statistics
 from ._http import REQUESTS_MISSING
 from ._models import format_time
-from ._options import PACING, Spec, connection_spec, insist_on_positive, normalise, secret_values
+from ._options import (
+    HOURS_PATIENCE,
+    PACING,
+    PATIENCE,
+    Spec,
+    connection_spec,
+    insist_on_positive,
+    normalise,
+    secret_values,
+)
 from ._pacing import Pacer
 from ._report import Context, DeviceResult, Report
 from ._token import Claims, read_claims
@@ -47,13 +56,17 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         # Before Ansible's parser, whose refusals print the options; also the secrets that this run does not use.
         self.no_log_values |= secret_values(self.params, os.environ) | proxy_passwords(self.params, os.environ)
 
-    def connect(self) -> Client:
-        """A client, not signed in yet. Raises OptionError or LibraryError."""
+    def connect(self, *, connections: int = 1, patient: bool = False) -> Client:
+        """A client, not signed in yet. Raises OptionError or LibraryError.
+
+        ``connections`` is how many threads will use it; a ``patient`` one waits out an hour of throttling by default.
+        """
         if REQUESTS_MISSING:
             raise LibraryError(missing_required_lib("requests"))
-        insist_on_positive(self.params, *PACING)
+        insist_on_positive(self.params, *PACING, "retry_timeout")
         given = {option: self.params[option] for option in self._given if option in self.params}
-        self._connection = Connection.from_options(self.params, given, os.environ)
+        self.params["retry_timeout"] = self.params["retry_timeout"] or (HOURS_PATIENCE if patient else PATIENCE)
+        self._connection = Connection.from_options(self.params, given, os.environ, connections=connections)
         pacer = Pacer(self.clock, per_minute=self.params["calls_per_minute"], per_hour=self.params["calls_per_hour"])
         self._client = self._connection.open(pacer, self.clock, random.Random(), on_token=self._keep_token)
         return self._client

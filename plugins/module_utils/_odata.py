@@ -12,6 +12,26 @@ dates stand without quotes.
 from __future__ import annotations
 
 import typing as t
+from dataclasses import dataclass
+from urllib.parse import quote
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a filter is written where services differ in what they take."""
+
+    lists: bool = True
+    """``in (...)`` for several values; else ``eq`` joined by ``or``."""
+    bare_guids: bool = False
+    """GUIDs without quotes, as OData has them."""
+
+
+def encoded(text: str) -> str:
+    """Text as it stands in a URL's query. A space is ``%20``: some gateways read ``+`` as a plus.
+
+    Quotes, commas and parentheses are allowed there, and stay: a third more fits into a filter.
+    """
+    return quote(text, safe="$'(),")
 
 
 def quoted(value: str) -> str:
@@ -19,13 +39,15 @@ def quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def equals_any(prop: str, values: t.Sequence[str], *, bare: bool = False) -> str:
-    """``prop`` has one of the values: ``eq`` for one, ``in (...)`` for several.
+def equals_any(prop: str, values: t.Sequence[str], *, lists: bool = True, bare: bool = False) -> str:
+    """``prop`` has one of the values: ``eq`` for one; for several ``in (...)``, or an ``or`` without ``lists``.
 
     ``bare`` leaves out the quotes, as OData writes GUIDs; only for values that were checked to be one.
     """
     literals = list(values) if bare else [quoted(value) for value in values]
-    return f"{prop} eq {literals[0]}" if len(literals) == 1 else f"{prop} in ({','.join(literals)})"
+    if lists and len(literals) > 1:
+        return f"{prop} in ({','.join(literals)})"
+    return any_of([f"{prop} eq {literal}" for literal in literals])
 
 
 def starts_with_any(prop: str, values: t.Sequence[str]) -> str:

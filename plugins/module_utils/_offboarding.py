@@ -3,177 +3,211 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The run: look up, decide, submit or predict, wait, report. Written for many devices, used for one as well."""
+"""The run: look up, decide, submit or predict, wait. A fleet goes this way, and one device as well."""
 
 from __future__ import annotations
 
 import typing as t
-from collections import defaultdict
+from collections import deque
 from dataclasses import dataclass, replace
 
-from ._client import Client
+from ._client import Client, Known
+from ._crew import Crew
 from ._decision import decide
-from ._errors import ApiError, InternalError, MdeError
+from ._dispatch import Dispatch
+from ._errors import InternalError, MdeError
 from ._lookup import Finding, find_machines
 from ._models import Machine, MachineAction, predicted_offboard
-from ._options import insist_on_positive
+from ._order import Order
+from ._permissions import TO_OFFBOARD, TO_READ, explain, foretold_refusal, lacks
 from ._report import DeviceResult
 from ._requested import DeviceRequest
-from ._submission import submit
+from ._submission import Attempt
 from ._token import Claims
-from ._waiting import WaitOptions, wait_for
-
-TO_OFFBOARD: t.Final = "Machine.Offboard"
-TO_READ: t.Final = "Machine.Read.All"
+from ._waiting import Waited, WaitOptions, wait_for
 
 
-@dataclass(frozen=True)
-class Order:
-    """What was asked for."""
+@dataclass
+class _Case:
+    """A device of the run, whatever number of requests named it."""
 
-    requests: tuple[DeviceRequest, ...]
-    force: bool = False
-    match_short_names: bool = False
-    missing_ok: bool = False
-    wait: WaitOptions | None = None
-    check_mode: bool = False
+    first: int
+    """Place of the request that came to it first; that one's result carries the outcome."""
+    machine: Machine
+    decided: DeviceResult
+    attempt: Attempt | None = None
 
-    @classmethod
-    def from_options(cls, params: t.Mapping[str, t.Any], *, check_mode: bool) -> Order:
-        """The order that a module's options give; raises OptionError for what cannot be meant."""
-        insist_on_positive(params, "wait_timeout", "wait_sleep")
-        request = DeviceRequest.from_options(
-            params["device_id"], params["device_name"], params["aad_device_id"], params["comment"]
-        )
-        return cls(
-            requests=(request,),
-            force=params["force"],
-            match_short_names=params["match_short_names"],
-            missing_ok=params["missing_ok"],
-            wait=WaitOptions(params["wait_timeout"], params["wait_sleep"]) if params["wait"] else None,
-            check_mode=check_mode,
-        )
+    def result(self) -> DeviceResult:
+        if self.attempt is None:
+            return self.decided
+        end = self.attempt.end
+        if end is None:  # never to be taken for an offboard
+            return replace(self.decided, outcome="error", error=InternalError(RuntimeError("it was not sent")))
+        action = end.action.record if end.action else None
+        return replace(self.decided, outcome=end.outcome, action=action, error=end.error)
 
 
 class Offboarding:
-    """One run over a list of devices. Nothing that the service does makes it raise: each device has its result."""
+    """One run over the devices of an order. Nothing that the service does makes it raise: each has its result."""
 
-    def __init__(self, client: Client, claims: t.Callable[[], Claims | None], warn: t.Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        order: Order,
+        client: Client,
+        crew: Crew,
+        *,
+        claims: t.Callable[[], Claims | None],
+        warn: t.Callable[[str], None],
+    ) -> None:
         """``claims`` tells what the token says of itself, once there is one; ``warn`` takes a line for people."""
+        self._order = order
         self._client = client
         self._claims = claims
-        self._warn = warn
+        self._tell = warn
+        self._told: set[str] = set()
+        self._dispatch = Dispatch(client, crew, claims)
+        self._left = deque(range(len(order.requests)))
+        """Places in the order that have not been looked up."""
+        self._cases: dict[str, _Case] = {}
+        self._ends: dict[int, _Case | DeviceResult] = {}
+        """What each place came to: a device, or a result without one."""
 
-    def run(self, order: Order) -> list[DeviceResult]:
+    def run(self) -> list[DeviceResult]:
         """The results, one for each request, in their order."""
+        mistake: InternalError | None = None
         try:
-            findings = self._find(order)
-            actions = self._actions(findings)
-        except MdeError as error:
-            self._explain(error, TO_READ)
-            return [DeviceResult(request, "error", error=error) for request in order.requests]
-        results: list[DeviceResult] = []
-        handled: dict[str, DeviceResult] = {}
-        for request, finding in zip(order.requests, findings, strict=True):
-            try:
-                result = self._settle(order, request, finding, actions, handled)
-            except Exception as error:  # the last resort: a mistake of ours must not lose what was done for others
-                result = DeviceResult(request, "error", finding.machine, error=InternalError(error))
-            if result.device_id is not None:
-                handled.setdefault(result.device_id.lower(), result)
-            results.append(result)
-        if order.wait is not None and not order.check_mode:
-            return self._wait(results, order.wait)
+            self._dispatch.run(self._batches())
+        except Exception as error:  # the last resort: a mistake of ours must not lose what was done
+            mistake = InternalError(error)
+        results = [self._result(place, mistake) for place in range(len(self._order.requests))]
+        if self._order.wait is not None and not self._order.check_mode:
+            return self._wait(results, self._order.wait)
         return results
 
-    # -- reading -------------------------------------------------------------------------------------------
+    def _result(self, place: int, mistake: InternalError | None) -> DeviceResult:
+        request, end = self._order.requests[place], self._ends.get(place)
+        if isinstance(end, DeviceResult):
+            return end
+        if end is None:
+            return DeviceResult(request, "error", error=mistake)
+        if mistake is not None and end.attempt is not None and end.attempt.end is None:
+            end.attempt.give_up(mistake)
+        result = end.result()
+        if place == end.first:
+            return result
+        # Asked twice, or by id and by name: the first result carries what was done.
+        return replace(result, request=request, outcome="in_progress" if result.changed else result.outcome)
 
-    def _find(self, order: Order) -> list[Finding]:
-        return find_machines(self._client, order.requests, match_short_names=order.match_short_names, force=order.force)
+    # -- batches -------------------------------------------------------------------------------------------
 
-    def _actions(self, findings: t.Sequence[Finding]) -> dict[str, list[MachineAction]]:
-        """The Offboard actions of all that were found, by machine id in lower case."""
-        ids = list(dict.fromkeys(finding.machine.id for finding in findings if finding.machine))
-        by_machine: dict[str, list[MachineAction]] = defaultdict(list)
-        if ids:
-            for action in self._client.offboard_actions(ids):
-                by_machine[action.machine_id.lower()].append(action)
-        return by_machine
+    def _batches(self) -> t.Iterator[list[Attempt]]:
+        """Look up some devices after the other, and decide; what comes out is to be sent."""
+        while self._left:
+            barred = self._dispatch.barred
+            if barred is not None:
+                self._fail(self._left, barred)
+                return
+            room = self._dispatch.room(reads=2, posts=not self._order.check_mode)
+            places = [self._left.popleft() for _place in range(min(room, len(self._left)))]
+            try:
+                new = self._look_up(places)
+            except MdeError as error:
+                self._note(error)
+                self._fail(places, error)
+            else:
+                yield [attempt for case in self._decide_all(new) if (attempt := case.attempt) is not None]
+
+    def _look_up(self, places: t.Sequence[int]) -> list[_Case]:
+        """Find the machines; the cases that are new in this run come back."""
+        requests = [self._order.requests[place] for place in places]
+        findings = find_machines(
+            self._client, requests, match_short_names=self._order.match_short_names, force=self._order.force
+        )
+        new = []
+        for place, request, finding in zip(places, requests, findings, strict=True):
+            for warning in finding.warnings:
+                self._warn(warning)
+            machine = finding.machine
+            if machine is None:
+                self._ends[place] = self._without_machine(request, finding)
+                continue
+            case = self._cases.get(machine.id.lower())
+            if case is None:
+                case = _Case(place, machine, DeviceResult(request, "error", machine))
+                self._cases[machine.id.lower()] = case
+                new.append(case)
+            self._ends[place] = case
+        return new
+
+    def _without_machine(self, request: DeviceRequest, finding: Finding) -> DeviceResult:
+        accepted = finding.outcome == "not_found" and self._order.missing_ok
+        return DeviceResult(
+            request,
+            finding.outcome or "error",
+            candidates=finding.candidates,
+            error=None if accepted else finding.error,
+        )
+
+    def _decide_all(self, cases: t.Sequence[_Case]) -> t.Sequence[_Case]:
+        """Read the actions of these devices, and decide each; a mistake of ours over one loses no other."""
+        try:
+            known = self._client.offboard_actions([case.machine.id for case in cases])
+        except MdeError as error:
+            self._note(error)
+            known = {case.machine.id: error for case in cases}
+        for case in cases:
+            try:
+                self._decide(case, known[case.machine.id])
+            except Exception as error:
+                case.decided = replace(case.decided, outcome="error", error=InternalError(error))
+        return cases
+
+    def _fail(self, places: t.Iterable[int], error: MdeError) -> None:
+        for place in places:
+            self._ends[place] = DeviceResult(self._order.requests[place], "error", error=error)
+
+    def _warn(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            self._tell(line)
+
+    def _note(self, error: MdeError) -> None:
+        explain(error, TO_READ, self._claims())
+        self._dispatch.bar(error)
 
     # -- one device ----------------------------------------------------------------------------------------
 
-    def _settle(
-        self,
-        order: Order,
-        request: DeviceRequest,
-        finding: Finding,
-        actions: t.Mapping[str, list[MachineAction]],
-        handled: t.Mapping[str, DeviceResult],
-    ) -> DeviceResult:
-        machine = finding.machine
-        if machine is None:
-            accepted = finding.outcome == "not_found" and order.missing_ok
-            return DeviceResult(
-                request,
-                finding.outcome or "error",
-                candidates=finding.candidates,
-                error=None if accepted else finding.error,
-            )
-        for warning in finding.warnings:
-            self._warn(warning)
-        twin = handled.get(machine.id.lower())
-        if twin is not None:  # asked twice, or by id and by name: the first result carries what was done
-            return replace(twin, request=request, outcome="in_progress" if twin.changed else twin.outcome)
-        known = actions.get(machine.id.lower(), [])
-        decision = decide(machine, known, self._client.exchange.now(), force=order.force)
+    def _decide(self, case: _Case, known: Known | MdeError) -> None:
+        """Settle what becomes of a device; where that is an offboard, the case gets its attempt."""
+        if isinstance(known, MdeError):
+            case.decided = replace(case.decided, error=known)
+            return
+        machine, force = case.machine, self._order.force
+        decision = decide(machine, known.actions, self._client.exchange.now(), force=force)
         if decision.warning:
             self._warn(decision.warning)
-        result = DeviceResult(request, decision.outcome, machine, decision.action.record if decision.action else None)
+        action = decision.action.record if decision.action else None
+        case.decided = replace(case.decided, outcome=decision.outcome, action=action)
         if decision.outcome != "submitted":
-            return result
+            return
         if machine.os_platform and not machine.os_platform.lower().startswith("windows"):
             self._warn(
                 f"{machine.name or machine.id} runs {machine.os_platform}: the service may refuse to offboard it."
             )
-        return self._predict(result, machine) if order.check_mode else self._submit(result, machine, known, order.force)
+        comment = case.decided.request.comment or ""
+        if self._order.check_mode:
+            case.decided = self._predict(case.decided, machine, comment)
+        else:
+            case.attempt = Attempt(self._client, machine, comment, known, force=force)
 
-    def _submit(
-        self, result: DeviceResult, machine: Machine, known: t.Sequence[MachineAction], force: bool
-    ) -> DeviceResult:
-        done = submit(self._client, machine, known, result.request.comment or "", force=force)
-        if done.error is not None:
-            self._explain(done.error, TO_OFFBOARD)
-        return replace(
-            result, outcome=done.outcome, action=done.action.record if done.action else None, error=done.error
-        )
-
-    def _predict(self, result: DeviceResult, machine: Machine) -> DeviceResult:
+    def _predict(self, result: DeviceResult, machine: Machine, comment: str) -> DeviceResult:
         """What the POST would bring, as far as the token lets us know."""
         claims = self._claims()
         if claims is None:
             self._warn("The token cannot be read, so check mode cannot tell whether it may offboard.")
-        elif TO_OFFBOARD not in claims.permissions:
-            error = MdeError(
-                f"The application lacks the permission {TO_OFFBOARD}; {_held(claims)}.",
-                code="permission_missing",
-                hint=f"Grant it {TO_OFFBOARD}, with admin consent: a real run would be refused.",
-            )
-            return replace(result, outcome="refused", error=error)
-        client_id = claims.client_id if claims else None
-        return replace(result, action=predicted_offboard(machine, result.request.comment or "", client_id))
-
-    def _explain(self, error: MdeError, permission: str) -> None:
-        """Say of a 403 what the token holds: the service does not always do so."""
-        claims = self._claims()
-        if not isinstance(error, ApiError) or error.code != "permission_missing" or claims is None:
-            return
-        if permission in claims.permissions:
-            error.hint = (
-                f"The token holds {permission}, so the refusal has another cause: the device group of a user's "
-                "token, or a proxy in between."
-            )
-        else:
-            error.hint = f"{permission} is needed; {_held(claims)}. {error.hint or ''}".strip()
+        if lacks(claims, TO_OFFBOARD):
+            return replace(result, outcome="refused", error=foretold_refusal(claims))
+        return replace(result, action=predicted_offboard(machine, comment, claims.client_id if claims else None))
 
     # -- waiting -------------------------------------------------------------------------------------------
 
@@ -189,14 +223,9 @@ class Offboarding:
         return [_with_end(result, waited) for result in results]
 
 
-def _with_end(result: DeviceResult, waited: t.Mapping[str, t.Any]) -> DeviceResult:
+def _with_end(result: DeviceResult, waited: t.Mapping[str, Waited]) -> DeviceResult:
     action = MachineAction.from_json(result.action)
     end = waited.get(action.id.lower()) if action else None
     if end is None or result.error is not None or result.outcome not in ("submitted", "in_progress"):
         return result
     return replace(result, action=end.action.record, error=end.error)
-
-
-def _held(claims: Claims) -> str:
-    held = ", ".join(sorted(claims.permissions))
-    return f"the token holds {held}" if held else "the token holds none"

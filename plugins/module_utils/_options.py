@@ -55,8 +55,11 @@ _CONNECTION: t.Final[Spec] = {
     "validate_certs": {"type": "bool", "default": True},
     "proxy": {"type": "str"},
     "timeout": {"type": "int", "default": 30},
-    "retry_timeout": {"type": "int", "default": 300},
+    "retry_timeout": {"type": "int"},
 }
+# Seconds of ``retry_timeout`` by default; and for a list, which outlasts a quota that is used up for an hour.
+PATIENCE: t.Final = 300
+HOURS_PATIENCE: t.Final = 3900
 
 PACING: t.Final[Spec] = {
     "calls_per_minute": {"type": "int", "default": 100},

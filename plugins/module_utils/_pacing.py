@@ -19,18 +19,26 @@ from ._clock import Clock
 
 # The service sees our calls a little closer together than we sent them.
 _MARGIN = 0.2
+_LONG_AGO = float("-inf")
 
 
 class _Window:
     """Sliding: at most ``limit`` calls in any ``span`` seconds."""
 
     def __init__(self, limit: int, span: float) -> None:
-        self._limit = limit
+        self.limit = limit
         self._span = span + _MARGIN
         self._taken: deque[float] = deque(maxlen=limit)
+        """The last moments handed out, in their order; the newest may still lie ahead."""
 
-    def free_at(self) -> float:
-        return self._taken[0] + self._span if len(self._taken) == self._limit else float("-inf")
+    def free_at(self, nth: int = 1) -> float:
+        """When the nth call from now may be sent; with more than the limit, when the limit may."""
+        place = len(self._taken) + min(nth, self.limit) - self.limit - 1
+        return self._taken[place] + self._span if place >= 0 else _LONG_AGO
+
+    def room(self, until: float) -> int:
+        """How many more calls may be sent up to that moment, if it is no farther away than the span."""
+        return self.limit - sum(moment > until - self._span for moment in self._taken)
 
     def take(self, at: float) -> None:
         self._taken.append(at)
@@ -43,21 +51,47 @@ class Pacer:
         self._clock = clock
         self._lock = threading.Lock()
         self._windows: t.Final = (_Window(per_minute, 60.0), _Window(per_hour, 3600.0))
-        self._paused_until = float("-inf")
+        self._paused_until = _LONG_AGO
 
-    def wait(self) -> None:
-        """Return when the next call may be sent."""
+    def wait(self, latest: float | None = None) -> bool:
+        """Return true when the next call may be sent, or false, at once, where that will be after ``latest``.
+
+        ``latest`` is a moment of the monotonic clock. A call that is called off leaves its place to others.
+        """
         with self._lock:
             now = self._clock.monotonic()
-            at = max(now, self._paused_until, *(window.free_at() for window in self._windows))
+            at = max(now, self._free_at())
+            if latest is not None and at > latest:
+                return False
             for window in self._windows:
                 window.take(at)
         while at > now:
             self._clock.sleep(at - now)
             now = self._clock.monotonic()
             at = max(at, self._paused_until)
+        return latest is None or now <= latest
 
-    def pause(self, seconds: float) -> None:
-        """Nobody sends for so long: the service said so to one of us."""
+    def wait_for_room(self, calls: int, within: float) -> int:
+        """Return when ``calls`` could be sent in the next ``within`` seconds, or as many as the limits ever allow.
+
+        ``within`` is at most a minute. The answer is how many calls could, and may be more. It is a forecast: a 429
+        or other threads can spoil it.
+        """
+        while True:
+            with self._lock:
+                horizon = self._clock.monotonic() + within
+                missing = self._free_at(calls) - horizon
+                if missing <= 0:
+                    return min(window.room(horizon) for window in self._windows)
+            self._clock.sleep(missing)
+
+    def pause(self, seconds: float) -> float:
+        """Nobody sends for so long: the service said so to one of us. Returns the seconds that this adds."""
         with self._lock:
-            self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+            now = self._clock.monotonic()
+            before = max(now, self._paused_until)
+            self._paused_until = max(before, now + seconds)
+            return self._paused_until - before
+
+    def _free_at(self, nth: int = 1) -> float:
+        return max(self._paused_until, *(window.free_at(nth) for window in self._windows))

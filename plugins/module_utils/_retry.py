@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from ._clock import Clock
-from ._errors import ApiError, BadAnswerError, MdeError, ThrottledError, WireError
+from ._errors import ApiError, BadAnswerError, MdeError, SignInError, ThrottledError, WireError
 from ._http import Response
 
 # Statuses after which a read is simply asked again.
@@ -112,3 +112,15 @@ def is_unclear(error: MdeError) -> bool:
     if status >= 500 or status == 408:
         return True
     return 400 <= status < 500 and error.service_code is None and status not in (401, 403, 429)
+
+
+def bars_the_way(error: MdeError) -> bool:
+    """Whether nothing else would get through either: a matter of token, connection or quota, not of one device.
+
+    By then all patience is used up, so what is left of a list need not be tried one by one.
+    """
+    if isinstance(error, (SignInError, WireError, ThrottledError)):
+        return True
+    if not isinstance(error, ApiError) or error.http_status is None:
+        return False
+    return error.http_status in (401, 403, 408) or error.http_status >= 500

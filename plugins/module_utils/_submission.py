@@ -11,11 +11,12 @@ settled by looking, never by sending again blindly.
 
 from __future__ import annotations
 
+import enum
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ._client import Client
+from ._client import Client, Known
 from ._decision import decide
 from ._errors import ApiError, DeviceError, MdeError, ThrottledError, TooLateError
 from ._models import Machine, MachineAction, same
@@ -62,141 +63,155 @@ class Claim:
         return next((action for action in actions if self.owns(action)), None)
 
 
-def submit(
-    client: Client, machine: Machine, known: t.Iterable[MachineAction], comment: str, *, force: bool = False
-) -> Submission:
-    """Offboard one machine. ``known`` are its actions as read just before. Never raises for what the service does."""
-    return _Attempt(client, machine, comment, force).run(known)
+class Stage(enum.Enum):
+    """What an attempt waits for."""
+
+    READY = enum.auto()
+    """To be sent."""
+    HELD = enum.auto()
+    """The pace held it back for too long: its actions have to be read and weighed again."""
+    IN_QUESTION = enum.auto()
+    """It was sent, and may or may not have been taken: its actions have to be looked at."""
+    ENDED = enum.auto()
 
 
-class _Attempt:
-    """The tries for one machine, and what is known between them."""
+class Attempt:
+    """The offboard of one machine: its tries, and what is known between them.
 
-    def __init__(self, client: Client, machine: Machine, comment: str, force: bool) -> None:
+    Sending is for one thread at a time; nothing here raises for what the service does.
+    """
+
+    def __init__(self, client: Client, machine: Machine, comment: str, known: Known, *, force: bool = False) -> None:
+        """``known`` is what was just read of the machine, and what spoke for an offboard."""
+        self.machine = machine
+        self.stage = Stage.READY
+        self.end: Submission | None = None
+        """Set exactly when the stage is ENDED."""
         self._client = client
-        self._machine = machine
         self._comment = comment
         self._force = force
         self._exchange = client.exchange
-        self._clock = client.exchange.clock
         self._budget = client.exchange.budget()
+        self._tries = 0
         self._unclear: MdeError | None = None
         """How an earlier try ended that may have been taken."""
-
-    def run(self, known: t.Iterable[MachineAction]) -> Submission:
+        self._seen: Known | None = None
+        """The last look after that; None when it failed, so that not finding means nothing."""
         self._stake(known)
-        for _try in range(1 + RESENDS):
-            ended = self._send() or self._look_for_own()
-            if ended is not None:
-                return ended
-        return self._unknown()
 
-    def _stake(self, known: t.Iterable[MachineAction]) -> None:
+    def _stake(self, known: Known) -> None:
         """From here on: these actions are not ours, and what comes after them may be."""
         self._claim = Claim(
-            machine_id=self._machine.id,
+            machine_id=self.machine.id,
             comment=self._comment,
-            known_ids=frozenset(action.id.lower() for action in known),
+            known_ids=frozenset(action.id.lower() for action in known.actions),
             first_try=self._exchange.service_time(),
         )
-        self._good_until = self._clock.monotonic() + DECISION_LIFE
+        self._good_until = known.as_of + DECISION_LIFE
+
+    def _finish(self, end: Submission) -> None:
+        self.end = end
+        self.stage = Stage.ENDED
 
     # -- sending -------------------------------------------------------------------------------------------
 
-    def _send(self) -> Submission | None:
-        """One POST to a clear end; None when it may or may not have been taken."""
-        while True:
-            try:
-                action = self._client.offboard(
-                    self._machine.id, self._comment, budget=self._budget, not_after=self._good_until
-                )
-            except TooLateError:
-                ended = self._decide_again()
-                if ended is not None:
-                    return ended
-            except MdeError as error:
-                if not is_unclear(error):
-                    return self._refused(error)
-                self._unclear = error
-                return None
-            else:
-                return self._answered(action)
-
-    def _decide_again(self) -> Submission | None:
-        """The quota held the POST back: has somebody else been here meanwhile? None when it is still to be sent."""
+    def send(self) -> None:
+        """Send one POST; the stage then tells what comes next."""
         try:
-            actions = self._client.offboard_actions([self._machine.id])
+            action = self._client.offboard(
+                self.machine.id, self._comment, budget=self._budget, not_after=self._good_until
+            )
+        except TooLateError:
+            self.stage = Stage.HELD
         except MdeError as error:
-            return self._refused(error, asked=False)
-        own = self._own(actions)
+            if is_unclear(error):
+                self._unclear = error
+                self._tries += 1
+                self.stage = Stage.IN_QUESTION
+            else:
+                self._finish(self._refused(error))
+        else:
+            self._finish(self._answered(action))
+
+    def weigh(self, known: Known) -> None:
+        """Decide again by what is known now: has somebody else been here while the POST was held back?"""
+        own = self._own(known.actions)
+        decision = decide(self.machine, known.actions, self._exchange.now(), force=self._force)
         if own is not None:
-            return Submission("submitted", own)
-        decision = decide(self._machine, actions, self._exchange.now(), force=self._force)
-        if decision.outcome != "submitted":
-            return Submission(decision.outcome, decision.action)
-        if self._unclear is None:
-            self._stake(actions)
-        self._good_until = self._clock.monotonic() + DECISION_LIFE
-        return None
+            self._finish(Submission("submitted", own))
+        elif decision.outcome != "submitted":
+            self._finish(Submission(decision.outcome, decision.action))
+        else:
+            if self._unclear is None:
+                self._stake(known)
+            self._good_until = known.as_of + DECISION_LIFE
+            self.stage = Stage.READY
+
+    def give_up(self, error: MdeError, outcome: str = "error") -> None:
+        """It will not be sent (again): something else went wrong first."""
+        self._finish(Submission(outcome, error=error) if self._unclear is None else self._unknown(error))
 
     def _answered(self, action: MachineAction) -> Submission:
         """A success by its status; it may still hand back an action that somebody else made before."""
-        if same(action.machine_id, self._machine.id):
+        if same(action.machine_id, self.machine.id):
             return Submission("submitted" if self._claim.owns(action) else "in_progress", action)
         wrong = DeviceError(
-            f"Asked to offboard {self._machine.id}, the service answered with action {action.id} on {action.machine_id}.",
+            f"Asked to offboard {self.machine.id}, the service answered with action {action.id} on {action.machine_id}.",
             code="wrong_device",
             hint="Look at both devices in the portal now; while the action is pending, "
             "secops.mde.mde_machine_action_cancel takes it back.",
         )
         return Submission("error", action, wrong)
 
-    def _refused(self, error: MdeError, *, asked: bool = True) -> Submission:
+    def _refused(self, error: MdeError) -> Submission:
         """This try surely did nothing; after an unclear one that does not settle what became of the first."""
         if isinstance(error, ApiError) and error.code == "already_active":
-            found = self._look(at_once=True)[0]
+            found = self._who_is_active()
             if found is not None:
                 return found
             if self._unclear is None:
                 return Submission("in_progress")
         if self._unclear is not None:
             return self._unknown(error)
-        said_no = asked and isinstance(error, ApiError) and not isinstance(error, ThrottledError)
+        said_no = isinstance(error, ApiError) and not isinstance(error, ThrottledError)
         return Submission("refused" if said_no and error.code != "unauthorized" else "error", error=error)
+
+    def _who_is_active(self) -> Submission | None:
+        """The service refused us for an action that is under way: look at once, and until it shows."""
+        for pause in (0.0, *LOOKS):
+            self._exchange.clock.sleep(pause)
+            try:
+                known = self._client.offboard_actions([self.machine.id])[self.machine.id]
+            except MdeError:
+                continue
+            if isinstance(known, MdeError):
+                continue
+            own = self._own(known.actions)
+            if own is not None:
+                return Submission("submitted", own)
+            decision = decide(self.machine, known.actions, self._exchange.now(), force=self._force)
+            if decision.action_under_way is not None:
+                return Submission("in_progress", decision.action_under_way)
+        return None
 
     # -- looking -------------------------------------------------------------------------------------------
 
-    def _look_for_own(self) -> Submission | None:
-        """After an unclear end; None when it is certain enough that nothing was taken, so that it may be sent again."""
-        found, conclusive = self._look()
-        self._good_until = self._clock.monotonic() + DECISION_LIFE
-        return found or (None if conclusive else self._unknown())
+    def look(self, known: Known | None) -> None:
+        """Take note of what is known now, or of a read that failed (None).
 
-    def _look(self, *, at_once: bool = False) -> tuple[Submission | None, bool]:
-        """Read the device's actions until our own shows, for as long as the lists may lag behind.
-
-        Comes back with what was found, and whether the last read succeeded, so that not finding means something.
-        An action of somebody else does not end the search before its time: ours may still be on its way to the
-        list. With ``at_once`` it does, and the first look comes without a pause: the service has refused us, so
-        what is under way is most likely there already.
+        An action of somebody else does not end the search before its time: ours may still be on its way to the list.
         """
-        foreign: MachineAction | None = None
-        conclusive = False
-        for pause in (0.0, *LOOKS) if at_once else LOOKS:
-            self._clock.sleep(pause)
-            try:
-                actions = self._client.offboard_actions([self._machine.id])
-            except MdeError:
-                conclusive = False
-                continue
-            conclusive = True
-            own = self._own(actions)
-            if own is not None:
-                return Submission("submitted", own), conclusive
-            foreign = decide(self._machine, actions, self._exchange.now(), force=self._force).action_under_way
-            if foreign is not None and at_once:
-                break
-        return (Submission("in_progress", foreign) if foreign else None), conclusive
+        self._seen = known
+        own = self._own(known.actions) if known is not None else None
+        if own is not None:
+            self._finish(Submission("submitted", own))
+
+    def conclude(self) -> None:
+        """The time for looks is over, and ours has not shown."""
+        if self._seen is not None:
+            self.weigh(self._seen)
+        if self._seen is None or (self.stage is Stage.READY and self._tries > RESENDS):
+            self._finish(self._unknown())
 
     def _own(self, actions: t.Iterable[MachineAction]) -> MachineAction | None:
         """Our action, if a try of ours can have made one: a twin of this job may use the same comment."""
@@ -207,7 +222,7 @@ class _Attempt:
         told = [error.message for error in (first, later) if error is not None]
         last = later or first
         unknown = DeviceError(
-            f"What became of the offboard of {self._machine.name or self._machine.id} is not known: "
+            f"What became of the offboard of {self.machine.name or self.machine.id} is not known: "
             + "; then: ".join(told),
             code="outcome_unknown",
             hint="It may or may not be offboarded. Run the task again in some minutes: it looks first, and does not "

@@ -11,8 +11,13 @@ import typing as t
 from dataclasses import dataclass
 
 from ._client import Client
-from ._errors import DeviceError, MdeError
+from ._errors import DeviceError, MdeError, TooLateError
 from ._models import MachineAction
+
+# Actions are asked for by their ids as long as that takes no more filters; then by their time, which takes one.
+_FEW_FILTERS: t.Final = 2
+# Their ids are GUIDs.
+_ID_LENGTH: t.Final = 36
 
 _HRESULTS: t.Final[t.Mapping[int, str]] = {
     -2145844840: "the device was not reached in time",
@@ -55,15 +60,26 @@ def wait_for(client: Client, actions: t.Sequence[MachineAction], options: WaitOp
         if left <= 0:
             break
         clock.sleep(min(options.sleep, left))
-        left = max(0.0, deadline - clock.monotonic())
         try:
-            seen = client.actions_by_id([action.id for action in pending], within=left)
+            seen = _look(client, pending, deadline)
         except MdeError as error:
             trouble = error
+            if isinstance(error, TooLateError):
+                break
         else:
             trouble = None
-            latest.update((action.id.lower(), action) for action in seen)
+            latest.update((action.id.lower(), action) for action in seen if action.id.lower() in latest)
     return [_verdict(latest[action.id.lower()], options, trouble) for action in actions]
+
+
+def _look(client: Client, pending: t.Sequence[MachineAction], deadline: float) -> list[MachineAction]:
+    """The actions as they are now, in few reads: by their ids, or, where these are many, all since the oldest of them."""
+    created = [action.created for action in pending]
+    oldest = min((moment for moment in created if moment is not None), default=None)
+    few = len(pending) <= _FEW_FILTERS * client.batches.capacity(_ID_LENGTH)
+    if few or oldest is None or None in created:
+        return client.actions_by_id([action.id for action in pending], until=deadline)
+    return client.offboard_actions_since(oldest, until=deadline)
 
 
 def _verdict(action: MachineAction, options: WaitOptions, trouble: MdeError | None) -> Waited:

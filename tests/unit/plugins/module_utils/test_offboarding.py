@@ -7,24 +7,31 @@
 from __future__ import annotations
 
 import random
+import typing as t
 
 import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils import _offboarding
 from ansible_collections.secops.mde.plugins.module_utils._client import Client
+from ansible_collections.secops.mde.plugins.module_utils._crew import Threads
 from ansible_collections.secops.mde.plugins.module_utils._exchange import Exchange
 from ansible_collections.secops.mde.plugins.module_utils._http import Session, WireOptions
-from ansible_collections.secops.mde.plugins.module_utils._offboarding import Offboarding, Order
+from ansible_collections.secops.mde.plugins.module_utils._offboarding import Offboarding
+from ansible_collections.secops.mde.plugins.module_utils._order import Order
 from ansible_collections.secops.mde.plugins.module_utils._pacing import Pacer
-from ansible_collections.secops.mde.plugins.module_utils._report import Report
+from ansible_collections.secops.mde.plugins.module_utils._report import DeviceResult, Report
 from ansible_collections.secops.mde.plugins.module_utils._requested import DeviceRequest
 from ansible_collections.secops.mde.plugins.module_utils._token import Token, TokenKeeper, read_claims
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import Clock, posts
 
 
+Run = t.Callable[..., list[DeviceResult]]
+
+
 @pytest.fixture
-def offboarding(emulator: Emulator, clock: Clock) -> Offboarding:
+def run(emulator: Emulator, clock: Clock) -> Run:
+    """Carry out an order for the devices given as dicts."""
     token = emulator.token()
     exchange = Exchange(
         Session(WireOptions(user_agent="test", ca_path=emulator.ca_path), clock),
@@ -35,32 +42,33 @@ def offboarding(emulator: Emulator, clock: Clock) -> Offboarding:
         rng=random.Random(7),
         retry_timeout=300,
     )
-    return Offboarding(Client(exchange), claims=lambda: read_claims(token), warn=lambda _line: None)
 
+    def carry_out(*asked: dict[str, str], check_mode: bool = False) -> list[DeviceResult]:
+        requests = tuple(DeviceRequest.from_options(**one, comment="CHG-1") for one in asked)
+        order = Order(requests=requests, single=False, check_mode=check_mode)
+        return Offboarding(
+            order, Client(exchange), Threads(1), claims=lambda: read_claims(token), warn=lambda _line: None
+        ).run()
 
-def order(*asked: dict[str, str], check_mode: bool = False) -> Order:
-    requests = tuple(DeviceRequest.from_options(**one, comment="CHG-1") for one in asked)
-    return Order(requests=requests, check_mode=check_mode)
+    return carry_out
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_a_device_that_is_asked_for_twice_is_offboarded_once(
-    emulator: Emulator, offboarding: Offboarding, check_mode: bool
-) -> None:
+def test_a_device_that_is_asked_for_twice_is_offboarded_once(emulator: Emulator, run: Run, check_mode: bool) -> None:
     device = emulator.add_device(Device(name="pc1.corp.example"))
     asked = ({"device_id": device.id}, {"device_name": "pc1.corp.example"})
-    first, second = offboarding.run(order(*asked, check_mode=check_mode))
+    first, second = run(*asked, check_mode=check_mode)
     assert (first.outcome, second.outcome) == ("submitted", "in_progress")
     assert (first.changed, second.changed) == (True, False)
     assert first.action == second.action
     assert posts(emulator) == (0 if check_mode else 1)
 
 
-def test_a_device_that_fails_stops_no_other(emulator: Emulator, offboarding: Offboarding) -> None:
+def test_a_device_that_fails_stops_no_other(emulator: Emulator, run: Run) -> None:
     emulator.add_device(Device(name="pc1.corp.example"))
     emulator.add_device(Device(name="mac1.corp.example", os_platform="macOS"))
     asked = ("mac1.corp.example", "gone.corp.example", "pc1.corp.example")
-    results = offboarding.run(order(*({"device_name": name} for name in asked)))
+    results = run(*({"device_name": name} for name in asked))
     assert [result.outcome for result in results] == ["refused", "not_found", "submitted"]
     report = Report(devices=tuple(results), single=False).as_dict()
     assert report["changed"]
@@ -71,7 +79,7 @@ def test_a_device_that_fails_stops_no_other(emulator: Emulator, offboarding: Off
 
 
 def test_a_mistake_of_ours_loses_no_result_of_others(
-    emulator: Emulator, offboarding: Offboarding, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("pc1", "pc2"):
         emulator.add_device(Device(name=name))
@@ -83,7 +91,7 @@ def test_a_mistake_of_ours_loses_no_result_of_others(
         return decide(machine, *args, **kwargs)
 
     monkeypatch.setattr(_offboarding, "decide", stumble)
-    done, lost = offboarding.run(order({"device_name": "pc1"}, {"device_name": "pc2"}))
+    done, lost = run({"device_name": "pc1"}, {"device_name": "pc2"})
     assert done.outcome == "submitted"
     assert lost.outcome == "error"
     assert lost.error is not None
