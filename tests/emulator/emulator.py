@@ -210,6 +210,11 @@ class Emulator:
         return self._ports["elsewhere"].url
 
     @property
+    def ports(self) -> dict[str, Port]:
+        """The services by their origins, for calls that come by another way than a socket."""
+        return {port.url: port for port in self._ports.values()}
+
+    @property
     def control_url(self) -> str:
         """Root of the HTTP control."""
         return f"{self.metadata_url}/_emulator"
@@ -428,7 +433,13 @@ class Emulator:
         """Let time pass."""
         return self.clock.advance(seconds)
 
-    # --- faults and the log ---
+    # --- quotas, faults and the log ---
+
+    def others_call(self, count: int, app: str | None = None) -> int:
+        """Let another program with the same app (a client id) call now; returns how many calls the quotas let in."""
+        if self._api is None:
+            raise RuntimeError("the emulator has not been started")
+        return self._api.quota.take_some(f"{app or self.client_id}|{self.tenant_id}", self.clock.now(), count)
 
     def fault(
         self, service: str = "api", method: str | None = None, path: str = "", kind: str = "500", **more: Any

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +33,10 @@ _HANDLED = ("lost", "slow_drip")
 
 @dataclass
 class Fault:
-    """One rule. ``times`` None is for ever; ``after`` matching requests pass first; ``handled`` carries the request out."""
+    """One rule. ``times`` None is for ever; ``after`` matching requests pass first; ``handled`` carries the request out.
+
+    With a ``chance`` below 1 the rule is in force for so large a share of the requests, drawn from ``seed``.
+    """
 
     kind: str
     service: str = "api"
@@ -47,12 +51,15 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | str = b""
     delay: float = 0.05
+    chance: float = 1.0
+    seed: int = 0
     hits: int = 0
     passed: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind is one of {', '.join(KINDS)}, not {self.kind!r}")
+        self._rng = random.Random(self.seed)
 
     @property
     def carries_out(self) -> bool:
@@ -69,6 +76,8 @@ class Fault:
             return False
         if self.passed < self.after:
             self.passed += 1
+            return False
+        if self.chance < 1 and self._rng.random() >= self.chance:
             return False
         self.hits += 1
         return True

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import defaultdict, deque
 
 from .errors import ApiError
 from .knobs import Knobs
@@ -21,7 +21,7 @@ class Quota:
 
     def __init__(self, knobs: Knobs) -> None:
         self._knobs = knobs
-        self._calls: dict[str, deque[float]] = {}
+        self._calls: defaultdict[str, deque[float]] = defaultdict(deque)
 
     def clear(self) -> None:
         """Forget all calls."""
@@ -29,13 +29,29 @@ class Quota:
 
     def take(self, app: str, now: float) -> None:
         """Count a call, or refuse it. Raises ApiError."""
-        knobs = self._knobs
-        if knobs.quota_per_minute is None and knobs.quota_per_hour is None:
+        if self._knobs.quota_per_minute is None and self._knobs.quota_per_hour is None:
             return
-        calls = self._calls.setdefault(app, deque())
+        wait, limit, window = self._tightest(app, now)
+        if wait <= 0 or self._knobs.quota_counts_refused:
+            self._calls[app].append(now)
+        if wait > 0:
+            raise self.refusal(f"API calls quota exceeded! Maximum admitted {limit} per {window}.", wait, now)
+
+    def take_some(self, app: str, now: float, count: int) -> int:
+        """Count calls as long as they fit, up to so many, and return how many did."""
+        taken = 0
+        while taken < count and self._tightest(app, now)[0] <= 0:
+            self.take(app, now)
+            taken += 1
+        return taken
+
+    def _tightest(self, app: str, now: float) -> tuple[float, int | None, str]:
+        """The window that lets one more call in last: after how many seconds, its limit and its length."""
+        knobs = self._knobs
+        calls = self._calls[app]
         while calls and calls[0] <= now - _HOUR:
             calls.popleft()
-        waits = [
+        return max(
             (
                 self._wait(calls, now, _HOUR, knobs.quota_per_hour, knobs.quota_others_per_hour),
                 knobs.quota_per_hour,
@@ -46,14 +62,8 @@ class Quota:
                 knobs.quota_per_minute,
                 "00:01:00",
             ),
-        ]
-        wait, limit, window = max(waits, key=lambda item: item[0])
-        if wait <= 0:
-            calls.append(now)
-            return
-        if knobs.quota_counts_refused:
-            calls.append(now)
-        raise self.refusal(f"API calls quota exceeded! Maximum admitted {limit} per {window}.", wait, now)
+            key=lambda item: item[0],
+        )
 
     def refusal(self, message: str, wait: float, now: float) -> ApiError:
         """A 429 in the style of the knobs."""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from aiohttp import web
+from yarl import URL
 
 from .clock import Clock
 from .faults import Fault, Faults
@@ -26,6 +27,8 @@ from .tokens import app_of
 # Large enough for any query a client may try: what is too long is for a knob to say.
 _LINE = 1 << 20
 _BODY = 64 << 20
+# Kinds of faults after which nothing is sent back.
+_UNANSWERED = ("hang", "lost", "lost_before")
 
 
 class Port:
@@ -98,61 +101,76 @@ class Port:
         for _turn in range(4):
             await asyncio.sleep(0)
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        raw = await request.read()
-        raw_query = request.raw_path.partition("?")[2]
-        pairs = list(request.rel_url.query.items())
-        headers = {name.lower(): value for name, value in request.headers.items()}
+    def receive(self, method: str, url: URL, headers: dict[str, str], raw: bytes) -> Call:
+        """A request that came in: ``url`` is relative, names of headers are in lower case."""
+        query = list(url.query.items())
         exchange = Exchange(
             service=self.service,
-            method=request.method,
-            path=request.path,
-            query=dict(pairs),
-            url_length=len(self.url) + len(request.raw_path),
+            method=method,
+            path=url.path,
+            query=dict(query),
+            url_length=len(self.url) + len(str(url)),
             at=self._clock.now(),
             wall=time.monotonic(),
             headers=headers,
             body=_decoded(raw, headers.get("content-type", "")),
         )
-        call = Call(request.method, request.path, pairs, len(raw_query), headers, raw, exchange, self.url)
+        return Call(method, url.path, query, len(url.raw_query_string), headers, raw, exchange, self.url)
+
+    def note(self, call: Call) -> None:
+        """Write a call into the log."""
+        if self.service in ("api", "elsewhere"):
+            call.exchange.app = app_of(call.header("authorization"))
+        self._log.append(call.exchange)
+
+    def answer(self, call: Call, url: URL) -> tuple[Reply | None, Fault | None]:
+        """What is sent back, None for a connection that breaks, and the fault that was in the way."""
+        if self.service == "api" and self._knobs.virtual_latency > 0:
+            self._clock.advance(self._knobs.virtual_latency)
+        fault = self._faults.match(self.service, call.method, call.path, url.raw_query_string)
+        if fault is None:
+            reply = self._answer(call)
+        else:
+            call.exchange.fault = fault.kind
+            reply = self._answer(call) if fault.carries_out else Reply(204, b"", None)
+            if fault.kind in _UNANSWERED:
+                return None, fault
+            if fault.kind != "slow_drip":
+                reply = _made(fault, self._elsewhere() + str(url))
+        call.exchange.status = reply.status
+        return reply, fault
+
+    def date(self) -> str | None:
+        """The ``Date`` of an answer that is sent now."""
+        wanted = self._knobs.date_header
+        if wanted == "absent":
+            return None
+        return http_date(self._clock.now() + (0.0 if isinstance(wanted, str) else float(wanted)))
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        call = self.receive(request.method, request.rel_url, headers, await request.read())
         if self._control is not None:
             controlled = self._control(call)
             if controlled is not None:
                 return _response(controlled)
-        if self.service in ("api", "elsewhere"):
-            exchange.app = app_of(headers.get("authorization", ""))
-        self._log.append(exchange)
+        self.note(call)
         if self._latency() > 0:
             await asyncio.sleep(self._latency())
-        if self.service == "api" and self._knobs.virtual_latency > 0:
-            self._clock.advance(self._knobs.virtual_latency)
-        fault = self._faults.match(self.service, request.method, request.path, raw_query)
-        if fault is None:
-            reply = self._answer(call)
-            exchange.status = reply.status
-            return _response(reply)
-        exchange.fault = fault.kind
-        reply = self._answer(call) if fault.carries_out else Reply(204, b"", None)
-        return await self._spoil(request, exchange, fault, reply)
-
-    async def _spoil(self, request: web.Request, exchange: Exchange, fault: Fault, reply: Reply) -> web.StreamResponse:
-        if fault.kind == "hang":
+        reply, fault = self.answer(call, request.rel_url)
+        if fault is not None and fault.kind == "hang":
             await self._stopping.wait()
-        if fault.kind in ("hang", "lost", "lost_before"):
+        if reply is None:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
-        if fault.kind == "slow_drip":
-            return await self._drip(request, exchange, fault, reply)
-        made = _made(fault, self._elsewhere() + request.path_qs)
-        exchange.status = made.status
-        return _response(made)
+        if fault is not None and fault.kind == "slow_drip":
+            return await self._drip(request, fault, reply)
+        return _response(reply)
 
-    async def _drip(self, request: web.Request, exchange: Exchange, fault: Fault, reply: Reply) -> web.StreamResponse:
+    async def _drip(self, request: web.Request, fault: Fault, reply: Reply) -> web.StreamResponse:
         """Send an answer byte by byte."""
-        exchange.status = reply.status
-        response = web.StreamResponse(status=reply.status, headers=reply.headers)
-        response.content_type = reply.content_type or "application/json"
+        response = web.StreamResponse(status=reply.status, headers=headers_of(reply))
         response.content_length = len(reply.body)
         await response.prepare(request)
         for at in range(len(reply.body)):
@@ -168,21 +186,23 @@ class Port:
         return response
 
     async def _date(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
-        wanted = self._knobs.date_header
-        if wanted == "absent":
+        date = self.date()
+        if date is None:
             response.headers.pop("Date", None)
         else:
-            offset = 0.0 if isinstance(wanted, str) else float(wanted)
-            response.headers["Date"] = http_date(self._clock.now() + offset)
+            response.headers["Date"] = date
+
+
+def headers_of(reply: Reply) -> dict[str, str]:
+    """The headers of an answer, but for those that depend on when and how it is sent."""
+    if not reply.content_type:
+        return reply.headers
+    charset = "" if reply.content_type.startswith("application/octet") else "; charset=utf-8"
+    return {**reply.headers, "Content-Type": reply.content_type + charset}
 
 
 def _response(reply: Reply) -> web.Response:
-    response = web.Response(status=reply.status, body=reply.body, headers=reply.headers)
-    if reply.content_type:
-        response.content_type = reply.content_type
-        if not reply.content_type.startswith("application/octet"):
-            response.charset = "utf-8"
-    return response
+    return web.Response(status=reply.status, body=reply.body, headers=headers_of(reply))
 
 
 def _made(fault: Fault, target: str) -> Reply:

@@ -1,0 +1,300 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Threads in virtual time: one runs at a time, their sleeps overlap, and nothing is left to chance."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.secops.mde.plugins.module_utils._pacing import Pacer
+from ansible_collections.secops.mde.tests.emulator import Emulator
+from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """One that is not started: only its clock is used."""
+    unstarted = Emulator()
+    yield unstarted
+    unstarted.stop()
+
+
+@pytest.fixture
+def time(emulator: Emulator) -> VirtualTime:
+    return VirtualTime(emulator)
+
+
+class Diary:
+    """What happened when, in the order in which it happened."""
+
+    def __init__(self, time: VirtualTime) -> None:
+        self.entries: list[tuple[float, object]] = []
+        self._time = time
+
+    def note(self, what: object) -> None:
+        self.entries.append((self._time.monotonic(), what))
+
+    def slow(self, seconds: t.Callable[[int], float]) -> t.Callable[[int], None]:
+        """Work that notes its piece when it begins and, negative, when it ends."""
+
+        def work(piece: int) -> None:
+            self.note(piece)
+            self._time.sleep(seconds(piece))
+            self.note(-piece)
+
+        return work
+
+
+# -- one thread ----------------------------------------------------------------------------------------------
+
+
+def test_the_sleep_of_a_single_thread_moves_the_clock(time: VirtualTime) -> None:
+    began = time.time()
+    time.sleep(2.5)
+    time.sleep(1)
+    assert (time.monotonic(), time.time() - began, time.sleeps) == (3.5, 3.5, [2.5, 1])
+
+
+@pytest.mark.parametrize("seconds", [0, -3])
+def test_a_sleep_of_no_length_returns_at_once(time: VirtualTime, seconds: float) -> None:
+    time.sleep(seconds)
+    assert (time.monotonic(), time.sleeps) == (0, [])
+
+
+def test_time_that_others_take_is_no_sleep(time: VirtualTime) -> None:
+    time.elapse(4)
+    assert (time.monotonic(), time.sleeps) == (4, [])
+
+
+def test_a_clock_may_be_wrong_about_the_time_of_day(emulator: Emulator) -> None:
+    assert VirtualTime(emulator, skew=-90).time() == emulator.clock.now() - 90
+
+
+def test_a_crew_of_one_works_in_the_callers_thread(time: VirtualTime) -> None:
+    seen: list[tuple[int, str]] = []
+    time.crew(1).each(lambda piece: seen.append((threading.get_ident(), piece)), iter("abc"))
+    assert seen == [(threading.get_ident(), letter) for letter in "abc"]
+
+
+# -- sleeps --------------------------------------------------------------------------------------------------
+
+
+def test_sleeps_overlap(time: VirtualTime) -> None:
+    time.crew(5).each(lambda _piece: time.sleep(2), iter(range(20)))
+    assert time.monotonic() == 8
+    assert time.sleeps == [2] * 20
+
+
+def test_who_wakes_first_goes_on_first(time: VirtualTime) -> None:
+    diary = Diary(time)
+    time.crew(3).each(diary.slow(lambda piece: {1: 5, 2: 1, 3: 3}[piece]), iter([1, 2, 3]))
+    assert diary.entries == [(0, 1), (0, 2), (0, 3), (1, -2), (3, -3), (5, -1)]
+
+
+def test_at_the_same_moment_who_went_to_sleep_first_goes_on_first(time: VirtualTime) -> None:
+    diary = Diary(time)
+    time.crew(4).each(diary.slow(lambda _piece: 1), iter(range(1, 9)))
+    assert [what for _at, what in diary.entries] == [1, 2, 3, 4, -1, 5, -2, 6, -3, 7, -4, 8, -5, -6, -7, -8]
+
+
+def test_only_one_thread_runs_at_a_time(time: VirtualTime) -> None:
+    running = 0
+
+    def work(piece: int) -> None:
+        nonlocal running
+        running += 1
+        assert running == 1
+        sum(range(2000))  # long enough for the interpreter to look for other threads
+        running -= 1
+        time.sleep(piece % 3)
+
+    time.crew(6).each(work, iter(range(300)))
+
+
+def test_the_clock_does_not_run_back_for_those_who_overslept(time: VirtualTime, emulator: Emulator) -> None:
+    diary = Diary(time)
+
+    def work(piece: int) -> None:
+        time.sleep(piece)
+        diary.note(piece)
+        if piece == 1:
+            emulator.advance(10)
+
+    time.crew(3).each(work, iter([3, 1, 2]))
+    assert diary.entries == [(1, 1), (11, 2), (11, 3)]
+
+
+def test_the_caller_is_alone_again_when_all_is_done(time: VirtualTime) -> None:
+    crew = time.crew(4)
+    for _round in range(2):
+        crew.each(lambda piece: time.sleep(piece), iter([4, 3, 2, 1]))
+    time.sleep(1)
+    assert time.monotonic() == 9
+
+
+def test_a_crew_may_be_called_within_the_work_of_another(time: VirtualTime) -> None:
+    inner: list[str] = []
+
+    def work(piece: str) -> None:
+        def part_of_it(part: str) -> None:
+            time.sleep(1)
+            inner.append(piece + part)
+
+        time.crew(2).each(part_of_it, iter("xyz"))
+
+    time.crew(2).each(work, iter("ab"))
+    assert sorted(inner) == ["ax", "ay", "az", "bx", "by", "bz"]
+    assert time.monotonic() == 2
+
+
+# -- the source ----------------------------------------------------------------------------------------------
+
+
+def test_others_work_while_one_waits_at_the_source(time: VirtualTime) -> None:
+    diary = Diary(time)
+
+    def source() -> Iterator[int]:
+        for piece in (1, 2, 3):
+            time.sleep(1)  # such as a look at the service
+            yield piece
+
+    time.crew(2).each(diary.slow(lambda _piece: 5), source())
+    assert diary.entries == [(1, 1), (2, 2), (6, -1), (7, -2), (7, 3), (12, -3)]
+
+
+def test_at_the_source_first_come_is_first_served(time: VirtualTime) -> None:
+    order: list[str] = []
+
+    def source() -> Iterator[int]:
+        for piece in range(12):
+            time.sleep(10)
+            yield piece
+
+    def work(_piece: int) -> None:
+        order.append(threading.current_thread().name)
+
+    time.crew(4).each(work, source())
+    assert len(set(order)) == 4
+    assert order == order[:4] * 3
+    assert time.monotonic() == 120
+
+
+# -- failures ------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_stops_the_others_after_their_present_piece(time: VirtualTime) -> None:
+    done: list[int] = []
+
+    def work(piece: int) -> None:
+        time.sleep(piece)
+        if piece == 2:
+            raise ValueError("piece 2 is bad")
+        done.append(piece)
+
+    with pytest.raises(ValueError, match="piece 2"):
+        time.crew(3).each(work, itertools.count(1))
+    assert done == [1, 3, 4]
+    assert time.monotonic() == 5
+    time.sleep(1)
+
+
+def test_a_failure_of_the_source_is_raised_too(time: VirtualTime) -> None:
+    done: list[int] = []
+
+    def source() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise OSError("no more to be had")
+
+    def work(piece: int) -> None:
+        time.sleep(1)
+        done.append(piece)
+
+    with pytest.raises(OSError, match="no more"):
+        time.crew(2).each(work, source())
+    assert done == [1, 2]
+
+
+def test_a_lock_that_is_held_in_a_sleep_does_not_hang_the_tests(emulator: Emulator) -> None:
+    time = VirtualTime(emulator, patience=0.05)
+    lock = threading.Lock()
+
+    def work(_piece: int) -> None:
+        with lock:
+            time.sleep(1)
+
+    with pytest.raises(RuntimeError, match="a lock that another holds in its sleep"):
+        time.crew(3).each(work, iter(range(9)))
+
+
+def test_a_thread_of_no_crew_cannot_sleep(time: VirtualTime) -> None:
+    failures: list[BaseException] = []
+
+    def stranger() -> None:
+        try:
+            time.sleep(1)
+        except RuntimeError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=stranger)
+    thread.start()
+    thread.join()
+    assert "one of its crew" in str(failures)
+    assert time.monotonic() == 0
+
+
+# -- chance --------------------------------------------------------------------------------------------------
+
+
+def course(seed: int | None, seconds: t.Callable[[int], float]) -> list[tuple[float, object]]:
+    emulator = Emulator()
+    time = VirtualTime(emulator, None if seed is None else random.Random(seed))
+    diary = Diary(time)
+    time.crew(5).each(diary.slow(seconds), iter(range(1, 31)))
+    emulator.stop()
+    return diary.entries
+
+
+def test_the_same_seed_gives_the_same_course_of_events_and_others_give_others() -> None:
+    def seconds(piece: int) -> float:
+        return piece % 2 + 1
+
+    assert course(None, seconds) == course(None, seconds)
+    assert course(7, seconds) == course(7, seconds)
+    assert len({str(course(seed, seconds)) for seed in (None, 1, 2, 3, 4)}) == 5
+
+
+def test_chance_decides_only_between_threads_that_wake_at_the_same_moment() -> None:
+    def seconds(piece: int) -> float:
+        return 1 + 1 / piece
+
+    ends = [what for _at, what in course(7, seconds) if what in range(-5, 0)]
+    assert ends == [-5, -4, -3, -2, -1]
+
+
+# -- with the client -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2])
+def test_a_crew_shares_the_pace_of_one_pacer(emulator: Emulator, seed: int | None) -> None:
+    time = VirtualTime(emulator, None if seed is None else random.Random(seed))
+    pacer = Pacer(time, per_minute=10, per_hour=600)
+    sent: list[float] = []
+
+    def work(_piece: int) -> None:
+        pacer.wait()
+        sent.append(time.monotonic())
+        time.sleep(7)
+
+    time.crew(8).each(work, iter(range(50)))
+    assert sent == sorted(sent)
+    assert all(later - earlier > 60 for earlier, later in zip(sent, sent[10:], strict=False))
+    assert sent[-1] < 5 * 61

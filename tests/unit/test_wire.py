@@ -1,0 +1,279 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The wire without sockets: it answers, fails and logs as the real one does, and takes virtual time for it."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
+from ansible_collections.secops.mde.plugins.module_utils._http import Response, Session, WireOptions
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.wire import InProcess, connect
+
+PC1 = "a1" * 20
+OFFBOARD = f"/api/machines/{PC1}/offboard"
+LATENCY = 0.5
+TIMEOUT = 30.0
+
+
+class Line:
+    """A session and the wire that it is connected to."""
+
+    def __init__(self, emulator: Emulator, time: VirtualTime, *, shortcut: bool) -> None:
+        self.session = Session(WireOptions(user_agent="test/1", timeout=TIMEOUT), time)
+        self.wire = InProcess(emulator, time, LATENCY)
+        self._emulator = emulator
+        connect(self.session, self.wire, shortcut=shortcut)
+
+    def get(self, path: str) -> Response:
+        return self.session.send("GET", self._emulator.api_url + path, headers=bearer(self._emulator))
+
+    def offboard(self) -> Response:
+        return self.session.send(
+            "POST",
+            self._emulator.api_url + OFFBOARD,
+            headers=bearer(self._emulator),
+            json_body={"Comment": "CHG-1 retired: Grüße"},
+        )
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with Emulator([Device(id=PC1, name="pc1.corp.example")]) as running:
+        yield running
+
+
+@pytest.fixture
+def time(emulator: Emulator) -> VirtualTime:
+    return VirtualTime(emulator)
+
+
+@pytest.fixture(params=["whole way", "shortcut"])
+def line(request: pytest.FixtureRequest, emulator: Emulator, time: VirtualTime) -> Iterator[Line]:
+    line = Line(emulator, time, shortcut=request.param == "shortcut")
+    yield line
+    line.session.close()
+
+
+@pytest.fixture
+def socket(emulator: Emulator, time: VirtualTime) -> Iterator[Session]:
+    """A session over the real wire."""
+    session = Session(WireOptions(user_agent="test/1", timeout=TIMEOUT, ca_path=emulator.ca_path), time)
+    yield session
+    session.close()
+
+
+def bearer(emulator: Emulator) -> dict[str, str]:
+    return {"Authorization": f"Bearer {emulator.token()}", "Accept": "application/json"}
+
+
+def failure(send: t.Callable[[], object]) -> WireError:
+    with pytest.raises(WireError) as failed:
+        send()
+    return failed.value
+
+
+# -- as over a socket ----------------------------------------------------------------------------------------
+
+
+def same_over_both(emulator: Emulator, line: Line, socket: Session, method: str, url: str, **more: t.Any) -> Response:
+    """Send over the socket and over the wire; both answers and log entries are to be the same."""
+    line.wire.latency = 0
+    emulator.knobs.error_target = "absent"  # it is another made-up id in each answer
+    real, made = (session.send(method, url, **more) for session in (socket, line.session))
+    assert (made.method, made.url, made.status, made.body) == (real.method, real.url, real.status, real.body)
+    transport = ("server", "connection")
+    assert dict(made.headers) == {name: value for name, value in real.headers.items() if name not in transport}
+    there, here = ({**exchange.as_dict(), "wall": None} for exchange in emulator.log)
+    assert here == there
+    return made
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"/api/machines/{PC1}", 200),
+        ("/api/machines/nobody", 404),
+        ("/api/machines?$filter=startswith(computerDnsName,%27pc1%27)&$top=5&$count=true", 200),
+        ("/api/machines?$filter=id%20in%20(%27a%2Bb%27,%27c+d%27,%27e%26f%27)", 200),
+        ("/api/machines?$filter=nonsense", 400),
+        ("/api/machineactions", 200),
+        ("/elsewhere/a%20b?x", 404),
+    ],
+)
+def test_a_read_is_answered_as_over_a_socket(
+    emulator: Emulator, line: Line, socket: Session, path: str, status: int
+) -> None:
+    answer = same_over_both(emulator, line, socket, "GET", emulator.api_url + path, headers=bearer(emulator))
+    assert answer.status == status
+
+
+def test_an_offboard_is_answered_as_over_a_socket(emulator: Emulator, line: Line, socket: Session) -> None:
+    url, headers = emulator.api_url + OFFBOARD, bearer(emulator)
+    answer = same_over_both(
+        emulator, line, socket, "POST", url, headers=headers, json_body={"Comment": "CHG-1 retired: Grüße"}
+    )
+    assert answer.status == 201
+    assert answer.json()["requestorComment"] == "CHG-1 retired: Grüße"
+
+
+def test_a_request_without_a_token_is_refused_as_over_a_socket(emulator: Emulator, line: Line, socket: Session) -> None:
+    assert same_over_both(emulator, line, socket, "GET", f"{emulator.api_url}/api/machines").status == 401
+
+
+def test_other_services_are_reached_by_their_addresses(emulator: Emulator, line: Line, socket: Session) -> None:
+    for url in (
+        f"{emulator.authority_host}/{emulator.tenant_id}/v2.0/.well-known/openid-configuration",
+        f"{emulator.metadata_url}/metadata/identity/oauth2/token",
+        f"{emulator.elsewhere_url}/",
+    ):
+        same_over_both(emulator, line, socket, "GET", url)
+        emulator.log.clear()
+
+
+def test_a_token_can_be_had_and_used(emulator: Emulator, line: Line) -> None:
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": emulator.client_id,
+        "client_secret": emulator.client_secret,
+        "scope": "https://api.securitycenter.microsoft.com/.default",
+    }
+    url = f"{emulator.authority_host}/{emulator.tenant_id}/oauth2/v2.0/token"
+    token = line.session.send("POST", url, data=form).json()["access_token"]
+    answer = line.session.send(
+        "GET", f"{emulator.api_url}/api/machines", headers={"Authorization": f"Bearer {token}"}, params={"$top": 1}
+    )
+    assert [machine["id"] for machine in answer.json()["value"]] == [PC1]
+    assert [(call.service, call.app) for call in emulator.log] == [
+        ("entra", emulator.client_id),
+        ("api", emulator.client_id),
+    ]
+
+
+@pytest.mark.parametrize("date", ["virtual", "absent", -3600])
+def test_the_date_is_as_over_a_socket(emulator: Emulator, line: Line, socket: Session, date: str | float) -> None:
+    emulator.knobs.date_header = date
+    answer = same_over_both(emulator, line, socket, "GET", f"{emulator.api_url}/api/machines", headers=bearer(emulator))
+    assert ("date" in answer.headers) == (date != "absent")
+
+
+# -- faults --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "500"},
+        {"kind": "502", "handled": True},
+        {"kind": "503", "retry_after": 7},
+        {"kind": "html_502"},
+        {"kind": "html_404"},
+        {"kind": "429", "retry_after": "Wed, 21 Oct 2026 07:28:00 GMT"},
+        {"kind": "redirect"},
+        {"kind": "empty_200"},
+        {"kind": "body", "status": 418, "body": "teapot", "headers": {"content-type": "text/plain", "X-Pot": "tea"}},
+        {"kind": "slow_drip", "delay": 0.0},
+    ],
+    ids=lambda fault: fault["kind"],
+)
+def test_a_spoilt_answer_is_the_same_as_over_a_socket(
+    emulator: Emulator, line: Line, socket: Session, fault: dict[str, t.Any]
+) -> None:
+    emulator.fault(method="GET", path="/machines", query="$top=1", times=2, **fault)
+    url = f"{emulator.api_url}/api/machines?$top=1"
+    same_over_both(emulator, line, socket, "GET", url, headers=bearer(emulator))
+    assert [exchange.fault for exchange in emulator.log] == [fault["kind"]] * 2
+
+
+@pytest.mark.parametrize(("kind", "arrived"), [("lost", 1), ("lost_before", 0)])
+def test_a_broken_connection_leaves_it_open_whether_the_request_arrived(
+    emulator: Emulator, time: VirtualTime, line: Line, kind: str, arrived: int
+) -> None:
+    emulator.fault(method="POST", kind=kind)
+    error = failure(line.offboard)
+    assert (error.code, error.sent) == ("no_answer", True)
+    assert "the connection broke (Connection reset by peer)" in str(error)
+    assert len(emulator.actions()) == arrived
+    assert [(call.fault, call.status) for call in emulator.log] == [(kind, None)]
+    assert time.monotonic() == LATENCY
+
+
+@pytest.mark.parametrize("handled", [False, True])
+def test_a_server_that_hangs_costs_the_time_out(
+    emulator: Emulator, time: VirtualTime, line: Line, handled: bool
+) -> None:
+    emulator.fault(kind="hang", handled=handled)
+    error = failure(line.offboard)
+    assert (error.code, error.sent) == ("no_answer", True)
+    assert "no answer within 30 s" in str(error)
+    assert time.monotonic() == TIMEOUT
+    assert len(emulator.actions()) == handled
+
+
+def test_an_answer_after_the_time_out_is_none(emulator: Emulator, time: VirtualTime, line: Line) -> None:
+    line.wire.latency = TIMEOUT + 2
+    assert failure(line.offboard).code == "no_answer"
+    assert time.monotonic() == TIMEOUT
+    assert len(emulator.actions()) == 1
+
+
+def test_an_answer_that_drips_for_too_long_is_none(emulator: Emulator, time: VirtualTime, line: Line) -> None:
+    emulator.fault(kind="slow_drip", delay=4)
+    assert failure(line.offboard).code == "no_answer"
+    assert time.monotonic() > TIMEOUT
+
+
+def test_nobody_is_reached_at_another_address(line: Line) -> None:
+    error = failure(lambda: line.session.send("GET", "https://api.example.test/api/machines"))
+    assert (error.code, error.sent) == ("unreachable", False)
+    assert "Connection refused" in str(error)
+
+
+def test_a_request_that_would_wait_for_ever_is_a_mistake(emulator: Emulator, line: Line) -> None:
+    emulator.fault(kind="hang")
+    with pytest.raises(RuntimeError, match="no time-out"):
+        line.session._session.request("GET", f"{emulator.api_url}/api/machines", headers={})
+
+
+# -- time ----------------------------------------------------------------------------------------------------
+
+
+def test_a_request_arrives_after_half_of_the_latency(emulator: Emulator, time: VirtualTime, line: Line) -> None:
+    began = emulator.clock.now()
+    assert line.offboard().status == 201
+    (call,) = emulator.log
+    assert call.at - began == pytest.approx(LATENCY / 2)
+    assert time.monotonic() == LATENCY
+    assert time.sleeps == []
+
+
+def test_calls_of_several_threads_overlap(emulator: Emulator, time: VirtualTime, line: Line) -> None:
+    def work(_call: int) -> None:
+        line.get("/api/machines")
+
+    time.crew(10).each(work, iter(range(40)))
+    assert time.monotonic() == pytest.approx(4 * LATENCY)
+    assert len(emulator.calls("api", "GET")) == 40
+
+
+def test_a_slow_answer_to_one_does_not_hold_up_the_others(emulator: Emulator, time: VirtualTime, line: Line) -> None:
+    emulator.fault(kind="hang", after=2)
+    ends: list[float] = []
+
+    def work(_call: int) -> None:
+        try:
+            line.get("/api/machines")
+        except WireError:
+            ends.append(-time.monotonic())
+        else:
+            ends.append(time.monotonic())
+
+    time.crew(3).each(work, iter(range(9)))
+    assert ends == pytest.approx([0.5, 0.5, 1, 1, 1.5, 1.5, 2, 2, -TIMEOUT])
