@@ -59,7 +59,7 @@ class _Limits:
 
 
 class Batches:
-    """What one service is known to take. For one thread at a time."""
+    """What one service is known to take. Safe to use from several threads: at worst something is learned twice."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -85,7 +85,7 @@ class Batches:
         """
         reading: Reading[Value, Record] = Reading()
         rest = list(values)
-        before = self._limits
+        at_first = self._limits
         stumbled = False
         while rest:
             count = self._fitting(rest, condition)
@@ -96,7 +96,7 @@ class Batches:
                 if (error.query_refused or error.too_long) and count > 1:
                     self._limits = self._limits.after(error, length, count)
                     continue
-                self._limits = before  # the size was not the trouble
+                self._limits = at_first  # the size was not the trouble
                 if stumbled or not self._worked or not (error.query_refused or error.too_long):
                     raise
                 reading.refused[rest.pop(0)] = error
@@ -105,7 +105,7 @@ class Batches:
             reading.as_of = reading.as_of or self._clock.monotonic()
             reading.records += records
             rest = rest[count:]
-            before = self._limits = self._limits.proved(length)
+            self._limits = self._limits.proved(length)
             stumbled = False
         return reading
 

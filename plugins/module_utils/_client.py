@@ -39,7 +39,7 @@ class Known:
 
 
 class Client:
-    """What can be asked of one tenant. Offboards may come from several threads, list reads from one at a time."""
+    """What can be asked of one tenant. Safe to use from several threads."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange

@@ -65,8 +65,8 @@ class Dispatch:
 
     def bar(self, error: MdeError) -> None:
         """See whether an error would hit everything else as well, and then let nothing more be tried."""
-        if bars_the_way(error):
-            self.barred = self.barred or error
+        if self.barred is None and bars_the_way(error):
+            self.barred = error.for_those_behind()
 
     # -- the flow ------------------------------------------------------------------------------------------
 
@@ -104,7 +104,7 @@ class Dispatch:
     def _note_refusal(self, error: MdeError) -> None:
         claims = self._claims()
         explain(error, TO_OFFBOARD, claims)
-        # One device may be closed to us and the next one open, unless the token may not offboard at all.
+        # One device may be closed to us and the next one open, unless the token may offboard none.
         if error.code != "permission_missing" or lacks(claims, TO_OFFBOARD):
             self.bar(error)
 

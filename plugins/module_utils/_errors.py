@@ -41,6 +41,16 @@ class MdeError(Exception):
         quote = f"To quote to support: {self.correlation_id}." if self.correlation_id else None
         return " ".join(part for part in (told, quote, self.hint) if part)
 
+    def for_those_behind(self) -> MdeError:
+        """The same error for devices that were not tried any more because of it."""
+        return MdeError(
+            f"Not tried, because this came before: {self.message}",
+            code=self.code,
+            hint=self.hint,
+            http_status=self.http_status,
+            correlation_id=self.correlation_id,
+        )
+
     def as_dict(self) -> dict[str, t.Any]:
         """The same five keys for every error, null where there is nothing to say."""
         return {

@@ -26,7 +26,6 @@ from ._odata import encoded
 from ._pacing import Pacer
 from ._retry import UNREACHED_LIMIT, Budget, http_date, retry_after
 
-
 _PACE = "calls_per_minute and calls_per_hour set the pace; 100 and 1500 is what the service allows an application."
 
 

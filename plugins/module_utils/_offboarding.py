@@ -16,7 +16,8 @@ from ._crew import Crew
 from ._decision import decide
 from ._dispatch import Dispatch
 from ._errors import InternalError, MdeError
-from ._lookup import Finding, find_machines
+from ._lookup import find_machines
+from ._matching import Finding
 from ._models import Machine, MachineAction, predicted_offboard
 from ._order import Order
 from ._permissions import TO_OFFBOARD, TO_READ, explain, foretold_refusal, lacks

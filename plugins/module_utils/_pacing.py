@@ -19,6 +19,8 @@ from ._clock import Clock
 
 # The service sees our calls a little closer together than we sent them.
 _MARGIN = 0.2
+# After a 429 the quota is known to be shared: for so long calls come evenly, so that few of them run into the next one.
+_CAREFUL = 60.0
 _LONG_AGO = float("-inf")
 
 
@@ -29,7 +31,7 @@ class _Window:
         self.limit = limit
         self._span = span + _MARGIN
         self._taken: deque[float] = deque(maxlen=limit)
-        """The last moments handed out, in their order; the newest may still lie ahead."""
+        """The moments of the last calls, in their order."""
 
     def free_at(self, nth: int = 1) -> float:
         """When the nth call from now may be sent; with more than the limit, when the limit may."""
@@ -51,25 +53,31 @@ class Pacer:
         self._clock = clock
         self._lock = threading.Lock()
         self._windows: t.Final = (_Window(per_minute, 60.0), _Window(per_hour, 3600.0))
+        self._even = 60.0 / per_minute
+        self._last = _LONG_AGO
         self._paused_until = _LONG_AGO
+        self._careful_until = _LONG_AGO
 
     def wait(self, latest: float | None = None) -> bool:
-        """Return true when the next call may be sent, or false, at once, where that will be after ``latest``.
+        """Return true when a call may be sent, now, or false, at once, where that will be after ``latest``.
 
-        ``latest`` is a moment of the monotonic clock. A call that is called off leaves its place to others.
+        ``latest`` is a moment of the monotonic clock. Nothing is reserved while a thread sleeps: a pause or a deadline
+        that comes between would leave the windows with moments at which nothing was sent.
         """
-        with self._lock:
-            now = self._clock.monotonic()
-            at = max(now, self._free_at())
-            if latest is not None and at > latest:
-                return False
-            for window in self._windows:
-                window.take(at)
-        while at > now:
+        while True:
+            with self._lock:
+                now = self._clock.monotonic()
+                at = self._free_at()
+                if now < self._careful_until:
+                    at = max(at, self._last + self._even)
+                if latest is not None and max(at, now) > latest:
+                    return False
+                if at <= now:
+                    self._last = now
+                    for window in self._windows:
+                        window.take(now)
+                    return True
             self._clock.sleep(at - now)
-            now = self._clock.monotonic()
-            at = max(at, self._paused_until)
-        return latest is None or now <= latest
 
     def wait_for_room(self, calls: int, within: float) -> int:
         """Return when ``calls`` could be sent in the next ``within`` seconds, or as many as the limits ever allow.
@@ -91,6 +99,7 @@ class Pacer:
             now = self._clock.monotonic()
             before = max(now, self._paused_until)
             self._paused_until = max(before, now + seconds)
+            self._careful_until = self._paused_until + _CAREFUL
             return self._paused_until - before
 
     def _free_at(self, nth: int = 1) -> float:

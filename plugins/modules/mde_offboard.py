@@ -151,7 +151,6 @@ EXAMPLES = r"""
         comment: CHG-1045 stolen
       - device_id: 1e5bc9d7e413ddd7902c2932e418702b84d0cc07
     comment: CHG-1044 retired
-    missing_ok: true
   delegate_to: localhost
   register: fleet
 

@@ -132,6 +132,9 @@ def emulator() -> t.Iterator[Emulator]:
             id="1e5bc9d7e413ddd7902c2932e418702b84d0cc07", name="lab-w11-07.corp.example", poll_seconds=0, ack_seconds=0
         ),
         Device(name="lab-w11-08.corp.example"),
+        Device(name="pc-0101.corp.example", fate="offline"),
+        Device(name="pc-0102.corp.example", fate="offline"),
+        Device(name="pc-0103.corp.example", fate="offline", aad_device_id="11112222-bbbb-3333-cccc-4444dddd5555"),
     ]
     with Emulator(devices, real_time=True, app_id=CLIENT_ID, app_secret=CLIENT_SECRET) as running:
         yield running

@@ -14,17 +14,17 @@ import pytest
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.examples import blocks
 from ansible_collections.secops.mde.tests.examples.blocks import Block
-from ansible_collections.secops.mde.tests.examples.conftest import CLIENT_ID, Stage
+from ansible_collections.secops.mde.tests.examples.conftest import CLIENT_ID, Played, Stage
 
 DEVICE = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07"
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What an example leaves behind: the outcome, and the action that the service then holds."""
+    """What an example leaves behind: the outcome of each device, and the action that the service then holds for it."""
 
-    outcome: str
-    comment: str
+    outcomes: tuple[str, ...]
+    comments: tuple[str, ...]
     status: str = "Succeeded"
     credential: str = "client_secret"
     # The only change to an example's text: files that it names and that a test has to put elsewhere.
@@ -32,27 +32,32 @@ class Effect:
     # What stands around the example: shorter pauses, and nothing that changes what it does.
     defaults: t.Mapping[str, t.Any] = field(default_factory=dict)
     # A later task of the example that shows something: what that is, from the action.
-    shows: t.Callable[[dict[str, t.Any]], str] | None = None
+    shows: t.Callable[[dict[str, t.Any]], t.Any] | None = None
 
 
 EFFECTS: dict[str, Effect] = {
-    "mde_offboard: Offboard one device by its id": Effect("submitted", "CHG-1042 retired"),
+    "mde_offboard: Offboard one device by its id": Effect(("submitted",), ("CHG-1042 retired",)),
     "mde_offboard: Offboard by name, and insist that the id is that of the same device": Effect(
-        "submitted", "CHG-1042 retired"
+        ("submitted",), ("CHG-1042 retired",)
     ),
     "mde_offboard: Accept that a record has aged out, for a ticket that is run again": Effect(
-        "not_found", "CHG-0815 retired"
+        ("not_found",), ("CHG-0815 retired",)
     ),
     "mde_offboard: Offboard a device that is online, and wait until it is done": Effect(
-        "submitted",
-        "CHG-1042 retired",
+        ("submitted",),
+        ("CHG-1042 retired",),
         defaults={"secops.mde.mde_offboard": {"wait_sleep": 1}},
         shows=lambda action: f"{action['id']} Succeeded at {action['lastUpdateDateTimeUtc']}",
     ),
+    "mde_offboard: Offboard a list in one task": Effect(
+        ("submitted", "submitted", "submitted"),
+        ("CHG-1044 retired", "CHG-1045 stolen", "CHG-1044 retired"),
+        shows=lambda _action: [],
+    ),
     # MDE_API_URL wins over the region's host, and the options' certificate over the secret of the environment.
     "mde_offboard: Sign in with a certificate, to the service in the United Kingdom": Effect(
-        "submitted",
-        "CHG-1042 retired",
+        ("submitted",),
+        ("CHG-1042 retired",),
         credential="certificate",
         files={"/etc/secops/mde.pem": lambda emulator: emulator.certificate_path},
     ),
@@ -75,26 +80,36 @@ def text_of(block: Block, effect: Effect, emulator: Emulator) -> str:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_example_foretells_its_effect_in_check_mode_and_then_has_it(name: str, stage: Stage) -> None:
     effect, emulator = EFFECTS[name], stage.emulator
-    text, changes = text_of(EXAMPLES[name], effect, emulator), effect.outcome == "submitted"
+    text = text_of(EXAMPLES[name], effect, emulator)
+    submitted = [outcome == "submitted" for outcome in effect.outcomes]
 
     foretold = stage.play(text, "--check", defaults=effect.defaults)
     assert foretold.code == 0, foretold.output
-    assert foretold.ours.result["devices"][0]["outcome"] == effect.outcome
-    assert foretold.ours.result["changed"] == changes
+    assert outcomes(foretold) == effect.outcomes
+    assert foretold.ours.result["changed"] == any(submitted)
     assert emulator.calls("api", "GET")
     assert emulator.calls("api", "POST") == []
 
     real = stage.play(text, defaults=effect.defaults)
     assert real.code == 0, real.output
     assert {task.status for task in real.tasks} == {"ok"}
-    assert real.ours.result["devices"][0]["outcome"] == effect.outcome
-    assert real.ours.result["changed"] == changes
+    assert outcomes(real) == effect.outcomes
+    assert real.ours.result["changed"] == any(submitted)
     assert {call.credential for call in emulator.calls("entra", "POST")} == {effect.credential}
-    held = [(action["machineId"], action["status"], action["requestorComment"]) for action in emulator.actions()]
-    assert held == ([(DEVICE, effect.status, effect.comment)] if changes else [])
-    assert [call.app for call in emulator.calls("api", "POST")] == [CLIENT_ID] * changes
+    held = {action["machineId"]: action for action in emulator.actions()}
+    assert len(held) == len(emulator.actions()) == sum(submitted)
+    for device, comment in zip(real.ours.result["devices"], effect.comments, strict=True):
+        action = held.get(device["device_id"])
+        assert (action is not None) == (device["outcome"] == "submitted")
+        assert action is None or action["requestorComment"] == comment
+    assert not any(submitted) or held[DEVICE]["status"] == effect.status
+    assert [call.app for call in emulator.calls("api", "POST")] == [CLIENT_ID] * sum(submitted)
     if effect.shows:
         assert real.tasks[-1].result["msg"] == effect.shows(emulator.actions()[0])
+
+
+def outcomes(played: Played) -> tuple[str, ...]:
+    return tuple(device["outcome"] for device in played.ours.result["devices"])
 
 
 @pytest.mark.parametrize(

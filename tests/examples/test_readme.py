@@ -85,6 +85,21 @@ def first_playbook(text: str, stage: Stage) -> None:
     assert action["id"] in real.tasks[-1].result["msg"]
 
 
+@block("Retire the devices of a ticket")
+def list_of_devices(text: str, stage: Stage) -> None:
+    foretold = stage.play(text, "--check")
+    assert foretold.code == 0, foretold.output
+    assert [device["outcome"] for device in foretold.ours.result["devices"]] == ["submitted"] * 3
+    assert stage.emulator.calls("api", "POST") == []
+    stage.emulator.update_machine("pc-0102.corp.example", computerDnsName="renamed.corp.example")
+    real = stage.play(text)
+    assert real.code == 0, real.output  # rescued
+    outcomes = [device["outcome"] for device in real.ours.result["devices"]]
+    assert outcomes == ["submitted", "not_found", "submitted"]
+    (told,) = real.tasks[-1].result["msg"]
+    assert "pc-0102.corp.example was not found" in told
+
+
 AD_HOC = """ansible localhost -m secops.mde.mde_offboard -a "device_name=lab-w11-07.corp.example comment='CHG-1042 retired'" --check"""
 
 

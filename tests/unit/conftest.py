@@ -19,7 +19,8 @@ from ansible.module_utils.common.parameters import PASS_VARS
 
 from ansible_collections.secops.mde.plugins.modules import mde_offboard
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.harness import Clock, ModuleRun, RunModule
+from ansible_collections.secops.mde.tests.unit.harness import ModuleRun, RunModule
+from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 
 @pytest.fixture(autouse=True)
@@ -40,13 +41,13 @@ def emulator() -> t.Iterator[Emulator]:
 
 
 @pytest.fixture
-def clock(emulator: Emulator) -> Clock:
+def clock(emulator: Emulator) -> VirtualTime:
     """What the client takes for the time: the service's clock, moved on by every sleep."""
-    return Clock(emulator)
+    return VirtualTime(emulator)
 
 
 @pytest.fixture
-def offboard(emulator: Emulator, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> RunModule:
+def offboard(emulator: Emulator, clock: VirtualTime, monkeypatch: pytest.MonkeyPatch) -> RunModule:
     """Run mde_offboard against the emulator; with ``connect`` false the caller gives the way there."""
 
     def run(*, check: bool = False, diff: bool = False, connect: bool = True, **options: t.Any) -> ModuleRun:
@@ -54,7 +55,7 @@ def offboard(emulator: Emulator, clock: Clock, monkeypatch: pytest.MonkeyPatch) 
             for name, value in emulator.environment().items():
                 monkeypatch.setenv(name, value)
         options.setdefault("comment", "CHG-1042 retired")
-        return run_module(lambda: mde_offboard.main(clock), options, check=check, diff=diff)
+        return run_module(lambda: mde_offboard.main(clock, clock.crew), options, check=check, diff=diff)
 
     return run
 

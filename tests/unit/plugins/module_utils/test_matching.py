@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._lookup import resolve
+from ansible_collections.secops.mde.plugins.module_utils._matching import resolve
 from ansible_collections.secops.mde.plugins.module_utils._models import Machine
 from ansible_collections.secops.mde.plugins.module_utils._requested import DeviceRequest
 

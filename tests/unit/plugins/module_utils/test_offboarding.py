@@ -25,7 +25,6 @@ from ansible_collections.secops.mde.plugins.module_utils._token import Token, To
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import Clock, posts
 
-
 Run = t.Callable[..., list[DeviceResult]]
 
 

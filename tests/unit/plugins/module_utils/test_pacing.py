@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._pacing import Pacer
 from ansible_collections.secops.mde.tests.unit.harness import FakeClock
@@ -78,3 +80,102 @@ def test_a_pause_that_comes_while_waiting_is_kept_too() -> None:
     clock.sleep = sleep  # type: ignore[method-assign]
     pacer.wait()
     assert clock.passed == pytest.approx(160, abs=1)
+
+
+def test_a_call_that_would_come_too_late_is_called_off_at_once_and_leaves_its_place() -> None:
+    clock = FakeClock()
+    pacer = Pacer(clock, per_minute=2, per_hour=1500)
+    assert pacer.wait(latest=0)
+    assert pacer.wait()
+    assert not pacer.wait(latest=59)
+    assert clock.sleeps == []
+    assert pacer.wait(latest=61)
+    assert clock.passed == pytest.approx(60, abs=1)
+
+
+def test_a_call_that_a_pause_makes_late_is_called_off() -> None:
+    clock = FakeClock()
+    pacer = Pacer(clock, per_minute=100, per_hour=1500)
+    pacer.pause(200)
+    assert not pacer.wait(latest=120)
+    assert pacer.wait(latest=200)
+    assert clock.passed == 200
+
+
+def test_a_pause_tells_what_it_adds() -> None:
+    clock = FakeClock()
+    pacer = Pacer(clock, per_minute=100, per_hour=1500)
+    assert [pacer.pause(40), pacer.pause(30), pacer.pause(50)] == [40, 0, 10]
+    clock.sleep(100)
+    assert pacer.pause(5) == 5
+
+
+def test_after_a_pause_calls_come_evenly_for_a_minute() -> None:
+    clock = FakeClock()
+    pacer = Pacer(clock, per_minute=100, per_hour=1500)
+    pacer.pause(10)
+    seen = moments(clock, pacer, 100)
+    assert seen[0] == 10
+    assert seen[1:100] == pytest.approx([10 + 0.6 * nth for nth in range(1, 100)])
+    clock.sleep(100)
+    assert len(set(moments(clock, pacer, 50))) == 1
+
+
+def test_room_is_there_at_once_while_nothing_was_sent() -> None:
+    clock = FakeClock()
+    assert Pacer(clock, per_minute=100, per_hour=1500).wait_for_room(3, 60) == 100
+    assert clock.sleeps == []
+
+
+def test_room_counts_what_becomes_free_in_time() -> None:
+    clock = FakeClock()
+    pacer = Pacer(clock, per_minute=10, per_hour=1500)
+    moments(clock, pacer, 10)
+    clock.sleep(10)
+    assert pacer.wait_for_room(1, 20) == 10
+    assert clock.passed == pytest.approx(40, abs=1)  # ten sent at 0 are free again at 60, within 20 from 40 on
+
+
+def test_room_is_waited_for_through_the_hour_and_through_a_pause() -> None:
+    clock = FakeClock()
+    pacer = Pacer(clock, per_minute=100, per_hour=50)
+    moments(clock, pacer, 50)
+    assert pacer.wait_for_room(3, 60) == 50
+    assert clock.passed == pytest.approx(3540, abs=1)
+    pacer.pause(500)
+    pacer.wait_for_room(3, 60)
+    assert clock.passed == pytest.approx(3540 + 440, abs=1)
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_more_room_than_the_limit_ever_leaves_is_not_waited_for(limit: int) -> None:
+    clock = FakeClock()
+    pacer = Pacer(clock, per_minute=limit, per_hour=1500)
+    for _round in range(3):
+        assert pacer.wait_for_room(3, 60) <= limit
+        moments(clock, pacer, limit)
+    assert clock.passed < 3 * 61
+
+
+@settings(deadline=None)  # no test depends on the machine's speed
+@given(
+    st.lists(st.tuples(st.sampled_from(["call", "pass", "pause", "room"]), st.integers(1, 90)), max_size=60),
+    st.integers(1, 8),
+    st.integers(1, 20),
+)
+def test_whatever_happens_no_window_is_overdrawn(steps: list[tuple[str, int]], per_minute: int, per_hour: int) -> None:
+    clock = FakeClock()
+    pacer = Pacer(clock, per_minute=per_minute, per_hour=per_hour)
+    sent = []
+    for step, number in steps:
+        if step == "pass":
+            clock.passed += number
+        elif step == "pause":
+            pacer.pause(number)
+        elif step == "room":
+            pacer.wait_for_room(number, 60)
+        elif pacer.wait():
+            sent.append(clock.monotonic())
+    if sent:
+        assert busiest(sent, 60) <= per_minute
+        assert busiest(sent, 3600) <= per_hour

@@ -1,0 +1,173 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filters as large as the service takes them: every value is asked for, whatever the service refuses."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.secops.mde.plugins.module_utils._batches import FIRST, MOST, Batches
+from ansible_collections.secops.mde.plugins.module_utils._errors import ApiError
+from ansible_collections.secops.mde.plugins.module_utils._odata import Form, encoded, equals_any
+from ansible_collections.secops.mde.tests.unit.harness import FakeClock
+
+
+def condition(values: t.Sequence[str], form: Form) -> str:
+    return equals_any("id", values, lists=form.lists)
+
+
+def by_size() -> ApiError:
+    return ApiError("too many nodes", http_status=400, service_code="")
+
+
+def by_length() -> ApiError:
+    return ApiError("URI too long", http_status=414)
+
+
+class Service:
+    """Takes what its rules allow, and hands back the values that it was asked for."""
+
+    def __init__(
+        self,
+        *,
+        most: int = 10**6,
+        longest: int = 10**6,
+        lists: bool = True,
+        poison: t.Container[str] = (),
+        down: int = 10**6,
+    ) -> None:
+        self.most, self.longest, self.lists, self.poison, self.down = most, longest, lists, poison, down
+        self.asked: list[str] = []
+        self.refused = 0
+
+    def __call__(self, text: str) -> list[str]:
+        self.asked.append(text)
+        values = text.split("'")[1::2]
+        self.refused += 1
+        if len(encoded(text)) > self.longest or len(self.asked) > self.down:
+            raise by_length()
+        refused = len(values) > self.most or any(value in self.poison for value in values)
+        if refused or (not self.lists and " in (" in text):
+            raise by_size()
+        self.refused -= 1
+        return values
+
+
+def ids(count: int) -> list[str]:
+    return [f"{number:040x}" for number in range(count)]
+
+
+def test_one_value_is_asked_for_with_eq() -> None:
+    service = Service()
+    assert Batches(FakeClock()).read(["00aa"], condition, service).records == ["00aa"]
+    assert service.asked == ["id eq '00aa'"]
+
+
+def test_no_value_asks_nothing() -> None:
+    service = Service()
+    assert Batches(FakeClock()).read([], condition, service).records == []
+    assert service.asked == []
+
+
+def test_filters_begin_small_and_grow_up_to_the_most() -> None:
+    service = Service()
+    assert Batches(FakeClock()).read(ids(400), condition, service).records == ids(400)
+    lengths = [len(encoded(text)) for text in service.asked]
+    assert lengths[0] <= FIRST
+    assert FIRST < max(lengths) <= MOST
+    assert len(lengths) == 5
+
+
+def test_a_short_filter_that_worked_proves_nothing_about_long_ones() -> None:
+    service = Service(longest=FIRST)
+    batches = Batches(FakeClock())
+    for few in (ids(3), ids(10)):
+        batches.read(few, condition, service)
+    assert batches.capacity(40) == 50
+    assert batches.read(ids(50), condition, service).records == ids(50)
+    assert batches.capacity(40) > 50
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [{"most": 7}, {"longest": 600}, {"lists": False}, {"lists": False, "most": 9}, {"lists": False, "longest": 900}],
+    ids=str,
+)
+def test_what_has_been_learned_holds_for_the_next_reading(rules: dict[str, t.Any]) -> None:
+    service = Service(**rules)
+    batches = Batches(FakeClock())
+    assert batches.read(ids(100), condition, service).records == ids(100)
+    assert 0 < service.refused <= 8
+    service.refused = 0
+    assert batches.read(ids(100), condition, service).records == ids(100)
+    assert service.refused == 0
+
+
+def test_the_other_form_is_not_asked_for_in_a_filter_that_would_be_too_long() -> None:
+    service = Service(lists=False)
+    names = [f"pc{number}" for number in range(200)]
+    assert Batches(FakeClock()).read(names, condition, service).records == names
+    assert max(len(encoded(text)) for text in service.asked) <= MOST
+
+
+def test_a_value_that_is_not_taken_even_alone_costs_no_other() -> None:
+    service = Service(poison={ids(100)[42]})
+    batches = Batches(FakeClock())
+    reading = batches.read(ids(100), condition, service)
+    assert list(reading.refused) == [ids(100)[42]]
+    assert sorted(reading.records) == sorted(set(ids(100)) - set(reading.refused))
+    assert batches.capacity(40) >= 20  # and the filters get large again
+
+
+def test_a_single_value_that_is_refused_at_once_is_an_error() -> None:
+    with pytest.raises(ApiError, match="too many nodes"):
+        Batches(FakeClock()).read(["x"], condition, Service(poison={"x"}))
+
+
+def test_an_outage_that_looks_like_a_refusal_is_not_tried_out_value_by_value() -> None:
+    service = Service(down=1)
+    batches = Batches(FakeClock())
+    batches.read(ids(30), condition, service)
+    with pytest.raises(ApiError, match="too long"):
+        batches.read(ids(80), condition, service)
+    assert len(service.asked) < 16
+    assert batches.capacity(40) >= 50  # nothing was learned from it
+
+
+def test_other_errors_are_not_for_this_room() -> None:
+    def fetch(_text: str) -> list[str]:
+        raise ApiError("no", http_status=403, service_code="Forbidden")
+
+    with pytest.raises(ApiError, match="no"):
+        Batches(FakeClock()).read(ids(10), condition, fetch)
+
+
+def test_a_reading_is_as_old_as_its_first_answer() -> None:
+    clock = FakeClock()
+
+    def fetch(text: str) -> list[str]:
+        clock.sleep(10)
+        return []
+
+    assert Batches(clock).read(ids(200), condition, fetch).as_of == 10
+
+
+@settings(deadline=None)  # no test depends on the machine's speed
+@given(
+    count=st.integers(0, 300),
+    most=st.integers(1, 200),
+    longest=st.integers(60, 5000),
+    lists=st.booleans(),
+)
+def test_every_value_is_asked_for_once_with_success(count: int, most: int, longest: int, lists: bool) -> None:
+    service = Service(most=most, longest=longest, lists=lists)
+    reading = Batches(FakeClock()).read(ids(count), condition, service)
+    assert reading.records == ids(count)
+    assert not reading.refused
+    assert service.refused <= 24

@@ -1,0 +1,449 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A list in one task: each device its own outcome, shared reads, and nothing done twice or lost."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.harness import (
+    Clock,
+    RunModule,
+    api_calls,
+    offboard_by_hand,
+    offboards,
+    posts,
+    sign_ins,
+)
+
+DAY = 86400.0
+GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
+
+
+def fleet(emulator: Emulator, count: int, **more: t.Any) -> list[Device]:
+    """So many devices that stay as they are: switched off, so that their actions stay pending."""
+    devices = [Device(name=f"pc-{number:04d}.corp.example", **{"fate": "offline", **more}) for number in range(count)]
+    emulator.add_devices(devices)
+    return devices
+
+
+def by_id(devices: t.Iterable[Device]) -> list[dict[str, str]]:
+    return [{"device_id": device.id} for device in devices]
+
+
+def outcomes(run: t.Any) -> list[str]:
+    return [device["outcome"] for device in run.result["devices"]]
+
+
+def exactly_one_action_each(emulator: Emulator, devices: t.Iterable[Device]) -> bool:
+    return all(len(offboards(emulator, device.id)) == 1 for device in devices)
+
+
+# -- the list ------------------------------------------------------------------------------------------------------
+
+
+def test_a_list_takes_one_sign_in_two_reads_and_a_post_for_each_device(emulator: Emulator, offboard: RunModule) -> None:
+    one, two = fleet(emulator, 2)
+    three = emulator.add_device(Device(name="pc-x.corp.example", aad_device_id=GUID, fate="offline"))
+    run = offboard(devices=[{"aad_device_id": GUID}, {"device_name": one.name}, {"device_id": two.id}])
+    assert outcomes(run) == ["submitted"] * 3
+    assert [device["device_id"] for device in run.result["devices"]] == [three.id, one.id, two.id]
+    assert api_calls(emulator) == ["GET machines", "GET machineactions", *["POST offboard"] * 3]
+    assert sign_ins(emulator) == 1
+    assert run.changed
+    assert run.result["action"] is None
+    assert run.result["msg"] == "3 submitted"
+
+
+def test_six_devices_of_which_one_is_refused_and_one_unknown(emulator: Emulator, offboard: RunModule) -> None:
+    good = fleet(emulator, 4)
+    mac = emulator.add_device(Device(name="mac.corp.example", os_platform="macOS"))
+    run = offboard(
+        devices=[
+            *by_id(good[:2]),
+            {"device_name": "nobody.corp.example"},
+            {"device_id": mac.id},
+            *by_id(good[2:]),
+        ]
+    )
+    assert (run.failed, run.changed, run.code_of_error) == (True, True, "devices_failed")
+    assert outcomes(run) == ["submitted", "submitted", "not_found", "refused", "submitted", "submitted"]
+    assert len({tuple(device) for device in run.result["devices"]}) == 1  # the same keys
+    assert [device["failed"] for device in run.result["devices"]] == [False, False, True, True, False, False]
+    summary = run.result["summary"]
+    assert (summary["total"], summary["changed"], summary["failed"]) == (6, 4, 2)
+    assert exactly_one_action_each(emulator, good)
+    assert "2 of 6 devices failed: nobody.corp.example" in run.result["msg"]
+
+
+def test_one_failed_device_gives_the_task_its_own_error(emulator: Emulator, offboard: RunModule) -> None:
+    (good,) = fleet(emulator, 1)
+    run = offboard(devices=[{"device_id": good.id}, {"device_name": "nobody.corp.example"}])
+    assert (run.failed, run.changed, run.code_of_error) == (True, True, "not_found")
+
+
+def test_an_unknown_device_is_accepted_with_missing_ok(emulator: Emulator, offboard: RunModule) -> None:
+    (good,) = fleet(emulator, 1)
+    run = offboard(devices=[{"device_name": "nobody.corp.example"}, {"device_id": good.id}], missing_ok=True)
+    assert not run.failed
+    assert outcomes(run) == ["not_found", "submitted"]
+
+
+def test_each_device_can_have_a_comment_of_its_own(emulator: Emulator, offboard: RunModule) -> None:
+    one, two = fleet(emulator, 2)
+    offboard(devices=[{"device_id": one.id, "comment": "CHG-7 stolen"}, {"device_id": two.id, "comment": " "}])
+    assert offboards(emulator, one.id)[0]["requestorComment"] == "CHG-7 stolen"
+    assert offboards(emulator, two.id)[0]["requestorComment"] == "CHG-1042 retired"
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("between", [0, 120], ids=["in one batch", "across batches"])
+def test_a_device_that_is_named_twice_is_offboarded_once(
+    emulator: Emulator, offboard: RunModule, between: int, check: bool
+) -> None:
+    first, *others = fleet(emulator, 1 + between)
+    run = offboard(devices=[{"device_id": first.id}, *by_id(others), {"device_name": first.name.upper()}], check=check)
+    one, two = run.result["devices"][0], run.result["devices"][-1]
+    assert (one["outcome"], one["changed"]) == ("submitted", True)
+    assert (two["outcome"], two["changed"], two["failed"]) == ("in_progress", False, False)
+    assert one["action"] == two["action"]
+    assert two["requested"]["device_name"] == first.name.upper()
+    assert posts(emulator) == (0 if check else 1 + between)
+
+
+def test_an_empty_list_is_success_and_asks_nothing(emulator: Emulator, offboard: RunModule) -> None:
+    run = offboard(devices=[])
+    assert (run.failed, run.changed, run.result["devices"]) == (False, False, [])
+    assert not emulator.calls()
+
+
+@pytest.mark.parametrize("single", [{"device_id": "00aa"}, {"device_name": "pc1"}, {"aad_device_id": GUID}])
+def test_a_list_beside_a_single_device_is_refused(
+    emulator: Emulator, offboard: RunModule, single: dict[str, str]
+) -> None:
+    run = offboard(devices=[{"device_id": "00bb"}], **single)
+    assert (run.failed, run.code_of_error) == (True, "invalid_option")
+    assert next(iter(single)) in run.result["msg"]
+    assert not emulator.calls()
+
+
+def test_a_blank_single_device_beside_a_list_counts_as_not_given(emulator: Emulator, offboard: RunModule) -> None:
+    (device,) = fleet(emulator, 1)
+    assert outcomes(offboard(devices=by_id([device]), device_id=" ", device_name="")) == ["submitted"]
+
+
+def test_wrong_entries_are_all_named_by_their_place_and_nothing_is_sent(
+    emulator: Emulator, offboard: RunModule
+) -> None:
+    (good,) = fleet(emulator, 1)
+    run = offboard(devices=[{"device_id": good.id}, {"device_id": "not an id"}, {"device_name": " "}])
+    assert (run.failed, run.changed, run.code_of_error) == (True, False, "invalid_option")
+    assert "devices[1]: device_id: 'not an id'" in run.result["msg"]
+    assert "devices[2]: No device is named." in run.result["msg"]
+    assert not emulator.calls()
+
+
+def test_of_very_many_wrong_entries_only_some_are_told(emulator: Emulator, offboard: RunModule) -> None:
+    run = offboard(devices=[{"device_id": f"no id {number}"} for number in range(30)])
+    assert "devices[4]" in run.result["msg"]
+    assert "devices[5]" not in run.result["msg"]
+    assert "And 25 more." in run.result["msg"]
+
+
+@pytest.mark.parametrize("concurrency", [0, -1])
+def test_a_concurrency_of_nothing_is_refused(emulator: Emulator, offboard: RunModule, concurrency: int) -> None:
+    run = offboard(devices=[{"device_id": "00aa"}], concurrency=concurrency)
+    assert run.code_of_error == "invalid_option"
+    assert not emulator.calls()
+
+
+def test_check_mode_foretells_the_whole_list(emulator: Emulator, offboard: RunModule) -> None:
+    good = fleet(emulator, 3)
+    offboard_by_hand(emulator, good[1].id)
+    asked = [*by_id(good), {"device_name": "nobody.corp.example"}]
+    foretold = offboard(devices=asked, check=True)
+    assert posts(emulator) == 0
+    done = offboard(devices=asked)
+    assert outcomes(foretold) == outcomes(done) == ["submitted", "in_progress", "submitted", "not_found"]
+    assert foretold.changed
+    assert foretold.result["devices"][0]["action"]["id"] is None
+    assert foretold.result["summary"] == {**done.result["summary"], "api": foretold.result["summary"]["api"]}
+
+
+def test_a_second_run_changes_nothing_and_posts_nothing(emulator: Emulator, offboard: RunModule) -> None:
+    devices = fleet(emulator, 60)
+    first = offboard(devices=by_id(devices))
+    second = offboard(devices=by_id(devices))
+    assert (first.changed, second.changed) == (True, False)
+    assert set(outcomes(second)) == {"in_progress"}
+    assert posts(emulator) == 60
+
+
+# -- calls and filters ---------------------------------------------------------------------------------------------
+
+
+def test_a_thousand_devices_cost_little_more_than_their_posts(emulator: Emulator, offboard: RunModule) -> None:
+    devices = fleet(emulator, 1000)
+    emulator.knobs.quota_per_minute, emulator.knobs.quota_per_hour = 100, 1500
+    run = offboard(devices=by_id(devices))
+    assert set(outcomes(run)) == {"submitted"}
+    calls = emulator.calls("api")
+    assert len(calls) <= 1060
+    assert max(call.url_length for call in calls) <= 4000
+    assert not [call for call in calls if call.status == 429]
+    assert exactly_one_action_each(emulator, devices)
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"max_filter_nodes": 100},
+        {"max_filter_nodes": 10},
+        {"max_query_length": 2000, "long_query": "414"},
+        {"max_query_length": 2000, "long_query": "html_404"},
+        {"max_query_length": 300},
+        {"in_refused": True},
+        {"in_refused": True, "max_filter_nodes": 100},
+        {"in_refused": True, "max_query_length": 2000},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("key", ["device_id", "device_name"])
+def test_a_service_that_takes_less_is_asked_for_less(
+    emulator: Emulator, offboard: RunModule, knobs: dict[str, t.Any], key: str
+) -> None:
+    devices = fleet(emulator, 130)
+    emulator.knobs.update(knobs)
+    asked = [{"device_id": d.id} if key == "device_id" else {"device_name": d.name.upper()} for d in devices]
+    run = offboard(devices=asked)
+    assert outcomes(run) == ["submitted"] * 130
+    assert exactly_one_action_each(emulator, devices)
+    # What was refused is not tried again and again.
+    assert sum(call.status in (400, 404, 414) for call in emulator.calls("api")) <= 12
+    assert max(call.url_length for call in emulator.calls("api")) <= 4000
+
+
+def test_unknown_names_share_their_second_read(emulator: Emulator, offboard: RunModule) -> None:
+    fleet(emulator, 1)
+    run = offboard(devices=[{"device_name": f"gone-{number}.corp.example"} for number in range(20)], missing_ok=True)
+    assert outcomes(run) == ["not_found"] * 20
+    assert len(api_calls(emulator)) <= 3
+
+
+# -- the pace ------------------------------------------------------------------------------------------------------
+
+
+def test_a_hundred_calls_a_minute_are_used_to_the_full_and_never_overdrawn(
+    emulator: Emulator, offboard: RunModule
+) -> None:
+    devices = fleet(emulator, 130)
+    emulator.knobs.quota_per_minute = 100
+    run = offboard(devices=[{"device_name": device.name} for device in devices])
+    assert set(outcomes(run)) == {"submitted"}
+    calls = emulator.calls("api")
+    assert not [call for call in calls if call.status == 429]
+    assert calls[-1].at - calls[0].at <= 61.5
+
+
+@pytest.mark.parametrize("counts_refused", [False, True])
+def test_a_quota_that_others_use_too_is_overdrawn_by_no_more_than_the_threads(
+    emulator: Emulator, offboard: RunModule, counts_refused: bool
+) -> None:
+    devices = fleet(emulator, 150)
+    emulator.knobs.quota_per_minute = 100
+    emulator.knobs.quota_others_per_minute = 40
+    emulator.knobs.quota_counts_refused = counts_refused
+    run = offboard(devices=by_id(devices), concurrency=8)
+    assert set(outcomes(run)) == {"submitted"}
+    refused = sorted(call.at for call in emulator.calls("api") if call.status == 429)
+    assert refused
+    assert max(sum(start <= at < start + 60 for at in refused) for start in refused) <= 8
+    assert exactly_one_action_each(emulator, devices)
+
+
+def test_what_somebody_else_offboards_during_an_hours_wait_is_left_alone(
+    emulator: Emulator, clock: Clock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = fleet(emulator, 120)
+    left: list[Device] = []
+    ordinary = clock.sleep
+
+    def sleep(seconds: float) -> None:
+        if seconds > 1000 and not left:
+            left.extend(device for device in devices if not offboards(emulator, device.id))
+            for device in left[::2]:
+                emulator.add_action(device.id, status="Pending", age=1, comment="somebody else's")
+        ordinary(seconds)
+
+    monkeypatch.setattr(clock, "sleep", sleep)
+    run = offboard(devices=by_id(devices), calls_per_hour=70)
+    assert not run.failed
+    assert exactly_one_action_each(emulator, devices)
+    assert len(left) > 40
+    assert outcomes(run).count("in_progress") == len(left[::2])
+    assert posts(emulator) == 120 - len(left[::2])
+
+
+def test_an_hour_that_others_have_used_up_is_waited_out_and_everything_read_again(
+    emulator: Emulator, clock: Clock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = fleet(emulator, 40)
+    emulator.knobs.quota_per_hour = 1500
+    emulator.others_call(1480)
+    ordinary = clock.sleep
+
+    def sleep(seconds: float) -> None:
+        if seconds > 1000 and not offboards(emulator, devices[-1].id):
+            emulator.add_action(devices[-1].id, status="Pending", age=1, comment="somebody else's")
+        ordinary(seconds)
+
+    monkeypatch.setattr(clock, "sleep", sleep)
+    run = offboard(devices=by_id(devices))
+    assert not run.failed
+    assert outcomes(run) == [*["submitted"] * 39, "in_progress"]
+    assert exactly_one_action_each(emulator, devices)
+    assert run.result["summary"]["api"]["throttled_seconds"] == pytest.approx(3600, abs=5)
+
+
+def test_a_token_that_expires_during_the_run_is_renewed(emulator: Emulator, offboard: RunModule) -> None:
+    devices = fleet(emulator, 250)
+    emulator.knobs.token_lifetime = 90
+    run = offboard(devices=by_id(devices))
+    assert set(outcomes(run)) == {"submitted"}
+    assert sign_ins(emulator) > 1
+    assert not [call for call in emulator.calls("api") if call.status == 401]
+
+
+# -- failures ------------------------------------------------------------------------------------------------------
+
+
+def test_lost_answers_of_several_devices_are_looked_up_together(emulator: Emulator, offboard: RunModule) -> None:
+    devices = fleet(emulator, 30)
+    emulator.fault(method="POST", kind="lost", times=7)
+    emulator.knobs.list_lag = 5
+    run = offboard(devices=by_id(devices))
+    assert outcomes(run) == ["submitted"] * 30
+    assert posts(emulator) == 30
+    assert len(emulator.calls("api", "GET")) <= 2 + 5
+    shown = {device["action"]["id"] for device in run.result["devices"]}
+    assert shown == {action["id"] for action in emulator.actions()}
+
+
+def test_posts_that_were_not_taken_are_sent_again_after_the_lists_had_their_time(
+    emulator: Emulator, clock: Clock, offboard: RunModule
+) -> None:
+    devices = fleet(emulator, 30)
+    emulator.fault(method="POST", kind="503", times=9)
+    began = clock.monotonic()
+    run = offboard(devices=by_id(devices))
+    assert outcomes(run) == ["submitted"] * 30
+    assert exactly_one_action_each(emulator, devices)
+    assert clock.monotonic() - began == pytest.approx(30, abs=1)  # once for all nine
+
+
+def test_an_end_that_stays_unclear_is_told_for_that_device_alone(emulator: Emulator, offboard: RunModule) -> None:
+    devices = fleet(emulator, 5)
+    emulator.fault(method="POST", path=devices[2].id, kind="503", times=None)
+    run = offboard(devices=by_id(devices))
+    assert outcomes(run) == ["submitted", "submitted", "error", "submitted", "submitted"]
+    assert run.code_of_error == "outcome_unknown"
+
+
+@pytest.mark.parametrize("path", ["/machines", "/machineactions"])
+def test_a_read_that_brings_nonsense_fails_its_batch_and_no_other(
+    emulator: Emulator, offboard: RunModule, path: str
+) -> None:
+    devices = fleet(emulator, 130)
+    emulator.fault(method="GET", path=path, kind="body", body="[]", times=1)
+    run = offboard(devices=by_id(devices))
+    lost = outcomes(run).count("error")
+    assert 0 < lost < 130
+    assert outcomes(run) == [*["error"] * lost, *["submitted"] * (130 - lost)]
+    assert not any(offboards(emulator, device.id) for device in devices[:lost])
+    assert exactly_one_action_each(emulator, devices[lost:])
+
+
+def test_an_outage_is_not_waited_for_again_by_every_batch(
+    emulator: Emulator, clock: Clock, offboard: RunModule
+) -> None:
+    devices = fleet(emulator, 130)
+    emulator.fault(method="GET", path="/machineactions", kind="503", times=None)
+    began = clock.monotonic()
+    run = offboard(devices=by_id(devices))
+    assert outcomes(run) == ["error"] * 130
+    assert {device["error"]["code"] for device in run.result["devices"]} == {"service_error"}
+    assert posts(emulator) == 0
+    assert clock.monotonic() - began < 3900 + 60
+
+
+def test_a_sign_in_that_fails_lists_every_device_with_its_error(emulator: Emulator, offboard: RunModule) -> None:
+    devices = fleet(emulator, 60)
+    run = offboard(devices=by_id(devices), client_id=emulator.client_id, client_secret="wrong")
+    assert outcomes(run) == ["error"] * 60
+    assert {device["error"]["code"] for device in run.result["devices"]} == {"sign_in_failed"}
+    assert sign_ins(emulator) == 1
+    assert run.result["summary"]["failed"] == 60
+
+
+def test_a_missing_permission_is_found_out_once(emulator: Emulator, offboard: RunModule) -> None:
+    devices = fleet(emulator, 60)
+    token = emulator.token(roles=["Machine.Read.All"])
+    run = offboard(devices=by_id(devices), access_token=token, concurrency=4)
+    assert outcomes(run) == [*["refused"] * 50, *["error"] * 10]  # the second batch was not even looked up
+    assert {device["error"]["code"] for device in run.result["devices"]} == {"permission_missing"}
+    assert run.result["devices"][-1]["error"]["message"].startswith("Not tried")
+    assert posts(emulator) <= 4
+
+
+def test_a_refusal_for_one_device_is_no_reason_to_stop(emulator: Emulator, offboard: RunModule) -> None:
+    devices = fleet(emulator, 12)
+    refusal = '{"error": {"code": "Forbidden", "message": "not your device group"}}'
+    emulator.fault(method="POST", path=devices[0].id, kind="body", status=403, body=refusal, times=None)
+    run = offboard(devices=by_id(devices))
+    assert outcomes(run) == ["refused", *["submitted"] * 11]
+
+
+# -- waiting -------------------------------------------------------------------------------------------------------
+
+
+def test_many_are_waited_for_with_few_reads_a_round(emulator: Emulator, offboard: RunModule) -> None:
+    devices = fleet(emulator, 300, fate=None, poll_seconds=100, ack_seconds=100)
+    run = offboard(devices=by_id(devices), wait=True, calls_per_minute=1000)
+    assert not run.failed
+    assert {device["action"]["status"] for device in run.result["devices"]} == {"Succeeded"}
+    assert set(outcomes(run)) == {"submitted"}
+    rounds = [
+        call for call in emulator.calls("api", "GET", "/machineactions") if "machineId" not in call.query["$filter"]
+    ]
+    assert len(rounds) <= 25
+
+
+def test_what_failed_is_told_from_what_is_still_pending(emulator: Emulator, offboard: RunModule) -> None:
+    online, offline, failing = (
+        emulator.add_device(Device(name=f"{fate}.corp.example", fate=fate)) for fate in ("online", "offline", "fails")
+    )
+    run = offboard(devices=by_id([online, offline, failing]), wait=True, wait_timeout=60)
+    assert [device["error"] and device["error"]["code"] for device in run.result["devices"]] == [
+        None,
+        "wait_timeout",
+        "action_failed",
+    ]
+    assert outcomes(run) == ["submitted"] * 3
+    assert run.code_of_error == "devices_failed"
+
+
+def test_waiting_keeps_its_deadline_even_when_the_pace_leaves_no_call(
+    emulator: Emulator, clock: Clock, offboard: RunModule
+) -> None:
+    devices = fleet(emulator, 20)
+    began = clock.monotonic()
+    run = offboard(devices=by_id(devices), wait=True, wait_timeout=120, calls_per_hour=23)
+    assert clock.monotonic() - began <= 125
+    assert {device["error"]["code"] for device in run.result["devices"]} == {"wait_read_failed"}
+    assert "pace of calls" in run.result["devices"][0]["error"]["message"]
+    assert set(outcomes(run)) == {"submitted"}

@@ -1,0 +1,153 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Killed in the middle of a list, and run again: one action for each device, whoever was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.secops.mde.tests import emulator as emulator_package
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.harness import offboards, posts
+
+COLLECTIONS = Path(str(emulator_package.__file__)).parents[5]
+MODULE = "ansible_collections.secops.mde.plugins.modules.mde_offboard"
+DEVICES = 60
+PATIENCE = 60.0
+"""Real seconds after which a test gives up; none waits for them in vain."""
+
+
+@pytest.fixture
+def emulator() -> t.Iterator[Emulator]:
+    """Sixty devices that are switched off, at the latency of a near service."""
+    devices = [Device(name=f"pc-{number:04d}.corp.example", fate="offline") for number in range(DEVICES)]
+    with Emulator(devices, real_time=True) as running:
+        running.knobs.latency = 0.1
+        yield running
+
+
+@pytest.fixture
+def environment(emulator: Emulator, tmp_path: Path) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, (str(COLLECTIONS), os.environ.get("PYTHONPATH", ""))))
+    return {
+        **os.environ,
+        **emulator.environment(),
+        "PYTHONPATH": path,
+        "HOME": str(tmp_path),
+        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+    }
+
+
+def asked(emulator: Emulator) -> dict[str, t.Any]:
+    return {"devices": [{"device_id": device.id} for device in emulator.devices], "comment": "CHG-1042 retired"}
+
+
+def start_module(emulator: Emulator, environment: dict[str, str], folder: Path) -> subprocess.Popen[str]:
+    """The module alone, as Ansible starts it."""
+    arguments = folder / "arguments.json"
+    arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": asked(emulator)}), "utf-8")
+    with arguments.open() as stdin:
+        return subprocess.Popen(
+            [sys.executable, "-m", MODULE], stdin=stdin, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+
+def start_playbook(emulator: Emulator, environment: dict[str, str], folder: Path) -> subprocess.Popen[str]:
+    """A playbook with the same task."""
+    task = {"secops.mde.mde_offboard": asked(emulator), "register": "fleet"}
+    show = {"ansible.builtin.debug": {"msg": "{{ fleet.msg }}"}}
+    playbook = folder / "playbook.yml"
+    playbook.write_text(
+        json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task, show]}]), encoding="utf-8"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-m", "ansible", "playbook", str(playbook)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    )
+
+
+def until(condition: t.Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    """Return when it is so."""
+    give_up = time.monotonic() + PATIENCE
+    while not condition():
+        if process is not None and process.poll() is not None:
+            raise AssertionError(f"it ended before its time: {process.communicate()[0]}")
+        if time.monotonic() > give_up:
+            raise AssertionError("it has not come to pass")
+        time.sleep(0.005)
+
+
+def alive(mark: str, program: str = "") -> list[int]:
+    """The processes with this mark in their environment that run a program: whoever started them."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            marked = f"\0MARK={mark}\0".encode() in b"\0" + (folder / "environ").read_bytes()
+            if marked and program.encode() in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:  # it has ended meanwhile, or is not ours
+            continue
+    return found
+
+
+def actions_per_device(emulator: Emulator) -> list[int]:
+    return [len(offboards(emulator, device.id)) for device in emulator.devices]
+
+
+@pytest.mark.parametrize("lag", [0, 3], ids=["lists at once", "lists lag behind"])
+def test_the_module_is_killed_and_run_again(
+    emulator: Emulator, environment: dict[str, str], tmp_path: Path, lag: int
+) -> None:
+    emulator.knobs.list_lag = lag
+    first = start_module(emulator, environment, tmp_path)
+    until(lambda: posts(emulator) >= DEVICES // 2, first)
+    first.kill()
+    first.communicate()
+    killed_at = sum(actions_per_device(emulator))
+    assert 0 < killed_at < DEVICES
+
+    second = start_module(emulator, environment, tmp_path)
+    printed, _errors = second.communicate(timeout=PATIENCE)
+    result = json.loads(printed)
+    assert second.returncode == 0
+    assert actions_per_device(emulator) == [1] * DEVICES
+    assert {device["outcome"] for device in result["devices"]} <= {"submitted", "in_progress"}
+    assert len(result["devices"]) == DEVICES
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to see what became of the orphan")
+def test_only_the_playbook_is_killed_and_the_next_runs_beside_the_orphan(
+    emulator: Emulator, environment: dict[str, str], tmp_path: Path
+) -> None:
+    mark = str(tmp_path)
+    first = start_playbook(emulator, {**environment, "MARK": mark}, tmp_path)
+    try:
+        until(lambda: posts(emulator) >= 5, first)
+        first.kill()
+        first.wait()
+        assert alive(mark, "mde_offboard.py")  # the module goes on
+        second = start_playbook(emulator, environment, tmp_path)
+        printed, _errors = second.communicate(timeout=PATIENCE)
+        assert second.returncode == 0, printed
+        until(lambda: not alive(mark, "mde_offboard.py"))
+    finally:
+        for process in alive(mark):
+            os.kill(process, signal.SIGKILL)
+        first.communicate()
+    assert actions_per_device(emulator) == [1] * DEVICES

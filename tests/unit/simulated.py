@@ -1,0 +1,69 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs of the real client in virtual time, from the order down to the session: days in seconds, with any trouble."""
+
+from __future__ import annotations
+
+import random
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.secops.mde.plugins.module_utils._client import Client
+from ansible_collections.secops.mde.plugins.module_utils._exchange import Exchange
+from ansible_collections.secops.mde.plugins.module_utils._http import Session, WireOptions
+from ansible_collections.secops.mde.plugins.module_utils._offboarding import Offboarding
+from ansible_collections.secops.mde.plugins.module_utils._order import Order
+from ansible_collections.secops.mde.plugins.module_utils._pacing import Pacer
+from ansible_collections.secops.mde.plugins.module_utils._report import DeviceResult
+from ansible_collections.secops.mde.plugins.module_utils._requested import DeviceRequest
+from ansible_collections.secops.mde.plugins.module_utils._token import Token, TokenKeeper, read_claims
+from ansible_collections.secops.mde.tests.emulator import Emulator
+from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.wire import InProcess, connect
+
+
+@dataclass
+class Operator:
+    """Somebody who runs orders against an emulator; each run is a process of its own, as far as the service can tell."""
+
+    emulator: Emulator
+    time: VirtualTime
+    latency: float = 0.2
+    concurrency: int = 10
+    per_minute: int = 100
+    per_hour: int = 1500
+    retry_timeout: float = 3900
+    token_lifetime: float = 3600
+    """What the sign-in says; the service may think otherwise."""
+    comment: str = "CHG-1042 retired"
+    seed: int = 7
+    warnings: list[str] = field(default_factory=list)
+
+    def run(self, asked: t.Iterable[t.Mapping[str, str]], **order: t.Any) -> list[DeviceResult]:
+        """Carry out an order for devices given as dicts; ``order`` are the fields of Order."""
+        requests = tuple(DeviceRequest.from_options(**{"comment": self.comment, **one}) for one in asked)
+        order = {"single": False, "concurrency": self.concurrency, **order}
+        return self._offboarding(Order(requests=requests, **order)).run()
+
+    def _offboarding(self, order: Order) -> Offboarding:
+        claims = read_claims(self.emulator.token())
+        session = Session(WireOptions(user_agent="simulated", connections=self.concurrency), self.time)
+        connect(session, InProcess(self.emulator, self.time, self.latency))
+        exchange = Exchange(
+            session,
+            TokenKeeper(self._sign_in, self.time, on_token=lambda _token: None),
+            self.emulator.api_url,
+            pacer=Pacer(self.time, per_minute=self.per_minute, per_hour=self.per_hour),
+            clock=self.time,
+            rng=random.Random(self.seed),
+            retry_timeout=self.retry_timeout,
+        )
+        crew = self.time.crew(order.concurrency)
+        return Offboarding(order, Client(exchange), crew, claims=lambda: claims, warn=self.warnings.append)
+
+    def _sign_in(self) -> Token:
+        """Takes no time: a crew in virtual time must not sleep there."""
+        lifetime = self.emulator.knobs.token_lifetime
+        return Token(self.emulator.token(lifetime=lifetime), self.time.monotonic() + self.token_lifetime)

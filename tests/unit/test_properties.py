@@ -1,0 +1,281 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What holds for every fleet, every history and every trouble on the way."""
+
+from __future__ import annotations
+
+import random
+import typing as t
+from dataclasses import dataclass, field
+from unittest import mock
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.secops.mde.plugins.module_utils._models import parse_time
+from ansible_collections.secops.mde.plugins.module_utils._report import DeviceResult
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator, HistoryAction
+from ansible_collections.secops.mde.tests.unit.harness import offboards
+from ansible_collections.secops.mde.tests.unit.simulated import Operator
+from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+
+HOUR, DAY = 3600.0, 86400.0
+SETTINGS = settings(
+    deadline=None,  # no test depends on the machine's speed
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """A tenant, what is asked for, and what happens meanwhile."""
+
+    devices: tuple[dict[str, t.Any], ...]
+    asked: tuple[tuple[int, str], ...]
+    """Number of a device (or one that is not there) and the identifier to name it by."""
+    knobs: dict[str, t.Any] = field(default_factory=dict)
+    faults: tuple[dict[str, t.Any], ...] = ()
+    others: tuple[tuple[int, float], ...] = ()
+    """Another program offboards the device of this number so many seconds after the start."""
+    concurrency: int = 1
+    seed: int = 0
+
+
+HISTORY = st.builds(
+    HistoryAction,
+    status=st.sampled_from(["Succeeded", "Failed", "TimeOut", "Cancelled", "Pending", "InProgress"]),
+    age=st.sampled_from([0.5 * HOUR, 20 * HOUR, 2 * DAY, 3.5 * DAY, 30 * DAY]),
+    type=st.sampled_from(["Offboard", "Offboard", "Isolate"]),
+)
+DEVICES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "fate": st.sampled_from(["offline", "offline", "online", "never_answers", "fails", "unsupported_os"]),
+            "onboarding_status": st.sampled_from(["Onboarded", "Onboarded", "CanBeOnboarded", "Unsupported", None]),
+            "last_seen": st.sampled_from([HOUR, 20 * HOUR, 3 * DAY, 40 * DAY]),
+            "history": st.lists(HISTORY, max_size=3),
+            "twin": st.booleans(),
+        }
+    ),
+    min_size=1,
+    max_size=8,
+).map(tuple)
+ASKED = st.lists(
+    st.tuples(st.integers(0, 9), st.sampled_from(["device_id", "device_id", "device_name"])), min_size=1, max_size=12
+).map(tuple)
+FAULTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "method": st.sampled_from(["POST", "POST", "GET"]),
+            "kind": st.sampled_from(
+                ["lost", "lost_before", "500", "503", "html_502", "html_404", "429", "empty_200", "hang"]
+            ),
+            "after": st.integers(0, 6),
+            "times": st.integers(1, 5),
+        },
+        optional={"handled": st.booleans(), "retry_after": st.sampled_from([1, 30, 200])},
+    ),
+    max_size=4,
+).map(tuple)
+KNOBS = st.fixed_dictionaries(
+    {},
+    optional={
+        "duplicate_mode": st.sampled_from(["grace", "existing", "refuse", "create"]),
+        "offboard_status": st.sampled_from([200, 201]),
+        "list_lag": st.sampled_from([0.0, 4.0, 20.0]),
+        "in_refused": st.booleans(),
+        "max_filter_nodes": st.sampled_from([7, 20]),
+        "filter_case_sensitive": st.booleans(),
+        "date_header": st.sampled_from(["virtual", "absent"]),
+        "quota_per_minute": st.sampled_from([5, 20]),
+    },
+)
+WORLDS = st.builds(
+    World,
+    devices=DEVICES,
+    asked=ASKED,
+    knobs=KNOBS,
+    faults=FAULTS,
+    others=st.lists(st.tuples(st.integers(0, 7), st.sampled_from([0.05, 0.5, 3.0, 20.0, 100.0])), max_size=3).map(
+        tuple
+    ),
+    concurrency=st.integers(1, 4),
+    seed=st.integers(0, 3),
+)
+
+
+class Story:
+    """A world, built in an emulator, and run."""
+
+    def __init__(self, emulator: Emulator, world: World) -> None:
+        self.emulator, self.world = emulator, world
+        emulator.reset()
+        emulator.knobs.update(world.knobs)
+        self.devices: list[Device] = []
+        for number, described in enumerate(world.devices):
+            values = {key: value for key, value in described.items() if key != "twin"}
+            name = "twin.corp.example" if described["twin"] else f"PC-{number}.corp.example"
+            self.devices.append(emulator.add_device(Device(name=name, **values)))
+        self.before = {action["id"] for action in emulator.actions()}
+        self.other = emulator.add_app("other", roles=["Machine.Offboard"])
+        self.time = VirtualTime(emulator, random.Random(world.seed))
+        self.operator = Operator(emulator, self.time, concurrency=world.concurrency, seed=world.seed)
+        self.asked = [self._asked(number, by) for number, by in world.asked]
+
+    def _asked(self, number: int, by: str) -> dict[str, str]:
+        device = self.devices[number] if number < len(self.devices) else Device(name=f"gone-{number}.corp.example")
+        return {by: device.id if by == "device_id" else str(device.name)}
+
+    def run(self, *, trouble: bool = True, **order: t.Any) -> list[DeviceResult]:
+        """Carry out the order; with ``trouble`` the faults are in force and others are at work."""
+        ordinary = self.emulator.clock.advance
+        start = self.emulator.clock.monotonic()
+        due = sorted((start + after, number) for number, after in self.world.others) if trouble else []
+
+        def advance(seconds: float) -> float:
+            until = self.emulator.clock.monotonic() + seconds
+            while due and due[0][0] <= until:
+                at, number = due.pop(0)
+                ordinary(max(0.0, at - self.emulator.clock.monotonic()))
+                self._somebody_else_offboards(number)
+            return ordinary(max(0.0, until - self.emulator.clock.monotonic()))
+
+        for fault in self.world.faults if trouble else ():
+            self.emulator.fault(**fault)
+        with mock.patch.object(self.emulator.clock, "advance", advance):
+            return self.operator.run(self.asked, **order)
+
+    def _somebody_else_offboards(self, number: int) -> None:
+        device = self.devices[number] if number < len(self.devices) else None
+        active = device and any(a["status"] in ("Pending", "InProgress") for a in offboards(self.emulator, device.id))
+        if device is not None and not active:
+            self.emulator.add_action(
+                device.id, status="Pending", age=0, comment="somebody else's ticket", requestor=self.other.client_id
+            )
+
+    def made_by_us(self, device_id: str) -> list[dict[str, t.Any]]:
+        """The actions of a device that this run created."""
+        ours = self.emulator.client_id
+        made = [action for action in offboards(self.emulator, device_id) if action["requestor"] == ours]
+        return [action for action in made if action["id"] not in self.before]
+
+
+@pytest.fixture(scope="module")
+def service() -> t.Iterator[Emulator]:
+    with Emulator() as running:
+        yield running
+
+
+def active_at_once(actions: t.Iterable[dict[str, t.Any]]) -> int:
+    """The most of these actions that were under way at one time."""
+    spans = [
+        (
+            parse_time(action["creationDateTimeUtc"]),
+            None if action["status"] in ("Pending", "InProgress") else parse_time(action["lastUpdateDateTimeUtc"]),
+        )
+        for action in actions
+    ]
+    return max(
+        (
+            sum(
+                began is not None and start is not None and began <= start and (ended is None or ended > start)
+                for began, ended in spans
+            )
+            for start, _end in spans
+        ),
+        default=0,
+    )
+
+
+@SETTINGS
+@given(world=WORLDS)
+def test_whatever_happens(service: Emulator, world: World) -> None:
+    story = Story(service, world)
+    results = story.run()
+    assert len(results) == len(story.asked)
+
+    for device in story.devices:
+        made = story.made_by_us(device.id)
+        mine = [result for result in results if result.device_id == device.id]
+        unknown = any(result.error is not None and result.error.code == "outcome_unknown" for result in mine)
+        # Never twice.
+        assert active_at_once(made) <= 1
+        # Changed exactly when an action was made by this run, and said once.
+        assert sum(result.changed for result in mine) == (1 if made and not unknown else 0)
+        # Never a POST for a device whose reads failed.
+        if service.calls("api", "POST", device.id):
+            assert was_read(service, device.id)
+        # No action of somebody else called ours.
+        for result in mine:
+            if result.changed:
+                assert result.action is not None
+                assert result.action["id"] in {action["id"] for action in made}
+
+    for result in results:
+        # Never a false "done" and never a false "nothing to do".
+        if result.outcome in ("submitted", "in_progress") and result.action is not None:
+            assert result.action["machineId"] == result.device_id
+            assert result.action["type"] == "Offboard"
+        if result.outcome == "already_offboarded":
+            assert result.action is not None
+            assert result.action["status"] == "Succeeded"
+        assert (result.error is None) == (
+            result.outcome in ("submitted", "in_progress", "already_offboarded", "not_onboarded")
+        )
+
+
+def was_read(service: Emulator, device_id: str) -> bool:
+    """Whether the device's actions were read with success before its first POST."""
+    for call in service.calls("api"):
+        if call.method == "POST" and device_id in call.path:
+            return False
+        if call.path.endswith("machineactions") and call.status == 200 and device_id in call.query["$filter"]:
+            return True
+    return False
+
+
+@SETTINGS
+@given(world=WORLDS, force=st.booleans(), missing_ok=st.booleans())
+def test_check_mode_foretells_the_real_run(service: Emulator, world: World, force: bool, missing_ok: bool) -> None:
+    story = Story(service, world)
+    story.operator.latency, service.knobs.quota_per_minute = 0.0, None  # no time passes, so that the state is the same
+    foretold = story.run(trouble=False, check_mode=True, force=force, missing_ok=missing_ok)
+    assert not service.calls("api", "POST")
+    done = story.run(trouble=False, force=force, missing_ok=missing_ok)
+    refused = {result.device_id for result in done if result.outcome == "refused"}  # known to the service alone
+    for before, after in zip(foretold, done, strict=True):
+        if after.device_id is None or after.device_id not in refused:
+            assert (before.outcome, before.changed) == (after.outcome, after.changed)
+            assert (before.error is None) == (after.error is None)
+
+
+@SETTINGS
+@given(world=WORLDS)
+def test_a_second_run_finds_what_the_first_has_done(service: Emulator, world: World) -> None:
+    story = Story(service, world)
+    story.run()
+    story.emulator.clear_faults()
+    story.emulator.clock.advance(60)  # lists lag behind
+    made = {device.id: len(story.made_by_us(device.id)) for device in story.devices}
+    posted = taken(service)
+    again = story.run(trouble=False)
+    for result in again:
+        assert result.outcome != "error"
+        if result.changed:  # only what the first run left undone, or what failed on the device
+            device_id = str(result.device_id)
+            assert not any(
+                action["status"] in ("Pending", "InProgress", "Succeeded") for action in story.made_by_us(device_id)[1:]
+            )
+    assert taken(service) - posted <= sum(result.outcome in ("submitted", "refused") for result in again)
+    for device in story.devices:
+        assert active_at_once(story.made_by_us(device.id)) <= 1
+        assert len(story.made_by_us(device.id)) <= made[device.id] + 1
+
+
+def taken(service: Emulator) -> int:
+    """How many POSTs the quota has let in."""
+    return sum(call.status != 429 for call in service.calls("api", "POST"))

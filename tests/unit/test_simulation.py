@@ -1,0 +1,135 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A whole estate at the real quotas: days of virtual time, with trouble of every kind on the way."""
+
+from __future__ import annotations
+
+import random
+import typing as t
+from bisect import bisect_right
+from collections import Counter
+from unittest import mock
+
+import pytest
+
+from ansible_collections.secops.mde.plugins.module_utils._report import DeviceResult
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator, Exchange
+from ansible_collections.secops.mde.tests.unit.simulated import Operator
+from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+
+MINUTE, HOUR = 60.0, 3600.0
+PER_MINUTE, PER_HOUR = 100, 1500
+# Ids of 40 characters that fit into the largest filter.
+PER_READ = 86
+
+
+@pytest.fixture
+def service(emulator: Emulator) -> Emulator:
+    emulator.knobs.quota_per_minute, emulator.knobs.quota_per_hour = PER_MINUTE, PER_HOUR
+    return emulator
+
+
+def fleet(service: Emulator, count: int) -> list[dict[str, str]]:
+    """So many devices that are switched off, as a list to ask for."""
+    devices = [Device(name=f"pc-{number:06d}.corp.example", fate="offline") for number in range(count)]
+    service.add_devices(devices)
+    return [{"device_id": device.id} for device in devices]
+
+
+class Others:
+    """Another program on the same application: it calls now and then, and takes what the quota leaves."""
+
+    def __init__(self, service: Emulator, rng: random.Random, *, every: float, most: int) -> None:
+        self.let_in = 0
+        self._service = service
+        self._rng = rng
+        self._every = every
+        self._most = most
+        self._next = service.clock.monotonic() + every
+
+    def at_work(self) -> t.ContextManager[t.Any]:
+        """While this holds, they call whenever the clock comes past their moments."""
+        clock = self._service.clock
+        ordinary = clock.advance
+
+        def advance(seconds: float) -> float:
+            until = clock.monotonic() + seconds
+            while self._next <= until:
+                ordinary(max(0.0, self._next - clock.monotonic()))
+                self.let_in += self._service.others_call(self._rng.randint(1, self._most))
+                self._next += self._rng.uniform(0, 2 * self._every)
+            return ordinary(max(0.0, until - clock.monotonic()))
+
+        return mock.patch.object(clock, "advance", advance)
+
+
+def best_possible(calls: int) -> float:
+    """Seconds that the windows need from the first to the last of so many calls."""
+    hours, rest = divmod(calls - 1, PER_HOUR)
+    return hours * HOUR + rest // PER_MINUTE * MINUTE
+
+
+def foreseeable(calls: t.Sequence[Exchange]) -> int:
+    """How many calls were refused although ours alone had filled a window."""
+    taken = [call.at for call in calls if call.status != 429]
+    count = 0
+    for call in calls:
+        if call.status == 429:
+            now = bisect_right(taken, call.at)
+            in_minute = now - bisect_right(taken, call.at - MINUTE)
+            in_hour = now - bisect_right(taken, call.at - HOUR)
+            count += in_minute >= PER_MINUTE or in_hour >= PER_HOUR
+    return count
+
+
+def one_action_each(service: Emulator, asked: t.Sequence[dict[str, str]], results: t.Sequence[DeviceResult]) -> None:
+    """Every device has exactly one action, and its result shows it."""
+    actions = {action["machineId"]: action["id"] for action in service.actions()}
+    assert len(service.actions()) == len(actions) == len(asked)
+    assert Counter(result.outcome for result in results) == {"submitted": len(asked)}
+    assert [result.action and result.action["id"] for result in results] == [actions[one["device_id"]] for one in asked]
+
+
+def test_a_hundred_thousand_devices_with_faults_and_others_on_the_quota(service: Emulator) -> None:
+    asked = fleet(service, 100_000)
+    service.knobs.list_lag = 5
+    service.knobs.token_lifetime = 2000  # shorter than the sign-in says
+    for seed, (kind, method, handled, chance) in enumerate(
+        [
+            ("lost", "POST", True, 0.002),
+            ("lost_before", "POST", False, 0.002),
+            ("503", "POST", False, 0.002),
+            ("html_502", "POST", True, 0.002),
+            ("503", "GET", False, 0.01),
+            ("lost", "GET", True, 0.01),
+        ]
+    ):
+        service.fault(kind=kind, method=method, handled=handled, chance=chance, seed=seed, times=None)
+    others = Others(service, random.Random(1), every=120, most=60)
+    time = VirtualTime(service)
+    began = time.monotonic()
+    with others.at_work():
+        results = Operator(service, time).run(asked)
+    took = time.monotonic() - began
+
+    one_action_each(service, asked, results)
+    calls = service.calls("api")
+    assert foreseeable(calls) == 0
+    posts = sum(call.method == "POST" and call.status not in (401, 429) for call in calls)
+    reads = 2 * -(-len(asked) // PER_READ)
+    assert others.let_in > 1000
+    assert took <= 1.02 * best_possible(posts + reads + others.let_in)
+    kinds = Counter(call.fault or call.status for call in calls)
+    assert all(kinds[kind] for kind in ("lost", "lost_before", "503", "html_502", 401, 429))
+
+
+@pytest.mark.parametrize("size", [3200, 400], ids=["in one task", "in batches that are processes of their own"])
+def test_more_devices_than_two_hours_hold_all_get_through(service: Emulator, size: int) -> None:
+    asked = fleet(service, 3200)
+    time = VirtualTime(service)
+    results = [
+        result for start in range(0, len(asked), size) for result in Operator(service, time).run(asked[start:][:size])
+    ]
+    one_action_each(service, asked, results)
