@@ -193,16 +193,17 @@ class Fleet:
             self._next_report = self.store.next_report()
 
     def _happen_to_action(self, at: float, kind: str, action_id: str) -> None:
-        action = self.store.action(action_id)
-        if action is None or action["status"] in FINAL:
+        found = self.store.one("SELECT status, type, machineId FROM actions WHERE id = ?", (action_id,))
+        if found is None or found[0] in FINAL:
             return
+        _status, action_type, machine_id = found
         changes: Record = {"lastUpdateDateTimeUtc": iso(to_ticks(at))}
         if kind == "poll":
             changes["status"] = "InProgress"
         elif kind == "ack":
             changes["status"] = "Succeeded"
         elif kind == "fail":
-            device = self._devices.get(action["machineId"].lower())
+            device = self._devices.get(machine_id.lower())
             changes.update(status="Failed", errorHResult=device.error_hresult if device else -2147467259)
         elif kind == "timeout":
             changes.update(status="TimeOut", errorHResult=TIMED_OUT)
@@ -215,35 +216,31 @@ class Fleet:
                 lastUpdateDateTimeUtc=iso(stamp),
             )
         self.store.change_action(action_id, changes)
-        if kind == "ack" and action["type"] == "Offboard":
-            self._switched_off(action["machineId"], at)
+        if kind == "ack" and action_type == "Offboard":
+            self._switched_off(machine_id, at)
 
     def _switched_off(self, machine_id: str, at: float) -> None:
         """The sensor stopped: nothing changes at once but that it reports no more."""
         key = machine_id.lower()
-        wire = self.store.machine(machine_id)
-        if wire is None:
+        found = self.store.machine_cells(machine_id, "reporting", "lastSeen", "onboardingStatus", "healthStatus")
+        if found is None:
             return
+        reporting, seen, onboarding, health = found
         changes: Record = {}
-        if self._is_reporting(machine_id) and wire.get("lastSeen"):
-            seen = parse_iso(wire["lastSeen"])
+        if reporting and seen:
             seen += max(0, to_ticks(at) - seen) // _REPORT * _REPORT
             changes["lastSeen"] = iso(seen)
         self.store.change_machine(machine_id, changes, reporting=False)
         self._next_report = self.store.next_report()
         self._off.add(key)
         life = self._life(machine_id)
-        if wire.get("onboardingStatus") == "Onboarded":
+        if onboarding == "Onboarded":
             self._at(at + self.knobs.onboarding_delay, "can_be_onboarded", machine_id, life)
-        if wire.get("healthStatus") != "Inactive":
+        if health != "Inactive":
             self._at(at + self.knobs.inactive_delay, "inactive", machine_id, life)
         device = self._devices[key]
         if device.reonboard_after is not None:
             self._at(at + device.reonboard_after, "reonboard", machine_id, life)
-
-    def _is_reporting(self, machine_id: str) -> bool:
-        row = self.store.one("SELECT reporting FROM machines WHERE id = ?", (machine_id,))
-        return bool(row and row[0])
 
     def _tick(self) -> int:
         """A time for a new action: now, and later than any before, by an odd number of ticks."""
@@ -336,8 +333,8 @@ class Fleet:
             return  # wedged: it stays as it is for good
         self._at(deadline, "timeout", key, plan)
         fate = device.resolved_fate(self.clock.start)
-        wire = self.store.machine(device.id)
-        if wire is None or device.id.lower() in self._off or wire.get("onboardingStatus") not in ("Onboarded", None):
+        found = self.store.machine_cells(device.id, "onboardingStatus")
+        if found is None or device.id.lower() in self._off or found[0] not in ("Onboarded", None):
             return
         ready = now
         if fate == "offline":
@@ -366,17 +363,18 @@ class Fleet:
         with self.lock:
             self.settle()
             device = self._devices.get(machine_id.lower())
-            wire = self.store.machine(machine_id) if device else None
-            if device is None or wire is None:
+            found = self.store.machine_cells(machine_id, "onboardingStatus", "computerDnsName") if device else None
+            if device is None or found is None:
                 if self.knobs.unknown_device_offboard == 404:
                     raise not_found("Machine", machine_id)
-                device, wire = Device(id=machine_id, name=None, not_onboarded=True), {}
+                device, found = Device(id=machine_id, name=None, not_onboarded=True), ("Onboarded", None)
+            status, name = found
             fate = device.resolved_fate(self.clock.start)
             if fate == "unsupported_os":
                 raise ApiError(400, "OsPlatformNotSupported", f"Offboard is not supported on {device.os_platform}")
             if fate == "old_client":
                 raise ApiError(400, "ClientVersionNotSupported", "Offboard needs a newer client version")
-            if wire and wire.get("onboardingStatus") != "Onboarded" and self.knobs.not_onboarded_offboard == 400:
+            if status != "Onboarded" and self.knobs.not_onboarded_offboard == 400:
                 raise ApiError(400, "BadRequest", f"Machine {device.id} is not onboarded")
             twin = self.active(device.id) if self.knobs.duplicate_mode != "create" else None
             if twin is not None:
@@ -385,7 +383,7 @@ class Fleet:
                 if in_grace or self.knobs.duplicate_mode == "existing":
                     return twin
                 raise ApiError(400, "ActiveRequestAlreadyExists", "Action is already in progress")
-            name = (wire.get("computerDnsName") or "").lower() or None
+            name = (name or "").lower() or None
             action = self._new(device.id, name, self._tick(), requestor=requestor, requestorComment=comment)
             self.store.add_actions([(action, True)])
             self._plan(device, action, self.clock.now())

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
@@ -121,9 +122,10 @@ class _Visitor(AstToSqliteSqlVisitor):
         if isinstance(node.comparator, ast.In):
             if self._rules.in_refused:
                 raise ODataFault("The query specified in the URI is not valid. The operator 'in' is not supported.")
-            for item in node.right.val:  # type: ignore[attr-defined]
+            items = _unpacked(node.right)
+            for item in {type(item): item for item in items.val}.values():
                 self._same_type(node.left, item)
-            return f"{self.visit(node.left)} IN {self.visit(node.right)}"
+            return f"{self.visit(node.left)} IN {self.visit(items)}"
         self._same_type(node.left, node.right)
         left, right = self.visit(node.left), self.visit(node.right)
         null = isinstance(node.left, ast.Null) or isinstance(node.right, ast.Null)
@@ -249,7 +251,10 @@ def _ticks(literal: str) -> str:
 
 
 def _tokens(text: str) -> Iterator[Any]:
-    """The lexer's tokens, with function names in any case and lists of one item as OData writes them."""
+    """The lexer's tokens, with function names in any case, and each list of literals packed into one.
+
+    The parser takes a list of one item only with a comma after it, unlike OData, and a long time over a long list.
+    """
     found = list(ODataLexer().tokenize(text))
     at = 0
     while at < len(found):
@@ -258,14 +263,23 @@ def _tokens(text: str) -> Iterator[Any]:
             token.value = ast.Identifier(token.value.name.lower(), token.value.namespace)
         yield token
         if token.type == "IN" and at + 1 < len(found) and found[at + 1].type == "(":
-            inside = found[at + 2 :]
-            close = next((index for index, item in enumerate(inside) if item.type == ")"), None)
-            if close is not None and sum(item.type not in ("WS", ",") for item in inside[:close]) == 1:
-                (item,) = (item for item in inside[:close] if item.type not in ("WS", ","))
-                comma = _like(item, ",")
-                yield from (found[at + 1], item, comma, inside[close])
-                at += 2 + close
+            inside = list(itertools.takewhile(lambda item: item.type != ")", found[at + 2 :]))
+            words = [item for item in inside if item.type != "WS"]
+            items, commas = words[::2], [item.type for item in words[1::2]]
+            many = len(items) > 1 and all(isinstance(item.value, ast._Literal) for item in items)
+            if (many and commas == [","] * (len(items) - 1)) or (len(items) == 1 and commas in ([], [","])):
+                packed = copy(items[0])
+                if many:
+                    packed.value = ast.List([item.value for item in items])
+                yield from (found[at + 1], packed, _like(packed, ","))
+                at += 1 + len(inside)
         at += 1
+
+
+def _unpacked(node: Any) -> Any:
+    """A list as it was written, whether ``_tokens`` packed it or not."""
+    packed = len(node.val) == 1 and isinstance(node.val[0], ast.List)
+    return node.val[0] if packed else node
 
 
 def _like(token: Any, kind: str) -> Any:

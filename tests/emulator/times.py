@@ -11,6 +11,7 @@ import hashlib
 import re
 import time
 from datetime import timedelta
+from functools import lru_cache
 
 TICKS = 10_000_000
 MINUTE = 60.0
@@ -45,6 +46,7 @@ def iso(ticks: int) -> str:
     return f"{stamp}.{digits}Z" if digits else f"{stamp}Z"
 
 
+@lru_cache(maxsize=4096)
 def parse_iso(text: str) -> int:
     """Ticks of a time or a date; a time without a zone is UTC. Raises ValueError."""
     found = _ISO.fullmatch(text.strip())
