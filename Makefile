@@ -3,7 +3,7 @@ PYTHON ?= python3
 GATES := ruff mypy changelog docs lint importer unit examples sanity integration
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(GATES) matrix matrix-full demo emulator format clean
+.PHONY: help test $(GATES) matrix matrix-full demo bench emulator format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,9 @@ matrix-full: ## the same on every ansible-core from 2.16 on
 
 demo: ## a decommission of sample devices against the emulator
 	$(PYTHON) -m tests.tools.demo
+
+bench: ## the figures of the README's table, each beside its peer in the same run
+	$(PYTHON) -m tests.tools.bench
 
 emulator: ## a local Defender for Endpoint, to rehearse against
 	$(PYTHON) -m tests.tools.rehearse

@@ -111,15 +111,18 @@ class Batches:
 
     def _fitting(self, values: t.Sequence[Value], condition: t.Callable[[t.Sequence[Value], Form], str]) -> int:
         """How many of the values go into the next filter; one always does."""
-        fits, too_many = 1, min(len(values), self._limits.values or MOST, self._limits.characters // _QUOTES) + 1
-        form = self._forms()[0]
-        while too_many - fits > 1:
-            count = (fits + too_many) // 2
-            if len(encoded(condition(values[:count], form))) <= self._limits.characters:
-                fits = count
-            else:
-                too_many = count
-        return fits
+
+        def fits(count: int) -> bool:
+            return len(encoded(condition(values[:count], self._forms()[0]))) <= self._limits.characters
+
+        most = min(len(values), self._limits.values or MOST, self._limits.characters // _QUOTES)
+        if fits(most):  # as a batch of the usual size does
+            return most
+        good, bad = 1, most
+        while bad - good > 1:
+            count = (good + bad) // 2
+            good, bad = (count, bad) if fits(count) else (good, count)
+        return good
 
     def _ask(
         self,

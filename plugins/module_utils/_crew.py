@@ -11,6 +11,7 @@ import threading
 import typing as t
 
 T = t.TypeVar("T")
+_NOTHING: t.Final = object()
 
 
 class Crew(t.Protocol):
@@ -38,10 +39,10 @@ class Threads:
             try:
                 while not failures:
                     with turn:
-                        piece = next(source)
-                    work(piece)
-            except StopIteration:
-                pass
+                        piece = next(source, _NOTHING)
+                    if piece is _NOTHING:
+                        return
+                    work(t.cast("T", piece))
             except BaseException as error:  # handed to the caller's thread
                 failures.append(error)
 

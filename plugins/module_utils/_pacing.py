@@ -21,6 +21,8 @@ from ._clock import Clock
 _MARGIN = 0.2
 # After a 429 the quota is known to be shared: for so long calls come evenly, so that few of them run into the next one.
 _CAREFUL = 60.0
+# Less is no sleep: added to the clock it may be lost to rounding.
+_INSTANT = 0.001
 _LONG_AGO = float("-inf")
 
 
@@ -55,6 +57,7 @@ class Pacer:
         self._windows: t.Final = (_Window(per_minute, 60.0), _Window(per_hour, 3600.0))
         self._even = 60.0 / per_minute
         self._last = _LONG_AGO
+        self._sleepers = 0
         self._paused_until = _LONG_AGO
         self._careful_until = _LONG_AGO
 
@@ -64,12 +67,12 @@ class Pacer:
         ``latest`` is a moment of the monotonic clock. Nothing is reserved while a thread sleeps: a pause or a deadline
         that comes between would leave the windows with moments at which nothing was sent.
         """
+        with self._lock:
+            ahead = self._sleepers  # each sleeps until a place of its own is free: one that comes wakes one, not all
         while True:
             with self._lock:
                 now = self._clock.monotonic()
-                at = self._free_at()
-                if now < self._careful_until:
-                    at = max(at, self._last + self._even)
+                at = self._free_at(1 + ahead)
                 if latest is not None and max(at, now) > latest:
                     return False
                 if at <= now:
@@ -77,7 +80,11 @@ class Pacer:
                     for window in self._windows:
                         window.take(now)
                     return True
-            self._clock.sleep(at - now)
+                self._sleepers += 1
+            self._clock.sleep(max(at - now, _INSTANT))
+            with self._lock:
+                self._sleepers -= 1
+            ahead = 0
 
     def wait_for_room(self, calls: int, within: float) -> int:
         """Return when ``calls`` could be sent in the next ``within`` seconds, or as many as the limits ever allow.
@@ -88,10 +95,10 @@ class Pacer:
         while True:
             with self._lock:
                 horizon = self._clock.monotonic() + within
-                missing = self._free_at(calls) - horizon
+                missing = max(self._paused_until, *(window.free_at(calls) for window in self._windows)) - horizon
                 if missing <= 0:
                     return min(window.room(horizon) for window in self._windows)
-            self._clock.sleep(missing)
+            self._clock.sleep(max(missing, _INSTANT))
 
     def pause(self, seconds: float) -> float:
         """Nobody sends for so long: the service said so to one of us. Returns the seconds that this adds."""
@@ -102,5 +109,7 @@ class Pacer:
             self._careful_until = self._paused_until + _CAREFUL
             return self._paused_until - before
 
-    def _free_at(self, nth: int = 1) -> float:
-        return max(self._paused_until, *(window.free_at(nth) for window in self._windows))
+    def _free_at(self, nth: int) -> float:
+        """When the nth call from now may be sent."""
+        at = max(self._paused_until, *(window.free_at(nth) for window in self._windows))
+        return max(at, self._last + nth * self._even) if at < self._careful_until else at

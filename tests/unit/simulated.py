@@ -39,6 +39,8 @@ class Operator:
     """What the sign-in says; the service may think otherwise."""
     comment: str = "CHG-1042 retired"
     seed: int = 7
+    shortcut: bool = False
+    """See ``wire.connect``."""
     warnings: list[str] = field(default_factory=list)
 
     def run(self, asked: t.Iterable[t.Mapping[str, str]], **order: t.Any) -> list[DeviceResult]:
@@ -50,7 +52,7 @@ class Operator:
     def _offboarding(self, order: Order) -> Offboarding:
         claims = read_claims(self.emulator.token())
         session = Session(WireOptions(user_agent="simulated", connections=self.concurrency), self.time)
-        connect(session, InProcess(self.emulator, self.time, self.latency))
+        connect(session, InProcess(self.emulator, self.time, self.latency), shortcut=self.shortcut)
         exchange = Exchange(
             session,
             TokenKeeper(self._sign_in, self.time, on_token=lambda _token: None),

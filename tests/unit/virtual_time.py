@@ -160,6 +160,7 @@ class _Relay:
         failures: list[BaseException] = []
         at_work = self._count
         end = _Gate()
+        nothing = object()
 
         def labour(start: _Gate | None = None) -> None:
             nonlocal at_work
@@ -168,10 +169,10 @@ class _Relay:
                     self._baton.wait_at(start)
                 while not failures:
                     with turn:
-                        piece = next(source)
-                    work(piece)
-            except StopIteration:
-                pass
+                        piece = next(source, nothing)
+                    if piece is nothing:
+                        break
+                    work(t.cast("T", piece))
             except BaseException as error:  # handed to the caller's thread
                 failures.append(error)
             at_work -= 1

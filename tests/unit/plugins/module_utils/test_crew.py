@@ -58,6 +58,11 @@ def test_a_failure_of_the_work_is_raised_after_all_have_stopped(count: int) -> N
     assert 5 not in done
 
 
+def test_a_failure_that_looks_like_the_end_is_raised_all_the_same() -> None:
+    with pytest.raises(StopIteration):
+        Threads(2).each(lambda _piece: next(iter(())), iter(range(5)))
+
+
 @pytest.mark.parametrize("count", [1, 6])
 def test_a_failure_of_the_source_is_raised_too(count: int) -> None:
     def source() -> t.Iterator[int]:
