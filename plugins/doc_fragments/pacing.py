@@ -18,7 +18,7 @@ options:
     default: 100
   calls_per_hour:
     description:
-      - Calls to the API that are made in any hour at most. The service allows 1500.
+      - Calls to the API that are made in any hour at most, and at least 2. The service allows 1500.
     type: int
     default: 1500
 """

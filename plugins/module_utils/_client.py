@@ -27,6 +27,8 @@ from ._retry import Budget, surely_not_taken, worth_asking_again
 
 # The service's largest page. Microsoft Learn: "Maximum page size is 10,000".
 PAGE_SIZE: t.Final = 10000
+# Seconds after a deadline in which a first try may still leave: nobody sleeps to the exact moment.
+_LATE: t.Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class Client:
             may_repeat=worth_asking_again,
             params=params,
             budget=self.exchange.budget(until),
-            not_after=until,
+            not_after=None if until is None else until + _LATE,
         )
         if response.status == 200:
             return response

@@ -22,10 +22,10 @@ from ._http import REQUESTS_MISSING
 from ._models import format_time
 from ._options import (
     HOURS_PATIENCE,
-    PACING,
     PATIENCE,
     Spec,
     connection_spec,
+    insist_on_pace,
     insist_on_positive,
     normalise,
     secret_values,
@@ -63,7 +63,8 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         """
         if REQUESTS_MISSING:
             raise LibraryError(missing_required_lib("requests"))
-        insist_on_positive(self.params, *PACING, "retry_timeout")
+        insist_on_pace(self.params)
+        insist_on_positive(self.params, "retry_timeout")
         given = {option: self.params[option] for option in self._given if option in self.params}
         self.params["retry_timeout"] = self.params["retry_timeout"] or (HOURS_PATIENCE if patient else PATIENCE)
         self._connection = Connection.from_options(self.params, given, os.environ, connections=connections)

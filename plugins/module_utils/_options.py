@@ -118,6 +118,16 @@ def insist_on_positive(params: t.Mapping[str, t.Any], *options: str) -> None:
             raise OptionError(f"{option}: {value} is not allowed.", hint="Give a whole number of at least 1.")
 
 
+def insist_on_pace(params: t.Mapping[str, t.Any]) -> None:
+    """Raise OptionError for a pace at which nothing can ever be sent."""
+    insist_on_positive(params, *PACING)
+    if params["calls_per_hour"] < 2:
+        raise OptionError(
+            "calls_per_hour: 1 is not allowed.",
+            hint="Give at least 2: an offboard has to leave within two minutes of the read that it rests on.",
+        )
+
+
 def secret_values(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
     """Every secret in reach, used or not: none of them may stand in any output."""
     found = [params.get(option) for option in SECRETS]

@@ -54,6 +54,11 @@ class DeviceResult:
     def device_id(self) -> str | None:
         return self.machine.id if self.machine else None
 
+    @property
+    def name(self) -> str:
+        """How messages call this device."""
+        return (self.machine.name or self.machine.id) if self.machine else self.request.label
+
     def as_dict(self) -> dict[str, t.Any]:
         return {
             "requested": self.request.as_dict(),
@@ -70,7 +75,7 @@ class DeviceResult:
 
     def sentence(self, *, predicted: bool) -> str:
         """One line for people."""
-        name = (self.machine.name or self.machine.id) if self.machine else self.request.label
+        name = self.name
         if self.error is not None:
             text = str(self.error)
             return text if name in text else f"{name}: {text}"
@@ -119,9 +124,11 @@ class Report:
             return self.failure
         if len(failed) == 1:
             return failed[0].error
-        names = ", ".join(device.request.label for device in failed[:3]) + (", ..." if len(failed) > 3 else "")
+        errors = {device.name: device.error.code for device in failed if device.error is not None}
+        names = ", ".join(f"{name} ({code})" for name, code in list(errors.items())[:3])
         return MdeError(
-            f"{len(failed)} of {len(self.devices)} devices failed: {names}",
+            f"{len(failed)} of {len(self.devices)} devices failed: {names}{', ...' if len(errors) > 3 else ''}. "
+            f"The first: {failed[0].error}",
             code="devices_failed",
             hint="Each has its own error in devices. The others were carried out; run the task again for the rest.",
         )

@@ -78,7 +78,11 @@ def test_six_devices_of_which_one_is_refused_and_one_unknown(emulator: Emulator,
     summary = run.result["summary"]
     assert (summary["total"], summary["changed"], summary["failed"]) == (6, 4, 2)
     assert exactly_one_action_each(emulator, good)
-    assert "2 of 6 devices failed: nobody.corp.example" in run.result["msg"]
+    told = run.result["msg"]
+    assert told.startswith(
+        "2 of 6 devices failed: nobody.corp.example (not_found), mac.corp.example (os_not_supported)."
+    )
+    assert "The first: device_name nobody.corp.example was not found." in told
 
 
 def test_one_failed_device_gives_the_task_its_own_error(emulator: Emulator, offboard: RunModule) -> None:
@@ -153,6 +157,22 @@ def test_of_very_many_wrong_entries_only_some_are_told(emulator: Emulator, offbo
     assert "devices[4]" in run.result["msg"]
     assert "devices[5]" not in run.result["msg"]
     assert "And 25 more." in run.result["msg"]
+
+
+@pytest.mark.parametrize("pace", [{"calls_per_hour": 1}, {"calls_per_hour": 0}, {"calls_per_minute": 0}], ids=str)
+def test_a_pace_at_which_nothing_can_leave_is_refused(
+    emulator: Emulator, offboard: RunModule, pace: dict[str, int]
+) -> None:
+    run = offboard(devices=[{"device_id": "00aa"}], **pace)
+    assert run.code_of_error == "invalid_option"
+    assert not emulator.calls()
+
+
+@pytest.mark.parametrize("pace", [{"calls_per_hour": 2}, {"calls_per_minute": 1}], ids=str)
+def test_the_slowest_pace_gets_there(emulator: Emulator, offboard: RunModule, pace: dict[str, int]) -> None:
+    devices = fleet(emulator, 3)
+    assert outcomes(offboard(devices=by_id(devices), **pace)) == ["submitted"] * 3
+    assert exactly_one_action_each(emulator, devices)
 
 
 @pytest.mark.parametrize("concurrency", [0, -1])
@@ -447,3 +467,14 @@ def test_waiting_keeps_its_deadline_even_when_the_pace_leaves_no_call(
     assert {device["error"]["code"] for device in run.result["devices"]} == {"wait_read_failed"}
     assert "pace of calls" in run.result["devices"][0]["error"]["message"]
     assert set(outcomes(run)) == {"submitted"}
+
+
+def test_sleeps_that_last_a_little_too_long_take_no_look_away(
+    emulator: Emulator, clock: Clock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = fleet(emulator, 2)
+    ordinary = clock.sleep
+    monkeypatch.setattr(clock, "sleep", lambda seconds: ordinary(seconds + 0.01))
+    run = offboard(devices=by_id(devices), wait=True, wait_timeout=25)
+    assert {device["error"]["code"] for device in run.result["devices"]} == {"wait_timeout"}
+    assert len(emulator.calls("api", "GET", "/machineactions")) == 4
