@@ -1,0 +1,122 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+
+"""`make bench`: what the module costs beside a careful play without it, on the emulator, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+from types import FrameType
+
+from ..bench.cases import Case, Group, plan, select
+from ..bench.measure import CommandFailed
+from ..bench.results import Result, Results, Run, as_json
+from ..bench.runner import Runner, WorkNotDone
+from ..bench.service import emulator
+from ..bench.table import render, seconds
+from .workspace import CACHE, COLLECTION, CORES, ROOT, Environment, alone, stage, write
+
+SCRATCH = CACHE / "bench"
+
+
+def main() -> int:
+    groups = wanted()
+    signal.signal(signal.SIGTERM, stop)
+    environment = Environment()
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    path = SCRATCH / "bench.log"
+    with alone("bench"), path.open("w", encoding="utf-8") as log:
+        try:
+            print("Preparing an environment (the first time takes a minute) ...", flush=True)
+            environment.build(log)
+            results = run(groups, environment, log)
+        except (subprocess.CalledProcessError, CommandFailed, WorkNotDone, OSError, RuntimeError) as error:
+            log.flush()
+            print(path.read_text("utf-8")[-8000:], f"FAILED: {error}", sep="\n", file=sys.stderr)
+            return 1
+    print("", render(results, machine(environment)), f"Also in {SCRATCH.relative_to(ROOT)}", sep="\n", end=".\n")
+    return 0
+
+
+def stop(number: int, frame: FrameType | None) -> t.NoReturn:
+    """End in order: the emulator and what is being measured end too."""
+    sys.exit(128 + number)
+
+
+def wanted() -> list[Group]:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="nothing above 50 devices")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="forms, or patterns of cases: list 'uri-50-*'")
+    options = parser.parse_args()
+    groups = plan(options.quick)
+    chosen = select(groups, options.only) if options.only else groups
+    if not chosen:
+        parser.error(f"no such case; there are {', '.join(case.name for group in groups for case in group)}")
+    return chosen
+
+
+def run(groups: list[Group], environment: Environment, log: t.IO[str]) -> Results:
+    """Run all, and keep what is known after every group."""
+    tree = stage("bench")
+    print("Starting the emulator, and warming up ...", flush=True)
+    with emulator(environment.program("python"), tree, SCRATCH, environment.variables(), log) as service:
+        runner = Runner(
+            playbook_program=environment.program("ansible-playbook"),
+            playbooks=tree / "tests" / "bench",
+            scratch=SCRATCH,
+            variables=environment.variables() | collections_of(tree),
+            service=service,
+            log=log,
+        )
+        runner.warm_up()
+        found: list[Result] = []
+        for group in groups:
+            found += runner.run_group(group, tell)
+            keep(Results(found), machine(environment))
+    return Results(found)
+
+
+def collections_of(tree: Path) -> dict[str, str]:
+    """The variable that lets Ansible find the staged collection."""
+    return {"ANSIBLE_COLLECTIONS_PATH": str(tree.parents[len(COLLECTION.parts) - 1])}
+
+
+def tell(case: Case, found: Run) -> None:
+    """A line for each run."""
+    print(
+        f"{time.strftime('%H:%M:%S')}  {case.name:<16} {seconds(found.wall):>9}  processor {seconds(found.cpu):>8}  "
+        f"memory {found.memory / 1e6:4.0f} MB  calls {found.calls}",
+        flush=True,
+    )
+
+
+def keep(results: Results, kind: dict[str, t.Any]) -> None:
+    write(SCRATCH / "bench.json", json.dumps(as_json(results, kind), indent=2) + "\n")
+    write(SCRATCH / "bench.md", render(results, kind))
+
+
+def machine(environment: Environment) -> dict[str, t.Any]:
+    """The kind of machine, without its name."""
+    return {
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "ansible_core": CORES[environment.core][0],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
