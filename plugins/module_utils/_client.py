@@ -107,11 +107,17 @@ class Client:
         )
 
     def offboard(
-        self, machine_id: str, comment: str, *, budget: Budget | None = None, not_after: float | None = None
+        self,
+        machine_id: str,
+        comment: str,
+        *,
+        budget: Budget | None = None,
+        not_after: float | None = None,
+        on_send: t.Callable[[], None] = lambda: None,
     ) -> MachineAction:
         """Ask for the offboard of one device, once: repeated only when it surely was not taken.
 
-        ``budget`` and ``not_after`` are those of Exchange.call. Raises TooLateError, WireError or ApiError; after some
+        ``budget``, ``not_after`` and ``on_send`` are those of Exchange.call. Raises TooLateError, WireError or ApiError; after some
         of them the caller has to find out what became of it: see ``is_unclear``.
         """
         response = self.exchange.call(
@@ -121,6 +127,7 @@ class Client:
             json_body={"Comment": comment},
             budget=budget,
             not_after=not_after,
+            on_send=on_send,
         )
         if not 200 <= response.status < 300:
             raise api_error(response)

@@ -126,12 +126,13 @@ class Exchange:
         json_body: t.Any = None,
         budget: Budget | None = None,
         not_after: float | None = None,
+        on_send: t.Callable[[], None] = lambda: None,
     ) -> Response:
         """Send until there is an answer to keep, of whatever status.
 
         ``path`` is relative to the API; ``may_repeat`` judges each outcome by the rules of the verb; ``budget`` is that
         of an earlier part of the same call; ``not_after`` (monotonic seconds) is the moment from which nothing may be
-        sent any more. Raises WireError without an answer, ThrottledError or ApiError when the time for retries is used
+        sent any more; ``on_send`` is told right before each try, after all waiting. Raises WireError without an answer, ThrottledError or ApiError when the time for retries is used
         up, TooLateError, and what the sign-in raises.
         """
         url = f"{self._base}/{path}"
@@ -145,6 +146,7 @@ class Exchange:
             began = self.clock.monotonic()
             if not_after is not None and began > not_after:
                 raise TooLateError("The sign-in took so long that it is too late for this call.")
+            on_send()
             outcome: Response | WireError
             try:
                 outcome = self._session.send(

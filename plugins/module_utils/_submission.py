@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ._client import Client, Known
@@ -119,7 +119,11 @@ class Attempt:
         """Send one POST; the stage then tells what comes next."""
         try:
             action = self._client.offboard(
-                self.machine.id, self._comment, budget=self._budget, not_after=self._good_until
+                self.machine.id,
+                self._comment,
+                budget=self._budget,
+                not_after=self._good_until,
+                on_send=self._note_try,
             )
         except TooLateError:
             self.stage = Stage.HELD
@@ -132,6 +136,11 @@ class Attempt:
                 self._finish(self._refused(error))
         else:
             self._finish(self._answered(action))
+
+    def _note_try(self) -> None:
+        """Whatever was made before the first try that may have been taken is not ours."""
+        if self._unclear is None:
+            self._claim = replace(self._claim, first_try=self._exchange.service_time())
 
     def weigh(self, known: Known) -> None:
         """Decide again by what is known now: has somebody else been here while the POST was held back?"""

@@ -339,6 +339,26 @@ def test_a_token_that_expires_during_the_run_is_renewed(emulator: Emulator, offb
     assert not [call for call in emulator.calls("api") if call.status == 401]
 
 
+def test_what_a_twin_of_the_job_made_while_the_pace_held_ours_back_is_not_ours(
+    emulator: Emulator, clock: Clock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (device,) = fleet(emulator, 1)
+    emulator.knobs.duplicate_mode = "existing"
+    ordinary = clock.sleep
+
+    def sleep(seconds: float) -> None:
+        if seconds > 50:
+            ordinary(20)
+            emulator.add_action(device.id, status="Pending", age=0, comment="CHG-1042 retired")
+            seconds -= 20
+        ordinary(seconds)
+
+    monkeypatch.setattr(clock, "sleep", sleep)
+    run = offboard(devices=by_id([device]), calls_per_minute=2)
+    assert posts(emulator) == 1
+    assert outcomes(run) == ["in_progress"]
+
+
 # -- failures ------------------------------------------------------------------------------------------------------
 
 
