@@ -132,8 +132,8 @@ class Exchange:
 
         ``path`` is relative to the API; ``may_repeat`` judges each outcome by the rules of the verb; ``budget`` is that
         of an earlier part of the same call; ``not_after`` (monotonic seconds) is the moment from which nothing may be
-        sent any more; ``on_send`` is told right before each try, after all waiting. Raises WireError without an answer, ThrottledError or ApiError when the time for retries is used
-        up, TooLateError, and what the sign-in raises.
+        sent any more; ``on_send`` is told right before each try, after all waiting. Raises WireError without an answer,
+        ThrottledError or ApiError when the time for retries is used up, TooLateError, and what the sign-in raises.
         """
         url = f"{self._base}/{path}"
         query = "&".join(f"{k}={encoded(str(v))}" for k, v in (params or {}).items() if v is not None)
