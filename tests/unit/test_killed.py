@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Killed in the middle of a list, and run again: one action for each device, whoever was killed."""
+"""mde_offboard killed in the middle of a list, and run again: one action for each device, whoever was killed."""
 
 from __future__ import annotations
 
