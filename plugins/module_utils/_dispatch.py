@@ -63,7 +63,7 @@ class Dispatch:
         room = self._client.exchange.pacer.wait_for_room(reads + 1, _AHEAD)
         return max(1, min(most, room - reads))
 
-    def bar(self, error: MdeError) -> None:
+    def heed(self, error: MdeError) -> None:
         """See whether an error would hit everything else as well, and then let nothing more be tried."""
         if self.barred is None and bars_the_way(error):
             self.barred = error.for_those_behind()
@@ -106,13 +106,13 @@ class Dispatch:
         explain(error, TO_OFFBOARD, claims)
         # One device may be closed to us and the next one open, unless the token may offboard none.
         if error.code != "permission_missing" or lacks(claims, TO_OFFBOARD):
-            self.bar(error)
+            self.heed(error)
 
     def _weigh_held(self) -> None:
         """Read the actions of what was held back once more: somebody else may have been here meanwhile."""
         for attempt, known in self._look_at(_take(self._held, self.room(reads=1))):
             if isinstance(known, MdeError):
-                self.bar(known)
+                self.heed(known)
                 attempt.give_up(known)
             else:
                 attempt.weigh(known)

@@ -174,7 +174,7 @@ class Offboarding:
 
     def _note(self, error: MdeError) -> None:
         explain(error, TO_READ, self._claims())
-        self._dispatch.bar(error)
+        self._dispatch.heed(error)
 
     # -- one device ----------------------------------------------------------------------------------------
 

@@ -135,7 +135,7 @@ def test_the_clock_does_not_run_back_for_those_who_overslept(time: VirtualTime, 
 def test_the_caller_is_alone_again_when_all_is_done(time: VirtualTime) -> None:
     crew = time.crew(4)
     for _round in range(2):
-        crew.each(lambda piece: time.sleep(piece), iter([4, 3, 2, 1]))
+        crew.each(time.sleep, iter([4, 3, 2, 1]))
     time.sleep(1)
     assert time.monotonic() == 9
 
