@@ -22,6 +22,8 @@ from ansible_collections.secops.mde.tests.emulator import Device, Emulator, Exch
 from ansible_collections.secops.mde.tests.unit.simulated import Operator
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
+# Watching every line would take longer than the simulation.
+pytestmark = pytest.mark.no_cover
 MINUTE, HOUR = 60.0, 3600.0
 PER_MINUTE, PER_HOUR = 100, 1500
 # Ids of 40 characters that fit into the largest filter.
