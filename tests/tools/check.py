@@ -88,7 +88,15 @@ def examples(run: Shell) -> None:
 
 
 def pytest(run: Shell, *arguments: str) -> None:
-    run("python", "-m", "pytest", "--numprocesses=2", *arguments, PYTHONPATH=str(run.collections_path))
+    run(
+        "python",
+        "-m",
+        "pytest",
+        "--numprocesses=2",
+        "--dist=worksteal",
+        *arguments,
+        PYTHONPATH=str(run.collections_path),
+    )
 
 
 def sanity(run: Shell) -> None:
