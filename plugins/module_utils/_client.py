@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The API in typed calls: machines, machine actions, offboard.
+"""The API in typed calls: machines, machine actions, offboard, cancel, tag.
 
-How lists are paged, what counts as an answer and which verb may be repeated is settled here; what the answers mean for
-a device is decided elsewhere.
+What counts as an answer and which call may be repeated is settled here; what the answers mean for a device is decided
+elsewhere.
 """
 
 from __future__ import annotations
@@ -16,19 +16,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-from ._answers import api_error, excerpt, is_missing_entity
+from ._answers import api_error
 from ._batches import Batches
-from ._errors import BadAnswerError, MdeError
+from ._errors import MdeError
 from ._exchange import Exchange
-from ._http import Response
+from ._lists import bad_answer, read, read_pages
 from ._models import Machine, MachineAction
 from ._odata import Form, all_of, equals_any
 from ._retry import Budget, surely_not_taken, worth_asking_again
 
-# The service's largest page. Microsoft Learn: "Maximum page size is 10,000".
-PAGE_SIZE: t.Final = 10000
-# Seconds after a deadline in which a first try may still leave: nobody sleeps to the exact moment.
-_LATE: t.Final = 1.0
+# Microsoft Learn, "Add or remove a tag for multiple machines": at most 500 ids a call.
+TAG_BATCH: t.Final = 500
 
 
 @dataclass(frozen=True)
@@ -51,17 +49,40 @@ class Client:
 
     def machine(self, machine_id: str) -> Machine | None:
         """One record by its id, or None when the service itself says that there is none."""
-        response = self._read(f"machines/{quote(machine_id, safe='')}", missing_ok=True)
+        response = read(self.exchange, f"machines/{quote(machine_id, safe='')}", missing_ok=True)
         if response is None:
             return None
         found = Machine.from_json(response.json())
         if found is None:
-            raise _bad_answer(response, "a machine with an id")
+            raise bad_answer(response, "a machine with an id")
         return found
 
     def machines(self, condition: str) -> list[Machine]:
         """All records that fit an OData condition, in the service's order, each id once."""
-        return self._list("machines", condition, Machine.from_json, "machines with an id")
+        return [machine for page in self.machine_pages(condition) for machine in page]
+
+    def machine_pages(self, condition: str, *, limit: int | None = None) -> t.Iterator[list[Machine]]:
+        """The same page by page; see ``read_pages``."""
+        what = "machines with an id"
+        return read_pages(self.exchange, "machines", condition, Machine.from_json, what, limit=limit)
+
+    def tag(self, machine_ids: t.Sequence[str], tag: str, action: str) -> list[Machine]:
+        """``Add`` or ``Remove`` a tag on up to ``TAG_BATCH`` machines; their records as the service sent them back.
+
+        May be repeated like a read: the second time it changes nothing. Raises MdeError.
+        """
+        response = self.exchange.call(
+            "POST",
+            "machines/AddOrRemoveTagForMultipleMachines",
+            may_repeat=worth_asking_again,
+            json_body={"Value": tag, "Action": action, "MachineIds": list(machine_ids)},
+        )
+        if not 200 <= response.status < 300:
+            raise api_error(response)
+        document = response.json()
+        records = document.get("value") if isinstance(document, dict) else None
+        found = [Machine.from_json(record) for record in records or ()]
+        return [machine for machine in found if machine is not None]
 
     # -- machine actions -----------------------------------------------------------------------------------
 
@@ -102,9 +123,47 @@ class Client:
         return self._actions(f"type eq 'Offboard' and creationDateTimeUtc ge {moment}", until=until)
 
     def _actions(self, condition: str, until: float | None = None) -> list[MachineAction]:
-        return self._list(
-            "machineactions", condition, MachineAction.from_json, "actions with an id and a machine", until=until
+        return [action for page in self.action_pages(condition, until=until) for action in page]
+
+    def action_pages(
+        self, condition: str, *, order: str | None = None, limit: int | None = None, until: float | None = None
+    ) -> t.Iterator[list[MachineAction]]:
+        """All actions that fit an OData condition, page by page; see ``read_pages``."""
+        what = "actions with an id and a machine"
+        return read_pages(
+            self.exchange,
+            "machineactions",
+            condition,
+            MachineAction.from_json,
+            what,
+            order=order,
+            limit=limit,
+            until=until,
         )
+
+    def action(self, action_id: str) -> MachineAction | None:
+        """One action by its id, or None when the service itself says that there is none (yet)."""
+        response = read(self.exchange, f"machineactions/{quote(action_id, safe='')}", missing_ok=True)
+        if response is None:
+            return None
+        found = MachineAction.from_json(response.json())
+        if found is None:
+            raise bad_answer(response, "an action with an id and a machine")
+        return found
+
+    def cancel(self, action_id: str, comment: str) -> None:
+        """Ask for the end of an action. May be repeated like a read; what became of it has to be read.
+
+        Raises MdeError.
+        """
+        response = self.exchange.call(
+            "POST",
+            f"machineactions/{quote(action_id, safe='')}/cancel",
+            may_repeat=worth_asking_again,
+            json_body={"Comment": comment},
+        )
+        if not 200 <= response.status < 300:
+            raise api_error(response)
 
     def offboard(
         self,
@@ -133,74 +192,5 @@ class Client:
             raise api_error(response)
         action = MachineAction.from_json(response.json())
         if action is None or not action.is_offboard:
-            raise _bad_answer(response, "an Offboard action with an id and a machine")
+            raise bad_answer(response, "an Offboard action with an id and a machine")
         return action
-
-    # -- reading -------------------------------------------------------------------------------------------
-
-    def _read(
-        self,
-        path: str,
-        params: t.Mapping[str, t.Any] | None = None,
-        *,
-        missing_ok: bool = False,
-        until: float | None = None,
-    ) -> Response | None:
-        response = self.exchange.call(
-            "GET",
-            path,
-            may_repeat=worth_asking_again,
-            params=params,
-            budget=self.exchange.budget(until),
-            not_after=None if until is None else until + _LATE,
-        )
-        if response.status == 200:
-            return response
-        if missing_ok and is_missing_entity(response):
-            return None
-        raise api_error(response)
-
-    def _list(
-        self,
-        path: str,
-        condition: str,
-        parse: t.Callable[[object], t.Any],
-        what: str,
-        until: float | None = None,
-    ) -> list[t.Any]:
-        """All pages of a list. ``$top`` and ``$skip`` only: a ``nextLink`` has been seen to lose the filter."""
-        found: dict[str, t.Any] = {}
-        asked = 0
-        while True:
-            response = self._read(
-                path,
-                {"$filter": condition, "$top": PAGE_SIZE, "$skip": asked or None},
-                missing_ok=True,  # an empty list has been documented as 404
-                until=until,
-            )
-            if response is None:
-                return list(found.values())
-            document = response.json()
-            records = document.get("value") if isinstance(document, dict) else None
-            if not isinstance(records, list):
-                raise _bad_answer(response, "a list")
-            page = [parse(record) for record in records]
-            if None in page:
-                raise _bad_answer(response, what)
-            more = len(page) == PAGE_SIZE or bool(document.get("@odata.nextLink"))
-            new = {item.id.lower(): item for item in page if item.id.lower() not in found}
-            if more and not new:
-                raise _bad_answer(response, "another page (this one repeats the last)")
-            found.update(new)
-            asked += len(page)
-            if not more:
-                return list(found.values())
-
-
-def _bad_answer(response: Response, wanted: str) -> BadAnswerError:
-    return BadAnswerError(
-        f"{response.method} {response.url.split('?')[0]} answered {response.status}, but not with {wanted}: "
-        f"{excerpt(response)}",
-        http_status=response.status,
-        hint="Something between here and the service may have written this: check api_url and any proxy.",
-    )

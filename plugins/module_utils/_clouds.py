@@ -12,6 +12,7 @@ of regional servers on each page of the API. The new host still wants a token fo
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import typing as t
 from dataclasses import dataclass, replace
@@ -56,6 +57,7 @@ CLOUDS: t.Final[t.Mapping[str, Cloud]] = {
 REGIONS: t.Final = ("us", "eu", "uk", "au", "swa", "ina")
 
 
+@functools.lru_cache
 def is_loopback(url: str) -> bool:
     """Whether a URL points at this machine."""
     host = urlsplit(url).hostname or ""
@@ -63,6 +65,7 @@ def is_loopback(url: str) -> bool:
     return address.is_loopback if address else host == "localhost"
 
 
+@functools.lru_cache
 def is_link_local(url: str) -> bool:
     """Whether a URL points at the platform below this machine: Azure's metadata and identity endpoints live there."""
     address = _ip_address(urlsplit(url).hostname or "")

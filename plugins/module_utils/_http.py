@@ -115,6 +115,7 @@ class Session:
         """
         deadline = self._clock.monotonic() + self._options.timeout
         try:
+            host = origin(url)
             answer = self._session.request(
                 method,
                 url,
@@ -125,14 +126,14 @@ class Session:
                 timeout=self._options.timeout,
                 allow_redirects=False,
                 verify=self._verify(),
-                proxies=self._proxies(url),
+                proxies=self._proxies(host),
                 stream=True,
             )
             with answer:
                 body = self._read(answer, deadline)
         except (OSError, UnicodeError, BrokenOffError) as error:  # of requests, of a strange host name, of urllib3
             raise self._no_answer(method, url, error) from error
-        self._reached.add(origin(url))
+        self._reached.add(host)
         return Response(
             method=method,
             url=answer.url,

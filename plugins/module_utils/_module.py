@@ -16,7 +16,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ._client import Client
 from ._clock import Clock, SystemClock
 from ._connection import Connection, proxy_passwords
-from ._errors import InternalError, LibraryError, MdeError
+from ._errors import InternalError, LibraryError
 from ._exchange import Statistics
 from ._http import REQUESTS_MISSING
 from ._models import format_time
@@ -31,7 +31,7 @@ from ._options import (
     secret_values,
 )
 from ._pacing import Pacer
-from ._report import Context, DeviceResult, Report
+from ._result import Context, Result, complete
 from ._token import Claims, read_claims
 from ._version import COLLECTION_VERSION
 
@@ -80,21 +80,21 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         self.no_log_values.add(token)
         self._claims = read_claims(token)
 
-    def finish(self, devices: t.Sequence[DeviceResult], *, single: bool) -> t.NoReturn:
-        """End the module with what became of the devices; the task fails when one of them did."""
-        self._exit(self._report(devices=tuple(devices), single=single))
-
-    def fail(self, error: MdeError) -> t.NoReturn:
-        """End the module before it came to any device."""
-        self._exit(self._report(failure=error))
-
-    def _report(self, **content: t.Any) -> Report:
-        return Report(
-            **content,
-            predicted=self.check_mode,
-            context=self._context(),
-            api=(self._client.exchange.statistics if self._client else Statistics()).as_dict(),
-        )
+    def finish(self, result: Result) -> t.NoReturn:
+        """End the module; the task fails when the result has an error."""
+        if self._client is not None:
+            self._client.exchange.close()
+        statistics = self._client.exchange.statistics if self._client else Statistics()
+        document = complete(result, self._context(), statistics.as_dict())
+        if self._diff:
+            document["diff"] = result.diff()
+        traces = [error.traceback for error in result.errors() if isinstance(error, InternalError)]
+        if traces:
+            document["exception"] = traces[0]
+        if result.error is not None:
+            self.fail_json(**document)
+        self.exit_json(**document)
+        raise AssertionError("not reached")  # for the type checker: Ansible's exits are not annotated
 
     def _context(self) -> Context:
         """Who asked whom and when; the token knows better than the options whose it is."""
@@ -107,17 +107,3 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
             started_at=self._started_at,
             finished_at=format_time(self.clock.time()),
         )
-
-    def _exit(self, report: Report) -> t.NoReturn:
-        if self._client is not None:
-            self._client.exchange.close()
-        result = report.as_dict()
-        if self._diff:
-            result["diff"] = report.diff()
-        traces = [error.traceback for error in report.errors() if isinstance(error, InternalError)]
-        if traces:
-            result["exception"] = traces[0]
-        if report.error is not None:
-            self.fail_json(**result)
-        self.exit_json(**result)
-        raise AssertionError("not reached")  # for the type checker: Ansible's exits are not annotated

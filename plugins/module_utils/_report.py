@@ -3,17 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""What a run returns: the same keys in every outcome, in check mode and on failure."""
+"""What an offboarding returns: the same keys in every outcome, in check mode and on failure."""
 
 from __future__ import annotations
 
 import typing as t
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ._errors import MdeError
 from ._models import Machine, MachineAction
 from ._requested import DeviceRequest
+from ._result import of_several
 
 OUTCOMES: t.Final = (
     "submitted",
@@ -85,21 +86,6 @@ class DeviceResult:
 
 
 @dataclass(frozen=True)
-class Context:
-    """Who asked whom and when: what evidence needs."""
-
-    tenant_id: str | None = None
-    client_id: str | None = None
-    api_url: str | None = None
-    collection_version: str | None = None
-    started_at: str | None = None
-    finished_at: str | None = None
-
-    def as_dict(self) -> dict[str, t.Any]:
-        return dict(vars(self))
-
-
-@dataclass(frozen=True)
 class Report:
     """The whole run."""
 
@@ -107,8 +93,6 @@ class Report:
     single: bool = True
     """Whether one device was asked for, whose action then stands at the top too."""
     predicted: bool = False
-    context: Context = field(default_factory=Context)
-    api: t.Mapping[str, t.Any] = field(default_factory=dict)
     failure: MdeError | None = None
     """What kept the run from its devices, if something did."""
 
@@ -119,19 +103,8 @@ class Report:
     @property
     def error(self) -> MdeError | None:
         """The error of the run: its own, that of the one device that failed, or one for several."""
-        failed = [device for device in self.devices if device.error is not None]
-        if self.failure is not None or not failed:
-            return self.failure
-        if len(failed) == 1:
-            return failed[0].error
-        errors = {device.name: device.error.code for device in failed if device.error is not None}
-        names = ", ".join(f"{name} ({code})" for name, code in list(errors.items())[:3])
-        return MdeError(
-            f"{len(failed)} of {len(self.devices)} devices failed: {names}{', ...' if len(errors) > 3 else ''}. "
-            f"The first: {failed[0].error}",
-            code="devices_failed",
-            hint="Each has its own error in devices. The others were carried out; run the task again for the rest.",
-        )
+        failed = [(device.name, device.error) for device in self.devices if device.error is not None]
+        return self.failure or of_several(failed, len(self.devices))
 
     def errors(self) -> list[MdeError]:
         """All of them, of the run and of its devices."""
@@ -140,7 +113,6 @@ class Report:
 
     def as_dict(self) -> dict[str, t.Any]:
         outcomes = Counter(device.outcome for device in self.devices)
-        error = self.error
         return {
             "changed": self.changed,
             "msg": self.message,
@@ -151,10 +123,7 @@ class Report:
                 "total": len(self.devices),
                 "changed": sum(device.changed for device in self.devices),
                 "failed": sum(device.error is not None for device in self.devices),
-                "api": dict(self.api),
             },
-            "context": self.context.as_dict(),
-            "error": error.as_dict() if error else None,
         }
 
     @property

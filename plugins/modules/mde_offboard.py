@@ -358,6 +358,7 @@ from ansible_collections.secops.mde.plugins.module_utils._module import MdeModul
 from ansible_collections.secops.mde.plugins.module_utils._offboarding import Offboarding
 from ansible_collections.secops.mde.plugins.module_utils._options import PACING, WAITING, Spec
 from ansible_collections.secops.mde.plugins.module_utils._order import Order
+from ansible_collections.secops.mde.plugins.module_utils._report import Report
 
 IDENTIFIERS: Spec = {
     "device_id": {"type": "str"},
@@ -386,8 +387,8 @@ def main(clock: Clock | None = None, crew: t.Callable[[int], Crew] = Threads) ->
         offboarding = Offboarding(order, client, crew(order.concurrency), claims=module.claims, warn=module.warn)
         devices = offboarding.run()
     except MdeError as error:
-        module.fail(error)
-    module.finish(devices, single=order.single)
+        module.finish(Report(failure=error))
+    module.finish(Report(tuple(devices), single=order.single, predicted=module.check_mode))
 
 
 if __name__ == "__main__":

@@ -26,10 +26,8 @@ class Clock:
 
     def monotonic(self) -> float:
         """Seconds since the emulator began."""
-        with self._lock:
-            if self.real_time:
-                return self._advanced + (time.monotonic() - self._began)
-            return self._advanced
+        walked = time.monotonic() - self._began if self.real_time else 0.0
+        return self._advanced + walked
 
     def advance(self, seconds: float) -> float:
         """Move on by so many seconds (never back) and return the new epoch seconds."""

@@ -323,8 +323,8 @@ class Fleet:
                     self._next_report = self.store.next_report()
             return action
 
-    def _plan(self, device: Device, action: Record, now: float) -> None:
-        """Lay down what will become of an active action."""
+    def _plan(self, device: Device, action: Record, now: float, onboarding: str | None = None) -> None:
+        """Lay down what will become of an active action; the device's onboarding status is read where it is not given."""
         key = action["id"]
         plan = self._plans[key] = next(self._order)
         created = from_ticks(parse_iso(action["creationDateTimeUtc"]))
@@ -333,8 +333,10 @@ class Fleet:
             return  # wedged: it stays as it is for good
         self._at(deadline, "timeout", key, plan)
         fate = device.resolved_fate(self.clock.start)
-        found = self.store.machine_cells(device.id, "onboardingStatus")
-        if found is None or device.id.lower() in self._off or found[0] not in ("Onboarded", None):
+        if onboarding is None:
+            found = self.store.machine_cells(device.id, "onboardingStatus")
+            onboarding = found[0] or "Onboarded" if found else "gone"
+        if device.id.lower() in self._off or onboarding != "Onboarded":
             return
         ready = now
         if fate == "offline":
@@ -364,6 +366,7 @@ class Fleet:
             self.settle()
             device = self._devices.get(machine_id.lower())
             found = self.store.machine_cells(machine_id, "onboardingStatus", "computerDnsName") if device else None
+            stored = found[0] if found else None
             if device is None or found is None:
                 if self.knobs.unknown_device_offboard == 404:
                     raise not_found("Machine", machine_id)
@@ -386,7 +389,7 @@ class Fleet:
             name = (name or "").lower() or None
             action = self._new(device.id, name, self._tick(), requestor=requestor, requestorComment=comment)
             self.store.add_actions([(action, True)])
-            self._plan(device, action, self.clock.now())
+            self._plan(device, action, self.clock.now(), onboarding=stored)
             return action
 
     def cancel(self, action_id: str, comment: str | None, requestor: str) -> Record:

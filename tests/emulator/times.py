@@ -38,10 +38,15 @@ def from_ticks(ticks: int) -> float:
     return ticks / TICKS
 
 
+@lru_cache(maxsize=64)
+def _stamp(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
 def iso(ticks: int) -> str:
     """The wire form of a time: UTC with ``Z``, at most seven digits, trailing zeros dropped."""
     seconds, fraction = divmod(ticks, TICKS)
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    stamp = _stamp(seconds)
     digits = f"{fraction:07d}".rstrip("0")
     return f"{stamp}.{digits}Z" if digits else f"{stamp}Z"
 

@@ -87,13 +87,17 @@ def examples(run: Shell) -> None:
     pytest(run, "tests/examples")
 
 
-def pytest(run: Shell, *arguments: str) -> None:
+def simulation(run: Shell) -> None:
+    """A whole estate at the real quotas. Alone: watching every line would take longer than the simulation."""
+    pytest(run, "tests/simulation", "--durations=1", processes=0)
+
+
+def pytest(run: Shell, *arguments: str, processes: int = 2) -> None:
     run(
         "python",
         "-m",
         "pytest",
-        "--numprocesses=2",
-        "--dist=worksteal",
+        f"--numprocesses={processes}",
         *arguments,
         PYTHONPATH=str(run.collections_path),
     )
@@ -130,6 +134,7 @@ TOOLS: dict[str, lanes.Job] = {
     job.__name__: job for job in (ruff, mypy, changelog, docs, lint, importer, unit, examples)
 }
 CORE: dict[str, lanes.Job] = {job.__name__: job for job in (sanity, integration)}
+ALONE: dict[str, lanes.Job] = {job.__name__: job for job in (simulation,)}
 
 
 def select(jobs: t.Mapping[str, lanes.Job], wanted: t.Container[str]) -> dict[str, lanes.Job]:
@@ -138,9 +143,9 @@ def select(jobs: t.Mapping[str, lanes.Job], wanted: t.Container[str]) -> dict[st
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("gates", nargs="*", metavar="gate", help=f"one of {', '.join([*TOOLS, *CORE])}")
-    wanted = parser.parse_args().gates or [*TOOLS, *CORE]
-    if unknown := set(wanted) - {*TOOLS, *CORE}:
+    parser.add_argument("gates", nargs="*", metavar="gate", help=f"one of {', '.join([*TOOLS, *CORE, *ALONE])}")
+    wanted = parser.parse_args().gates or [*TOOLS, *CORE, *ALONE]
+    if unknown := set(wanted) - {*TOOLS, *CORE, *ALONE}:
         parser.error(f"no such gate: {', '.join(sorted(unknown))}")
     core = Environment()
     tools = Environment(
@@ -150,6 +155,7 @@ def main() -> int:
     everything = (
         lanes.Lane("ansible-test", core, select(CORE, wanted)),
         lanes.Lane("tools", tools, select(TOOLS, wanted)),
+        lanes.Lane("simulation", tools, select(ALONE, wanted)),
     )
     return lanes.run(lane for lane in everything if lane.jobs)
 

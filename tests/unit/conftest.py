@@ -23,16 +23,6 @@ from ansible_collections.secops.mde.tests.unit.harness import ModuleRun, RunModu
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """A mark of pytest-cov that is known where that is missing, too."""
-    config.addinivalue_line("markers", "no_cover: leave this test out of the coverage")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest come first, so that all others run beside them."""
-    items.sort(key=lambda item: item.get_closest_marker("no_cover") is None)
-
-
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the machine's own environment decides a test."""

@@ -74,7 +74,7 @@ def start_playbook(emulator: Emulator, environment: dict[str, str], folder: Path
         json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task, show]}]), encoding="utf-8"
     )
     return subprocess.Popen(
-        [sys.executable, "-m", "ansible", "playbook", str(playbook)],
+        [sys.executable, "-m", "ansible.cli.playbook", str(playbook)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -21,6 +21,7 @@ from ansible_collections.secops.mde.plugins.module_utils._order import Order
 from ansible_collections.secops.mde.plugins.module_utils._pacing import Pacer
 from ansible_collections.secops.mde.plugins.module_utils._report import DeviceResult, Report
 from ansible_collections.secops.mde.plugins.module_utils._requested import DeviceRequest
+from ansible_collections.secops.mde.plugins.module_utils._result import Context, complete
 from ansible_collections.secops.mde.plugins.module_utils._token import Token, TokenKeeper, read_claims
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import Clock, posts
@@ -69,7 +70,7 @@ def test_a_device_that_fails_stops_no_other(emulator: Emulator, run: Run) -> Non
     asked = ("mac1.corp.example", "gone.corp.example", "pc1.corp.example")
     results = run(*({"device_name": name} for name in asked))
     assert [result.outcome for result in results] == ["refused", "not_found", "submitted"]
-    report = Report(devices=tuple(results), single=False).as_dict()
+    report = complete(Report(devices=tuple(results), single=False), Context(), {})
     assert report["changed"]
     assert report["action"] is None
     assert report["error"]["code"] == "devices_failed"
