@@ -10,15 +10,6 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 attributes:
-  check_mode:
-    description: Can run in check mode and return a prediction of what would change.
-    support: full
-    details:
-      - Check mode signs in, reads and decides, and sends nothing but reads to the API. It returns the same RV(ignore:changed) as
-        the real run would, and fails where the token lacks the permission that the real run needs.
-  diff_mode:
-    description: Returns what changed, or would change, when in diff mode.
-    support: full
   idempotent:
     description: When run twice in a row on the same state, the second run changes nothing.
     support: full
@@ -33,4 +24,31 @@ attributes:
     support: full
     membership:
       - secops.mde.mde
+"""
+
+    WRITES = r"""
+attributes:
+  check_mode:
+    description: Can run in check mode and return a prediction of what would change.
+    support: full
+    details:
+      - Check mode signs in, reads and decides, and sends nothing but reads to the API. It returns the same RV(ignore:changed) as
+        the real run would, and fails where the token lacks the permission that the real run needs.
+  diff_mode:
+    description: Returns what changed, or would change, when in diff mode.
+    support: full
+"""
+
+    READS = r"""
+attributes:
+  check_mode:
+    description: Can run in check mode and return a prediction of what would change.
+    support: full
+    details:
+      - The module only reads, and does the same in check mode.
+  diff_mode:
+    description: Returns what changed, or would change, when in diff mode.
+    support: none
+    details:
+      - Nothing ever changes.
 """

@@ -22,7 +22,7 @@ from ._errors import MdeError
 from ._exchange import Exchange
 from ._lists import bad_answer, read, read_pages
 from ._models import Machine, MachineAction
-from ._odata import Form, all_of, equals_any
+from ._odata import Form, all_of, equals_any, odata_time
 from ._retry import Budget, surely_not_taken, worth_asking_again
 
 # Microsoft Learn, "Add or remove a tag for multiple machines": at most 500 ids a call.
@@ -119,8 +119,8 @@ class Client:
 
     def offboard_actions_since(self, created: datetime, *, until: float | None = None) -> list[MachineAction]:
         """Every Offboard action of the tenant from a moment on; ``until`` as for ``actions_by_id``."""
-        moment = created.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return self._actions(f"type eq 'Offboard' and creationDateTimeUtc ge {moment}", until=until)
+        condition = f"type eq 'Offboard' and creationDateTimeUtc ge {odata_time(created)}"
+        return self._actions(condition, until=until)
 
     def _actions(self, condition: str, until: float | None = None) -> list[MachineAction]:
         return [action for page in self.action_pages(condition, until=until) for action in page]

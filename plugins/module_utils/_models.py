@@ -82,6 +82,19 @@ class Machine:
         return parse_time(self.record.get("lastSeen"))
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        tags = self.record.get("machineTags")
+        return tuple(str(tag) for tag in tags) if isinstance(tags, list) else ()
+
+    @property
+    def health(self) -> str | None:
+        return _text(self.record.get("healthStatus"))
+
+    @property
+    def onboarding(self) -> str | None:
+        return _text(self.record.get("onboardingStatus"))
+
+    @property
     def merged_into(self) -> str | None:
         """Id of the record that this one was merged into."""
         survivor = _text(self.record.get("mergedIntoMachineId"))
@@ -99,8 +112,8 @@ class Machine:
             "device_name": self.name,
             "aad_device_id": self.aad_device_id,
             "last_seen": _text(self.record.get("lastSeen")),
-            "health_status": _text(self.record.get("healthStatus")),
-            "onboarding_status": _text(self.record.get("onboardingStatus")),
+            "health_status": self.health,
+            "onboarding_status": self.onboarding,
         }
 
 
@@ -131,8 +144,11 @@ class MachineAction:
     @property
     def state(self) -> str:
         """The status in one spelling to compare with: lower case, two l's in cancelled."""
-        lowered = self.status.lower()
-        return _SPELLINGS.get(lowered, lowered)
+        return canonical_status(self.status)
+
+    @property
+    def device_name(self) -> str | None:
+        return _text(self.record.get("computerDnsName"))
 
     @property
     def comment(self) -> str | None:
@@ -163,6 +179,11 @@ class MachineAction:
 
     def is_offboard_of(self, machine_id: str) -> bool:
         return self.is_offboard and same(self.machine_id, machine_id)
+
+
+def canonical_status(text: str) -> str:
+    """A status in one spelling to compare with: lower case, two l's in cancelled."""
+    return _SPELLINGS.get(text.lower(), text.lower())
 
 
 # The fields of an action in the order of the wire, for predictions.

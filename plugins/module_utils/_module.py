@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 import typing as t
+from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
@@ -71,6 +72,10 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         pacer = Pacer(self.clock, per_minute=self.params["calls_per_minute"], per_hour=self.params["calls_per_hour"])
         self._client = self._connection.open(pacer, self.clock, random.Random(), on_token=self._keep_token)
         return self._client
+
+    def now(self) -> datetime:
+        """By this machine's clock."""
+        return datetime.fromtimestamp(self.clock.time(), timezone.utc)
 
     def claims(self) -> Claims | None:
         """What the current token says of itself, if it can be read."""

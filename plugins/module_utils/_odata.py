@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import quote
 
 # What may not stand in a query as it is. quote alone would look at each character of every filter.
@@ -64,6 +65,11 @@ def any_of(conditions: t.Sequence[str]) -> str:
     return " or ".join(conditions)
 
 
-def all_of(conditions: t.Sequence[str]) -> str:
+def all_of(conditions: t.Iterable[str]) -> str:
     """The conditions joined by ``and``; one that holds an ``or`` is put in parentheses."""
     return " and ".join(f"({part})" if " or " in part else part for part in conditions)
+
+
+def odata_time(when: datetime) -> str:
+    """A time literal, to the whole second below."""
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")

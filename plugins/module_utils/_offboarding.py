@@ -207,7 +207,7 @@ class Offboarding:
         if claims is None:
             self._warn("The token cannot be read, so check mode cannot tell whether it may offboard.")
         if lacks(claims, TO_OFFBOARD):
-            return replace(result, outcome="refused", error=foretold_refusal(claims))
+            return replace(result, outcome="refused", error=foretold_refusal(claims, TO_OFFBOARD))
         return replace(result, action=predicted_offboard(machine, comment, claims.client_id if claims else None))
 
     # -- waiting -------------------------------------------------------------------------------------------

@@ -12,33 +12,52 @@ import typing as t
 from ._errors import ApiError, MdeError
 from ._token import Claims
 
-TO_OFFBOARD: t.Final = "Machine.Offboard"
-TO_READ: t.Final = "Machine.Read.All"
+# Permissions of which any one is enough.
+TO_OFFBOARD: t.Final = ("Machine.Offboard",)
+TO_READ: t.Final = ("Machine.Read.All", "Machine.ReadWrite.All")
+TO_TAG: t.Final = ("Machine.ReadWrite.All",)
+# Microsoft Learn, "Cancel machine action": "One of the following permissions".
+TO_CANCEL: t.Final = (
+    "Machine.Offboard",
+    "Machine.CollectForensics",
+    "Machine.Isolate",
+    "Machine.RestrictExecution",
+    "Machine.Scan",
+    "Machine.StopAndQuarantine",
+    "Machine.LiveResponse",
+)
+# What a user's token holds in place of an application's.
+_OF_USERS: t.Final = {"Machine.Read.All": "Machine.Read", "Machine.ReadWrite.All": "Machine.ReadWrite"}
 
 
-def lacks(claims: Claims | None, permission: str) -> bool:
-    """Whether the token can be read and does not hold the permission."""
-    return claims is not None and permission not in claims.permissions
+def lacks(claims: Claims | None, permissions: t.Sequence[str]) -> bool:
+    """Whether the token can be read and holds none of these permissions."""
+    accepted = {*permissions, *(_OF_USERS[name] for name in permissions if name in _OF_USERS)}
+    return claims is not None and not accepted & claims.permissions
 
 
-def foretold_refusal(claims: Claims | None) -> MdeError:
-    """What a real run would end with, for a token that may not offboard."""
+def foretold_refusal(claims: Claims | None, permissions: t.Sequence[str]) -> MdeError:
+    """What a real run would end with, for a token without the permission."""
     return MdeError(
-        f"The application lacks the permission {TO_OFFBOARD}; {_held(claims)}.",
+        f"The application lacks the permission {permissions[0]}; {_held(claims)}.",
         code="permission_missing",
-        hint=f"Grant it {TO_OFFBOARD}, with admin consent: a real run would be refused.",
+        hint=f"Grant it {permissions[0]}, with admin consent: a real run would be refused.",
     )
 
 
-def explain(error: MdeError, permission: str, claims: Claims | None) -> None:
-    """Let the hint of a 403 say what the token holds; other errors stay as they are."""
-    if not isinstance(error, ApiError) or error.code != "permission_missing" or claims is None:
+def explain(error: MdeError, permissions: t.Sequence[str], claims: Claims | None) -> None:
+    """Let the hint of a 403 say what is needed and what the token holds; other errors stay as they are."""
+    if not isinstance(error, ApiError) or error.code != "permission_missing":
         return
-    if lacks(claims, permission):
-        error.hint = f"{permission} is needed; {_held(claims)}. {error.hint or ''}".strip()
+    if claims is None:
+        error.hint = f"Grant the application the permission {permissions[0]}, with admin consent."
+    elif lacks(claims, permissions):
+        error.hint = (
+            f"{permissions[0]} is needed; {_held(claims)}. Grant the application that permission, with admin consent."
+        )
     else:
         error.hint = (
-            f"The token holds {permission}, so the refusal has another cause: the device group of a user's "
+            f"The token holds {permissions[0]}, so the refusal has another cause: the device group of a user's "
             "token, or a proxy in between."
         )
 

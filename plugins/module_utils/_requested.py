@@ -43,9 +43,9 @@ class DeviceRequest:
         Raises OptionError, naming the option and what is allowed.
         """
         request = cls(
-            device_id=_device_id(_filled(device_id)),
-            device_name=_device_name(_filled(device_name)),
-            aad_device_id=_aad_device_id(_filled(aad_device_id)),
+            device_id=_given(device_id, clean_device_id),
+            device_name=_given(device_name, clean_device_name),
+            aad_device_id=_given(aad_device_id, clean_aad_device_id),
             comment=comment_text(comment),
         )
         if not (request.device_id or request.device_name or request.aad_device_id):
@@ -87,14 +87,14 @@ def comment_text(comment: str | None) -> str:
     return text
 
 
-def _filled(value: str | None) -> str | None:
+def _given(value: str | None, clean: t.Callable[[str], str]) -> str | None:
     text = (value or "").strip()
-    return text or None
+    return clean(text) if text else None
 
 
-def _device_id(value: str | None) -> str | None:
-    if value is None:
-        return None
+def clean_device_id(value: str) -> str:
+    """An id, or that of a page's address in the portal. Raises OptionError for what cannot be one."""
+    value = value.strip()
     portal = _PORTAL.fullmatch(value)
     if portal:
         return portal.group(1)
@@ -106,10 +106,9 @@ def _device_id(value: str | None) -> str | None:
     return value
 
 
-def _device_name(value: str | None) -> str | None:
-    if value is None:
-        return None
-    name = value.rstrip(".")  # the root of DNS, as some tools print it
+def clean_device_name(value: str) -> str:
+    """A whole name, without the dot of DNS's root. Raises OptionError for what cannot be one."""
+    name = value.strip().rstrip(".")  # the root of DNS, as some tools print it
     if not name or len(name) > _LONGEST_NAME or any(not c.isprintable() or c.isspace() for c in name):
         raise OptionError(
             f"device_name: {value[:60]!r} is not a name.",
@@ -118,9 +117,9 @@ def _device_name(value: str | None) -> str | None:
     return name
 
 
-def _aad_device_id(value: str | None) -> str | None:
-    if value is None:
-        return None
+def clean_aad_device_id(value: str) -> str:
+    """A GUID, in braces or without. Raises OptionError for anything else."""
+    value = value.strip()
     guid = value[1:-1] if value.startswith("{") and value.endswith("}") else value
     if not is_guid(guid):
         raise OptionError(
@@ -128,3 +127,14 @@ def _aad_device_id(value: str | None) -> str | None:
             hint="It is a GUID such as 11112222-bbbb-3333-cccc-4444dddd5555; the device's object id is another one.",
         )
     return guid
+
+
+def clean_action_id(value: str) -> str:
+    """The id of a machine action. Raises OptionError for what cannot be one."""
+    action_id = value.strip()
+    if not _ID.fullmatch(action_id):
+        raise OptionError(
+            f"action_id: {value[:60]!r} is not the id of a machine action.",
+            hint="It is a GUID, and stands in the action that an offboard returned, as action.id.",
+        )
+    return action_id

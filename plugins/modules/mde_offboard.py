@@ -94,6 +94,7 @@ extends_documentation_fragment:
   - secops.mde.pacing
   - secops.mde.waiting
   - secops.mde.attributes
+  - secops.mde.attributes.writes
 notes:
   - The application needs the permissions C(Machine.Offboard) and C(Machine.Read.All), with admin consent.
   - The calls for one device are a read of machines, a read of machine actions, and at most one offboard. A device that is not

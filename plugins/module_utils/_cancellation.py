@@ -1,0 +1,187 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""The end of one machine action that is still queued, and no other: asked for, then looked at.
+
+The work can win the race, and the service then says nothing of it: what counts is what a read shows afterwards.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ._client import Client
+from ._errors import ApiError, MdeError
+from ._models import MachineAction
+from ._odata import equals_any
+from ._options import Spec
+from ._permissions import TO_CANCEL, TO_READ, explain, foretold_refusal, lacks
+from ._token import Claims
+
+CANCEL: t.Final[Spec] = {
+    "action_id": {"type": "str", "required": True},
+    "comment": {"type": "str", "required": True},
+}
+CANCELLED: t.Final = "cancelled"
+# Seconds between the looks at what became of it: 15 in all.
+_LOOKS: t.Final = (0.0, 1.0, 2.0, 4.0, 8.0)
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """How it ended. ``action`` is the service's JSON of the last look, in check mode the predicted one."""
+
+    action: t.Mapping[str, t.Any] | None = None
+    before: t.Mapping[str, t.Any] | None = None
+    changed: bool = False
+    predicted: bool = False
+    failure: MdeError | None = None
+
+    @property
+    def error(self) -> MdeError | None:
+        return self.failure
+
+    def errors(self) -> list[MdeError]:
+        return [self.failure] if self.failure else []
+
+    def as_dict(self) -> dict[str, t.Any]:
+        action = MachineAction.from_json(self.action)
+        cancelled = action is not None and action.state == CANCELLED
+        if self.failure is not None:
+            message = str(self.failure)
+        else:
+            does = "would be cancelled" if self.predicted else "cancelled" if self.changed else "was cancelled before"
+            message = f"{_called(action)}: {does}"
+        return {
+            "changed": self.changed,
+            "msg": message,
+            "cancelled": cancelled,
+            "action": self.action,
+            "summary": {"total": 1, "changed": int(self.changed), "failed": int(self.failure is not None)},
+        }
+
+    def diff(self) -> list[dict[str, t.Any]]:
+        before, after = MachineAction.from_json(self.before), MachineAction.from_json(self.action)
+        if not self.changed or before is None or after is None:
+            return []
+        return [
+            {
+                "before_header": before.id,
+                "after_header": after.id,
+                "before": {"status": before.status},
+                "after": {"status": after.status},
+            }
+        ]
+
+
+class Cancellation:
+    """Cancels one action by its id."""
+
+    def __init__(self, client: Client, claims: t.Callable[[], Claims | None], warn: t.Callable[[str], None]) -> None:
+        self._client = client
+        self._claims = claims
+        self._warn = warn
+
+    def run(self, action_id: str, comment: str, *, check_mode: bool) -> Cancelled:
+        """Cancel, or predict it. What fails after the first read is in the result; raises MdeError before that."""
+        try:
+            action = self._find(action_id)
+        except MdeError as error:
+            explain(error, TO_READ, self._claims())
+            raise
+        if action is None:
+            raise MdeError(
+                f"There is no machine action {action_id}.",
+                code="not_found",
+                hint="Check the id: it is action.id in the result of the offboard, not the id of the device.",
+            )
+        before = action.record
+        if action.state == CANCELLED:
+            return Cancelled(before, before)
+        if action.ended:
+            return Cancelled(before, before, failure=_too_late(action))
+        if check_mode:
+            return self._predict(action, comment)
+        refusal: MdeError | None = None
+        try:
+            self._client.cancel(action.id, comment)
+        except MdeError as error:
+            explain(error, TO_CANCEL, self._claims())
+            refusal = error  # an answer can get lost, and a refusal can mean that the action has just ended: look
+        return self._look(action, comment, refusal)
+
+    def _find(self, action_id: str) -> MachineAction | None:
+        """By its own read, and by the list where that knows nothing: a fresh action can be missing from either."""
+        found = self._client.action(action_id)
+        if found is None:
+            pages = self._client.action_pages(equals_any("id", [action_id]))
+            listed = (action for page in pages for action in page)
+            found = next((action for action in listed if action.id.lower() == action_id.lower()), None)
+        return found
+
+    def _predict(self, action: MachineAction, comment: str) -> Cancelled:
+        claims = self._claims()
+        if claims is None:
+            self._warn("The token cannot be read, so check mode cannot tell whether it may cancel.")
+        if lacks(claims, TO_CANCEL):
+            return Cancelled(action.record, action.record, failure=foretold_refusal(claims, TO_CANCEL))
+        expected = {"status": "Cancelled", "cancellationComment": comment}
+        return Cancelled({**action.record, **expected}, action.record, changed=True, predicted=True)
+
+    def _look(self, action: MachineAction, comment: str, refusal: MdeError | None) -> Cancelled:
+        """Look until it has ended, or for 15 seconds."""
+        now, trouble = action, None
+        for pause in _LOOKS:
+            self._client.exchange.clock.sleep(pause)
+            try:
+                now, trouble = self._client.action(action.id) or now, None
+            except MdeError as error:
+                trouble = error
+                continue
+            if now.ended or _surely_refused(refusal):
+                break
+        if now.state == CANCELLED:
+            # Somebody else can have been faster. A service that keeps no comment leaves the benefit of the doubt.
+            theirs = now.record.get("cancellationComment")
+            return Cancelled(now.record, action.record, changed=theirs in (None, "", comment))
+        if now.ended:
+            return Cancelled(now.record, action.record, failure=_too_late(now))
+        return Cancelled(now.record, action.record, failure=refusal or _unread(now, trouble) or _still_active(now))
+
+
+def _surely_refused(error: MdeError | None) -> bool:
+    """Whether the service said no in its own words; one more look after that is enough."""
+    return isinstance(error, ApiError) and error.service_code is not None and (error.http_status or 500) < 500
+
+
+def _called(action: MachineAction | None) -> str:
+    return f"{action.type} {action.id} of {action.device_name or action.machine_id}" if action else "The action"
+
+
+def _too_late(action: MachineAction) -> MdeError:
+    return MdeError(
+        f"{_called(action)} had ended before it could be cancelled: {action.status}.",
+        code="too_late",
+        hint="An offboard that succeeded is undone only by onboarding the device again, on the device.",
+    )
+
+
+def _unread(action: MachineAction, trouble: MdeError | None) -> MdeError | None:
+    if trouble is None:
+        return None
+    return MdeError(
+        f"{_called(action)}: what became of the request to cancel it cannot be read: {trouble.message}",
+        code="outcome_unknown",
+        hint="Run the task again: it looks first, and asks again only where the action is still under way.",
+    )
+
+
+def _still_active(action: MachineAction) -> MdeError:
+    return MdeError(
+        f"{_called(action)} is still {action.status} 15 seconds after the request to cancel it.",
+        code="cancel_pending",
+        hint="Run the task again to see what became of it.",
+    )

@@ -1,0 +1,239 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""One tag on many devices, or off them: read first, touch only what differs, believe only what is shown."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from ._client import TAG_BATCH, Client
+from ._criteria import values
+from ._errors import ApiError, MdeError, OptionError
+from ._models import Machine
+from ._odata import equals_any
+from ._options import Spec
+from ._permissions import TO_READ, TO_TAG, explain, foretold_refusal, lacks
+from ._requested import clean_device_id
+from ._result import of_several
+from ._token import Claims
+
+TAG: t.Final[Spec] = {
+    "device_id": {"type": "list", "elements": "str", "required": True},
+    "tag": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+# The portal takes no more.
+_LONGEST_TAG: t.Final = 200
+
+
+@dataclass(frozen=True)
+class TagRequest:
+    """Which devices are to have a tag, or not to have it."""
+
+    device_ids: tuple[str, ...]
+    tag: str
+    present: bool
+
+    @classmethod
+    def from_options(cls, params: t.Mapping[str, t.Any]) -> TagRequest:
+        """Check and clean the options of ``TAG``. Raises OptionError."""
+        return cls(
+            device_ids=values("device_id", params["device_id"], clean_device_id) or (),
+            tag=clean_tag(params["tag"]),
+            present=params["state"] == "present",
+        )
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """What became of one device. It failed exactly when it has an error."""
+
+    device_id: str
+    machine: Machine | None = None
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    error: MdeError | None = None
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
+
+    @property
+    def name(self) -> str:
+        """How messages call this device."""
+        return (self.machine.name if self.machine else None) or self.device_id
+
+    def as_dict(self) -> dict[str, t.Any]:
+        return {
+            "device_id": self.machine.id if self.machine else self.device_id,
+            "device_name": self.machine.name if self.machine else None,
+            "changed": self.changed,
+            "failed": self.error is not None,
+            "tags": list(self.after),
+            "error": self.error.as_dict() if self.error else None,
+        }
+
+
+@dataclass(frozen=True)
+class TagReport:
+    """The whole run, in the order asked."""
+
+    devices: tuple[Tagged, ...] = ()
+    predicted: bool = False
+    failure: MdeError | None = None
+
+    @property
+    def error(self) -> MdeError | None:
+        failed = [(device.name, device.error) for device in self.devices if device.error is not None]
+        return self.failure or of_several(failed, len(self.devices))
+
+    def errors(self) -> list[MdeError]:
+        found = [self.failure, *(device.error for device in self.devices)]
+        return [error for error in found if error is not None]
+
+    def as_dict(self) -> dict[str, t.Any]:
+        changed = sum(device.changed for device in self.devices)
+        does = "would change" if self.predicted else "changed"
+        return {
+            "changed": changed > 0,
+            "msg": str(self.error) if self.error else f"{changed} of {len(self.devices)} devices {does}",
+            "devices": [device.as_dict() for device in self.devices],
+            "summary": {
+                "total": len(self.devices),
+                "changed": changed,
+                "failed": sum(device.error is not None for device in self.devices),
+            },
+        }
+
+    def diff(self) -> list[dict[str, t.Any]]:
+        return [
+            {
+                "before_header": device.device_id,
+                "after_header": device.device_id,
+                "before": {"device": device.name, "tags": list(device.before)},
+                "after": {"device": device.name, "tags": list(device.after)},
+            }
+            for device in self.devices
+            if device.changed
+        ]
+
+
+class Tagging:
+    """Sets or removes one tag."""
+
+    def __init__(
+        self,
+        client: Client,
+        request: TagRequest,
+        *,
+        claims: t.Callable[[], Claims | None],
+        warn: t.Callable[[str], None],
+    ) -> None:
+        self._client = client
+        self._device_ids = request.device_ids
+        self._tag = request.tag
+        self._present = request.present
+        self._claims = claims
+        self._warn = warn
+
+    def run(self, *, check_mode: bool) -> list[Tagged]:
+        """Tag the devices, or predict it; the results in the order asked. Raises MdeError when the reads fail."""
+        results = {id_.lower(): self._plan(id_, machine) for id_, machine in self._read().items()}
+        to_change = [result for result in results.values() if result.changed]
+        if check_mode:
+            changed = self._foretell(to_change)
+        else:
+            changed = [done for batch in _batches(to_change, TAG_BATCH) for done in self._send(batch)]
+        results.update((result.device_id.lower(), result) for result in changed)
+        return [results[id_.lower()] for id_ in self._device_ids]
+
+    def _read(self) -> dict[str, Machine | None]:
+        """The records by id as asked. One is missing only when its own read says so as well."""
+        try:
+            reading = self._client.batches.read(
+                self._device_ids, lambda some, form: equals_any("id", some, lists=form.lists), self._client.machines
+            )
+            found = {machine.id.lower(): machine for machine in reading.records}
+            return {id_: found.get(id_.lower()) or self._client.machine(id_) for id_ in self._device_ids}
+        except MdeError as error:
+            explain(error, TO_READ, self._claims())
+            raise
+
+    def _plan(self, device_id: str, machine: Machine | None) -> Tagged:
+        if machine is None:
+            return Tagged(
+                device_id,
+                error=MdeError(
+                    f"The device {device_id} was not found.",
+                    code="not_found",
+                    hint="Check the id. A record is kept for as long as the tenant's retention, 180 days at most.",
+                ),
+            )
+        others = tuple(tag for tag in machine.tags if tag != self._tag)
+        has = len(others) < len(machine.tags)
+        wanted = machine.tags if has == self._present else (*others, self._tag) if self._present else others
+        return Tagged(device_id, machine, machine.tags, wanted)
+
+    def _foretell(self, planned: t.Sequence[Tagged]) -> list[Tagged]:
+        claims = self._claims()
+        if planned and claims is None:
+            self._warn("The token cannot be read, so check mode cannot tell whether it may tag.")
+        if lacks(claims, TO_TAG):
+            return [_unchanged(one, foretold_refusal(claims, TO_TAG)) for one in planned]
+        return list(planned)
+
+    def _send(self, batch: t.Sequence[Tagged]) -> list[Tagged]:
+        """One call; where the service takes offence at one of many, halves of it, down to the one."""
+        ids = [one.machine.id for one in batch if one.machine]
+        try:
+            shown = self._client.tag(ids, self._tag, "Add" if self._present else "Remove")
+        except MdeError as error:
+            explain(error, TO_TAG, self._claims())
+            if len(batch) > 1 and isinstance(error, ApiError) and error.http_status in (400, 404):
+                half = len(batch) // 2
+                return [*self._send(batch[:half]), *self._send(batch[half:])]
+            return [_unchanged(one, error) for one in batch]
+        records = {machine.id.lower(): machine for machine in shown}
+        return [self._confirm(one, records.get(one.device_id.lower())) for one in batch]
+
+    def _confirm(self, planned: Tagged, shown: Machine | None) -> Tagged:
+        """The record of the answer shows the tag, or the lack of it; where the answer leaves it out it is read."""
+        try:
+            shown = shown or self._client.machine(planned.device_id)
+        except MdeError as error:
+            return replace(planned, error=_unconfirmed(f"the record cannot be read: {error.message}"))
+        if shown is None or (self._tag in shown.tags) != self._present:
+            return _unchanged(planned, _unconfirmed("its record does not show it"))
+        return replace(planned, after=shown.tags)
+
+
+def clean_tag(text: str) -> str:
+    """The tag as it is sent. Raises OptionError for a blank one, or what the portal could not show."""
+    tag = text.strip()
+    if not tag or len(tag) > _LONGEST_TAG or not tag.isprintable():
+        raise OptionError(
+            f"tag: {text[:60]!r} is not a tag.",
+            hint=f"Give one line of text with at most {_LONGEST_TAG} characters.",
+        )
+    return tag
+
+
+def _unchanged(planned: Tagged, error: MdeError) -> Tagged:
+    return replace(planned, after=planned.before, error=error)
+
+
+def _unconfirmed(why: str) -> MdeError:
+    return MdeError(
+        f"The service took the change of the tag, but {why}.",
+        code="tag_not_confirmed",
+        hint="Run the task again: it looks first, and changes only what differs.",
+    )
+
+
+def _batches(planned: t.Sequence[Tagged], size: int) -> t.Iterator[t.Sequence[Tagged]]:
+    for start in range(0, len(planned), size):
+        yield planned[start : start + size]
