@@ -10,8 +10,8 @@ short_description: Make a list of devices for M(secops.mde.mde_offboard) of what
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Takes a text, such as the answer of a survey or the content of a file, and gives the list that the option O(devices) of
-    M(secops.mde.mde_offboard) takes.
+  - Takes a text, such as the answer of a survey or the content of a file, and gives the list that
+    O(secops.mde.mde_offboard#module:devices) takes.
   - It never guesses. What it cannot understand, or could understand in two ways, is an error that quotes the line, and then
     there is no list at all. It asks nobody whether the devices exist; that is the work of the module.
 options:
@@ -19,7 +19,7 @@ options:
     description:
       - A text, a list of texts or of records, or an object that holds such a list as C(devices), C(machines),
         C(machine_actions) or C(value). V(null) and a blank text give an empty list.
-      - In B(plain text) a word is the name of a device, its device id of 40 hexadecimal digits, its Entra device id (a GUID), or
+      - In B(plain text), a word is the name of a device, its device id of 40 hexadecimal digits, its Entra device id (a GUID), or
         the address of its page in the portal. Each line names one device. Blank lines, what follows a C(#), bullets, quotes, and
         a comma or semicolon at the end are ignored.
       - Several devices on a line are accepted only where it is the only line. They are separated by commas or semicolons; by

@@ -55,8 +55,8 @@ def from_table(text: str) -> list[Device] | None:
     header, body = rows[0], rows[1:]
     if not body:
         # A header alone is an export without devices; a list of names that happens to begin so is none.
-        surely = any((role(cell) or ("", False))[1] for cell in header.cells) and not re.search("[0-9]", header.text)
-        return [] if surely else None
+        sure = sum((role(cell) or ("", False))[1] for cell in header.cells)
+        return [] if sure and (sure > 1 or len(header.cells) == 1) else None
     return _devices(header, body)
 
 
