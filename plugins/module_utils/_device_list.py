@@ -11,6 +11,7 @@ import re
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 
+from ._device_columns import role
 from ._device_documents import HINT, load, looks_like_flow, looks_like_yaml
 from ._device_lines import from_lines
 from ._device_records import from_record
@@ -84,7 +85,12 @@ def _of_mapping(value: Mapping[t.Any, t.Any]) -> list[Device]:
     lists = _lists(value)
     if len(lists) > 1:
         raise OptionError(f"It holds several lists: {', '.join(lists)}.", hint="Give one of them.")
-    return _of_list(list(value[lists[0]])) if lists else _of_list([value])
+    if not lists:
+        return _of_list([value])
+    own = [str(key) for key in value if (role(str(key)) or ("", False))[1]]
+    if own:  # the devices of a device may be its disks
+        raise OptionError(f"Is it a device, by its {own[0]}, or a list, by its {lists[0]}?", hint="Give one of them.")
+    return _of_list(list(value[lists[0]]))
 
 
 def _lists(value: Mapping[t.Any, t.Any]) -> list[str]:

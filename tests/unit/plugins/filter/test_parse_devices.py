@@ -225,6 +225,7 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
     "the line is that of the file, in spite of line breaks in cells": (
         EXCEL.replace(ID2, ID2[:-1]), ("line 4", "39 digits")
     ),
+    "a table in an unknown language that breaks off": (f'Ένα;Δύο\n{ID1};"3', ("line 1", "line 2")),
     "a table that breaks off": ('Device name,Room\npc1,"3', ("breaks off",)),
     "an Entra id that is none": ("Device name,Entra device ID\npc1,x", ("line 2", "Entra device id")),
     # Data
@@ -241,6 +242,8 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
     "a comment alone": ({"device_id": " ", "comment": "CHG-1"}, ("entry 1", "no device is named")),
     "a comment that is no device": ([{"device_name": "", "aad_device_id": ZEROS[:-1]}], ("entry 1", "GUID")),
     "a text among records that is not clear": ([{"hostname": "pc1"}, "a b"], ("entry 2", "sentence")),
+    "a result without a device": ([{"outcome": "error", "requested": {}}], ("entry 1", "no device is named")),
+    "a device that has devices": ({"hostname": "pc1", "devices": ["sda1"]}, ("hostname", "devices")),
     "two lists": ({"devices": ["pc1"], "machines": ["pc2"]}, ("devices, machines",)),
     "a key that is there twice": ('{"device_name": "pc1", "device_name": "pc2"}', ("'device_name'", "twice")),
     "a key that is there twice in YAML": ("device_name: pc1\ndevice_name: pc2", ("'device_name'", "twice")),
