@@ -79,7 +79,7 @@ READ: dict[str, tuple[object, Devices]] = {
     "spaces that do not break": ("\u00a0pc1\u00a0\n\u202fpc2", named("pc1", "pc2")),
     "blank lines and comments": ("# list\n\npc1  # of Sam\n   \npc2\t#x", named("pc1", "pc2")),
     "bullets": ("- pc1\n* pc2\n• pc3\n1. pc4\n2) pc5", named("pc1", "pc2", "pc3", "pc4", "pc5")),
-    "quotes": ("\"pc1\"\n'pc2'\n`pc3`\n“pc4”", named("pc1", "pc2", "pc3", "pc4")),
+    "quotes": ("\"pc1\"\n'pc2'\n`pc3`\n\u201cpc4\u201d", named("pc1", "pc2", "pc3", "pc4")),
     "commas at the ends of lines": ("'pc1',\n'pc2',\npc3;", named("pc1", "pc2", "pc3")),
     "one line with commas": ("pc1, pc2,pc3,", named("pc1", "pc2", "pc3")),
     "one line with semicolons": (f"{ID1}; {ID2}", with_id(ID1, ID2)),
