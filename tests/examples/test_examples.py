@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +31,8 @@ class Effect:
     credential: str = "client_secret"
     # The only change to an example's text: files that it names and that a test has to put elsewhere.
     files: t.Mapping[str, t.Callable[[Emulator], str]] = field(default_factory=dict)
+    # Files that it names and reads, with what stands in them.
+    contents: t.Mapping[str, str] = field(default_factory=dict)
     # What stands around the example: shorter pauses, and nothing that changes what it does.
     defaults: t.Mapping[str, t.Any] = field(default_factory=dict)
     # A later task of the example that shows something: what that is, from the action.
@@ -61,6 +65,36 @@ EFFECTS: dict[str, Effect] = {
         credential="certificate",
         files={"/etc/secops/mde.pem": lambda emulator: emulator.certificate_path},
     ),
+    "parse_devices: Offboard what somebody typed into a survey": Effect(("submitted",) * 3, ("CHG-1044 retired",) * 3),
+    "parse_devices: Offboard the rows that are left in an export of the device inventory": Effect(
+        ("submitted", "submitted"),
+        ("CHG-1044 retired", "CHG-1044 retired"),
+        contents={
+            "/srv/tickets/CHG-1044.csv": "\ufeffDevice ID;Device name;OS platform;Device AAD id;Tags\r\n"
+            f'{DEVICE};lab-w11-07.corp.example;Windows11;;"Owner: Sam\r\nRoom 3"\r\n'
+            ";pc-0103.corp.example;Windows11;11112222-bbbb-3333-cccc-4444dddd5555;\r\n"
+        },
+    ),
+    "parse_devices: Try those again that failed in an earlier run": Effect(
+        ("submitted",),
+        ("CHG-1044 retired, second try",),
+        contents={
+            "/srv/tickets/CHG-1044.json": json.dumps(
+                {
+                    "devices": [
+                        {
+                            "failed": True,
+                            "outcome": "refused",
+                            "device_id": DEVICE,
+                            "device_name": None,
+                            "requested": {},
+                        },
+                        {"failed": False, "outcome": "submitted", "device_id": "a" * 40, "requested": {}},
+                    ]
+                }
+            )
+        },
+    ),
 }
 EXAMPLES = {block.name: block for block in blocks.of_plugins()}
 
@@ -69,18 +103,23 @@ def test_every_example_has_an_effect_and_every_effect_an_example() -> None:
     assert EXAMPLES.keys() == EFFECTS.keys()
 
 
-def text_of(block: Block, effect: Effect, emulator: Emulator) -> str:
+def text_of(block: Block, effect: Effect, stage: Stage) -> str:
     text = block.text
-    for file, elsewhere in effect.files.items():
+    elsewhere = {file: found(stage.emulator) for file, found in effect.files.items()}
+    for file, content in effect.contents.items():
+        written = stage.folder / Path(file).name
+        written.write_text(content, "utf-8", newline="")
+        elsewhere[file] = str(written)
+    for file, place in elsewhere.items():
         assert file in text
-        text = text.replace(file, elsewhere(emulator))
+        text = text.replace(file, place)
     return text
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_example_foretells_its_effect_in_check_mode_and_then_has_it(name: str, stage: Stage) -> None:
     effect, emulator = EFFECTS[name], stage.emulator
-    text = text_of(EXAMPLES[name], effect, emulator)
+    text = text_of(EXAMPLES[name], effect, stage)
     submitted = [outcome == "submitted" for outcome in effect.outcomes]
 
     foretold = stage.play(text, "--check", defaults=effect.defaults)

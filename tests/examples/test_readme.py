@@ -100,6 +100,20 @@ def list_of_devices(text: str, stage: Stage) -> None:
     assert "pc-0102.corp.example was not found" in told
 
 
+@block("Retire what somebody typed into a survey")
+def survey(text: str, stage: Stage) -> None:
+    real = stage.play(text)
+    assert real.code == 0, real.output
+    assert [device["outcome"] for device in real.ours.result["devices"]] == ["submitted"] * 3
+    names = {action["computerDnsName"] for action in stage.emulator.actions()}
+    assert names == {"pc-0101.corp.example", "pc-0103.corp.example", "lab-w11-07.corp.example"}
+    sentence = text.replace("pc-0101.corp.example", "all but pc-0101.corp.example")
+    refused = stage.play(sentence)
+    assert refused.code == 2
+    assert "all but pc-0101.corp.example" in refused.output
+    assert len(stage.emulator.actions()) == 3
+
+
 AD_HOC = """ansible localhost -m secops.mde.mde_offboard -a "device_name=lab-w11-07.corp.example comment='CHG-1042 retired'" --check"""
 
 

@@ -1,0 +1,175 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What holds for every list of devices in every form, and for every text at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import typing as t
+
+import yaml
+from ansible.errors import AnsibleFilterError
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
+
+parse = FilterModule().filters()["parse_devices"]
+SETTINGS = settings(
+    deadline=None,  # no test depends on the machine's speed
+    max_examples=100,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+Device = dict[str, str]
+HEX = "0123456789abcdef"
+IDS = st.text(HEX, min_size=40, max_size=40)
+GUIDS = st.uuids(version=4).map(str)
+LABELS = st.from_regex(r"[a-z]{2}([a-z0-9-]{0,8}[a-z0-9])?[0-9]", fullmatch=True)
+NAMES = st.lists(LABELS, min_size=1, max_size=3).map(".".join).filter(lambda name: set(name) - set(HEX + "-."))
+COMMENTS = st.text("abc 123,;\"'\t\n", max_size=12).map(str.strip)
+KINDS = {"device_id": IDS, "device_name": NAMES, "aad_device_id": GUIDS}
+SINGLE = st.sampled_from(sorted(KINDS)).flatmap(lambda field: st.fixed_dictionaries({field: KINDS[field]}))
+HEADERS = {
+    "device_id": ["Device ID", "deviceId", "DEVICE_ID", "machine id"],
+    "device_name": ["Device name", "computerDnsName", "Hostname"],
+    "aad_device_id": ["aad_device_id"],
+    "comment": ["comment", "Comment"],
+    "other": ["Tags", "OS platform", "Room"],
+}
+
+
+def first_of_each(devices: t.Iterable[Device]) -> list[Device]:
+    seen: dict[str, Device] = {}
+    for device in devices:
+        seen.setdefault(json.dumps(device, sort_keys=True), device)
+    return list(seen.values())
+
+
+@SETTINGS
+@given(st.lists(SINGLE), st.sampled_from(["\n", "\r\n", "\n\n", ",\n", "\n# x\n- "]), st.sampled_from(["", "\ufeff"]))
+def test_devices_of_all_kinds_one_a_line_are_read_back(devices: list[Device], end: str, mark: str) -> None:
+    text = mark + end.join(value for device in devices for value in device.values())
+    assert parse(text) == first_of_each(devices)
+
+
+@SETTINGS
+@given(st.sampled_from(sorted(KINDS)), st.data(), st.sampled_from([",", ", ", ";", " ; ", " ", "\t"]))
+def test_devices_of_one_kind_on_one_line_are_read_back(field: str, data: st.DataObject, between: str) -> None:
+    values = data.draw(st.lists(KINDS[field]))
+    # A space asks for a digit in every word; an id has one nearly always.
+    values = [value for value in values if any(c.isdigit() for c in value)]
+    assert parse(between.join(values)) == first_of_each({field: value} for value in values)
+
+
+@SETTINGS
+@given(
+    st.lists(st.fixed_dictionaries({**KINDS, "comment": COMMENTS, "other": COMMENTS}), min_size=1),
+    st.sampled_from(
+        [["device_id"], ["device_name"], ["device_id", "device_name"], ["aad_device_id"], [*KINDS, "comment"]]
+    ),
+    st.sampled_from([",", ";", "\t", "|"]),
+    st.randoms(use_true_random=False),
+    st.booleans(),
+)
+def test_a_table_is_read_back_whatever_its_columns_and_signs(
+    devices: list[Device], fields: list[str], delimiter: str, chance: random.Random, all_quoted: bool
+) -> None:
+    columns = [*fields, "other"]
+    chance.shuffle(columns)
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL if all_quoted else csv.QUOTE_MINIMAL)
+    writer.writerow([chance.choice(HEADERS[column]) for column in columns])
+    writer.writerows([device[column] for column in columns] for device in devices)
+    found = parse(text.getvalue())
+    wanted = [{field: device[field] for field in fields if device[field]} for device in devices]
+    kept = [{**device, "comment": _unquoted(device["comment"])} if "comment" in device else device for device in wanted]
+    assert found == first_of_each({key: value for key, value in device.items() if value} for device in kept)
+
+
+def _unquoted(comment: str) -> str:
+    """A pair of quotes around a cell is taken off, once."""
+    if len(comment) >= 2 and comment[0] == comment[-1] and comment[0] in "\"'":
+        return comment[1:-1].strip()
+    return comment
+
+
+@SETTINGS
+@given(
+    st.lists(
+        SINGLE
+        | st.fixed_dictionaries({**KINDS, "comment": st.text("abc 12", min_size=1).map("c".__add__).map(str.strip)})
+    ),
+    st.sampled_from(["json", "yaml", "flow", "data", "object"]),
+)
+def test_records_are_read_back(devices: list[Device], form: str) -> None:
+    given: t.Any = {
+        "json": lambda: json.dumps(devices),
+        "yaml": lambda: yaml.safe_dump({"devices": devices}),
+        "flow": lambda: yaml.safe_dump(devices, default_flow_style=True, width=10**9),
+        "data": lambda: devices,
+        "object": lambda: {"machines": devices},
+    }[form]()
+    assert parse(given) == first_of_each(devices)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8) | IDS | NAMES,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["device_id", "id", "devices", "value", "hostname", "requested", "outcome", "x"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            *"\n\n,;\t| -#:\"'[]{}&*!=%@\\\0\u2028\ufeff",
+            "Device ID",
+            "name",
+            "id",
+            "pc1",
+            "a" * 40,
+            "---",
+            "sep=;",
+            "? ",
+            "!!",
+        ]
+    )
+).map("".join)
+
+
+@SETTINGS
+@example("!!int ''")
+@example("a: !!binary x")
+@example('"\n')
+@given(st.text() | PIECES | JSON | JSON.map(json.dumps))
+def test_nothing_at_all_ends_otherwise_than_in_devices_or_in_the_error(given: t.Any) -> None:
+    try:
+        devices = parse(given)
+    except AnsibleFilterError:
+        return
+    for device in devices:
+        assert device.keys() <= {"device_id", "device_name", "aad_device_id", "comment"}
+        assert device.keys() & KINDS.keys()
+        assert all(isinstance(value, str) and value for value in device.values())
+    assert parse(devices) == devices
+
+
+@SETTINGS
+@given(st.lists(st.text("abcdefgh .,", min_size=1), min_size=1, max_size=6))
+def test_of_several_lines_none_gives_more_than_one_device(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    try:
+        devices = parse(text)
+    except AnsibleFilterError:
+        return
+    filled = [line for line in lines if line.strip(" .,")]
+    assert len(devices) <= len(filled) or len(filled) == 1

@@ -1,0 +1,119 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rooms of the list of devices: words, columns, documents."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.secops.mde.plugins.module_utils import _device_columns
+from ansible_collections.secops.mde.plugins.module_utils._device_columns import Columns, plain, role
+from ansible_collections.secops.mde.plugins.module_utils._device_documents import load, looks_like_flow, looks_like_yaml
+from ansible_collections.secops.mde.plugins.module_utils._device_words import (
+    Findings,
+    Unclear,
+    by_word,
+    quoted,
+    unquote,
+)
+from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
+
+ID1, ID2 = "a1" * 20, "b2" * 20
+GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
+
+
+@pytest.mark.parametrize(
+    ("word", "field"),
+    [(ID1, "device_id"), (ID1.upper(), "device_id"), (GUID, "aad_device_id"), ("pc1", "device_name")],
+)
+def test_the_form_of_a_word_says_which_identifier_it_is(word: str, field: str) -> None:
+    assert by_word(word) == by_word(f'"{word}"') == {field: word}
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [(' "a" ', "a"), ('="a"', "a"), ("'a\"", "'a\""), ('"', '"'), ('""', ""), ("\u00aba\u00bb", "a"), ("=a", "=a")],
+)
+def test_only_a_pair_of_quotes_is_taken_off(text: str, bare: str) -> None:
+    assert unquote(text) == bare
+
+
+def test_what_is_quoted_is_short_and_can_be_seen() -> None:
+    assert quoted("pc\u200b1") == "'pc\\u200b1'"
+    assert quoted("x" * 61) == f"'{'x' * 60}'..."
+
+
+def test_one_refusal_refuses_all_and_five_are_told() -> None:
+    findings = Findings("Do better.")
+    findings.add({"device_name": "pc1"})
+    assert findings.result() == [{"device_name": "pc1"}]
+    for number in range(7):
+        findings.refuse(f"line {number}", "?", "it is a question")
+    with pytest.raises(OptionError, match=r"line 0, '\?': it is a question\. .*line 4.* And 2 more\. Do better\."):
+        findings.result()
+
+
+def test_no_header_stands_for_two_things() -> None:
+    known = [text.split() for group in (_device_columns._SURE, _device_columns._LIKELY) for text in group.values()]
+    headers = [header for group in known for header in group]
+    assert len(headers) == len(set(headers))
+    assert [header for header in headers if plain(header) != header] == []
+
+
+@pytest.mark.parametrize(
+    ("header", "known"),
+    [
+        ("Device ID", ("device_id", True)),
+        ("mde_device_id", ("device_id", True)),
+        ("Device AAD id", ("aad_device_id", True)),
+        ("Microsoft Entra Device ID", ("aad_device_id", True)),
+        ("computerDnsName", ("device_name", True)),
+        ("GERÄTENAME", ("device_name", True)),
+        ("Name", ("device_name", False)),
+        ("Device type", None),
+        ("Object ID", None),
+        ("", None),
+    ],
+)
+def test_a_header_is_known_without_case_spaces_and_signs(header: str, known: tuple[str, bool] | None) -> None:
+    assert role(header) == known
+
+
+def test_a_sure_header_wins_over_content() -> None:
+    assert Columns.tell(["Checksum", "Device ID"], [[ID2, ID1]]) == Columns(device_id=1)
+    assert Columns.tell(["Checksum", "Sort"], [[ID2, ""]]) == Columns(device_id=0)
+
+
+def test_an_object_id_is_not_taken_for_the_device_id_of_entra() -> None:
+    with pytest.raises(Unclear, match="no column is known"):
+        Columns.tell(["Object ID", "Owner"], [[GUID, "Sam"]])
+
+
+@pytest.mark.parametrize(
+    ("text", "flow", "yaml"),
+    [
+        ('["pc1"]', True, False),
+        ('{"a": 1}', True, False),
+        (f"{{{GUID}}}", False, False),
+        ("# x\n---\ndevices:\n- pc1", False, True),
+        ("- Device name: pc1", False, True),
+        ("- pc1", False, False),
+        ("https://security.microsoft.com/machines/v2/x", False, False),
+    ],
+)
+def test_what_a_text_looks_like(text: str, flow: bool, yaml: bool) -> None:
+    assert (looks_like_flow(text), looks_like_yaml(text)) == (flow, yaml)
+
+
+def test_yaml_leaves_text_as_it_was_written() -> None:
+    assert load("{a: 0123, b: no, c: 2026-01-31, d: 1e5, e: ~, f: , g: ''}") == {
+        "a": "0123",
+        "b": "no",
+        "c": "2026-01-31",
+        "d": "1e5",
+        "e": None,
+        "f": None,
+        "g": "",
+    }
