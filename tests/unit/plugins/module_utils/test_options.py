@@ -102,6 +102,16 @@ def test_secrets_are_marked_and_identifiers_are_not() -> None:
     assert marked == {"client_secret", "certificate_password", "access_token"}
 
 
+def test_plugins_are_told_the_same_variables_and_convert_nothing() -> None:
+    for option, documented in yaml.safe_load(ModuleDocFragment.PLUGINS)["options"].items():
+        names = [variable["name"] for variable in documented.get("env", ())]
+        assert names == list(ENVIRONMENT.get(option, ()))
+        if names:
+            assert documented["type"] == ("raw" if SPEC[option].get("no_log") else "str")
+            assert not documented.keys() & {"default", "choices"}
+        assert documented.get("aliases") == SPEC[option].get("aliases")
+
+
 # -- the environment -----------------------------------------------------------------------------------------
 
 

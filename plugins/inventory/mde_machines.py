@@ -1,0 +1,208 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: mde_machines
+short_description: Devices in Microsoft Defender for Endpoint as inventory hosts
+version_added: 1.0.0
+author: secops.mde contributors (@secops-example)
+description:
+  - Makes each device that fits the filters a host, for runbooks that retire devices and for reports.
+  - The file is a YAML file whose name ends in C(mde_machines.yml) or C(mde_machines.yaml).
+  - Each host has the variables C(mde_device_id), C(mde_device_name), C(mde_aad_device_id) and C(mde_machine), the device's whole
+    record. Expressions of O(compose), O(groups) and O(keyed_groups) see the record's own fields as well, such as C(healthStatus)
+    or C(machineTags).
+  - Devices whose names occur twice, or cannot be host names, get one with their id in it. No device is left out.
+  - An option that does not exist is an error, because a misspelt filter would otherwise mean all devices.
+options:
+  plugin:
+    description: The name of this plugin.
+    type: str
+    required: true
+    choices:
+      - secops.mde.mde_machines
+  hostname:
+    description:
+      - What a host is called by.
+    type: str
+    choices:
+      - name
+      - short_name
+      - device_id
+      - aad_device_id
+    default: name
+  address:
+    description:
+      - Set C(ansible_host) to the device's last address, its own (V(internal)) or the one that the service saw (V(external)). Not
+        needed for anything in this collection, as it never talks to the devices.
+    type: str
+    choices:
+      - internal
+      - external
+extends_documentation_fragment:
+  - secops.mde.connection.plugins
+  - secops.mde.machine_filter
+  - secops.mde.pacing
+  - ansible.builtin.constructed
+  - ansible.builtin.inventory_cache
+notes:
+  - The application needs the permission C(Machine.Read.All), with admin consent.
+  - Values of the connection and filter options can be templates, with extra variables, and values can be encrypted with Ansible Vault.
+  - With O(cache) a run within O(cache_timeout) sends no request. Records are cached for each file, its filters and its tenant.
+    The cache holds no secrets.
+seealso:
+  - module: secops.mde.mde_machine_info
+  - module: secops.mde.mde_offboard
+"""
+
+EXAMPLES = r"""
+# inactive.mde_machines.yml: what has not reported for 30 days
+plugin: secops.mde.mde_machines
+last_seen_before: 30
+onboarding_status: Onboarded
+---
+# retire.mde_machines.yml: what somebody has marked in the portal, in groups by operating system
+plugin: secops.mde.mde_machines
+tag: retire
+keyed_groups:
+  - key: osPlatform | lower
+    prefix: os
+groups:
+  silent: healthStatus != 'Active'
+compose:
+  ticket: "machineTags | select('match', 'CHG-') | first | default('')"
+---
+# cached.mde_machines.yml: all of Europe, read once an hour
+plugin: secops.mde.mde_machines
+region: eu
+tenant_id: corp.example
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.cache/mde-inventory
+cache_timeout: 3600
+"""
+
+import hashlib
+import json
+import typing as t
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+
+from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError, OptionError
+from ansible_collections.secops.mde.plugins.module_utils._machine_filter import MACHINE_FILTER, MachineFilter
+from ansible_collections.secops.mde.plugins.module_utils._models import Machine
+from ansible_collections.secops.mde.plugins.module_utils._options import Spec
+from ansible_collections.secops.mde.plugins.module_utils._permissions import TO_READ, explain
+from ansible_collections.secops.mde.plugins.plugin_utils._hosts import HOSTNAMES, name_hosts
+from ansible_collections.secops.mde.plugins.plugin_utils._plugin import PluginOptions
+from ansible_collections.secops.mde.plugins.plugin_utils._trust import untrusted
+
+ADDRESSES: t.Final = {"internal": "lastIpAddress", "external": "lastExternalIpAddress"}
+OPTIONS: Spec = {
+    **MACHINE_FILTER,
+    "hostname": {"type": "str", "choices": list(HOSTNAMES), "default": "name"},
+    "address": {"type": "str", "choices": list(ADDRESSES)},
+}
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]  # Ansible has no types
+    """Devices as hosts."""
+
+    NAME = "secops.mde.mde_machines"
+
+    def verify_file(self, path: str) -> bool:
+        """Whether the file is ours, by its name."""
+        return super().verify_file(path) and path.endswith(("mde_machines.yml", "mde_machines.yaml"))
+
+    def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
+        """Read the devices and fill the inventory."""
+        super().parse(inventory, loader, path, cache)
+        config = self._read_config_data(path)
+        try:
+            options = PluginOptions(self._given(config), OPTIONS)
+            machines = self._machines(path, options, cache)
+        except MdeError as error:
+            raise AnsibleParserError(str(error)) from error
+        self._fill(machines, options.params)
+
+    def _given(self, config: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """The file's values, without templates and vaults. Raises OptionError for a name that is no option."""
+        known = {*self._options, *OPTIONS, "tenant", "secret", "x509_certificate_path", "cloud_environment"}
+        unknown = sorted(str(name) for name in config if name not in known)
+        if unknown:
+            raise OptionError(
+                f"{', '.join(unknown)}: there is no such option.",
+                hint="A misspelt filter would mean all devices, so nothing was read.",
+            )
+        self.templar.available_variables = self._vars
+        constructed = ("compose", "groups", "keyed_groups", "plugin")
+        return {name: self._plain(value) for name, value in config.items() if name not in constructed}
+
+    def _plain(self, value: t.Any) -> t.Any:
+        if isinstance(value, str):
+            return self.templar.template(value)
+        if isinstance(value, list):
+            return [self._plain(item) for item in value]
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        return str(value)  # a vault; or a date, as YAML reads one
+
+    def _machines(self, path: str, options: PluginOptions, cache: bool) -> list[Machine]:
+        """The devices, from the cache where that is wanted and has them."""
+        cached = self.get_option("cache") and cache
+        # A file whose filters or tenant have changed asks for other devices.
+        asked = json.dumps([options.whose(), {name: options.params[name] for name in MACHINE_FILTER}], default=str)
+        key = f"{self.get_cache_key(path)}_{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+        if cached:
+            try:
+                found = [Machine.from_json(record) for record in self._cache[key]]
+                return [machine for machine in found if machine is not None]
+            except KeyError:
+                pass  # not there, or too old
+        machines = self._read(options)
+        if self.get_option("cache"):
+            self._cache[key] = [machine.record for machine in machines]
+        return machines
+
+    def _read(self, options: PluginOptions) -> list[Machine]:
+        client = options.connect()
+        try:
+            return MachineFilter.from_options(options.params, client.exchange.now()).find(client)
+        except MdeError as error:
+            explain(error, TO_READ, options.claims)
+            raise
+        finally:
+            client.exchange.close()
+
+    def _fill(self, machines: t.Sequence[Machine], params: t.Mapping[str, t.Any]) -> None:
+        hosts = name_hosts(machines, params["hostname"])
+        if warning := hosts.warning():
+            self.display.warning(warning)
+        strict = self.get_option("strict")
+        compose, groups, keyed = (self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
+        for machine, host in zip(machines, hosts.names, strict=True):
+            record = untrusted(machine.record)
+            variables = {
+                "mde_device_id": record["id"],
+                "mde_device_name": record.get("computerDnsName"),
+                "mde_aad_device_id": record.get("aadDeviceId"),
+                "mde_machine": record,
+            }
+            address = record.get(ADDRESSES[params["address"]]) if params["address"] else None
+            self.inventory.add_host(host)
+            for name, value in {**variables, **({"ansible_host": address} if address else {})}.items():
+                self.inventory.set_variable(host, name, value)
+            if compose or groups or keyed:
+                self._construct(host, {**record, **variables}, strict)
+
+    def _construct(self, host: str, variables: dict[str, t.Any], strict: bool) -> None:
+        self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
+        known = {**variables, **self.inventory.get_host(host).get_vars()}
+        self._add_host_to_composed_groups(self.get_option("groups"), known, host, strict=strict, fetch_hostvars=False)
+        self._add_host_to_keyed_groups(
+            self.get_option("keyed_groups"), known, host, strict=strict, fetch_hostvars=False
+        )

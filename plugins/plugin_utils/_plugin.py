@@ -1,0 +1,85 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""What ``_module`` is for modules, for plugins of the controller: their options, checked by the modules' own code.
+
+Ansible's own reading of variables would take the last one that is set, an empty one too, so it is only documented.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import typing as t
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ..module_utils._client import Client
+from ..module_utils._clock import SystemClock
+from ..module_utils._connection import Connection, proxy_passwords
+from ..module_utils._errors import LibraryError, OptionError
+from ..module_utils._http import REQUESTS_MISSING
+from ..module_utils._options import (
+    PACING,
+    PATIENCE,
+    Spec,
+    connection_spec,
+    insist_on_pace,
+    insist_on_positive,
+    normalise,
+    secret_values,
+)
+from ..module_utils._pacing import Pacer
+from ..module_utils._token import Claims, read_claims
+
+# What a request goes to: everything that says whose devices these are, and nothing that is secret.
+_WHOSE: t.Final = ("tenant_id", "client_id", "auth_source", "cloud", "region", "api_url", "authority_host", "scope")
+
+
+class PluginOptions:
+    """The options of a plugin, as its user gave them and as the environment completes them."""
+
+    def __init__(self, given: t.Mapping[str, t.Any], own: Spec, environ: t.Mapping[str, str] = os.environ) -> None:
+        """``given`` are the plain values by name or alias, ``own`` are the plugin's options beside the connection's.
+
+        Raises OptionError, without any secret in it.
+        """
+        self._environ = environ
+        spec = {**connection_spec(), **PACING, **own}
+        names = {name for option in spec for name in (option, *spec[option].get("aliases", ()))}
+        params = {name: value for name, value in given.items() if name in names}
+        secrets = secret_values(params, environ) | proxy_passwords(params, environ)
+        normalise(params, spec)
+        checked = ArgumentSpecValidator(spec).validate(params)
+        if checked.error_messages:
+            raise OptionError(_without(secrets, " ".join(checked.error_messages)))
+        self.params: dict[str, t.Any] = checked.validated_parameters
+        self._given = {option: self.params[option] for option in params if option in self.params}
+        self.claims: Claims | None = None
+
+    def whose(self) -> dict[str, t.Any]:
+        """What tells one tenant's devices from another's."""
+        return {option: self.params[option] for option in _WHOSE}
+
+    def connect(self) -> Client:
+        """A client, not signed in yet. Raises OptionError or LibraryError."""
+        if REQUESTS_MISSING:
+            raise LibraryError("The Python library requests is missing on the controller.")
+        insist_on_pace(self.params)
+        insist_on_positive(self.params, "retry_timeout")
+        params = {**self.params, "retry_timeout": self.params["retry_timeout"] or PATIENCE}
+        clock = SystemClock()
+        pacer = Pacer(clock, per_minute=params["calls_per_minute"], per_hour=params["calls_per_hour"])
+        connection = Connection.from_options(params, self._given, self._environ)
+        return connection.open(pacer, clock, random.Random(), on_token=self._keep_token)
+
+    def _keep_token(self, token: str) -> None:
+        self.claims = read_claims(token)
+
+
+def _without(secrets: t.Iterable[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "********")
+    return text

@@ -1,0 +1,28 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Values from outside must never become templates: a device can have any name."""
+
+from __future__ import annotations
+
+import typing as t
+
+try:
+    from ansible.template import trust_as_template  # noqa: F401  # from 2.19 on only what is trusted is a template
+except ImportError:
+    from ansible.utils.unsafe_proxy import wrap_var as _mark
+else:
+
+    def _mark(value: str) -> str:
+        return value
+
+
+def untrusted(value: t.Any) -> t.Any:
+    """The value with every text marked that Ansible could take for a template. Others stay plain, as they print better."""
+    if isinstance(value, str):
+        return _mark(value) if "{" in value else value
+    if isinstance(value, dict):
+        return {untrusted(key): untrusted(item) for key, item in value.items()}
+    return [untrusted(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,309 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The inventory plugin through Ansible's own command: hosts, variables, groups, cache, refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.secops.mde.tests import emulator as emulator_package
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.harness import sign_ins
+
+COLLECTIONS = Path(str(emulator_package.__file__)).parents[5]
+GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What ansible-inventory printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, t.Any]:
+        assert self.code == 0, self.err
+        return t.cast("dict[str, t.Any]", json.loads(self.out, object_hook=_unmarked))
+
+    @property
+    def hosts(self) -> dict[str, dict[str, t.Any]]:
+        """Variables by host."""
+        document = self.document
+        variables = document["_meta"]["hostvars"]
+        names = {host for group in document.values() for host in group.get("hosts", ())}
+        return {name: variables.get(name, {}) for name in names}
+
+    @property
+    def error(self) -> str:
+        assert self.code != 0, self.out
+        return " ".join(self.err.split())
+
+
+def _unmarked(value: dict[str, t.Any]) -> t.Any:
+    """Newer versions of Ansible mark in lists what came from outside."""
+    return value["__ansible_unsafe"] if set(value) == {"__ansible_unsafe"} else value
+
+
+class Inventory:
+    """Runs ansible-inventory on a file of the plugin."""
+
+    def __init__(self, emulator: Emulator, folder: Path) -> None:
+        self.emulator = emulator
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MDE_", "AZURE_"))}
+        path = os.pathsep.join(filter(None, (str(COLLECTIONS), os.environ.get("PYTHONPATH", ""))))
+        self.variables = {
+            **kept,
+            **emulator.environment(),
+            "PYTHONPATH": path,
+            "HOME": str(folder),
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+            "ANSIBLE_NOCOLOR": "true",
+        }
+
+    def list(self, *arguments: str, drop: t.Sequence[str] = (), **options: t.Any) -> Listed:
+        """List the inventory with these options in its file; ``drop`` are variables to leave out."""
+        path = self.folder / "devices.mde_machines.yml"
+        given = {"plugin": "secops.mde.mde_machines", **options}
+        path.write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in given.items()), "utf-8")
+        ended = subprocess.run(
+            [sys.executable, "-m", "ansible.cli.inventory", "-i", str(path), *(arguments or ("--list",))],
+            env={name: value for name, value in self.variables.items() if name not in drop},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        return Listed(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.fixture
+def emulator() -> t.Iterator[Emulator]:
+    """A service at the time of the wall: these are processes of their own."""
+    with Emulator(real_time=True) as running:
+        yield running
+
+
+@pytest.fixture
+def inventory(emulator: Emulator, tmp_path: Path) -> Inventory:
+    return Inventory(emulator, tmp_path)
+
+
+def test_each_device_is_a_host_with_its_ids_and_its_record(emulator: Emulator, inventory: Inventory) -> None:
+    device = emulator.add_device(Device(name="pc-0101.corp.example", aad_device_id=GUID))
+    hosts = inventory.list().hosts
+    assert list(hosts) == ["pc-0101.corp.example"]
+    variables = hosts["pc-0101.corp.example"]
+    record = variables.pop("mde_machine")
+    assert variables == {
+        "mde_device_id": device.id,
+        "mde_device_name": "pc-0101.corp.example",
+        "mde_aad_device_id": GUID,
+    }
+    assert record["onboardingStatus"] == "Onboarded"
+    assert {call.method for call in emulator.calls("api")} == {"GET"}
+
+
+def test_the_graph_shows_the_groups_that_were_constructed(emulator: Emulator, inventory: Inventory) -> None:
+    emulator.add_device(Device(name="pc-0101.corp.example", tags=["CHG-1042", "retire"]))
+    emulator.add_device(Device(name="pc-0102.corp.example"))
+    graph = inventory.list(
+        "--graph",
+        "--vars",
+        keyed_groups=[{"key": "osPlatform | lower", "prefix": "os"}],
+        groups={"marked": "'retire' in machineTags", "ticketed": "ticket | length > 0"},
+        compose={"ticket": "machineTags | select('match', 'CHG-') | first | default('')"},
+    )
+    assert graph.code == 0, graph.err
+    lines = [line.strip(" |-") for line in graph.out.splitlines()]
+    assert {"@os_windows11:", "@marked:", "@ticketed:", "{ticket = CHG-1042}"} <= set(lines)
+    assert lines.count("pc-0101.corp.example") == 3
+    assert lines.count("pc-0102.corp.example") == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "found"),
+    [
+        ("device_name", ["PC-1.corp.example", "pc-2.corp.example"], ["pc-1.corp.example", "pc-2.corp.example"]),
+        ("device_name", [], []),
+        ("tag", "retire", ["pc-2.corp.example"]),
+        ("last_seen_before", 30, ["pc-3.corp.example"]),
+        ("last_seen_after", "30 days", ["pc-1.corp.example", "pc-2.corp.example"]),
+        ("filter", "osPlatform eq 'WindowsServer2019'", ["pc-1.corp.example"]),
+        ("limit", 1, ["pc-1.corp.example"]),
+        ("tag", "x') or true or ('", []),
+        ("tag", "{{ mark }}", ["pc-2.corp.example"]),
+    ],
+)
+def test_the_filters_are_those_of_the_module(
+    emulator: Emulator, inventory: Inventory, option: str, value: t.Any, found: list[str]
+) -> None:
+    emulator.add_device(Device(name="pc-1.corp.example", os_platform="WindowsServer2019"))
+    emulator.add_device(Device(name="pc-2.corp.example", tags=["retire"]))
+    emulator.add_device(Device(name="pc-3.corp.example", last_seen="40d", fate="offline"))
+    assert sorted(inventory.list("--list", "-e", "mark=retire", **{option: value}).hosts) == found
+
+
+def test_a_misspelt_filter_is_refused_instead_of_meaning_all_devices(emulator: Emulator, inventory: Inventory) -> None:
+    emulator.add_device(Device(name="pc-1.corp.example"))
+    assert "tags: there is no such option" in inventory.list(tags="retire").error
+    assert emulator.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"tag": " ", "device_name": [" "]}, "device_name: a value is blank"),
+        ({"hostname": "serial"}, "hostname"),
+        ({"client_secret": {"not": "made-up-text"}}, "client_secret"),
+        ({"cloud": "sky"}, "cloud must be one of"),
+        ({"limit": 0}, "limit: 0 is not allowed"),
+    ],
+)
+def test_wrong_options_are_refused_before_any_request(
+    emulator: Emulator, inventory: Inventory, options: dict[str, t.Any], told: str
+) -> None:
+    listed = inventory.list(**options)
+    assert told in listed.error
+    assert "made-up" not in listed.error
+    assert emulator.calls() == []
+
+
+def test_a_refusal_of_the_service_names_the_permission(emulator: Emulator, inventory: Inventory) -> None:
+    app = emulator.add_app("nobody", roles=["Machine.Offboard"], secret="made-up-of-nobody")
+    listed = inventory.list(client_id=app.client_id, client_secret="made-up-of-nobody", tenant_id=emulator.tenant_id)
+    assert "Machine.Read.All is needed; the token holds Machine.Offboard" in listed.error
+    assert "made-up-of-nobody" not in listed.error + listed.out
+
+
+def test_a_page_that_fails_fails_the_inventory(emulator: Emulator, inventory: Inventory) -> None:
+    emulator.add_devices(Device(name=f"pc-{number}.corp.example") for number in range(5))
+    emulator.knobs.page_cap = 2
+    emulator.fault(kind="html_404", method="GET", path="/machines", after=1, times=None)
+    assert "answered 404" in inventory.list().error
+
+
+# -- names ---------------------------------------------------------------------------------------------------
+
+
+def test_no_device_is_lost_and_every_host_is_one_device(emulator: Emulator, inventory: Inventory) -> None:
+    names = ["twin.corp.example", "TWIN.corp.example", None, "localhost", "{{ 7 * 6 }}", "a,b", "alone.corp.example"]
+    devices = [emulator.add_device(Device(name=name)) for name in names]
+    listed = inventory.list()
+    ids = [device.id for device in devices]
+    assert {host: variables["mde_device_id"] for host, variables in listed.hosts.items()} == {
+        f"twin.corp.example_{ids[0]}": ids[0],
+        f"TWIN.corp.example_{ids[1]}": ids[1],
+        **{id_: id_ for id_ in ids[2:6]},
+        "alone.corp.example": ids[6],
+    }
+    assert listed.hosts[ids[4]]["mde_device_name"] == "{{ 7 * 6 }}"
+    assert "2 share their name with another device" in " ".join(listed.err.split())
+    assert "4 have no name that an inventory can use" in " ".join(listed.err.split())
+    assert listed.err.count("Of the devices") == 1
+
+
+def test_a_name_that_looks_like_a_template_is_never_one(emulator: Emulator, inventory: Inventory) -> None:
+    emulator.add_device(
+        Device(name="pc.corp.example", tags=["{{ lookup('ansible.builtin.env', 'MDE_CLIENT_SECRET') }}"])
+    )
+    listed = inventory.list(compose={"first": "machineTags | first"})
+    assert listed.hosts["pc.corp.example"]["first"].startswith("{{ lookup(")
+    assert inventory.variables["MDE_CLIENT_SECRET"] not in listed.out + listed.err
+
+
+# -- connection ----------------------------------------------------------------------------------------------
+
+
+def test_it_connects_with_options_alone(emulator: Emulator, inventory: Inventory) -> None:
+    emulator.add_device(Device(name="pc.corp.example"))
+    options = {name.removeprefix("MDE_").lower(): value for name, value in emulator.environment().items()}
+    drop = list(emulator.environment())
+    assert list(inventory.list(drop=drop, **options).hosts) == ["pc.corp.example"]
+
+
+def test_empty_variables_count_as_unset_and_ours_come_before_azures(emulator: Emulator, inventory: Inventory) -> None:
+    emulator.add_device(Device(name="pc.corp.example"))
+    settings = emulator.environment()
+    inventory.variables.update(
+        {
+            "MDE_VALIDATE_CERTS": "",
+            "MDE_CLOUD": "",
+            "MDE_REGION": "",
+            "MDE_PROXY": "",
+            "MDE_TENANT_ID": "",
+            "AZURE_TENANT_ID": "",
+            "AZURE_TENANT": settings["MDE_TENANT_ID"],
+            "AZURE_CLIENT_ID": "0c0ffee0-0000-4000-8000-00000000dead",
+            "AZURE_SECRET": "made-up-of-azure",
+            "AZURE_CLIENT_SECRET": "",
+        }
+    )
+    listed = inventory.list()
+    assert list(listed.hosts) == ["pc.corp.example"]
+    secrets = {settings["MDE_CLIENT_SECRET"], "made-up-of-azure"}
+    assert not {secret for secret in secrets if secret in listed.out + listed.err}
+
+
+def test_it_says_what_is_missing_without_a_credential(emulator: Emulator, inventory: Inventory) -> None:
+    listed = inventory.list(drop=["MDE_CLIENT_SECRET"])
+    assert "client_secret" in listed.error
+    assert emulator.calls() == []
+
+
+# -- cache ---------------------------------------------------------------------------------------------------
+
+
+def test_the_cache_answers_without_a_request_and_holds_no_secret(emulator: Emulator, inventory: Inventory) -> None:
+    emulator.add_device(Device(name="pc.corp.example", tags=["{{ 7 * 6 }}"]))
+    folder = inventory.folder / "cache"
+    cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(folder)}
+    first = inventory.list(**cache)
+    assert (sign_ins(emulator), len(emulator.calls("api"))) == (1, 1)
+    second = inventory.list(**cache, drop=["MDE_CLIENT_SECRET"])
+    assert second.hosts == first.hosts
+    assert (sign_ins(emulator), len(emulator.calls("api"))) == (1, 1)
+    text = "".join(path.read_text("utf-8") for path in folder.iterdir())
+    assert "pc.corp.example" in text
+    assert inventory.variables["MDE_CLIENT_SECRET"] not in text
+
+
+def test_other_filters_are_not_answered_from_the_cache(emulator: Emulator, inventory: Inventory) -> None:
+    emulator.add_device(Device(name="pc-1.corp.example"))
+    emulator.add_device(Device(name="pc-2.corp.example", tags=["retire"]))
+    cache = {
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(inventory.folder / "cache"),
+    }
+    assert len(inventory.list(**cache).hosts) == 2
+    assert list(inventory.list(**cache, tag="retire").hosts) == ["pc-2.corp.example"]
+
+
+@pytest.mark.parametrize(("address", "field"), [("internal", "lastIpAddress"), ("external", "lastExternalIpAddress")])
+def test_an_address_is_set_on_request(emulator: Emulator, inventory: Inventory, address: str, field: str) -> None:
+    emulator.add_device(Device(name="pc.corp.example"))
+    (variables,) = inventory.list(address=address).hosts.values()
+    assert variables["ansible_host"] == variables["mde_machine"][field]
+
+
+@pytest.mark.parametrize(
+    ("hostname", "host"),
+    [("short_name", "pc"), ("device_id", None), ("aad_device_id", GUID)],
+)
+def test_hosts_are_called_as_wished(emulator: Emulator, inventory: Inventory, hostname: str, host: str | None) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example", aad_device_id=GUID))
+    assert list(inventory.list(hostname=hostname).hosts) == [host or device.id]
