@@ -29,7 +29,7 @@ class Share:
 
     @property
     def count(self) -> int:
-        return sum(count for _, count in self.parts)
+        return sum(count for _group, count in self.parts)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,9 @@ def _reasons(needing: Counter[str]) -> str:
     if len(needing) == 1:
         return most[0][0]
     told = ", ".join(f"{count:,} {reason}" for reason, count in most)
-    return told + (f", {needing.total() - sum(count for _, count in most):,} otherwise" if len(needing) > 6 else "")
+    return told + (
+        f", {needing.total() - sum(count for _reason, count in most):,} otherwise" if len(needing) > 6 else ""
+    )
 
 
 def read(evidence: object) -> Evidence:

@@ -110,8 +110,8 @@ def _overview(found: Evidence) -> str:
         f'<li class="{group.key}"><i aria-hidden="true">{group.glyph}</i><b>{count:,}</b>{group.label}</li>'
         for group, count in parts
     )
-    bar = _bar(parts, len(found.rows))
-    return f'<section class="overview" aria-label="Overview">{bar}<ul>{items}</ul></section>'
+    whole = _bar(parts, len(found.rows))
+    return f'<section class="overview" aria-label="Overview">{whole}<ul>{items}</ul></section>'
 
 
 def _run(found: Evidence) -> str:

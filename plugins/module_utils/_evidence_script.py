@@ -67,7 +67,7 @@ SCRIPT: t.Final = r"""
     head.replaceChildren(button, text);
   });
   table.tHead.rows[0].cells[0].setAttribute("aria-sort", "ascending");
-  controls.addEventListener("input", show);
+  for (const event of ["input", "change"]) controls.addEventListener(event, show);
   controls.addEventListener("submit", event => event.preventDefault());
   controls.addEventListener("reset", () => setTimeout(show));
   controls.hidden = false;

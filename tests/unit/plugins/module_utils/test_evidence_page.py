@@ -90,10 +90,10 @@ class Page(HTMLParser):
     @property
     def shape(self) -> set[tuple[str, str]]:
         """Which element has which attributes: what a value from outside must not change."""
-        return {(tag, name) for tag, name, _ in self.attributes}
+        return {(tag, name) for tag, name, _value in self.attributes}
 
     def values(self, name: str) -> list[str]:
-        return [value for _, found, value in self.attributes if found == name]
+        return [value for _tag, found, value in self.attributes if found == name]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_page_is_well_formed_and_has_one_script_and_one_style(sample: Record) 
     assert page.declarations == ["DOCTYPE html"]
     assert (page.tags["script"], page.tags["style"], page.tags["h1"], page.tags["table"]) == (1, 1, 1, 1)
     assert len(set(page.values("id"))) == len(page.values("id"))
-    assert not [name for _, name, _ in page.attributes if name.startswith("on") or name == "style"]
+    assert not [name for _tag, name, _value in page.attributes if name.startswith("on") or name == "style"]
 
 
 def test_the_policy_forbids_every_request_and_allows_only_these_two_blocks() -> None:
