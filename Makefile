@@ -1,9 +1,9 @@
 # Needs Python 3.11 or later with venv, git and make. Everything that is built stays below .cache.
 PYTHON ?= python3
-GATES := ruff mypy changelog docs lint importer unit examples simulation sanity integration
+GATES := ruff mypy changelog docs lint importer unit examples browser simulation sanity integration
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(GATES) matrix matrix-full demo bench emulator format clean
+.PHONY: help test $(GATES) matrix matrix-full demo bench emulator chromium screenshot format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,12 @@ bench: ## the figures of the README's table, each beside its peer in the same ru
 
 emulator: ## a local Defender for Endpoint, to rehearse against
 	$(PYTHON) -m tests.tools.rehearse
+
+chromium: ## install the browser for the tests of the evidence page, as root on Debian
+	$(PYTHON) -m tests.tools.browser
+
+screenshot: ## the README's picture of an evidence page, taken anew
+	$(PYTHON) -m tests.tools.screenshot
 
 format: ## let ruff put the sources in order
 	ruff=$$(ls .cache/environments/tools-*/bin/ruff | tail -n 1) && $$ruff check --fix && $$ruff format

@@ -177,7 +177,7 @@ def _situation(machine: Machine, offboards: t.Sequence[MachineAction], now: date
         work=work,
         onboarded=machine.onboarded,
         past=past,
-        came_back=success is not None and _came_back(machine, success),
+        came_back=success is not None and came_back(machine, success),
     )
 
 
@@ -185,7 +185,7 @@ def _is_young(action: MachineAction, now: datetime) -> bool:
     return action.active and action.created is not None and now - action.created <= ACTION_LIFE
 
 
-def _came_back(machine: Machine, success: MachineAction) -> bool:
+def came_back(machine: Machine, success: MachineAction) -> bool:
     """Whatever the health status says. What cannot be read counts as a return: a needless offboard is harmless."""
     seen, ended = machine.last_seen, success.updated
     return seen is None or ended is None or seen - ended > REPORT_LAG

@@ -11,7 +11,7 @@ import sys
 import typing as t
 
 from . import lanes
-from .workspace import CACHE, Environment, Shell
+from .workspace import CACHE, Environment, Shell, tools
 
 
 def ruff(run: Shell) -> None:
@@ -28,6 +28,7 @@ def mypy(run: Shell) -> None:
         *("-p", "ansible_collections.secops.mde.plugins"),
         *("-p", "ansible_collections.secops.mde.tests.emulator"),
         *("-p", "ansible_collections.secops.mde.tests.tools"),
+        *("-p", "ansible_collections.secops.mde.tests.browser"),
         MYPYPATH=str(run.collections_path),
     )
 
@@ -87,6 +88,11 @@ def examples(run: Shell) -> None:
     pytest(run, "tests/examples")
 
 
+def browser(run: Shell) -> None:
+    """The evidence page in a real browser. Without one every test is skipped, under its name and with the reason."""
+    pytest(run, "tests/browser", "-v", processes=0)
+
+
 def simulation(run: Shell) -> None:
     """A whole estate at the real quotas. Alone: watching every line would take longer than the simulation."""
     pytest(run, "tests/simulation", "--durations=1", processes=0)
@@ -131,7 +137,7 @@ def ansible_test(run: Shell, command: str, *arguments: str) -> None:
 
 
 TOOLS: dict[str, lanes.Job] = {
-    job.__name__: job for job in (ruff, mypy, changelog, docs, lint, importer, unit, examples)
+    job.__name__: job for job in (ruff, mypy, changelog, docs, lint, importer, unit, examples, browser)
 }
 CORE: dict[str, lanes.Job] = {job.__name__: job for job in (sanity, integration)}
 ALONE: dict[str, lanes.Job] = {job.__name__: job for job in (simulation,)}
@@ -147,15 +153,10 @@ def main() -> int:
     wanted = parser.parse_args().gates or [*TOOLS, *CORE, *ALONE]
     if unknown := set(wanted) - {*TOOLS, *CORE, *ALONE}:
         parser.error(f"no such gate: {', '.join(sorted(unknown))}")
-    core = Environment()
-    tools = Environment(
-        requirements=(*core.requirements, "tests/tools/requirements.txt", "tests/unit/requirements.txt"),
-        purpose="tools",
-    )
     everything = (
-        lanes.Lane("ansible-test", core, select(CORE, wanted)),
-        lanes.Lane("tools", tools, select(TOOLS, wanted)),
-        lanes.Lane("simulation", tools, select(ALONE, wanted)),
+        lanes.Lane("ansible-test", Environment(), select(CORE, wanted)),
+        lanes.Lane("tools", tools(), select(TOOLS, wanted)),
+        lanes.Lane("simulation", tools(), select(ALONE, wanted)),
     )
     return lanes.run(lane for lane in everything if lane.jobs)
 

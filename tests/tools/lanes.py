@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 import typing as t
@@ -16,6 +17,9 @@ from threading import Lock
 from .workspace import CACHE, ROOT, Environment, Shell, alone, stage
 
 Job = t.Callable[[Shell], None]
+
+# What a log says at its end: how many tests passed, and which were left out and why.
+CLOSING = re.compile(r"====.* (passed|skipped)|SKIPPED \[")
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Report:
             print(f"{'ok    ' if ok else 'FAILED'} {time.monotonic() - started:6.1f} s  {name}", flush=True)
             if not ok:
                 print(f"\n{text}\n", flush=True)
-            self.closing_lines += [line for line in text.splitlines() if line.startswith("====") and " passed" in line]
+            self.closing_lines += [line for line in text.splitlines() if CLOSING.match(line)]
         return ok
 
     def run_lane(self, lane: Lane) -> None:

@@ -147,6 +147,13 @@ class Environment:
                 write(HOME / ".ansible" / "test" / "cache" / f"get_pip_{version.replace('.', '_')}.py", stand_in)
 
 
+def tools() -> Environment:
+    """The environment of the gates that need more than Ansible: the pinned tools, and what all tests import."""
+    core = Environment()
+    files = ("tests/tools/requirements.txt", "tests/unit/requirements.txt", "tests/browser/requirements.txt")
+    return Environment(requirements=(*core.requirements, *files), purpose="tools")
+
+
 @dataclass(frozen=True)
 class Shell:
     """Runs programs of one environment inside one copy of the collection; what they say goes to one log."""

@@ -1,0 +1,37 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""What became of the offboards of a device, days later: a pure, total function of its actions and its record."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime, timezone
+
+from ._decision import came_back
+from ._models import Machine, MachineAction
+
+VERDICTS: t.Final = ("done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action", "error")
+_ENDS: t.Final = {"failed": "failed", "timeout": "timed_out", "cancelled": "cancelled"}
+_BEFORE_ALL_TIME: t.Final = datetime.min.replace(tzinfo=timezone.utc)
+
+
+def judge(actions: t.Iterable[MachineAction], machine: Machine | None) -> tuple[str, MachineAction | None]:
+    """The verdict, and the action that speaks for it. ``actions`` are the Offboard actions of one device in any order.
+
+    What is under way counts first. Then a success whose device has not come back since, whatever was tried later; then
+    the newest action. A record that has aged out cannot have come back.
+    """
+    newest_first = sorted(actions, key=lambda action: action.created or _BEFORE_ALL_TIME, reverse=True)
+    if not newest_first:
+        return "no_action", None
+    under_way = next((action for action in newest_first if not action.ended), None)
+    if under_way:
+        return "pending", under_way
+    success = next((action for action in newest_first if action.state == "succeeded"), None)
+    if success and not (machine and machine.onboarded and came_back(machine, success)):
+        return "done", success
+    newest = newest_first[0]
+    return ("came_back", newest) if newest is success else (_ENDS[newest.state], newest)

@@ -1,0 +1,231 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Looking back at offboards: which devices are meant, what their actions and records say now."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ._client import Client, Known
+from ._criteria import values
+from ._errors import MdeError, OptionError
+from ._models import Machine, MachineAction
+from ._odata import equals_any
+from ._options import Spec
+from ._permissions import TO_READ, explain
+from ._requested import DeviceRequest, clean_action_id, clean_device_id
+from ._token import Claims
+from ._verdict import VERDICTS, judge
+
+VERIFY: t.Final[Spec] = {
+    "action_id": {"type": "list", "elements": "str"},
+    "device_id": {"type": "list", "elements": "str"},
+    "evidence": {"type": "path"},
+}
+_SAYS: t.Final[t.Mapping[str, str]] = {
+    "done": "offboarded, and not seen since",
+    "came_back": "it reported again after the offboard",
+    "pending": "the offboard is still under way",
+    "failed": "the offboard failed",
+    "timed_out": "the offboard timed out, as the device was not online",
+    "cancelled": "the offboard was cancelled",
+    "no_action": "there is no offboard",
+    "error": "it could not be read",
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A device to look at, by its id or by that of an action; by neither where an earlier run had found none."""
+
+    device_id: str | None = None
+    action_id: str | None = None
+    device_name: str | None = None
+    host: str | None = None
+    requested: t.Mapping[str, t.Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one device. It failed exactly when it has an error: when it could not be read."""
+
+    subject: Subject
+    outcome: str
+    action: MachineAction | None = None
+    machine: Machine | None = None
+    error: MdeError | None = None
+
+    @property
+    def name(self) -> str:
+        """How messages call this device."""
+        known = self.machine.name if self.machine else self.action.device_name if self.action else None
+        return known or self.subject.device_name or self.subject.device_id or self.subject.action_id or "?"
+
+    def as_dict(self) -> dict[str, t.Any]:
+        asked = self.subject
+        return {
+            "requested": dict(asked.requested) or {**DeviceRequest().as_dict(), "device_id": asked.device_id},
+            "host": asked.host,
+            "device_id": asked.device_id,
+            "device_name": self.machine.name if self.machine else asked.device_name,
+            "outcome": self.outcome,
+            "changed": False,
+            "failed": self.error is not None,
+            "action": self.action.record if self.action else None,
+            "machine": self.machine.record if self.machine else None,
+            "candidates": [],
+            "error": self.error.as_dict() if self.error else None,
+        }
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The whole look back, in the order asked."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    failure: MdeError | None = None
+
+    @property
+    def error(self) -> MdeError | None:
+        return self.failure or next((verdict.error for verdict in self.verdicts if verdict.error), None)
+
+    def errors(self) -> list[MdeError]:
+        return [error for error in (self.failure, *(verdict.error for verdict in self.verdicts)) if error]
+
+    def as_dict(self) -> dict[str, t.Any]:
+        counted = Counter(verdict.outcome for verdict in self.verdicts)
+        if len(self.verdicts) == 1:
+            told = f"{self.verdicts[0].name}: {_SAYS[self.verdicts[0].outcome]}"
+        else:
+            told = ", ".join(f"{counted[o]} {o}" for o in VERDICTS if counted[o]) or "No offboards were named."
+        return {
+            "changed": False,
+            "msg": str(self.error) if self.error else told,
+            "devices": [verdict.as_dict() for verdict in self.verdicts],
+            "summary": {
+                **{outcome: counted[outcome] for outcome in VERDICTS},
+                "total": len(self.verdicts),
+                "failed": sum(verdict.error is not None for verdict in self.verdicts),
+            },
+        }
+
+    def diff(self) -> list[dict[str, t.Any]]:
+        return []
+
+
+def subjects_of(params: t.Mapping[str, t.Any]) -> list[Subject]:
+    """The devices that the options of ``VERIFY`` name, each once. Raises OptionError."""
+    actions = values("action_id", params["action_id"], clean_action_id) or ()
+    devices = values("device_id", params["device_id"], clean_device_id) or ()
+    found = [Subject(action_id=action_id) for action_id in actions]
+    found += [Subject(device_id=device_id) for device_id in devices]
+    return found + (_of_evidence(Path(params["evidence"])) if params["evidence"] else [])
+
+
+def _of_evidence(path: Path) -> list[Subject]:
+    try:
+        document = json.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise OptionError(f"evidence: {path} cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise OptionError(
+            f"evidence: {path} is not JSON ({error}).", hint="Give the file of an earlier run that ends in .json."
+        ) from error
+    devices = document.get("devices") if isinstance(document, dict) else None
+    if not isinstance(devices, list) or not all(isinstance(device, dict) for device in devices):
+        raise OptionError(f"evidence: {path} is no evidence of a run: it has no list of devices.")
+    return [
+        Subject(
+            device_id=_text(device.get("device_id")),
+            action_id=_text((device.get("action") or {}).get("id")),
+            device_name=_text(device.get("device_name")) or _text((device.get("requested") or {}).get("device_name")),
+            host=_text(device.get("host")),
+            requested=device.get("requested") or {},
+        )
+        for device in devices
+    ]
+
+
+class Verifier:
+    """Reads what there is to know and judges it."""
+
+    def __init__(self, client: Client, claims: t.Callable[[], Claims | None]) -> None:
+        self._client = client
+        self._claims = claims
+
+    def run(self, subjects: t.Sequence[Subject]) -> list[Verdict]:
+        """A verdict on each subject, in their order. Raises MdeError when a read fails for all."""
+        try:
+            return self._run(subjects)
+        except MdeError as error:
+            explain(error, TO_READ, self._claims())
+            raise
+
+    def _run(self, subjects: t.Sequence[Subject]) -> list[Verdict]:
+        named = self._by_id([subject.action_id for subject in subjects if subject.action_id])
+        complete = [self._with_device(subject, named) for subject in subjects]
+        ids = list(dict.fromkeys(subject.device_id for subject in complete if subject.device_id))
+        known = self._client.offboard_actions(ids) if ids else {}
+        machines = self._machines(ids)
+        return [self._judge(subject, known, named, machines) for subject in complete]
+
+    def _by_id(self, action_ids: t.Sequence[str]) -> dict[str, MachineAction]:
+        """Those that exist. One that the list does not have is read by itself: lists lag behind."""
+        ids = list(dict.fromkeys(action_ids))
+        found = {action.id.lower(): action for action in self._client.actions_by_id(ids)} if ids else {}
+        for action_id in ids:
+            if action_id.lower() not in found and (action := self._client.action(action_id)):
+                found[action_id.lower()] = action
+        return found
+
+    @staticmethod
+    def _with_device(subject: Subject, named: t.Mapping[str, MachineAction]) -> Subject:
+        action = named.get((subject.action_id or "").lower())
+        if action is None:
+            return subject
+        return replace(
+            subject,
+            device_id=subject.device_id or action.machine_id,
+            device_name=subject.device_name or action.device_name,
+        )
+
+    def _machines(self, ids: t.Sequence[str]) -> dict[str, Machine]:
+        if not ids:
+            return {}
+        reading = self._client.batches.read(
+            ids, lambda some, form: equals_any("id", some, lists=form.lists), self._client.machines
+        )
+        return {machine.id.lower(): machine for machine in reading.records}
+
+    def _judge(
+        self,
+        subject: Subject,
+        known: t.Mapping[str, Known | MdeError],
+        named: t.Mapping[str, MachineAction],
+        machines: dict[str, Machine],
+    ) -> Verdict:
+        actions = known.get(subject.device_id or "")
+        if isinstance(actions, MdeError):
+            return Verdict(subject, "error", error=actions)
+        every = {action.id.lower(): action for action in (actions.actions if actions else ())}
+        own = named.get((subject.action_id or "").lower())
+        if own is not None and own.is_offboard:
+            every.setdefault(own.id.lower(), own)
+        machine = machines.get((subject.device_id or "").lower())
+        outcome, action = judge(every.values(), machine)
+        if outcome == "done" and machine is None and subject.device_id:
+            # Only a record that is there can tell of a return: its absence is believed after a second, different read.
+            machine = self._client.machine(subject.device_id)
+            outcome, action = judge(every.values(), machine)
+        return Verdict(subject, outcome, action, machine)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,104 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One browser for all tests, and a page of evidence in it."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from ansible_collections.secops.mde.plugins.module_utils import _evidence_page
+from ansible_collections.secops.mde.tests.browser import chromium, programs
+
+Record = dict[str, t.Any]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _chromium() -> None:
+    """Without a browser every test is skipped under its own name."""
+    if why := programs.missing():
+        pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def browser(_chromium: None) -> t.Iterator[Chrome]:
+    with chromium.started() as running:
+        yield running
+
+
+@dataclass
+class Tab:
+    """The page in the browser, and the words in which tests speak of it."""
+
+    browser: Chrome
+    folder: Path
+
+    def open(self, evidence: Record) -> Tab:
+        """Write the page and load it, as a user does by a double click."""
+        path = self.folder / "evidence.html"
+        path.write_text(_evidence_page.render(evidence), "utf-8")
+        self.forget()
+        self.browser.get(path.as_uri())
+        return self
+
+    def forget(self) -> None:
+        for name in ("browser", "performance"):
+            self.browser.get_log(name)
+
+    def find(self, selector: str) -> WebElement:
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def run(self, script: str, *arguments: object) -> t.Any:
+        return self.browser.execute_script(script, *arguments)
+
+    @property
+    def messages(self) -> list[str]:
+        """What the console says."""
+        return [entry["message"] for entry in self.browser.get_log("browser")]
+
+    @property
+    def requests(self) -> list[str]:
+        """All that the page asked for since it was opened, itself included."""
+        events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
+        return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+
+    @property
+    def names(self) -> list[str]:
+        """The devices that are shown, from top to bottom."""
+        script = "return Array.from(document.querySelectorAll('tbody tr')).filter(r => r.offsetHeight).map(r => r.querySelector('b').textContent)"
+        return list(self.run(script))
+
+    @property
+    def count(self) -> str:
+        return self.find("#count").text
+
+    def choose(self, name: str, start: str) -> None:
+        """Take the first choice of a list that begins so."""
+        options = self.find(f"#{name}").find_elements(By.TAG_NAME, "option")
+        next(option for option in options if option.text.startswith(start)).click()
+
+    def head(self, name: str) -> WebElement:
+        """The header of a column, by its words."""
+        heads = self.browser.find_elements(By.CSS_SELECTOR, "thead th")
+        return next(head for head in heads if head.find_element(By.TAG_NAME, "button").text.startswith(name))
+
+    def sort(self, name: str) -> None:
+        self.head(name).find_element(By.TAG_NAME, "button").click()
+
+
+@pytest.fixture
+def tab(browser: Chrome, tmp_path: Path) -> t.Iterator[Tab]:
+    """A wide, light screen for each test."""
+    chromium.wear(browser)
+    chromium.resize(browser, 1280)
+    yield Tab(browser, tmp_path)
+    browser.get("about:blank")

@@ -1,0 +1,37 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The picture of an evidence page for the README: ``python -m ...tests.browser.picture FILE.png``."""
+
+from __future__ import annotations
+
+import base64
+import sys
+import tempfile
+from pathlib import Path
+
+from ansible_collections.secops.mde.plugins.module_utils import _evidence_page
+from ansible_collections.secops.mde.tests.browser import chromium
+from ansible_collections.secops.mde.tests.unit.samples import office
+
+WIDTH, HEIGHT = 1280, 1420
+
+
+def take(target: Path) -> None:
+    """Made-up devices of an office, those first that need a look."""
+    with tempfile.TemporaryDirectory() as folder, chromium.started() as browser:
+        page = Path(folder, "evidence.html")
+        page.write_text(_evidence_page.render(office()), "utf-8")
+        chromium.wear(browser)
+        chromium.resize(browser, WIDTH, HEIGHT)
+        browser.get(page.as_uri())
+        browser.execute_script(
+            "document.querySelectorAll('thead button')[2].click(); document.activeElement.blur(); scrollTo(0, 0)"
+        )
+        taken = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": False})
+        target.write_bytes(base64.b64decode(taken["data"]))
+
+
+if __name__ == "__main__":
+    take(Path(sys.argv[1]))

@@ -1,0 +1,24 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where the browser of the tests is; known without any library, so that the tools can ask too."""
+
+from __future__ import annotations
+
+import shutil
+import typing as t
+
+BROWSERS: t.Final = ("chromium", "chromium-browser", "google-chrome")
+DRIVERS: t.Final = ("chromedriver", "chromium.chromedriver")
+
+
+def find(names: t.Iterable[str]) -> str | None:
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def missing() -> str | None:
+    """What keeps the tests of the page from running, in a sentence; None where nothing does."""
+    both = (("Chromium", BROWSERS), ("its chromedriver", DRIVERS))
+    lacking = " and ".join(name for name, programs in both if find(programs) is None)
+    return f"not in the PATH: {lacking}; 'make chromium' installs both on Debian" if lacking else None

@@ -1,0 +1,363 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The evidence page as its readers use it: on a screen, on a phone, on paper, with mouse and keyboard."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+import time
+import typing as t
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver.common.by import By
+
+from ansible_collections.secops.mde.plugins.module_utils import _evidence_page
+from ansible_collections.secops.mde.tests.browser import chromium
+from ansible_collections.secops.mde.tests.browser.conftest import Tab
+from ansible_collections.secops.mde.tests.unit.samples import (
+    HOSTILE,
+    Record,
+    evidence,
+    fleet,
+    hostile,
+    office,
+    verified,
+)
+
+PERSON = ["pc-0301.corp.example", "mac-07.corp.example", "srv-file1.corp.exmaple"]
+ABORTED = office() | {"prediction": True, "complete": False, "asked": 99}
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [office(), verified(), hostile(), ABORTED, evidence([])],
+    ids=["office", "verified", "hostile", "aborted prediction", "no device"],
+)
+def test_the_page_loads_without_a_word_on_the_console_and_asks_nobody(tab: Tab, sample: Record) -> None:
+    tab.open(sample)
+    tab.find("#search").send_keys("a")
+    tab.sort("Device")
+    assert tab.messages == []
+    assert [address for address in tab.requests if not address.startswith("data:,")] == [tab.browser.current_url]
+
+
+def test_from_a_web_server_nothing_but_the_page_is_fetched(tab: Tab) -> None:
+    text, asked = _evidence_page.render(office()).encode(), []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        # Browsers open connections that they may not use: none of them is waited for.
+        server.daemon_threads, server.block_on_close = True, False
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        tab.forget()
+        tab.browser.get(f"http://127.0.0.1:{server.server_port}/evidence.html")
+        assert len(tab.names) == 19
+        server.shutdown()
+    assert asked == ["/evidence.html"]
+    assert tab.messages == []
+
+
+def test_hostile_names_run_no_script_and_are_shown_to_the_letter(tab: Tab) -> None:
+    tab.open(hostile())
+    assert tab.run("return document.scripts.length") == 1
+    assert tab.run("return document.images.length") == 0
+    names = tab.names[::2]
+    assert [name for name in names if "⟨" not in name] == [text for text in HOSTILE if text.isprintable()]
+    with pytest.raises(Exception, match="no such alert"):
+        str(tab.browser.switch_to.alert)
+
+
+def test_a_script_that_gets_in_all_the_same_is_stopped_by_the_policy(tab: Tab) -> None:
+    tab.open(office())
+    tab.run(
+        "const script = document.createElement('script'); script.textContent = 'window.broken = true';"
+        "document.body.append(script); document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"broken = true\">')"
+    )
+    assert tab.run("return window.broken") is None
+    assert any("Content Security Policy" in message for message in tab.messages)
+
+
+def test_search_finds_words_in_any_order_and_says_how_many(tab: Tab) -> None:
+    tab.open(office())
+    assert tab.count == "19 devices"
+    tab.find("#search").send_keys("PLATFORM mac-07")
+    assert tab.names == ["mac-07.corp.example"]
+    assert tab.count == "1 of 19 devices shown"
+    assert tab.find("#count").get_attribute("aria-live") == "polite"
+
+
+def test_search_finds_ids_of_actions_and_candidates(tab: Tab) -> None:
+    sample = office()
+    tab.open(sample)
+    tab.find("#search").send_keys(sample["devices"][3]["action"]["id"])
+    assert tab.names == ["pc-0104.corp.example"]
+    tab.find("#search").clear()
+    tab.find("#search").send_keys(sample["devices"][11]["candidates"][1]["device_id"])
+    assert tab.names == ["pc-0301.corp.example"]
+
+
+def test_filters_work_together_and_clear_brings_all_back(tab: Tab) -> None:
+    tab.open(office())
+    tab.choose("status", "Pending")
+    assert tab.names == ["kiosk-01.corp.example", "kiosk-02.corp.example", "lab-w11-08.corp.example"]
+    tab.choose("outcome", "Submitted")
+    assert tab.names == ["kiosk-01.corp.example", "kiosk-02.corp.example"]
+    tab.find("#clear").click()
+    time.sleep(0.1)
+    assert len(tab.names) == 19
+    assert tab.count == "19 devices"
+
+
+def test_devices_without_an_action_can_be_chosen(tab: Tab) -> None:
+    tab.open(office())
+    tab.choose("status", "No action")
+    assert tab.names == [*PERSON, "srv-print2.corp.example"]
+
+
+def test_those_that_need_a_person_are_one_click_away(tab: Tab) -> None:
+    tab.open(office())
+    tab.find("#person").click()
+    assert tab.names == PERSON
+    tab.find("#person").click()
+    assert len(tab.names) == 19
+
+
+def test_nothing_fits_is_said(tab: Tab) -> None:
+    tab.open(office())
+    tab.find("#search").send_keys("nosuchdevice")
+    assert (tab.names, tab.count) == ([], "0 of 19 devices shown")
+
+
+def test_a_click_on_a_header_sorts_and_a_second_one_turns_it_around(tab: Tab) -> None:
+    tab.open(office())
+    asked = tab.names
+    assert tab.head("#").get_attribute("aria-sort") == "ascending"
+    tab.sort("Device")
+    assert tab.names == sorted(asked)
+    assert tab.head("Device").get_attribute("aria-sort") == "ascending"
+    assert tab.head("#").get_attribute("aria-sort") is None
+    tab.sort("Device")
+    assert tab.names == sorted(asked, reverse=True)
+    assert tab.head("Device").get_attribute("aria-sort") == "descending"
+    tab.sort("#")
+    assert tab.names == asked
+
+
+def test_rows_without_a_value_stay_last_in_both_directions(tab: Tab) -> None:
+    tab.open(office())
+    for first in ("lab-w11-07.corp.example", "pc-0111.corp.example"):
+        tab.sort("Created")
+        assert tab.names[0] == first
+        assert set(tab.names[-4:]) == {*PERSON, "srv-print2.corp.example"}
+
+
+def test_numbers_in_names_sort_as_numbers(tab: Tab) -> None:
+    sample = fleet(12)
+    for found in sample["devices"]:
+        found["device_name"] = re.sub("pc-0*", "pc-", found["device_name"])
+    tab.open(sample)
+    tab.sort("Device")
+    assert tab.names == [f"pc-{n}.corp.example" for n in range(1, 13)]
+
+
+def test_all_can_be_done_with_the_keyboard_and_the_focus_is_seen(tab: Tab) -> None:
+    tab.open(office())
+    visited = []
+
+    def press(*keys: str) -> None:
+        ActionChains(tab.browser).send_keys(*keys).perform()
+
+    def focus() -> dict[str, t.Any]:
+        script = (
+            "const e = document.activeElement, s = getComputedStyle(e);"
+            "return {name: e.id || e.textContent, outline: s.outlineStyle + ' ' + s.outlineWidth}"
+        )
+        return dict(tab.run(script))
+
+    for _stop in range(12):
+        press(Keys.TAB)
+        now = focus()
+        assert now["outline"] == "solid 2px", now
+        visited.append(now["name"])
+        if now["name"] == "person":
+            press(Keys.SPACE)
+            assert tab.names == PERSON
+        if now["name"] == "Device":
+            press(Keys.ENTER)
+            assert tab.names == sorted(PERSON)
+    controls = ["search", "outcome", "status", "person", "clear"]
+    assert visited == ["4711", *controls, "#", "Device", "Outcome", "Action", "Created (UTC)", "Result"]
+
+
+# When the first frame is on the screen, by the browser's own clock from the moment of the request.
+PAINTED = """
+const done = arguments[0];
+document.body.offsetHeight;
+requestAnimationFrame(() => setTimeout(() => done(Math.max(
+  performance.getEntriesByType("navigation")[0].loadEventEnd,
+  performance.getEntriesByName("first-contentful-paint")[0].startTime))));
+"""
+
+
+def test_two_thousand_devices_are_there_in_under_two_seconds(tab: Tab) -> None:
+    sample, painted = fleet(2000), []
+    for _load in range(3):  # other work on the machine may spoil one of them
+        tab.open(sample)
+        painted.append(tab.browser.execute_async_script(PAINTED))
+        if painted[-1] < 2000:
+            break
+    print(f"2,000 devices: painted after {painted[-1]:.0f} ms")
+    assert min(painted) < 2000
+    assert tab.count == "2,000 devices"
+
+
+def test_two_thousand_devices_are_searched_and_sorted_without_a_wait(tab: Tab) -> None:
+    tab.open(fleet(2000))
+    script = (
+        "const began = performance.now(); const box = document.getElementById('search');"
+        "box.value = 'refused'; box.dispatchEvent(new Event('input', {bubbles: true})); document.body.offsetHeight;"
+        "const middle = performance.now(); document.querySelectorAll('thead button')[2].click(); document.body.offsetHeight;"
+        "return [middle - began, performance.now() - middle]"
+    )
+    searched, sorted_ = tab.run(script)
+    print(f"2,000 devices: searched in {searched:.0f} ms, sorted in {sorted_:.0f} ms")
+    assert tab.count == "285 of 2,000 devices shown"
+    assert searched < 1500
+    assert sorted_ < 1500
+
+
+@pytest.mark.parametrize("width", [320, 360, 412, 768, 1024, 1280, 1920])
+@pytest.mark.parametrize("sample", [office(), hostile()], ids=["office", "hostile"])
+def test_no_screen_is_too_narrow_for_the_page(tab: Tab, width: int, sample: Record) -> None:
+    chromium.resize(tab.browser, width, mobile=width < 700)
+    tab.open(sample)
+    wide = tab.run(
+        "const w = document.documentElement.clientWidth;"
+        "return [w, document.documentElement.scrollWidth, Array.from(document.querySelectorAll('body *'))"
+        ".filter(e => e.getClientRects().length && e.getBoundingClientRect().right > w + 1).map(e => e.outerHTML.slice(0, 80))]"
+    )
+    assert wide == [width, width, []]
+
+
+def test_on_a_phone_each_device_is_a_card_with_labels(tab: Tab) -> None:
+    chromium.resize(tab.browser, 360, mobile=True)
+    tab.open(office())
+    script = (
+        "const cells = document.querySelectorAll('tbody tr')[0].cells;"
+        "return Array.from(cells, c => [c.getBoundingClientRect().top, getComputedStyle(c, '::before').content])"
+    )
+    cells = tab.run(script)
+    assert [label for _top, label in cells[2:]] == ['"Outcome"', '"Action"', '"Created, UTC"', '"Result"']
+    assert cells[2][0] < cells[3][0] < cells[4][0] < cells[5][0]
+    tab.sort("Device")
+    assert tab.names[0] == "kiosk-01.corp.example"
+
+
+def test_on_paper_there_are_no_controls_all_headers_and_black_on_white(tab: Tab) -> None:
+    tab.open(office())
+    chromium.wear(tab.browser, scheme="dark", media="print")
+    look = tab.run(
+        "const s = q => getComputedStyle(document.querySelector(q));"
+        "return [s('form').display, s('thead button').display, s('thead .paper').display, s('thead').display,"
+        "s('body').backgroundColor, s('body').color, s('tbody tr').breakInside, s('tbody td').display]"
+    )
+    white, black = "rgb(255, 255, 255)", "rgb(0, 0, 0)"
+    assert look == ["none", "none", "inline", "table-header-group", white, black, "avoid", "table-cell"]
+
+
+def test_on_paper_only_the_rows_that_are_shown_are_printed_and_their_number_is(tab: Tab) -> None:
+    tab.open(office())
+    tab.find("#person").click()
+    chromium.wear(tab.browser, media="print")
+    assert tab.names == PERSON
+    assert tab.find("#count").text == "3 of 19 devices shown"
+
+
+def test_no_id_is_cut_on_paper(tab: Tab) -> None:
+    tab.open(office())
+    chromium.wear(tab.browser, media="print")
+    chromium.resize(tab.browser, 1032)  # A4, landscape, without the margins
+    script = "return Array.from(document.querySelectorAll('tbody code')).filter(c => c.scrollWidth > c.parentNode.clientWidth).length"
+    assert tab.run(script) == 0
+    assert tab.run("return document.documentElement.scrollWidth") == 1032
+
+
+def test_the_page_prints_as_a_document_of_a_few_sheets(tab: Tab) -> None:
+    tab.open(office())
+    printed = tab.browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    paper = base64.b64decode(printed["data"])
+    assert paper.startswith(b"%PDF-")
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", paper)) <= 6
+
+
+# By the formula of the Web Content Accessibility Guidelines, against the nearest background that is not transparent.
+CONTRAST = """
+const parse = c => c.match(/[\\d.]+/g).map(Number);
+const light = c => { const [r, g, b] = parse(c).slice(0, 3).map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+  return .2126 * r + .7152 * g + .0722 * b; };
+const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+  if ((parse(c)[3] ?? 1) > 0) return c; } return "rgb(255, 255, 255)"; };
+const found = {};
+for (const e of document.querySelectorAll("body *:not(script):not(svg *)")) {
+  if (!e.getClientRects().length || !Array.from(e.childNodes).some(n => n.nodeType === 3 && n.data.trim())) continue;
+  const pair = [getComputedStyle(e).color, behind(e)], [a, b] = pair.map(light).sort((x, y) => y - x);
+  found[pair.join(" on ") + " " + e.localName + "." + e.className] = (a + .05) / (b + .05);
+}
+return found;
+"""
+
+
+@pytest.mark.parametrize(
+    "sample", [office(), verified(), ABORTED, hostile()], ids=["office", "verified", "aborted", "hostile"]
+)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_contrast(tab: Tab, scheme: str, sample: Record) -> None:
+    chromium.wear(tab.browser, scheme=scheme)
+    tab.open(sample)
+    found = tab.run(CONTRAST)
+    assert len(found) > 10
+    assert {place: round(ratio, 2) for place, ratio in found.items() if ratio < 4.5} == {}
+
+
+def test_the_dark_scheme_is_dark(tab: Tab) -> None:
+    chromium.wear(tab.browser, scheme="dark")
+    tab.open(office())
+    script = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).every(v => v < 64)"
+    assert tab.run(script)
+
+
+def test_colour_is_never_the_only_sign(tab: Tab) -> None:
+    tab.open(office())
+    badges = tab.browser.find_elements(By.CSS_SELECTOR, "tbody .badge, .overview li")
+    assert badges
+    assert all(re.fullmatch(r"\S\s+[\w,\s]+", badge.text) for badge in badges), [b.text for b in badges]
+
+
+def test_without_script_the_table_is_whole_and_nothing_pretends_to_work(tab: Tab) -> None:
+    tab.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        tab.open(office())
+        rows = tab.browser.find_elements(By.CSS_SELECTOR, "tbody tr")
+        assert len(rows) == 19
+        assert rows[18].is_displayed()
+        assert not tab.find("form").is_displayed()
+        assert not tab.browser.find_elements(By.CSS_SELECTOR, "thead button")
+        assert tab.count == "19 devices"
+    finally:
+        tab.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

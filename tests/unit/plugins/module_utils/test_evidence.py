@@ -1,0 +1,220 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What evidence says about a run: the sentence at the top, the counts, and where each device stands."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.secops.mde.plugins.module_utils._evidence import read
+from ansible_collections.secops.mde.plugins.module_utils._evidence_text import moment, number, plain, visible
+from ansible_collections.secops.mde.tests.unit.samples import (
+    Record,
+    device,
+    evidence,
+    failure,
+    fleet,
+    machine_action,
+    office,
+    verified,
+)
+
+BAD = failure("some_code", "It went wrong.", "Do this.")
+
+
+def submitted(status: str = "Pending", **fields: t.Any) -> Record:
+    return device("pc-1", "submitted", machine_action("pc-1", status, "04:06:07")) | fields
+
+
+HEADINGS: list[tuple[str, list[Record], dict[str, t.Any], str]] = [
+    ("one that is under way", [submitted()], {}, "The device has an offboard under way."),
+    ("one whose action succeeded", [submitted("Succeeded")], {}, "The device is offboarded."),
+    ("one that failed", [device("a", "refused", error=BAD)], {}, "The device needs a person: refused."),
+    ("all alike", [submitted()] * 3, {}, "All 3 devices have an offboard under way."),
+    ("two kinds", [submitted("Succeeded"), submitted()], {}, "1 of 2 devices is offboarded and 1 has an offboard under way."),
+    (
+        "failures of one kind need no number",
+        [submitted(), device("a", "not_found", error=BAD), device("b", "not_found", error=BAD)],
+        {},
+        "1 of 3 devices has an offboard under way and 2 need a person: not found.",
+    ),
+    (
+        "a device that failed after it was submitted, while the run waited",
+        [submitted("TimeOut", error=BAD, failed=True)],
+        {},
+        "The device needs a person: submitted.",
+    ),
+    (
+        "a name that nobody has, as the run allows",
+        [device("a", "not_found"), device("b", "not_onboarded")],
+        {},
+        "All 2 devices needed nothing.",
+    ),
+    (
+        "a prediction",
+        [submitted(action=None), device("b", "already_offboarded"), device("c", "ambiguous", error=BAD)],
+        {"prediction": True},
+        "Prediction: 1 of 3 devices would be offboarded, 1 is offboarded already, and 1 needs a person: ambiguous.",
+    ),
+    (
+        "a run that was aborted",
+        [submitted()] * 300,
+        {"complete": False, "asked": 500},
+        "After 300 of 500 devices: all 300 devices have an offboard under way.",
+    ),
+    ("an aborted prediction", [], {"complete": False, "asked": 5, "prediction": True},
+     "Prediction: after 0 of 5 devices: no device was looked at."),
+    ("nothing asked", [], {"asked": 0}, "No device was asked for."),
+    ("an outcome of a later version", [device("a", "new_thing"), device("b", "new_thing", error=BAD)], {},
+     "1 of 2 devices ended otherwise and 1 needs a person: new thing."),
+    ("thousands", fleet(2100)["devices"], {},
+     "1,800 of 2,100 devices have an offboard under way and 300 need a person: refused."),
+    (
+        "many reasons",
+        [device(str(n), f"reason_{n}", error=BAD) for n in range(9)],
+        {},
+        "All 9 devices need a person: 1 reason 0, 1 reason 1, 1 reason 2, 1 reason 3, 1 reason 4, 1 reason 5, 3 otherwise.",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("devices", "fields", "heading"), [case[1:] for case in HEADINGS], ids=[case[0] for case in HEADINGS]
+)
+def test_the_heading_says_what_happened(devices: list[Record], fields: dict[str, t.Any], heading: str) -> None:
+    assert read(evidence(devices, **fields)).heading == heading
+
+
+def test_the_heading_of_a_verification_tells_the_fates_apart() -> None:
+    assert read(verified()).heading == (
+        "1 of 7 devices is offboarded, 1 has an offboard under way, and 5 need a person: "
+        "1 came back, 1 failed, 1 timed out, 1 cancelled, 1 without an action."
+    )
+
+
+@pytest.mark.parametrize("sample", [office(), verified(), fleet(50)], ids=["office", "verified", "fleet"])
+def test_every_count_adds_up_to_all_devices(sample: Record) -> None:
+    found = read(sample)
+    for shares in (found.groups, found.outcomes, found.statuses):
+        assert sum(share.count for share in shares) == len(sample["devices"])
+        assert all(share.count for share in shares)
+
+
+def test_outcomes_are_counted_in_the_order_of_the_documentation_and_unknown_ones_last() -> None:
+    devices = [device("a", "zzz"), device("b", "refused"), device("c", "submitted"), device("d", "aaa")]
+    assert [share.key for share in read(evidence(devices)).outcomes] == ["submitted", "refused", "aaa", "zzz"]
+
+
+def test_the_same_outcome_may_stand_in_two_groups() -> None:
+    (share,) = read(evidence([submitted("Succeeded"), submitted(), submitted()])).outcomes
+    assert [(group.key, count) for group, count in share.parts] == [("offboarded", 1), ("waiting", 2)]
+
+
+@pytest.mark.parametrize(
+    ("failed", "needs"), [(True, True), (False, False), (None, True)], ids=["failed", "did not fail", "says nothing"]
+)
+def test_a_device_with_an_unknown_outcome_needs_a_person_unless_it_did_not_fail(
+    failed: bool | None, needs: bool
+) -> None:
+    (row,) = read(evidence([device("a", "new_thing", failed=failed)])).rows
+    assert (row.needs_person, row.word.label) == (needs, "New thing")
+
+
+def test_a_lost_tag_is_told_and_is_no_failure() -> None:
+    (row,) = read(evidence([submitted(tag={"tag": "retired", "ok": False, "message": "Too many tags."})])).rows
+    assert (row.tag, row.tag_missing, row.needs_person) == ("The tag retired was not set. Too many tags.", True, False)
+
+
+def test_a_tag_that_was_set_is_told() -> None:
+    (row,) = read(evidence([submitted(tag={"tag": "retired", "ok": True, "message": None})])).rows
+    assert (row.tag, row.tag_missing) == ("The tag retired was set.", False)
+
+
+def test_a_device_is_called_as_the_service_calls_it_and_the_name_asked_for_is_kept() -> None:
+    found = submitted() | {"device_name": "pc-1.corp.example"}
+    (row,) = read(evidence([found])).rows
+    assert (row.name, row.asked) == ("pc-1.corp.example", "pc-1")
+
+
+def test_a_device_that_was_not_found_is_called_as_it_was_asked_for() -> None:
+    by_name = device("typo.corp.example", "not_found", error=BAD)
+    by_id = device("", "not_found", error=BAD, requested={"device_id": "00ff", "aad_device_id": "11ee"}, host="pc-9")
+    rows = read(evidence([by_name, by_id])).rows
+    assert [(row.name, row.asked, row.device_id, row.entra_id) for row in rows] == [
+        ("typo.corp.example", "", "", ""),
+        ("pc-9", "", "00ff", "11ee"),
+    ]
+
+
+@pytest.mark.parametrize("empty", [None, {}, [], "", 7, True], ids=repr)
+def test_every_part_may_be_missing_or_of_another_kind(empty: object) -> None:
+    whole = office()
+    for key in set(whole) - {"format"}:
+        assert read(whole | {key: empty}).heading
+    for key in whole["devices"][0]:
+        assert read(evidence([submitted() | {key: empty}])).heading
+    assert read(evidence([empty])).heading  # type: ignore[list-item]
+    assert read({"format": "secops.mde/evidence-1"}).heading == "After 0 of 0 devices: no device was asked for."
+
+
+@pytest.mark.parametrize(
+    "other", [None, [], "text", 3, {}, {"format": "secops.mde/evidence-2"}, {"format": 1}], ids=repr
+)
+def test_what_is_no_evidence_is_refused(other: object) -> None:
+    with pytest.raises(ValueError, match="no evidence of a run"):
+        read(other)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("2026-02-03T04:05:06.1234567Z", "2026-02-03T04:05:06Z"),
+        ("2026-02-03T04:05:06+00:00", "2026-02-03T04:05:06Z"),
+        ("2026-02-03T04:05:06+02:00", "2026-02-03T04:05:06+02:00"),
+        ("yesterday", "yesterday"),
+        (None, ""),
+    ],
+)
+def test_times_are_utc_to_the_second_and_others_stay_as_they_came(value: object, text: str) -> None:
+    assert moment(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("pc\u202efdp.exe", "pc⟨U+202E⟩fdp.exe"),
+        ("a\u200bb\ufeff", "a⟨U+200B⟩b⟨U+FEFF⟩"),
+        ("a\nb", "a⟨U+000A⟩b"),
+        ("half \ud800", "half ⟨U+D800⟩"),
+        ("\U000e0041", "⟨U+E0041⟩"),
+        ("nul\x00", "nul⟨U+0000⟩"),
+        ("日本 Ünïcödé שלום ❤️", "日本 Ünïcödé שלום ❤️"),
+        (None, ""),
+        (True, "yes"),
+        (403, "403"),
+    ],
+)
+def test_what_cannot_be_seen_or_turns_the_text_around_is_made_visible(value: object, text: str) -> None:
+    assert visible(value) == text
+
+
+def test_line_breaks_stay_where_a_value_may_have_lines() -> None:
+    assert visible("a\r\nb\rc\nd\te", lines=True) == "a\nb\nc\nd⟨U+0009⟩e"
+
+
+def test_strings_of_ansible_leave_as_plain_strings() -> None:
+    class Tagged(str):
+        def __str__(self) -> str:
+            raise AssertionError("a subclass must not decide")
+
+    assert plain(Tagged("x")).__class__ is str
+    assert visible(Tagged("x")).__class__ is str
+
+
+@pytest.mark.parametrize(("value", "count"), [(3, 3), (2.5, 2), (float("nan"), 0), (10**400, 0), ("3", 0), (None, 0)])
+def test_what_is_no_number_counts_as_none(value: object, count: int) -> None:
+    assert number(value) == count
