@@ -1,0 +1,198 @@
+#!/usr/bin/python
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mde_evidence
+short_description: Keep the evidence of offboards from Microsoft Defender for Endpoint
+version_added: 1.0.0
+author: secops.mde contributors (@secops-example)
+description:
+  - Writes what M(secops.mde.mde_offboard) or M(secops.mde.mde_offboard_info) returned into three files, a JSON file that is
+    complete, a CSV file for the ticket, and an HTML page to look at.
+  - The files grow with each batch that is added, and each is replaced in one step, so that an aborted run leaves the evidence of
+    what it did.
+  - It sends nothing anywhere, and the page loads nothing from anywhere. Values from the service are escaped in the page, and in
+    the CSV file no cell starts a formula.
+options:
+  path:
+    description:
+      - Where to write, without the end of the names; C(.json), C(.csv) and C(.html) are added. A folder that is missing is made.
+      - Where evidence of the same run is there already, the devices are added to it.
+    type: path
+    required: true
+  result:
+    description:
+      - What the module returned for this batch, as it was registered.
+    type: dict
+    required: true
+  kind:
+    description:
+      - Whether O(result) is of M(secops.mde.mde_offboard) or of M(secops.mde.mde_offboard_info).
+    type: str
+    choices:
+      - offboard
+      - verify
+    default: offboard
+  hosts:
+    description:
+      - The inventory hosts of the devices, in the order of RV(secops.mde.mde_offboard#module:devices).
+    type: list
+    elements: str
+    default: []
+  asked:
+    description:
+      - How many devices the whole run is for. By default as many as the evidence then holds.
+    type: int
+  complete:
+    description:
+      - Whether this is the last batch.
+    type: bool
+    default: true
+  comment:
+    description:
+      - Why the run was made.
+    type: str
+  run:
+    description:
+      - Who ran it, as far as that is known.
+    type: dict
+    default: {}
+    suboptions:
+      operator:
+        description: The person or the account.
+        type: str
+      job_id:
+        description: The number of the job.
+        type: str
+      job_url:
+        description: The address of the job.
+        type: str
+      playbook:
+        description: The name of the playbook.
+        type: str
+      slice:
+        description: Which part of a sliced job it was.
+        type: str
+  tag:
+    description:
+      - The tag that was set afterwards.
+    type: str
+  tagged:
+    description:
+      - What M(secops.mde.mde_machine_tag) returned for this batch, as it was registered.
+    type: dict
+attributes:
+  check_mode:
+    description: Can run in check mode and return a prediction of what would change.
+    support: full
+    details:
+      - It writes in check mode as well, and marks the evidence as a prediction.
+  diff_mode:
+    description: Returns what changed, or would change, when in diff mode.
+    support: none
+  idempotent:
+    description: When run twice in a row on the same state, the second run changes nothing.
+    support: none
+    details:
+      - Each run adds a batch. It never reports a change, as evidence is a record of the work and not a part of it.
+  platform:
+    description: Where the module runs, and what it acts on.
+    support: full
+    platforms: all
+    details:
+      - It writes where it runs. Delegate it to localhost.
+seealso:
+  - module: secops.mde.mde_offboard
+  - module: secops.mde.mde_offboard_info
+"""
+
+EXAMPLES = r"""
+- name: Offboard a list
+  secops.mde.mde_offboard:
+    devices:
+      - device_name: pc-0101.corp.example
+      - device_name: pc-0102.corp.example
+    comment: CHG-1044 retired
+  delegate_to: localhost
+  register: fleet
+
+- name: Keep the evidence
+  secops.mde.mde_evidence:
+    path: mde-evidence/CHG-1044
+    result: "{{ fleet }}"
+    comment: CHG-1044 retired
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+msg:
+  description: What the evidence says, in one sentence, or on failure what went wrong and what to do.
+  returned: always
+  type: str
+paths:
+  description: The files, by the kinds C(json), C(csv) and C(html).
+  returned: success
+  type: dict
+  sample:
+    json: /srv/decommission/mde-evidence/CHG-1044.json
+    csv: /srv/decommission/mde-evidence/CHG-1044.csv
+    html: /srv/decommission/mde-evidence/CHG-1044.html
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
+from ansible_collections.secops.mde.plugins.module_utils._evidence import read
+from ansible_collections.secops.mde.plugins.module_utils._evidence_file import compose, load, write
+from ansible_collections.secops.mde.plugins.module_utils._options import Spec
+
+OPTIONS: Spec = {
+    "path": {"type": "path", "required": True},
+    "result": {"type": "dict", "required": True},
+    "kind": {"type": "str", "choices": ["offboard", "verify"], "default": "offboard"},
+    "hosts": {"type": "list", "elements": "str", "default": []},
+    "asked": {"type": "int"},
+    "complete": {"type": "bool", "default": True},
+    "comment": {"type": "str"},
+    "run": {
+        "type": "dict",
+        "default": {},
+        "options": {name: {"type": "str"} for name in ("operator", "job_id", "job_url", "playbook", "slice")},
+    },
+    "tag": {"type": "str"},
+    "tagged": {"type": "dict"},
+}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    params = module.params
+    base = Path(params["path"]).absolute()
+    try:
+        document = compose(
+            load(base),
+            kind=params["kind"],
+            prediction=module.check_mode,
+            complete=params["complete"],
+            asked=params["asked"],
+            comment=params["comment"],
+            run=params["run"] or {},
+            result=params["result"],
+            hosts=params["hosts"] or (),
+            tagged={**params["tagged"], "tag": params["tag"]} if params["tagged"] else None,
+        )
+        paths = write(base, document)
+    except MdeError as error:
+        module.fail_json(msg=str(error), changed=False)
+    module.exit_json(changed=False, msg=read(document).heading, paths=paths)
+
+
+if __name__ == "__main__":
+    main()
