@@ -90,7 +90,7 @@ def examples(run: Shell) -> None:
 
 def browser(run: Shell) -> None:
     """The evidence page in a real browser. Without one every test is skipped, under its name and with the reason."""
-    pytest(run, "tests/browser", "--numprocesses=0", "-v")
+    pytest(run, "tests/browser", "--numprocesses=0", "--no-fold-skipped")
 
 
 def pytest(run: Shell, *arguments: str) -> None:
