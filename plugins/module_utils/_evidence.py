@@ -82,7 +82,7 @@ class Evidence:
             told = f"the device {self.rows[0].group.one}"
         else:
             told = _listed([_clause(share, total, first=not i) for i, share in enumerate(groups)])
-        needing = Counter(row.word.short for row in self.rows if row.needs_person)
+        needing = Counter(row.reason for row in self.rows if row.needs_person)
         if needing:
             told += f": {_reasons(needing)}"
         if not self.complete:

@@ -58,6 +58,11 @@ class Row:
     def needs_person(self) -> bool:
         return self.group is PERSON
 
+    @property
+    def reason(self) -> str:
+        """Why it needs a person, in a word or two: where the outcome alone is no reason, the error's code."""
+        return self.code.replace("_", " ") if self.code and self.word.group is not PERSON else self.word.short
+
 
 def row_of(position: int, device: t.Mapping[str, t.Any], vocabulary: Vocabulary, comment: str) -> Row:
     asked, action, machine = (mapping(device.get(key)) for key in ("requested", "action", "machine"))

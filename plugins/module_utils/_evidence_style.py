@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The style of an evidence page: light and dark, wide and narrow, screen and paper."""
+"""The style of an evidence page, light and dark."""
 
 from __future__ import annotations
 
 import typing as t
+
+from ._evidence_style_media import NARROW, PAPER
 
 _BASE: t.Final = """
 :root {
@@ -30,7 +32,7 @@ body {
   font: 15px/1.5 -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", system-ui, sans-serif;
   overflow-wrap: anywhere;
 }
-header, main, footer { max-width: 1440px; margin: 0 auto; padding: 0 28px; }
+header, main, footer { max-width: 1440px; margin: 0 auto; padding: 0 24px; }
 header { padding-top: 44px; }
 p, h1, h2, ul, dl, dd { margin: 0; padding: 0; }
 ul { list-style: none; }
@@ -87,27 +89,27 @@ input[type=checkbox] { width: 18px; height: 18px; margin: 0; accent-color: var(-
 ::placeholder { color: var(--soft); opacity: 1; }
 table { width: 100%; margin-top: 10px; border-collapse: separate; border-spacing: 0; table-layout: fixed;
   background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
-th, td { padding: 13px 12px; text-align: left; vertical-align: top; font-weight: inherit; }
+th, td { padding: 13px 10px; text-align: left; vertical-align: top; font-weight: inherit; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
 thead th { position: sticky; top: 0; z-index: 1; padding: 0; background: var(--card); border-bottom: 1px solid var(--soft);
   color: var(--soft); font-size: 13px; font-weight: 600; }
 thead th:first-child { border-top-left-radius: 10px; }
 thead th:last-child { border-top-right-radius: 10px; }
-thead th { padding: 10px 12px; }
+thead th { padding: 10px; }
 thead th:has(button) { padding: 0; }
-thead button { width: 100%; padding: 10px 12px; background: none; border: 0; color: inherit; font: inherit; text-align: left;
+thead button { width: 100%; padding: 10px; background: none; border: 0; color: inherit; font: inherit; text-align: left;
   cursor: pointer; white-space: nowrap; }
 thead button:hover, [aria-sort] button { color: var(--ink); }
 thead button::after { content: "↕"; margin-left: 5px; opacity: .45; }
 [aria-sort=ascending] button::after { content: "↑"; opacity: 1; }
 [aria-sort=descending] button::after { content: "↓"; opacity: 1; }
 thead button:focus-visible { outline-offset: -3px; }
-thead th:nth-child(1) { width: 50px; } thead th:nth-child(2) { width: 336px; } thead th:nth-child(3) { width: 148px; }
-thead th:nth-child(4) { width: 286px; } thead th:nth-child(5) { width: 154px; }
+thead th:nth-child(1) { width: 46px; } thead th:nth-child(2) { width: 322px; } thead th:nth-child(3) { width: 140px; }
+thead th:nth-child(4) { width: 272px; } thead th:nth-child(5) { width: 150px; }
 td:first-child { color: var(--soft); font-variant-numeric: tabular-nums; }
 tr.person > :first-child { box-shadow: inset 3px 0 var(--tone); }
 tbody b { display: block; font-weight: 600; }
-tbody code { color: var(--soft); }
+tbody code { color: var(--soft); font-size: 11.5px; }
 tbody b + code, tbody b + .none { display: block; }
 code { user-select: all; }
 .none { color: var(--soft); font-weight: 400; font-style: italic; }
@@ -118,6 +120,7 @@ code { user-select: all; }
 td:nth-child(5) { font-size: 14px; line-height: 22px; }
 time { color: var(--ink); font-variant-numeric: tabular-nums; white-space: nowrap; }
 td p + p, td p + ul, td code + p { margin-top: 4px; }
+th .note { font-size: 12.5px; }
 td:last-child { font-size: 14px; }
 .waiting td:last-child > p:first-child, .nothing td:last-child > p:first-child,
 .offboarded td:last-child > p:first-child, .planned td:last-child > p:first-child { color: var(--soft); }
@@ -133,79 +136,4 @@ footer { margin-top: 36px; padding-bottom: 44px; color: var(--soft); font-size: 
 footer::before { content: ""; display: block; margin-bottom: 16px; border-top: 1px solid var(--line); }
 """
 
-_NARROW: t.Final = """
-@media screen and (max-width: 1180px) {
-  thead th:nth-child(2) { width: 24%; } thead th:nth-child(3) { width: 150px; } thead th:nth-child(4) { width: 20%; }
-}
-@media screen and (max-width: 860px) {
-  header, main, footer { padding-left: 16px; padding-right: 16px; }
-  header { padding-top: 24px; }
-  h1 { font-size: 23px; }
-  .eyebrow span { display: block; } .eyebrow span::before { content: none; }
-  .overview li { flex: 1 1 40%; }
-  .facts { grid-template-columns: repeat(auto-fill, minmax(min(100%, 132px), 1fr)); padding: 16px; gap: 14px 16px; }
-  .facts dd { font-size: 14px; }
-  .chart { padding: 16px; }
-  .chart li { grid-template-columns: 8.5em 1fr 2.5em; }
-  label:not(.check), select { flex: 1 1 100%; max-width: none; }
-  label.check { flex: 1; }
-  table, thead, tbody, tbody tr, tbody th, tbody td { display: block; width: auto; }
-  table { background: none; border: 0; }
-  thead tr { display: flex; flex-wrap: wrap; gap: 6px; }
-  thead th, thead th:nth-child(n) { position: static; width: auto; padding: 0; background: none; border: 0; }
-  thead th:not(:has(button)) { display: none; }
-  thead button { padding: 6px 10px; background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
-  thead button:focus-visible { outline-offset: 2px; }
-  tbody tr { position: relative; margin-top: 12px; padding: 12px 16px; background: var(--card); border: 1px solid var(--line);
-    border-radius: 10px; }
-  tr.person { border-left: 4px solid var(--tone); }
-  tr.person > :first-child { box-shadow: none; }
-  tbody tr > *, tbody tr + tr > * { padding: 6px 0; border: 0; }
-  tbody td:first-child { position: absolute; top: 12px; right: 16px; }
-  tbody th b { padding-right: 40px; }
-  td:nth-child(n + 3) { display: grid; grid-template-columns: 94px 1fr; }
-  td:nth-child(n + 3) > * { grid-column: 2; }
-  td:nth-child(n + 3)::before { grid-column: 1; grid-row: 1; color: var(--soft); font-size: 13px; line-height: 22px; }
-  td:nth-child(3)::before { content: "Outcome"; } td:nth-child(4)::before { content: "Action"; }
-  td:nth-child(5)::before { content: "Created, UTC"; } td:nth-child(6)::before { content: "Result"; }
-  td:nth-child(5):empty { display: none; }
-  section > dl:not(.facts) > div { grid-template-columns: 1fr; gap: 0; }
-}
-"""
-
-_PAPER: t.Final = """
-@page { size: A4 landscape; margin: 12mm; }
-@media print {
-  :root {
-    color-scheme: light;
-    --page: #fff; --card: #fff; --ink: #000; --soft: #333; --line: #999; --track: #e4e4e4; --notice: #fff;
-    --offboarded: #14593a; --planned: #0b5361; --waiting: #1f4a99; --nothing: #444; --other: #553380; --person: #8f2213;
-    --notice-line: #000;
-  }
-  body { font-size: 10pt; line-height: 1.35; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  header, main, footer { max-width: none; padding-left: 0; padding-right: 0; }
-  header { padding-top: 0; }
-  h1 { font-size: 17pt; max-width: none; }
-  h2 { break-after: avoid; }
-  form, thead button { display: none !important; }
-  .paper { display: inline; }
-  section { margin-top: 14pt; }
-  .facts { grid-template-columns: repeat(4, 1fr); padding: 10pt 12pt; gap: 8pt 14pt; }
-  .charts { grid-template-columns: 1fr 1fr; }
-  .notice { border: 1pt solid #000; border-left-width: 4pt; }
-  .facts, .chart, .notice, tr { break-inside: avoid; }
-  thead { display: table-header-group; }
-  thead th { position: static; }
-  thead th:nth-child(n) { border-radius: 0; }
-  thead th:nth-child(1) { width: 38px; } thead th:nth-child(2) { width: 284px; } thead th:nth-child(3) { width: 138px; }
-  thead th:nth-child(4) { width: 236px; } thead th:nth-child(5) { width: 130px; }
-  table { border-radius: 0; border-width: 1pt 0 0; }
-  th, td { padding: 5pt 6pt; }
-  thead th:nth-child(n) { padding: 3pt 6pt; }
-  code { font-size: 7.5pt; line-height: inherit; }
-  td:nth-child(5), td:last-child { font-size: 9pt; line-height: inherit; }
-  .note, dt, .candidates span, footer, thead th { font-size: 8.5pt; }
-}
-"""
-
-STYLE: t.Final = _BASE + _TABLE + _NARROW + _PAPER
+STYLE: t.Final = _BASE + _TABLE + NARROW + PAPER

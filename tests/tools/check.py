@@ -90,7 +90,7 @@ def examples(run: Shell) -> None:
 
 def browser(run: Shell) -> None:
     """The evidence page in a real browser. Without one every test is skipped, under its name and with the reason."""
-    pytest(run, "tests/browser", "-v", processes=0)
+    pytest(run, "tests/browser", "--no-fold-skipped", processes=0)
 
 
 def simulation(run: Shell) -> None:

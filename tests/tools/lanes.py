@@ -19,7 +19,7 @@ from .workspace import CACHE, ROOT, Environment, Shell, alone, stage
 Job = t.Callable[[Shell], None]
 
 # What a log says at its end: how many tests passed, and which were left out and why.
-CLOSING = re.compile(r"====.* (passed|skipped)|SKIPPED \[")
+CLOSING = re.compile(r"====.* (passed|skipped)|SKIPPED ")
 
 
 @dataclass(frozen=True)

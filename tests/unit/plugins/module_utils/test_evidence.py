@@ -44,9 +44,9 @@ HEADINGS: list[tuple[str, list[Record], dict[str, t.Any], str]] = [
     ),
     (
         "a device that failed after it was submitted, while the run waited",
-        [submitted("TimeOut", error=BAD, failed=True)],
+        [submitted("TimeOut", error=BAD | {"code": "action_timed_out"}, failed=True)],
         {},
-        "The device needs a person: submitted.",
+        "The device needs a person: action timed out.",
     ),
     (
         "a name that nobody has, as the run allows",

@@ -15,7 +15,7 @@ from collections import Counter
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._evidence_page import render
@@ -301,6 +301,8 @@ devices = st.fixed_dictionaries(
 )
 
 
+# No test depends on the machine's speed.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     found=st.fixed_dictionaries(
         {"format": st.just("secops.mde/evidence-1")},
