@@ -15,6 +15,7 @@ from pathlib import Path
 
 from . import _evidence, _evidence_csv, _evidence_page
 from ._errors import OptionError
+from ._evidence_row import Row
 
 _SUFFIXES: t.Final = {"json": ".json", "csv": ".csv", "html": ".html"}
 _COUNTS: t.Final = ("calls", "retries", "throttled_seconds")
@@ -75,6 +76,34 @@ def _tag(device: t.Mapping[str, t.Any] | None, tagged: t.Mapping[str, t.Any] | N
         return None
     error = device.get("error") if device else tagged.get("error")
     return {"tag": tagged.get("tag"), "ok": error is None, "message": (error or {}).get("message")}
+
+
+def lean(document: Document, count: int) -> list[Document]:
+    """The last devices of the evidence in short: what a playbook branches on and hands over."""
+    devices = document["devices"][-count:] if count else []
+    rows = _evidence.read({**document, "devices": devices}).rows
+    return [
+        {
+            "host": device.get("host"),
+            "device_id": device.get("device_id"),
+            "device_name": device.get("device_name"),
+            "outcome": device.get("outcome"),
+            "changed": bool(device.get("changed")),
+            "failed": bool(device.get("failed")),
+            "action_id": (device.get("action") or {}).get("id"),
+            "status": (device.get("action") or {}).get("status"),
+            "tagged": device["tag"]["ok"] if device.get("tag") else None,
+            "message": _sentence(row),
+        }
+        for device, row in zip(devices, rows, strict=True)
+    ]
+
+
+def _sentence(row: Row) -> str:
+    result = row.result if row.name in row.result else f"{row.name}: {row.result}"
+    told = [result if result.endswith(".") else f"{result}.", row.hint]
+    told += [f"To quote to support: {row.correlation_id}."] if row.correlation_id else []
+    return " ".join(filter(None, [*told, row.tag if row.tag_missing else None]))
 
 
 def load(base: Path) -> Document | None:

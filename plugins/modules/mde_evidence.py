@@ -141,6 +141,13 @@ paths:
     json: /srv/decommission/mde-evidence/CHG-1044.json
     csv: /srv/decommission/mde-evidence/CHG-1044.csv
     html: /srv/decommission/mde-evidence/CHG-1044.html
+devices:
+  description:
+    - The devices of this batch in short, with the keys C(host), C(device_id), C(device_name), C(outcome), C(changed), C(failed),
+      C(action_id), C(status), C(tagged) and C(message).
+  returned: success
+  type: list
+  elements: dict
 """
 
 from pathlib import Path
@@ -149,7 +156,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._evidence import read
-from ansible_collections.secops.mde.plugins.module_utils._evidence_file import compose, load, write
+from ansible_collections.secops.mde.plugins.module_utils._evidence_file import compose, lean, load, write
 from ansible_collections.secops.mde.plugins.module_utils._options import Spec
 
 OPTIONS: Spec = {
@@ -191,7 +198,8 @@ def main() -> None:
         paths = write(base, document)
     except MdeError as error:
         module.fail_json(msg=str(error), changed=False)
-    module.exit_json(changed=False, msg=read(document).heading, paths=paths)
+    added = len(params["result"].get("devices") or ())
+    module.exit_json(changed=False, msg=read(document).heading, paths=paths, devices=lean(document, added))
 
 
 if __name__ == "__main__":
