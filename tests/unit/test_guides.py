@@ -1,0 +1,374 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guides name nothing that does not exist, and every snippet in them can be read by what it is meant for."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import re
+import shlex
+import subprocess
+import textwrap
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import pytest
+import yaml
+from ansible.parsing.splitter import parse_kv
+
+from ansible_collections.secops.mde.plugins.module_utils._identity import VARIABLES, choose_identity, families
+from ansible_collections.secops.mde.plugins.module_utils._msal import _HINTS
+from ansible_collections.secops.mde.plugins.module_utils._options import ENVIRONMENT
+from ansible_collections.secops.mde.tests import emulator
+from ansible_collections.secops.mde.tests.emulator.faults import Fault
+from ansible_collections.secops.mde.tests.emulator.knobs import Knobs
+from ansible_collections.secops.mde.tests.emulator.scenario import load_scenario
+
+COLLECTION = Path(str(emulator.__file__)).parents[2]
+FOLDER = COLLECTION / "docs" / "docsite"
+GUIDES = {path.stem: path.read_text("utf-8") for path in sorted((FOLDER / "rst").glob("*.rst"))}
+LABEL = "ansible_collections.secops.mde.docsite."
+PREFIX = "secops.mde."
+
+PLAYBOOK_VARIABLES = {
+    "mde_action_ids",
+    "mde_batch_size",
+    "mde_comment",
+    "mde_devices",
+    "mde_devices_file",
+    "mde_evidence",
+    "mde_evidence_dir",
+    "mde_fail_on",
+    "mde_force",
+    "mde_hosts",
+    "mde_match_short_names",
+    "mde_max_devices",
+    "mde_missing_ok",
+    "mde_tag",
+    "mde_wait",
+    "mde_wait_timeout",
+}
+HOST_VARIABLES = {"mde_device_id", "mde_device_name", "mde_aad_device_id"}
+PLAYBOOKS = {"offboard", "offboard_list", "verify"} | {path.stem for path in (COLLECTION / "playbooks").glob("*.yml")}
+VERIFIED = {"done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action"}
+MODULES = {path.stem for path in (COLLECTION / "plugins" / "modules").glob("mde_*.py")}
+PLUGINS = {path.stem for kind in ("filter", "inventory") for path in (COLLECTION / "plugins" / kind).glob("[a-z]*.py")}
+NAMES = MODULES | PLUGINS | PLAYBOOKS
+VARIABLE_NAMES = {name for names in [*ENVIRONMENT.values(), *VARIABLES.values()] for name in names} | {
+    "MDE_EMULATOR_CONTROL"
+}
+PROGRAMS = {
+    "ansible",
+    "ansible-galaxy",
+    "ansible-inventory",
+    "ansible-playbook",
+    "curl",
+    "make",
+    "python3",
+    *(".", "cd", "export", "set", "test", "trap"),
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A snippet, with the line at which it begins."""
+
+    guide: str
+    line: int
+    language: str
+    text: str
+
+
+def blocks(language: str) -> list[t.Any]:
+    """The snippets of one language, as parameters of a test."""
+    return [
+        pytest.param(block, id=f"{block.guide}-{block.line}")
+        for guide, text in GUIDES.items()
+        for block in blocks_of(guide, text)
+        if block.language == language
+    ]
+
+
+def blocks_of(guide: str, text: str) -> t.Iterator[Block]:
+    for found in re.finditer(r"^\.\. code-block:: (\w+)\n\n((?:   .*\n|\n)+)", text, re.MULTILINE):
+        line = text.count("\n", 0, found.start(2)) + 1
+        yield Block(guide, line, found.group(1), textwrap.dedent(found.group(2)).strip("\n") + "\n")
+
+
+# --- What plugins take and return ---
+
+
+def documentation(kind: str, name: str, part: str) -> dict[str, t.Any]:
+    plugin = importlib.import_module(f"ansible_collections.secops.mde.plugins.{kind}.{name}")
+    return t.cast("dict[str, t.Any]", yaml.safe_load(getattr(plugin, part)))
+
+
+def options(kind: str, name: str) -> dict[str, dict[str, t.Any]]:
+    """All options of a plugin, those of its fragments and the aliases included."""
+    documented = documentation(kind, name, "DOCUMENTATION")
+    found = dict(documented.get("options", {}))
+    for fragment in documented.get("extends_documentation_fragment", ()):
+        found.update(fragment_options(fragment))
+    aliases = {alias: {**option, "required": False} for option in found.values() for alias in option.get("aliases", ())}
+    return {**found, **aliases}
+
+
+def fragment_options(fragment: str) -> dict[str, dict[str, t.Any]]:
+    words = fragment.split(".")
+    package = "ansible_collections.secops.mde" if fragment.startswith(PREFIX) else "ansible"
+    part = words[3].upper() if len(words) > 3 else "DOCUMENTATION"
+    module = importlib.import_module(f"{package}.plugins.doc_fragments.{words[2]}")
+    return t.cast(
+        "dict[str, dict[str, t.Any]]",
+        yaml.safe_load(getattr(module.ModuleDocFragment, part)).get("options", {}),
+    )
+
+
+def insist_on_options(given: t.Mapping[str, t.Any], known: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
+    """Every name exists, a choice is one, and what is required is there."""
+    assert set(given) <= set(known)
+    for name, value in given.items():
+        if "choices" in known[name] and "{{" not in str(value):
+            assert value in known[name]["choices"], name
+        for item in value if "suboptions" in known[name] and isinstance(value, list) else ():
+            insist_on_options(item, known[name]["suboptions"])
+    assert {name for name, option in known.items() if option.get("required")} <= set(given)
+
+
+def insist_on_returned(text: str, register: str, module: str) -> None:
+    """What a snippet reads of a registered result is documented."""
+    returned = documentation("modules", module, "RETURN")
+    for path in re.findall(rf"\b{register}\.([\w.]+)", text):
+        keys: dict[str, t.Any] = {**returned, "changed": {}, "failed": {}}
+        for key in re.findall(r"\w+", path):
+            assert key in keys, f"{register}.{path}"
+            keys = keys[key].get("contains", {})
+            if not keys:
+                break
+    nested = {key for value in returned.values() for key in value.get("contains", {})}
+    lists = [value["sample"] for value in returned.values() if isinstance(value.get("sample"), list)]
+    records = {key for item in itertools.chain(*lists) for key in item}
+    for attribute in re.findall(r"(?:attribute=|attr\()'(\w+)", text):
+        assert attribute in nested | records, attribute
+
+
+# --- The guides as a whole ---
+
+
+def test_site_and_readme_have_every_guide() -> None:
+    (section,) = yaml.safe_load((FOLDER / "extra-docs.yml").read_text("utf-8"))["sections"]
+    assert sorted(section["toctree"]) == sorted(GUIDES)
+    readme = (COLLECTION / "README.md").read_text("utf-8")
+    for guide in GUIDES:
+        assert f"(docs/docsite/rst/{guide}.rst)" in readme
+
+
+def test_labels_are_there_once_and_every_reference_finds_one() -> None:
+    text = "\n".join(GUIDES.values())
+    labels = re.findall(r"^\.\. _([^:]+):$", text, re.MULTILINE)
+    assert len(labels) == len(set(labels))
+    assert {LABEL + guide for guide in GUIDES} <= set(labels)
+    references = re.findall(r":ref:`[^<`]+<([^>]+)>`", text)
+    assert references
+    assert len(references) == text.count(":ref:")
+    assert set(references) <= set(labels)
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_name_exists(guide: str) -> None:
+    text = GUIDES[guide]
+    assert set(re.findall(r"\bsecops\.mde\.(\w+)", text)) <= NAMES | {"docsite", "mde"}
+    assert set(re.findall(r"\bmde_\w+", text)) <= NAMES | PLAYBOOK_VARIABLES | HOST_VARIABLES
+    assert set(re.findall(r"\b(?:MDE|AZURE)_[A-Z0-9_]+", text)) <= VARIABLE_NAMES
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_snippet_is_of_a_language_that_is_tested(guide: str) -> None:
+    found = list(blocks_of(guide, GUIDES[guide]))
+    assert len(found) == GUIDES[guide].count("code-block::")
+    assert {block.language for block in found} <= {"yaml", "shell", "json"}
+
+
+def test_every_outcome_and_variable_has_its_row() -> None:
+    rows = set(re.findall(r"^   \* - ``(\w+)``$", GUIDES["guide_decommission"], re.MULTILINE))
+    outcome = documentation("modules", "mde_offboard", "RETURN")["devices"]["contains"]["outcome"]["description"]
+    outcomes = set(re.findall(r"V\((\w+)\)", " ".join(outcome)))
+    assert len(outcomes) == 9
+    verdict = documentation("modules", "mde_offboard_info", "RETURN")["devices"]["contains"]["outcome"]["description"]
+    assert set(re.findall(r"V\((\w+)\)", " ".join(verdict))) == VERIFIED | {"error"}
+    assert rows == outcomes | VERIFIED | PLAYBOOK_VARIABLES
+
+
+@pytest.mark.skipif(not (COLLECTION / "playbooks" / "verify.yml").exists(), reason="the playbooks are not there yet")
+def test_variables_are_those_of_the_playbooks() -> None:
+    text = "".join(path.read_text("utf-8") for path in (COLLECTION / "playbooks").glob("**/*.yml"))
+    assert set(re.findall(r"\b(?<!secops\.mde\.)mde_(?!run_)\w+", text)) - {"mde_row"} == PLAYBOOK_VARIABLES
+
+
+def test_every_error_is_one_of_ours() -> None:
+    text = GUIDES["guide_credentials"].split("When sign-in fails")[1]
+    numbers = {int(number) for number in re.findall(r"AADSTS(\d+)", text)}
+    assert numbers
+    assert numbers <= set(_HINTS)
+    source = "".join(path.read_text("utf-8") for path in (COLLECTION / "plugins" / "module_utils").glob("*.py"))
+    codes = {
+        code for row in re.findall(r"^   \* - (``.*)$", text, re.MULTILINE) for code in re.findall(r"``(\w+)``", row)
+    }
+    assert len(codes) > 4
+    assert [code for code in sorted(codes) if f'"{code}"' not in source] == []
+
+
+# --- YAML and JSON ---
+
+
+@pytest.mark.parametrize("block", blocks("yaml"))
+def test_yaml(block: Block, tmp_path: Path) -> None:
+    value = yaml.safe_load(block.text)
+    if isinstance(value, list) and "id" not in value[0]:
+        for play in value:
+            insist_on_play(play, block.text)
+    elif "plugin" in value:
+        insist_on_options(value, options("inventory", value["plugin"].removeprefix(PREFIX)))
+    elif "devices" in value:
+        path = tmp_path / "scenario.yml"
+        path.write_text(block.text, "utf-8")
+        assert load_scenario(path).devices
+    elif "fields" in value or "env" in value:
+        assert block.guide == "guide_credentials", "test_credential_type has these"
+    else:
+        insist_on_variables(value)
+
+
+def insist_on_play(play: t.Mapping[str, t.Any], text: str) -> None:
+    imported = play.get("ansible.builtin.import_playbook")
+    if imported:
+        assert imported.removeprefix(PREFIX) in PLAYBOOKS
+        assert {name for name in play.get("vars", {}) if name.startswith("mde_")} <= PLAYBOOK_VARIABLES
+        return
+    assert {"name", "hosts", "gather_facts", "tasks"} <= set(play)
+    for group, defaults in play.get("module_defaults", {}).items():
+        assert group == "group/secops.mde.mde"
+        insist_on_options(defaults, fragment_options("secops.mde.connection"))
+    for task in play["tasks"]:
+        assert task["name"]
+        for module in [key.removeprefix(PREFIX) for key in task if key.startswith(PREFIX)]:
+            insist_on_options(task[PREFIX + module], options("modules", module))
+            assert play["hosts"] == "localhost" or task["delegate_to"] == "localhost"
+            if "register" in task:
+                insist_on_returned(text, task["register"], module)
+
+
+def insist_on_variables(value: t.Mapping[str, t.Any]) -> None:
+    assert set(value) <= PLAYBOOK_VARIABLES
+    assert set(value.get("mde_fail_on", ())) <= VERIFIED
+    devices = value.get("mde_devices", "")
+    filtered = importlib.import_module("ansible_collections.secops.mde.plugins.module_utils._device_list")
+    assert len(filtered.parse_devices(devices)) == len(devices if isinstance(devices, list) else devices.split())
+
+
+@pytest.mark.parametrize("block", blocks("json"))
+def test_survey(block: Block) -> None:
+    survey = json.loads(block.text)
+    assert set(survey) == {"name", "description", "spec"}
+    assert {question["variable"] for question in survey["spec"]} == {"mde_devices", "mde_comment"}
+    for question in survey["spec"]:
+        assert question["type"] in ("text", "textarea")
+        assert question["min"] <= question["max"]
+
+
+@pytest.mark.parametrize(
+    ("filled", "kind"),
+    [
+        ({"client_secret": "made-up-secret"}, "client_secret"),
+        ({"certificate": "made-up-certificate"}, "certificate"),
+        ({"certificate": "made-up-certificate", "certificate_password": "made-up"}, "certificate"),
+    ],
+)
+def test_credential_type(filled: dict[str, str], kind: str) -> None:
+    values = [
+        yaml.safe_load(block.text) for block in blocks_of("", GUIDES["guide_credentials"]) if block.language == "yaml"
+    ]
+    (inputs,) = (value for value in values if "fields" in value)
+    (injectors,) = (value for value in values if "env" in value)
+    fields = {field["id"]: field for field in inputs["fields"]}
+    assert set(inputs["required"]) <= set(fields)
+    assert {field["type"] for field in inputs["fields"]} == {"string"}
+    assert {name for name, field in fields.items() if field.get("secret")} >= {"client_secret", "certificate_password"}
+    assert set(injectors) == {"file", "env"}
+
+    # AWX makes an empty text of each field that was left blank.
+    given = {**dict.fromkeys(fields, ""), "tenant_id": "corp.example", "client_id": "made-up-id", **filled}
+    files = {name.removeprefix("template."): f"/runner/env/{name}" for name in injectors["file"]}
+    engine = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    environ = {
+        name: engine.from_string(template).render(given, tower={"filename": files})
+        for name, template in injectors["env"].items()
+    }
+    identity = choose_identity(families({}, environ))
+    assert (identity.kind, identity.tenant_id, identity.client_id) == (kind, "corp.example", "made-up-id")
+    assert (identity.certificate_path is not None) == (kind == "certificate")
+    assert environ["MDE_CA_PATH"] == ""
+
+
+# --- Shell ---
+
+
+@pytest.mark.parametrize("block", blocks("shell"))
+def test_shell(block: Block) -> None:
+    subprocess.run(["sh", "-n"], input=block.text, text=True, check=True, timeout=30)
+    for line in block.text.splitlines():
+        # Assignments and loops have their words inside; what is run stands first.
+        if re.match(r"(\w+=|for |$)", line):
+            continue
+        words = shlex.split(line)
+        assert words[0] in PROGRAMS, line
+        if words[0] == "make":
+            targets = (COLLECTION / "Makefile").read_text("utf-8")
+            assert re.search(rf"^{words[1]}:", targets, re.MULTILINE)
+        elif words[0].startswith("ansible"):
+            insist_on_command(words)
+        elif words[0] == "curl":
+            insist_on_control(line)
+        elif words[:2] == ["python3", "-m"] and words[2].startswith("tests."):
+            assert (COLLECTION / words[2].replace(".", "/")).is_dir()
+
+
+def insist_on_command(words: list[str]) -> None:
+    """Playbooks, modules, options and variables of a command exist."""
+    for before, word in itertools.pairwise(words):
+        if before == "ansible-playbook" and word.startswith(PREFIX):
+            assert word.removeprefix(PREFIX) in PLAYBOOKS
+        elif before == "-m":
+            assert word.removeprefix(PREFIX) in MODULES
+        elif before == "-a":
+            module = words[words.index("-m") + 1].removeprefix(PREFIX)
+            insist_on_options(dict.fromkeys(parse_kv(word)), {**options("modules", module)})
+        elif before == "-e" and not word.startswith("@"):
+            assert set(parse_kv(word)) <= PLAYBOOK_VARIABLES
+
+
+def insist_on_control(line: str) -> None:
+    """The emulator understands what it is told."""
+    found = re.search(r"MDE_EMULATOR_CONTROL/(\w+)", line)
+    assert found
+    control = (COLLECTION / "tests" / "emulator" / "control.py").read_text("utf-8")
+    verb = (re.findall(r"-X (\w+)", line) or ["GET"])[0].lower()
+    assert f"def _{verb}_{found.group(1)}(" in control
+    body = json.loads((re.findall(r"-d '(.*)'", line) or ["{}"])[0])
+    if found.group(1) == "knobs":
+        Knobs().update(body)
+    elif found.group(1) == "faults" and body:
+        Fault(**body)
+
+
+def test_knobs_in_tables_exist() -> None:
+    rows = re.findall(r"^   \* - ``(\{.*\})``$", GUIDES["guide_rehearse"], re.MULTILINE)
+    assert len(rows) > 5
+    for row in rows:
+        Knobs().update(json.loads(row))
