@@ -233,8 +233,8 @@ def test_the_tag_is_set_and_its_failure_is_no_failure_of_the_offboard(emulator: 
     assert "Without the tag: pc-0000.corp.example, pc-0001.corp.example" in ran.said
     assert "Machine.ReadWrite.All" in str([device["tag"] for device in runbook.evidence()[0]["devices"]])
 
-    runbook.variables.update(emulator.environment())
-    emulator.add_app(emulator.client_id, roles=["Machine.Offboard", "Machine.ReadWrite.All"])
+    app = emulator.add_app("writer", roles=["Machine.Offboard", "Machine.ReadWrite.All"], secret="made-up-of-writer")
+    runbook.variables.update({"MDE_CLIENT_ID": app.client_id, "MDE_CLIENT_SECRET": "made-up-of-writer"})
     assert "Without the tag" not in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).said
 
 
