@@ -15,6 +15,7 @@ description:
   - It returns all of them or fails. A page that cannot be read is an error, never a shorter list, and a record that does not
     fit the filters is left out, whatever the service sends.
 extends_documentation_fragment:
+  - secops.mde.machine_filter
   - secops.mde.connection
   - secops.mde.pacing
   - secops.mde.attributes
