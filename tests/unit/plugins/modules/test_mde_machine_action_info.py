@@ -283,6 +283,13 @@ def test_many_ids_are_asked_for_in_batches(emulator: Emulator, action_info: RunM
     assert len(emulator.calls("api")) < 30
 
 
+def test_one_id_that_the_service_does_not_take_fails_the_module(fleet: Emulator, action_info: RunModule) -> None:
+    refusal = json.dumps({"error": {"code": "", "message": "not this one"}})
+    fleet.fault(path="/machineactions", query=guid("3"), kind="body", status=400, body=refusal, times=None)
+    run = action_info(action_id=[guid(digit) for digit in "1234"])
+    assert (run.failed, run.code_of_error, run.result["machine_actions"]) == (True, "request_refused", [])
+
+
 # -- pages and trouble -------------------------------------------------------------------------------------------
 
 

@@ -245,6 +245,15 @@ def test_a_limit_over_batches_is_one_limit(emulator: Emulator, machine_info: Run
     assert len(emulator.calls("api")) == 1
 
 
+def test_one_value_that_the_service_does_not_take_fails_the_module(emulator: Emulator, machine_info: RunModule) -> None:
+    emulator.add_devices(Device(name=f"pc{number}") for number in range(4))
+    refusal = json.dumps({"error": {"code": "", "message": "not this one"}})
+    emulator.fault(path="/machines", query="'pc2'", kind="body", status=400, body=refusal, times=None)
+    run = machine_info(device_name=[f"pc{number}" for number in range(4)])
+    assert (run.failed, run.code_of_error, run.result["machines"]) == (True, "request_refused", [])
+    assert "not this one" in run.result["msg"]
+
+
 # -- pages -------------------------------------------------------------------------------------------------------
 
 
