@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 from ._client import Client
 from ._criteria import moment, raw_filter, spelled_as, values
 from ._errors import ApiError
 from ._models import MachineAction, canonical_status
-from ._odata import Form, all_of, equals_any, odata_time
+from ._odata import Form, all_of, equals_any, odata_time, odata_time_above
 from ._options import Spec, insist_on_positive
 from ._requested import clean_action_id, clean_device_id
 
@@ -129,7 +129,7 @@ class ActionFilter:
         if self.created_after:
             yield f"creationDateTimeUtc ge {odata_time(self.created_after)}"
         if self.created_before:
-            yield f"creationDateTimeUtc lt {odata_time(self.created_before + timedelta(seconds=1))}"
+            yield f"creationDateTimeUtc lt {odata_time_above(self.created_before)}"
         if self.raw:
             yield self.raw
 

@@ -19,6 +19,7 @@ from ._models import MachineAction
 from ._odata import equals_any
 from ._options import Spec
 from ._permissions import TO_CANCEL, TO_READ, explain, foretold_refusal, lacks
+from ._retry import bars_the_way
 from ._token import Claims
 
 CANCEL: t.Final[Spec] = {
@@ -140,13 +141,17 @@ class Cancellation:
                 now, trouble = self._client.action(action.id) or now, None
             except MdeError as error:
                 trouble = error
+                if bars_the_way(error):
+                    break  # all patience was used up on it
                 continue
             if now.ended or _surely_refused(refusal):
                 break
         if now.state == CANCELLED:
-            # Somebody else can have been faster. A service that keeps no comment leaves the benefit of the doubt.
-            theirs = now.record.get("cancellationComment")
-            return Cancelled(now.record, action.record, changed=theirs in (None, "", comment))
+            # Somebody else can have been faster. A service that keeps no comment leaves the benefit of the doubt, but not
+            # one that has just refused.
+            kept = now.record.get("cancellationComment")
+            ours = kept == comment if kept else not _surely_refused(refusal)
+            return Cancelled(now.record, action.record, changed=ours)
         if now.ended:
             return Cancelled(now.record, action.record, failure=_too_late(now))
         return Cancelled(now.record, action.record, failure=refusal or _unread(now, trouble) or _still_active(now))

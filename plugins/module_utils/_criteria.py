@@ -44,6 +44,14 @@ def values(
     return tuple(found)
 
 
+def filled(option: str, given: object) -> str | None:
+    """The text of an option; None where it was not given. Raises OptionError for a blank one, as ``values`` does."""
+    text = None if given is None else str(given).strip()
+    if text == "":
+        raise OptionError(f"{option}: it is blank.", hint="Leave the option out to not filter by it.")
+    return text
+
+
 def spelled_as(known: t.Iterable[str]) -> t.Callable[[str], str]:
     """A cleaner that gives known words the spelling of the service, and leaves others as they are."""
     spellings = {word.lower(): word for word in known}
@@ -53,10 +61,10 @@ def spelled_as(known: t.Iterable[str]) -> t.Callable[[str], str]:
 def moment(option: str, given: object, now: datetime) -> datetime | None:
     """A point in time: an ISO time or date (UTC where it names no zone), or a number of days before now.
 
-    Raises OptionError for anything else.
+    Raises OptionError for anything else, and for a blank text.
     """
-    text = "" if given is None else str(given).strip()
-    if not text:
+    text = filled(option, given)
+    if text is None:
         return None
     days = _DAYS.fullmatch(text)
     try:
@@ -78,10 +86,10 @@ def moment(option: str, given: object, now: datetime) -> datetime | None:
 def raw_filter(given: str | None) -> str | None:
     """A raw OData condition, in parentheses of our own, which it must not leave.
 
-    Raises OptionError where quotes or parentheses do not match.
+    Raises OptionError where quotes or parentheses do not match, and for a blank text.
     """
-    text = (given or "").strip()
-    if not text:
+    text = filled("filter", given)
+    if text is None:
         return None
     rest = _LITERAL.sub("", text)
     depth = 0

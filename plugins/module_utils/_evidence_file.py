@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import tempfile
@@ -106,8 +107,23 @@ def _sentence(row: Row) -> str:
     return " ".join(filter(None, [*told, row.tag if row.tag_missing else None]))
 
 
-def load(base: Path) -> Document | None:
-    """The evidence that is there already, None without one. Raises OptionError for a file that is none."""
+def resume(base: Path, *, kind: str, prediction: bool) -> tuple[Path, Document | None]:
+    """Where to write, and the evidence of the same run that is there already, if there is one.
+
+    Evidence that is complete, or of another kind, is never touched: the next one gets a number. Raises OptionError for
+    a file that is no evidence.
+    """
+    for number in itertools.count(2):
+        earlier = _load(base)
+        if earlier is None:
+            return base, None
+        if not earlier.get("complete") and (earlier.get("kind"), earlier.get("prediction")) == (kind, prediction):
+            return base, earlier
+        base = base.with_name(f"{base.name.removesuffix(f'-{number - 1}')}-{number}")
+    raise AssertionError("not reached")
+
+
+def _load(base: Path) -> Document | None:
     path = base.with_name(base.name + _SUFFIXES["json"])
     try:
         document = json.loads(path.read_text("utf-8"))

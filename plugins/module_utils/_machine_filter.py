@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ._client import Client
-from ._criteria import moment, raw_filter, spelled_as, values
+from ._criteria import filled, moment, raw_filter, spelled_as, values
 from ._models import Machine
-from ._odata import Form, all_of, equals_any, odata_time, quoted
+from ._odata import Form, all_of, equals_any, odata_time, odata_time_above, quoted
 from ._options import Spec, insist_on_positive
 from ._requested import clean_aad_device_id, clean_device_id, clean_device_name
 
@@ -69,7 +69,7 @@ class MachineFilter:
             device_ids=values("device_id", params["device_id"], clean_device_id),
             names=values("device_name", params["device_name"], clean_device_name),
             aad_device_ids=values("aad_device_id", params["aad_device_id"], clean_aad_device_id),
-            tag=(params["tag"] or "").strip() or None,
+            tag=filled("tag", params["tag"]),
             health=values("health_status", params["health_status"], spelled_as(HEALTH)),
             onboarding=values("onboarding_status", params["onboarding_status"], spelled_as(ONBOARDING)),
             seen_before=moment("last_seen_before", params["last_seen_before"], now),
@@ -125,7 +125,7 @@ class MachineFilter:
             yield equals_any("onboardingStatus", self.onboarding, lists=form.lists)
         if self.seen_before:
             # Whole seconds are sent, rounded so that nothing is lost; the exact test comes after.
-            yield f"lastSeen lt {odata_time(self.seen_before + timedelta(seconds=1))}"
+            yield f"lastSeen lt {odata_time_above(self.seen_before)}"
         if self.seen_after:
             yield f"lastSeen ge {odata_time(self.seen_after)}"
         if self.raw:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 # What may not stand in a query as it is. quote alone would look at each character of every filter.
@@ -71,5 +71,13 @@ def all_of(conditions: t.Iterable[str]) -> str:
 
 
 def odata_time(when: datetime) -> str:
-    """A time literal, to the whole second below."""
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+    """A time literal in UTC, to the whole second below. The year always has four digits, as strftime does not see to."""
+    return f"{when.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+
+
+def odata_time_above(when: datetime) -> str:
+    """A time literal with which ``lt`` loses nothing that is before the moment."""
+    try:
+        return odata_time(when + timedelta(seconds=1))
+    except OverflowError:  # the end of time
+        return odata_time(when)

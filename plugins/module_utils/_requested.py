@@ -81,9 +81,7 @@ def comment_text(comment: str | None) -> str:
     """The comment as it is sent; raises OptionError for a blank one: it is what an auditor reads later."""
     text = (comment or "").strip()
     if not text:
-        raise OptionError(
-            "comment: it is blank.", hint="Say why the device is offboarded, for example the ticket's number."
-        )
+        raise OptionError("comment: it is blank.", hint="Say why this is done, for example with the ticket's number.")
     return text
 
 

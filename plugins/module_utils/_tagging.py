@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from ._client import TAG_BATCH, Client
 from ._criteria import values
 from ._errors import ApiError, MdeError, OptionError
-from ._models import Machine
+from ._models import Machine, same
 from ._odata import equals_any
 from ._options import Spec
 from ._permissions import TO_READ, TO_TAG, explain, foretold_refusal, lacks
 from ._requested import clean_device_id
 from ._result import of_several
+from ._retry import bars_the_way
 from ._token import Claims
 
 TAG: t.Final[Spec] = {
@@ -28,6 +29,8 @@ TAG: t.Final[Spec] = {
 }
 # The portal takes no more.
 _LONGEST_TAG: t.Final = 200
+# So many devices refused by themselves, and none taken, tell that the tag is the trouble, and no device.
+_TELLING: t.Final = 3
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,9 @@ class TagRequest:
     @classmethod
     def from_options(cls, params: t.Mapping[str, t.Any]) -> TagRequest:
         """Check and clean the options of ``TAG``. Raises OptionError."""
+        wanted = values("device_id", params["device_id"], clean_device_id) or ()
         return cls(
-            device_ids=values("device_id", params["device_id"], clean_device_id) or (),
+            device_ids=tuple({id_.lower(): id_ for id_ in wanted}.values()),  # one device in two spellings is one
             tag=clean_tag(params["tag"]),
             present=params["state"] == "present",
         )
@@ -139,6 +143,9 @@ class Tagging:
         self._present = request.present
         self._claims = claims
         self._warn = warn
+        self._barred: MdeError | None = None
+        self._taken = False
+        self._refused_alone = 0
 
     def run(self, *, check_mode: bool) -> list[Tagged]:
         """Tag the devices, or predict it; the results in the order asked. Raises MdeError when the reads fail."""
@@ -154,14 +161,21 @@ class Tagging:
     def _read(self) -> dict[str, Machine | None]:
         """The records by id as asked. One is missing only when its own read says so as well."""
         try:
-            reading = self._client.batches.read(
-                self._device_ids, lambda some, form: equals_any("id", some, lists=form.lists), self._client.machines
-            )
-            found = {machine.id.lower(): machine for machine in reading.records}
-            return {id_: found.get(id_.lower()) or self._client.machine(id_) for id_ in self._device_ids}
+            return self._records(self._device_ids)
         except MdeError as error:
             explain(error, TO_READ, self._claims())
             raise
+
+    def _records(self, device_ids: t.Sequence[str]) -> dict[str, Machine | None]:
+        reading = self._client.batches.read(
+            device_ids, lambda some, form: equals_any("id", some, lists=form.lists), self._client.machines
+        )
+        found = {machine.id.lower(): machine for machine in reading.records}
+        return {id_: found.get(id_.lower()) or self._single(id_) for id_ in device_ids}
+
+    def _single(self, device_id: str) -> Machine | None:
+        found = self._client.machine(device_id)
+        return found if found and same(found.id, device_id) else None  # this read also takes a name for an id
 
     def _plan(self, device_id: str, machine: Machine | None) -> Tagged:
         if machine is None:
@@ -188,24 +202,39 @@ class Tagging:
 
     def _send(self, batch: t.Sequence[Tagged]) -> list[Tagged]:
         """One call; where the service takes offence at one of many, halves of it, down to the one."""
+        if self._barred:
+            return [_unchanged(one, self._barred) for one in batch]
         ids = [one.machine.id for one in batch if one.machine]
         try:
             shown = self._client.tag(ids, self._tag, "Add" if self._present else "Remove")
         except MdeError as error:
             explain(error, TO_TAG, self._claims())
-            if len(batch) > 1 and isinstance(error, ApiError) and error.http_status in (400, 404):
+            if len(batch) > 1 and self._may_be_about_one(error):
                 half = len(batch) // 2
                 return [*self._send(batch[:half]), *self._send(batch[half:])]
+            self._refused_alone += len(batch) == 1
+            self._barred = error if bars_the_way(error) else None
             return [_unchanged(one, error) for one in batch]
-        records = {machine.id.lower(): machine for machine in shown}
-        return [self._confirm(one, records.get(one.device_id.lower())) for one in batch]
-
-    def _confirm(self, planned: Tagged, shown: Machine | None) -> Tagged:
-        """The record of the answer shows the tag, or the lack of it; where the answer leaves it out it is read."""
+        self._taken = True
+        records: dict[str, Machine | None] = {machine.id.lower(): machine for machine in shown}
+        missing = [one.device_id for one in batch if one.device_id.lower() not in records]
         try:
-            shown = shown or self._client.machine(planned.device_id)
+            records.update((id_.lower(), machine) for id_, machine in self._records(missing).items())
         except MdeError as error:
-            return replace(planned, error=_unconfirmed(f"the record cannot be read: {error.message}"))
+            unread = _unconfirmed(f"the record cannot be read: {error.message}")
+            return [
+                replace(one, error=unread) if one.device_id in missing else self._confirm(one, records) for one in batch
+            ]
+        return [self._confirm(one, records) for one in batch]
+
+    def _may_be_about_one(self, error: MdeError) -> bool:
+        """Whether one device of many can be what the service said no to: not where it refuses whatever it is sent."""
+        said_so = isinstance(error, ApiError) and error.service_code is not None and error.http_status in (400, 404)
+        return said_so and (self._taken or self._refused_alone < _TELLING)
+
+    def _confirm(self, planned: Tagged, records: t.Mapping[str, Machine | None]) -> Tagged:
+        """The record of the answer shows the tag, or the lack of it; where the answer left it out it was read."""
+        shown = records.get(planned.device_id.lower())
         if shown is None or (self._tag in shown.tags) != self._present:
             return _unchanged(planned, _unconfirmed("its record does not show it"))
         return replace(planned, after=shown.tags)

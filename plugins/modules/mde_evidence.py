@@ -21,7 +21,7 @@ options:
   path:
     description:
       - Where to write, without the end of the names; C(.json), C(.csv) and C(.html) are added. A folder that is missing is made.
-      - Where evidence of the same run is there already, the devices are added to it.
+      - Evidence there that is not complete is added to. One that is complete is never touched, and this one gets a number.
     type: path
     required: true
   result:
@@ -148,6 +148,10 @@ devices:
   returned: success
   type: list
   elements: dict
+summary:
+  description: How many devices the evidence has in C(total), and how many this batch has C(added).
+  returned: success
+  type: dict
 """
 
 from pathlib import Path
@@ -156,7 +160,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._evidence import read
-from ansible_collections.secops.mde.plugins.module_utils._evidence_file import compose, lean, load, write
+from ansible_collections.secops.mde.plugins.module_utils._evidence_file import compose, lean, resume, write
 from ansible_collections.secops.mde.plugins.module_utils._options import Spec
 
 OPTIONS: Spec = {
@@ -183,8 +187,9 @@ def main() -> None:
     params = module.params
     base = Path(params["path"]).absolute()
     try:
+        base, earlier = resume(base, kind=params["kind"], prediction=module.check_mode)
         document = compose(
-            load(base),
+            earlier,
             kind=params["kind"],
             prediction=module.check_mode,
             complete=params["complete"],
@@ -198,8 +203,14 @@ def main() -> None:
         paths = write(base, document)
     except MdeError as error:
         module.fail_json(msg=str(error), changed=False)
-    added = len(params["result"].get("devices") or ())
-    module.exit_json(changed=False, msg=read(document).heading, paths=paths, devices=lean(document, added))
+    devices = lean(document, len(params["result"].get("devices") or ()))
+    module.exit_json(
+        changed=False,
+        msg=read(document).heading,
+        paths=paths,
+        devices=devices,
+        summary={"total": len(document["devices"]), "added": len(devices)},
+    )
 
 
 if __name__ == "__main__":

@@ -348,6 +348,10 @@ class Emulator:
         app.federated = list(federated)
         return self._entra.register(app)
 
+    def grant(self, *roles: str) -> None:
+        """Give the app ``runbook`` more permissions, such as the one to tag."""
+        self._runbook.roles.extend(roles)
+
     def token(
         self,
         client_id: str | None = None,

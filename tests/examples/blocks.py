@@ -34,12 +34,12 @@ class Block:
 
 
 def of_plugins() -> list[Block]:
-    """The examples of all plugins: each task of the collection with the tasks up to the next."""
+    """The examples of all plugins but inventories: each task of the collection with the tasks up to the next."""
     return [block for path in sorted(COLLECTION.glob("plugins/*/*.py")) for block in _of_plugin(path)]
 
 
 def _of_plugin(path: Path) -> t.Iterator[Block]:
-    if path.parent.name in ("doc_fragments", "module_utils", "plugin_utils") or path.stem == "__init__":
+    if path.parent.name in ("doc_fragments", "inventory", "module_utils", "plugin_utils") or path.stem == "__init__":
         return
     text = _examples(path)
     tasks, root = yaml.safe_load(text), yaml.compose(text)

@@ -13,21 +13,31 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.secops.mde.tests.emulator import Emulator
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.examples import blocks
 from ansible_collections.secops.mde.tests.examples.blocks import Block
 from ansible_collections.secops.mde.tests.examples.conftest import CLIENT_ID, Played, Stage
 
 DEVICE = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07"
+OTHER = "2e5bc9d7e413ddd7902c2932e418702b84d0cc08"
+ACTION = "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What an example leaves behind: the outcome of each device, and the action that the service then holds for it."""
+    """What an example returns, in check mode and for real, and what it then leaves behind at the service."""
 
-    outcomes: tuple[str, ...]
-    comments: tuple[str, ...]
-    status: str = "Succeeded"
+    # Of the result of the example's last task of ours: what tells that it did the right thing, and what that is.
+    told: t.Callable[[dict[str, t.Any]], t.Any]
+    tells: t.Any
+    # How many calls changed something, and what the service then holds.
+    posts: int = 0
+    left: t.Callable[[Emulator, dict[str, t.Any]], t.Any] = lambda _emulator, _result: None
+    leaves: t.Any = None
+    # What is there before: devices, actions, permissions.
+    given: t.Callable[[Emulator], t.Any] = lambda _emulator: None
+    # The example that this one goes on from.
+    after: str | None = None
     credential: str = "client_secret"
     # The only change to an example's text: files that it names and that a test has to put elsewhere.
     files: t.Mapping[str, t.Callable[[Emulator], str]] = field(default_factory=dict)
@@ -35,38 +45,189 @@ class Effect:
     contents: t.Mapping[str, str] = field(default_factory=dict)
     # What stands around the example: shorter pauses, and nothing that changes what it does.
     defaults: t.Mapping[str, t.Any] = field(default_factory=dict)
-    # A later task of the example that shows something: what that is, from the action.
-    shows: t.Callable[[dict[str, t.Any]], t.Any] | None = None
+    # The inventory host that it is played for.
+    hosts: str = "decommissioned.invalid"
+    # A later task of the example that shows something: what that is.
+    shows: t.Callable[[Emulator], t.Any] | None = None
+    # It only writes down what another task has changed.
+    records: bool = False
+
+    @property
+    def changes(self) -> bool:
+        return self.posts > 0 and not self.records
+
+
+def offboards(outcomes: tuple[str, ...], comments: tuple[str, ...], **more: t.Any) -> Effect:
+    """The outcome of each device, and the action that the service then holds for it."""
+    submitted = [outcome == "submitted" for outcome in outcomes]
+
+    def left(emulator: Emulator, result: dict[str, t.Any]) -> t.Any:
+        held = {action["machineId"]: action for action in emulator.actions()}
+        assert len(held) == len(emulator.actions())
+        actions = [held.get(device["device_id"], {}) for device in result["devices"]]
+        return [action.get("requestorComment") for action in actions], held.get(DEVICE, {}).get("status")
+
+    return Effect(
+        told=lambda result: tuple(device["outcome"] for device in result["devices"]),
+        tells=outcomes,
+        posts=sum(submitted),
+        left=left,
+        leaves=(
+            [comment if new else None for comment, new in zip(comments, submitted, strict=True)],
+            "Succeeded" if any(submitted) else None,
+        ),
+        **more,
+    )
+
+
+def finds(key: str, ids: list[str], given: t.Callable[[Emulator], t.Any], **more: t.Any) -> Effect:
+    """The ids of the records."""
+    return Effect(told=lambda result: [record["id"] for record in result[key]], tells=ids, given=given, **more)
+
+
+def tags(
+    changed: list[bool], key: str, leaves: list[str], given: t.Callable[[Emulator], t.Any], **more: t.Any
+) -> Effect:
+    """Which devices change, and the tags of one of them afterwards."""
+    return Effect(
+        told=lambda result: [device["changed"] for device in result["devices"]],
+        tells=changed,
+        posts=1,
+        left=lambda emulator, _result: emulator.machine(key)["machineTags"],
+        leaves=leaves,
+        given=given,
+        **more,
+    )
+
+
+def loan(emulator: Emulator) -> None:
+    """Two devices are marked, one of them twice; and the application may change that."""
+    emulator.grant("Machine.ReadWrite.All")
+    emulator.update_machine("lab-w11-08.corp.example", machineTags=["loaned", "kiosk"])
+    emulator.add_device(Device(id=OTHER, name="kiosk-02.corp.example", tags=["loaned"]))
 
 
 EFFECTS: dict[str, Effect] = {
-    "mde_offboard: Offboard one device by its id": Effect(("submitted",), ("CHG-1042 retired",)),
-    "mde_offboard: Offboard by name, and insist that the id is that of the same device": Effect(
+    "mde_offboard: Offboard one device by its id": offboards(("submitted",), ("CHG-1042 retired",)),
+    "mde_offboard: Offboard by name, and insist that the id is that of the same device": offboards(
         ("submitted",), ("CHG-1042 retired",)
     ),
-    "mde_offboard: Accept that a record has aged out, for a ticket that is run again": Effect(
+    "mde_offboard: Accept that a record has aged out, for a ticket that is run again": offboards(
         ("not_found",), ("CHG-0815 retired",)
     ),
-    "mde_offboard: Offboard a device that is online, and wait until it is done": Effect(
+    "mde_offboard: Offboard a device that is online, and wait until it is done": offboards(
         ("submitted",),
         ("CHG-1042 retired",),
         defaults={"secops.mde.mde_offboard": {"wait_sleep": 1}},
-        shows=lambda action: f"{action['id']} Succeeded at {action['lastUpdateDateTimeUtc']}",
+        shows=lambda emulator: "{id} Succeeded at {lastUpdateDateTimeUtc}".format(**emulator.actions()[0]),
     ),
-    "mde_offboard: Offboard a list in one task": Effect(
+    "mde_offboard: Offboard a list in one task": offboards(
         ("submitted", "submitted", "submitted"),
         ("CHG-1044 retired", "CHG-1045 stolen", "CHG-1044 retired"),
-        shows=lambda _action: [],
+        shows=lambda _emulator: [],
     ),
     # MDE_API_URL wins over the region's host, and the options' certificate over the secret of the environment.
-    "mde_offboard: Sign in with a certificate, to the service in the United Kingdom": Effect(
+    "mde_offboard: Sign in with a certificate, to the service in the United Kingdom": offboards(
         ("submitted",),
         ("CHG-1042 retired",),
         credential="certificate",
         files={"/etc/secops/mde.pem": lambda emulator: emulator.certificate_path},
     ),
-    "parse_devices: Offboard what somebody typed into a survey": Effect(("submitted",) * 3, ("CHG-1044 retired",) * 3),
-    "parse_devices: Offboard the rows that are left in an export of the device inventory": Effect(
+    "mde_machine_info: Find a device by its name": finds(
+        "machines", [DEVICE], lambda _emulator: None, shows=lambda _emulator: [DEVICE]
+    ),
+    "mde_machine_info: Find what is onboarded and has not reported for 30 days": finds(
+        "machines",
+        [OTHER],
+        lambda emulator: emulator.add_devices(
+            [
+                Device(id=OTHER, name="kiosk-02.corp.example", last_seen="40d"),
+                Device(last_seen="40d", not_onboarded=True),
+            ]
+        ),
+        shows=lambda _emulator: ["kiosk-02.corp.example"],
+    ),
+    "mde_machine_info: Find old workstations that somebody has marked, in the words of the service": finds(
+        "machines",
+        [OTHER],
+        lambda emulator: emulator.add_devices(
+            [Device(id=OTHER, os_platform="Windows10", tags=["retire"]), Device(tags=["retire"])]
+        ),
+    ),
+    "mde_machine_action_info: See days later what became of an offboard": finds(
+        "machine_actions",
+        [ACTION],
+        lambda emulator: emulator.add_action(DEVICE, status="Succeeded", age="3d", id=ACTION),
+        shows=lambda _emulator: ["Succeeded"],
+    ),
+    "mde_machine_action_info: Find the offboards of the last week that did not get through": finds(
+        "machine_actions",
+        [ACTION],
+        lambda emulator: [
+            emulator.add_action(DEVICE, status=status, age=age, **more)
+            for status, age, more in (("Failed", "2d", {"id": ACTION}), ("Failed", "9d", {}), ("Succeeded", "1d", {}))
+        ],
+    ),
+    "mde_machine_action_info: Read the last action on a device": finds(
+        "machine_actions",
+        [ACTION],
+        lambda emulator: [
+            emulator.add_action(DEVICE, age="9d"),
+            emulator.add_action(DEVICE, "Isolate", age="1h", id=ACTION),
+        ],
+    ),
+    "mde_machine_action_cancel: Take back an offboard that is still queued": Effect(
+        told=lambda result: (result["cancelled"], result["action"]["status"], result["action"]["cancellationComment"]),
+        tells=(True, "Cancelled", "CHG-1042 withdrawn, the device stays"),
+        posts=1,
+        left=lambda emulator, _result: [action["status"] for action in emulator.actions()],
+        leaves=["Cancelled"],
+        given=lambda emulator: emulator.add_action(
+            emulator.device("pc-0101.corp.example").id, status="Pending", age=60, id=ACTION
+        ),
+    ),
+    "mde_machine_tag: Mark a device as retired": tags(
+        [True], DEVICE, ["retired"], lambda emulator: emulator.grant("Machine.ReadWrite.All")
+    ),
+    "mde_machine_tag: Find what is marked as loaned": Effect(
+        told=lambda result: [machine["computerDnsName"] for machine in result["machines"]],
+        tells=["lab-w11-08.corp.example", "kiosk-02.corp.example"],
+        given=loan,
+    ),
+    "mde_machine_tag: Take the mark off all of them": tags(
+        [True, True], "lab-w11-08.corp.example", ["kiosk"], loan, after="mde_machine_tag: Find what is marked as loaned"
+    ),
+    "mde_offboard_info: See what became of an offboard": Effect(
+        told=lambda result: [device["outcome"] for device in result["devices"]],
+        tells=["pending"],
+        given=lambda emulator: emulator.add_action(
+            emulator.device("pc-0101.corp.example").id, status="Pending", age=60, id=ACTION
+        ),
+        shows=lambda _emulator: "pc-0101.corp.example: the offboard is still under way",
+    ),
+    "mde_offboard_info: See whether a device has stayed away": Effect(
+        told=lambda result: [device["outcome"] for device in result["devices"]],
+        tells=["done"],
+        given=lambda emulator: [
+            emulator.add_action(DEVICE, age="3d"),
+            emulator.update_machine(DEVICE, onboardingStatus="CanBeOnboarded"),
+        ],
+    ),
+    "mde_evidence: Offboard a list": offboards(("submitted",) * 2, ("CHG-1044 retired",) * 2),
+    "mde_evidence: Keep the evidence": Effect(
+        told=lambda result: [device["outcome"] for device in result["devices"]],
+        tells=["submitted", "submitted"],
+        posts=2,
+        records=True,
+        after="mde_evidence: Offboard a list",
+    ),
+    "host_devices: Offboard the hosts of the play in one task": offboards(
+        ("submitted",), ("CHG-1044 retired",), hosts="lab-w11-07.corp.example", shows=lambda _emulator: ["submitted"]
+    ),
+    "parse_devices: Offboard what somebody typed into a survey": offboards(
+        ("submitted",) * 3, ("CHG-1044 retired",) * 3
+    ),
+    "parse_devices: Offboard the rows that are left in an export of the device inventory": offboards(
         ("submitted", "submitted"),
         ("CHG-1044 retired", "CHG-1044 retired"),
         contents={
@@ -75,7 +236,7 @@ EFFECTS: dict[str, Effect] = {
             ";pc-0103.corp.example;Windows11;11112222-bbbb-3333-cccc-4444dddd5555;\r\n"
         },
     ),
-    "parse_devices: Try those again that failed in an earlier run": Effect(
+    "parse_devices: Try those again that failed in an earlier run": offboards(
         ("submitted",),
         ("CHG-1044 retired, second try",),
         contents={
@@ -104,7 +265,7 @@ def test_every_example_has_an_effect_and_every_effect_an_example() -> None:
 
 
 def text_of(block: Block, effect: Effect, stage: Stage) -> str:
-    text = block.text
+    text = (EXAMPLES[effect.after].text if effect.after else "") + block.text
     elsewhere = {file: found(stage.emulator) for file, found in effect.files.items()}
     for file, content in effect.contents.items():
         written = stage.folder / Path(file).name
@@ -120,35 +281,30 @@ def text_of(block: Block, effect: Effect, stage: Stage) -> str:
 def test_the_example_foretells_its_effect_in_check_mode_and_then_has_it(name: str, stage: Stage) -> None:
     effect, emulator = EFFECTS[name], stage.emulator
     text = text_of(EXAMPLES[name], effect, stage)
-    submitted = [outcome == "submitted" for outcome in effect.outcomes]
+    effect.given(emulator)
 
-    foretold = stage.play(text, "--check", defaults=effect.defaults)
+    foretold = stage.play(text, "--check", defaults=effect.defaults, hosts=effect.hosts)
     assert foretold.code == 0, foretold.output
-    assert outcomes(foretold) == effect.outcomes
-    assert foretold.ours.result["changed"] == any(submitted)
+    assert effect.told(last(foretold)) == effect.tells
+    assert last(foretold)["changed"] == effect.changes
     assert emulator.calls("api", "GET")
     assert emulator.calls("api", "POST") == []
 
-    real = stage.play(text, defaults=effect.defaults)
+    real = stage.play(text, defaults=effect.defaults, hosts=effect.hosts)
     assert real.code == 0, real.output
     assert {task.status for task in real.tasks} == {"ok"}
-    assert outcomes(real) == effect.outcomes
-    assert real.ours.result["changed"] == any(submitted)
+    assert effect.told(last(real)) == effect.tells
+    assert last(real)["changed"] == effect.changes
     assert {call.credential for call in emulator.calls("entra", "POST")} == {effect.credential}
-    held = {action["machineId"]: action for action in emulator.actions()}
-    assert len(held) == len(emulator.actions()) == sum(submitted)
-    for device, comment in zip(real.ours.result["devices"], effect.comments, strict=True):
-        action = held.get(device["device_id"])
-        assert (action is not None) == (device["outcome"] == "submitted")
-        assert action is None or action["requestorComment"] == comment
-    assert not any(submitted) or held[DEVICE]["status"] == effect.status
-    assert [call.app for call in emulator.calls("api", "POST")] == [CLIENT_ID] * sum(submitted)
+    assert effect.left(emulator, last(real)) == effect.leaves
+    assert [call.app for call in emulator.calls("api", "POST")] == [CLIENT_ID] * effect.posts
     if effect.shows:
-        assert real.tasks[-1].result["msg"] == effect.shows(emulator.actions()[0])
+        assert real.tasks[-1].result["msg"] == effect.shows(emulator)
 
 
-def outcomes(played: Played) -> tuple[str, ...]:
-    return tuple(device["outcome"] for device in played.ours.result["devices"])
+def last(played: Played) -> dict[str, t.Any]:
+    """The result of the last task of ours."""
+    return [task.result for task in played.tasks if task.is_ours][-1]
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,23 @@ def ad_hoc(text: str, stage: Stage) -> None:
     assert len(stage.emulator.actions()) == 1
 
 
+@block("Mark what has not reported for 30 days")
+def find_and_tag(text: str, stage: Stage) -> None:
+    stage.emulator.grant("Machine.ReadWrite.All")
+    stage.emulator.add_devices(
+        Device(name=f"{age}.corp.example", last_seen=age, tags=["loaned"]) for age in ("40d", "20d")
+    )
+    for options, posts in ((["--check"], 0), ([], 1)):
+        run = stage.play(text, *options)
+        assert run.code == 0, run.output
+        assert len(stage.emulator.calls("api", "POST")) == posts
+    tags = {device.name: stage.emulator.machine(device.id)["machineTags"] for device in stage.emulator.devices}
+    assert {name: held for name, held in tags.items() if held} == {
+        "40d.corp.example": ["loaned", "retire"],
+        "20d.corp.example": ["loaned"],
+    }
+
+
 @block("Offboard, and tell apart what a runbook treats apart")
 def tell_apart(text: str, stage: Stage) -> None:
     run = stage.play(text)

@@ -17,7 +17,13 @@ from ansible.module_utils import basic
 from ansible.module_utils.common import warnings as ansible_warnings
 from ansible.module_utils.common.parameters import PASS_VARS
 
-from ansible_collections.secops.mde.plugins.modules import mde_offboard
+from ansible_collections.secops.mde.plugins.modules import (
+    mde_machine_action_cancel,
+    mde_machine_action_info,
+    mde_machine_info,
+    mde_machine_tag,
+    mde_offboard,
+)
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.harness import ModuleRun, RunModule
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
@@ -47,17 +53,44 @@ def clock(emulator: Emulator) -> VirtualTime:
 
 
 @pytest.fixture
-def offboard(emulator: Emulator, clock: VirtualTime, monkeypatch: pytest.MonkeyPatch) -> RunModule:
-    """Run mde_offboard against the emulator; with ``connect`` false the caller gives the way there."""
+def against_emulator(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., RunModule]:
+    """Make a module's ``main`` a function of its options, with defaults for some, that runs against the emulator."""
 
-    def run(*, check: bool = False, diff: bool = False, connect: bool = True, **options: t.Any) -> ModuleRun:
-        if connect:
-            for name, value in emulator.environment().items():
-                monkeypatch.setenv(name, value)
-        options.setdefault("comment", "CHG-1042 retired")
-        return run_module(lambda: mde_offboard.main(clock, clock.crew), options, check=check, diff=diff)
+    def make(main: t.Callable[[], None], **defaults: t.Any) -> RunModule:
+        def run(*, check: bool = False, diff: bool = False, connect: bool = True, **options: t.Any) -> ModuleRun:
+            if connect:
+                for name, value in emulator.environment().items():
+                    monkeypatch.setenv(name, value)
+            return run_module(main, {**defaults, **options}, check=check, diff=diff)
 
-    return run
+        return run
+
+    return make
+
+
+@pytest.fixture
+def offboard(against_emulator: t.Callable[..., RunModule], clock: VirtualTime) -> RunModule:
+    return against_emulator(lambda: mde_offboard.main(clock, clock.crew), comment="CHG-1042 retired")
+
+
+@pytest.fixture
+def machine_info(against_emulator: t.Callable[..., RunModule], clock: VirtualTime) -> RunModule:
+    return against_emulator(lambda: mde_machine_info.main(clock))
+
+
+@pytest.fixture
+def action_info(against_emulator: t.Callable[..., RunModule], clock: VirtualTime) -> RunModule:
+    return against_emulator(lambda: mde_machine_action_info.main(clock))
+
+
+@pytest.fixture
+def cancel(against_emulator: t.Callable[..., RunModule], clock: VirtualTime) -> RunModule:
+    return against_emulator(lambda: mde_machine_action_cancel.main(clock), comment="CHG-1042 withdrawn")
+
+
+@pytest.fixture
+def tag(against_emulator: t.Callable[..., RunModule], clock: VirtualTime) -> RunModule:
+    return against_emulator(lambda: mde_machine_tag.main(clock), tag="retired")
 
 
 def run_module(

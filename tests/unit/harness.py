@@ -82,6 +82,11 @@ class ModuleRun:
         return str(self.device["outcome"])
 
     @property
+    def names(self) -> list[str | None]:
+        """Of the machines that were found."""
+        return [machine["computerDnsName"] for machine in self.result["machines"]]
+
+    @property
     def code_of_error(self) -> str | None:
         error = self.result["error"]
         return None if error is None else str(error["code"])
@@ -93,10 +98,10 @@ class ModuleRun:
 
 
 class RunModule(t.Protocol):
-    """The fixture ``offboard``."""
+    """A fixture that runs one module against the emulator, such as ``offboard``."""
 
     def __call__(self, *, check: bool = False, diff: bool = False, connect: bool = True, **options: t.Any) -> ModuleRun:
-        """Run the module with these options."""
+        """Run the module with these options; with ``connect`` false they give the way there too."""
 
 
 def offboard_by_hand(emulator: Emulator, machine_id: str, comment: str = "somebody else's ticket") -> dict[str, t.Any]:
@@ -134,6 +139,11 @@ def offboards(emulator: Emulator, machine_id: str) -> list[dict[str, t.Any]]:
     return [action for action in emulator.actions(machine_id) if action["type"] == "Offboard"]
 
 
+_VERBS: t.Final = {"offboard": "offboard", "cancel": "cancel", "AddOrRemoveTagForMultipleMachines": "tag"}
+
+
 def _tail(call: Exchange) -> str:
     parts = call.path.removeprefix("/api/").split("/")
-    return parts[0] if len(parts) == 1 else "offboard" if parts[-1] == "offboard" else f"{parts[0]}/id"
+    if len(parts) == 1:
+        return parts[0]
+    return _VERBS.get(parts[-1], f"{parts[0]}/id")

@@ -1,0 +1,153 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What people filter by: what is understood, and what is refused because it could come to mean everything."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.secops.mde.plugins.module_utils._criteria import (
+    filled,
+    moment,
+    raw_filter,
+    spelled_as,
+    values,
+)
+from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
+from ansible_collections.secops.mde.plugins.module_utils._odata import odata_time, odata_time_above
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+
+
+def utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=timezone.utc)  # type: ignore[misc, arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (None, None),
+        ("0", NOW),
+        (7, NOW - timedelta(days=7)),
+        ("7", NOW - timedelta(days=7)),
+        (" 1.5 ", NOW - timedelta(days=1.5)),
+        ("30d", NOW - timedelta(days=30)),
+        ("30 Days", NOW - timedelta(days=30)),
+        ("1 day", NOW - timedelta(days=1)),
+        ("2026-01-31", utc(2026, 1, 31)),
+        ("2026-01-31T08:00:00", utc(2026, 1, 31, 8)),
+        ("2026-01-31 08:00:00", utc(2026, 1, 31, 8)),
+        ("2026-01-31T08:00:00Z", utc(2026, 1, 31, 8)),
+        ("2026-01-31t08:00:00z", utc(2026, 1, 31, 8)),
+        ("2026-01-31T08:00:00+02:00", utc(2026, 1, 31, 6)),
+        ("2026-01-31T23:30:00-01:00", utc(2026, 2, 1, 0, 30)),
+        ("2026-01-31T08:00:00.1234567Z", utc(2026, 1, 31, 8, 0, 0, 123456)),
+    ],
+)
+def test_a_moment_is_a_time_a_date_or_days_before_now(given: object, meant: datetime | None) -> None:
+    assert moment("last_seen_before", given, NOW) == meant
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "", "  ", "soon", "true", True, False, "-3", "7 weeks", "1e3", "2026-13-01", "2026-02-30", "2026-1-1", "31.01.2026",
+        "2026-01-31T25:00:00Z", "2026-01-31T08:00:00+0100", "999999999", "9" * 400, "0000-01-01",
+    ],
+)  # fmt: skip
+def test_what_is_no_moment_is_refused_by_the_option_s_name(given: object) -> None:
+    with pytest.raises(OptionError, match=r"^last_seen_before: "):
+        moment("last_seen_before", given, NOW)
+
+
+@pytest.mark.parametrize(
+    ("when", "at", "above"),
+    [
+        (utc(2026, 1, 31, 8, 0, 0, 999999), "2026-01-31T08:00:00Z", "2026-01-31T08:00:01Z"),
+        (utc(33, 4, 3), "0033-04-03T00:00:00Z", "0033-04-03T00:00:01Z"),
+        (datetime.max.replace(tzinfo=timezone.utc), "9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
+    ],
+    ids=["a fraction", "an early year", "the end of time"],
+)
+def test_a_moment_in_a_query_has_whole_seconds_and_four_digits_of_a_year(when: datetime, at: str, above: str) -> None:
+    assert (odata_time(when), odata_time_above(when)) == (at, above)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (None, None),
+        ([], ()),
+        (["b", " a ", "b"], ("b", "a")),
+    ],
+)
+def test_values_are_trimmed_and_each_is_there_once(given: list[str | None] | None, meant: t.Any) -> None:
+    assert values("device_id", given, str.strip) == meant
+
+
+@pytest.mark.parametrize("given", [[""], ["a", " "], ["a", None], ["\t\n"]])
+def test_a_blank_value_is_refused(given: list[str | None]) -> None:
+    with pytest.raises(OptionError, match=r"^device_id: a value is blank"):
+        values("device_id", given, str.strip)
+
+
+def test_a_text_that_is_given_has_to_say_something() -> None:
+    assert filled("tag", None) is None
+    assert filled("tag", " x ") == "x"
+    for blank in ("", " \n"):
+        with pytest.raises(OptionError, match=r"^tag: it is blank"):
+            filled("tag", blank)
+
+
+def test_known_words_get_the_service_s_spelling_and_others_stay() -> None:
+    spell = spelled_as(("Onboarded", "TimeOut"))
+    assert [spell(word) for word in ("onboarded", " TIMEOUT ", "New")] == ["Onboarded", "TimeOut", "New"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "osPlatform eq 'Windows10'",
+        "a eq 'it''s' or (b eq ')' and c eq '(')",
+        "startswith(computerDnsName,'pc')",
+        "a eq ''''",
+        "  a eq 1\n",
+    ],
+)
+def test_a_raw_filter_is_kept_in_parentheses(given: str) -> None:
+    assert raw_filter(given) == f"({given.strip()})"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "", " ", "a eq 'b", "a eq b'", "a eq '''", "a eq 'it's'", "(a eq 1", "a eq 1)", "a eq 1) or (true", ") or (", "')' (",
+        "x') or true or (true", "true) or true or (true",
+    ],
+)  # fmt: skip
+def test_a_raw_filter_that_could_leave_its_parentheses_is_refused(given: str) -> None:
+    with pytest.raises(OptionError, match=r"^filter: "):
+        raw_filter(given)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="()' ax", max_size=14))
+def test_whatever_a_raw_filter_holds_its_own_parentheses_close_at_its_end(text: str) -> None:
+    """Read as OData reads it: character by character, a doubled quote inside a literal being a quote."""
+    try:
+        kept = raw_filter(text)
+    except OptionError:
+        return
+    assert kept is not None
+    depth, inside = 0, False
+    for place, character in enumerate(kept):
+        inside ^= character == "'"
+        depth += 0 if inside else {"(": 1, ")": -1}.get(character, 0)
+        assert (depth == 0 and not inside) == (place == len(kept) - 1)

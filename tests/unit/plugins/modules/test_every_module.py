@@ -1,0 +1,177 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What holds for every module: options as documented, the same keys in every outcome, and those are documented too."""
+
+from __future__ import annotations
+
+import importlib
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.secops.mde.plugins import modules as package
+from ansible_collections.secops.mde.plugins.module_utils._options import connection_spec
+from ansible_collections.secops.mde.plugins.module_utils._report import OUTCOMES as OUTCOMES_OF_OFFBOARD
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.harness import ModuleRun, RunModule
+
+NAMES = sorted(path.stem for folder in package.__path__ for path in Path(folder).glob("mde_*.py"))
+FRAGMENTS = "ansible_collections.secops.mde.plugins.doc_fragments"
+TYPES = {"str": str, "bool": bool, "int": int, "dict": dict, "list": list, "float": float}
+# What Ansible itself adds to a result.
+OF_ANSIBLE = {"changed", "failed", "invocation", "warnings", "deprecations", "diff", "exception"}
+
+
+def module(name: str) -> types.ModuleType:
+    return importlib.import_module(f"{package.__name__}.{name}")
+
+
+class _Made(Exception):
+    """The arguments with which a module makes its MdeModule."""
+
+    def __init__(self, **arguments: t.Any) -> None:
+        self.spec = {**connection_spec(), **arguments["options"]}
+
+
+def spec_of(name: str) -> dict[str, dict[str, t.Any]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module(name), "MdeModule", _raise_made)
+        with pytest.raises(_Made) as made:
+            module(name).main()
+    return made.value.spec
+
+
+def _raise_made(**arguments: t.Any) -> t.NoReturn:
+    raise _Made(**arguments)
+
+
+def documented_options(name: str) -> dict[str, dict[str, t.Any]]:
+    """Its own and those of the fragments."""
+    own = yaml.safe_load(module(name).DOCUMENTATION)
+    found: dict[str, dict[str, t.Any]] = {}
+    for fragment in own["extends_documentation_fragment"]:
+        file, _dot, part = fragment.removeprefix("secops.mde.").partition(".")
+        source = importlib.import_module(f"{FRAGMENTS}.{file}").ModuleDocFragment
+        found |= yaml.safe_load(getattr(source, part.upper() or "DOCUMENTATION")).get("options", {})
+    return found | own.get("options", {})
+
+
+def essence(options: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
+    """What a specification and its documentation have in common."""
+    return {
+        option: {
+            "type": spec.get("type", "str"),
+            "required": spec.get("required", False),
+            **{key: spec.get(key) for key in ("elements", "default", "choices", "aliases")},
+            "options": essence(spec.get("options") or spec.get("suboptions") or {}),
+        }
+        for option, spec in options.items()
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_is_documented_as_it_is(name: str) -> None:
+    assert essence(documented_options(name)) == essence(spec_of(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_is_described_in_sentences(name: str) -> None:
+    for option, spec in documented_options(name).items():
+        lines = spec["description"] if isinstance(spec["description"], list) else [spec["description"]]
+        assert all(line[0].isupper() and line.rstrip().endswith(".") for line in lines), option
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_documentation_says_which_module_it_is_and_how_to_reach_the_service(name: str) -> None:
+    own = yaml.safe_load(module(name).DOCUMENTATION)
+    assert own["module"] == name
+    assert {"secops.mde.connection", "secops.mde.attributes"} <= set(own["extends_documentation_fragment"])
+
+
+# -- results -----------------------------------------------------------------------------------------------------
+
+ID, ACTION = "a" * 40, "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
+ENDED = "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc23"
+GOOD: dict[str, dict[str, t.Any]] = {
+    "mde_offboard": {"device_id": ID},
+    "mde_machine_info": {"device_id": ID},
+    "mde_machine_action_info": {"action_id": ACTION},
+    "mde_machine_action_cancel": {"action_id": ACTION},
+    "mde_machine_tag": {"device_id": ID},
+}
+# What goes beside, or instead; and whether the task fails. Options that a module has not are left out.
+OUTCOMES: dict[str, tuple[dict[str, t.Any], bool | None]] = {
+    "success": ({}, False),
+    "nothing found": ({"device_id": "e" * 40, "action_id": "0-0"}, None),
+    "too late": ({"action_id": ENDED}, None),
+    "no sign-in": ({"client_id": "7e9d3c54-1b2a-4c3d-8e4f-001122334455", "client_secret": "wrong"}, True),
+    "nobody there": ({"api_url": "https://localhost:1"}, True),
+    "an option refused": ({"calls_per_hour": 1}, True),
+    "half a credential": ({"auth_source": "certificate", "client_id": "7e9d3c54-1b2a-4c3d-8e4f-001122334455"}, True),
+}
+
+
+@pytest.fixture
+def modules(
+    offboard: RunModule, machine_info: RunModule, action_info: RunModule, cancel: RunModule, tag: RunModule
+) -> dict[str, RunModule]:
+    """Each module by its name."""
+    return {
+        "mde_offboard": offboard,
+        "mde_machine_info": machine_info,
+        "mde_machine_action_info": action_info,
+        "mde_machine_action_cancel": cancel,
+        "mde_machine_tag": tag,
+    }
+
+
+def test_the_tables_have_every_module(modules: dict[str, RunModule]) -> None:
+    assert sorted(modules) == sorted(GOOD) == NAMES
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_keys_are_those_documented_in_every_outcome(
+    emulator: Emulator, modules: dict[str, RunModule], name: str, outcome: str, check: bool
+) -> None:
+    emulator.grant("Machine.ReadWrite.All")
+    emulator.add_device(Device(id=ID, fate="offline"))
+    emulator.add_action(ID, "Isolate", "Pending", 60, id=ACTION)
+    emulator.add_action(ID, "Isolate", "Succeeded", 60, id=ENDED)
+    beside, fails = OUTCOMES[outcome]
+    spec = spec_of(name)
+    options = {**GOOD[name], **{option: value for option, value in beside.items() if option in spec}}
+    run = modules[name](check=check, **options)
+    assert fails is None or run.failed == fails
+    assert run.failed == (run.result["error"] is not None)
+    assert run.result["msg"]
+    _agrees(name, run)
+
+
+def _agrees(name: str, run: ModuleRun) -> None:
+    documented = yaml.safe_load(module(name).RETURN)
+    assert set(run.result) - OF_ANSIBLE == set(documented) - OF_ANSIBLE
+    for key, entry in documented.items():
+        _fits(entry, run.result[key], key)
+    context = {"tenant_id", "client_id", "api_url", "collection_version", "started_at", "finished_at"}
+    assert set(run.result["context"]) == context
+    assert set(run.result["summary"]["api"]) == {"calls", "retries", "throttled_seconds"}
+
+
+def _fits(entry: dict[str, t.Any], value: t.Any, where: str) -> None:
+    """The type as documented, or null; and the keys, where they are listed."""
+    if value is None:
+        return
+    assert isinstance(value, TYPES[entry["type"]]), where
+    for item in value if isinstance(value, list) else [value]:
+        if "contains" in entry and item:
+            outcomes = set(OUTCOMES_OF_OFFBOARD) if where == "summary" else set()  # in one sentence
+            assert set(item) - outcomes == set(entry["contains"]), where
+            for key, inner in entry["contains"].items():
+                _fits(inner, item[key], f"{where}.{key}")
