@@ -112,7 +112,6 @@ class Verification:
             "summary": {
                 **{outcome: counted[outcome] for outcome in VERDICTS},
                 "total": len(self.verdicts),
-                "failed": sum(verdict.error is not None for verdict in self.verdicts),
             },
         }
 

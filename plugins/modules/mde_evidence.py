@@ -114,7 +114,7 @@ EXAMPLES = r"""
 - name: Offboard a list
   secops.mde.mde_offboard:
     devices:
-      - device_name: pc-0101.corp.example
+      - device_name: lab-w11-07.corp.example
       - device_name: pc-0102.corp.example
     comment: CHG-1044 retired
   delegate_to: localhost

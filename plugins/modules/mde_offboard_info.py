@@ -134,7 +134,7 @@ summary:
   type: dict
   contains:
     total:
-      description: Number of devices. Beside it there is one key for each outcome, and C(failed).
+      description: Number of devices. Beside it there is one key for each outcome.
       returned: always
       type: int
     api:

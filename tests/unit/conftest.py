@@ -23,6 +23,7 @@ from ansible_collections.secops.mde.plugins.modules import (
     mde_machine_info,
     mde_machine_tag,
     mde_offboard,
+    mde_offboard_info,
 )
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.harness import ModuleRun, RunModule
@@ -91,6 +92,11 @@ def cancel(against_emulator: t.Callable[..., RunModule], clock: VirtualTime) -> 
 @pytest.fixture
 def tag(against_emulator: t.Callable[..., RunModule], clock: VirtualTime) -> RunModule:
     return against_emulator(lambda: mde_machine_tag.main(clock), tag="retired")
+
+
+@pytest.fixture
+def offboard_info(against_emulator: t.Callable[..., RunModule], clock: VirtualTime) -> RunModule:
+    return against_emulator(lambda: mde_offboard_info.main(clock))
 
 
 def run_module(

@@ -63,6 +63,6 @@ def test_the_version_is_that_of_the_collection() -> None:
     assert yaml.safe_load((ROOT / "galaxy.yml").read_text("utf-8"))["version"] == COLLECTION_VERSION
 
 
-def test_every_module_is_in_the_action_group() -> None:
+def test_every_module_that_calls_the_service_is_in_the_action_group() -> None:
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text("utf-8"))
-    assert runtime["action_groups"]["mde"] == MODULES
+    assert runtime["action_groups"]["mde"] == [name for name in MODULES if name != "mde_evidence"]

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
+from ansible_collections.secops.mde.plugins.inventory import mde_machines
 from ansible_collections.secops.mde.tests import emulator as emulator_package
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import sign_ins
@@ -194,6 +196,26 @@ def test_a_page_that_fails_fails_the_inventory(emulator: Emulator, inventory: In
     emulator.knobs.page_cap = 2
     emulator.fault(kind="html_404", method="GET", path="/machines", after=1, times=None)
     assert "answered 404" in inventory.list().error
+
+
+@pytest.mark.parametrize(
+    ("number", "hosts"),
+    [(0, ["silent.corp.example"]), (1, ["marked.corp.example"]), (2, None)],
+    ids=["inactive", "retire", "cached"],
+)
+def test_the_examples_of_the_documentation_do_what_they_say(
+    emulator: Emulator, inventory: Inventory, number: int, hosts: list[str] | None
+) -> None:
+    emulator.add_device(Device(name="silent.corp.example", last_seen="40d"))
+    emulator.add_device(Device(name="marked.corp.example", tags=["retire", "CHG-1042"], last_seen="1d"))
+    emulator.add_device(Device(name="gone.corp.example", last_seen="40d", not_onboarded=True))
+    text = mde_machines.EXAMPLES.split("---\n")[number]
+    listed = inventory.list(**yaml.safe_load(text))
+    assert sorted(listed.hosts) == (hosts or sorted(listed.hosts))
+    assert len(listed.hosts) == (1 if hosts else 3)
+    if number == 1:
+        assert listed.hosts["marked.corp.example"]["ticket"] == "CHG-1042"
+        assert listed.document["os_windows11"]["hosts"] == ["marked.corp.example"]
 
 
 # -- names ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,138 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looking back at offboards through the service."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.harness import RunModule, api_calls, posts
+
+DAYS = 86400.0
+
+
+def outcomes(result: dict[str, t.Any]) -> list[str]:
+    return [device["outcome"] for device in result["devices"]]
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
+def test_devices_and_actions_are_judged_in_the_order_asked_with_three_reads(
+    emulator: Emulator, offboard_info: RunModule, check: bool
+) -> None:
+    first, second = (emulator.add_device(Device(name=f"pc-{n}.corp.example", fate="offline")) for n in range(2))
+    action = emulator.add_action(first.id, status="TimeOut", age="5d")
+    run = offboard_info(check=check, action_id=[action["id"].upper()], device_id=[second.id])
+    assert not run.failed
+    assert not run.changed
+    assert outcomes(run.result) == ["timed_out", "no_action"]
+    assert [device["device_id"] for device in run.result["devices"]] == [first.id, second.id]
+    assert run.result["devices"][0]["action"]["id"] == action["id"]
+    assert run.result["summary"]["timed_out"] == 1
+    assert api_calls(emulator) == ["GET machineactions", "GET machineactions", "GET machines"]
+    assert posts(emulator) == 0
+
+
+def test_a_device_that_reports_again_after_its_offboard_came_back(
+    emulator: Emulator, offboard: RunModule, offboard_info: RunModule
+) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example", reonboard_after=5 * DAYS))
+    action = offboard(device_id=device.id).result["action"]
+    assert outcomes(offboard_info(action_id=[action["id"]]).result) == ["pending"]
+    emulator.advance(2 * DAYS)
+    assert outcomes(offboard_info(action_id=[action["id"]]).result) == ["done"]
+    emulator.advance(6 * DAYS)
+    run = offboard_info(action_id=[action["id"]])
+    assert outcomes(run.result) == ["came_back"]
+    assert run.result["msg"] == "pc.corp.example: it reported again after the offboard"
+
+
+def test_a_record_is_gone_only_after_a_second_different_read(emulator: Emulator, offboard_info: RunModule) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example", listed=False))
+    emulator.add_action(device.id, age="3d")
+    assert outcomes(offboard_info(device_id=[device.id]).result) == ["came_back"]
+    assert api_calls(emulator)[-1] == "GET machines/id"
+
+
+def test_an_action_that_the_list_does_not_have_yet_is_read_by_itself(
+    emulator: Emulator, offboard: RunModule, offboard_info: RunModule
+) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example", fate="offline"))
+    emulator.knobs.list_lag = 60
+    action = offboard(device_id=device.id).result["action"]
+    assert outcomes(offboard_info(action_id=[action["id"]]).result) == ["pending"]
+
+
+def test_ids_that_nobody_knows_have_no_action(emulator: Emulator, offboard_info: RunModule) -> None:
+    run = offboard_info(action_id=["0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"], device_id=["e" * 40])
+    assert outcomes(run.result) == ["no_action", "no_action"]
+    assert not run.failed
+
+
+def test_an_action_that_is_no_offboard_proves_nothing(emulator: Emulator, offboard_info: RunModule) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example"))
+    action = emulator.add_action(device.id, "Isolate")
+    assert outcomes(offboard_info(action_id=[action["id"]]).result) == ["no_action"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "cannot be read"),
+        ("not json", "is not JSON"),
+        ("[]", "is no evidence of a run"),
+        ('{"devices": [1]}', "is no evidence of a run"),
+    ],
+)
+def test_a_file_that_is_no_evidence_is_refused(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path, content: str | None, told: str
+) -> None:
+    path = tmp_path / "run.json"
+    if content is not None:
+        path.write_text(content, "utf-8")
+    run = offboard_info(evidence=str(path))
+    assert told in run.result["msg"]
+    assert run.code_of_error == "invalid_option"
+    assert emulator.calls() == []
+
+
+def test_evidence_keeps_what_was_asked_and_the_host(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path
+) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example"))
+    asked = {"device_id": None, "device_name": "gone.corp.example", "aad_device_id": None, "comment": "CHG-1042"}
+    earlier = [
+        {"requested": {"device_id": device.id}, "host": "kiosk", "device_id": device.id, "action": None},
+        {"requested": asked, "host": "gone", "device_id": None, "device_name": None, "action": None},
+    ]
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({"devices": earlier}), "utf-8")
+    run = offboard_info(evidence=str(path))
+    assert [device["host"] for device in run.result["devices"]] == ["kiosk", "gone"]
+    assert run.result["devices"][1]["requested"] == asked
+    assert run.result["devices"][1]["device_name"] == "gone.corp.example"
+
+
+def test_nothing_to_look_at_is_refused(emulator: Emulator, offboard_info: RunModule) -> None:
+    assert "one of the following is required" in offboard_info().result["msg"]
+    assert emulator.calls() == []
+
+
+def test_a_read_that_fails_is_no_verdict(emulator: Emulator, offboard_info: RunModule) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example"))
+    emulator.fault(kind="html_404", method="GET", path="/machineactions", times=None)
+    run = offboard_info(device_id=[device.id])
+    assert run.failed
+    assert run.result["devices"] == []
+    app = emulator.add_app("nobody", roles=["Machine.Offboard"], secret="made-up-of-nobody")
+    emulator.clear_faults()
+    refused = offboard_info(
+        device_id=[device.id], client_id=app.client_id, client_secret="made-up-of-nobody", tenant_id=emulator.tenant_id
+    )
+    assert "Machine.Read.All is needed; the token holds Machine.Offboard" in refused.result["msg"]
