@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: host_devices
-short_description: Make a list of devices for M(secops.mde.mde_offboard) of inventory hosts
+short_description: Make a list of devices of inventory hosts
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:

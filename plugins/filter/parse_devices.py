@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: parse_devices
-short_description: Make a list of devices for M(secops.mde.mde_offboard) of whatever text people paste
+short_description: Make a list of devices of whatever text people paste
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:

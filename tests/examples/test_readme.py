@@ -167,6 +167,56 @@ def inventory_hosts(text: str, stage: Stage) -> None:
     assert {call.path.split("/")[1] for call in stage.emulator.calls("entra", "POST")} == {"corp.example"}
 
 
+LIST = """ansible-playbook secops.mde.offboard_list -e mde_devices_file=devices.csv -e "mde_comment='CHG-1044 retired'" --check"""
+HOSTS = """ansible-playbook secops.mde.offboard -i retire.mde_machines.yml -e mde_hosts=all -e "mde_comment='CHG-1044 retired'\""""
+VERIFY = "ansible-playbook secops.mde.verify -e mde_evidence=mde-evidence/the-run-of-then.json"
+INVENTORY = "plugin: secops.mde.mde_machines"
+
+
+@block(LIST)
+def runbook_of_a_list(text: str, stage: Stage) -> None:
+    devices = stage.emulator.devices[:3]
+    rows = "".join(f"{device.id},{device.name}\r\n" for device in devices)
+    (stage.folder / "devices.csv").write_text(f"\ufeffDevice ID,Device name\r\n{rows}", "utf-8")
+    run = stage.shell(text)
+    assert run.code == 0, run.output
+    assert "Prediction: all 3 devices would be offboarded." in run.output
+    assert sorted(action["machineId"] for action in stage.emulator.actions()) == sorted(device.id for device in devices)
+    assert len(list((stage.folder / "mde-evidence").glob("*.html"))) == 2
+
+
+@block(HOSTS)
+def runbook_of_hosts(text: str, stage: Stage) -> None:
+    (stage.folder / "retire.mde_machines.yml").write_text(BLOCKS[INVENTORY].text, "utf-8")
+    stage.emulator.update_machine("pc-0101.corp.example", machineTags=["retire"])
+    run = stage.shell(text)
+    assert run.code == 0, run.output
+    assert [action["computerDnsName"] for action in stage.emulator.actions()] == ["pc-0101.corp.example"]
+
+
+@block(VERIFY)
+def look_back(text: str, stage: Stage) -> None:
+    names = ["pc-0101.corp.example", "pc-0102.corp.example"]
+    rows = "".join(f"{name}\n" for name in names)
+    (stage.folder / "devices.csv").write_text(f"Device name\n{rows}", "utf-8")
+    assert stage.shell(BLOCKS[LIST].text.splitlines()[1]).code == 0
+    evidence = next((stage.folder / "mde-evidence").glob("*.json"))
+    evidence.rename(evidence.with_name("the-run-of-then.json"))
+    run = stage.shell(text)
+    assert run.code == 0, run.output
+    assert "2 pending" in run.output
+
+
+@block(INVENTORY)
+def inventory(text: str, stage: Stage) -> None:
+    stage.emulator.update_machine("pc-0101.corp.example", machineTags=["retire"])
+    (stage.folder / "retire.mde_machines.yml").write_text(text, "utf-8")
+    run = stage.shell("ansible-inventory -i retire.mde_machines.yml --graph")
+    assert run.code == 0, run.output
+    assert "@os_windows11:\n  |  |--pc-0101.corp.example" in run.output
+    assert "pc-0102" not in run.output
+
+
 @block(". ./mde-emulator.env")
 def rehearse(text: str, stage: Stage) -> None:
     """With the emulator as a program of its own, as `make emulator` starts it."""

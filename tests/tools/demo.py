@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make demo`: the built collection, installed as a user would, takes sample devices out of the emulator."""
+"""`make demo`: the runbook from the list of a ticket to the evidence page, against the emulator.
+
+The collection is built, and installed as a user would. The list is an export of the device inventory.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,24 @@ import typing as t
 from .workspace import CACHE, ROOT, Environment, Shell, stage
 
 SCRATCH = CACHE / "demo"
+COMMENT = "mde_comment=CHG-1042 retired"
+LIST = ("secops.mde.offboard_list", "-e", "mde_devices_file=devices.csv", "-e", COMMENT)
+
+
+class Act(t.NamedTuple):
+    """A command of the runbook, what it is for, and how it ends: two devices of the list are known to need a person."""
+
+    about: str
+    command: tuple[str, ...]
+    code: int
+
+
+ACTS = (
+    Act("What would happen? Check mode reads, decides, and sends nothing.", (*LIST, "--check"), 0),
+    Act("Offboard them. One runs macOS, which the service refuses; those that are switched off stay pending.", LIST, 2),
+    Act("Once more, as after an abort: what is done is found, and nobody is offboarded twice.", LIST, 2),
+    Act("Days later: what became of them?", ("secops.mde.verify",), 0),
+)
 
 
 def install(run: Shell) -> None:
@@ -67,6 +88,26 @@ def emulator(environment: Environment, log: t.IO[str]) -> t.Iterator[dict[str, s
         process.wait(timeout=10)
 
 
+def play(program: str, variables: t.Mapping[str, str]) -> int:
+    """Run the acts in the scratch folder, each as a user would type it, and end with the evidence."""
+    folder = SCRATCH / "mde-evidence"
+    for act in ACTS:
+        command = act.command
+        if command == ("secops.mde.verify",):
+            # The run that sent them: the last but one.
+            earlier = sorted(folder.glob("mde-offboard_list-*.json"))[-2]
+            command = (*command, "-e", f"mde_evidence={earlier.relative_to(SCRATCH)}")
+        print(f"\n\n=== {act.about}\n$ ansible-playbook {shlex.join(command)}", flush=True)
+        ended = subprocess.run([program, *command], cwd=SCRATCH, env=dict(variables), check=False)
+        if ended.returncode != act.code:
+            print(f"This ended with {ended.returncode} instead of {act.code}.", file=sys.stderr)
+            return 1
+    pages = sorted(folder.glob("*.html"))
+    print("\n\n=== The evidence, a page for each run:", *pages, sep="\n", flush=True)
+    print(f"\nOpen the last one in a browser: {pages[-1]}", flush=True)
+    return 0
+
+
 def main() -> int:
     environment = Environment()
     shutil.rmtree(SCRATCH, ignore_errors=True)
@@ -86,10 +127,8 @@ def main() -> int:
                     "ANSIBLE_LOCALHOST_WARNING": "false",
                     "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
                 }
-                playbook = [environment.program("ansible-playbook"), "secops.mde.demo", *sys.argv[1:]]
-                return subprocess.run(
-                    playbook, env=environment.variables() | settings | variables, check=False
-                ).returncode
+                shutil.copy(ROOT / "tests" / "emulator" / "scenarios" / "fleet.csv", SCRATCH / "devices.csv")
+                return play(environment.program("ansible-playbook"), environment.variables() | settings | variables)
         except (subprocess.CalledProcessError, RuntimeError) as error:
             log.flush()
             print(path.read_text("utf-8"), error, sep="\n", file=sys.stderr)
