@@ -11,7 +11,32 @@ import typing as t
 
 import yaml
 
-_OF_MODULES = r"""
+_SECRETS = ("client_secret", "certificate_password", "access_token")
+
+
+def _for_plugins(text: str) -> str:
+    """The same for plugins, where Ansible is told the names of the variables, and may neither convert nor complete.
+
+    It would take the last variable that is set, an empty one too: the modules' own code does all that.
+    """
+    document: dict[str, t.Any] = yaml.safe_load(text)
+    for name, option in document["options"].items():
+        names = re.findall(r"E\((\w+)\)", next((x for x in option["description"] if x.startswith("If not set, ")), ""))
+        if not names:
+            continue
+        choices, default = option.pop("choices", None), option.pop("default", None)
+        if choices:
+            option["description"].append(f"One of {', '.join(f'V({choice})' for choice in choices)}.")
+        if default is not None:
+            option["description"].append(f"The default is V({str(default).lower()}).")
+        # Ansible would print a value that it cannot make a text of.
+        option["type"] = "raw" if name in _SECRETS else "str"
+        option["env"] = [{"name": variable} for variable in names]
+    return str(yaml.safe_dump(document, sort_keys=False))
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
 options:
   auth_source:
     description:
@@ -163,31 +188,4 @@ requirements:
   - msal >= 1.35.0, unless O(access_token) or O(auth_source=azure_cli) is used
 """
 
-
-_SECRETS = ("client_secret", "certificate_password", "access_token")
-
-
-def _for_plugins(text: str) -> str:
-    """The same for plugins, where Ansible is told the names of the variables, and may neither convert nor complete.
-
-    It would take the last variable that is set, an empty one too: the modules' own code does all that.
-    """
-    document: dict[str, t.Any] = yaml.safe_load(text)
-    for name, option in document["options"].items():
-        names = re.findall(r"E\((\w+)\)", next((x for x in option["description"] if x.startswith("If not set, ")), ""))
-        if not names:
-            continue
-        choices, default = option.pop("choices", None), option.pop("default", None)
-        if choices:
-            option["description"].append(f"One of {', '.join(f'V({choice})' for choice in choices)}.")
-        if default is not None:
-            option["description"].append(f"The default is V({str(default).lower()}).")
-        # Ansible would print a value that it cannot make a text of.
-        option["type"] = "raw" if name in _SECRETS else "str"
-        option["env"] = [{"name": variable} for variable in names]
-    return str(yaml.safe_dump(document, sort_keys=False))
-
-
-class ModuleDocFragment:
-    DOCUMENTATION = _OF_MODULES
-    PLUGINS = _for_plugins(_OF_MODULES)
+    PLUGINS: str = _for_plugins(DOCUMENTATION)

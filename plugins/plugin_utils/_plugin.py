@@ -41,11 +41,12 @@ _WHOSE: t.Final = ("tenant_id", "client_id", "auth_source", "cloud", "region", "
 class PluginOptions:
     """The options of a plugin, as its user gave them and as the environment completes them."""
 
-    def __init__(self, given: t.Mapping[str, t.Any], own: Spec, environ: t.Mapping[str, str] = os.environ) -> None:
+    def __init__(self, given: t.Mapping[str, t.Any], own: Spec, environ: t.Mapping[str, str] | None = None) -> None:
         """``given`` are the plain values by name or alias, ``own`` are the plugin's options beside the connection's.
 
         Raises OptionError, without any secret in it.
         """
+        environ = os.environ if environ is None else environ
         self._environ = environ
         spec = {**connection_spec(), **PACING, **own}
         names = {name for option in spec for name in (option, *spec[option].get("aliases", ()))}

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import typing as t
 
-try:
-    from ansible.template import trust_as_template  # noqa: F401  # from 2.19 on only what is trusted is a template
-except ImportError:
-    from ansible.utils.unsafe_proxy import wrap_var as _mark
-else:
+from ansible import template
+from ansible.utils.unsafe_proxy import wrap_var
 
-    def _mark(value: str) -> str:
-        return value
+# From ansible-core 2.19 on only what is trusted is a template.
+_TRUST_IS_GIVEN: t.Final = hasattr(template, "trust_as_template")
 
 
 def untrusted(value: t.Any) -> t.Any:
     """The value with every text marked that Ansible could take for a template. Others stay plain, as they print better."""
     if isinstance(value, str):
-        return _mark(value) if "{" in value else value
+        return wrap_var(value) if "{" in value and not _TRUST_IS_GIVEN else value
     if isinstance(value, dict):
         return {untrusted(key): untrusted(item) for key, item in value.items()}
     return [untrusted(item) for item in value] if isinstance(value, list) else value

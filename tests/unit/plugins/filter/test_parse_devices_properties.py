@@ -22,7 +22,7 @@ from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterMo
 parse = FilterModule().filters()["parse_devices"]
 SETTINGS = settings(
     deadline=None,  # no test depends on the machine's speed
-    max_examples=100,
+    max_examples=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import importlib.util
 import socket
 import threading
 import typing as t
@@ -317,6 +318,7 @@ def test_an_address_that_no_host_can_have_is_final_and_was_not_sent(url: str, se
     assert (failed.code, failed.sent, failed.final) == ("unreachable", False, True)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("socks") is not None, reason="PySocks is installed here")
 def test_a_proxy_of_a_kind_that_is_not_installed_is_final_and_says_so(
     session: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
