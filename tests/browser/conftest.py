@@ -67,9 +67,10 @@ class Tab:
 
     @property
     def requests(self) -> list[str]:
-        """All that the page asked for since it was opened, itself included."""
+        """All that the page asked for since it was opened, itself included; the browser's own first page loads late."""
         events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
-        return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+        asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+        return [address for address in asked if not address.startswith("chrome:")]
 
     @property
     def names(self) -> list[str]:
