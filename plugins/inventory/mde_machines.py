@@ -65,24 +65,24 @@ last_seen_before: 30
 onboarding_status: Onboarded
 
 # retire.mde_machines.yml: what somebody has marked in the portal, in groups by operating system
-#plugin: secops.mde.mde_machines
-#tag: retire
-#keyed_groups:
-#  - key: osPlatform | lower
-#    prefix: os
-#groups:
-#  silent: healthStatus != 'Active'
-#compose:
-#  ticket: "machineTags | select('match', 'CHG-') | first | default('')"
+# plugin: secops.mde.mde_machines
+# tag: retire
+# keyed_groups:
+#   - key: osPlatform | lower
+#     prefix: os
+# groups:
+#   silent: healthStatus != 'Active'
+# compose:
+#   ticket: "machineTags | select('match', 'CHG-') | first | default('')"
 
 # cached.mde_machines.yml: all of Europe, read once an hour
-#plugin: secops.mde.mde_machines
-#region: eu
-#tenant_id: corp.example
-#cache: true
-#cache_plugin: ansible.builtin.jsonfile
-#cache_connection: ~/.cache/mde-inventory
-#cache_timeout: 3600
+# plugin: secops.mde.mde_machines
+# region: eu
+# tenant_id: corp.example
+# cache: true
+# cache_plugin: ansible.builtin.jsonfile
+# cache_connection: ~/.cache/mde-inventory
+# cache_timeout: 3600
 """
 
 import hashlib

@@ -208,7 +208,7 @@ def test_the_examples_of_the_documentation_do_what_they_say(
     emulator.add_device(Device(name="gone.corp.example", last_seen="40d", not_onboarded=True))
     # Only one document is allowed: under the title of each, the lines of all but the first are commented out.
     _title, *lines = mde_machines.EXAMPLES.strip().split("\n\n")[number].splitlines()
-    listed = inventory.list(**yaml.safe_load("\n".join(line.removeprefix("#") for line in lines)))
+    listed = inventory.list(**yaml.safe_load("\n".join(line.removeprefix("# ") for line in lines)))
     assert sorted(listed.hosts) == (hosts or sorted(listed.hosts))
     assert len(listed.hosts) == (1 if hosts else 3)
     if number == 1:
