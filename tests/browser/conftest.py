@@ -67,10 +67,10 @@ class Tab:
 
     @property
     def requests(self) -> list[str]:
-        """All that the page asked for since it was opened, itself included; the browser's own first page loads late."""
+        """All that the page asked for since it was opened, itself included. The browser's own first page loads late."""
         events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
-        asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-        return [address for address in asked if not address.startswith("chrome:")]
+        sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        return [each["request"]["url"] for each in sent if each["documentURL"] == self.browser.current_url]
 
     @property
     def names(self) -> list[str]:
