@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 
 from ._client import Client
 from ._criteria import moment, raw_filter, spelled_as, values
 from ._errors import ApiError
-from ._models import MachineAction, canonical_status
+from ._models import MachineAction, canonical_status, lowered, newest_first, spellings
 from ._odata import Form, all_of, equals_any, odata_time, odata_time_above
 from ._options import Spec, insist_on_positive
 from ._requested import clean_action_id, clean_device_id
@@ -33,7 +33,6 @@ TYPES: t.Final = (
 )
 STATUSES: t.Final = ("Pending", "InProgress", "Succeeded", "Failed", "TimeOut", "Cancelled")
 _NEWEST_FIRST: t.Final = "creationDateTimeUtc desc"
-_BEFORE_ALL_TIME: t.Final = datetime.min.replace(tzinfo=timezone.utc)
 
 ACTION_FILTER: t.Final[Spec] = {
     "action_id": {"type": "list", "elements": "str"},
@@ -86,8 +85,7 @@ class ActionFilter:
             for action_id in self.action_ids:
                 if action_id.lower() not in found and (action := client.action(action_id)) and fits(action):
                     found[action.id.lower()] = action
-        newest_first = sorted(found.values(), key=lambda action: action.created or _BEFORE_ALL_TIME, reverse=True)
-        return newest_first[: self.limit]
+        return newest_first(found.values())[: self.limit]
 
     def _read(self, client: Client) -> list[MachineAction]:
         fits = self.test()
@@ -103,13 +101,11 @@ class ActionFilter:
 
         prop, wanted = ("id", self.action_ids) if self.action_ids else ("machineId", self.device_ids)
         reading = client.batches.read(
-            list(dict.fromkeys(text for value in wanted or ("",) for text in (value, value.lower()))),
+            spellings(wanted or ("",)),
             lambda some, form: all_of(self._conditions(prop, some if wanted else (), form)),
             fetch,
         )
-        if reading.refused:
-            raise next(iter(reading.refused.values()))
-        return reading.records
+        return reading.whole()
 
     def _newest(self, client: Client, condition: str, fits: t.Callable[[MachineAction], bool]) -> list[MachineAction]:
         found: list[MachineAction] = []
@@ -135,7 +131,7 @@ class ActionFilter:
 
     def test(self) -> t.Callable[[MachineAction], bool]:
         """A test of records for what was asked, as far as that can be told here: not by the raw filter."""
-        ids, machines, types = (_lowered(some) for some in (self.action_ids, self.device_ids, self.types))
+        ids, machines, types = (lowered(some) for some in (self.action_ids, self.device_ids, self.types))
         states = frozenset(map(canonical_status, self.statuses)) if self.statuses else None
         after, before = self.created_after, self.created_before
 
@@ -157,7 +153,3 @@ def _status(text: str) -> str:
     """In the spelling of the wire, also for one l and for one word."""
     states = {canonical_status(status): status for status in STATUSES}
     return states.get(canonical_status(text.strip()), text.strip())
-
-
-def _lowered(wanted: t.Iterable[str] | None) -> frozenset[str] | None:
-    return frozenset(text.lower() for text in wanted) if wanted else None

@@ -40,6 +40,12 @@ class Reading(t.Generic[Value, Record]):
     as_of: float = 0.0
     """Moment (monotonic) of the first answer: nothing here is older."""
 
+    def whole(self) -> list[Record]:
+        """The records, for those to whom a part of them is nothing. Raises the ApiError of a value that was refused."""
+        for error in self.refused.values():
+            raise error
+        return self.records
+
 
 @dataclass(frozen=True)
 class _Limits:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from ._client import Client
 from ._errors import ApiError, MdeError
 from ._models import MachineAction
-from ._odata import equals_any
 from ._options import Spec
 from ._permissions import TO_CANCEL, TO_READ, explain, foretold_refusal, lacks
 from ._retry import bars_the_way
@@ -116,12 +115,7 @@ class Cancellation:
 
     def _find(self, action_id: str) -> MachineAction | None:
         """By its own read, and by the list where that knows nothing: a fresh action can be missing from either."""
-        found = self._client.action(action_id)
-        if found is None:
-            pages = self._client.action_pages(equals_any("id", [action_id]))
-            listed = (action for page in pages for action in page)
-            found = next((action for action in listed if action.id.lower() == action_id.lower()), None)
-        return found
+        return self._client.action(action_id) or next(iter(self._client.actions_by_id([action_id])), None)
 
     def _predict(self, action: MachineAction, comment: str) -> Cancelled:
         claims = self._claims()

@@ -21,7 +21,7 @@ from ._batches import Batches
 from ._errors import MdeError
 from ._exchange import Exchange
 from ._lists import bad_answer, read, read_pages
-from ._models import Machine, MachineAction
+from ._models import Machine, MachineAction, same
 from ._odata import Form, all_of, equals_any, odata_time
 from ._retry import Budget, surely_not_taken, worth_asking_again
 
@@ -55,7 +55,7 @@ class Client:
         found = Machine.from_json(response.json())
         if found is None:
             raise bad_answer(response, "a machine with an id")
-        return found
+        return found if same(found.id, machine_id) else None  # this read also takes a name for an id
 
     def machines(self, condition: str) -> list[Machine]:
         """All records that fit an OData condition, in the service's order, each id once."""

@@ -14,16 +14,14 @@ from __future__ import annotations
 import enum
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
-from ._models import Machine, MachineAction
+from ._models import Machine, MachineAction, newest_first
 
 # The service ends an action after some 72 hours without the device: what is pending for longer hangs.
 ACTION_LIFE: t.Final = timedelta(days=4)
 # ``lastSeen`` is the last full report, about one in 24 hours: less than that proves no return.
 REPORT_LAG: t.Final = timedelta(hours=24)
-
-_EPOCH = datetime.min.replace(tzinfo=timezone.utc)
 
 
 class Work(enum.Enum):
@@ -137,11 +135,7 @@ class Decision:
 
 def decide(machine: Machine, actions: t.Iterable[MachineAction], now: datetime, *, force: bool = False) -> Decision:
     """Find the row. Pure; ``now`` is the service's time, ``actions`` are those of this machine in any order."""
-    offboards = sorted(
-        (action for action in actions if action.is_offboard_of(machine.id)),
-        key=lambda action: action.created or _EPOCH,
-        reverse=True,
-    )
+    offboards = newest_first(action for action in actions if action.is_offboard_of(machine.id))
     situation = _situation(machine, offboards, now)
     row = next(row for row in TABLE if row.holds(situation))
     outcome = row.forced if force else row.normal

@@ -16,7 +16,7 @@ from collections import defaultdict
 from ._client import Client
 from ._errors import ApiError
 from ._matching import Finding, not_found, resolve
-from ._models import Machine
+from ._models import Machine, spellings
 from ._odata import Form, any_of, equals_any, starts_with_any
 from ._requested import DeviceRequest
 
@@ -147,8 +147,7 @@ def _read_entra_id_otherwise(client: Client, aad_device_id: str) -> list[Machine
 
 
 def _spellings(value: str | None) -> list[str]:
-    """As typed, then in lower case where that differs."""
-    return list(dict.fromkeys((value, value.lower()))) if value else []
+    return spellings([value]) if value else []
 
 
 def _first_label(name: str) -> str:

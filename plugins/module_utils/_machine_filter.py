@@ -16,7 +16,7 @@ from datetime import datetime
 
 from ._client import Client
 from ._criteria import filled, moment, raw_filter, spelled_as, values
-from ._models import Machine
+from ._models import Machine, lowered, spellings
 from ._odata import Form, all_of, equals_any, odata_time, odata_time_above, quoted
 from ._options import Spec, insist_on_positive
 from ._requested import clean_aad_device_id, clean_device_id, clean_device_name
@@ -98,8 +98,7 @@ class MachineFilter:
         reading = client.batches.read(
             wanted or [""], lambda some, form: all_of(self._conditions(prop, some, form)), fetch
         )
-        if reading.refused:
-            raise next(iter(reading.refused.values()))
+        reading.whole()
         return list(found.values())[: self.limit]
 
     def _asked_by_value(self) -> tuple[str | None, list[str]]:
@@ -109,8 +108,8 @@ class MachineFilter:
             ("aadDeviceId", self.aad_device_ids),
             ("computerDnsName", self.names),
         ):
-            if wanted:  # as typed and in lower case, for services that tell them apart
-                return prop, list(dict.fromkeys(text for value in wanted for text in (value, value.lower())))
+            if wanted:
+                return prop, spellings(wanted)
         return None, []
 
     def _conditions(self, prop: str | None, wanted: t.Sequence[str], form: Form) -> t.Iterator[str]:
@@ -133,8 +132,8 @@ class MachineFilter:
 
     def test(self) -> t.Callable[[Machine], bool]:
         """A test of records for what was asked, as far as that can be told here: not by the raw filter."""
-        ids, names, entra_ids = _lowered(self.device_ids), _lowered(self.names), _lowered(self.aad_device_ids)
-        tags, health, onboarding = _lowered(self.tag and [self.tag]), _lowered(self.health), _lowered(self.onboarding)
+        ids, names, entra_ids = lowered(self.device_ids), lowered(self.names), lowered(self.aad_device_ids)
+        tags, health, onboarding = lowered(self.tag and [self.tag]), lowered(self.health), lowered(self.onboarding)
         before, after = self.seen_before, self.seen_after
 
         def fits(machine: Machine) -> bool:
@@ -151,10 +150,6 @@ class MachineFilter:
             )
 
         return fits
-
-
-def _lowered(wanted: t.Iterable[str] | None) -> frozenset[str] | None:
-    return frozenset(text.lower() for text in wanted) if wanted else None
 
 
 def _among(wanted: frozenset[str] | None, *values: str | None) -> bool:

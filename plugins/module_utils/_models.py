@@ -181,6 +181,24 @@ class MachineAction:
         return self.is_offboard and same(self.machine_id, machine_id)
 
 
+_BEFORE_ALL_TIME: t.Final = datetime.min.replace(tzinfo=timezone.utc)
+
+
+def newest_first(actions: t.Iterable[MachineAction]) -> list[MachineAction]:
+    """By their creation; those without a readable time come last."""
+    return sorted(actions, key=lambda action: action.created or _BEFORE_ALL_TIME, reverse=True)
+
+
+def lowered(texts: t.Iterable[str] | None) -> frozenset[str] | None:
+    """Texts to compare others with; None, or none of them, means that everything fits."""
+    return frozenset(text.lower() for text in texts) if texts else None
+
+
+def spellings(texts: t.Iterable[str]) -> list[str]:
+    """Each as typed and in lower case, where that differs: some services tell them apart."""
+    return list(dict.fromkeys(spelling for text in texts for spelling in (text, text.lower())))
+
+
 def canonical_status(text: str) -> str:
     """A status in one spelling to compare with: lower case, two l's in cancelled."""
     return _SPELLINGS.get(text.lower(), text.lower())

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ._client import TAG_BATCH, Client
 from ._criteria import values
 from ._errors import ApiError, MdeError, OptionError
-from ._models import Machine, same
+from ._models import Machine
 from ._odata import equals_any
 from ._options import Spec
 from ._permissions import TO_READ, TO_TAG, explain, foretold_refusal, lacks
@@ -171,11 +171,7 @@ class Tagging:
             device_ids, lambda some, form: equals_any("id", some, lists=form.lists), self._client.machines
         )
         found = {machine.id.lower(): machine for machine in reading.records}
-        return {id_: found.get(id_.lower()) or self._single(id_) for id_ in device_ids}
-
-    def _single(self, device_id: str) -> Machine | None:
-        found = self._client.machine(device_id)
-        return found if found and same(found.id, device_id) else None  # this read also takes a name for an id
+        return {id_: found.get(id_.lower()) or self._client.machine(id_) for id_ in device_ids}
 
     def _plan(self, device_id: str, machine: Machine | None) -> Tagged:
         if machine is None:

@@ -8,14 +8,12 @@
 from __future__ import annotations
 
 import typing as t
-from datetime import datetime, timezone
 
 from ._decision import came_back
-from ._models import Machine, MachineAction
+from ._models import Machine, MachineAction, newest_first
 
 VERDICTS: t.Final = ("done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action", "error")
 _ENDS: t.Final = {"failed": "failed", "timeout": "timed_out", "cancelled": "cancelled"}
-_BEFORE_ALL_TIME: t.Final = datetime.min.replace(tzinfo=timezone.utc)
 
 
 def judge(actions: t.Iterable[MachineAction], machine: Machine | None) -> tuple[str, MachineAction | None]:
@@ -24,14 +22,14 @@ def judge(actions: t.Iterable[MachineAction], machine: Machine | None) -> tuple[
     What is under way counts first. Then a success whose device has not come back since, whatever was tried later; then
     the newest action. A record that has aged out cannot have come back.
     """
-    newest_first = sorted(actions, key=lambda action: action.created or _BEFORE_ALL_TIME, reverse=True)
-    if not newest_first:
+    history = newest_first(actions)
+    if not history:
         return "no_action", None
-    under_way = next((action for action in newest_first if not action.ended), None)
+    under_way = next((action for action in history if not action.ended), None)
     if under_way:
         return "pending", under_way
-    success = next((action for action in newest_first if action.state == "succeeded"), None)
+    success = next((action for action in history if action.state == "succeeded"), None)
     if success and not (machine and machine.onboarded and came_back(machine, success)):
         return "done", success
-    newest = newest_first[0]
+    newest = history[0]
     return ("came_back", newest) if newest is success else (_ENDS[newest.state], newest)

@@ -16,7 +16,7 @@ from pathlib import Path
 from ._client import Client, Known
 from ._criteria import values
 from ._errors import MdeError, OptionError
-from ._models import Machine, MachineAction, same
+from ._models import Machine, MachineAction
 from ._odata import equals_any
 from ._options import Spec
 from ._permissions import TO_READ, explain
@@ -221,8 +221,7 @@ class Verifier:
         outcome, action = judge(every.values(), machine)
         if outcome == "done" and machine is None and subject.device_id:
             # Only a record that is there can tell of a return: its absence is believed after a second, different read.
-            alone = self._client.machine(subject.device_id)
-            machine = alone if alone and same(alone.id, subject.device_id) else None  # it takes a name for an id, too
+            machine = self._client.machine(subject.device_id)
             outcome, action = judge(every.values(), machine)
         return Verdict(subject, outcome, action, machine)
 
