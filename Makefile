@@ -3,7 +3,7 @@ PYTHON ?= python3
 GATES := ruff mypy changelog docs lint importer unit examples browser simulation sanity integration
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(GATES) matrix matrix-full demo bench emulator chromium screenshot format clean
+.PHONY: help test $(GATES) matrix matrix-full hunt demo bench emulator chromium screenshot format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,9 @@ matrix: ## sanity, unit and integration tests on the oldest, a middle and the ne
 
 matrix-full: ## the same on every ansible-core from 2.16 on
 	$(PYTHON) -m tests.tools.matrix --full
+
+hunt: ## the property tests with thousands of new examples
+	$(PYTHON) -m tests.tools.check hunt
 
 demo: ## a decommission of sample devices against the emulator
 	$(PYTHON) -m tests.tools.demo

@@ -98,6 +98,11 @@ def simulation(run: Shell) -> None:
     pytest(run, "tests/simulation", "--durations=1", processes=0)
 
 
+def hunt(run: Shell) -> None:
+    """The property tests with thousands of new examples: what the gates repeat, this widens."""
+    pytest(run, "tests/unit", "-m", "hypothesis", "--hypothesis-profile=hunt")
+
+
 def pytest(run: Shell, *arguments: str, processes: int = 2) -> None:
     run(
         "python",
@@ -141,6 +146,7 @@ TOOLS: dict[str, lanes.Job] = {
 }
 CORE: dict[str, lanes.Job] = {job.__name__: job for job in (sanity, integration)}
 ALONE: dict[str, lanes.Job] = {job.__name__: job for job in (simulation,)}
+EXTRA: dict[str, lanes.Job] = {job.__name__: job for job in (hunt,)}  # only where asked for by name
 
 
 def select(jobs: t.Mapping[str, lanes.Job], wanted: t.Container[str]) -> dict[str, lanes.Job]:
@@ -151,12 +157,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("gates", nargs="*", metavar="gate", help=f"one of {', '.join([*TOOLS, *CORE, *ALONE])}")
     wanted = parser.parse_args().gates or [*TOOLS, *CORE, *ALONE]
-    if unknown := set(wanted) - {*TOOLS, *CORE, *ALONE}:
+    if unknown := set(wanted) - {*TOOLS, *CORE, *ALONE, *EXTRA}:
         parser.error(f"no such gate: {', '.join(sorted(unknown))}")
     everything = (
         lanes.Lane("ansible-test", Environment(), select(CORE, wanted)),
         lanes.Lane("tools", tools(), select(TOOLS, wanted)),
         lanes.Lane("simulation", tools(), select(ALONE, wanted)),
+        lanes.Lane("hunt", tools(), select(EXTRA, wanted)),
     )
     return lanes.run(lane for lane in everything if lane.jobs)
 

@@ -16,6 +16,7 @@ import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common import warnings as ansible_warnings
 from ansible.module_utils.common.parameters import PASS_VARS
+from hypothesis import settings
 
 from ansible_collections.secops.mde.plugins.modules import (
     mde_machine_action_cancel,
@@ -28,6 +29,12 @@ from ansible_collections.secops.mde.plugins.modules import (
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.harness import ModuleRun, RunModule
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+
+# The same examples each time, whatever the machine's speed: a gate that passed fails only when something was changed.
+settings.register_profile("gate", deadline=None, derandomize=True, database=None)
+# `make hunt`: new examples each time, and many of them.
+settings.register_profile("hunt", deadline=None, max_examples=2000, database=None, print_blob=True)
+settings.load_profile("gate")
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,7 @@ from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterMo
 
 parse = FilterModule().filters()["parse_devices"]
 SETTINGS = settings(
-    deadline=None,  # no test depends on the machine's speed
-    max_examples=40,
+    max_examples=settings().max_examples * 2 // 5,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._batches import FIRST, MOST, Batches
@@ -158,7 +158,6 @@ def test_a_reading_is_as_old_as_its_first_answer() -> None:
     assert Batches(clock).read(ids(200), condition, fetch).as_of == 10
 
 
-@settings(deadline=None)  # no test depends on the machine's speed
 @given(
     count=st.integers(0, 300),
     most=st.integers(1, 200),

@@ -137,7 +137,7 @@ def test_a_raw_filter_that_could_leave_its_parentheses_is_refused(given: str) ->
         raw_filter(given)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=settings().max_examples * 3)
 @given(st.text(alphabet="()' ax", max_size=14))
 def test_whatever_a_raw_filter_holds_its_own_parentheses_close_at_its_end(text: str) -> None:
     """Read as OData reads it: character by character, a doubled quote inside a literal being a quote."""

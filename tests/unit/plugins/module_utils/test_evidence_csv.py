@@ -12,7 +12,7 @@ import re
 import time
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._evidence_csv import COLUMNS, defused, render
@@ -160,7 +160,6 @@ texts = st.one_of(
 )
 
 
-@settings(deadline=None)  # no test depends on the machine's speed
 @given(cell=texts)
 @example(cell="'=")
 @example(cell="''\n'=;'-")
@@ -170,7 +169,6 @@ def test_a_defused_cell_is_safe_and_nothing_is_lost(cell: str) -> None:
     assert armed(defused(seen)) == seen
 
 
-@settings(deadline=None)  # no test depends on the machine's speed
 @given(names=st.lists(texts, max_size=4), comment=texts)
 def test_any_evidence_is_read_back_cell_by_cell(names: list[str], comment: str) -> None:
     action = {"requestorComment": comment, "id": comment}

@@ -302,7 +302,7 @@ devices = st.fixed_dictionaries(
 
 
 # No test depends on the machine's speed.
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     found=st.fixed_dictionaries(
         {"format": st.just("secops.mde/evidence-1")},

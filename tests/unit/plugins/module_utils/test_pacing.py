@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._pacing import Pacer
@@ -157,7 +157,6 @@ def test_more_room_than_the_limit_ever_leaves_is_not_waited_for(limit: int) -> N
     assert clock.passed < 3 * 61
 
 
-@settings(deadline=None)  # no test depends on the machine's speed
 @given(
     st.lists(st.tuples(st.sampled_from(["call", "pass", "pause", "room"]), st.integers(1, 90)), max_size=60),
     st.integers(1, 8),
