@@ -9,7 +9,6 @@ A folder of its own: it runs once in `make test`, and not again for each ansible
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import random
@@ -73,8 +72,8 @@ class Others:
         return mock.patch.object(clock, "advance", advance)
 
 
-@contextlib.contextmanager
-def at_full_speed() -> t.Iterator[None]:
+@pytest.fixture
+def _at_full_speed() -> t.Iterator[None]:
     """Threads that run one at a time hand over faster on one core, and nothing here makes cycles to collect."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     if cores:
@@ -108,12 +107,14 @@ def foreseeable(calls: t.Sequence[Exchange]) -> int:
 
 def one_action_each(service: Emulator, asked: t.Sequence[dict[str, str]], results: t.Sequence[DeviceResult]) -> None:
     """Every device has exactly one action, and its result shows it."""
-    actions = {action["machineId"]: action["id"] for action in service.actions()}
-    assert len(service.actions()) == len(actions) == len(asked)
+    made = service.actions()
+    actions = {action["machineId"]: action["id"] for action in made}
+    assert len(made) == len(actions) == len(asked)
     assert Counter(result.outcome for result in results) == {"submitted": len(asked)}
     assert [result.action and result.action["id"] for result in results] == [actions[one["device_id"]] for one in asked]
 
 
+@pytest.mark.usefixtures("_at_full_speed")
 def test_a_hundred_thousand_devices_with_faults_and_others_on_the_quota(service: Emulator) -> None:
     asked = fleet(service, 100_000)
     service.knobs.list_lag = 5
@@ -132,7 +133,7 @@ def test_a_hundred_thousand_devices_with_faults_and_others_on_the_quota(service:
     others = Others(service, random.Random(1), every=120, most=60)
     time = VirtualTime(service)
     began = time.monotonic()
-    with others.at_work(), at_full_speed():
+    with others.at_work():
         results = Operator(service, time, shortcut=True).run(asked)
     took = time.monotonic() - began
 
