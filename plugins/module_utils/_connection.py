@@ -22,7 +22,7 @@ from ._errors import OptionError
 from ._exchange import Exchange
 from ._http import Session, WireOptions
 from ._identity import Identity, choose_identity, families
-from ._options import insist_on_positive
+from ._options import PATIENCE, insist_on_pace, insist_on_positive
 from ._pacing import Pacer
 from ._token import TokenKeeper
 from ._version import COLLECTION_VERSION
@@ -36,6 +36,8 @@ class Connection:
     identity: Identity
     credential: Credential
     wire: WireOptions
+    per_minute: int
+    per_hour: int
     retry_timeout: float
     instance_discovery: bool
 
@@ -47,13 +49,16 @@ class Connection:
         environ: t.Mapping[str, str],
         *,
         connections: int = 1,
+        patience: float = PATIENCE,
     ) -> Connection:
         """Check everything that can be checked without a request.
 
-        ``params`` are the resolved options, ``given`` only what the user wrote, from which the identity is chosen
-        together with ``environ``; ``connections`` are kept at once. Raises OptionError or LibraryError.
+        ``params`` are the resolved options, those of the pace among them, ``given`` only what the user wrote, from which
+        the identity is chosen together with ``environ``; ``connections`` are kept at once; ``patience`` in seconds is
+        `retry_timeout` where that is not given. Raises OptionError or LibraryError.
         """
-        insist_on_positive(params, "timeout")
+        insist_on_pace(params)
+        insist_on_positive(params, "retry_timeout", "timeout")
         cloud = resolve_cloud(
             params["cloud"], params["region"], params["api_url"], params["authority_host"], params["scope"]
         )
@@ -73,11 +78,13 @@ class Connection:
             identity=identity,
             credential=credential,
             wire=wire,
-            retry_timeout=params["retry_timeout"],
+            per_minute=params["calls_per_minute"],
+            per_hour=params["calls_per_hour"],
+            retry_timeout=params["retry_timeout"] or patience,
             instance_discovery=params["instance_discovery"],
         )
 
-    def open(self, pacer: Pacer, clock: Clock, rng: random.Random, *, on_token: t.Callable[[str], None]) -> Client:
+    def open(self, clock: Clock, rng: random.Random, *, on_token: t.Callable[[str], None]) -> Client:
         """A client that signs in at its first call. ``on_token`` is told each token, to keep it out of output."""
         session = Session(self.wire, clock)
         desk = SignInDesk(
@@ -93,7 +100,7 @@ class Connection:
             session,
             TokenKeeper(lambda: self.credential.sign_in(desk), clock, on_token=on_token),
             self.cloud.api_url,
-            pacer=pacer,
+            pacer=Pacer(clock, per_minute=self.per_minute, per_hour=self.per_hour),
             clock=clock,
             rng=rng,
             retry_timeout=self.retry_timeout,

@@ -26,12 +26,9 @@ from ._options import (
     PATIENCE,
     Spec,
     connection_spec,
-    insist_on_pace,
-    insist_on_positive,
     normalise,
     secret_values,
 )
-from ._pacing import Pacer
 from ._result import Context, Result, complete
 from ._token import Claims, read_claims
 from ._version import COLLECTION_VERSION
@@ -64,13 +61,11 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         """
         if REQUESTS_MISSING:
             raise LibraryError(missing_required_lib("requests"))
-        insist_on_pace(self.params)
-        insist_on_positive(self.params, "retry_timeout")
         given = {option: self.params[option] for option in self._given if option in self.params}
-        self.params["retry_timeout"] = self.params["retry_timeout"] or (HOURS_PATIENCE if patient else PATIENCE)
-        self._connection = Connection.from_options(self.params, given, os.environ, connections=connections)
-        pacer = Pacer(self.clock, per_minute=self.params["calls_per_minute"], per_hour=self.params["calls_per_hour"])
-        self._client = self._connection.open(pacer, self.clock, random.Random(), on_token=self._keep_token)
+        self._connection = Connection.from_options(
+            self.params, given, os.environ, connections=connections, patience=HOURS_PATIENCE if patient else PATIENCE
+        )
+        self._client = self._connection.open(self.clock, random.Random(), on_token=self._keep_token)
         return self._client
 
     def now(self) -> datetime:

@@ -23,15 +23,11 @@ from ..module_utils._errors import LibraryError, OptionError
 from ..module_utils._http import REQUESTS_MISSING
 from ..module_utils._options import (
     PACING,
-    PATIENCE,
     Spec,
     connection_spec,
-    insist_on_pace,
-    insist_on_positive,
     normalise,
     secret_values,
 )
-from ..module_utils._pacing import Pacer
 from ..module_utils._token import Claims, read_claims
 
 # What a request goes to: everything that says whose devices these are, and nothing that is secret.
@@ -68,13 +64,8 @@ class PluginOptions:
         """A client, not signed in yet. Raises OptionError or LibraryError."""
         if REQUESTS_MISSING:
             raise LibraryError("The Python library requests is missing on the controller.")
-        insist_on_pace(self.params)
-        insist_on_positive(self.params, "retry_timeout")
-        params = {**self.params, "retry_timeout": self.params["retry_timeout"] or PATIENCE}
-        clock = SystemClock()
-        pacer = Pacer(clock, per_minute=params["calls_per_minute"], per_hour=params["calls_per_hour"])
-        connection = Connection.from_options(params, self._given, self._environ)
-        return connection.open(pacer, clock, random.Random(), on_token=self._keep_token)
+        connection = Connection.from_options(self.params, self._given, self._environ)
+        return connection.open(SystemClock(), random.Random(), on_token=self._keep_token)
 
     def _keep_token(self, token: str) -> None:
         self.claims = read_claims(token)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 import threading
 import time
@@ -205,41 +206,29 @@ def test_all_can_be_done_with_the_keyboard_and_the_focus_is_seen(tab: Tab) -> No
     assert visited == ["4711", *controls, "#", "Device", "Outcome", "Action", "Created (UTC)", "Result"]
 
 
-# When the first frame is on the screen, by the browser's own clock from the moment of the request.
-PAINTED = """
-const done = arguments[0];
-document.body.offsetHeight;
-requestAnimationFrame(() => setTimeout(() => done(Math.max(
-  performance.getEntriesByType("navigation")[0].loadEventEnd,
-  performance.getEntriesByName("first-contentful-paint")[0].startTime))));
-"""
+def busy(tab: Tab) -> float:
+    """Seconds that the page has kept the processor of its thread busy so far, whatever else the machine was doing."""
+    metrics = tab.browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+    return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
 
 
-def test_two_thousand_devices_are_there_in_under_two_seconds(tab: Tab) -> None:
-    sample, painted = fleet(2000), []
-    for _load in range(3):  # other work on the machine may spoil one of them
-        tab.open(sample)
-        painted.append(tab.browser.execute_async_script(PAINTED))
-        if painted[-1] < 2000:
-            break
-    print(f"2,000 devices: painted after {painted[-1]:.0f} ms")
-    assert min(painted) < 2000
-    assert tab.count == "2,000 devices"
-
-
-def test_two_thousand_devices_are_searched_and_sorted_without_a_wait(tab: Tab) -> None:
+def test_two_thousand_devices_are_there_searched_and_sorted_without_a_wait(tab: Tab) -> None:
+    tab.browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+    marks = [busy(tab)]
     tab.open(fleet(2000))
-    script = (
-        "const began = performance.now(); const box = document.getElementById('search');"
-        "box.value = 'refused'; box.dispatchEvent(new Event('input', {bubbles: true})); document.body.offsetHeight;"
-        "const middle = performance.now(); document.querySelectorAll('thead button')[2].click(); document.body.offsetHeight;"
-        "return [middle - began, performance.now() - middle]"
-    )
-    searched, sorted_ = tab.run(script)
-    print(f"2,000 devices: searched in {searched:.0f} ms, sorted in {sorted_:.0f} ms")
+    assert tab.count == "2,000 devices"
+    marks.append(busy(tab))
+    tab.run("const s = document.getElementById('search'); s.value = 'refused'; s.dispatchEvent(new Event('input'))")
     assert tab.count == "285 of 2,000 devices shown"
-    assert searched < 1500
-    assert sorted_ < 1500
+    marks.append(busy(tab))
+    tab.sort("Outcome")
+    assert tab.count == "285 of 2,000 devices shown"
+    marks.append(busy(tab))
+    shown, searched, sorted_ = (after - before for before, after in itertools.pairwise(marks))
+    print(f"2,000 devices: shown with {shown:.2f} s of a processor, searched {searched:.2f} s, sorted {sorted_:.2f} s")
+    assert shown < 2
+    assert searched < 1
+    assert sorted_ < 1
 
 
 @pytest.mark.parametrize("width", [320, 360, 412, 768, 1024, 1280, 1920])
