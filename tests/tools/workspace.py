@@ -35,9 +35,10 @@ CORES = {
     "2.21": ("2.21.5", 12, 14),
 }
 
-# Variables of the caller that would change what the collection, Ansible or Python do in a test.
+# Variables of the caller that would change what the collection, Ansible or Python do in a test. Without bytecode each of
+# the hundreds of processes would compile Ansible anew, which takes longer than what most of them do.
 FOREIGN = re.compile(
-    r"(ANSIBLE|AZURE|MDE|GALAXY_IMPORTER)_|PYTHONPATH$|PYTHONHOME$|VIRTUAL_ENV$|GIT_DIR$|GIT_WORK_TREE$"
+    r"(ANSIBLE|AZURE|MDE|GALAXY_IMPORTER)_|PYTHON(PATH|HOME|DONTWRITEBYTECODE)$|VIRTUAL_ENV$|GIT_(DIR|WORK_TREE)$"
 )
 
 
