@@ -44,8 +44,12 @@ class Tab:
 
     def open(self, evidence: Record) -> Tab:
         """Write the page and load it, as a user does by a double click."""
+        return self.show(_evidence_page.render(evidence))
+
+    def show(self, text: str) -> Tab:
+        """Load any page from a file."""
         path = self.folder / "evidence.html"
-        path.write_text(_evidence_page.render(evidence), "utf-8")
+        path.write_text(text, "utf-8")
         self.forget()
         self.browser.get(path.as_uri())
         return self

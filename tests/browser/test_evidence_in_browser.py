@@ -7,10 +7,9 @@
 from __future__ import annotations
 
 import base64
-import itertools
+import html
 import re
 import threading
-import time
 import typing as t
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -120,7 +119,7 @@ def test_filters_work_together_and_clear_brings_all_back(tab: Tab) -> None:
     tab.choose("outcome", "Submitted")
     assert tab.names == ["kiosk-01.corp.example", "kiosk-02.corp.example"]
     tab.find("#clear").click()
-    time.sleep(0.1)
+    tab.run("return new Promise(done => setTimeout(done))")  # the page shows all once its fields are empty
     assert len(tab.names) == 19
     assert tab.count == "19 devices"
 
@@ -206,29 +205,39 @@ def test_all_can_be_done_with_the_keyboard_and_the_focus_is_seen(tab: Tab) -> No
     assert visited == ["4711", *controls, "#", "Device", "Outcome", "Action", "Created (UTC)", "Result"]
 
 
-def busy(tab: Tab) -> float:
-    """Seconds that the page has kept the processor of its thread busy so far, whatever else the machine was doing."""
-    metrics = tab.browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
-    return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
+# Milliseconds from the request until the page is loaded and laid out, by the browser's own clock.
+LOADED = "document.body.offsetHeight; return performance.now()"
+# The same for a search and for a sort.
+SEARCHED = """
+const began = performance.now(), box = document.getElementById("search");
+box.value = "refused";
+box.dispatchEvent(new Event("input", {bubbles: true}));
+document.body.offsetHeight;
+const middle = performance.now();
+document.querySelectorAll("thead button")[2].click();
+document.body.offsetHeight;
+return [middle - began, performance.now() - middle];
+"""
 
 
-def test_two_thousand_devices_are_there_searched_and_sorted_without_a_wait(tab: Tab) -> None:
-    tab.browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
-    marks = [busy(tab)]
-    tab.open(fleet(2000))
-    assert tab.count == "2,000 devices"
-    marks.append(busy(tab))
-    tab.run("const s = document.getElementById('search'); s.value = 'refused'; s.dispatchEvent(new Event('input'))")
-    assert tab.count == "285 of 2,000 devices shown"
-    marks.append(busy(tab))
-    tab.sort("Outcome")
-    assert tab.count == "285 of 2,000 devices shown"
-    marks.append(busy(tab))
-    shown, searched, sorted_ = (after - before for before, after in itertools.pairwise(marks))
-    print(f"2,000 devices: shown with {shown:.2f} s of a processor, searched {searched:.2f} s, sorted {sorted_:.2f} s")
-    assert shown < 2
-    assert searched < 1
-    assert sorted_ < 1
+def test_two_thousand_devices_are_shown_searched_and_sorted_as_fast_as_a_bare_table(tab: Tab) -> None:
+    sample = fleet(2000)
+    cells = ("".join(f"<td>{html.escape(str(cell))}</td>" for cell in row.values()) for row in sample["devices"])
+    bare = f"<!DOCTYPE html><meta charset=utf-8><table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+    pages = {"bare": bare, "page": _evidence_page.render(sample)}
+    took: dict[str, list[float]] = {"bare": [], "page": [], "search": [], "sort": []}
+    for _round in range(3):  # other work on the machine spoils some
+        for name, text in pages.items():
+            took[name].append(tab.show(text).run(LOADED))
+        assert tab.count == "2,000 devices"
+        for name, milliseconds in zip(("search", "sort"), tab.run(SEARCHED), strict=True):
+            took[name].append(milliseconds)
+        assert tab.count == "285 of 2,000 devices shown"
+    best = {name: min(each) for name, each in took.items()}
+    print({name: f"{milliseconds:.0f} ms" for name, milliseconds in best.items()})
+    assert best["page"] < 3 * best["bare"]
+    assert best["search"] < best["bare"]
+    assert best["sort"] < best["bare"]
 
 
 @pytest.mark.parametrize("width", [320, 360, 412, 768, 1024, 1280, 1920])
