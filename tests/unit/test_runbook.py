@@ -382,9 +382,11 @@ def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulato
     names = [device.name for device in fleet(emulator, 2)]
     assert runbook.run("offboard_list", mde_devices=[*names, "typo.corp.example"], **COMMENT).code == 2
     path = next((runbook.folder / "mde-evidence").glob("*.json"))
+    path.write_text(path.read_text("utf-8").replace("CHG-1044 retired", "CHG-1044 {{ retired }}"), "utf-8")
     ran = runbook.run("verify", mde_evidence=str(path.relative_to(runbook.folder)))
     assert ran.code == 0, ran.output
     assert "2 pending, 1 no_action" in ran.said
+    assert [evidence["comment"] for evidence in runbook.evidence("verify")] == ["CHG-1044 {{ retired }}"]
     ids = ", ".join(action["id"] for action in emulator.actions())
     assert "2 pending" in runbook.run("verify", mde_action_ids=ids).said
 
