@@ -55,7 +55,7 @@ class Connection:
 
         ``params`` are the resolved options, those of the pace among them, ``given`` only what the user wrote, from which
         the identity is chosen together with ``environ``; ``connections`` are kept at once; ``patience`` in seconds is
-        `retry_timeout` where that is not given. Raises OptionError or LibraryError.
+        ``retry_timeout`` where that is not given. Raises OptionError or LibraryError.
         """
         insist_on_pace(params)
         insist_on_positive(params, "retry_timeout", "timeout")

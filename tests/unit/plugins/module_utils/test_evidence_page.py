@@ -301,7 +301,6 @@ devices = st.fixed_dictionaries(
 )
 
 
-# No test depends on the machine's speed.
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     found=st.fixed_dictionaries(
