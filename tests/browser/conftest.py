@@ -83,6 +83,12 @@ class Tab:
         return list(self.run(script))
 
     @property
+    def busy(self) -> float:
+        """Milliseconds that the main thread has worked since the page was asked for, whatever else the machine does."""
+        metrics = self.browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        return 1000 * next(float(each["value"]) for each in metrics if each["name"] == "TaskDuration")
+
+    @property
     def count(self) -> str:
         return self.find("#count").text
 
