@@ -64,7 +64,7 @@ def compose(
             "started_at": (before.get("run") or {}).get("started_at") or context.get("started_at"),
             "updated_at": context.get("finished_at"),
         },
-        "comment": comment,
+        "comment": result.get("comment") if comment is None else comment,
         "asked": len(every) if asked is None else asked,
         "context": {key: context.get(key) for key in ("tenant_id", "client_id", "api_url", "collection_version")},
         "api": {count: (api.get(count) or 0) + (spent.get(count) or 0) for count in _COUNTS},

@@ -3,32 +3,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Looking back at offboards: which devices are meant, what their actions and records say now."""
+"""Looking back at offboards: what the actions and the records of devices say now."""
 
 from __future__ import annotations
 
-import json
 import typing as t
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from ._client import Client, Known
-from ._criteria import values
-from ._errors import MdeError, OptionError
+from ._errors import MdeError
 from ._models import Machine, MachineAction
 from ._odata import equals_any
-from ._options import Spec
 from ._permissions import TO_READ, explain
-from ._requested import DeviceRequest, clean_action_id, clean_device_id
+from ._requested import DeviceRequest
+from ._subjects import Subject
 from ._token import Claims
 from ._verdict import VERDICTS, judge
 
-VERIFY: t.Final[Spec] = {
-    "action_id": {"type": "list", "elements": "str"},
-    "device_id": {"type": "list", "elements": "str"},
-    "evidence": {"type": "path"},
-}
 _SAYS: t.Final[t.Mapping[str, str]] = {
     "done": "offboarded, and not seen since",
     "came_back": "it reported again after the offboard",
@@ -39,17 +31,6 @@ _SAYS: t.Final[t.Mapping[str, str]] = {
     "no_action": "there is no offboard",
     "error": "it could not be read",
 }
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A device to look at, by its id or by that of an action; by neither where an earlier run had found none."""
-
-    device_id: str | None = None
-    action_id: str | None = None
-    device_name: str | None = None
-    host: str | None = None
-    requested: t.Mapping[str, t.Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,9 +68,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Verification:
-    """The whole look back, in the order asked."""
+    """The whole look back, in the order asked, and why an earlier run had offboarded them."""
 
     verdicts: tuple[Verdict, ...] = ()
+    comment: str | None = None
     failure: MdeError | None = None
 
     @property
@@ -108,6 +90,7 @@ class Verification:
         return {
             "changed": False,
             "msg": str(self.error) if self.error else told,
+            "comment": self.comment,
             "devices": [verdict.as_dict() for verdict in self.verdicts],
             "summary": {
                 **{outcome: counted[outcome] for outcome in VERDICTS},
@@ -117,39 +100,6 @@ class Verification:
 
     def diff(self) -> list[dict[str, t.Any]]:
         return []
-
-
-def subjects_of(params: t.Mapping[str, t.Any]) -> list[Subject]:
-    """The devices that the options of ``VERIFY`` name, each once. Raises OptionError."""
-    actions = values("action_id", params["action_id"], clean_action_id) or ()
-    devices = values("device_id", params["device_id"], clean_device_id) or ()
-    found = [Subject(action_id=action_id) for action_id in actions]
-    found += [Subject(device_id=device_id) for device_id in devices]
-    return found + (_of_evidence(Path(params["evidence"])) if params["evidence"] else [])
-
-
-def _of_evidence(path: Path) -> list[Subject]:
-    try:
-        document = json.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise OptionError(f"evidence: {path} cannot be read ({error.strerror}).") from error
-    except ValueError as error:
-        raise OptionError(
-            f"evidence: {path} is not JSON ({error}).", hint="Give the file of an earlier run that ends in .json."
-        ) from error
-    devices = document.get("devices") if isinstance(document, dict) else None
-    if not isinstance(devices, list) or not all(isinstance(device, dict) for device in devices):
-        raise OptionError(f"evidence: {path} is no evidence of a run: it has no list of devices.")
-    return [
-        Subject(
-            device_id=_text(device.get("device_id")),
-            action_id=_text((device.get("action") or {}).get("id")),
-            device_name=_text(device.get("device_name")) or _text((device.get("requested") or {}).get("device_name")),
-            host=_text(device.get("host")),
-            requested=device.get("requested") or {},
-        )
-        for device in devices
-    ]
 
 
 class Verifier:
@@ -224,7 +174,3 @@ class Verifier:
             machine = self._client.machine(subject.device_id)
             outcome, action = judge(every.values(), machine)
         return Verdict(subject, outcome, action, machine)
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None

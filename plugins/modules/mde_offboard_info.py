@@ -73,6 +73,11 @@ msg:
   returned: always
   type: str
   sample: 41 done, 3 pending, 1 timed_out
+comment:
+  description: Why the run of O(evidence) was made, as it has written it down. V(null) without one, and on failure.
+  returned: always
+  type: str
+  sample: CHG-1044 retired
 devices:
   description: Each device, in the order asked.
   returned: always
@@ -178,12 +183,8 @@ from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
 from ansible_collections.secops.mde.plugins.module_utils._options import PACING
-from ansible_collections.secops.mde.plugins.module_utils._verification import (
-    VERIFY,
-    Verification,
-    Verifier,
-    subjects_of,
-)
+from ansible_collections.secops.mde.plugins.module_utils._subjects import VERIFY, subjects_of
+from ansible_collections.secops.mde.plugins.module_utils._verification import Verification, Verifier
 
 
 def main(clock: Clock | None = None) -> None:
@@ -191,10 +192,10 @@ def main(clock: Clock | None = None) -> None:
     module = MdeModule(options={**VERIFY, **PACING}, clock=clock, required_one_of=[list(VERIFY)])
     try:
         subjects = subjects_of(module.params)
-        verdicts = Verifier(module.connect(), module.claims).run(subjects)
+        verdicts = Verifier(module.connect(), module.claims).run(subjects.each)
     except MdeError as error:
         module.finish(Verification(failure=error))
-    module.finish(Verification(tuple(verdicts)))
+    module.finish(Verification(tuple(verdicts), subjects.comment))
 
 
 if __name__ == "__main__":

@@ -66,6 +66,14 @@ def test_three_files_are_written_for_their_owner_alone(tmp_path: Path) -> None:
     assert "pc-1" in base.with_name("CHG-1044.html").read_text("utf-8")
 
 
+def test_the_reason_is_that_of_the_result_unless_another_is_given(tmp_path: Path) -> None:
+    looked = {**batch("pc-1"), "comment": "CHG-1044 retired"}
+    keep(tmp_path / "later", looked, kind="verify")
+    assert read(tmp_path / "later")["comment"] == "CHG-1044 retired"
+    keep(tmp_path / "other", looked, kind="verify", comment="CHG-1051 audit")
+    assert read(tmp_path / "other")["comment"] == "CHG-1051 audit"
+
+
 def test_batches_add_up(tmp_path: Path) -> None:
     base = tmp_path / "run"
     first = keep(base, batch("pc-1"), asked=3, complete=False)

@@ -102,7 +102,7 @@ def test_a_file_that_is_no_evidence_is_refused(
     assert emulator.calls() == []
 
 
-def test_evidence_keeps_what_was_asked_and_the_host(
+def test_evidence_keeps_what_was_asked_and_why_and_the_host(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:
     device = emulator.add_device(Device(name="pc.corp.example"))
@@ -112,8 +112,9 @@ def test_evidence_keeps_what_was_asked_and_the_host(
         {"requested": asked, "host": "gone", "device_id": None, "device_name": None, "action": None},
     ]
     path = tmp_path / "run.json"
-    path.write_text(json.dumps({"devices": earlier}), "utf-8")
+    path.write_text(json.dumps({"comment": "CHG-1042 retired", "devices": earlier}), "utf-8")
     run = offboard_info(evidence=str(path))
+    assert run.result["comment"] == "CHG-1042 retired"
     assert [device["host"] for device in run.result["devices"]] == ["kiosk", "gone"]
     assert run.result["devices"][1]["requested"] == asked
     assert run.result["devices"][1]["device_name"] == "gone.corp.example"

@@ -1,0 +1,82 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Which offboards are to be looked at: by ids of actions or devices, or all of an earlier run by its evidence."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ._criteria import values
+from ._errors import OptionError
+from ._options import Spec
+from ._requested import clean_action_id, clean_device_id
+
+VERIFY: t.Final[Spec] = {
+    "action_id": {"type": "list", "elements": "str"},
+    "device_id": {"type": "list", "elements": "str"},
+    "evidence": {"type": "path"},
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A device to look at, by its id or by that of an action; by neither where an earlier run had found none."""
+
+    device_id: str | None = None
+    action_id: str | None = None
+    device_name: str | None = None
+    host: str | None = None
+    requested: t.Mapping[str, t.Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """All of them in the order asked, and why the earlier run had offboarded its own."""
+
+    each: tuple[Subject, ...] = ()
+    comment: str | None = None
+
+
+def subjects_of(params: t.Mapping[str, t.Any]) -> Subjects:
+    """What the options of ``VERIFY`` name. Raises OptionError."""
+    actions = values("action_id", params["action_id"], clean_action_id) or ()
+    devices = values("device_id", params["device_id"], clean_device_id) or ()
+    found = [Subject(action_id=action_id) for action_id in actions]
+    found += [Subject(device_id=device_id) for device_id in devices]
+    earlier = _of_evidence(Path(params["evidence"])) if params["evidence"] else Subjects()
+    return replace(earlier, each=(*found, *earlier.each))
+
+
+def _of_evidence(path: Path) -> Subjects:
+    try:
+        document = json.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise OptionError(f"evidence: {path} cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise OptionError(
+            f"evidence: {path} is not JSON ({error}).", hint="Give the file of an earlier run that ends in .json."
+        ) from error
+    devices = document.get("devices") if isinstance(document, dict) else None
+    if not isinstance(devices, list) or not all(isinstance(device, dict) for device in devices):
+        raise OptionError(f"evidence: {path} is no evidence of a run: it has no list of devices.")
+    every = (
+        Subject(
+            device_id=_text(device.get("device_id")),
+            action_id=_text((device.get("action") or {}).get("id")),
+            device_name=_text(device.get("device_name")) or _text((device.get("requested") or {}).get("device_name")),
+            host=_text(device.get("host")),
+            requested=device.get("requested") or {},
+        )
+        for device in devices
+    )
+    return Subjects(tuple(every), _text(document.get("comment")))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
