@@ -117,7 +117,6 @@ def _overview(found: Evidence) -> str:
 def _run(found: Evidence) -> str:
     run, context, api = found.run, found.context, found.api
     job = link(run.get("job_url", ""), run.get("job_id") or run.get("job_url", ""))
-    job += f", slice {esc(run['slice'])}" if run.get("slice") else ""
     calls = f"{_counted(api.get('calls', 0), 'call', 'calls')}, {_counted(api.get('retries', 0), 'retry', 'retries')}"
     calls += f", {api['throttled_seconds']:,} s throttled" if api.get("throttled_seconds") else ""
     return facts(

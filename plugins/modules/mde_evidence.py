@@ -54,13 +54,12 @@ options:
     default: true
   comment:
     description:
-      - Why the run was made.
+      - Why the run was made. By default what O(result) says of it, as RV(secops.mde.mde_offboard_info#module:comment) does.
     type: str
   run:
     description:
       - Who ran it, as far as that is known.
     type: dict
-    default: {}
     suboptions:
       operator:
         description: The person or the account.
@@ -73,9 +72,6 @@ options:
         type: str
       playbook:
         description: The name of the playbook.
-        type: str
-      slice:
-        description: Which part of a sliced job it was.
         type: str
   tag:
     description:
@@ -173,8 +169,7 @@ OPTIONS: Spec = {
     "comment": {"type": "str"},
     "run": {
         "type": "dict",
-        "default": {},
-        "options": {name: {"type": "str"} for name in ("operator", "job_id", "job_url", "playbook", "slice")},
+        "options": {name: {"type": "str"} for name in ("operator", "job_id", "job_url", "playbook")},
     },
     "tag": {"type": "str"},
     "tagged": {"type": "dict"},

@@ -77,7 +77,6 @@ def evidence(devices: list[Record], kind: str = "offboard", **fields: t.Any) -> 
             "job_id": "4711",
             "job_url": "https://awx.corp.example/#/jobs/playbook/4711",
             "playbook": f"secops.mde.{kind}",
-            "slice": None,
         },
         "comment": COMMENT,
         "asked": len(devices),

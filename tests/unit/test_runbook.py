@@ -27,6 +27,7 @@ from ansible_collections.secops.mde.tests.unit.harness import posts
 COLLECTIONS = Path(str(emulator_package.__file__)).parents[5]
 COLLECTION = COLLECTIONS / "ansible_collections" / "secops" / "mde"
 COMMENT = {"mde_comment": "CHG-1044 retired"}
+AWX = {"awx_job_id": 4711, "awx_user_name": "operator"}  # what a job, and each slice of one, is given
 DAY = 86400.0
 
 
@@ -41,6 +42,11 @@ class Ran:
     def said(self) -> str:
         """The output in one line."""
         return " ".join(self.output.replace('\\"', '"').split())
+
+    @property
+    def summaries(self) -> dict[str, dict[str, t.Any]]:
+        """What was handed to the next node of a workflow."""
+        return dict(json.loads(self.output.partition("\tRUN: ")[2]))
 
     @property
     def recap(self) -> dict[str, dict[str, int]]:
@@ -69,6 +75,7 @@ class Runbook:
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "ANSIBLE_NOCOLOR": "true",
+            "ANSIBLE_SHOW_CUSTOM_STATS": "true",
         }
 
     def inventory(self, hosts: t.Mapping[str, t.Mapping[str, str]]) -> None:
@@ -134,7 +141,7 @@ def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook
     assert (prediction["prediction"], prediction["complete"], len(prediction["devices"])) == (True, True, 7)
 
     emulator.log.clear()
-    ran = runbook.run("offboard", "--limit", "host-*", awx_user_name="operator", **COMMENT)
+    ran = runbook.run("offboard", "--limit", "host-*", **AWX, **COMMENT)
     assert ran.code == 2
     assert {host for host, counts in ran.recap.items() if counts["failed"]} == {"host-3"}
     assert {host for host, counts in ran.recap.items() if counts["changed"] == 1} == set(ran.recap) - {"host-3"}
@@ -143,7 +150,13 @@ def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook
     evidence = runbook.evidence()[-1]
     assert [device["host"] for device in evidence["devices"]] == [f"host-{n}" for n in range(7)]
     assert [device["outcome"] for device in evidence["devices"]].count("submitted") == 6
-    assert evidence["run"]["operator"] == "operator"
+    assert (evidence["run"]["operator"], evidence["run"]["job_id"]) == ("operator", "4711")
+    assert list((runbook.folder / "mde-evidence").glob("mde-offboard-2*-job4711.html"))
+    assert "It goes with the container of this job. Set mde_evidence_dir" in ran.said
+    assert list(ran.summaries) == ["mde_offboard_4711"]
+    summary = ran.summaries["mde_offboard_4711"]
+    assert set(summary["action_ids"]) == {action["id"] for action in emulator.actions()}
+    assert (summary["total"], summary["changed"], summary["failed"], summary["prediction"]) == (7, 6, 1, False)
     assert (evidence["asked"], evidence["prediction"], evidence["comment"]) == (7, False, "CHG-1044 retired")
 
     actions = len(emulator.actions())

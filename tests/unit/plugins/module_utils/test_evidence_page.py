@@ -184,11 +184,8 @@ def test_the_page_says_who_when_why_and_where() -> None:
         assert told in text
 
 
-def test_the_slice_and_the_throttling_are_told_where_there_were_any() -> None:
-    sample = office()
-    sample["run"]["slice"] = "2/5"
-    text = render(sample | {"api": {"calls": 1200, "retries": 3, "throttled_seconds": 61}})
-    assert "slice 2/5" in text
+def test_throttling_is_told_where_there_was_any() -> None:
+    text = render(office() | {"api": {"calls": 1200, "retries": 3, "throttled_seconds": 61}})
     assert "1,200 calls, 3 retries, 61 s throttled" in text
 
 
@@ -288,7 +285,7 @@ values = st.one_of(st.text(max_size=10), st.sampled_from(HOSTILE), st.none(), st
 records = st.dictionaries(
     st.sampled_from(["id", "status", "device_id", "device_name", "requestor", "requestorComment", "creationDateTimeUtc",
                      "lastUpdateDateTimeUtc", "aadDeviceId", "last_seen", "code", "message", "http_status", "hint",
-                     "correlation_id", "tag", "ok", "comment", "job_id", "job_url", "slice", "operator", "tenant_id", "calls"]),
+                     "correlation_id", "tag", "ok", "comment", "job_id", "job_url", "operator", "tenant_id", "calls"]),
     values,
 )  # fmt: skip
 devices = st.fixed_dictionaries(
