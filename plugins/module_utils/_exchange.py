@@ -70,7 +70,10 @@ class _ServiceTime:
     def now(self) -> datetime | None:
         if self._offset is None:
             return None
-        return datetime.fromtimestamp(self._offset + self._clock.monotonic(), timezone.utc)
+        try:
+            return datetime.fromtimestamp(self._offset + self._clock.monotonic(), timezone.utc)
+        except (ValueError, OverflowError, OSError):  # a ``Date`` at the end of time
+            return None
 
 
 class Exchange:
@@ -197,7 +200,10 @@ class Exchange:
         if asked is None:
             when = "It did not say when to come back"
         else:
-            when = f"Come back after {format_time(self.now().timestamp() + asked)}"
+            try:
+                when = f"Come back after {format_time(self.now().timestamp() + asked)}"
+            except (ValueError, OverflowError, OSError):  # no calendar goes as far
+                when = f"It asks for a pause of {asked:g} s"
         return ThrottledError(
             error.message,
             http_status=429,

@@ -212,6 +212,20 @@ def test_throttling_beyond_the_time_left_fails_at_once_and_says_when_to_come_bac
     assert "retry_timeout" in str(failure.value)
 
 
+@pytest.mark.parametrize("wish", ["99999999999999", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_throttling_until_the_end_of_time_is_throttling_too(wish: str) -> None:
+    made, session, clock = client(
+        answer(200, b"{}", date="Fri, 31 Dec 9999 23:59:58 GMT"), answer(429, retry_after=wish)
+    )
+    with pytest.raises(ApiError):  # the answer itself is nonsense, its date sets the service's clock
+        made.machines("id eq 'a1'")
+    clock.sleep(5)
+    with pytest.raises(ThrottledError) as failure:
+        made.machines("id eq 'a1'")
+    assert len(session.sent) == 2
+    assert "retry_timeout" in str(failure.value)
+
+
 def test_throttling_that_adds_up_ends_too() -> None:
     made, session, clock = client(answer(429, retry_after="100"))
     with pytest.raises(ThrottledError):

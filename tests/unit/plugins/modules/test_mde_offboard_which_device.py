@@ -176,6 +176,7 @@ STRANGE = {
 FAILING: dict[str, dict[str, t.Any]] = {
     "throttled for ever": {"kind": "429", "retry_after": 60},
     "throttled without a word": {"kind": "429"},
+    "throttled beyond any calendar": {"kind": "429", "retry_after": "99999999999999"},
     "503": {"kind": "503"},
     "500": {"kind": "500"},
     "502": {"kind": "502"},
