@@ -94,6 +94,8 @@ class Offboarding:
         if mistake is not None and end.attempt is not None and end.attempt.end is None:
             end.attempt.give_up(mistake)
         result = end.result()
+        if mistake is not None and result.outcome == "error" and result.error is None:
+            result = replace(result, error=mistake)  # it came before the decision
         if place == end.first:
             return result
         # Asked twice, or by id and by name: the first result carries what was done.

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ._client import Client
-from ._errors import DeviceError, MdeError, TooLateError
+from ._errors import DeviceError, InternalError, MdeError, TooLateError
 from ._models import MachineAction
 
 # Actions are asked for by their ids as long as that takes no more filters; then by their time, which takes one.
@@ -59,13 +59,16 @@ def wait_for(client: Client, actions: t.Sequence[MachineAction], options: WaitOp
         left = deadline - clock.monotonic()
         if left <= 0:
             break
-        clock.sleep(min(options.sleep, left))
         try:
+            clock.sleep(min(options.sleep, left))
             seen = _look(client, pending, deadline)
         except MdeError as error:
             trouble = error
             if isinstance(error, TooLateError):
                 break
+        except Exception as error:  # the last resort: a mistake of ours must not lose what was done
+            trouble = InternalError(error)
+            break
         else:
             trouble = None
             latest.update((action.id.lower(), action) for action in seen if action.id.lower() in latest)

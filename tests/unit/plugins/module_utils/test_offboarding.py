@@ -23,6 +23,7 @@ from ansible_collections.secops.mde.plugins.module_utils._report import DeviceRe
 from ansible_collections.secops.mde.plugins.module_utils._requested import DeviceRequest
 from ansible_collections.secops.mde.plugins.module_utils._result import Context, complete
 from ansible_collections.secops.mde.plugins.module_utils._token import Token, TokenKeeper, read_claims
+from ansible_collections.secops.mde.plugins.module_utils._waiting import WaitOptions
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import Clock, posts
 
@@ -43,9 +44,11 @@ def run(emulator: Emulator, clock: Clock) -> Run:
         retry_timeout=300,
     )
 
-    def carry_out(*asked: dict[str, str], check_mode: bool = False) -> list[DeviceResult]:
+    def carry_out(
+        *asked: dict[str, str], check_mode: bool = False, wait: WaitOptions | None = None
+    ) -> list[DeviceResult]:
         requests = tuple(DeviceRequest.from_options(**one, comment="CHG-1") for one in asked)
-        order = Order(requests=requests, single=False, check_mode=check_mode)
+        order = Order(requests=requests, single=False, check_mode=check_mode, wait=wait)
         return Offboarding(
             order, Client(exchange), Threads(1), claims=lambda: read_claims(token), warn=lambda _line: None
         ).run()
@@ -97,3 +100,34 @@ def test_a_mistake_of_ours_loses_no_result_of_others(
     assert lost.error is not None
     assert lost.error.code == "internal_error"
     assert posts(emulator) == 1
+
+
+@pytest.mark.parametrize("read", ["machines", "offboard_actions"])
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_mistake_of_ours_before_the_decision_is_never_taken_for_success(
+    emulator: Emulator, run: Run, monkeypatch: pytest.MonkeyPatch, read: str, check_mode: bool
+) -> None:
+    emulator.add_device(Device(name="pc1"))
+    monkeypatch.setattr(Client, read, _mistaken)
+    (lost,) = run({"device_name": "pc1"}, check_mode=check_mode)
+    assert (lost.outcome, lost.changed) == ("error", False)
+    assert lost.error is not None
+    assert lost.error.code == "internal_error"
+    assert posts(emulator) == 0
+
+
+def test_a_mistake_of_ours_while_waiting_loses_nothing_that_was_done(
+    emulator: Emulator, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator.add_device(Device(name="pc1", fate="offline"))
+    monkeypatch.setattr(Client, "actions_by_id", _mistaken)
+    (done,) = run({"device_name": "pc1"}, wait=WaitOptions(timeout=60, sleep=10))
+    assert (done.outcome, done.changed) == ("submitted", True)
+    assert done.action is not None
+    assert done.error is not None
+    assert done.error.code == "wait_read_failed"
+    assert posts(emulator) == 1
+
+
+def _mistaken(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:
+    raise KeyError("a mistake")
