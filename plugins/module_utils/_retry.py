@@ -68,13 +68,14 @@ class Budget:
     def pause(self, asked: float | None, limit: float | None = None) -> float | None:
         """Seconds to wait before the next try, or None when there is no time left for one.
 
-        What the service asked for is kept to the second; else full jitter over a window that doubles.
+        What the service asked for is kept to the second; else full jitter over a window that doubles. The same jitter
+        where it asked for nothing or next to it, as a date that has passed does: that would use up no time, ever.
         """
         left = self.left(limit)
-        if asked is not None:
+        if asked is not None and (asked >= _FIRST_PAUSE or asked > left):
             return asked if asked <= left else None
         window = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self.tries)
-        return min(self.rng.uniform(0, window), left) if left > 0 else None
+        return max(asked or 0.0, min(self.rng.uniform(0, window), left)) if left > 0 else None
 
     def sleep(self, seconds: float) -> None:
         self.tries += 1

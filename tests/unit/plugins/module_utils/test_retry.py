@@ -226,6 +226,15 @@ def test_throttling_until_the_end_of_time_is_throttling_too(wish: str) -> None:
     assert "retry_timeout" in str(failure.value)
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("wish", ["0", "0.01", formatdate(NOW - 90, usegmt=True)])
+def test_a_service_that_always_asks_for_no_pause_is_given_up_in_time_and_not_hammered(status: int, wish: str) -> None:
+    made, _session, clock = client(*[answer(status, retry_after=wish)] * 60, MACHINES, retry_timeout=120)
+    with pytest.raises(ApiError):
+        made.machines("id eq 'a1'")
+    assert clock.passed <= 180  # some pauses are those of the pace
+
+
 def test_throttling_that_adds_up_ends_too() -> None:
     made, session, clock = client(answer(429, retry_after="100"))
     with pytest.raises(ThrottledError):
