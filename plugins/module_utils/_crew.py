@@ -46,9 +46,14 @@ class Threads:
             except BaseException as error:  # handed to the caller's thread
                 failures.append(error)
 
-        others = [threading.Thread(target=labour, daemon=True) for _other in range(self._count - 1)]
-        for thread in others:
-            thread.start()
+        others: list[threading.Thread] = []
+        for _other in range(self._count - 1):
+            thread = threading.Thread(target=labour, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the machine has no more to give: fewer hands do the same work
+                break
+            others.append(thread)
         labour()
         for thread in others:
             thread.join()

@@ -32,6 +32,25 @@ def test_so_many_work_at_the_same_time() -> None:
     Threads(4).each(lambda _piece: t.cast("None", together.wait()), iter(range(4)))
 
 
+@pytest.mark.parametrize("given", [0, 2])
+def test_where_the_machine_gives_fewer_threads_those_do_all_the_work(
+    monkeypatch: pytest.MonkeyPatch, given: int
+) -> None:
+    start, started = threading.Thread.start, []
+
+    def grudging(thread: threading.Thread) -> None:
+        if len(started) == given:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", grudging)
+    done: list[int] = []
+    Threads(10).each(done.append, iter(range(500)))
+    assert sorted(done) == list(range(500))
+    assert not any(thread.is_alive() for thread in started)
+
+
 def test_the_source_is_asked_by_one_thread_at_a_time() -> None:
     inside = threading.Lock()
 
