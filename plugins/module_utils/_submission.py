@@ -198,7 +198,8 @@ class Attempt:
             own = self._own(known.actions)
             if own is not None:
                 return Submission("submitted", own)
-            decision = decide(self.machine, known.actions, self._exchange.now(), force=self._force)
+            # Without force, which goes past an action that hangs: that may be the one the service means.
+            decision = decide(self.machine, known.actions, self._exchange.now())
             if decision.action_under_way is not None:
                 return Submission("in_progress", decision.action_under_way)
         return None

@@ -205,6 +205,21 @@ def test_the_service_saying_already_active_is_no_failure(emulator: Emulator, off
     assert len(offboards(emulator, device.id)) == posts(emulator) == 1
 
 
+def test_a_hanging_action_for_which_the_service_refuses_even_force_is_shown(
+    emulator: Emulator, offboard: RunModule, clock: Clock
+) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    emulator.knobs.action_timeout = 400 * 86400
+    emulator.knobs.duplicate_mode = "refuse"
+    hanging = emulator.add_action(device.id, status="Pending", age=3600)
+    emulator.clock.advance(30 * 86400)
+    run = offboard(device_id=device.id, force=True)
+    assert (run.outcome, run.changed, run.failed) == ("in_progress", False, False)
+    assert run.result["action"] is not None
+    assert run.result["action"]["id"] == hanging["id"]
+    assert clock.sleeps == []
+
+
 def test_a_refusal_is_not_ours_even_where_a_twin_of_the_job_used_the_same_comment(
     emulator: Emulator, offboard: RunModule
 ) -> None:
