@@ -25,7 +25,7 @@ from ._report import DeviceResult
 from ._requested import DeviceRequest
 from ._submission import Attempt
 from ._token import Claims
-from ._waiting import Waited, WaitOptions, wait_for
+from ._waiting import Waited, WaitOptions, unseen, wait_for
 
 
 @dataclass
@@ -227,8 +227,10 @@ class Offboarding:
 
 
 def _with_end(result: DeviceResult, waited: t.Mapping[str, Waited]) -> DeviceResult:
-    action = MachineAction.from_json(result.action)
-    end = waited.get(action.id.lower()) if action else None
-    if end is None or result.error is not None or result.outcome not in ("submitted", "in_progress"):
+    if result.error is not None or result.outcome not in ("submitted", "in_progress"):
         return result
+    action = MachineAction.from_json(result.action)
+    if action is None:  # the service said so, and its lists did not show it: that is no end
+        return replace(result, error=unseen(result.name))
+    end = waited[action.id.lower()]
     return replace(result, action=end.action.record, error=end.error)

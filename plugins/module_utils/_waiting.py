@@ -75,6 +75,15 @@ def wait_for(client: Client, actions: t.Sequence[MachineAction], options: WaitOp
     return [_verdict(latest[action.id.lower()], options, trouble) for action in actions]
 
 
+def unseen(who: str) -> MdeError:
+    """The error of a device of which an offboard is under way that nobody has seen: there is nothing to wait for."""
+    return DeviceError(
+        f"{who}: the service says that an offboard is under way, but shows none that could be waited for.",
+        code="wait_read_failed",
+        hint="The action goes on by itself. Run the task again in some minutes to see how it ends.",
+    )
+
+
 def _look(client: Client, pending: t.Sequence[MachineAction], deadline: float) -> list[MachineAction]:
     """The actions as they are now, in few reads: by their ids, or, where these are many, all since the oldest of them."""
     created = [action.created for action in pending]

@@ -205,6 +205,19 @@ def test_the_service_saying_already_active_is_no_failure(emulator: Emulator, off
     assert len(offboards(emulator, device.id)) == posts(emulator) == 1
 
 
+def test_what_is_said_to_be_active_and_never_shows_is_not_taken_for_waited_for(
+    emulator: Emulator, offboard: RunModule
+) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    emulator.knobs.duplicate_mode = "refuse"
+    emulator.knobs.list_lag = 3600
+    offboard_by_hand(emulator, device.id)
+    run = offboard(device_id=device.id, wait=True)
+    assert (run.outcome, run.changed, run.failed) == ("in_progress", False, True)
+    assert run.code_of_error == "wait_read_failed"
+    assert run.result["msg"].startswith("lab-w11-07.corp.example: the service says")
+
+
 def test_a_hanging_action_for_which_the_service_refuses_even_force_is_shown(
     emulator: Emulator, offboard: RunModule, clock: Clock
 ) -> None:
