@@ -115,7 +115,7 @@ class Cancellation:
 
     def _find(self, action_id: str) -> MachineAction | None:
         """By its own read, and by the list where that knows nothing: a fresh action can be missing from either."""
-        return self._client.action(action_id) or next(iter(self._client.actions_by_id([action_id])), None)
+        return self._client.action(action_id) or next(iter(self._client.actions_by_id([action_id]).records), None)
 
     def _predict(self, action: MachineAction, comment: str) -> Cancelled:
         claims = self._claims()

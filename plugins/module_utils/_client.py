@@ -17,7 +17,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from ._answers import api_error
-from ._batches import Batches
+from ._batches import Batches, Reading
 from ._errors import MdeError
 from ._exchange import Exchange
 from ._lists import bad_answer, read, read_pages
@@ -104,7 +104,7 @@ class Client:
         known = {id_: Known(tuple(found[id_.lower()]), reading.as_of) for id_ in machine_ids}
         return {**known, **reading.refused}
 
-    def actions_by_id(self, action_ids: t.Sequence[str], *, until: float | None = None) -> list[MachineAction]:
+    def actions_by_id(self, action_ids: t.Sequence[str], *, until: float | None = None) -> Reading[str, MachineAction]:
         """These actions as they are now. One that is missing is no news: lists lag behind.
 
         ``until`` (monotonic seconds) is when it is too late to ask again, or at all.
@@ -115,7 +115,8 @@ class Client:
 
         reading = self.batches.read(action_ids, condition, lambda text: self._actions(text, until=until))
         wanted = {action_id.lower() for action_id in action_ids}
-        return [action for action in reading.records if action.id.lower() in wanted]
+        reading.records = [action for action in reading.records if action.id.lower() in wanted]
+        return reading
 
     def offboard_actions_since(self, created: datetime, *, until: float | None = None) -> list[MachineAction]:
         """Every Offboard action of the tenant from a moment on; ``until`` as for ``actions_by_id``."""

@@ -128,7 +128,7 @@ class Verifier:
     def _by_id(self, action_ids: t.Sequence[str]) -> dict[str, MachineAction]:
         """Those that exist. One that the list does not have is read by itself: lists lag behind."""
         ids = list(dict.fromkeys(action_ids))
-        found = {action.id.lower(): action for action in self._client.actions_by_id(ids)} if ids else {}
+        found = {action.id.lower(): action for action in self._client.actions_by_id(ids).records} if ids else {}
         for action_id in ids:
             if action_id.lower() not in found and (action := self._client.action(action_id)):
                 found[action_id.lower()] = action

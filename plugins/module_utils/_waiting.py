@@ -61,7 +61,7 @@ def wait_for(client: Client, actions: t.Sequence[MachineAction], options: WaitOp
             break
         try:
             clock.sleep(min(options.sleep, left))
-            seen = _look(client, pending, deadline)
+            seen, trouble = _look(client, pending, deadline)
         except MdeError as error:
             trouble = error
             if isinstance(error, TooLateError):
@@ -70,7 +70,6 @@ def wait_for(client: Client, actions: t.Sequence[MachineAction], options: WaitOp
             trouble = InternalError(error)
             break
         else:
-            trouble = None
             latest.update((action.id.lower(), action) for action in seen if action.id.lower() in latest)
     return [_verdict(latest[action.id.lower()], options, trouble) for action in actions]
 
@@ -84,14 +83,20 @@ def unseen(who: str) -> MdeError:
     )
 
 
-def _look(client: Client, pending: t.Sequence[MachineAction], deadline: float) -> list[MachineAction]:
-    """The actions as they are now, in few reads: by their ids, or, where these are many, all since the oldest of them."""
+def _look(
+    client: Client, pending: t.Sequence[MachineAction], deadline: float
+) -> tuple[list[MachineAction], MdeError | None]:
+    """The actions as they are now, in few reads: by their ids, or, where these are many, all since the oldest of them.
+
+    Beside them the error of an id that the service did not take: not to be seen there is news.
+    """
     created = [action.created for action in pending]
     oldest = min((moment for moment in created if moment is not None), default=None)
     few = len(pending) <= _FEW_FILTERS * client.batches.capacity(_ID_LENGTH)
     if few or oldest is None or None in created:
-        return client.actions_by_id([action.id for action in pending], until=deadline)
-    return client.offboard_actions_since(oldest, until=deadline)
+        reading = client.actions_by_id([action.id for action in pending], until=deadline)
+        return reading.records, next(iter(reading.refused.values()), None)
+    return client.offboard_actions_since(oldest, until=deadline), None
 
 
 def _verdict(action: MachineAction, options: WaitOptions, trouble: MdeError | None) -> Waited:

@@ -392,6 +392,19 @@ def test_looks_that_fail_to_the_end_have_their_own_code(emulator: Emulator, offb
     assert emulator.clock.monotonic() - began <= 60 + 1e-6  # pauses add up in floating point
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_service_that_takes_no_ids_of_actions_is_not_taken_for_one_that_has_no_news(
+    emulator: Emulator, offboard: RunModule, count: int
+) -> None:
+    devices = [emulator.add_device(Device(name=f"pc{number}")) for number in range(count)]
+    refusal = _json({"error": {"code": "", "message": "Could not find a property named 'id'", "details": []}})
+    emulator.fault(method="GET", path="/machineactions", kind="body", status=400, body=refusal, after=1, times=None)
+    run = offboard(devices=[{"device_id": device.id} for device in devices], wait=True, wait_timeout=60)
+    assert [device["outcome"] for device in run.result["devices"]] == ["submitted"] * count
+    assert {device["error"]["code"] for device in run.result["devices"]} == {"wait_read_failed"}
+    assert "property named 'id'" in run.result["devices"][0]["error"]["message"]
+
+
 def test_an_action_that_lists_do_not_show_yet_is_waited_for(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME))
     emulator.knobs.list_lag = 25
