@@ -70,7 +70,9 @@ def wait_for(client: Client, actions: t.Sequence[MachineAction], options: WaitOp
             trouble = InternalError(error)
             break
         else:
-            latest.update((action.id.lower(), action) for action in seen if action.id.lower() in latest)
+            # What has ended stays so, whatever a list that lags behind says of it later.
+            asked = {action.id.lower() for action in pending}
+            latest.update((action.id.lower(), action) for action in seen if action.id.lower() in asked)
     return [_verdict(latest[action.id.lower()], options, trouble) for action in actions]
 
 

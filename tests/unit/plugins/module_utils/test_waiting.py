@@ -1,0 +1,45 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Waiting for many actions whose lists come from copies of different age."""
+
+from __future__ import annotations
+
+import types
+import typing as t
+from datetime import datetime
+
+from ansible_collections.secops.mde.plugins.module_utils._models import MachineAction
+from ansible_collections.secops.mde.plugins.module_utils._waiting import WaitOptions, wait_for
+from ansible_collections.secops.mde.tests.unit.harness import FakeClock
+
+
+def action(name: str, status: str) -> MachineAction:
+    record = {"id": name, "type": "Offboard", "machineId": f"m-{name}", "status": status}
+    made = MachineAction.from_json({**record, "creationDateTimeUtc": "2026-02-03T04:05:06Z"})
+    assert made is not None
+    return made
+
+
+class Lists:
+    """A client whose lists of the actions since a moment were prepared; the last one comes for ever."""
+
+    def __init__(self, *lists: list[MachineAction]) -> None:
+        self._lists = list(lists)
+        self.exchange = types.SimpleNamespace(clock=FakeClock())
+        self.batches = types.SimpleNamespace(
+            capacity=lambda _length: 0
+        )  # so many that they are asked for by their time
+
+    def offboard_actions_since(self, _created: datetime, *, until: float) -> list[MachineAction]:
+        return self._lists.pop(0) if len(self._lists) > 1 else self._lists[0]
+
+
+def test_an_end_that_was_seen_stays_seen_when_a_later_list_lags_behind() -> None:
+    older = [action("a", "Pending"), action("b", "Pending")]
+    newer = [action("a", "Succeeded"), action("b", "InProgress")]
+    done, pending = wait_for(t.cast("t.Any", Lists(newer, older)), older, WaitOptions(timeout=60, sleep=10))
+    assert (done.action.status, done.error) == ("Succeeded", None)
+    assert pending.error is not None
+    assert pending.error.code == "wait_timeout"
