@@ -19,6 +19,7 @@ from ._matching import Finding, not_found, resolve
 from ._models import Machine, spellings
 from ._odata import Form, any_of, equals_any, starts_with_any
 from ._requested import DeviceRequest
+from ._retry import refuses_one
 
 
 def find_machines(
@@ -119,16 +120,23 @@ def _condition(terms: t.Sequence[_Term], form: Form) -> str:
 
 def _look_again(client: Client, requests: t.Sequence[DeviceRequest], records: _Records) -> t.Mapping[_Term, ApiError]:
     """Ask once more in another way, and collect near misses on the way; comes back as ``_read`` does."""
+    refused: dict[_Term, ApiError] = {}
     for request in requests:
         if request.device_id:
-            single = client.machine(request.device_id)
-            records.add([single] if single else [])
+            try:
+                single = client.machine(request.device_id)
+            except ApiError as error:
+                if not refuses_one(error):
+                    raise
+                refused[_Term("id", request.device_id)] = error
+            else:
+                records.add([single] if single else [])
         if request.aad_device_id:
             records.add(_read_entra_id_otherwise(client, request.aad_device_id))
     labels = list(dict.fromkeys(term for request in requests for term in _label_terms(request)))
     reading = client.batches.read(labels, _condition, client.machines)
     records.add(reading.records)
-    return reading.refused
+    return {**refused, **reading.refused}
 
 
 def _label_terms(request: DeviceRequest) -> list[_Term]:

@@ -144,6 +144,8 @@ class Offboarding:
 
     def _without_machine(self, request: DeviceRequest, finding: Finding) -> DeviceResult:
         accepted = finding.outcome == "not_found" and self._order.missing_ok
+        if finding.error is not None:
+            explain(finding.error, TO_READ, self._claims())
         return DeviceResult(
             request,
             finding.outcome or "error",

@@ -125,3 +125,11 @@ def bars_the_way(error: MdeError) -> bool:
     if not isinstance(error, ApiError) or error.http_status is None:
         return False
     return error.http_status in (401, 403, 408) or error.http_status >= 500
+
+
+def refuses_one(error: ApiError) -> bool:
+    """Whether a read of one thing was refused for what it asked for, where reads of others have just been answered.
+
+    A device outside the groups of a user's token answers 403, for example, and no other device is hit by that.
+    """
+    return 400 <= (error.http_status or 0) < 500 and error.http_status not in (401, 408, 429)

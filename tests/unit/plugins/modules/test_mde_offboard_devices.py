@@ -448,6 +448,26 @@ def test_a_refusal_for_one_device_is_no_reason_to_stop(emulator: Emulator, offbo
     assert outcomes(run) == ["refused", *["submitted"] * 11]
 
 
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [(403, "Forbidden", "permission_missing"), (400, "InvalidInput", "request_refused")],
+)
+def test_an_id_that_cannot_be_read_alone_stops_no_other_device(
+    emulator: Emulator, offboard: RunModule, status: int, code: str, expected: str, check: bool
+) -> None:
+    """A device outside the groups of a user's token: lists leave it out, and its own read is forbidden."""
+    devices = fleet(emulator, 60)
+    refusal = f'{{"error": {{"code": "{code}", "message": "not for you"}}}}'
+    emulator.fault(method="GET", path="/machines/00beef", kind="body", status=status, body=refusal, times=None)
+    run = offboard(devices=[{"device_id": "00beef"}, *by_id(devices)], missing_ok=True, check=check)
+    assert outcomes(run) == ["error", *["submitted"] * 60]
+    assert run.code_of_error == expected
+    assert "not for you" in run.result["msg"]
+    if status == 403:
+        assert "another cause" in run.result["msg"]
+
+
 # -- waiting -------------------------------------------------------------------------------------------------------
 
 
