@@ -11,6 +11,7 @@ import random
 import re
 import typing as t
 from dataclasses import dataclass
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 
 from ._clock import Clock
@@ -41,9 +42,10 @@ def retry_after(response: Response, now: float) -> float | None:
 
 
 def http_date(value: str) -> float | None:
-    """An HTTP date as seconds since 1970, or None."""
+    """An HTTP date as seconds since 1970, or None. One that names no zone is in UTC too, as all of them are."""
     try:
-        return parsedate_to_datetime(value).timestamp()
+        found = parsedate_to_datetime(value)
+        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import random
+import time
 import typing as t
 from email.utils import formatdate
 
@@ -17,7 +18,7 @@ from ansible_collections.secops.mde.plugins.module_utils._errors import ApiError
 from ansible_collections.secops.mde.plugins.module_utils._exchange import Exchange
 from ansible_collections.secops.mde.plugins.module_utils._http import Response
 from ansible_collections.secops.mde.plugins.module_utils._pacing import Pacer
-from ansible_collections.secops.mde.plugins.module_utils._retry import Budget, retry_after
+from ansible_collections.secops.mde.plugins.module_utils._retry import Budget, http_date, retry_after
 from ansible_collections.secops.mde.tests.unit.harness import FakeClock
 
 NOW = FakeClock.START
@@ -52,6 +53,21 @@ def answer(status: int, body: bytes = b"{}", **headers: str) -> Response:
 )
 def test_retry_after_is_read_in_both_forms(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(answer(429, **headers), NOW) == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y"])
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+def test_a_date_means_utc_in_all_forms_of_http_wherever_this_machine_is(
+    monkeypatch: pytest.MonkeyPatch, form: str, zone: str
+) -> None:
+    """The forms of RFC 9110, 5.6.7: the last one names no zone."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert http_date(time.strftime(form, time.gmtime(NOW))) == NOW
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 class TestBudget:
