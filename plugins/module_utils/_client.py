@@ -86,16 +86,19 @@ class Client:
 
     # -- machine actions -----------------------------------------------------------------------------------
 
-    def offboard_actions(self, machine_ids: t.Sequence[str]) -> dict[str, Known | MdeError]:
+    def offboard_actions(
+        self, machine_ids: t.Sequence[str], *, budget: Budget | None = None
+    ) -> dict[str, Known | MdeError]:
         """Every Offboard action of these machines, by the id as given, in as few calls as the service allows.
 
-        For an id that the service does not take in a filter, its error. Raises MdeError when a read fails otherwise.
+        ``budget`` is one that several looks share. For an id that the service does not take in a filter, its error.
+        Raises MdeError when a read fails otherwise.
         """
 
         def condition(some: t.Sequence[str], form: Form) -> str:
             return all_of([equals_any("machineId", some, lists=form.lists), "type eq 'Offboard'"])
 
-        reading = self.batches.read(machine_ids, condition, self._actions)
+        reading = self.batches.read(machine_ids, condition, lambda text: self._actions(text, budget=budget))
         found: dict[str, list[MachineAction]] = {machine_id.lower(): [] for machine_id in machine_ids}
         for action in reading.records:
             of_machine = found.get(action.machine_id.lower())
@@ -123,11 +126,17 @@ class Client:
         condition = f"type eq 'Offboard' and creationDateTimeUtc ge {odata_time(created)}"
         return self._actions(condition, until=until)
 
-    def _actions(self, condition: str, until: float | None = None) -> list[MachineAction]:
-        return [action for page in self.action_pages(condition, until=until) for action in page]
+    def _actions(self, condition: str, until: float | None = None, budget: Budget | None = None) -> list[MachineAction]:
+        return [action for page in self.action_pages(condition, until=until, budget=budget) for action in page]
 
     def action_pages(
-        self, condition: str, *, order: str | None = None, limit: int | None = None, until: float | None = None
+        self,
+        condition: str,
+        *,
+        order: str | None = None,
+        limit: int | None = None,
+        until: float | None = None,
+        budget: Budget | None = None,
     ) -> t.Iterator[list[MachineAction]]:
         """All actions that fit an OData condition, page by page; see ``read_pages``."""
         what = "actions with an id and a machine"
@@ -140,6 +149,7 @@ class Client:
             order=order,
             limit=limit,
             until=until,
+            budget=budget,
         )
 
     def action(self, action_id: str) -> MachineAction | None:

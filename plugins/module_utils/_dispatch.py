@@ -18,7 +18,7 @@ from ._client import Client, Known
 from ._crew import Crew
 from ._errors import InternalError, MdeError
 from ._permissions import TO_OFFBOARD, TO_READ, explain, lacks
-from ._retry import bars_the_way
+from ._retry import Budget, bars_the_way
 from ._submission import LOOKS, Attempt, Stage
 from ._token import Claims
 
@@ -125,9 +125,10 @@ class Dispatch:
         Afterwards each has ended, or is ready to be sent again, since it is certain enough that nothing was taken.
         """
         questions = _take(self._questions, len(self._questions))
+        budget = self._client.exchange.budget()  # one for all looks: an outage is waited for once
         for pause in LOOKS if questions else ():
             self._client.exchange.clock.sleep(pause)
-            for attempt, known in self._look_at(questions):
+            for attempt, known in self._look_at(questions, budget):
                 attempt.look(None if isinstance(known, MdeError) else known)
             questions = [attempt for attempt in questions if attempt.stage is Stage.IN_QUESTION]
             if not questions:
@@ -137,10 +138,12 @@ class Dispatch:
             if attempt.stage is Stage.READY:
                 self._ready.append(attempt)
 
-    def _look_at(self, attempts: t.Sequence[Attempt]) -> list[tuple[Attempt, Known | MdeError]]:
+    def _look_at(
+        self, attempts: t.Sequence[Attempt], budget: Budget | None = None
+    ) -> list[tuple[Attempt, Known | MdeError]]:
         """What is known now of each, or why nothing is."""
         try:
-            known = self._client.offboard_actions([attempt.machine.id for attempt in attempts])
+            known = self._client.offboard_actions([attempt.machine.id for attempt in attempts], budget=budget)
         except MdeError as error:
             explain(error, TO_READ, self._claims())
             return [(attempt, error) for attempt in attempts]

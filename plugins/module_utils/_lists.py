@@ -16,7 +16,7 @@ from ._answers import api_error, excerpt, is_missing_entity
 from ._errors import BadAnswerError
 from ._exchange import Exchange
 from ._http import Response
-from ._retry import worth_asking_again
+from ._retry import Budget, worth_asking_again
 
 # The service's largest page. Microsoft Learn: "Maximum page size is 10,000".
 PAGE_SIZE: t.Final = 10000
@@ -40,17 +40,19 @@ def read(
     *,
     missing_ok: bool = False,
     until: float | None = None,
+    budget: Budget | None = None,
 ) -> Response | None:
     """An answer with status 200; None where the service itself says that there is no such thing, if that is allowed.
 
-    ``until`` (monotonic seconds) is when it is too late to ask again, or at all. Raises MdeError otherwise.
+    ``until`` (monotonic seconds) is when it is too late to ask again, or at all; ``budget`` is one that several reads
+    share. Raises MdeError otherwise.
     """
     response = exchange.call(
         "GET",
         path,
         may_repeat=worth_asking_again,
         params=params,
-        budget=exchange.budget(until),
+        budget=budget or exchange.budget(until),
         not_after=None if until is None else until + _LATE,
     )
     if response.status == 200:
@@ -70,6 +72,7 @@ def read_pages(
     order: str | None = None,
     limit: int | None = None,
     until: float | None = None,
+    budget: Budget | None = None,
 ) -> t.Iterator[list[Item]]:
     """The pages of a list one by one, each id once, for as long as the caller goes on; with a ``limit`` small ones.
 
@@ -81,7 +84,8 @@ def read_pages(
     asked = 0
     while True:
         query = {"$filter": condition or None, "$orderby": order, "$top": size, "$skip": asked or None}
-        response = read(exchange, path, query, missing_ok=True, until=until)  # an empty list is documented as 404
+        # An empty list is documented as 404.
+        response = read(exchange, path, query, missing_ok=True, until=until, budget=budget)
         if response is None:
             return
         document = response.json()

@@ -187,10 +187,11 @@ class Attempt:
 
     def _who_is_active(self) -> Submission | None:
         """The service refused us for an action that is under way: look at once, and until it shows."""
+        budget = self._exchange.budget()  # one for all looks: an outage is waited for once
         for pause in (0.0, *LOOKS):
             self._exchange.clock.sleep(pause)
             try:
-                known = self._client.offboard_actions([self.machine.id])[self.machine.id]
+                known = self._client.offboard_actions([self.machine.id], budget=budget)[self.machine.id]
             except MdeError:
                 continue
             if isinstance(known, MdeError):

@@ -126,6 +126,26 @@ def test_nothing_is_sent_again_while_the_looks_fail(emulator: Emulator, offboard
     assert posts(emulator) == 1
 
 
+@pytest.mark.parametrize("kind", ["503", "429"])
+@pytest.mark.parametrize("doubt", ["lost", "already active"])
+def test_an_outage_is_waited_for_once_and_not_again_by_every_look(
+    emulator: Emulator, offboard: RunModule, clock: Clock, doubt: str, kind: str
+) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    if doubt == "lost":
+        emulator.fault(method="POST", path="/offboard", kind="lost")
+    else:
+        emulator.knobs.duplicate_mode = "refuse"
+        emulator.knobs.list_lag = 5
+        offboard_by_hand(emulator, device.id)
+    emulator.fault(method="GET", path="/machineactions", kind=kind, times=None, after=1)
+    began = clock.monotonic()
+    run = offboard(devices=[{"device_id": device.id}])
+    assert run.outcome == ("error" if doubt == "lost" else "in_progress")
+    assert posts(emulator) == 1
+    assert clock.monotonic() - began < 3900 + 60
+
+
 def test_a_look_that_fails_once_does_not_end_the_search(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
