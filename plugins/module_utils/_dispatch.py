@@ -88,7 +88,7 @@ class Dispatch:
     def _send(self, attempt: Attempt) -> None:
         """One POST, in any of the threads."""
         if self.barred is not None:
-            attempt.give_up(self.barred, "refused" if self.barred.code == "permission_missing" else "error")
+            self._give_up(attempt, self.barred)
             return
         try:
             attempt.send()
@@ -101,6 +101,10 @@ class Dispatch:
         elif attempt.end is not None and attempt.end.error is not None:
             self._note_refusal(attempt.end.error)
 
+    @staticmethod
+    def _give_up(attempt: Attempt, barred: MdeError) -> None:
+        attempt.give_up(barred, "refused" if barred.code == "permission_missing" else "error")
+
     def _note_refusal(self, error: MdeError) -> None:
         claims = self._claims()
         explain(error, TO_OFFBOARD, claims)
@@ -110,6 +114,10 @@ class Dispatch:
 
     def _weigh_held(self) -> None:
         """Read the actions of what was held back once more: somebody else may have been here meanwhile."""
+        if self.barred is not None:  # the read would only wait for the same once more
+            for attempt in _take(self._held, len(self._held)):
+                self._give_up(attempt, self.barred)
+            return
         for attempt, known in self._look_at(_take(self._held, self.room(reads=1))):
             if isinstance(known, MdeError):
                 self.heed(known)

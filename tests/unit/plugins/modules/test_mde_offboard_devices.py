@@ -421,6 +421,19 @@ def test_an_outage_is_not_waited_for_again_by_every_batch(
     assert clock.monotonic() - began < 3900 + 60
 
 
+def test_what_the_pace_held_back_is_not_read_again_where_nothing_gets_through(
+    emulator: Emulator, clock: Clock, offboard: RunModule
+) -> None:
+    devices = fleet(emulator, 60)
+    emulator.fault(method="POST", kind="429", retry_after=1000, times=None)
+    emulator.fault(method="GET", path="/machineactions", kind="429", retry_after=1000, times=None, after=1)
+    began = clock.monotonic()
+    run = offboard(devices=by_id(devices))
+    assert outcomes(run) == ["error"] * 60
+    assert {device["error"]["code"] for device in run.result["devices"]} == {"throttled"}
+    assert clock.monotonic() - began < 1000 + 3900  # a first POST, and the patience of one read
+
+
 def test_a_sign_in_that_fails_lists_every_device_with_its_error(emulator: Emulator, offboard: RunModule) -> None:
     devices = fleet(emulator, 60)
     run = offboard(devices=by_id(devices), client_id=emulator.client_id, client_secret="wrong")
