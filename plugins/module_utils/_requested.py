@@ -15,8 +15,8 @@ from ._errors import OptionError
 
 _ID = re.compile(r"[A-Za-z0-9-]+")
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-# The address of a device's page in the portal, of whatever host and cloud.
-_PORTAL = re.compile(r"https?://[^/]+/machines/(?:v2/)?([A-Za-z0-9-]+)(?:[/?#].*)?", re.IGNORECASE)
+# The address of a device's page in the portal, of whatever host and cloud; one that ends before the id holds none.
+_PORTAL = re.compile(r"https?://[^/]+/machines/(?:v2/)?(?!v2(?:[/?#]|$))([A-Za-z0-9-]+)(?:[/?#].*)?", re.IGNORECASE)
 # More than any DNS name: such a text is something else.
 _LONGEST_NAME = 255
 
@@ -105,9 +105,14 @@ def clean_device_id(value: str) -> str:
 
 
 def clean_device_name(value: str) -> str:
-    """A whole name, without the dot of DNS's root. Raises OptionError for what cannot be one."""
+    """A whole name, without the dot of DNS's root. Raises OptionError for what cannot be one.
+
+    As is a domain alone, which is what an empty variable before it leaves: no device has that name, and an absence is
+    not to be concluded from it.
+    """
     name = value.strip().rstrip(".")  # the root of DNS, as some tools print it
-    if not name or len(name) > _LONGEST_NAME or any(not c.isprintable() or c.isspace() for c in name):
+    odd = any(not c.isprintable() or c.isspace() for c in name)
+    if not name or name.startswith(".") or len(name) > _LONGEST_NAME or odd:
         raise OptionError(
             f"device_name: {value[:60]!r} is not a name.",
             hint=f"Give one name, short or full, of at most {_LONGEST_NAME} characters and without white space.",
