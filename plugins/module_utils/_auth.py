@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import shutil
 import typing as t
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from ._http import Session, WireOptions
 from ._identity import Identity
 from ._msal import MsalSession, ask, import_msal
 from ._program import run_program
-from ._token import Token
+from ._token import Token, is_token
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class SignInDesk:
         """A token with its end by our clock; lifetimes come as numbers and as text."""
         try:
             return Token(value, self.clock.monotonic() + float(expires_in))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return Token(value)
 
 
@@ -74,7 +73,7 @@ class AccessToken:
     value: str
 
     def validate(self) -> None:
-        if not re.fullmatch("[!-~]+", self.value):
+        if not is_token(self.value):
             raise OptionError(
                 "access_token: it holds white space or characters that no token has.",
                 hint="Give the token alone, without 'Bearer' and without a line break.",

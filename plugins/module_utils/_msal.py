@@ -23,6 +23,7 @@ from ._clouds import origin
 from ._errors import LibraryError, MdeError, SignInError, WireError
 from ._http import Response, Session
 from ._retry import TRANSIENT, UNREACHED_LIMIT, Budget, retry_after
+from ._token import is_token
 
 # The first version that makes the SHA-256 assertion of a PEM certificate; requirements.txt says the same.
 MSAL_MINIMUM: t.Final = (1, 35, 0)
@@ -174,7 +175,7 @@ def ask(session: MsalSession, where: str, question: t.Callable[[], t.Any]) -> di
         spoken = str(error) or type(error).__name__
     else:
         spoken = "an answer that is not a token"
-    if isinstance(answer, dict) and isinstance(answer.get("access_token"), str) and answer["access_token"]:
+    if isinstance(answer, dict) and is_token(answer.get("access_token")):
         return answer
     raise _refusal(session.last, where, answer if isinstance(answer, dict) else {}, spoken)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 import typing as t
 from dataclasses import dataclass
@@ -62,6 +63,11 @@ def read_claims(token: str) -> Claims | None:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def is_token(value: object) -> bool:
+    """Whether a header can carry this. With anything else in it, the error of the first request would quote it."""
+    return isinstance(value, str) and re.fullmatch("[!-~]+", value) is not None
 
 
 class TokenKeeper:

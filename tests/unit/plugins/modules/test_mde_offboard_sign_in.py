@@ -460,6 +460,9 @@ def test_an_answer_that_is_none_of_entra_ids_is_a_failed_sign_in(
         '{"token_type": "Bearer", "expires_in": 3599, "access_token": null}',
         '{"token_type": "Bearer", "expires_in": 3599, "access_token": 5}',
         '{"token_type": "Bearer", "expires_in": 3599, "access_token": ["a"]}',
+        '{"token_type": "Bearer", "expires_in": 3599, "access_token": "hush\\nhush"}',
+        '{"token_type": "Bearer", "expires_in": 3599, "access_token": "hush hush"}',
+        '{"token_type": "Bearer", "expires_in": 3599, "access_token": "hush\\u20ac"}',
         '{"token_type": "Bearer", "expires_in": "soon", "access_token": "abc"}',
     ],
 )
@@ -470,7 +473,17 @@ def test_a_token_answer_without_a_token_is_a_failed_sign_in(
     run = offboard(device_id=ID)
     shape(run)
     assert run.code_of_error == "sign_in_failed"
+    assert "hush" not in run.output
     assert emulator.calls("api") == []
+
+
+@pytest.mark.parametrize("lifetime", ["-5", "0", "1" + "0" * 400])
+def test_a_token_of_an_odd_lifetime_is_used(
+    lifetime: str, emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    body = f'{{"token_type": "Bearer", "expires_in": {lifetime}, "access_token": "{emulator.token()}"}}'
+    emulator.fault(service="entra", method="POST", kind="body", body=body, times=None)
+    assert offboard(device_id=device.id).outcome == "submitted"
 
 
 @pytest.mark.parametrize("port", ["another host", "another port", "plain HTTP"])
