@@ -129,7 +129,7 @@ def insist_on_pace(params: t.Mapping[str, t.Any]) -> None:
 
 
 def secret_values(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
-    """Every secret in reach, used or not: none of them may stand in any output."""
+    """Every secret in reach, used or not: none of them may stand in any output. A blank one hides nothing but blanks."""
     found = [params.get(option) for option in SECRETS]
     found += [environ.get(name) for option in SECRETS for name in VARIABLES[option]]
-    return {str(value) for value in found if value}
+    return {str(value) for value in found if value and str(value).strip()}

@@ -486,6 +486,14 @@ def test_a_token_of_an_odd_lifetime_is_used(
     assert offboard(device_id=device.id).outcome == "submitted"
 
 
+@pytest.mark.parametrize("name", ["MDE_ACCESS_TOKEN", "AZURE_CLIENT_SECRET", "MDE_CERTIFICATE_PASSWORD"])
+def test_a_blank_secret_hides_nothing_of_the_output(
+    name: str, emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, " ")
+    assert ": offboard submitted (action " in offboard(device_id=device.id).result["msg"]
+
+
 @pytest.mark.parametrize("port", ["another host", "another port", "plain HTTP"])
 def test_a_discovery_document_cannot_send_the_credential_elsewhere(
     port: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
