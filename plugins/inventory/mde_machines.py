@@ -15,7 +15,8 @@ description:
   - Each host has the variables C(mde_device_id), C(mde_device_name), C(mde_aad_device_id) and C(mde_machine), the device's whole
     record. Expressions of O(compose), O(groups) and O(keyed_groups) see the record's own fields as well, such as C(healthStatus)
     or C(machineTags).
-  - Devices whose names occur twice, or cannot be host names, get one with their id in it. No device is left out.
+  - Devices whose names occur twice, cannot be host names, or are those of groups, get one with their id in it. No device is left
+    out.
   - An option that does not exist is an error, because a misspelt filter would otherwise mean all devices.
 options:
   plugin:
@@ -90,6 +91,7 @@ import json
 import typing as t
 
 from ansible.errors import AnsibleParserError
+from ansible.inventory.data import InventoryData
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError, OptionError
@@ -97,7 +99,7 @@ from ansible_collections.secops.mde.plugins.module_utils._machine_filter import 
 from ansible_collections.secops.mde.plugins.module_utils._models import Machine
 from ansible_collections.secops.mde.plugins.module_utils._options import Spec
 from ansible_collections.secops.mde.plugins.module_utils._permissions import TO_READ, explain
-from ansible_collections.secops.mde.plugins.plugin_utils._hosts import HOSTNAMES, name_hosts
+from ansible_collections.secops.mde.plugins.plugin_utils._hosts import HOSTNAMES, is_like_a_group, name_hosts
 from ansible_collections.secops.mde.plugins.plugin_utils._plugin import PluginOptions
 from ansible_collections.secops.mde.plugins.plugin_utils._trust import untrusted
 
@@ -113,6 +115,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     """Devices as hosts."""
 
     NAME = "secops.mde.mde_machines"
+    inventory: InventoryData
 
     def verify_file(self, path: str) -> bool:
         """Whether the file is ours, by its name."""
@@ -179,12 +182,34 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             client.exchange.close()
 
     def _fill(self, machines: t.Sequence[Machine], params: t.Mapping[str, t.Any]) -> None:
-        hosts = name_hosts(machines, params["hostname"])
+        hosts = name_hosts(machines, params["hostname"], self.inventory.groups)
+        makes_groups = self.get_option("groups") or self.get_option("keyed_groups")
+        if makes_groups and any(map(is_like_a_group, hosts.names)):
+            hosts = name_hosts(machines, params["hostname"], self._groups(machines, hosts.names, params))
         if warning := hosts.warning():
             self.display.warning(warning)
+        self._add(machines, hosts.names, params)
+
+    def _groups(
+        self, machines: t.Sequence[Machine], names: t.Sequence[str], params: t.Mapping[str, t.Any]
+    ) -> t.Iterable[str]:
+        """The groups that there will be: found out in an inventory that is thrown away, under names that none of them has."""
+        real = self.inventory
+        self.inventory = InventoryData()
+        self.inventory.current_source = real.current_source
+        try:
+            safe = [
+                machine.id if is_like_a_group(name) else name for machine, name in zip(machines, names, strict=True)
+            ]
+            self._add(machines, safe, params)
+            return {*real.groups, *self.inventory.groups}
+        finally:
+            self.inventory = real
+
+    def _add(self, machines: t.Sequence[Machine], names: t.Sequence[str], params: t.Mapping[str, t.Any]) -> None:
         strict = self.get_option("strict")
         compose, groups, keyed = (self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
-        for machine, host in zip(machines, hosts.names, strict=True):
+        for machine, host in zip(machines, names, strict=True):
             record = untrusted(machine.record)
             variables = {
                 "mde_device_id": record["id"],

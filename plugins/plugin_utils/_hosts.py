@@ -17,6 +17,8 @@ from ..module_utils._models import Machine
 # Everything else has a meaning in patterns and limits, or in templates.
 _USABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _TAKEN: t.Final = frozenset({"localhost", "127.0.0.1", "all", "ungrouped"})
+# The names that groups get which an inventory file constructs.
+_LIKE_A_GROUP = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 HOSTNAMES: t.Final[t.Mapping[str, t.Callable[[Machine], str | None]]] = {
     "name": lambda machine: machine.name,
@@ -50,15 +52,19 @@ class HostNames:
         return f"Of the devices, {'; '.join(told)}." if told else None
 
 
-def name_hosts(machines: t.Sequence[Machine], hostname: str) -> HostNames:
-    """Name each machine by one of ``HOSTNAMES``. A device can choose its own name: it never gets that of another."""
+def name_hosts(machines: t.Sequence[Machine], hostname: str, groups: t.Iterable[str] = ()) -> HostNames:
+    """Name each machine by one of ``HOSTNAMES``. A device can choose its own name: it never gets that of another.
+
+    Nor that of one of the ``groups``: Ansible would take the group for the host, and add all of it where the host goes.
+    """
     ids = {machine.id.lower() for machine in machines}
+    taken = _TAKEN | {group.lower() for group in groups}
     wanted = [HOSTNAMES[hostname](machine) or "" for machine in machines]
     count = Counter(name.lower() for name in wanted)
     names, shared, unusable = [], [], []
     for machine, name in zip(machines, wanted, strict=True):
         is_other = name.lower() in ids and name.lower() != machine.id.lower()
-        if not _USABLE.fullmatch(name) or name.lower() in _TAKEN or is_other:
+        if not _USABLE.fullmatch(name) or name.lower() in taken or is_other:
             names.append(machine.id)
             unusable.append(machine.id)
         elif count[name.lower()] > 1:
@@ -68,6 +74,11 @@ def name_hosts(machines: t.Sequence[Machine], hostname: str) -> HostNames:
             names.append(name)
     final = Counter(name.lower() for name in names)
     for number, (machine, name) in enumerate(zip(machines, names, strict=True)):
-        if final[name.lower()] > 1:  # somebody is called as if by name and id
+        if final[name.lower()] > 1 or name.lower() in taken:  # somebody is called as if by name and id
             names[number] = machine.id
     return HostNames(tuple(names), tuple(shared), tuple(unusable))
+
+
+def is_like_a_group(host: str) -> bool:
+    """Whether a group that is constructed could have this name."""
+    return _LIKE_A_GROUP.fullmatch(host) is not None

@@ -245,6 +245,20 @@ def test_a_name_that_looks_like_a_template_is_never_one(emulator: Emulator, inve
     assert inventory.variables["MDE_CLIENT_SECRET"] not in listed.out + listed.err
 
 
+@pytest.mark.parametrize("platform", ["Windows11", "WindowsServer2019"], ids=["its own", "another"])
+def test_a_device_that_is_called_like_a_group_brings_no_other_host_along(
+    emulator: Emulator, inventory: Inventory, platform: str
+) -> None:
+    emulator.add_device(Device(name="pc_1"))
+    device = emulator.add_device(Device(name="os_windows11", os_platform=platform, tags=["retire"]))
+    listed = inventory.list(
+        keyed_groups=[{"key": "osPlatform | lower", "prefix": "os"}], groups={"marked": "'retire' in machineTags"}
+    )
+    assert listed.document["marked"] == {"hosts": [device.id]}
+    assert {host: variables["mde_device_id"] for host, variables in listed.hosts.items()}[device.id] == device.id
+    assert set(listed.hosts) == {"pc_1", device.id}
+
+
 # -- connection ----------------------------------------------------------------------------------------------
 
 

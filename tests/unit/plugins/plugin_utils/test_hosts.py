@@ -37,6 +37,11 @@ def test_each_machine_has_a_name_of_its_own(named: list[tuple[str, str | None]],
     assert list(name_hosts(machines(*named), "name").names) == names
 
 
+def test_a_device_does_not_get_the_name_of_a_group() -> None:
+    fleet = machines((A, "retire"), (B, "pc1"), (C, "PC1"))
+    assert name_hosts(fleet, "name", ["all", "Retire", f"pc1_{B}"]).names == (A, B, f"PC1_{C}")
+
+
 NAMES = st.one_of(st.none(), st.text(max_size=8), st.sampled_from(["pc1", "PC1", "pc2", A, B, f"pc1_{A}", f"pc1_{B}"]))
 
 
