@@ -83,7 +83,9 @@ def _by_content(lines: list[str], start: int, delimiters: str) -> list[Device] |
             header, *body = _rows(lines, start, delimiter)
         except (csv.Error, ValueError):
             continue
-        wide = len(header.cells) > 1 and all(len(row.cells) == len(header.cells) for row in body)
+        # Commas at the ends of lines, and comments after them, make no table of a list.
+        words = sum(bool(cell) and not cell.startswith("#") for cell in header.cells)
+        wide = words > 1 and all(len(row.cells) == len(header.cells) for row in body)
         # Names of devices have digits, headers have not.
         if not wide or re.search("[0-9]", header.text):
             continue
@@ -99,7 +101,8 @@ def _rows(lines: list[str], start: int, delimiter: str) -> t.Iterator[Row]:
     for cells in reader:
         row = Row(line, [unquote(cell) for cell in cells])
         line = start + reader.line_num + 1
-        if not row.is_blank and not row.cells[0].startswith("#"):
+        # As written: a cell in quotes that begins so is a tag, or whatever somebody noted, of a device that counts.
+        if not row.is_blank and not lines[row.line - 1].lstrip(" ").startswith("#"):
             yield row
 
 
