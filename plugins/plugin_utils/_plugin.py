@@ -57,8 +57,9 @@ class PluginOptions:
         self.claims: Claims | None = None
 
     def whose(self) -> dict[str, t.Any]:
-        """What tells one tenant's devices from another's."""
-        return {option: self.params[option] for option in _WHOSE}
+        """What tells one tenant's devices from another's. A ready token has its own tenant, which no option names."""
+        claims = read_claims(self.params["access_token"] or "")
+        return {**{option: self.params[option] for option in _WHOSE}, "token": claims and claims.tenant_id}
 
     def connect(self) -> Client:
         """A client, not signed in yet. Raises OptionError or LibraryError."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -325,6 +326,23 @@ def test_other_filters_are_not_answered_from_the_cache(emulator: Emulator, inven
     }
     assert len(inventory.list(**cache).hosts) == 2
     assert list(inventory.list(**cache, tag="retire").hosts) == ["pc-2.corp.example"]
+
+
+def test_the_token_of_another_tenant_is_not_answered_from_the_cache(emulator: Emulator, inventory: Inventory) -> None:
+    emulator.add_device(Device(name="pc.corp.example"))
+    cache = {
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(inventory.folder / "cache"),
+    }
+    drop = ["MDE_TENANT_ID", "MDE_CLIENT_ID", "MDE_CLIENT_SECRET"]
+    for _run in ("asks", "is answered from the cache"):
+        inventory.variables["MDE_ACCESS_TOKEN"] = emulator.token()
+        assert len(inventory.list(**cache, drop=drop).hosts) == 1
+    assert len(emulator.calls("api")) == 1
+    claims = base64.urlsafe_b64encode(json.dumps({"tid": GUID}).encode()).decode()
+    inventory.variables["MDE_ACCESS_TOKEN"] = f"made-up.{claims}.token"
+    assert "The API refused the token" in inventory.list(**cache, drop=drop).error
 
 
 def test_an_address_and_other_host_names_are_had_on_request(emulator: Emulator, inventory: Inventory) -> None:
