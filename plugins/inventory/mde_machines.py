@@ -51,7 +51,8 @@ extends_documentation_fragment:
   - ansible.builtin.inventory_cache
 notes:
   - The application needs the permission C(Machine.Read.All), with admin consent.
-  - Values of the connection and filter options can be templates, with extra variables, and values can be encrypted with Ansible Vault.
+  - Values of the connection and filter options, but for numbers, can be templates, with extra variables, and values can be encrypted
+    with Ansible Vault.
   - With O(cache) a run within O(cache_timeout) sends no request. Records are cached for each file, its filters and its tenant.
     The cache holds no secrets.
 seealso:
@@ -147,7 +148,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
     def _plain(self, value: t.Any) -> t.Any:
         if isinstance(value, str):
-            return self.templar.template(value)
+            found = self.templar.template(value)
+            return "" if found is None else found  # a template that came out empty is blank, and not an option left out
         if isinstance(value, list):
             return [self._plain(item) for item in value]
         if value is None or isinstance(value, (bool, int, float)):

@@ -164,6 +164,16 @@ def test_a_misspelt_filter_is_refused_instead_of_meaning_all_devices(emulator: E
     assert emulator.calls() == []
 
 
+@pytest.mark.parametrize(("option", "empty"), [("tag", None), ("device_name", None), ("tag", "")])
+def test_a_template_that_came_out_empty_never_means_all_devices(
+    emulator: Emulator, inventory: Inventory, option: str, empty: str | None
+) -> None:
+    emulator.add_device(Device(name="pc-1.corp.example"))
+    listed = inventory.list("--list", "-e", json.dumps({"wanted": empty}), **{option: "{{ wanted }}"})
+    assert "is blank" in listed.error
+    assert emulator.calls() == []
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
