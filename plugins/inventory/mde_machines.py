@@ -164,10 +164,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         key = f"{self.get_cache_key(path)}_{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
         if cached:
             try:
-                found = [Machine.from_json(record) for record in self._cache[key]]
-                return [machine for machine in found if machine is not None]
+                records = self._cache[key]
             except KeyError:
-                pass  # not there, or too old
+                records = None  # not there, or too old
+            found = [Machine.from_json(record) for record in records] if isinstance(records, list) else [None]
+            machines = [machine for machine in found if machine is not None]
+            if len(machines) == len(found):  # else it is damaged, and what is left of it is no list of devices
+                return machines
         machines = self._read(options)
         if self.get_option("cache"):
             self._cache[key] = [machine.record for machine in machines]

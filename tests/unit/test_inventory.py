@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import typing as t
@@ -336,6 +337,22 @@ def test_other_filters_are_not_answered_from_the_cache(emulator: Emulator, inven
     }
     assert len(inventory.list(**cache).hosts) == 2
     assert list(inventory.list(**cache, tag="retire").hosts) == ["pc-2.corp.example"]
+
+
+def test_a_damaged_cache_is_read_anew_and_loses_no_device(emulator: Emulator, inventory: Inventory) -> None:
+    emulator.add_device(Device(name="pc-1.corp.example"))
+    emulator.add_device(Device(name="pc-2.corp.example"))
+    folder = inventory.folder / "cache"
+    cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(folder)}
+    assert len(inventory.list(**cache).hosts) == 2
+    (file,) = folder.iterdir()
+    # An id that was there is spoilt, whatever the format of this version's cache.
+    text = file.read_text("utf-8")
+    spoilt = re.sub(r'(\\?"id\\?": )(\\?")', r"\g<1>\g<2>\g<2>, \g<2>x\g<2>: \g<2>", text, count=1)
+    assert spoilt != text
+    file.write_text(spoilt, "utf-8")
+    assert len(inventory.list(**cache).hosts) == 2
+    assert len(emulator.calls("api")) == 2
 
 
 def test_the_token_of_another_tenant_is_not_answered_from_the_cache(emulator: Emulator, inventory: Inventory) -> None:
