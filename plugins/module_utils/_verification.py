@@ -12,11 +12,12 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from ._client import Client, Known
-from ._errors import MdeError
+from ._errors import ApiError, MdeError
 from ._models import Machine, MachineAction
 from ._odata import equals_any
 from ._permissions import TO_READ, explain
 from ._requested import DeviceRequest
+from ._retry import refuses_one
 from ._subjects import Subject
 from ._token import Claims
 from ._verdict import VERDICTS, judge
@@ -171,6 +172,12 @@ class Verifier:
         outcome, action = judge(every.values(), machine)
         if outcome == "done" and machine is None and subject.device_id:
             # Only a record that is there can tell of a return: its absence is believed after a second, different read.
-            machine = self._client.machine(subject.device_id)
+            try:
+                machine = self._client.machine(subject.device_id)
+            except ApiError as error:
+                if not refuses_one(error):
+                    raise
+                explain(error, TO_READ, self._claims())
+                return Verdict(subject, "error", action, error=error)
             outcome, action = judge(every.values(), machine)
         return Verdict(subject, outcome, action, machine)

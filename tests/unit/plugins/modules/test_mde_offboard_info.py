@@ -60,6 +60,20 @@ def test_a_record_is_gone_only_after_a_second_different_read(emulator: Emulator,
     assert api_calls(emulator)[-1] == "GET machines/id"
 
 
+def test_a_record_that_cannot_be_read_alone_takes_no_verdict_from_others(
+    emulator: Emulator, offboard_info: RunModule
+) -> None:
+    closed, other = (emulator.add_device(Device(name=f"pc-{n}.corp.example", listed=n > 0)) for n in range(2))
+    for device in (closed, other):
+        emulator.add_action(device.id, age="3d")
+    refusal = '{"error": {"code": "Forbidden", "message": "not for you"}}'
+    emulator.fault(method="GET", path=closed.id, kind="body", status=403, body=refusal, times=None)
+    run = offboard_info(device_id=[closed.id, other.id])
+    assert outcomes(run.result) == ["error", "came_back"]
+    assert (run.failed, run.code_of_error) == (True, "permission_missing")
+    assert "not for you" in run.result["msg"]
+
+
 def test_an_action_that_the_list_does_not_have_yet_is_read_by_itself(
     emulator: Emulator, offboard: RunModule, offboard_info: RunModule
 ) -> None:
