@@ -81,7 +81,7 @@ class Session:
         self._options = options
         self._clock = clock
         self._reached: set[str] = set()
-        self._session = requests.Session()
+        self._session = _NoRedirects()
         # The environment is asked below, where an option was left unset: requests would let REQUESTS_CA_BUNDLE
         # beat our own setting, and would replace the token by a password from ~/.netrc.
         self._session.trust_env = False
@@ -247,6 +247,12 @@ def _reason(error: Exception) -> str:
 
 
 if REQUESTS_MISSING is None:
+
+    class _NoRedirects(requests.Session):
+        """requests reads the address of a redirect that it does not follow as well, and stumbles over a strange one."""
+
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            return None
 
     class _NoCookies(RequestsCookieJar):
         """Each exchange stands alone: a load balancer's cookie must not tie retries to the node that failed."""

@@ -494,6 +494,16 @@ def test_a_blank_secret_hides_nothing_of_the_output(
     assert ": offboard submitted (action " in offboard(device_id=device.id).result["msg"]
 
 
+@pytest.mark.parametrize("location", ["http://[::1", "https://", "//", "https://x:99999999/"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_redirect_to_nowhere_is_told_as_a_redirect(
+    location: str, method: str, emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    emulator.fault(method=method, kind="body", status=302, headers={"Location": location}, times=None)
+    run = offboard(device_id=device.id)
+    assert (run.failed, run.code_of_error) == (True, "redirected")
+
+
 @pytest.mark.parametrize("port", ["another host", "another port", "plain HTTP"])
 def test_a_discovery_document_cannot_send_the_credential_elsewhere(
     port: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
