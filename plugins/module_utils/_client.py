@@ -160,7 +160,7 @@ class Client:
         found = MachineAction.from_json(response.json())
         if found is None:
             raise bad_answer(response, "an action with an id and a machine")
-        return found
+        return found if same(found.id, action_id) else None  # what is cancelled is never another one
 
     def cancel(self, action_id: str, comment: str) -> None:
         """Ask for the end of an action. May be repeated like a read; what became of it has to be read.

@@ -267,6 +267,17 @@ def test_a_list_without_its_filter_brings_no_other_action(
     assert posts(emulator) == 0
 
 
+@MODES
+def test_a_read_that_answers_with_another_action_cancels_none(
+    emulator: Emulator, cancel: RunModule, pending: str, check: bool
+) -> None:
+    asked = "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
+    emulator.fault(method="GET", path=asked, kind="body", body=json.dumps(emulator.action(pending)))
+    run = cancel(action_id=asked, check=check)
+    assert (run.code_of_error, run.changed, run.result["action"]) == ("not_found", False, None)
+    assert posts(emulator) == 0
+
+
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
 @pytest.mark.parametrize(
     ("options", "option"),
