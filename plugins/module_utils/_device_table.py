@@ -11,7 +11,7 @@ import csv
 import re
 import typing as t
 
-from ._device_columns import Columns, role
+from ._device_columns import Columns, plain, role
 from ._device_records import combine
 from ._device_words import Device, Findings, Unclear, is_device_id, is_entra_id, quoted, unquote
 from ._errors import OptionError
@@ -83,8 +83,8 @@ def _by_content(lines: list[str], start: int, delimiters: str) -> list[Device] |
             header, *body = _rows(lines, start, delimiter)
         except (csv.Error, ValueError):
             continue
-        # Commas at the ends of lines, and comments after them, make no table of a list.
-        words = sum(bool(cell) and not cell.startswith("#") for cell in header.cells)
+        # Separators at the ends of lines, and comments after them, make no table of a list.
+        words = sum(bool(plain(cell)) and not cell.startswith("#") for cell in header.cells)
         wide = words > 1 and all(len(row.cells) == len(header.cells) for row in body)
         # Names of devices have digits, headers have not.
         if not wide or re.search("[0-9]", header.text):

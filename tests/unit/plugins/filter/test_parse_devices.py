@@ -82,6 +82,7 @@ READ: dict[str, tuple[object, Devices]] = {
     "quotes": ("\"pc1\"\n'pc2'\n`pc3`\n\u201cpc4\u201d", named("pc1", "pc2", "pc3", "pc4")),
     "commas at the ends of lines": ("'pc1',\n'pc2',\npc3;", named("pc1", "pc2", "pc3")),
     "commas at the ends of lines, and an id below a name without digits": (f"alpha,\n{ID1},", [*named("alpha"), *with_id(ID1)]),
+    "the same with more separators": (f"alpha,;\n{ID1},", [*named("alpha"), *with_id(ID1)]),
     "the same with comments": (f"alpha, # Sam\n{ID1}, # Kim", [*named("alpha"), *with_id(ID1)]),
     "one line with commas": ("pc1, pc2,pc3,", named("pc1", "pc2", "pc3")),
     "one line with semicolons": (f"{ID1}; {ID2}", with_id(ID1, ID2)),
