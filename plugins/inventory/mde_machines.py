@@ -52,7 +52,8 @@ extends_documentation_fragment:
 notes:
   - The application needs the permission C(Machine.Read.All), with admin consent.
   - Values of the connection and filter options, but for numbers, can be templates, with extra variables, and values can be encrypted
-    with Ansible Vault.
+    with Ansible Vault. Dates and times stand in quotes, as without them YAML makes something else of them than text, which Ansible
+    refuses.
   - With O(cache) a run within O(cache_timeout) sends no request. Records are cached for each file, its filters and its tenant.
     The cache holds no secrets.
 seealso:
@@ -154,7 +155,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             return [self._plain(item) for item in value]
         if value is None or isinstance(value, (bool, int, float)):
             return value
-        return str(value)  # a vault; or a date, as YAML reads one
+        return str(value)  # a vault
 
     def _machines(self, path: str, options: PluginOptions, cache: bool) -> list[Machine]:
         """The devices, from the cache where that is wanted and has them."""
