@@ -222,6 +222,20 @@ def test_wrong_variables_are_told_before_any_request(
     assert not (runbook.folder / "mde-evidence").exists()
 
 
+def test_a_selection_that_the_inventory_makes_comes_too_late_and_stops_the_run(
+    emulator: Emulator, runbook: Runbook
+) -> None:
+    names = [device.name or "" for device in fleet(emulator, 3)]
+    runbook.inventory({name: {"mde_hosts": names[0]} for name in names})
+    ran = runbook.run("offboard", **COMMENT)
+    assert ran.code == 2, ran.output
+    assert f"mde_hosts is {names[0]}, but this run has other hosts as well" in ran.said
+    assert emulator.calls() == []
+    chosen = runbook.run("offboard", "--check", mde_hosts=[names[0], names[2]], **COMMENT)
+    assert chosen.code == 0, chosen.output
+    assert set(chosen.recap) == {names[0], names[2]}
+
+
 def test_a_failed_sign_in_fails_every_host_and_is_in_the_evidence(emulator: Emulator, runbook: Runbook) -> None:
     runbook.inventory({device.name or "": {} for device in fleet(emulator, 3)})
     runbook.variables["MDE_CLIENT_SECRET"] = "made-up-and-wrong"
