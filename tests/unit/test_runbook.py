@@ -199,6 +199,16 @@ def test_settings_of_the_hosts_do_not_reach_the_controller(emulator: Emulator, r
     assert runbook.run("offboard", mde_hosts="all", **COMMENT).code == 0
 
 
+def test_settings_for_all_hosts_and_for_all_playbooks_do_not_either(emulator: Emulator, runbook: Runbook) -> None:
+    hosts: dict[str, dict[str, str]] = {device.name or "": {} for device in fleet(emulator, 3)}
+    windows = {"ansible_connection": "winrm", "ansible_shell_type": "powershell", "ansible_become": "true"}
+    (runbook.folder / "hosts.yml").write_text(json.dumps({"all": {"vars": windows, "hosts": hosts}}), "utf-8")
+    runbook.variables["ANSIBLE_STRATEGY"] = "free"
+    ran = runbook.run("offboard", mde_hosts="all", **COMMENT)
+    assert ran.code == 0, ran.output
+    assert (posts(emulator), len(runbook.evidence())) == (3, 1)
+
+
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
