@@ -49,7 +49,7 @@ def compose(
     tags = {device["device_id"]: device for device in (tagged or {}).get("devices") or ()}
     for number, device in enumerate(devices):
         device["host"] = hosts[number] if hosts else device.get("host")
-        device["tag"] = _tag(tags.get(device.get("device_id")), tagged)
+        device["tag"] = _tag(tags.get(device.get("device_id")), tagged) if device.get("device_id") else None
     before = earlier or {}
     context = dict(result.get("context") or {})
     every = [*(before.get("devices") or ()), *devices]
@@ -73,10 +73,19 @@ def compose(
 
 
 def _tag(device: t.Mapping[str, t.Any] | None, tagged: t.Mapping[str, t.Any] | None) -> Document | None:
-    if tagged is None or (device is None and not tagged.get("failed")):
+    """What became of the tag of a device; None where it was not asked for.
+
+    A result without any device is that of a task that failed as a whole, whether or not the playbook let it pass.
+    """
+    if tagged is None or (device is None and (tagged.get("devices") or not _went_wrong(tagged))):
         return None
-    error = device.get("error") if device else tagged.get("error")
+    error = device.get("error") if device else tagged.get("error") or {"message": tagged.get("msg")}
     return {"tag": tagged.get("tag"), "ok": error is None, "message": (error or {}).get("message")}
+
+
+def _went_wrong(tagged: t.Mapping[str, t.Any]) -> bool:
+    """``failed`` alone does not tell: ``failed_when`` of the task writes over it."""
+    return bool(tagged.get("failed") or tagged.get("error") or not ("devices" in tagged or tagged.get("skipped")))
 
 
 def lean(document: Document, count: int) -> list[Document]:

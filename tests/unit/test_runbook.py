@@ -218,6 +218,7 @@ def test_settings_for_all_hosts_and_for_all_playbooks_do_not_either(emulator: Em
         ({"mde_batch_size": 0, **COMMENT}, "mde_batch_size is 0: give a whole number"),
         ({"mde_force": "perhaps", **COMMENT}, "mde_force is perhaps: give true or false"),
         ({"mde_tag": "two\nlines", **COMMENT}, "mde_tag: give one line"),
+        ({"mde_tag": " ", **COMMENT}, "mde_tag: give one line"),
     ],
 )
 def test_wrong_variables_are_told_before_any_request(
@@ -268,6 +269,9 @@ def test_the_tag_is_set_and_its_failure_is_no_failure_of_the_offboard(emulator: 
 
     app = emulator.add_app("writer", roles=["Machine.Offboard", "Machine.ReadWrite.All"], secret="made-up-of-writer")
     runbook.variables.update({"MDE_CLIENT_ID": app.client_id, "MDE_CLIENT_SECRET": "made-up-of-writer"})
+    emulator.fault(kind="html_404", method="GET", path="/machines", after=1, times=None)
+    assert "Without the tag: pc-0000" in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).said
+    emulator.clear_faults()
     assert "Without the tag" not in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).said
 
 

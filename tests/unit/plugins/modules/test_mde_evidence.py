@@ -140,14 +140,27 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
             {"devices": [], "failed": True, "error": {"message": "No sign-in."}},
             {"tag": "retired", "ok": False, "message": "No sign-in."},
         ),
+        (
+            {"devices": [], "failed": False, "error": {"message": "No read."}},  # as failed_when leaves it
+            {"tag": "retired", "ok": False, "message": "No read."},
+        ),
+        ({"failed": False, "msg": "A crash."}, {"tag": "retired", "ok": False, "message": "A crash."}),
         ({"devices": []}, None),
+        ({"skipped": True}, None),
+        ({"devices": [{"device_id": "another", "error": {"message": "No."}}], "failed": True}, None),
     ],
-    ids=["set", "not set", "not even tried", "not asked for"],
+    ids=["set", "not set", "not even tried", "let pass", "no result", "not asked for", "skipped", "another failed"],
 )
 def test_what_became_of_the_tag_is_kept(tmp_path: Path, tagged: dict[str, t.Any], tag: dict[str, t.Any] | None) -> None:
     run = keep(tmp_path / "run", batch("pc-1"), tag="retired", tagged=tagged)
     assert read(tmp_path / "run")["devices"][0]["tag"] == tag
     assert run.result["devices"][0]["tagged"] == (tag["ok"] if tag else None)
+
+
+def test_a_device_that_was_not_found_lacks_no_tag(tmp_path: Path) -> None:
+    result = batch("pc-1", device_id=None, outcome="not_found", changed=False, action=None)
+    keep(tmp_path / "run", result, tag="retired", tagged={"devices": [], "error": {"message": "No read."}})
+    assert read(tmp_path / "run")["devices"][0]["tag"] is None
 
 
 def test_a_failed_device_is_told_with_what_to_do_and_whom_to_ask(tmp_path: Path) -> None:
