@@ -76,7 +76,8 @@ def row_of(position: int, device: t.Mapping[str, t.Any], vocabulary: Vocabulary,
     entra_id = visible(machine.get("aadDeviceId")) or visible(asked.get("aad_device_id"))
     message = visible(error.get("message"), lines=True)
     tag_missing = bool(tag) and not tag.get("ok")
-    said = f"The tag {visible(tag.get('tag'))} was {'not ' if tag_missing else ''}set."
+    does = ("would be", "would not be") if vocabulary.prediction else ("was", "was not")
+    said = f"The tag {visible(tag.get('tag'))} {does[tag_missing]} set."
     said = " ".join(part for part in (said, visible(tag.get("message"), lines=True) if tag_missing else "") if part)
     return Row(
         position=position,

@@ -134,6 +134,12 @@ def test_a_tag_that_was_set_is_told() -> None:
     assert (row.tag, row.tag_missing) == ("The tag retired was set.", False)
 
 
+def test_a_prediction_does_not_say_that_a_tag_was_set() -> None:
+    tags = [{"tag": "retired", "ok": ok, "message": None} for ok in (True, False)]
+    rows = read(evidence([submitted(tag=tag) for tag in tags], prediction=True)).rows
+    assert [row.tag for row in rows] == ["The tag retired would be set.", "The tag retired would not be set."]
+
+
 def test_a_device_is_called_as_the_service_calls_it_and_the_name_asked_for_is_kept() -> None:
     found = submitted() | {"device_name": "pc-1.corp.example"}
     (row,) = read(evidence([found])).rows
