@@ -137,7 +137,7 @@ def _load(base: Path) -> Document | None:
     try:
         document = json.loads(path.read_text("utf-8"))
         _evidence.read(document)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # of the latter, writing tells
         return None
     except (OSError, ValueError) as error:
         raise OptionError(

@@ -85,6 +85,14 @@ def test_batches_add_up(tmp_path: Path) -> None:
     assert read(base)["run"]["started_at"] == "2026-02-03T04:05:06Z"
 
 
+def test_evidence_begins_before_there_is_a_device(tmp_path: Path) -> None:
+    begun = keep(tmp_path / "run", {"devices": []}, asked=2, complete=False)
+    assert begun.result["msg"] == "After 0 of 2 devices: no device was looked at."
+    keep(tmp_path / "run", batch("pc-1", "pc-2"), asked=2)
+    assert len(read(tmp_path / "run")["devices"]) == 2
+    assert read(tmp_path / "run")["run"]["started_at"] == "2026-02-03T04:05:06Z"
+
+
 def test_evidence_that_is_complete_is_never_touched(tmp_path: Path) -> None:
     base = tmp_path / "CHG-1044"
     runs = [keep(base, batch(name)) for name in ("pc-1", "pc-2", "pc-3")]
@@ -125,7 +133,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", "utf-8")
     run = keep(tmp_path / "file" / "run", batch("pc-1"))
     assert run.failed
-    assert "cannot be" in run.result["msg"] or "is no evidence" in run.result["msg"]
+    assert f"the evidence cannot be written to {tmp_path / 'file'}" in run.result["msg"]
 
 
 @pytest.mark.parametrize(
