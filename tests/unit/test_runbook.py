@@ -432,6 +432,19 @@ def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulato
     ids = ", ".join(action["id"] for action in emulator.actions())
     assert "2 pending" in runbook.run("verify", mde_action_ids=ids).said
 
+    # The service takes the id of one in no filter: the other is verified all the same, and the run fails.
+    unread = json.loads(path.read_text("utf-8"))["devices"][0]["device_id"]
+    refusal = json.dumps({"error": {"code": "BadRequest", "message": "Invalid filter"}})
+    emulator.fault(kind="body", status=400, body=refusal, path="/machineactions", query=unread, times=None)
+    partly = runbook.run("verify", mde_evidence=str(path))
+    assert partly.code == 2
+    assert [device["outcome"] for device in runbook.evidence("verify")[-1]["devices"]] == [
+        "error",
+        "pending",
+        "no_action",
+    ]
+    assert "pc-0000.corp.example" in partly.said.partition("Fail for those")[2]
+
 
 @pytest.mark.parametrize(
     ("variables", "told"),
