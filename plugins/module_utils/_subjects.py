@@ -65,17 +65,22 @@ def _of_evidence(path: Path) -> Subjects:
     devices = document.get("devices") if isinstance(document, dict) else None
     if not isinstance(devices, list) or not all(isinstance(device, dict) for device in devices):
         raise OptionError(f"evidence: {path} is no evidence of a run: it has no list of devices.")
-    every = (
-        Subject(
-            device_id=_text(device.get("device_id")),
-            action_id=_text((device.get("action") or {}).get("id")),
-            device_name=_text(device.get("device_name")) or _text((device.get("requested") or {}).get("device_name")),
-            host=_text(device.get("host")),
-            requested=device.get("requested") or {},
-        )
-        for device in devices
+    return Subjects(tuple(_subject(device) for device in devices), _text(document.get("comment")))
+
+
+def _subject(device: t.Mapping[str, t.Any]) -> Subject:
+    action, requested = (_mapping(device.get(key)) for key in ("action", "requested"))
+    return Subject(
+        device_id=_text(device.get("device_id")),
+        action_id=_text(action.get("id")),
+        device_name=_text(device.get("device_name")) or _text(requested.get("device_name")),
+        host=_text(device.get("host")),
+        requested=requested,
     )
-    return Subjects(tuple(every), _text(document.get("comment")))
+
+
+def _mapping(value: object) -> t.Mapping[str, t.Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str | None:

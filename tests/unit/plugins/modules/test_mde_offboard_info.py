@@ -134,6 +134,17 @@ def test_evidence_keeps_what_was_asked_and_why_and_the_host(
     assert run.result["devices"][1]["device_name"] == "gone.corp.example"
 
 
+def test_evidence_that_somebody_has_edited_is_read_as_far_as_it_goes(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path
+) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example"))
+    path = tmp_path / "run.json"
+    odd = {"device_id": device.id, "device_name": 7, "action": "see the ticket", "requested": ["pc"]}
+    path.write_text(json.dumps({"devices": [odd]}), "utf-8")
+    run = offboard_info(evidence=str(path))
+    assert [device["outcome"] for device in run.result["devices"]] == ["no_action"]
+
+
 def test_nothing_to_look_at_is_refused(emulator: Emulator, offboard_info: RunModule) -> None:
     assert "one of the following is required" in offboard_info().result["msg"]
     assert emulator.calls() == []
