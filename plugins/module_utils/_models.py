@@ -27,7 +27,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\
 def parse_time(value: object) -> datetime | None:
     """A service time (``2026-02-03T04:05:06.1234567Z``, any number of decimals) as UTC, or None.
 
-    Python 3.10 reads neither the Z nor seven decimals, hence the detour.
+    Python 3.10 reads neither the Z nor seven decimals, hence the detour. The year 1 is how .NET writes that there is none.
     """
     found = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
@@ -36,7 +36,7 @@ def parse_time(value: object) -> datetime | None:
     offset = "+00:00" if zone is None or zone in "Zz" else zone
     try:
         parsed = datetime.fromisoformat(f"{seconds}.{(fraction or '0')[:6]:0<6}{offset}")
-        return parsed.astimezone(timezone.utc)
+        return parsed.astimezone(timezone.utc) if parsed.year > 1 else None
     except (ValueError, OverflowError):
         return None
 

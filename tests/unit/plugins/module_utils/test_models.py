@@ -40,7 +40,18 @@ def test_a_time_of_the_service_is_read_in_every_form(text: str, micro: int) -> N
 
 
 @pytest.mark.parametrize(
-    "value", [None, "", "soon", 7, [], "2026-13-03T04:05:06Z", "2026-02-03", "0001-01-01T00:00:00+23:59"]
+    "value",
+    [
+        None,
+        "",
+        "soon",
+        7,
+        [],
+        "2026-13-03T04:05:06Z",
+        "2026-02-03",
+        "0001-01-01T00:00:00+23:59",
+        "0001-01-01T00:00:00Z",
+    ],
 )
 def test_what_is_no_time_is_none(value: object) -> None:
     assert parse_time(value) is None
