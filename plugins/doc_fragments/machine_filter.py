@@ -14,7 +14,7 @@ options:
     description:
       - Ids of devices in MDE, or addresses of their pages in the portal.
       - A device must fit every filter that is given, and one of the values of each. Without any filter all devices are found.
-      - A blank value is refused, and an empty list finds nothing, so that a template that came out empty never means all.
+      - A blank or null value is refused, and an empty list finds nothing, so that a template that came out empty never means all.
     type: list
     elements: str
   device_name:

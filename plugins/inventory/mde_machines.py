@@ -99,7 +99,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError, OptionError
 from ansible_collections.secops.mde.plugins.module_utils._machine_filter import MACHINE_FILTER, MachineFilter
 from ansible_collections.secops.mde.plugins.module_utils._models import Machine
-from ansible_collections.secops.mde.plugins.module_utils._options import Spec
+from ansible_collections.secops.mde.plugins.module_utils._options import Spec, blank_nulls
 from ansible_collections.secops.mde.plugins.module_utils._permissions import TO_READ, explain
 from ansible_collections.secops.mde.plugins.plugin_utils._hosts import HOSTNAMES, is_like_a_group, name_hosts
 from ansible_collections.secops.mde.plugins.plugin_utils._plugin import PluginOptions
@@ -145,12 +145,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             )
         self.templar.available_variables = self._vars
         constructed = ("compose", "groups", "keyed_groups", "plugin")
-        return {name: self._plain(value) for name, value in config.items() if name not in constructed}
+        given = {name: self._plain(value) for name, value in config.items() if name not in constructed}
+        blank_nulls(given, MACHINE_FILTER)
+        return given
 
     def _plain(self, value: t.Any) -> t.Any:
         if isinstance(value, str):
-            found = self.templar.template(value)
-            return "" if found is None else found  # a template that came out empty is blank, and not an option left out
+            return self.templar.template(value)
         if isinstance(value, list):
             return [self._plain(item) for item in value]
         if value is None or isinstance(value, (bool, int, float)):

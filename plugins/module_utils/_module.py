@@ -25,6 +25,7 @@ from ._options import (
     HOURS_PATIENCE,
     PATIENCE,
     Spec,
+    blank_nulls,
     connection_spec,
     normalise,
     secret_values,
@@ -37,19 +38,26 @@ from ._version import COLLECTION_VERSION
 class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
     """AnsibleModule with the connection options, a client, and results of one shape."""
 
-    def __init__(self, *, options: Spec, clock: Clock | None = None, **constraints: t.Any) -> None:
-        """``constraints`` are those of AnsibleModule (``required_one_of`` and the like)."""
+    def __init__(
+        self, *, options: Spec, filters: Spec | None = None, clock: Clock | None = None, **constraints: t.Any
+    ) -> None:
+        """``filters`` are more options, of which none may be blank or null; ``constraints`` are those of AnsibleModule
+        (``required_one_of`` and the like)."""
+        self._filters = filters or {}
         self.clock = clock or SystemClock()
         self._started_at = format_time(self.clock.time())
         self._given: dict[str, t.Any] = {}
         self._connection: Connection | None = None
         self._client: Client | None = None
         self._claims: Claims | None = None
-        super().__init__(argument_spec={**connection_spec(), **options}, supports_check_mode=True, **constraints)
+        super().__init__(
+            argument_spec={**connection_spec(), **self._filters, **options}, supports_check_mode=True, **constraints
+        )
 
     def _load_params(self) -> None:
         super()._load_params()
         normalise(self.params, self.argument_spec)
+        blank_nulls(self.params, self._filters)
         self._given = dict(self.params)
         # Before Ansible's parser, whose refusals print the options; also the secrets that this run does not use.
         self.no_log_values |= secret_values(self.params, os.environ) | proxy_passwords(self.params, os.environ)

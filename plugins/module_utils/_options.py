@@ -110,6 +110,13 @@ def normalise(params: dict[str, t.Any], spec: Spec) -> None:
                 params[option] = params.pop(alias)
 
 
+def blank_nulls(params: dict[str, t.Any], filters: Spec) -> None:
+    """Make a filter that is null a blank one, in place: a template that came out empty is refused, and is not one left out."""
+    for option, kind in filters.items():
+        if option in params and params[option] is None and kind["type"] != "int":
+            params[option] = ""
+
+
 def insist_on_positive(params: t.Mapping[str, t.Any], *options: str) -> None:
     """Raise OptionError for the first of these numbers that is zero or less."""
     for option in options:

@@ -19,7 +19,7 @@ options:
     description:
       - Ids of actions, as RV(secops.mde.mde_offboard#module:action) has them.
       - An action must fit every filter that is given, and one of the values of each. Without any filter all are returned.
-      - A blank value is refused, and an empty list finds nothing, so that a template that came out empty never means all.
+      - A blank or null value is refused, and an empty list finds nothing, so that a template that came out empty never means all.
     type: list
     elements: str
   device_id:
@@ -179,7 +179,7 @@ from ansible_collections.secops.mde.plugins.module_utils._permissions import TO_
 
 def main(clock: Clock | None = None) -> None:
     """Run the module; ``clock`` is for tests."""
-    module = MdeModule(options={**ACTION_FILTER, **PACING}, clock=clock)
+    module = MdeModule(options=PACING, filters=ACTION_FILTER, clock=clock)
     try:
         wanted = ActionFilter.from_options(module.params, module.now())
         actions = wanted.find(module.connect())

@@ -140,7 +140,7 @@ from ansible_collections.secops.mde.plugins.module_utils._permissions import TO_
 
 def main(clock: Clock | None = None) -> None:
     """Run the module; ``clock`` is for tests."""
-    module = MdeModule(options={**MACHINE_FILTER, **PACING}, clock=clock)
+    module = MdeModule(options=PACING, filters=MACHINE_FILTER, clock=clock)
     try:
         wanted = MachineFilter.from_options(module.params, module.now())
         machines = wanted.find(module.connect())

@@ -179,6 +179,7 @@ def test_a_template_that_came_out_empty_never_means_all_devices(
     ("options", "told"),
     [
         ({"tag": " ", "device_name": [" "]}, "device_name: a value is blank"),
+        ({"tag": None}, "tag: it is blank"),
         ({"hostname": "serial"}, "hostname"),
         ({"client_secret": {"not": "made-up-text"}}, "client_secret"),
         ({"cloud": "sky"}, "cloud must be one of"),

@@ -38,7 +38,7 @@ class _Made(Exception):
     """The arguments with which a module makes its MdeModule."""
 
     def __init__(self, **arguments: t.Any) -> None:
-        self.spec = {**connection_spec(), **arguments["options"]}
+        self.spec = {**connection_spec(), **arguments["options"], **(arguments.get("filters") or {})}
 
 
 def spec_of(name: str) -> dict[str, dict[str, t.Any]]:

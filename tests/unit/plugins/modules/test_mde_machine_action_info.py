@@ -126,8 +126,8 @@ def test_records_come_as_the_service_sent_them(fleet: Emulator, action_info: Run
 
 
 REFUSED: list[dict[str, t.Any]] = [
-    *({option: blank} for option in ("action_id", "device_id", "type", "status") for blank in ("", [" "], [A, ""])),
-    *({option: blank} for option in ("created_after", "created_before", "filter") for blank in ("", " ")),
+    *({option: blank} for option in ("action_id", "device_id", "type", "status") for blank in ("", [" "], [A, ""], None)),
+    *({option: blank} for option in ("created_after", "created_before", "filter") for blank in ("", " ", None)),
     *({option: wrong} for option in ("created_after", "created_before")
       for wrong in ("true", "soon", "2026-13-01", "-3", "' or true")),
     {"action_id": "a b"},

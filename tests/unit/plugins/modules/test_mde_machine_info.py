@@ -123,8 +123,8 @@ def test_the_message_counts(fleet: Emulator, machine_info: RunModule, count: int
 
 REFUSED: list[dict[str, t.Any]] = [
     *({option: blank} for option in ("device_id", "device_name", "aad_device_id", "health_status", "onboarding_status")
-      for blank in ("", [" "], [A, ""])),
-    *({option: blank} for option in ("tag", "last_seen_before", "last_seen_after", "filter") for blank in ("", " ")),
+      for blank in ("", [" "], [A, ""], None)),
+    *({option: blank} for option in ("tag", "last_seen_before", "last_seen_after", "filter") for blank in ("", " ", None)),
     *({option: wrong} for option in ("last_seen_before", "last_seen_after")
       for wrong in ("true", True, "soon", "2026-13-01", "-3", "' or true")),
     {"device_id": "a b"},
