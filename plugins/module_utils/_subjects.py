@@ -15,7 +15,7 @@ from pathlib import Path
 from ._criteria import values
 from ._errors import OptionError
 from ._options import Spec
-from ._requested import clean_action_id, clean_device_id
+from ._requested import clean_action_id, clean_device_id, is_guid
 
 VERIFY: t.Final[Spec] = {
     "action_id": {"type": "list", "elements": "str"},
@@ -37,10 +37,22 @@ class Subject:
 
 @dataclass(frozen=True)
 class Subjects:
-    """All of them in the order asked, and why the earlier run had offboarded its own."""
+    """All of them in the order asked, and what there is to know of the earlier run."""
 
     each: tuple[Subject, ...] = ()
     comment: str | None = None
+    tenant_id: str | None = None
+    notes: tuple[str, ...] = ()
+    """What keeps a look back from telling the whole truth, for people."""
+
+    def insist_on_tenant(self, current: str | None) -> None:
+        """Raise OptionError where the devices are of another tenant than this one: there, nothing is known of them."""
+        ids = (self.tenant_id or "", current or "")
+        if all(map(is_guid, ids)) and ids[0].lower() != ids[1].lower():
+            raise OptionError(
+                f"evidence: it is of a run in tenant {ids[0]}, and this one has signed in to tenant {ids[1]}.",
+                hint="Sign in to the tenant of the evidence: of another one's devices this one knows nothing.",
+            )
 
 
 def subjects_of(params: t.Mapping[str, t.Any]) -> Subjects:
@@ -65,7 +77,22 @@ def _of_evidence(path: Path) -> Subjects:
     devices = document.get("devices") if isinstance(document, dict) else None
     if not isinstance(devices, list) or not all(isinstance(device, dict) for device in devices):
         raise OptionError(f"evidence: {path} is no evidence of a run: it has no list of devices.")
-    return Subjects(tuple(_subject(device) for device in devices), _text(document.get("comment")))
+    return Subjects(
+        each=tuple(_subject(device) for device in devices),
+        comment=_text(document.get("comment")),
+        tenant_id=_text(_mapping(document.get("context")).get("tenant_id")),
+        notes=tuple(_notes(document, len(devices))),
+    )
+
+
+def _notes(document: t.Mapping[str, t.Any], count: int) -> t.Iterator[str]:
+    if document.get("prediction") is True:
+        yield "The evidence is a prediction of check mode: that run has sent nothing that could be verified."
+    if document.get("complete") is False:
+        yield (
+            f"The run of the evidence has not come to its end: it tells of {count} of {document.get('asked')} devices. "
+            "Run it again for the others; what it has done is found."
+        )
 
 
 def _subject(device: t.Mapping[str, t.Any]) -> Subject:

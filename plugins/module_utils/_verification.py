@@ -18,7 +18,7 @@ from ._odata import equals_any
 from ._permissions import TO_READ, explain
 from ._requested import DeviceRequest
 from ._retry import refuses_one
-from ._subjects import Subject
+from ._subjects import Subject, Subjects
 from ._token import Claims
 from ._verdict import VERDICTS, judge
 
@@ -106,17 +106,26 @@ class Verification:
 class Verifier:
     """Reads what there is to know and judges it."""
 
-    def __init__(self, client: Client, claims: t.Callable[[], Claims | None]) -> None:
+    def __init__(self, client: Client, claims: t.Callable[[], Claims | None], warn: t.Callable[[str], None]) -> None:
         self._client = client
         self._claims = claims
+        self._warn = warn
 
-    def run(self, subjects: t.Sequence[Subject]) -> list[Verdict]:
-        """A verdict on each subject, in their order. Raises MdeError when a read fails for all."""
+    def run(self, subjects: Subjects) -> list[Verdict]:
+        """A verdict on each subject, in their order.
+
+        Raises MdeError when a read fails for all, or when they are of another tenant.
+        """
+        for note in subjects.notes:
+            self._warn(note)
         try:
-            return self._run(subjects)
+            verdicts = self._run(subjects.each)
         except MdeError as error:
             explain(error, TO_READ, self._claims())
             raise
+        claims = self._claims()
+        subjects.insist_on_tenant(claims.tenant_id if claims else None)
+        return verdicts
 
     def _run(self, subjects: t.Sequence[Subject]) -> list[Verdict]:
         named = self._by_id([subject.action_id for subject in subjects if subject.action_id])

@@ -19,7 +19,8 @@ description:
 options:
   evidence:
     description:
-      - The JSON file of an earlier run, as M(secops.mde.mde_evidence) wrote it.
+      - The JSON file of an earlier run, as M(secops.mde.mde_evidence) wrote it. That of another tenant is refused. A warning tells
+        where it is a prediction, or of a run that did not come to its end.
     type: path
   action_id:
     description:
@@ -192,7 +193,7 @@ def main(clock: Clock | None = None) -> None:
     module = MdeModule(options={**VERIFY, **PACING}, clock=clock, required_one_of=[list(VERIFY)])
     try:
         subjects = subjects_of(module.params)
-        verdicts = Verifier(module.connect(), module.claims).run(subjects.each)
+        verdicts = Verifier(module.connect(), module.claims, module.warn).run(subjects)
     except MdeError as error:
         module.finish(Verification(failure=error))
     module.finish(Verification(tuple(verdicts), subjects.comment))

@@ -145,6 +145,33 @@ def test_evidence_that_somebody_has_edited_is_read_as_far_as_it_goes(
     assert [device["outcome"] for device in run.result["devices"]] == ["no_action"]
 
 
+def test_evidence_of_another_tenant_is_refused_as_this_one_knows_nothing_of_its_devices(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path
+) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example"))
+    path = tmp_path / "run.json"
+    for tenant, refused in (("11112222-bbbb-3333-cccc-4444dddd5555", True), (emulator.tenant_id.upper(), False)):
+        devices = [{"device_id": device.id, "action": None}]
+        path.write_text(json.dumps({"context": {"tenant_id": tenant}, "devices": devices}), "utf-8")
+        run = offboard_info(evidence=str(path))
+        assert run.failed == refused
+        assert (f"it is of a run in tenant {tenant}" in run.result["msg"]) == refused
+
+
+def test_evidence_that_does_not_tell_the_whole_is_taken_with_a_warning(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path
+) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example"))
+    path = tmp_path / "run.json"
+    whole = {"prediction": False, "complete": True, "asked": 1, "devices": [{"device_id": device.id, "action": None}]}
+    for odd, told in (({}, None), ({"prediction": True}, "a prediction"), ({"complete": False, "asked": 5}, "1 of 5")):
+        path.write_text(json.dumps(whole | odd), "utf-8")
+        run = offboard_info(evidence=str(path))
+        assert outcomes(run.result) == ["no_action"]
+        assert len(run.warnings) == (told is not None)
+        assert told is None or told in run.warnings[0]
+
+
 def test_nothing_to_look_at_is_refused(emulator: Emulator, offboard_info: RunModule) -> None:
     assert "one of the following is required" in offboard_info().result["msg"]
     assert emulator.calls() == []
