@@ -125,9 +125,16 @@ def insist_on_positive(params: t.Mapping[str, t.Any], *options: str) -> None:
             raise OptionError(f"{option}: {value} is not allowed.", hint="Give a whole number of at least 1.")
 
 
+# Far beyond what the service allows: as good as no pace of our own.
+_FASTEST: t.Final = 1_000_000
+
+
 def insist_on_pace(params: t.Mapping[str, t.Any]) -> None:
-    """Raise OptionError for a pace at which nothing can ever be sent."""
+    """Raise OptionError for a pace at which nothing can ever be sent, or that no window can count."""
     insist_on_positive(params, *PACING)
+    for option in PACING:
+        if params[option] > _FASTEST:
+            raise OptionError(f"{option}: {params[option]} is not allowed.", hint=f"Give at most {_FASTEST:,}.")
     if params["calls_per_hour"] < 2:
         raise OptionError(
             "calls_per_hour: 1 is not allowed.",

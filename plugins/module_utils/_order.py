@@ -40,14 +40,15 @@ class Order:
         """The order that a module's options give; raises OptionError for what cannot be meant."""
         insist_on_positive(params, "wait_timeout", "wait_sleep", "concurrency")
         single = params["devices"] is None
+        requests = (_one_device(params),) if single else _many_devices(params)
         return cls(
-            requests=(_one_device(params),) if single else _many_devices(params),
+            requests=requests,
             single=single,
             force=params["force"],
             match_short_names=params["match_short_names"],
             missing_ok=params["missing_ok"],
             wait=WaitOptions(params["wait_timeout"], params["wait_sleep"]) if params["wait"] else None,
-            concurrency=1 if single else params["concurrency"],
+            concurrency=max(1, min(params["concurrency"], len(requests))),
             check_mode=check_mode,
         )
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import threading
 import typing as t
 
 import pytest
@@ -159,13 +160,33 @@ def test_of_very_many_wrong_entries_only_some_are_told(emulator: Emulator, offbo
     assert "And 25 more." in run.result["msg"]
 
 
-@pytest.mark.parametrize("pace", [{"calls_per_hour": 1}, {"calls_per_hour": 0}, {"calls_per_minute": 0}], ids=str)
+@pytest.mark.parametrize(
+    "pace",
+    [{"calls_per_hour": 1}, {"calls_per_hour": 0}, {"calls_per_minute": 0}, {"calls_per_minute": 10**30}],
+    ids=str,
+)
 def test_a_pace_at_which_nothing_can_leave_is_refused(
     emulator: Emulator, offboard: RunModule, pace: dict[str, int]
 ) -> None:
     run = offboard(devices=[{"device_id": "00aa"}], **pace)
     assert run.code_of_error == "invalid_option"
     assert not emulator.calls()
+
+
+def test_there_are_never_more_threads_than_devices(emulator: Emulator, offboard: RunModule) -> None:
+    devices = fleet(emulator, 3)
+    before = threading.active_count()
+    most = []
+    start = threading.Thread.start
+
+    def counted(thread: threading.Thread) -> None:
+        start(thread)
+        most.append(threading.active_count() - before)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", counted)
+        assert outcomes(offboard(devices=by_id(devices), concurrency=1_000)) == ["submitted"] * 3
+    assert max(most, default=0) <= 3
 
 
 @pytest.mark.parametrize("pace", [{"calls_per_hour": 2}, {"calls_per_minute": 1}], ids=str)
