@@ -233,6 +233,14 @@ def test_wrong_variables_are_told_before_any_request(
     assert not (runbook.folder / "mde-evidence").exists()
 
 
+def test_a_pattern_that_fits_no_host_is_no_success(emulator: Emulator, runbook: Runbook) -> None:
+    runbook.inventory({device.name or "": {} for device in fleet(emulator, 1)})
+    ran = runbook.run("offboard", mde_hosts="retierd", **COMMENT)
+    assert ran.code != 0
+    assert 'mde_hosts is "retierd", and no host of the inventory fits it.' in ran.said
+    assert emulator.calls() == []
+
+
 def test_a_selection_that_the_inventory_makes_comes_too_late_and_stops_the_run(
     emulator: Emulator, runbook: Runbook
 ) -> None:
