@@ -165,14 +165,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         asked = json.dumps([options.whose(), {name: options.params[name] for name in MACHINE_FILTER}], default=str)
         key = f"{self.get_cache_key(path)}_{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
         if cached:
-            try:
-                records = self._cache[key]
-            except KeyError:
-                records = None  # not there, or too old
-            found = [Machine.from_json(record) for record in records] if isinstance(records, list) else [None]
-            machines = [machine for machine in found if machine is not None]
-            if len(machines) == len(found):  # else it is damaged, and what is left of it is no list of devices
-                return machines
+            known = _whole(self._cache.get(key))
+            if known is not None:
+                return known
         machines = self._read(options)
         if self.get_option("cache"):
             self._cache[key] = [machine.record for machine in machines]
@@ -238,3 +233,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         self._add_host_to_keyed_groups(
             self.get_option("keyed_groups"), known, host, strict=strict, fetch_hostvars=False
         )
+
+
+def _whole(records: object) -> list[Machine] | None:
+    """The devices of a list from the cache; None where that is not there, too old, or damaged: what is left is no list."""
+    if not isinstance(records, list):
+        return None
+    machines = [machine for record in records if (machine := Machine.from_json(record)) is not None]
+    return machines if len(machines) == len(records) else None

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ._criteria import values
 from ._errors import OptionError
+from ._evidence_text import mapping
 from ._options import Spec
 from ._requested import clean_action_id, clean_device_id, is_guid
 
@@ -80,7 +81,7 @@ def _of_evidence(path: Path) -> Subjects:
     return Subjects(
         each=tuple(_subject(device) for device in devices),
         comment=_text(document.get("comment")),
-        tenant_id=_text(_mapping(document.get("context")).get("tenant_id")),
+        tenant_id=_text(mapping(document.get("context")).get("tenant_id")),
         notes=tuple(_notes(document, len(devices))),
     )
 
@@ -96,7 +97,7 @@ def _notes(document: t.Mapping[str, t.Any], count: int) -> t.Iterator[str]:
 
 
 def _subject(device: t.Mapping[str, t.Any]) -> Subject:
-    action, requested = (_mapping(device.get(key)) for key in ("action", "requested"))
+    action, requested = (mapping(device.get(key)) for key in ("action", "requested"))
     return Subject(
         device_id=_text(device.get("device_id")),
         action_id=_text(action.get("id")),
@@ -104,10 +105,6 @@ def _subject(device: t.Mapping[str, t.Any]) -> Subject:
         host=_text(device.get("host")),
         requested=requested,
     )
-
-
-def _mapping(value: object) -> t.Mapping[str, t.Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str | None:
