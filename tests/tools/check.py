@@ -11,11 +11,13 @@ import os
 import subprocess
 import sys
 import typing as t
+from pathlib import Path
 
 from . import lanes
 from .workspace import CACHE, Environment, Shell, tools
 
 NOTHING_TO_RUN = 5  # pytest's exit status
+PART_ASKED_FOR = "PYTEST_ADDOPTS" in os.environ  # of the tests: what that covers says nothing
 TARGET_SIDE = ("tests/unit/plugins/modules", "tests/unit/plugins/module_utils")
 
 
@@ -81,11 +83,31 @@ def unit(run: Shell) -> None:
     """Unit tests, with the share of plugins/ that they must cover."""
     # As in ansible-test, what runs on targets and what runs on the controller never meet in one process: there, Ansible's
     # own libraries behave differently.
-    pytest(run, *TARGET_SIDE, "--cov", "--cov-report=", "--cov-fail-under=0")
     others = [f"--ignore={path}" for path in TARGET_SIDE]
-    pytest(run, "tests/unit/plugins", *others, "--cov", "--cov-append", "--cov-report=term-missing:skip-covered")
-    # The service and whole processes: nothing of plugins/ to measure there, at twice the time.
+    on_targets = measured(run, "targets", *TARGET_SIDE)
+    on_controller = measured(run, "controller", "tests/unit/plugins", *others)
+    # The service and whole processes: nothing of plugins/ to measure there.
     pytest(run, "tests/unit", "--ignore=tests/unit/plugins")
+    if not PART_ASKED_FOR:
+        whole = f"--out={run.collections_path / 'coverage.json'}"
+        run(
+            "python",
+            "-m",
+            "slipcover",
+            "--fail-under=95",
+            "--skip-covered",
+            whole,
+            "--merge",
+            on_targets,
+            on_controller,
+        )
+
+
+def measured(run: Shell, name: str, *arguments: str) -> Path:
+    """Tests that note which lines and branches of plugins/ they run, and the file with these notes."""
+    notes = run.collections_path / f"coverage-{name}.json"
+    pytest(run, *arguments, under=() if PART_ASKED_FOR else ("slipcover", "--json", f"--out={notes}", "-m"))
+    return notes
 
 
 def examples(run: Shell) -> None:
@@ -108,13 +130,13 @@ def hunt(run: Shell) -> None:
     pytest(run, "tests/unit", "-m", "hypothesis", "--hypothesis-profile=hunt")
 
 
-def pytest(run: Shell, *arguments: str, processes: int = 2) -> None:
-    command = ("python", "-m", "pytest", f"--numprocesses={processes}", *arguments)
+def pytest(run: Shell, *arguments: str, processes: int = 2, under: t.Iterable[str] = ()) -> None:
+    command = ("python", "-m", *under, "pytest", f"--numprocesses={processes}", *arguments)
     try:
         run(*command, PYTHONPATH=str(run.collections_path))
     except subprocess.CalledProcessError as error:
         # A part that was asked for may have nothing in one of several runs.
-        if error.returncode != NOTHING_TO_RUN or "PYTEST_ADDOPTS" not in os.environ:
+        if error.returncode != NOTHING_TO_RUN or not PART_ASKED_FOR:
             raise
 
 
