@@ -1,6 +1,6 @@
 # Needs Python 3.11 or later with venv, git and make. Everything that is built stays below .cache.
 PYTHON ?= python3
-GATES := ruff mypy changelog docs lint importer unit examples browser simulation sanity integration
+GATES := ruff mypy changelog docs lint importer unit processes examples browser simulation sanity integration
 
 .DEFAULT_GOAL := help
 .PHONY: help test $(GATES) matrix matrix-full hunt demo bench emulator chromium screenshot format clean

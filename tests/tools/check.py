@@ -80,27 +80,15 @@ def importer(run: Shell) -> None:
 
 
 def unit(run: Shell) -> None:
-    """Unit tests, with the share of plugins/ that they must cover."""
+    """Unit tests of the plugins, with the share of them that they must cover."""
     # As in ansible-test, what runs on targets and what runs on the controller never meet in one process: there, Ansible's
     # own libraries behave differently.
     others = [f"--ignore={path}" for path in TARGET_SIDE]
     on_targets = measured(run, "targets", *TARGET_SIDE)
     on_controller = measured(run, "controller", "tests/unit/plugins", *others)
-    # The service and whole processes: nothing of plugins/ to measure there.
-    pytest(run, "tests/unit", "--ignore=tests/unit/plugins")
     if not PART_ASKED_FOR:
-        whole = f"--out={run.collections_path / 'coverage.json'}"
-        run(
-            "python",
-            "-m",
-            "slipcover",
-            "--fail-under=95",
-            "--skip-covered",
-            whole,
-            "--merge",
-            on_targets,
-            on_controller,
-        )
+        options = ("--fail-under=95", "--skip-covered", f"--out={run.collections_path / 'coverage.json'}")
+        run("python", "-m", "slipcover", *options, "--merge", on_targets, on_controller)
 
 
 def measured(run: Shell, name: str, *arguments: str) -> Path:
@@ -110,6 +98,11 @@ def measured(run: Shell, name: str, *arguments: str) -> Path:
     return notes
 
 
+def processes(run: Shell) -> None:
+    """Tests of the service, and of playbooks and inventories as processes of their own: nothing to measure there."""
+    pytest(run, "tests/unit", "--ignore=tests/unit/plugins")
+
+
 def examples(run: Shell) -> None:
     """The examples of the documentation, executed against the emulator."""
     pytest(run, "tests/examples")
@@ -117,12 +110,12 @@ def examples(run: Shell) -> None:
 
 def browser(run: Shell) -> None:
     """The evidence page in a real browser. Without one every test is skipped, under its name and with the reason."""
-    pytest(run, "tests/browser", "--no-fold-skipped", processes=0)
+    pytest(run, "tests/browser", "--no-fold-skipped", alone=True)
 
 
 def simulation(run: Shell) -> None:
     """A whole estate at the real quotas. Alone: watching every line would take longer than the simulation."""
-    pytest(run, "tests/simulation", "--durations=1", processes=0)
+    pytest(run, "tests/simulation", "--durations=1", alone=True)
 
 
 def hunt(run: Shell) -> None:
@@ -130,8 +123,10 @@ def hunt(run: Shell) -> None:
     pytest(run, "tests/unit", "-m", "hypothesis", "--hypothesis-profile=hunt")
 
 
-def pytest(run: Shell, *arguments: str, processes: int = 2, under: t.Iterable[str] = ()) -> None:
-    command = ("python", "-m", *under, "pytest", f"--numprocesses={processes}", *arguments)
+def pytest(run: Shell, *arguments: str, alone: bool = False, under: t.Iterable[str] = ()) -> None:
+    """With ``alone``, all tests in one process, whatever the cores."""
+    workers = 0 if alone or run.cores == 1 else run.cores
+    command = ("python", "-m", *under, "pytest", f"--numprocesses={workers}", *arguments)
     try:
         run(*command, PYTHONPATH=str(run.collections_path))
     except subprocess.CalledProcessError as error:
@@ -147,7 +142,7 @@ def sanity(run: Shell) -> None:
 
 def units(run: Shell) -> None:
     """The unit tests once more, in the way of ansible-test."""
-    ansible_test(run, "units", "--num-workers=2")
+    ansible_test(run, "units", f"--num-workers={run.cores}")
 
 
 def integration(run: Shell) -> None:
@@ -167,17 +162,21 @@ def ansible_test(run: Shell, command: str, *arguments: str) -> None:
     )
 
 
-TOOLS: dict[str, lanes.Job] = {
-    job.__name__: job for job in (ruff, mypy, changelog, docs, lint, importer, unit, examples)
+# The longest first, so that two at a time end together.
+ON_CORE: t.Final = (integration, sanity)
+GATES: t.Final = {
+    gate.__name__: gate
+    for gate in (
+        *(ruff, mypy, changelog),  # at once
+        *(processes, integration, unit, examples, simulation, sanity, browser, lint, importer, docs),
+    )
 }
-CORE: dict[str, lanes.Job] = {job.__name__: job for job in (sanity, integration)}
-ALONE: dict[str, lanes.Job] = {job.__name__: job for job in (simulation, browser, hunt)}
-EVERY = [*TOOLS, *CORE, *ALONE]
-GATES = [name for name in EVERY if name != "hunt"]  # which passes or not by chance
+EVERY: t.Final = {**GATES, hunt.__name__: hunt}  # which passes or not by chance
 
 
-def select(jobs: t.Mapping[str, lanes.Job], wanted: t.Container[str]) -> dict[str, lanes.Job]:
-    return {name: job for name, job in jobs.items() if name in wanted}
+def lane(gate: lanes.Job) -> lanes.Lane:
+    """A lane of its own, in a copy of its own."""
+    return lanes.Lane(gate.__name__, Environment() if gate in ON_CORE else tools(), {gate.__name__: gate})
 
 
 def main() -> int:
@@ -186,12 +185,7 @@ def main() -> int:
     wanted = parser.parse_args().gates or GATES
     if unknown := set(wanted) - set(EVERY):
         parser.error(f"no such gate: {', '.join(sorted(unknown))}")
-    everything = (
-        lanes.Lane("ansible-test", Environment(), select(CORE, wanted)),
-        lanes.Lane("tools", tools(), select(TOOLS, wanted)),
-        lanes.Lane("one by one", tools(), select(ALONE, wanted)),
-    )
-    return lanes.run(lane for lane in everything if lane.jobs)
+    return lanes.run([lane(gate) for name, gate in EVERY.items() if name in wanted])
 
 
 if __name__ == "__main__":

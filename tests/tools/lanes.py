@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs jobs in two lanes side by side: a line for each, the log of a failed one, a summary."""
+"""Runs jobs in lanes, two at a time: a line for each job, the log of a failed one, a summary."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import time
@@ -17,6 +18,7 @@ from threading import Lock
 from .workspace import CACHE, ROOT, Environment, Shell, alone, stage
 
 Job = t.Callable[[Shell], None]
+AT_A_TIME: t.Final = 2
 
 # What a log says at its end: how many tests passed, and which were left out and why.
 CLOSING = re.compile(r"====.* (passed|skipped)|SKIPPED ")
@@ -63,15 +65,18 @@ class Report:
             self.closing_lines += [line for line in text.splitlines() if CLOSING.match(line)]
         return ok
 
-    def run_lane(self, lane: Lane) -> None:
-        """Build the lane's environment, then run its jobs; without the environment they all count as failed."""
-        ready = self.run(f"{lane.name} environment", lane.environment.build)
+    def build(self, environment: Environment) -> bool:
+        """Make an environment, unless it is there, and say how that went."""
+        return self.run(f"environment {environment.path.name}", environment.build)
+
+    def run_lane(self, lane: Lane, ready: bool, cores: int) -> None:
+        """Run a lane's jobs; without its environment they all count as failed."""
         copy = lane.name.replace(" ", "-")
         with alone(copy):
             tree = stage(copy)
 
             def inside(job: Job) -> t.Callable[[t.IO[str]], None]:
-                return lambda log: job(Shell(lane.environment, tree, log))
+                return lambda log: job(Shell(lane.environment, tree, log, cores))
 
             for name, job in lane.jobs.items():
                 if ready and self.run(name, inside(job)):
@@ -88,9 +93,12 @@ class Report:
         return 1 if self.failed else 0
 
 
-def run(lanes: t.Iterable[Lane]) -> int:
-    """Run all lanes, two at a time."""
+def run(lanes: t.Sequence[Lane]) -> int:
+    """Build what the lanes need, and run them in their order, two at a time."""
     report = Report()
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        list(pool.map(report.run_lane, lanes))
+    cores = max(1, (os.cpu_count() or 1) // min(AT_A_TIME, len(lanes)))
+    with ThreadPoolExecutor(max_workers=AT_A_TIME) as pool:
+        environments = list(dict.fromkeys(lane.environment for lane in lanes))
+        ready = dict(zip(environments, pool.map(report.build, environments), strict=True))
+        list(pool.map(lambda lane: report.run_lane(lane, ready[lane.environment], cores), lanes))
     return report.close()

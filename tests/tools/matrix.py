@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument(
         "--full", action="store_true", help="every line of ansible-core, not only the oldest, the middle and the newest"
     )
-    return lanes.run(lanes_for(FULL if parser.parse_args().full else USUAL))
+    return lanes.run(list(lanes_for(FULL if parser.parse_args().full else USUAL)))
 
 
 if __name__ == "__main__":

@@ -162,6 +162,8 @@ class Shell:
     environment: Environment
     tree: Path
     log: t.IO[str]
+    cores: int = 1
+    """How many of the machine's are for this job."""
 
     @property
     def collections_path(self) -> Path:
