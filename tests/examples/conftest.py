@@ -24,6 +24,7 @@ from ansible_collections.secops.mde.tests.examples.blocks import COLLECTION
 # Of the examples' own application: what the README exports, and what the examples name.
 CLIENT_ID = "7e9d3c54-1b2a-4c3d-8e4f-001122334455"
 CLIENT_SECRET = "the value of the secret"
+RETIRED = "decommissioned.invalid"  # an inventory host that cannot be reached, as a retired device
 FOREIGN = ("ANSIBLE_", "MDE_", "AZURE_", "IDENTITY_", "MSI_", "PYTHONPATH")
 
 
@@ -33,6 +34,7 @@ class Task:
 
     status: str
     task: str
+    check: bool
     result: dict[str, t.Any]
 
     @property
@@ -102,26 +104,29 @@ class Stage:
         """Run lines of a shell, to the first that fails."""
         return self.run("bash", "-euc", text, **variables)
 
-    def play(
-        self,
-        text: str,
-        *options: str,
-        hosts: str = "decommissioned.invalid",
-        defaults: t.Mapping[str, t.Any] = MappingProxyType({}),
-    ) -> Played:
-        """Run a playbook, or tasks as a play for an inventory host that cannot be reached, as a retired device.
+    def play(self, text: str, *options: str, hosts: str = RETIRED) -> Played:
+        """Run a playbook, or tasks as a play of their own."""
+        return self._play(text if "\n  hosts:" in text else _play_of(text), *options, hosts=hosts)
 
-        ``defaults`` are module_defaults of the play around tasks.
+    def foretell_and_play(
+        self, text: str, *, hosts: str = RETIRED, defaults: t.Mapping[str, t.Any] = MappingProxyType({})
+    ) -> Played:
+        """Run tasks as a play in check mode, and then, in the same playbook, for real.
+
+        ``defaults`` are module_defaults of both.
         """
-        if "\n  hosts:" in text:
-            play = text
-        else:
-            play = (
-                f"- hosts: all\n  gather_facts: false\n  module_defaults: {json.dumps(dict(defaults))}\n"
-                f"  tasks:\n{textwrap.indent(text, '    ')}"
-            )
-        (self.folder / "playbook.yml").write_text(f"---\n{play}", "utf-8")
+        plays = [_play_of(text, check_mode=check, module_defaults=dict(defaults)) for check in (True, False)]
+        return self._play("".join(plays), hosts=hosts)
+
+    def _play(self, playbook: str, *options: str, hosts: str) -> Played:
+        (self.folder / "playbook.yml").write_text(f"---\n{playbook}", "utf-8")
         return self.run("ansible-playbook", "playbook.yml", f"--inventory={hosts},", *options)
+
+
+def _play_of(tasks: str, **keywords: t.Any) -> str:
+    """A play of these tasks for every host of the inventory."""
+    lines = "".join(f"  {name}: {json.dumps(value)}\n" for name, value in keywords.items())
+    return f"- hosts: all\n  gather_facts: false\n{lines}  tasks:\n{textwrap.indent(tasks, '    ')}"
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
 
     @staticmethod
     def _keep(status: str, result: t.Any) -> None:
-        line = {"status": status, "task": result._task.get_name(), "result": result._result}
+        task = result._task
+        line = {"status": status, "task": task.get_name(), "check": bool(task.check_mode), "result": result._result}
         with Path(os.environ["RECORDER_FILE"]).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, default=str) + "\n")
