@@ -168,7 +168,7 @@ GATES: t.Final = {
     gate.__name__: gate
     for gate in (
         *(ruff, mypy, changelog),  # at once
-        *(processes, integration, unit, examples, simulation, sanity, browser, lint, importer, docs),
+        *(processes, integration, unit, examples, sanity, simulation, browser, lint, importer, docs),
     )
 }
 EVERY: t.Final = {**GATES, hunt.__name__: hunt}  # which passes or not by chance
