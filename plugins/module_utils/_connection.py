@@ -22,7 +22,7 @@ from ._errors import OptionError
 from ._exchange import Exchange
 from ._http import Session, WireOptions
 from ._identity import Identity, choose_identity, families
-from ._options import PATIENCE, insist_on_pace, insist_on_positive
+from ._options import ENVIRONMENT, PATIENCE, insist_on_pace, insist_on_positive
 from ._pacing import Pacer
 from ._token import TokenKeeper
 from ._version import COLLECTION_VERSION
@@ -108,11 +108,13 @@ class Connection:
         return Client(exchange)
 
 
-def proxy_passwords(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
-    """The passwords in all proxy addresses in reach, as written and as meant."""
-    names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "MDE_PROXY")
+def passwords_in_addresses(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
+    """The passwords in all addresses in reach, as written and as meant. Only a proxy may have one; others are refused."""
+    names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
     found: set[str] = set()
-    for address in (params.get("proxy"), *(environ.get(name) for name in names)):
+    options = ("proxy", "api_url", "authority_host")
+    variables = (*names, *(name for option in options for name in ENVIRONMENT[option]))
+    for address in (*map(params.get, options), *map(environ.get, variables)):
         # Cut by hand, so that it is found as well in an address that will be refused: without a scheme, badly quoted.
         text = str(address or "")
         user = text.partition("//")[2] or text

@@ -16,7 +16,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._client import Client
 from ._clock import Clock, SystemClock
-from ._connection import Connection, proxy_passwords
+from ._connection import Connection, passwords_in_addresses
 from ._errors import InternalError, LibraryError
 from ._exchange import Statistics
 from ._http import REQUESTS_MISSING
@@ -60,7 +60,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         blank_nulls(self.params, self._filters)
         self._given = dict(self.params)
         # Before Ansible's parser, whose refusals print the options; also the secrets that this run does not use.
-        self.no_log_values |= secret_values(self.params, os.environ) | proxy_passwords(self.params, os.environ)
+        self.no_log_values |= secret_values(self.params, os.environ) | passwords_in_addresses(self.params, os.environ)
 
     def connect(self, *, connections: int = 1, patient: bool = False) -> Client:
         """A client, not signed in yet. Raises OptionError or LibraryError.

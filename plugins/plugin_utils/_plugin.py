@@ -18,7 +18,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..module_utils._client import Client
 from ..module_utils._clock import SystemClock
-from ..module_utils._connection import Connection, proxy_passwords
+from ..module_utils._connection import Connection, passwords_in_addresses
 from ..module_utils._errors import LibraryError, OptionError
 from ..module_utils._http import REQUESTS_MISSING
 from ..module_utils._options import (
@@ -47,7 +47,7 @@ class PluginOptions:
         spec = {**connection_spec(), **PACING, **own}
         names = {name for option in spec for name in (option, *spec[option].get("aliases", ()))}
         params = {name: value for name, value in given.items() if name in names}
-        secrets = secret_values(params, environ) | proxy_passwords(params, environ)
+        secrets = secret_values(params, environ) | passwords_in_addresses(params, environ)
         normalise(params, spec)
         checked = ArgumentSpecValidator(spec).validate(params)
         if checked.error_messages:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.secops.mde.plugins.doc_fragments.connection import ModuleDocFragment
-from ansible_collections.secops.mde.plugins.module_utils._connection import proxy_passwords
+from ansible_collections.secops.mde.plugins.module_utils._connection import passwords_in_addresses
 from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
 from ansible_collections.secops.mde.plugins.module_utils._options import (
@@ -314,7 +314,10 @@ def test_every_secret_in_reach_is_known_used_or_not() -> None:
         ("", set()),
     ],
 )
-def test_a_proxys_password_is_found_in_every_way_to_write_its_address(address: str, passwords: set[str]) -> None:
-    assert proxy_passwords({"proxy": address}, {}) == passwords
+def test_the_password_of_an_address_is_found_in_every_way_to_write_it(address: str, passwords: set[str]) -> None:
+    for option in ("proxy", "api_url", "authority_host"):
+        assert passwords_in_addresses({option: address}, {}) == passwords
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "MDE_PROXY"):
-        assert proxy_passwords({"proxy": None}, {name: address}) == passwords
+        assert passwords_in_addresses({"proxy": None}, {name: address}) == passwords
+    for name in ("MDE_API_URL", "MDE_AUTHORITY_HOST", "AZURE_AUTHORITY_HOST"):
+        assert passwords_in_addresses({}, {name: address}) == passwords

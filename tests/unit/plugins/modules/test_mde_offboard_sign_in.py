@@ -776,6 +776,7 @@ FAILURES: dict[str, dict[str, t.Any]] = {
     "a refused token": {"fault": {"kind": "body", "status": 401, "times": None}},
     "a bad option": {"options": {"timeout": 0}},
     "a bad address": {"options": {"api_url": "ftp://mde.example.test"}},
+    "an address with a password": {"options": {"api_url": "https://user:hush-of-option@mde.example.test"}},
     "a bad proxy": {"options": {"proxy": "user:hush-of-option@proxy.example.test"}},
     "a bad identifier": {"options": {"device_id": "?"}},
 }
