@@ -137,6 +137,7 @@ def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook
     assert foretold.code == 0, foretold.output
     assert posts(emulator) == 0
     assert all(counts["changed"] == 1 for counts in foretold.recap.values())
+    assert "Prediction: 7 of 7 devices: 7 submitted." in foretold.said
     (prediction,) = runbook.evidence()
     assert (prediction["prediction"], prediction["complete"], len(prediction["devices"])) == (True, True, 7)
 
@@ -146,6 +147,7 @@ def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook
     assert {host for host, counts in ran.recap.items() if counts["failed"]} == {"host-3"}
     assert {host for host, counts in ran.recap.items() if counts["changed"] == 1} == set(ran.recap) - {"host-3"}
     assert "OsPlatformNotSupported" in ran.said
+    assert '"7 of 7 devices: 1 refused, 6 submitted.' in ran.said
     assert [call.method for call in emulator.calls("api")].count("GET") == 2
     evidence = runbook.evidence()[-1]
     assert [device["host"] for device in evidence["devices"]] == [f"host-{n}" for n in range(7)]
