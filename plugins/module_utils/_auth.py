@@ -17,7 +17,7 @@ import os
 import random
 import shutil
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ._certificate import load_certificate
@@ -42,6 +42,10 @@ class SignInDesk:
     rng: random.Random
     retry_timeout: float
     instance_discovery: bool = True
+
+    def within(self, patience: float) -> SignInDesk:
+        """The same where no more than so many seconds are left."""
+        return replace(self, retry_timeout=min(self.retry_timeout, patience))
 
     @property
     def resource(self) -> str:

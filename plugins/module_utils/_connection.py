@@ -98,7 +98,7 @@ class Connection:
         )
         exchange = Exchange(
             session,
-            TokenKeeper(lambda: self.credential.sign_in(desk), clock, on_token=on_token),
+            TokenKeeper(lambda patience: self.credential.sign_in(desk.within(patience)), clock, on_token=on_token),
             self.cloud.api_url,
             pacer=Pacer(clock, per_minute=self.per_minute, per_hour=self.per_hour),
             clock=clock,

@@ -32,10 +32,10 @@ _PACE = "calls_per_minute and calls_per_hour set the pace; 100 and 1500 is what 
 class TokenSource(t.Protocol):
     """Where the client gets its token from."""
 
-    def token(self) -> str:
-        """A token that is good for now."""
+    def token(self, patience: float) -> str:
+        """A token that is good for now; getting one may take so many seconds."""
 
-    def renew(self, refused: str) -> str:
+    def renew(self, refused: str, patience: float) -> str:
         """Another token than the one the API refused; raises when there can be none."""
 
 
@@ -145,7 +145,7 @@ class Exchange:
         while True:
             if not self.pacer.wait(not_after):
                 raise TooLateError("The pace of calls leaves no place for this one in time.", hint=_PACE)
-            token = self._tokens.token()
+            token = self._tokens.token(budget.left())
             began = self.clock.monotonic()
             if not_after is not None and began > not_after:
                 raise TooLateError("The sign-in took so long that it is too late for this call.")
@@ -166,7 +166,7 @@ class Exchange:
                 self.statistics.calls += 1
             if isinstance(outcome, Response) and outcome.status == 401 and not renewed:
                 renewed = True
-                self._tokens.renew(token)
+                self._tokens.renew(token, budget.left())
             elif may_repeat(outcome):
                 self._pause_or_give_up(outcome, budget, url)
             elif isinstance(outcome, WireError):

@@ -78,7 +78,7 @@ class MsalSession:
     """What msal sends with: ``get`` and ``post`` as it expects them, over the session of the collection.
 
     Asking for a token changes nothing, so every verb may be repeated. Credentials are posted only to the origin
-    of the authority, whatever a discovery document says.
+    of the authority, whatever a discovery document says. ``retry_timeout`` is for all that one sign-in sends.
     """
 
     def __init__(
@@ -94,8 +94,7 @@ class MsalSession:
         self.last: Response | None = None
         self._session = session
         self._clock = clock
-        self._rng = rng
-        self._retry_timeout = retry_timeout
+        self._budget = Budget(limit=retry_timeout, clock=clock, rng=rng)
         self._post_to = post_to
         self._transient = _METADATA_TRANSIENT if metadata else TRANSIENT
 
@@ -116,7 +115,7 @@ class MsalSession:
         """The session belongs to the collection."""
 
     def _send(self, method: str, url: str, *, params: t.Any, headers: t.Any, data: t.Any = None) -> _MsalResponse:
-        budget = Budget(limit=self._retry_timeout, clock=self._clock, rng=self._rng)
+        budget = self._budget
         while True:
             began = self._clock.monotonic()
             outcome: Response | WireError

@@ -73,8 +73,9 @@ def is_token(value: object) -> bool:
 class TokenKeeper:
     """Signs in once, keeps the token while it is good, and gets another when the API refuses it."""
 
-    def __init__(self, sign_in: t.Callable[[], Token], clock: Clock, *, on_token: t.Callable[[str], None]) -> None:
-        """``on_token`` is told every token before it is used, so that it can be kept out of all output."""
+    def __init__(self, sign_in: t.Callable[[float], Token], clock: Clock, *, on_token: t.Callable[[str], None]) -> None:
+        """``sign_in`` is told how many seconds it may go on trying, and ``on_token`` every token before it is used, so that
+        it can be kept out of all output."""
         self._sign_in = sign_in
         self._clock = clock
         self._on_token = on_token
@@ -82,14 +83,14 @@ class TokenKeeper:
         self._token: Token | None = None
         self._exchange_at = float("inf")
 
-    def token(self) -> str:
-        """A token that is good for now; signs in when there is none."""
+    def token(self, patience: float) -> str:
+        """A token that is good for now; signs in when there is none, for ``patience`` seconds at most."""
         with self._lock:
             if self._token is None or self._clock.monotonic() >= self._exchange_at:
-                return self._fetch()
+                return self._fetch(patience)
             return self._token.value
 
-    def renew(self, refused: str) -> str:
+    def renew(self, refused: str, patience: float) -> str:
         """Another token than the one that the API refused with 401.
 
         Of several threads that were refused, one signs in. Raises SignInError when the sign-in hands out the
@@ -97,7 +98,7 @@ class TokenKeeper:
         """
         with self._lock:
             current = self._token.value if self._token else None
-            fresh = current if current is not None and current != refused else self._fetch()
+            fresh = current if current is not None and current != refused else self._fetch(patience)
         if fresh == refused:
             raise SignInError(
                 "The API refused the token (401), and there is no other to be had.",
@@ -107,8 +108,8 @@ class TokenKeeper:
             )
         return fresh
 
-    def _fetch(self) -> str:
-        token = self._sign_in()
+    def _fetch(self, patience: float) -> str:
+        token = self._sign_in(patience)
         self._on_token(token.value)
         now = self._clock.monotonic()
         self._token = token

@@ -65,7 +65,7 @@ class Operator:
         crew = self.time.crew(order.concurrency)
         return Offboarding(order, Client(exchange), crew, claims=lambda: claims, warn=self.warnings.append)
 
-    def _sign_in(self) -> Token:
+    def _sign_in(self, _patience: float) -> Token:
         """Takes no time: a crew in virtual time must not sleep there."""
         lifetime = self.emulator.knobs.token_lifetime
         return Token(self.emulator.token(lifetime=lifetime), self.time.monotonic() + self.token_lifetime)

@@ -36,7 +36,7 @@ def run(emulator: Emulator, clock: Clock) -> Run:
     token = emulator.token()
     exchange = Exchange(
         Session(WireOptions(user_agent="test", ca_path=emulator.ca_path), clock),
-        TokenKeeper(lambda: Token(token), clock, on_token=lambda _token: None),
+        TokenKeeper(lambda _patience: Token(token), clock, on_token=lambda _token: None),
         emulator.api_url,
         pacer=Pacer(clock, per_minute=100, per_hour=1500),
         clock=clock,

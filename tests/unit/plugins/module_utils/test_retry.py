@@ -126,10 +126,10 @@ class Tokens:
     def __init__(self) -> None:
         self.renewed: list[str] = []
 
-    def token(self) -> str:
+    def token(self, patience: float) -> str:
         return "t0"
 
-    def renew(self, refused: str) -> str:
+    def renew(self, refused: str, patience: float) -> str:
         self.renewed.append(refused)
         return f"t{len(self.renewed)}"
 

@@ -17,6 +17,8 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._errors import SignInError
 from ansible_collections.secops.mde.plugins.module_utils._token import Claims, Token, TokenKeeper, read_claims
 
+PATIENCE = 300.0
+
 
 def jwt(claims: t.Any) -> str:
     return "e30." + base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=") + ".c2ln"
@@ -45,7 +47,7 @@ class Desk:
         self.heard: list[str] = []
         self.count = 0
 
-    def sign_in(self) -> Token:
+    def sign_in(self, patience: float) -> Token:
         self.count += 1
         return Token(f"t{self.count}", None if self.lifetime is None else self.clock.now + self.lifetime)
 
@@ -102,21 +104,21 @@ def test_a_token_is_exchanged_five_minutes_before_its_end_or_at_half_of_a_short_
     clock = Clock()
     desk = Desk(clock, lifetime)
     keeper = desk.keeper()
-    assert keeper.token() == "t1"
+    assert keeper.token(PATIENCE) == "t1"
     if good_for:
         clock.now += good_for - 1
-        assert keeper.token() == "t1"
+        assert keeper.token(PATIENCE) == "t1"
         clock.now += 1
-    assert keeper.token() == "t2"
+    assert keeper.token(PATIENCE) == "t2"
     assert desk.heard == ["t1", "t2"]
 
 
 def test_a_token_of_unknown_end_is_kept() -> None:
     clock = Clock()
     keeper = Desk(clock, None).keeper()
-    keeper.token()
+    keeper.token(PATIENCE)
     clock.now += 10_000_000
-    assert keeper.token() == "t1"
+    assert keeper.token(PATIENCE) == "t1"
 
 
 def test_nobody_signs_in_before_a_token_is_asked_for() -> None:
@@ -128,22 +130,22 @@ def test_nobody_signs_in_before_a_token_is_asked_for() -> None:
 def test_a_refused_token_is_exchanged_and_the_next_caller_gets_the_new_one() -> None:
     desk = Desk(Clock(), 3600)
     keeper = desk.keeper()
-    refused = keeper.token()
-    assert keeper.renew(refused) == "t2"
-    assert keeper.renew(refused) == "t2"
-    assert keeper.token() == "t2"
+    refused = keeper.token(PATIENCE)
+    assert keeper.renew(refused, PATIENCE) == "t2"
+    assert keeper.renew(refused, PATIENCE) == "t2"
+    assert keeper.token(PATIENCE) == "t2"
     assert desk.count == 2
 
 
 def test_of_many_threads_that_were_refused_one_signs_in() -> None:
     desk = Desk(Clock(), 3600)
     keeper = desk.keeper()
-    refused = keeper.token()
+    refused = keeper.token(PATIENCE)
     together = threading.Barrier(8)
 
     def renew(_turn: int) -> str:
         together.wait()
-        return keeper.renew(refused)
+        return keeper.renew(refused, PATIENCE)
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(renew, range(8))) == {"t2"}
@@ -151,10 +153,10 @@ def test_of_many_threads_that_were_refused_one_signs_in() -> None:
 
 
 def test_the_same_token_again_means_that_there_is_no_other() -> None:
-    keeper = TokenKeeper(lambda: Token("ready"), Clock(), on_token=lambda _: None)
-    refused = keeper.token()
+    keeper = TokenKeeper(lambda _patience: Token("ready"), Clock(), on_token=lambda _: None)
+    refused = keeper.token(PATIENCE)
     with pytest.raises(SignInError) as failed:
-        keeper.renew(refused)
+        keeper.renew(refused, PATIENCE)
     assert (failed.value.code, failed.value.http_status) == ("unauthorized", 401)
     assert "access_token" in str(failed.value.hint)
 
@@ -162,12 +164,13 @@ def test_the_same_token_again_means_that_there_is_no_other() -> None:
 def test_a_sign_in_that_fails_leaves_the_keeper_able_to_try_again() -> None:
     tries = iter(range(2))
 
-    def sign_in() -> Token:
+    def sign_in(patience: float) -> Token:
+        assert patience == PATIENCE
         if next(tries) == 0:
             raise SignInError("no")
         return Token("late")
 
     keeper = TokenKeeper(sign_in, Clock(), on_token=lambda _: None)
     with pytest.raises(SignInError):
-        keeper.token()
-    assert keeper.token() == "late"
+        keeper.token(PATIENCE)
+    assert keeper.token(PATIENCE) == "late"

@@ -412,6 +412,17 @@ def test_an_action_that_lists_do_not_show_yet_is_waited_for(emulator: Emulator, 
     assert run.result["action"]["status"] == "Succeeded"
 
 
+def test_a_sign_in_that_breaks_meanwhile_is_not_waited_for_any_longer(emulator: Emulator, offboard: RunModule) -> None:
+    device = emulator.add_device(Device(name=NAME, fate="offline"))
+    emulator.knobs.token_lifetime = 60
+    emulator.fault(service="entra", kind="503", after=2, times=None)
+    began = emulator.clock.monotonic()
+    run = offboard(device_id=device.id, wait=True, wait_timeout=100)
+    assert emulator.clock.monotonic() - began <= 100 + 1e-6
+    assert (run.failed, run.changed, run.outcome, run.code_of_error) == (True, True, "submitted", "wait_read_failed")
+    assert "Sign-in at" in run.result["error"]["message"]
+
+
 def test_check_mode_does_not_wait(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME, fate="offline"))
     began = emulator.clock.monotonic()
