@@ -122,13 +122,13 @@ def resume(base: Path, *, kind: str, prediction: bool) -> tuple[Path, Document |
     Evidence that is complete, or of another kind, is never touched: the next one gets a number. Raises OptionError for
     a file that is no evidence.
     """
-    for number in itertools.count(2):
-        earlier = _load(base)
+    numbered = (base.with_name(f"{base.name}-{number}") for number in itertools.count(2))
+    for place in itertools.chain([base], numbered):
+        earlier = _load(place)
         if earlier is None:
-            return base, None
+            return place, None
         if not earlier.get("complete") and (earlier.get("kind"), earlier.get("prediction")) == (kind, prediction):
-            return base, earlier
-        base = base.with_name(f"{base.name.removesuffix(f'-{number - 1}')}-{number}")
+            return place, earlier
     raise AssertionError("not reached")
 
 
