@@ -278,6 +278,17 @@ def test_a_read_that_answers_with_another_action_cancels_none(
     assert posts(emulator) == 0
 
 
+@MODES
+@pytest.mark.parametrize("body", ["", "null", "[]", "{}", '{"id": 5}', "<html></html>"])
+def test_a_read_that_answers_with_no_action_at_all_cancels_none(
+    emulator: Emulator, cancel: RunModule, pending: str, body: str, check: bool
+) -> None:
+    emulator.fault(method="GET", path=f"/machineactions/{pending}", kind="body", body=body, times=None)
+    run = cancel(action_id=pending, check=check)
+    assert (run.failed, run.changed, run.code_of_error) == (True, False, "bad_answer")
+    assert posts(emulator) == 0
+
+
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
 @pytest.mark.parametrize(
     ("options", "option"),

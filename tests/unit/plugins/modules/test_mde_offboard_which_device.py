@@ -221,6 +221,15 @@ def test_a_failed_read_fails_the_task_and_nothing_is_sent(
     assert emulator.calls("elsewhere") == []
 
 
+@pytest.mark.parametrize("body", [*STRANGE.values(), '{"id": 5}'], ids=[*STRANGE, "no text for an id"])
+def test_a_strange_answer_to_the_second_read_is_never_an_absence(
+    emulator: Emulator, offboard: RunModule, body: str
+) -> None:
+    emulator.fault(method="GET", path=f"/machines/{'a1' * 20}", kind="body", body=body, times=None)
+    run = offboard(device_id="a1" * 20, missing_ok=True)
+    assert (run.failed, run.outcome, run.code_of_error) == (True, "error", "bad_answer")
+
+
 @pytest.mark.parametrize("path", ["/machines", "/machineactions"])
 @pytest.mark.parametrize("kind", ["lost", "lost_before", "500", "502", "503", "html_502", "429"])
 def test_a_read_that_recovers_is_no_failure(emulator: Emulator, offboard: RunModule, kind: str, path: str) -> None:
