@@ -428,6 +428,7 @@ def test_verify_tells_what_became_of_each_and_fails_for_those_that_need_a_person
         assert (f"{fate.replace('_', '-')}.corp.example" in ran.said.partition("Fail for those")[2]) == (
             fate in ("failed", "timed_out", "cancelled", "came_back")
         )
+    assert "4 of 7 devices need a person." in ran.said
     assert posts(emulator) == 0
     lenient = runbook.run("verify", mde_evidence="earlier.json", mde_fail_on=[])
     assert lenient.code == 0, lenient.output
