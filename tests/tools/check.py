@@ -162,8 +162,8 @@ def ansible_test(run: Shell, command: str, *arguments: str) -> None:
     )
 
 
-# The longest first, so that two at a time end together.
 ON_CORE: t.Final = (integration, sanity)
+# The longest first, so that two at a time end together.
 GATES: t.Final = {
     gate.__name__: gate
     for gate in (

@@ -96,7 +96,7 @@ class Report:
 def run(lanes: t.Sequence[Lane]) -> int:
     """Build what the lanes need, and run them in their order, two at a time."""
     report = Report()
-    cores = max(1, (os.cpu_count() or 1) // min(AT_A_TIME, len(lanes)))
+    cores = max(1, (os.cpu_count() or 1) // min(AT_A_TIME, len(lanes) or 1))
     with ThreadPoolExecutor(max_workers=AT_A_TIME) as pool:
         environments = list(dict.fromkeys(lane.environment for lane in lanes))
         ready = dict(zip(environments, pool.map(report.build, environments), strict=True))
