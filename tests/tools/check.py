@@ -174,9 +174,8 @@ GATES: t.Final = {
 EVERY: t.Final = {**GATES, hunt.__name__: hunt}  # which passes or not by chance
 
 
-def lane(gate: lanes.Job) -> lanes.Lane:
-    """A lane of its own, in a copy of its own."""
-    return lanes.Lane(gate.__name__, Environment() if gate in ON_CORE else tools(), {gate.__name__: gate})
+def job(gate: lanes.Work) -> lanes.Job:
+    return lanes.Job(gate.__name__, Environment() if gate in ON_CORE else tools(), gate)
 
 
 def main() -> int:
@@ -185,7 +184,7 @@ def main() -> int:
     wanted = parser.parse_args().gates or GATES
     if unknown := set(wanted) - set(EVERY):
         parser.error(f"no such gate: {', '.join(sorted(unknown))}")
-    return lanes.run([lane(gate) for name, gate in EVERY.items() if name in wanted])
+    return lanes.run([job(gate) for name, gate in EVERY.items() if name in wanted])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs jobs in lanes, two at a time: a line for each job, the log of a failed one, a summary."""
+"""Runs jobs in two lanes: a line for each, the log of a failed one, a summary."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from threading import Lock
 
 from .workspace import CACHE, ROOT, Environment, Shell, alone, stage
 
-Job = t.Callable[[Shell], None]
-AT_A_TIME: t.Final = 2
+Work = t.Callable[[Shell], None]
+LANES: t.Final = 2
 
 # What a log says at its end: how many tests passed, and which were left out and why.
 CLOSING = re.compile(r"====.* (passed|skipped)|SKIPPED ")
 
 
 @dataclass(frozen=True)
-class Lane:
-    """Jobs that run one after the other in one environment and one copy of the collection."""
+class Job:
+    """Work in an environment, and in a copy of the collection of its own."""
 
     name: str
     environment: Environment
-    jobs: t.Mapping[str, Job]
+    work: Work
 
 
 @dataclass
 class Report:
-    """What has been seen so far. Lines of different lanes never mix."""
+    """What has been seen so far. Lines of different jobs never mix."""
 
-    passed: int = 0
+    passed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     closing_lines: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     lock: Lock = field(default_factory=Lock)
 
-    def run(self, name: str, job: t.Callable[[t.IO[str]], None]) -> bool:
-        """Run one job into its log and say how it went."""
+    def run(self, name: str, work: t.Callable[[t.IO[str]], None]) -> bool:
+        """Run something into its log and say how it went."""
         path = CACHE / "logs" / f"{name.replace(' ', '-')}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         with path.open("w+", encoding="utf-8") as log:
             try:
-                job(log)
+                work(log)
             except (subprocess.CalledProcessError, OSError) as error:
                 print(error, file=log)
                 ok = False
@@ -69,36 +69,29 @@ class Report:
         """Make an environment, unless it is there, and say how that went."""
         return self.run(f"environment {environment.path.name}", environment.build)
 
-    def run_lane(self, lane: Lane, ready: bool, cores: int) -> None:
-        """Run a lane's jobs; without its environment they all count as failed."""
-        copy = lane.name.replace(" ", "-")
+    def do(self, job: Job, ready: bool, cores: int) -> None:
+        """Do a job; without its environment it counts as failed."""
+        copy = job.name.replace(" ", "-")
         with alone(copy):
             tree = stage(copy)
-
-            def inside(job: Job) -> t.Callable[[t.IO[str]], None]:
-                return lambda log: job(Shell(lane.environment, tree, log, cores))
-
-            for name, job in lane.jobs.items():
-                if ready and self.run(name, inside(job)):
-                    self.passed += 1
-                else:
-                    self.failed.append(name)
+            ok = ready and self.run(job.name, lambda log: job.work(Shell(job.environment, tree, log, cores)))
+        (self.passed if ok else self.failed).append(job.name)
 
     def close(self) -> int:
         """The summary, and the exit status."""
         print(f"\n{time.monotonic() - self.started:.0f} s in all. Logs: {(CACHE / 'logs').relative_to(ROOT)}")
         for name in self.failed:
             print(f"failed: {name}")
-        print(*self.closing_lines, f"{self.passed} passed, {len(self.failed)} failed", sep="\n", flush=True)
+        print(*self.closing_lines, f"{len(self.passed)} passed, {len(self.failed)} failed", sep="\n", flush=True)
         return 1 if self.failed else 0
 
 
-def run(lanes: t.Sequence[Lane]) -> int:
-    """Build what the lanes need, and run them in their order, two at a time."""
+def run(jobs: t.Sequence[Job]) -> int:
+    """Build what the jobs need, and do them in their order, as many at a time as there are lanes."""
     report = Report()
-    cores = max(1, (os.cpu_count() or 1) // min(AT_A_TIME, len(lanes) or 1))
-    with ThreadPoolExecutor(max_workers=AT_A_TIME) as pool:
-        environments = list(dict.fromkeys(lane.environment for lane in lanes))
+    cores = max(1, (os.cpu_count() or 1) // min(LANES, len(jobs) or 1))
+    with ThreadPoolExecutor(max_workers=LANES) as pool:
+        environments = list(dict.fromkeys(job.environment for job in jobs))
         ready = dict(zip(environments, pool.map(report.build, environments), strict=True))
-        list(pool.map(lambda lane: report.run_lane(lane, ready[lane.environment], cores), lanes))
+        list(pool.map(lambda job: report.do(job, ready[job.environment], cores), jobs))
     return report.close()

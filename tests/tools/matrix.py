@@ -22,19 +22,27 @@ USUAL = {"2.16": 10, "2.19": 11, "2.21": 13}
 FULL = USUAL | {"2.17": 12, "2.18": 12, "2.20": 12}
 
 
-def lanes_for(rows: t.Mapping[str, int]) -> t.Iterator[lanes.Lane]:
-    """A lane a line, with the Python asked for, or with another one that the line supports."""
-    for line, wanted in rows.items():
-        _release, oldest, newest = CORES[line]
-        for minor in (wanted, *range(newest, oldest - 1, -1)):
-            python = find_python(minor)
-            if python:
-                name = f"core {line} python 3.{minor}"
-                jobs = {f"{name} {job.__name__}": job for job in (sanity, units, integration)}
-                yield lanes.Lane(name, Environment(line, minor, python), jobs)
-                break
-        else:
-            print(f"not run: ansible-core {line}, no Python 3.{oldest} to 3.{newest} was found", flush=True)
+def jobs_for(rows: t.Mapping[str, int]) -> t.Iterator[lanes.Job]:
+    """Each kind of tests on each line, the longest kind first."""
+    environments = [environment for line, wanted in rows.items() if (environment := find(line, wanted))]
+    yield from (job(environment, units) for environment in environments)
+    # What is left in pairs: while one line's units still run, nothing else installs into its environment.
+    yield from (job(environment, work) for environment in environments for work in (integration, sanity))
+
+
+def find(line: str, wanted: int) -> Environment | None:
+    """A line with the Python asked for, or with another one that it supports."""
+    _release, oldest, newest = CORES[line]
+    for minor in (wanted, *range(newest, oldest - 1, -1)):
+        python = find_python(minor)
+        if python:
+            return Environment(line, minor, python)
+    print(f"not run: ansible-core {line}, no Python 3.{oldest} to 3.{newest} was found", flush=True)
+    return None
+
+
+def job(environment: Environment, work: lanes.Work) -> lanes.Job:
+    return lanes.Job(f"core {environment.core} python {environment.version} {work.__name__}", environment, work)
 
 
 def main() -> int:
@@ -42,7 +50,7 @@ def main() -> int:
     parser.add_argument(
         "--full", action="store_true", help="every line of ansible-core, not only the oldest, the middle and the newest"
     )
-    return lanes.run(list(lanes_for(FULL if parser.parse_args().full else USUAL)))
+    return lanes.run(list(jobs_for(FULL if parser.parse_args().full else USUAL)))
 
 
 if __name__ == "__main__":
