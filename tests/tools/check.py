@@ -167,8 +167,9 @@ ON_CORE: t.Final = (integration, sanity)
 GATES: t.Final = {
     gate.__name__: gate
     for gate in (
+        integration,  # while the environment of the others is made
         *(ruff, mypy, changelog),  # at once
-        *(processes, integration, unit, examples, sanity, simulation, browser, lint, importer, docs),
+        *(processes, unit, examples, sanity, simulation, browser, lint, importer, docs),
     )
 }
 EVERY: t.Final = {**GATES, hunt.__name__: hunt}  # which passes or not by chance

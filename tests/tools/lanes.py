@@ -11,7 +11,7 @@ import re
 import subprocess
 import time
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -69,12 +69,12 @@ class Report:
         """Make an environment, unless it is there, and say how that went."""
         return self.run(f"environment {environment.path.name}", environment.build)
 
-    def do(self, job: Job, ready: bool, cores: int) -> None:
-        """Do a job; without its environment it counts as failed."""
+    def do(self, job: Job, ready: Future[bool], cores: int) -> None:
+        """Do a job as soon as its environment is ready; where that could not be made it counts as failed."""
         copy = job.name.replace(" ", "-")
         with alone(copy):
             tree = stage(copy)
-            ok = ready and self.run(job.name, lambda log: job.work(Shell(job.environment, tree, log, cores)))
+            ok = ready.result() and self.run(job.name, lambda log: job.work(Shell(job.environment, tree, log, cores)))
         (self.passed if ok else self.failed).append(job.name)
 
     def close(self) -> int:
@@ -91,7 +91,8 @@ def run(jobs: t.Sequence[Job]) -> int:
     report = Report()
     cores = max(1, (os.cpu_count() or 1) // min(LANES, len(jobs) or 1))
     with ThreadPoolExecutor(max_workers=LANES) as pool:
-        environments = list(dict.fromkeys(job.environment for job in jobs))
-        ready = dict(zip(environments, pool.map(report.build, environments), strict=True))
-        list(pool.map(lambda job: report.do(job, ready[job.environment], cores), jobs))
+        environments = dict.fromkeys(job.environment for job in jobs)
+        ready = {environment: pool.submit(report.build, environment) for environment in environments}
+        for done in [pool.submit(report.do, job, ready[job.environment], cores) for job in jobs]:
+            done.result()
     return report.close()
