@@ -92,8 +92,8 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from jinja2 import Undefined
 
-from ansible_collections.secops.mde.plugins.module_utils._device_list import parse_devices
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
+from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.parser import parse_devices
 
 
 def _parse_devices(value: object) -> list[dict[str, str]]:

@@ -96,11 +96,11 @@ from ansible.errors import AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
+from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine
+from ansible_collections.secops.mde.plugins.module_utils._auth.permissions import TO_READ, explain
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError, OptionError
-from ansible_collections.secops.mde.plugins.module_utils._machine_filter import MACHINE_FILTER, MachineFilter
-from ansible_collections.secops.mde.plugins.module_utils._models import Machine
-from ansible_collections.secops.mde.plugins.module_utils._options import Spec, blank_nulls
-from ansible_collections.secops.mde.plugins.module_utils._permissions import TO_READ, explain
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import Spec, blank_nulls
+from ansible_collections.secops.mde.plugins.module_utils._queries.machine_filter import MACHINE_FILTER, MachineFilter
 from ansible_collections.secops.mde.plugins.plugin_utils._hosts import HOSTNAMES, is_like_a_group, name_hosts
 from ansible_collections.secops.mde.plugins.plugin_utils._plugin import PluginOptions
 from ansible_collections.secops.mde.plugins.plugin_utils._trust import untrusted

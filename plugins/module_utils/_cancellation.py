@@ -13,13 +13,13 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ._client import Client
+from ._api.client import Client
+from ._api.models import MachineAction
+from ._auth.permissions import TO_CANCEL, TO_READ, explain, foretold_refusal, lacks
+from ._auth.token import Claims
 from ._errors import ApiError, MdeError
-from ._models import MachineAction
-from ._options import Spec
-from ._permissions import TO_CANCEL, TO_READ, explain, foretold_refusal, lacks
-from ._retry import bars_the_way
-from ._token import Claims
+from ._http.retry import bars_the_way
+from ._options.argument_spec import Spec
 
 CANCEL: t.Final[Spec] = {
     "action_id": {"type": "str", "required": True},

@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ._auth import Credential, SignInDesk, credential_for
-from ._client import Client
+from ._api.client import Client
+from ._api.session import Exchange
+from ._auth.credentials import Credential, SignInDesk, credential_for
+from ._auth.sources import Identity, choose_identity, families
+from ._auth.token import TokenKeeper
 from ._clock import Clock
 from ._clouds import Cloud, resolve_cloud
 from ._errors import OptionError
-from ._exchange import Exchange
-from ._http import Session, WireOptions
-from ._identity import Identity, choose_identity, families
-from ._options import ENVIRONMENT, PATIENCE, insist_on_pace, insist_on_positive
-from ._pacing import Pacer
-from ._token import TokenKeeper
+from ._http.rate_limit import Pacer
+from ._http.transport import Session, WireOptions
+from ._options.argument_spec import ENVIRONMENT, PATIENCE, insist_on_pace, insist_on_positive
 from ._version import COLLECTION_VERSION
 
 

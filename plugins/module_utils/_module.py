@@ -14,14 +14,15 @@ from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ._client import Client
+from ._api.client import Client
+from ._api.models import format_time
+from ._api.session import Statistics
+from ._auth.token import Claims, read_claims
 from ._clock import Clock, SystemClock
 from ._connection import Connection, passwords_in_addresses
 from ._errors import InternalError, LibraryError
-from ._exchange import Statistics
-from ._http import REQUESTS_MISSING
-from ._models import format_time
-from ._options import (
+from ._http.transport import REQUESTS_MISSING
+from ._options.argument_spec import (
     HOURS_PATIENCE,
     PATIENCE,
     Spec,
@@ -30,8 +31,7 @@ from ._options import (
     normalise,
     secret_values,
 )
-from ._result import Context, Result, complete
-from ._token import Claims, read_claims
+from ._results import Context, Result, complete
 from ._version import COLLECTION_VERSION
 
 

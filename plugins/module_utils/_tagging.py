@@ -10,17 +10,17 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
-from ._client import TAG_BATCH, Client
-from ._criteria import values
+from ._api.client import TAG_BATCH, Client
+from ._api.models import Machine
+from ._api.odata import equals_any
+from ._auth.permissions import TO_READ, TO_TAG, explain, foretold_refusal, lacks
+from ._auth.token import Claims
 from ._errors import ApiError, MdeError, OptionError
-from ._models import Machine
-from ._odata import equals_any
-from ._options import Spec
-from ._permissions import TO_READ, TO_TAG, explain, foretold_refusal, lacks
-from ._requested import clean_device_id
-from ._result import of_several
-from ._retry import bars_the_way
-from ._token import Claims
+from ._http.retry import bars_the_way
+from ._options.argument_spec import Spec
+from ._options.identifiers import clean_device_id
+from ._options.values import values
+from ._results import of_several
 
 TAG: t.Final[Spec] = {
     "device_id": {"type": "list", "elements": "str", "required": True},

@@ -155,9 +155,9 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
-from ansible_collections.secops.mde.plugins.module_utils._evidence import read
-from ansible_collections.secops.mde.plugins.module_utils._evidence_file import compose, lean, resume, write
-from ansible_collections.secops.mde.plugins.module_utils._options import Spec
+from ansible_collections.secops.mde.plugins.module_utils._evidence.document import compose, lean, resume, write
+from ansible_collections.secops.mde.plugins.module_utils._evidence.report import read
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import Spec
 
 OPTIONS: Spec = {
     "path": {"type": "path", "required": True},

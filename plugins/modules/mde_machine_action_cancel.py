@@ -133,8 +133,8 @@ from ansible_collections.secops.mde.plugins.module_utils._cancellation import CA
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
-from ansible_collections.secops.mde.plugins.module_utils._options import PACING
-from ansible_collections.secops.mde.plugins.module_utils._requested import clean_action_id, comment_text
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import PACING
+from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import clean_action_id, comment_text
 
 
 def main(clock: Clock | None = None) -> None:

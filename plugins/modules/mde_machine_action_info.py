@@ -168,13 +168,13 @@ error:
       type: str
 """
 
-from ansible_collections.secops.mde.plugins.module_utils._action_filter import ACTION_FILTER, ActionFilter
+from ansible_collections.secops.mde.plugins.module_utils._auth.permissions import TO_READ, explain
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
-from ansible_collections.secops.mde.plugins.module_utils._listing import Listing
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
-from ansible_collections.secops.mde.plugins.module_utils._options import PACING
-from ansible_collections.secops.mde.plugins.module_utils._permissions import TO_READ, explain
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import PACING
+from ansible_collections.secops.mde.plugins.module_utils._queries.action_filter import ACTION_FILTER, ActionFilter
+from ansible_collections.secops.mde.plugins.module_utils._queries.list_result import Listing
 
 
 def main(clock: Clock | None = None) -> None:

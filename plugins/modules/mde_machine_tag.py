@@ -167,7 +167,7 @@ error:
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
-from ansible_collections.secops.mde.plugins.module_utils._options import PACING
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import PACING
 from ansible_collections.secops.mde.plugins.module_utils._tagging import TAG, Tagging, TagReport, TagRequest
 
 

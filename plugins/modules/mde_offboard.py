@@ -353,13 +353,13 @@ error:
 import typing as t
 
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
-from ansible_collections.secops.mde.plugins.module_utils._crew import Crew, Threads
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
-from ansible_collections.secops.mde.plugins.module_utils._offboarding import Offboarding
-from ansible_collections.secops.mde.plugins.module_utils._options import PACING, WAITING, Spec
-from ansible_collections.secops.mde.plugins.module_utils._order import Order
-from ansible_collections.secops.mde.plugins.module_utils._report import Report
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import Order
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import Report
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import Offboarding
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import Crew, Threads
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import PACING, WAITING, Spec
 
 IDENTIFIERS: Spec = {
     "device_id": {"type": "str"},

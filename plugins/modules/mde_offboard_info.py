@@ -183,9 +183,9 @@ error:
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
-from ansible_collections.secops.mde.plugins.module_utils._options import PACING
-from ansible_collections.secops.mde.plugins.module_utils._subjects import VERIFY, subjects_of
-from ansible_collections.secops.mde.plugins.module_utils._verification import Verification, Verifier
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import PACING
+from ansible_collections.secops.mde.plugins.module_utils._verification.targets import VERIFY, subjects_of
+from ansible_collections.secops.mde.plugins.module_utils._verification.verification import Verification, Verifier
 
 
 def main(clock: Clock | None = None) -> None:

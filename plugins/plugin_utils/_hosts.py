@@ -12,7 +12,7 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
-from ..module_utils._models import Machine
+from ..module_utils._api.models import Machine
 
 # Everything else has a meaning in patterns and limits, or in templates.
 _USABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")

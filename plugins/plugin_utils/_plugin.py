@@ -16,19 +16,19 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ..module_utils._client import Client
+from ..module_utils._api.client import Client
+from ..module_utils._auth.token import Claims, read_claims
 from ..module_utils._clock import SystemClock
 from ..module_utils._connection import Connection, passwords_in_addresses
 from ..module_utils._errors import LibraryError, OptionError
-from ..module_utils._http import REQUESTS_MISSING
-from ..module_utils._options import (
+from ..module_utils._http.transport import REQUESTS_MISSING
+from ..module_utils._options.argument_spec import (
     PACING,
     Spec,
     connection_spec,
     normalise,
     secret_values,
 )
-from ..module_utils._token import Claims, read_claims
 
 # What a request goes to: everything that says whose devices these are, and nothing that is secret.
 _WHOSE: t.Final = ("tenant_id", "client_id", "auth_source", "cloud", "region", "api_url", "authority_host", "scope")

@@ -16,7 +16,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from ansible_collections.secops.mde.plugins.module_utils import _evidence_page
+from ansible_collections.secops.mde.plugins.module_utils._evidence import page as _evidence_page
 from ansible_collections.secops.mde.tests.browser import chromium, programs
 
 Record = dict[str, t.Any]

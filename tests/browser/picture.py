@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ansible_collections.secops.mde.plugins.module_utils import _evidence_page
+from ansible_collections.secops.mde.plugins.module_utils._evidence import page as _evidence_page
 from ansible_collections.secops.mde.tests.browser import chromium
 from ansible_collections.secops.mde.tests.unit.samples import office
 

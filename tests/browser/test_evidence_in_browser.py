@@ -17,7 +17,7 @@ import pytest
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 
-from ansible_collections.secops.mde.plugins.module_utils import _evidence_page
+from ansible_collections.secops.mde.plugins.module_utils._evidence import page as _evidence_page
 from ansible_collections.secops.mde.tests.browser import chromium
 from ansible_collections.secops.mde.tests.browser.conftest import Tab
 from ansible_collections.secops.mde.tests.unit.samples import (

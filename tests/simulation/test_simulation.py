@@ -19,7 +19,7 @@ from unittest import mock
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._report import DeviceResult
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator, Exchange
 from ansible_collections.secops.mde.tests.unit.simulated import Operator
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime

@@ -22,9 +22,9 @@ import pytest
 import yaml
 from ansible.parsing.splitter import parse_kv
 
-from ansible_collections.secops.mde.plugins.module_utils._identity import VARIABLES, choose_identity, families
-from ansible_collections.secops.mde.plugins.module_utils._msal import _HINTS
-from ansible_collections.secops.mde.plugins.module_utils._options import ENVIRONMENT
+from ansible_collections.secops.mde.plugins.module_utils._auth.msal_adapter import _HINTS
+from ansible_collections.secops.mde.plugins.module_utils._auth.sources import VARIABLES, choose_identity, families
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import ENVIRONMENT
 from ansible_collections.secops.mde.tests import emulator
 from ansible_collections.secops.mde.tests.emulator.faults import Fault
 from ansible_collections.secops.mde.tests.emulator.knobs import Knobs
@@ -268,7 +268,7 @@ def insist_on_variables(value: t.Mapping[str, t.Any]) -> None:
     assert set(value) <= PLAYBOOK_VARIABLES
     assert set(value.get("mde_fail_on", ())) <= VERIFIED
     devices = value.get("mde_devices", "")
-    filtered = importlib.import_module("ansible_collections.secops.mde.plugins.module_utils._device_list")
+    filtered = importlib.import_module("ansible_collections.secops.mde.plugins.plugin_utils._device_parser.parser")
     assert len(filtered.parse_devices(devices)) == len(devices if isinstance(devices, list) else devices.split())
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._pacing import Pacer
+from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import Pacer
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 

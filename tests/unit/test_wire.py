@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
-from ansible_collections.secops.mde.plugins.module_utils._http import Response, Session, WireOptions
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response, Session, WireOptions
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 from ansible_collections.secops.mde.tests.unit.wire import InProcess, connect

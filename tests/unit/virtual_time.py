@@ -19,7 +19,7 @@ import types
 import typing as t
 from collections import deque
 
-from ansible_collections.secops.mde.plugins.module_utils._crew import Crew
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import Crew
 from ansible_collections.secops.mde.tests import emulator as service
 from ansible_collections.secops.mde.tests.unit.harness import Clock
 

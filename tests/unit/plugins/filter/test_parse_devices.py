@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 from jinja2 import StrictUndefined, UndefinedError
 
 from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
-from ansible_collections.secops.mde.plugins.module_utils._order import Order
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import Order
 from ansible_collections.secops.mde.plugins.modules.mde_offboard import OPTIONS
 
 parse = FilterModule().filters()["parse_devices"]

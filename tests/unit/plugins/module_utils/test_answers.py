@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._answers import api_error, is_missing_entity
+from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import api_error, is_missing_entity
 from ansible_collections.secops.mde.plugins.module_utils._errors import SignInError, ThrottledError, WireError
-from ansible_collections.secops.mde.plugins.module_utils._http import Response
-from ansible_collections.secops.mde.plugins.module_utils._retry import is_unclear
+from ansible_collections.secops.mde.plugins.module_utils._http.retry import is_unclear
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
 
 URL = "https://api.example.test/api/machines?$filter=x"
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.module_utils._batches import FIRST, MOST, Batches
+from ansible_collections.secops.mde.plugins.module_utils._api.filter_batches import FIRST, MOST, Batches
+from ansible_collections.secops.mde.plugins.module_utils._api.odata import Form, encoded, equals_any
 from ansible_collections.secops.mde.plugins.module_utils._errors import ApiError
-from ansible_collections.secops.mde.plugins.module_utils._odata import Form, encoded, equals_any
 from ansible_collections.secops.mde.tests.unit.harness import FakeClock
 
 

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.secops.mde.plugins.module_utils._certificate import load_certificate
+from ansible_collections.secops.mde.plugins.module_utils._auth.certificate import load_certificate
 from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.emulator.pki import KeyPair

@@ -20,7 +20,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.secops.mde.plugins.doc_fragments.connection import ModuleDocFragment
-from ansible_collections.secops.mde.plugins.module_utils._auth import SignInDesk, credential_for
+from ansible_collections.secops.mde.plugins.module_utils._auth.credentials import SignInDesk, credential_for
+from ansible_collections.secops.mde.plugins.module_utils._auth.msal_adapter import MSAL_MINIMUM, import_msal
+from ansible_collections.secops.mde.plugins.module_utils._auth.sources import Identity
+from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, read_claims
 from ansible_collections.secops.mde.plugins.module_utils._clouds import Cloud
 from ansible_collections.secops.mde.plugins.module_utils._errors import (
     LibraryError,
@@ -28,10 +31,7 @@ from ansible_collections.secops.mde.plugins.module_utils._errors import (
     OptionError,
     SignInError,
 )
-from ansible_collections.secops.mde.plugins.module_utils._http import Session, WireOptions
-from ansible_collections.secops.mde.plugins.module_utils._identity import Identity
-from ansible_collections.secops.mde.plugins.module_utils._msal import MSAL_MINIMUM, import_msal
-from ansible_collections.secops.mde.plugins.module_utils._token import Token, read_claims
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import Session, WireOptions
 from ansible_collections.secops.mde.tests.emulator import Emulator, Exchange
 from ansible_collections.secops.mde.tests.emulator.pki import KeyPair
 from ansible_collections.secops.mde.tests.unit.harness import Clock

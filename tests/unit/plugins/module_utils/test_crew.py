@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._crew import Threads
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import Threads
 
 
 @pytest.mark.parametrize("count", [1, 2, 10])

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.module_utils._criteria import (
+from ansible_collections.secops.mde.plugins.module_utils._api.odata import odata_time, odata_time_above
+from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
+from ansible_collections.secops.mde.plugins.module_utils._options.values import (
     filled,
     moment,
     raw_filter,
     spelled_as,
     values,
 )
-from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
-from ansible_collections.secops.mde.plugins.module_utils._odata import odata_time, odata_time_above
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 

@@ -14,8 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.module_utils._decision import TABLE, Past, Situation, Work, decide
-from ansible_collections.secops.mde.plugins.module_utils._models import Machine, MachineAction
+from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine, MachineAction
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.decision import (
+    TABLE,
+    Past,
+    Situation,
+    Work,
+    decide,
+)
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)
 DEVICE = "00aa11bb22cc33dd44ee55ff66aa77bb88cc99dd"

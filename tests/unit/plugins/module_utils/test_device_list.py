@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils import _device_columns
-from ansible_collections.secops.mde.plugins.module_utils._device_columns import Columns, plain, role
-from ansible_collections.secops.mde.plugins.module_utils._device_documents import load, looks_like_flow, looks_like_yaml
-from ansible_collections.secops.mde.plugins.module_utils._device_words import (
+from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
+from ansible_collections.secops.mde.plugins.plugin_utils._device_parser import columns as _device_columns
+from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.columns import Columns, plain, role
+from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.documents import (
+    load,
+    looks_like_flow,
+    looks_like_yaml,
+)
+from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.words import (
     Findings,
     Unclear,
     by_word,
     quoted,
     unquote,
 )
-from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 
 ID1, ID2 = "a1" * 20, "b2" * 20
 GUID = "11112222-bbbb-3333-cccc-4444dddd5555"

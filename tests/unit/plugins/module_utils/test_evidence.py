@@ -10,8 +10,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._evidence import read
-from ansible_collections.secops.mde.plugins.module_utils._evidence_text import moment, number, plain, visible
+from ansible_collections.secops.mde.plugins.module_utils._evidence.report import read
+from ansible_collections.secops.mde.plugins.module_utils._evidence.text import moment, number, plain, visible
 from ansible_collections.secops.mde.tests.unit.samples import (
     Record,
     device,

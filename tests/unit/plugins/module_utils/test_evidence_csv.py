@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.module_utils._evidence_csv import COLUMNS, defused, render
-from ansible_collections.secops.mde.plugins.module_utils._evidence_text import visible
+from ansible_collections.secops.mde.plugins.module_utils._evidence.csv_report import COLUMNS, defused, render
+from ansible_collections.secops.mde.plugins.module_utils._evidence.text import visible
 from ansible_collections.secops.mde.tests.unit.samples import (
     CLIENT,
     COMMENT,

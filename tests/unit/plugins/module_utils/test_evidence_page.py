@@ -18,9 +18,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.module_utils._evidence_page import render
-from ansible_collections.secops.mde.plugins.module_utils._evidence_script import SCRIPT
-from ansible_collections.secops.mde.plugins.module_utils._evidence_style import STYLE
+from ansible_collections.secops.mde.plugins.module_utils._evidence.page import render
+from ansible_collections.secops.mde.plugins.module_utils._evidence.script import SCRIPT
+from ansible_collections.secops.mde.plugins.module_utils._evidence.style import STYLE
 from ansible_collections.secops.mde.tests.unit.samples import (
     HOSTILE,
     Record,

@@ -11,13 +11,13 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
-from ansible_collections.secops.mde.plugins.module_utils._identity import (
+from ansible_collections.secops.mde.plugins.module_utils._auth.sources import (
     NEEDS,
     Identity,
     choose_identity,
     families,
 )
+from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 
 STATES = ("unset", "empty", "set")
 FAMILIES = ("options", "MDE_*", "AZURE_*")

@@ -10,9 +10,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._matching import resolve
-from ansible_collections.secops.mde.plugins.module_utils._models import Machine
-from ansible_collections.secops.mde.plugins.module_utils._requested import DeviceRequest
+from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.matching import resolve
+from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import DeviceRequest
 
 GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
 

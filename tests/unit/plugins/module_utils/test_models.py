@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._models import (
+from ansible_collections.secops.mde.plugins.module_utils._api.models import (
     Machine,
     MachineAction,
     format_time,

@@ -11,19 +11,19 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils import _offboarding
-from ansible_collections.secops.mde.plugins.module_utils._client import Client
-from ansible_collections.secops.mde.plugins.module_utils._crew import Threads
-from ansible_collections.secops.mde.plugins.module_utils._exchange import Exchange
-from ansible_collections.secops.mde.plugins.module_utils._http import Session, WireOptions
-from ansible_collections.secops.mde.plugins.module_utils._offboarding import Offboarding
-from ansible_collections.secops.mde.plugins.module_utils._order import Order
-from ansible_collections.secops.mde.plugins.module_utils._pacing import Pacer
-from ansible_collections.secops.mde.plugins.module_utils._report import DeviceResult, Report
-from ansible_collections.secops.mde.plugins.module_utils._requested import DeviceRequest
-from ansible_collections.secops.mde.plugins.module_utils._result import Context, complete
-from ansible_collections.secops.mde.plugins.module_utils._token import Token, TokenKeeper, read_claims
-from ansible_collections.secops.mde.plugins.module_utils._waiting import WaitOptions
+from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
+from ansible_collections.secops.mde.plugins.module_utils._api.session import Exchange
+from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenKeeper, read_claims
+from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import Pacer
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import Session, WireOptions
+from ansible_collections.secops.mde.plugins.module_utils._offboarding import run as _offboarding
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import Order
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult, Report
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import Offboarding
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.waiting import WaitOptions
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import Threads
+from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import DeviceRequest
+from ansible_collections.secops.mde.plugins.module_utils._results import Context, complete
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import Clock, posts
 

@@ -16,7 +16,7 @@ from ansible_collections.secops.mde.plugins.doc_fragments.connection import Modu
 from ansible_collections.secops.mde.plugins.module_utils._connection import passwords_in_addresses
 from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
-from ansible_collections.secops.mde.plugins.module_utils._options import (
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import (
     ENVIRONMENT,
     connection_spec,
     first_filled,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.module_utils._pacing import Pacer
+from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import Pacer
 from ansible_collections.secops.mde.tests.unit.harness import FakeClock
 
 

@@ -13,12 +13,12 @@ from email.utils import formatdate
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._client import Client
+from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
+from ansible_collections.secops.mde.plugins.module_utils._api.session import Exchange
 from ansible_collections.secops.mde.plugins.module_utils._errors import ApiError, MdeError, ThrottledError, WireError
-from ansible_collections.secops.mde.plugins.module_utils._exchange import Exchange
-from ansible_collections.secops.mde.plugins.module_utils._http import Response
-from ansible_collections.secops.mde.plugins.module_utils._pacing import Pacer
-from ansible_collections.secops.mde.plugins.module_utils._retry import Budget, http_date, retry_after
+from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import Pacer
+from ansible_collections.secops.mde.plugins.module_utils._http.retry import Budget, http_date, retry_after
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
 from ansible_collections.secops.mde.tests.unit.harness import FakeClock
 
 NOW = FakeClock.START

@@ -21,9 +21,9 @@ import urllib3
 import urllib3.util.connection
 import yaml
 
-from ansible_collections.secops.mde.plugins.module_utils import _http
 from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
-from ansible_collections.secops.mde.plugins.module_utils._http import Response, Session, WireOptions
+from ansible_collections.secops.mde.plugins.module_utils._http import transport as _http
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response, Session, WireOptions
 from ansible_collections.secops.mde.plugins.module_utils._version import COLLECTION_VERSION
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.harness import Clock

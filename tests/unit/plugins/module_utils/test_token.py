@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ansible_collections.secops.mde.plugins.module_utils._auth.token import Claims, Token, TokenKeeper, read_claims
 from ansible_collections.secops.mde.plugins.module_utils._errors import SignInError
-from ansible_collections.secops.mde.plugins.module_utils._token import Claims, Token, TokenKeeper, read_claims
 
 PATIENCE = 300.0
 

@@ -10,8 +10,8 @@ import types
 import typing as t
 from datetime import datetime
 
-from ansible_collections.secops.mde.plugins.module_utils._models import MachineAction
-from ansible_collections.secops.mde.plugins.module_utils._waiting import WaitOptions, wait_for
+from ansible_collections.secops.mde.plugins.module_utils._api.models import MachineAction
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.waiting import WaitOptions, wait_for
 from ansible_collections.secops.mde.tests.unit.harness import FakeClock
 
 

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from ansible_collections.secops.mde.plugins import modules as package
-from ansible_collections.secops.mde.plugins.module_utils._options import connection_spec
-from ansible_collections.secops.mde.plugins.module_utils._report import OUTCOMES as OUTCOMES_OF_OFFBOARD
-from ansible_collections.secops.mde.plugins.module_utils._verdict import VERDICTS
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import OUTCOMES as OUTCOMES_OF_OFFBOARD
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import connection_spec
+from ansible_collections.secops.mde.plugins.module_utils._verification.assessment import VERDICTS
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import ModuleRun, RunModule
 

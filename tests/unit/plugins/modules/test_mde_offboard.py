@@ -10,8 +10,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._models import ACTION_FIELDS
-from ansible_collections.secops.mde.plugins.module_utils._report import OUTCOMES
+from ansible_collections.secops.mde.plugins.module_utils._api.models import ACTION_FIELDS
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import OUTCOMES
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import (
     ModuleRun,

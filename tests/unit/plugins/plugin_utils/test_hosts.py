@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.module_utils._models import Machine
+from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine
 from ansible_collections.secops.mde.plugins.plugin_utils._hosts import HOSTNAMES, name_hosts
 
 A, B, C = (letter * 40 for letter in "abc")

@@ -1,0 +1,207 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""The API in typed calls: machines, machine actions, offboard, cancel, tag.
+
+What counts as an answer and which call may be repeated is settled here; what the answers mean for a device is decided
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from .._errors import MdeError
+from .._http.retry import Budget, surely_not_taken, worth_asking_again
+from .error_responses import api_error
+from .filter_batches import Batches, Reading
+from .models import Machine, MachineAction, same
+from .odata import Form, all_of, equals_any, odata_time
+from .paging import bad_answer, read, read_pages
+from .session import Exchange
+
+# Microsoft Learn, "Add or remove a tag for multiple machines": at most 500 ids a call.
+TAG_BATCH: t.Final = 500
+
+
+@dataclass(frozen=True)
+class Known:
+    """The Offboard actions of one machine, all of them, as they were at one moment."""
+
+    actions: tuple[MachineAction, ...]
+    as_of: float
+    """Seconds of the monotonic clock."""
+
+
+class Client:
+    """What can be asked of one tenant. Safe to use from several threads."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.batches = Batches(exchange.clock)
+
+    # -- machines ------------------------------------------------------------------------------------------
+
+    def machine(self, machine_id: str) -> Machine | None:
+        """One record by its id, or None when the service itself says that there is none."""
+        response = read(self.exchange, f"machines/{quote(machine_id, safe='')}", missing_ok=True)
+        if response is None:
+            return None
+        found = Machine.from_json(response.json())
+        if found is None:
+            raise bad_answer(response, "a machine with an id")
+        return found if same(found.id, machine_id) else None  # this read also takes a name for an id
+
+    def machines(self, condition: str) -> list[Machine]:
+        """All records that fit an OData condition, in the service's order, each id once."""
+        return [machine for page in self.machine_pages(condition) for machine in page]
+
+    def machine_pages(self, condition: str, *, limit: int | None = None) -> t.Iterator[list[Machine]]:
+        """The same page by page; see ``read_pages``."""
+        what = "machines with an id"
+        return read_pages(self.exchange, "machines", condition, Machine.from_json, what, limit=limit)
+
+    def tag(self, machine_ids: t.Sequence[str], tag: str, action: str) -> list[Machine]:
+        """``Add`` or ``Remove`` a tag on up to ``TAG_BATCH`` machines; their records as the service sent them back.
+
+        May be repeated like a read: the second time it changes nothing. Raises MdeError.
+        """
+        response = self.exchange.call(
+            "POST",
+            "machines/AddOrRemoveTagForMultipleMachines",
+            may_repeat=worth_asking_again,
+            json_body={"Value": tag, "Action": action, "MachineIds": list(machine_ids)},
+        )
+        if not 200 <= response.status < 300:
+            raise api_error(response)
+        document = response.json()
+        records = document.get("value") if isinstance(document, dict) else None
+        found = [Machine.from_json(record) for record in records or ()]
+        return [machine for machine in found if machine is not None]
+
+    # -- machine actions -----------------------------------------------------------------------------------
+
+    def offboard_actions(
+        self, machine_ids: t.Sequence[str], *, budget: Budget | None = None
+    ) -> dict[str, Known | MdeError]:
+        """Every Offboard action of these machines, by the id as given, in as few calls as the service allows.
+
+        ``budget`` is one that several looks share. For an id that the service does not take in a filter, its error.
+        Raises MdeError when a read fails otherwise.
+        """
+
+        def condition(some: t.Sequence[str], form: Form) -> str:
+            return all_of([equals_any("machineId", some, lists=form.lists), "type eq 'Offboard'"])
+
+        reading = self.batches.read(machine_ids, condition, lambda text: self._actions(text, budget=budget))
+        found: dict[str, list[MachineAction]] = {machine_id.lower(): [] for machine_id in machine_ids}
+        for action in reading.records:
+            of_machine = found.get(action.machine_id.lower())
+            if of_machine is not None and action.is_offboard:  # what the service sends beside them is dropped
+                of_machine.append(action)
+        known = {id_: Known(tuple(found[id_.lower()]), reading.as_of) for id_ in machine_ids}
+        return {**known, **reading.refused}
+
+    def actions_by_id(self, action_ids: t.Sequence[str], *, until: float | None = None) -> Reading[str, MachineAction]:
+        """These actions as they are now. One that is missing is no news: lists lag behind.
+
+        ``until`` (monotonic seconds) is when it is too late to ask again, or at all.
+        """
+
+        def condition(some: t.Sequence[str], form: Form) -> str:
+            return equals_any("id", some, lists=form.lists)
+
+        reading = self.batches.read(action_ids, condition, lambda text: self._actions(text, until=until))
+        wanted = {action_id.lower() for action_id in action_ids}
+        reading.records = [action for action in reading.records if action.id.lower() in wanted]
+        return reading
+
+    def offboard_actions_since(self, created: datetime, *, until: float | None = None) -> list[MachineAction]:
+        """Every Offboard action of the tenant from a moment on; ``until`` as for ``actions_by_id``."""
+        condition = f"type eq 'Offboard' and creationDateTimeUtc ge {odata_time(created)}"
+        return self._actions(condition, until=until)
+
+    def _actions(self, condition: str, until: float | None = None, budget: Budget | None = None) -> list[MachineAction]:
+        return [action for page in self.action_pages(condition, until=until, budget=budget) for action in page]
+
+    def action_pages(
+        self,
+        condition: str,
+        *,
+        order: str | None = None,
+        limit: int | None = None,
+        until: float | None = None,
+        budget: Budget | None = None,
+    ) -> t.Iterator[list[MachineAction]]:
+        """All actions that fit an OData condition, page by page; see ``read_pages``."""
+        what = "actions with an id and a machine"
+        return read_pages(
+            self.exchange,
+            "machineactions",
+            condition,
+            MachineAction.from_json,
+            what,
+            order=order,
+            limit=limit,
+            until=until,
+            budget=budget,
+        )
+
+    def action(self, action_id: str) -> MachineAction | None:
+        """One action by its id, or None when the service itself says that there is none (yet)."""
+        response = read(self.exchange, f"machineactions/{quote(action_id, safe='')}", missing_ok=True)
+        if response is None:
+            return None
+        found = MachineAction.from_json(response.json())
+        if found is None:
+            raise bad_answer(response, "an action with an id and a machine")
+        return found if same(found.id, action_id) else None  # what is cancelled is never another one
+
+    def cancel(self, action_id: str, comment: str) -> None:
+        """Ask for the end of an action. May be repeated like a read; what became of it has to be read.
+
+        Raises MdeError.
+        """
+        response = self.exchange.call(
+            "POST",
+            f"machineactions/{quote(action_id, safe='')}/cancel",
+            may_repeat=worth_asking_again,
+            json_body={"Comment": comment},
+        )
+        if not 200 <= response.status < 300:
+            raise api_error(response)
+
+    def offboard(
+        self,
+        machine_id: str,
+        comment: str,
+        *,
+        budget: Budget | None = None,
+        not_after: float | None = None,
+        on_send: t.Callable[[], None] = lambda: None,
+    ) -> MachineAction:
+        """Ask for the offboard of one device, once: repeated only when it surely was not taken.
+
+        ``budget``, ``not_after`` and ``on_send`` are those of Exchange.call. Raises TooLateError, WireError or ApiError; after some
+        of them the caller has to find out what became of it: see ``is_unclear``.
+        """
+        response = self.exchange.call(
+            "POST",
+            f"machines/{quote(machine_id, safe='')}/offboard",
+            may_repeat=surely_not_taken,
+            json_body={"Comment": comment},
+            budget=budget,
+            not_after=not_after,
+            on_send=on_send,
+        )
+        if not 200 <= response.status < 300:
+            raise api_error(response)
+        action = MachineAction.from_json(response.json())
+        if action is None or not action.is_offboard:
+            raise bad_answer(response, "an Offboard action with an id and a machine")
+        return action

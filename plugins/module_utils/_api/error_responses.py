@@ -1,0 +1,123 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Errors from any body: the service's JSON in both its shapes, a gateway's HTML, or nothing at all.
+
+Shapes and codes: Microsoft Learn, "Common REST API error codes" (``error.code``, ``message`` and ``target``, the
+id to quote to support). Failures of the OData layer come with an empty code and without a target.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+from .._clouds import origin
+from .._errors import ApiError
+from .._http.transport import Response
+
+_LONGEST_EXCERPT = 200
+
+_CODES: t.Final[t.Mapping[str, str]] = {
+    "OsPlatformNotSupported": "os_not_supported",
+    "ClientVersionNotSupported": "client_version_not_supported",
+    "ActiveRequestAlreadyExists": "already_active",
+    "ResourceNotFound": "unknown_to_service",
+}
+_HINTS: t.Final[t.Mapping[str, str]] = {
+    "os_not_supported": "The service does not offboard this operating system through the API: use its local script or policy.",
+    "client_version_not_supported": "The Defender agent on the device is too old: update it, or use the offboarding script.",
+    "unknown_to_service": "Read the device again; its record may have been merged or have aged out.",
+    "permission_missing": "Grant the application the permissions Machine.Offboard and Machine.Read.All, with admin consent.",
+    "unauthorized": (
+        "The token is for another API or cloud, or was revoked: check cloud, scope and, if it is your own, access_token."
+    ),
+    "wrong_address": "This is not the Defender for Endpoint API: check api_url, cloud and region, and any proxy in between.",
+    "redirected": "Redirects are never followed, so that the token stays with the API: correct api_url.",
+    "service_error": "The service or a gateway before it is in trouble: run the task again later.",
+}
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What an error's body says. ``code`` is None where the service itself did not write it."""
+
+    code: str | None
+    message: str
+    target: str | None = None
+
+
+def complaint(response: Response) -> Complaint:
+    """Read the body of an error, whatever it is."""
+    document = response.json()
+    error = document.get("error") if isinstance(document, dict) else None
+    if isinstance(error, dict) and isinstance(error.get("code"), (str, int)):
+        target = error.get("target")
+        return Complaint(
+            code=str(error["code"]),
+            message=str(error.get("message") or "").strip() or "(no message)",
+            target=target if isinstance(target, str) and target else None,
+        )
+    return Complaint(code=None, message=excerpt(response))
+
+
+def excerpt(response: Response) -> str:
+    """A short, single-line taste of a body that is not the service's: a page's title where it has one."""
+    text = response.text.strip()
+    if not text:
+        return "an empty answer"
+    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    if title:
+        text = title.group(1)
+    elif text.startswith("<"):
+        text = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.IGNORECASE | re.DOTALL)
+    words = " ".join(text.split())
+    kind = "a web page" if response.text.lstrip().startswith("<") else "not the service's JSON"
+    return f"{kind}: {words[:_LONGEST_EXCERPT]}"
+
+
+def is_missing_entity(response: Response) -> bool:
+    """Whether this is the service itself saying that there is no such machine or action.
+
+    Anything else with 404 (a page, an empty body, the code NotFound) is a wrong address, and never an absence.
+    """
+    return response.status == 404 and complaint(response).code == "ResourceNotFound"
+
+
+def api_error(response: Response) -> ApiError:
+    """The exception for an answer that is not a success."""
+    said = complaint(response)
+    code = _code(response.status, said)
+    spoken = f"{said.code}: {said.message}" if said.code else said.message
+    where = f"{response.method} {origin(response.url)}{response.url.split('?')[0].removeprefix(origin(response.url))}"
+    if code == "redirected":
+        spoken = f"redirect to {response.headers.get('location', 'nowhere')}"
+    return ApiError(
+        f"{where} answered {response.status}, {spoken}",
+        http_status=response.status,
+        service_code=said.code,
+        code=code,
+        hint=_HINTS.get(code),
+        correlation_id=said.target,
+    )
+
+
+def _code(status: int, said: Complaint) -> str:
+    if status == 401:
+        return "unauthorized"
+    if status == 403:
+        return "disallowed" if said.code in ("DisabledFeature", "DisallowedOperation") else "permission_missing"
+    if said.code is not None and said.code in _CODES:
+        return _CODES[said.code]
+    if status == 404:
+        return "wrong_address"
+    if status == 429:
+        return "throttled"
+    if 300 <= status < 400:
+        return "redirected"
+    if status >= 500 or status == 408:
+        return "service_error"
+    return "request_refused"

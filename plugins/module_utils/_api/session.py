@@ -1,0 +1,214 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""One call to the API, however often it has to be sent: token, pace, retries by verb, and the service's clock.
+
+What may be repeated after what is the caller's to say; how long that may go on, and how the service's wish to be left
+alone is kept, is decided here for all of them.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from .._clock import Clock
+from .._errors import ThrottledError, TooLateError, WireError
+from .._http.rate_limit import Pacer
+from .._http.retry import UNREACHED_LIMIT, Budget, http_date, retry_after
+from .._http.transport import Response, Session
+from .error_responses import api_error
+from .models import format_time
+from .odata import encoded
+
+_PACE = "calls_per_minute and calls_per_hour set the pace; 100 and 1500 is what the service allows an application."
+
+
+class TokenSource(t.Protocol):
+    """Where the client gets its token from."""
+
+    def token(self, patience: float) -> str:
+        """A token that is good for now; getting one may take so many seconds."""
+
+    def renew(self, refused: str, patience: float) -> str:
+        """Another token than the one the API refused; raises when there can be none."""
+
+
+@dataclass
+class Statistics:
+    """What the calls cost; shown as ``summary.api``."""
+
+    calls: int = 0
+    retries: int = 0
+    throttled_seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, t.Any]:
+        return {
+            "calls": self.calls,
+            "retries": self.retries,
+            "throttled_seconds": round(self.throttled_seconds, 1),
+        }
+
+
+class _ServiceTime:
+    """The service's clock as told by its ``Date`` headers, carried on by the monotonic clock in between."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset: float | None = None
+
+    def observe(self, response: Response) -> None:
+        told = http_date(response.headers.get("date", ""))
+        if told is not None:
+            self._offset = told - self._clock.monotonic()
+
+    def now(self) -> datetime | None:
+        if self._offset is None:
+            return None
+        try:
+            return datetime.fromtimestamp(self._offset + self._clock.monotonic(), timezone.utc)
+        except (ValueError, OverflowError, OSError):  # a ``Date`` at the end of time
+            return None
+
+
+class Exchange:
+    """The way to one API with one identity. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        session: Session,
+        tokens: TokenSource,
+        api_url: str,
+        *,
+        pacer: Pacer,
+        clock: Clock,
+        rng: random.Random,
+        retry_timeout: float,
+    ) -> None:
+        """``api_url`` is the base without ``/api``; ``retry_timeout`` is in seconds for each call."""
+        self.statistics = Statistics()
+        self.clock = clock
+        self._session = session
+        self._tokens = tokens
+        self._base = f"{api_url}/api"
+        self.pacer = pacer
+        self._rng = rng
+        self._retry_timeout = retry_timeout
+        self._service_time = _ServiceTime(clock)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._session.close()
+
+    def service_time(self) -> datetime | None:
+        """Now, by the service's clock; None as long as no answer carried a ``Date``."""
+        return self._service_time.now()
+
+    def now(self) -> datetime:
+        """Now, by the service's clock where it is known, else by this machine's."""
+        return self.service_time() or datetime.fromtimestamp(self.clock.time(), timezone.utc)
+
+    def budget(self, until: float | None = None) -> Budget:
+        """A new allowance for one call; it lasts up to the moment ``until`` (monotonic seconds) at most."""
+        left = self._retry_timeout if until is None else max(0.0, until - self.clock.monotonic())
+        return Budget(limit=min(left, self._retry_timeout), clock=self.clock, rng=self._rng)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        may_repeat: t.Callable[[Response | WireError], bool],
+        params: t.Mapping[str, t.Any] | None = None,
+        json_body: t.Any = None,
+        budget: Budget | None = None,
+        not_after: float | None = None,
+        on_send: t.Callable[[], None] = lambda: None,
+    ) -> Response:
+        """Send until there is an answer to keep, of whatever status.
+
+        ``path`` is relative to the API; ``may_repeat`` judges each outcome by the rules of the verb; ``budget`` is that
+        of an earlier part of the same call; ``not_after`` (monotonic seconds) is the moment from which nothing may be
+        sent any more; ``on_send`` is told right before each try, after all waiting. Raises WireError without an answer,
+        ThrottledError or ApiError when the time for retries is used up, TooLateError, and what the sign-in raises.
+        """
+        url = f"{self._base}/{path}"
+        query = "&".join(f"{k}={encoded(str(v))}" for k, v in (params or {}).items() if v is not None)
+        budget = budget or self.budget()
+        renewed = False
+        while True:
+            if not self.pacer.wait(not_after):
+                raise TooLateError("The pace of calls leaves no place for this one in time.", hint=_PACE)
+            token = self._tokens.token(budget.left())
+            began = self.clock.monotonic()
+            if not_after is not None and began > not_after:
+                raise TooLateError("The sign-in took so long that it is too late for this call.")
+            on_send()
+            outcome: Response | WireError
+            try:
+                outcome = self._session.send(
+                    method,
+                    f"{url}?{query}" if query else url,
+                    headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+                    json_body=json_body,
+                )
+                self._service_time.observe(outcome)
+            except WireError as error:
+                outcome = error
+            budget.spent += self.clock.monotonic() - began
+            with self._lock:
+                self.statistics.calls += 1
+            if isinstance(outcome, Response) and outcome.status == 401 and not renewed:
+                renewed = True
+                self._tokens.renew(token, budget.left())
+            elif may_repeat(outcome):
+                self._pause_or_give_up(outcome, budget, url)
+            elif isinstance(outcome, WireError):
+                raise outcome
+            else:
+                return outcome
+            with self._lock:
+                self.statistics.retries += 1
+
+    def _pause_or_give_up(self, outcome: Response | WireError, budget: Budget, url: str) -> None:
+        if isinstance(outcome, WireError):
+            limit = None if self._session.has_reached(url) else UNREACHED_LIMIT
+            pause = budget.pause(None, limit)
+            if pause is None:
+                raise outcome
+            budget.sleep(pause)
+            return
+        asked = retry_after(outcome, self.clock.time())
+        pause = budget.pause(asked)
+        throttled = outcome.status == 429
+        if pause is None:
+            raise self._throttled(outcome, asked) if throttled else api_error(outcome)
+        if throttled:
+            held = self.pacer.pause(pause)
+            with self._lock:
+                self.statistics.throttled_seconds += held
+        budget.sleep(pause)
+
+    def _throttled(self, response: Response, asked: float | None) -> ThrottledError:
+        error = api_error(response)
+        if asked is None:
+            when = "It did not say when to come back"
+        else:
+            try:
+                when = f"Come back after {format_time(self.now().timestamp() + asked)}"
+            except (ValueError, OverflowError, OSError):  # no calendar goes as far
+                when = f"It asks for a pause of {asked:g} s"
+        return ThrottledError(
+            error.message,
+            http_status=429,
+            service_code=error.service_code,
+            correlation_id=error.correlation_id,
+            hint=f"{when}, or allow more waiting with retry_timeout ({self._retry_timeout:g} s now). "
+            "The quota is shared by everything that uses this application.",
+        )

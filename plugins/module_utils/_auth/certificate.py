@@ -1,0 +1,89 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""A certificate file as msal takes it: PEM with key and certificate, or PFX, with or without a password."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from .._errors import OptionError
+
+_WANTED = (
+    "Give a PEM file with the private key and its certificate, or a PFX file, and certificate_password if it has one."
+)
+
+
+def load_certificate(path: str, password: str | None) -> dict[str, str]:
+    """Key and certificate of a file as unencrypted PEM text: ``{"private_key": ..., "public_certificate": ...}``.
+
+    Raises OptionError for a file that cannot be read, holds no key or no certificate, whose key is not RSA
+    (Entra ID takes no other), whose password is wrong or missing, or whose parts do not belong together.
+    """
+    # cryptography comes with msal, which is needed here anyway.
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+        load_pem_private_key,
+        pkcs12,
+    )
+
+    def refuse(why: str) -> t.NoReturn:
+        raise OptionError(f"certificate_path: {path} {why}.", hint=_WANTED)
+
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        refuse(f"cannot be read ({error.strerror})")
+    secret = password.encode() if password else None
+    key: t.Any
+    certificates: list[x509.Certificate]
+    try:
+        if b"-----BEGIN" in content:
+            if b"PRIVATE KEY-----" not in content:
+                refuse("holds no private key")
+            if b"-----BEGIN CERTIFICATE-----" not in content:
+                refuse("holds no certificate")
+            certificates = x509.load_pem_x509_certificates(content)
+            # A password for a key that has none is ignored, so that one set of variables serves both.
+            secret = secret if b"ENCRYPTED" in content else None
+            key = load_pem_private_key(_key_block(content), secret)
+        else:
+            key, first, others = pkcs12.load_key_and_certificates(content, secret)
+            certificates = ([first] if first else []) + list(others)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        refuse(
+            "cannot be read as a key with its certificate: it is damaged, or certificate_password is wrong or missing"
+        )
+    if key is None:
+        refuse("holds no private key")
+    if not isinstance(key, RSAPrivateKey):
+        refuse("holds a key that is not RSA")
+    numbers = key.public_key().public_numbers()
+    own = [one for one in certificates if _numbers(one) == numbers]
+    if not own:
+        refuse("holds no certificate for its key")
+    return {
+        "private_key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        "public_certificate": own[0].public_bytes(Encoding.PEM).decode(),
+    }
+
+
+def _key_block(content: bytes) -> bytes:
+    """The first private key of a PEM file, alone."""
+    end = content.index(b"PRIVATE KEY-----")
+    start = content.rindex(b"-----BEGIN", 0, end)
+    close = content.index(b"-----END", end)
+    return content[start : content.index(b"-----", close + len(b"-----END")) + len(b"-----")] + b"\n"
+
+
+def _numbers(certificate: t.Any) -> t.Any:
+    public = certificate.public_key()
+    return public.public_numbers() if hasattr(public, "public_numbers") else None

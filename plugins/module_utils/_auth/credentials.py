@@ -1,0 +1,281 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""One class a credential: it checks itself offline, then signs in for a token.
+
+Protocols: Microsoft Learn, "Microsoft identity platform and the OAuth 2.0 client credentials flow" and "How to use
+managed identities to acquire an access token". msal is a fresh object at each sign-in: it would otherwise hand back
+the very token that the API refused, and replay errors from its own caches.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import typing as t
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .._clock import Clock
+from .._clouds import Cloud
+from .._errors import OptionError, SignInError
+from .._http.transport import Session, WireOptions
+from .certificate import load_certificate
+from .msal_adapter import MsalSession, ask, import_msal
+from .program import run_program
+from .sources import Identity
+from .token import Token, is_token
+
+
+@dataclass(frozen=True)
+class SignInDesk:
+    """Where and with what to sign in."""
+
+    cloud: Cloud
+    session: Session
+    wire: WireOptions
+    clock: Clock
+    rng: random.Random
+    retry_timeout: float
+    instance_discovery: bool = True
+
+    def within(self, patience: float) -> SignInDesk:
+        """The same where no more than so many seconds are left."""
+        return replace(self, retry_timeout=min(self.retry_timeout, patience))
+
+    @property
+    def resource(self) -> str:
+        """The API as the older protocols name it: the scope without its last part."""
+        return self.cloud.scope.removesuffix("/.default")
+
+    def token(self, value: str, expires_in: t.Any) -> Token:
+        """A token with its end by our clock; lifetimes come as numbers and as text."""
+        try:
+            return Token(value, self.clock.monotonic() + float(expires_in))
+        except (TypeError, ValueError, OverflowError):
+            return Token(value)
+
+
+class Credential(t.Protocol):
+    """What all of them can do."""
+
+    def validate(self) -> None:
+        """Check what can be checked without a request; raises OptionError or LibraryError."""
+
+    def sign_in(self, desk: SignInDesk) -> Token:
+        """Get a new token; raises SignInError or WireError."""
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """A ready token, from a vault or another task. msal is not needed."""
+
+    value: str
+
+    def validate(self) -> None:
+        if not is_token(self.value):
+            raise OptionError(
+                "access_token: it holds white space or characters that no token has.",
+                hint="Give the token alone, without 'Bearer' and without a line break.",
+            )
+
+    def sign_in(self, desk: SignInDesk) -> Token:
+        return Token(self.value)
+
+
+@dataclass(frozen=True)
+class ConfidentialClient:
+    """The common part of all that sign in as an application with something to prove it."""
+
+    tenant_id: str
+    client_id: str
+
+    def proof(self) -> t.Any:
+        """The credential in the form that msal takes."""
+        raise NotImplementedError
+
+    def validate(self) -> None:
+        import_msal()
+        self.proof()
+
+    def sign_in(self, desk: SignInDesk) -> Token:
+        msal = import_msal()
+        authority = f"{desk.cloud.authority_host}/{self.tenant_id}"
+        sender = MsalSession(
+            desk.session,
+            clock=desk.clock,
+            rng=desk.rng,
+            retry_timeout=desk.retry_timeout,
+            post_to=desk.cloud.authority_host,
+        )
+
+        def question() -> t.Any:
+            application = msal.ConfidentialClientApplication(
+                self.client_id,
+                client_credential=self.proof(),
+                authority=authority,
+                http_client=sender,
+                instance_discovery=None if desk.instance_discovery else False,
+                azure_region=False,  # no regional sign-in host by way of the environment
+            )
+            return application.acquire_token_for_client(scopes=[desk.cloud.scope])
+
+        answer = ask(sender, authority, question)
+        return desk.token(answer["access_token"], answer.get("expires_in"))
+
+
+@dataclass(frozen=True)
+class ClientSecret(ConfidentialClient):
+    """An application with a secret."""
+
+    client_secret: str
+
+    def proof(self) -> str:
+        return self.client_secret
+
+
+@dataclass(frozen=True)
+class Certificate(ConfidentialClient):
+    """An application with a certificate: PEM with key and certificate, or PFX."""
+
+    path: str
+    password: str | None = None
+
+    def proof(self) -> dict[str, str]:
+        return load_certificate(self.path, self.password)
+
+
+@dataclass(frozen=True)
+class WorkloadIdentity(ConfidentialClient):
+    """An application that trusts another issuer; its token stands in a file, and is read at each sign-in."""
+
+    token_file: str
+
+    def validate(self) -> None:
+        super().validate()
+        self.assertion()
+
+    def proof(self) -> dict[str, t.Callable[[], str]]:
+        return {"client_assertion": self.assertion}  # msal warns of one that is read once and then expires
+
+    def assertion(self) -> str:
+        """What the file holds now."""
+        try:
+            assertion = Path(self.token_file).read_text(encoding="ascii").strip()
+        except (OSError, ValueError) as error:
+            raise OptionError(
+                f"federated_token_file: {self.token_file} cannot be read ({_cause(error)}).",
+                hint="The platform writes this file, for example a Kubernetes service account token: check its volume.",
+            ) from error
+        if not assertion:
+            raise OptionError(f"federated_token_file: {self.token_file} is empty.")
+        return assertion
+
+
+@dataclass(frozen=True)
+class ManagedIdentity:
+    """The identity that Azure gives to a virtual machine, an App Service or an Arc server."""
+
+    client_id: str | None
+
+    def validate(self) -> None:
+        import_msal()
+
+    def sign_in(self, desk: SignInDesk) -> Token:
+        msal = import_msal()
+        sender = MsalSession(
+            desk.session,
+            clock=desk.clock,
+            rng=desk.rng,
+            retry_timeout=desk.retry_timeout,
+            post_to=None,
+            metadata=True,
+        )
+
+        def question() -> t.Any:
+            if self.client_id:
+                who = msal.UserAssignedManagedIdentity(client_id=self.client_id)
+            else:
+                who = msal.SystemAssignedManagedIdentity()
+            client = msal.ManagedIdentityClient(who, http_client=sender)
+            return client.acquire_token_for_client(resource=desk.resource)
+
+        answer = ask(sender, "the managed identity endpoint", question)
+        return desk.token(answer["access_token"], answer.get("expires_in"))
+
+
+@dataclass(frozen=True)
+class AzureCli:
+    """Whoever is signed in to the Azure CLI of this machine. msal is not needed."""
+
+    tenant_id: str | None
+
+    def validate(self) -> None:
+        if shutil.which("az") is None:
+            raise OptionError(
+                "auth_source: azure_cli needs the program az, which is not on the PATH.",
+                hint="Install the Azure CLI where the module runs, or choose another auth_source.",
+            )
+
+    def sign_in(self, desk: SignInDesk) -> Token:
+        command = [shutil.which("az") or "az", "account", "get-access-token", "--output", "json"]
+        command += ["--resource", desk.resource]
+        if self.tenant_id:
+            command += ["--tenant", self.tenant_id]
+        try:
+            code, out, err = run_program(command, self._environment(desk.wire), desk.wire.timeout)
+        except TimeoutError as error:
+            raise SignInError(
+                f"Sign-in with the Azure CLI failed: no answer within {desk.wire.timeout:g} s."
+            ) from error
+        except OSError as error:
+            raise SignInError(f"Sign-in with the Azure CLI failed: {_cause(error)}.") from error
+        if code != 0:
+            words = " ".join(err.split()) or f"az ended with code {code}"
+            raise SignInError(
+                f"Sign-in with the Azure CLI failed: {words[:400]}",
+                hint="Run 'az login' as the user that runs the module; best as a service principal or managed identity.",
+            )
+        try:
+            answer = json.loads(out)
+            token = AccessToken(answer["accessToken"])
+            token.validate()
+            left = float(answer["expires_on"]) - desk.clock.time() if answer.get("expires_on") else None
+        except (ValueError, KeyError, TypeError, OptionError) as error:
+            raise SignInError("Sign-in with the Azure CLI failed: az printed something else than a token.") from error
+        return desk.token(token.value, left)
+
+    @staticmethod
+    def _environment(wire: WireOptions) -> dict[str, str]:
+        """The CLI goes the same way as we do, where an option names one."""
+        ours = {
+            "REQUESTS_CA_BUNDLE": wire.ca_path,
+            "HTTPS_PROXY": wire.proxy,
+            "https_proxy": wire.proxy,
+            "AZURE_CLI_DISABLE_CONNECTION_VERIFICATION": None if wire.validate_certs else "1",
+        }
+        return {**os.environ, **{name: value for name, value in ours.items() if value}}
+
+
+def credential_for(identity: Identity) -> Credential:
+    """The credential of an identity, whose kind says which of its fields are set."""
+    kind, tenant, client = identity.kind, identity.tenant_id or "", identity.client_id or ""
+    if kind == "access_token":
+        return AccessToken(identity.access_token or "")
+    if kind == "client_secret":
+        return ClientSecret(tenant, client, identity.client_secret or "")
+    if kind == "certificate":
+        return Certificate(tenant, client, identity.certificate_path or "", identity.certificate_password or None)
+    if kind == "workload_identity":
+        return WorkloadIdentity(tenant, client, identity.federated_token_file or "")
+    if kind == "managed_identity":
+        return ManagedIdentity(identity.client_id)
+    return AzureCli(identity.tenant_id)
+
+
+def _cause(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,201 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""The bridge to msal: imported late, kept on our own session, its failures put into words.
+
+msal is needed only by credentials that sign in to Microsoft Entra ID. It gets an object of ours to send with, so
+that proxy, certificates, time-outs and retries are the same for sign-in and API.
+"""
+
+from __future__ import annotations
+
+import importlib
+import random
+import re
+import sys
+import typing as t
+
+from .._api.error_responses import excerpt
+from .._clock import Clock
+from .._clouds import origin
+from .._errors import LibraryError, MdeError, SignInError, WireError
+from .._http.retry import TRANSIENT, UNREACHED_LIMIT, Budget, retry_after
+from .._http.transport import Response, Session
+from .token import is_token
+
+# The first version that makes the SHA-256 assertion of a PEM certificate; requirements.txt says the same.
+MSAL_MINIMUM: t.Final = (1, 35, 0)
+# Of a virtual machine's metadata service: not found and gone mean "updating" there.
+_METADATA_TRANSIENT: t.Final = TRANSIENT | {404, 410}
+
+_HINTS: t.Final[t.Mapping[int, str]] = {
+    7000215: "The client secret is wrong: use the secret's value, not its id.",
+    7000222: "The client secret has expired: make a new one in the app registration.",
+    700016: "The application is not known in this tenant: check client_id and tenant_id.",
+    90002: "The tenant is not known: check tenant_id, and cloud for a government tenant.",
+    900023: "tenant_id is neither a GUID nor a domain name.",
+    700027: "The certificate is not registered with the application, or is another than its key's.",
+    700024: "The assertion is outside its time: check this machine's clock.",
+    70011: "The scope is wrong: leave scope unset, or let it end in /.default.",
+    500011: "The API is not known in this tenant: check cloud and scope, and that the tenant has Defender for Endpoint.",
+    70021: "No federated credential of the application fits the token's issuer, subject and audience.",
+    700211: "No federated credential of the application has the token's issuer.",
+    700213: "No federated credential of the application has the token's subject.",
+    7002138: "The federated credential's subject differs from the token's in upper and lower case.",
+    7000112: "The application is disabled in this tenant.",
+    53003: "Conditional Access blocks this sign-in: ask who manages its policies.",
+}
+
+
+def import_msal() -> t.Any:
+    """The msal module.
+
+    Raises LibraryError naming this interpreter, and what to run, when it is missing or too old.
+    """
+    wanted = ".".join(map(str, MSAL_MINIMUM))
+    fix = (
+        f"Install it for the interpreter that runs the module: {sys.executable} -m pip install 'msal>={wanted}'. "
+        "Tasks delegated to localhost use the interpreter of ansible-playbook. With access_token msal is not needed."
+    )
+    try:
+        msal = importlib.import_module("msal")
+    except ImportError as error:
+        raise LibraryError(f"The Python library msal is missing for {sys.executable} ({error}).", hint=fix) from error
+    found = str(getattr(msal, "__version__", "0"))
+    # Numbers, not text: 1.9 is older than 1.10.
+    if tuple(int(part) for part in re.findall(r"\d+", found)[:3]) < MSAL_MINIMUM:
+        raise LibraryError(
+            f"The Python library msal is too old for {sys.executable}: {found}, wanted {wanted}.",
+            code="library_too_old",
+            hint=fix,
+        )
+    return msal
+
+
+class MsalSession:
+    """What msal sends with: ``get`` and ``post`` as it expects them, over the session of the collection.
+
+    Asking for a token changes nothing, so every verb may be repeated. Credentials are posted only to the origin
+    of the authority, whatever a discovery document says. ``retry_timeout`` is for all that one sign-in sends.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        retry_timeout: float,
+        post_to: str | None,
+        metadata: bool = False,
+    ) -> None:
+        self.last: Response | None = None
+        self._session = session
+        self._clock = clock
+        self._budget = Budget(limit=retry_timeout, clock=clock, rng=rng)
+        self._post_to = post_to
+        self._transient = _METADATA_TRANSIENT if metadata else TRANSIENT
+
+    def get(self, url: str, *, params: t.Any = None, headers: t.Any = None, **_ignored: t.Any) -> _MsalResponse:
+        return self._send("GET", url, params=params, headers=headers)
+
+    def post(
+        self, url: str, *, params: t.Any = None, data: t.Any = None, headers: t.Any = None, **_ignored: t.Any
+    ) -> _MsalResponse:
+        if self._post_to is None or origin(url) != origin(self._post_to):
+            raise SignInError(
+                f"The sign-in host wants the credential sent to {origin(url)}, which is not {self._post_to}.",
+                hint="Check authority_host and any proxy in between.",
+            )
+        return self._send("POST", url, params=params, data=data, headers=headers)
+
+    def close(self) -> None:
+        """The session belongs to the collection."""
+
+    def _send(self, method: str, url: str, *, params: t.Any, headers: t.Any, data: t.Any = None) -> _MsalResponse:
+        budget = self._budget
+        while True:
+            began = self._clock.monotonic()
+            outcome: Response | WireError
+            try:
+                outcome = self._session.send(method, url, params=params, headers=headers, data=data)
+            except WireError as error:
+                outcome = error
+            budget.spent += self._clock.monotonic() - began
+            if isinstance(outcome, Response):
+                self.last = outcome
+                if outcome.status not in self._transient:
+                    return _MsalResponse(outcome)
+                pause = budget.pause(retry_after(outcome, self._clock.time()))
+                if pause is None:
+                    return _MsalResponse(outcome)
+            else:
+                self.last = None
+                limit = None if self._session.has_reached(url) else UNREACHED_LIMIT
+                pause = None if outcome.final else budget.pause(None, limit)
+                if pause is None:
+                    raise outcome
+            budget.sleep(pause)
+
+
+class _MsalResponse:
+    """An answer as msal reads it."""
+
+    def __init__(self, response: Response) -> None:
+        self.status_code = response.status
+        self.text = response.text
+        self.headers = dict(response.headers)
+
+    def raise_for_status(self) -> None:
+        if self.status_code >= 400:
+            raise _StatusError(f"HTTP {self.status_code}")
+
+
+class _StatusError(Exception):
+    """msal wants an exception for a bad status; ``ask`` says what the answer was."""
+
+
+def ask(session: MsalSession, where: str, question: t.Callable[[], t.Any]) -> dict[str, t.Any]:
+    """Put a question to msal: the answer with its ``access_token``, or a SignInError in plain words.
+
+    msal reports a failure as a dict, as a ValueError with advice of its own, or by letting ours through; what the
+    other side really said is in the session's last answer.
+    """
+    try:
+        answer = question()
+    except WireError as error:  # not one of the API's: whether a request to that was sent is another question
+        raise SignInError(f"Sign-in at {where} failed: {error.message}", code=error.code, hint=error.hint) from error
+    except MdeError:
+        raise
+    except Exception as error:  # msal's own classes cannot be named here, and a strange body makes it raise any
+        answer = {}
+        spoken = str(error) or type(error).__name__
+    else:
+        spoken = "an answer that is not a token"
+    if isinstance(answer, dict) and is_token(answer.get("access_token")):
+        return answer
+    raise _refusal(session.last, where, answer if isinstance(answer, dict) else {}, spoken)
+
+
+def _refusal(last: Response | None, where: str, answer: t.Mapping[str, t.Any], spoken: str) -> SignInError:
+    document = last.json() if last is not None else None
+    said: dict[str, t.Any] = document if isinstance(document, dict) and "error" in document else dict(answer)
+    error, description = said.get("error"), str(said.get("error_description") or "")
+    if error:
+        detail = f"{error}: {description.splitlines()[0]}" if description else str(error)
+    elif last is not None and last.status >= 300:
+        detail = f"{last.status}, {excerpt(last)}"
+    elif last is not None and document is None:
+        detail = excerpt(last)
+    else:
+        detail = spoken
+    number = re.match(r"AADSTS(\d+)", description)
+    correlation = said.get("correlation_id")
+    return SignInError(
+        f"Sign-in at {where} failed: {detail}",
+        http_status=last.status if last is not None else None,
+        correlation_id=str(correlation) if correlation else None,
+        hint=_HINTS.get(int(number.group(1))) if number else None,
+    )

@@ -1,0 +1,67 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""What the token says it may do: a forecast in check mode, and words for a 403, which the service often leaves out."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import ApiError, MdeError
+from .token import Claims
+
+# Permissions of which any one is enough.
+TO_OFFBOARD: t.Final = ("Machine.Offboard",)
+TO_READ: t.Final = ("Machine.Read.All", "Machine.ReadWrite.All")
+TO_TAG: t.Final = ("Machine.ReadWrite.All",)
+# Microsoft Learn, "Cancel machine action": "One of the following permissions".
+TO_CANCEL: t.Final = (
+    "Machine.Offboard",
+    "Machine.CollectForensics",
+    "Machine.Isolate",
+    "Machine.RestrictExecution",
+    "Machine.Scan",
+    "Machine.StopAndQuarantine",
+    "Machine.LiveResponse",
+)
+# What a user's token holds in place of an application's.
+_OF_USERS: t.Final = {"Machine.Read.All": "Machine.Read", "Machine.ReadWrite.All": "Machine.ReadWrite"}
+
+
+def lacks(claims: Claims | None, permissions: t.Sequence[str]) -> bool:
+    """Whether the token can be read and holds none of these permissions."""
+    accepted = {*permissions, *(_OF_USERS[name] for name in permissions if name in _OF_USERS)}
+    return claims is not None and not accepted & claims.permissions
+
+
+def foretold_refusal(claims: Claims | None, permissions: t.Sequence[str]) -> MdeError:
+    """What a real run would end with, for a token without the permission."""
+    return MdeError(
+        f"The application lacks the permission {permissions[0]}; {_held(claims)}.",
+        code="permission_missing",
+        hint=f"Grant it {permissions[0]}, with admin consent: a real run would be refused.",
+    )
+
+
+def explain(error: MdeError, permissions: t.Sequence[str], claims: Claims | None) -> None:
+    """Let the hint of a 403 say what is needed and what the token holds; other errors stay as they are."""
+    if not isinstance(error, ApiError) or error.code != "permission_missing":
+        return
+    if claims is None:
+        error.hint = f"Grant the application the permission {permissions[0]}, with admin consent."
+    elif lacks(claims, permissions):
+        error.hint = (
+            f"{permissions[0]} is needed; {_held(claims)}. Grant the application that permission, with admin consent."
+        )
+    else:
+        error.hint = (
+            f"The token holds {permissions[0]}, so the refusal has another cause: the device group of a user's "
+            "token, or a proxy in between."
+        )
+
+
+def _held(claims: Claims | None) -> str:
+    held = ", ".join(sorted(claims.permissions)) if claims else ""
+    return f"the token holds {held}" if held else "the token holds none"

@@ -1,0 +1,120 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""A token as the API takes it, what can be read from it, and its keeper for the length of a run."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+import typing as t
+from dataclasses import dataclass
+
+from .._clock import Clock
+from .._errors import SignInError
+
+# A token is exchanged this long before its end, so that none expires on its way.
+_EARLY = 300.0
+
+
+@dataclass(frozen=True)
+class Token:
+    """A bearer token. ``expires_at`` is in seconds of the monotonic clock; None when nobody said."""
+
+    value: str
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a token says about itself. Nothing here is verified: the service does that."""
+
+    permissions: frozenset[str]
+    tenant_id: str | None
+    client_id: str | None
+
+
+def read_claims(token: str) -> Claims | None:
+    """The claims of a token, or None for one that cannot be read: by contract a token is opaque to its bearer.
+
+    Application permissions stand in ``roles`` (a list), those of a user in ``scp`` (words in one string). A
+    token with neither holds no permission. Source: Microsoft Learn, "Access token claims reference".
+    """
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError, RecursionError):
+        return None
+    if not isinstance(claims, dict):
+        return None
+    roles, scopes = claims.get("roles"), claims.get("scp")
+    held = [role for role in roles if isinstance(role, str)] if isinstance(roles, list) else []
+    held += scopes.split() if isinstance(scopes, str) else []
+    return Claims(
+        permissions=frozenset(held),
+        tenant_id=_text(claims.get("tid")),
+        client_id=_text(claims.get("appid") or claims.get("azp")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def is_token(value: object) -> bool:
+    """Whether a header can carry this. With anything else in it, the error of the first request would quote it."""
+    return isinstance(value, str) and re.fullmatch("[!-~]+", value) is not None
+
+
+class TokenKeeper:
+    """Signs in once, keeps the token while it is good, and gets another when the API refuses it."""
+
+    def __init__(self, sign_in: t.Callable[[float], Token], clock: Clock, *, on_token: t.Callable[[str], None]) -> None:
+        """``sign_in`` is told how many seconds it may go on trying, and ``on_token`` every token before it is used, so that
+        it can be kept out of all output."""
+        self._sign_in = sign_in
+        self._clock = clock
+        self._on_token = on_token
+        self._lock = threading.Lock()
+        self._token: Token | None = None
+        self._exchange_at = float("inf")
+
+    def token(self, patience: float) -> str:
+        """A token that is good for now; signs in when there is none, for ``patience`` seconds at most."""
+        with self._lock:
+            if self._token is None or self._clock.monotonic() >= self._exchange_at:
+                return self._fetch(patience)
+            return self._token.value
+
+    def renew(self, refused: str, patience: float) -> str:
+        """Another token than the one that the API refused with 401.
+
+        Of several threads that were refused, one signs in. Raises SignInError when the sign-in hands out the
+        refused token again, as a ready token does.
+        """
+        with self._lock:
+            current = self._token.value if self._token else None
+            fresh = current if current is not None and current != refused else self._fetch(patience)
+        if fresh == refused:
+            raise SignInError(
+                "The API refused the token (401), and there is no other to be had.",
+                code="unauthorized",
+                http_status=401,
+                hint="It has expired, or is for another API, tenant or cloud: check access_token, scope and cloud.",
+            )
+        return fresh
+
+    def _fetch(self, patience: float) -> str:
+        token = self._sign_in(patience)
+        self._on_token(token.value)
+        now = self._clock.monotonic()
+        self._token = token
+        if token.expires_at is None:
+            self._exchange_at = float("inf")
+        else:  # of a short-lived token, use the first half
+            self._exchange_at = token.expires_at - min(_EARLY, (token.expires_at - now) / 2)
+        return token.value

@@ -1,0 +1,104 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Evidence as CSV, one line a device, for a ticket or an auditor's spreadsheet.
+
+RFC 4180 in UTF-8 with a byte order mark: without the mark Excel takes the file for its own code page and spoils every name
+that is not English; what reads CSV elsewhere knows the mark (``utf-8-sig`` in Python).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import typing as t
+
+from .report import Evidence, read
+from .rows import Row
+
+COLUMNS: t.Final = (
+    "Device id",
+    "Device name",
+    "Entra device id",
+    "Inventory host",
+    "Outcome",
+    "Needs a person",
+    "Result",
+    "Action id",
+    "Action status",
+    "Action created (UTC)",
+    "Action updated (UTC)",
+    "Requestor",
+    "Comment",
+    "Error code",
+    "Error message",
+    "Correlation id",
+    "Tenant",
+    "API",
+    "Operator",
+    "Job id",
+    "Collection version",
+    "Run started (UTC)",
+    "Prediction",
+    "Run complete",
+)
+# What a spreadsheet may take for the start of a formula: also behind blanks and quotes, and as full-width or small forms.
+# A cell begins at the start of a value, on each of its lines, and behind a semicolon, which separates cells in many countries.
+_FORMULA: t.Final = re.compile(
+    r"""(?:^|(?<=[;\n]))(?=(?:[^\S\n]|['"`\u00ab\u00b4\u00bb\u2018-\u201f])*[=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20])"""
+)
+
+
+def render(evidence: object) -> str:
+    """The evidence of a run as the text of a CSV file. ``ValueError`` where it is none."""
+    found = read(evidence)
+    text = io.StringIO()
+    text.write("\ufeff")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    run = _run(found)
+    writer.writerows([defused(cell) for cell in (*_device(row), *run)] for row in found.rows)
+    return text.getvalue()
+
+
+def defused(cell: str) -> str:
+    """The cell with an apostrophe before everything that could start a formula, so that it stays text."""
+    return _FORMULA.sub("'", cell)
+
+
+def _device(row: Row) -> tuple[str, ...]:
+    return (
+        row.device_id,
+        row.name,
+        row.entra_id,
+        row.host,
+        row.outcome,
+        "yes" if row.needs_person else "no",
+        " ".join(part for part in (row.result, row.tag if row.tag_missing else "") if part),
+        row.action_id,
+        row.status,
+        row.created,
+        row.updated,
+        row.requestor,
+        row.comment,
+        row.code,
+        row.message,
+        row.correlation_id,
+    )
+
+
+def _run(evidence: Evidence) -> tuple[str, ...]:
+    """What is the same in every line: a line that is copied out of the file still says where it comes from."""
+    return (
+        evidence.context.get("tenant_id", ""),
+        evidence.context.get("api_url", ""),
+        evidence.run.get("operator", ""),
+        evidence.run.get("job_id", ""),
+        evidence.context.get("collection_version", ""),
+        evidence.run.get("started_at", ""),
+        "yes" if evidence.prediction else "no",
+        "yes" if evidence.complete else "no",
+    )

@@ -1,0 +1,137 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""When to ask again: by verb, within a budget of time, and never sooner than the service said."""
+
+from __future__ import annotations
+
+import random
+import re
+import typing as t
+from dataclasses import dataclass
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+
+from .._clock import Clock
+from .._errors import ApiError, BadAnswerError, MdeError, SignInError, ThrottledError, WireError
+from .transport import Response
+
+# Statuses after which a read is simply asked again.
+TRANSIENT: t.Final = frozenset({408, 429, 500, 502, 503, 504})
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 30.0
+# A host that never answered in this run gets this long: more is a long wait for a misspelt address.
+UNREACHED_LIMIT: t.Final = 60.0
+
+
+def retry_after(response: Response, now: float) -> float | None:
+    """Seconds that the answer asks to wait, from its ``Retry-After`` in either form; None without a usable one.
+
+    A date is measured against the answer's own ``Date``, so that a wrong clock here shortens nothing; ``now``
+    (seconds since 1970) stands in where that header is missing.
+    """
+    value = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        return float(value)
+    until = http_date(value)
+    if until is None:
+        return None
+    return max(0.0, until - (http_date(response.headers.get("date", "")) or now))
+
+
+def http_date(value: str) -> float | None:
+    """An HTTP date as seconds since 1970, or None. One that names no zone is in UTC too, as all of them are."""
+    try:
+        found = parsedate_to_datetime(value)
+        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+@dataclass
+class Budget:
+    """What one call may still spend on throttling and retries together, and the pauses it takes.
+
+    Waiting for our own pace is not booked here.
+    """
+
+    limit: float
+    clock: Clock
+    rng: random.Random
+    spent: float = 0.0
+    tries: int = 0
+
+    def left(self, limit: float | None = None) -> float:
+        """Seconds; a smaller limit may be given for this question."""
+        return (self.limit if limit is None else min(limit, self.limit)) - self.spent
+
+    def pause(self, asked: float | None, limit: float | None = None) -> float | None:
+        """Seconds to wait before the next try, or None when there is no time left for one.
+
+        What the service asked for is kept to the second; else full jitter over a window that doubles. The same jitter
+        where it asked for nothing or next to it, as a date that has passed does: that would use up no time, ever.
+        """
+        left = self.left(limit)
+        if asked is not None and (asked >= _FIRST_PAUSE or asked > left):
+            return asked if asked <= left else None
+        window = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self.tries)
+        return max(asked or 0.0, min(self.rng.uniform(0, window), left)) if left > 0 else None
+
+    def sleep(self, seconds: float) -> None:
+        self.tries += 1
+        self.clock.sleep(seconds)
+        self.spent += seconds
+
+
+def worth_asking_again(outcome: Response | WireError) -> bool:
+    """For reads: they change nothing."""
+    if isinstance(outcome, WireError):
+        return not outcome.final
+    return outcome.status in TRANSIENT
+
+
+def surely_not_taken(outcome: Response | WireError) -> bool:
+    """For the offboard: only what the service did not take may be sent again without looking."""
+    if isinstance(outcome, WireError):
+        return not outcome.sent and not outcome.final
+    return outcome.status == 429
+
+
+def is_unclear(error: MdeError) -> bool:
+    """Whether a POST that ended so may have been carried out all the same.
+
+    A refusal is only believed when the service itself wrote it (or, for 401 and 403, which may come with an
+    empty body, whoever did); a gateway's page can hide a success.
+    """
+    if isinstance(error, WireError):
+        return error.sent
+    if isinstance(error, BadAnswerError):
+        return True
+    if not isinstance(error, ApiError) or isinstance(error, ThrottledError) or error.http_status is None:
+        return False
+    status = error.http_status
+    if status >= 500 or status == 408:
+        return True
+    return 400 <= status < 500 and error.service_code is None and status not in (401, 403, 429)
+
+
+def bars_the_way(error: MdeError) -> bool:
+    """Whether nothing else would get through either: a matter of token, connection or quota, not of one device.
+
+    By then all patience is used up, so what is left of a list need not be tried one by one.
+    """
+    if isinstance(error, (SignInError, WireError, ThrottledError)):
+        return True
+    if not isinstance(error, ApiError) or error.http_status is None:
+        return False
+    return error.http_status in (401, 403, 408) or error.http_status >= 500
+
+
+def refuses_one(error: ApiError) -> bool:
+    """Whether a read of one thing was refused for what it asked for, where reads of others have just been answered.
+
+    A device outside the groups of a user's token answers 403, for example, and no other device is hit by that.
+    """
+    return 400 <= (error.http_status or 0) < 500 and error.http_status not in (401, 408, 429)

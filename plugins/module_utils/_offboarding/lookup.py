@@ -1,0 +1,162 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Reading the records of the devices that were asked for, many at a time.
+
+A list that comes back empty is believed only after a second, different read says the same.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections import defaultdict
+
+from .._api.client import Client
+from .._api.models import Machine, spellings
+from .._api.odata import Form, any_of, equals_any, starts_with_any
+from .._errors import ApiError
+from .._http.retry import refuses_one
+from .._options.identifiers import DeviceRequest
+from .matching import Finding, not_found, resolve
+
+
+def find_machines(
+    client: Client, requests: t.Sequence[DeviceRequest], *, match_short_names: bool, force: bool
+) -> list[Finding]:
+    """Look up all requests, in their order. Raises MdeError when a read fails: that is never an absence."""
+    records = _Records()
+    refused = _read(client, requests, records, match_short_names)
+
+    def judge(request: DeviceRequest) -> Finding:
+        for term in _terms(request, match_short_names) + _label_terms(request):
+            if term in refused:
+                return Finding(outcome="error", error=refused[term])
+        return resolve(request, records.near(request), match_short_names=match_short_names, force=force)
+
+    findings = {request: judge(request) for request in requests}
+    doubtful = [request for request, finding in findings.items() if finding.outcome == "not_found"]
+    refused = {**refused, **_look_again(client, doubtful, records)}
+    for request in doubtful:
+        finding = judge(request)
+        if finding.outcome == "not_found":
+            finding = not_found(request, records.near(request, loosely=True))
+        findings[request] = finding
+    return [findings[request] for request in requests]
+
+
+class _Term(t.NamedTuple):
+    """One thing to ask for."""
+
+    prop: str
+    value: str
+    prefix: bool = False
+    """The property begins with the value, instead of being it."""
+
+
+class _Records:
+    """What has been read, and which of it has to do with a request."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[tuple[str, str], dict[str, Machine]] = defaultdict(dict)
+
+    def add(self, machines: t.Iterable[Machine]) -> None:
+        for machine in machines:
+            for key in self._keys(machine.id, machine.aad_device_id, machine.name):
+                self._by_key[key].setdefault(machine.id.lower(), machine)
+
+    def near(self, request: DeviceRequest, *, loosely: bool = False) -> list[Machine]:
+        """All that share an identifier, or the first label of the name; ``loosely`` also what begins with that label."""
+        keys = self._keys(request.device_id, request.aad_device_id, request.device_name)
+        found = {id_: machine for key in keys for id_, machine in self._by_key.get(key, {}).items()}
+        if loosely and request.device_name:
+            label = _first_label(request.device_name)
+            for (kind, text), machines in self._by_key.items():
+                if kind == "label" and text.startswith(label):
+                    found.update(machines)
+        return list(found.values())
+
+    @staticmethod
+    def _keys(device_id: str | None, aad_device_id: str | None, name: str | None) -> list[tuple[str, str]]:
+        texts = (("id", device_id), ("aad", aad_device_id), ("label", _first_label(name) if name else None))
+        return [(kind, text.lower()) for kind, text in texts if text]
+
+
+def _read(
+    client: Client, requests: t.Sequence[DeviceRequest], records: _Records, match_short_names: bool
+) -> t.Mapping[_Term, ApiError]:
+    """Read every record that fits one of the identifiers; what comes back is what the service did not take."""
+    terms = list(dict.fromkeys(term for request in requests for term in _terms(request, match_short_names)))
+    reading = client.batches.read(terms, _condition, client.machines)
+    records.add(reading.records)
+    return reading.refused
+
+
+def _terms(request: DeviceRequest, match_short_names: bool) -> list[_Term]:
+    """What to ask for: as typed and in lower case, for services that tell them apart."""
+    terms = [_Term("id", value) for value in _spellings(request.device_id)]
+    terms += [_Term("computerDnsName", value) for value in _spellings(request.device_name)]
+    terms += [_Term("aadDeviceId", value) for value in _spellings(request.aad_device_id)]
+    if match_short_names and request.device_name and "." not in request.device_name:
+        terms += [_Term("computerDnsName", f"{value}.", prefix=True) for value in _spellings(request.device_name)]
+    return terms
+
+
+def _condition(terms: t.Sequence[_Term], form: Form) -> str:
+    """One filter for everything that was asked."""
+    by_property: dict[tuple[str, bool], list[str]] = defaultdict(list)
+    for term in terms:
+        by_property[term.prop, term.prefix].append(term.value)
+    return any_of(
+        [
+            starts_with_any(prop, values)
+            if prefix
+            else equals_any(prop, values, lists=form.lists, bare=prop == "aadDeviceId" and form.bare_guids)
+            for (prop, prefix), values in by_property.items()
+        ]
+    )
+
+
+def _look_again(client: Client, requests: t.Sequence[DeviceRequest], records: _Records) -> t.Mapping[_Term, ApiError]:
+    """Ask once more in another way, and collect near misses on the way; comes back as ``_read`` does."""
+    refused: dict[_Term, ApiError] = {}
+    for request in requests:
+        if request.device_id:
+            try:
+                single = client.machine(request.device_id)
+            except ApiError as error:
+                if not refuses_one(error):
+                    raise
+                refused[_Term("id", request.device_id)] = error
+            else:
+                records.add([single] if single else [])
+        if request.aad_device_id:
+            records.add(_read_entra_id_otherwise(client, request.aad_device_id))
+    labels = list(dict.fromkeys(term for request in requests for term in _label_terms(request)))
+    reading = client.batches.read(labels, _condition, client.machines)
+    records.add(reading.records)
+    return {**refused, **reading.refused}
+
+
+def _label_terms(request: DeviceRequest) -> list[_Term]:
+    labels = _spellings(request.device_name.split(".")[0]) if request.device_name else []
+    return [_Term("computerDnsName", label, prefix=True) for label in labels]
+
+
+def _read_entra_id_otherwise(client: Client, aad_device_id: str) -> list[Machine]:
+    """The other form of the literal; where the service does not take it, the first one again."""
+    try:
+        return client.machines(equals_any("aadDeviceId", [aad_device_id], bare=True))
+    except ApiError as error:
+        if not error.query_refused:
+            raise
+        return client.machines(equals_any("aadDeviceId", [aad_device_id]))
+
+
+def _spellings(value: str | None) -> list[str]:
+    return spellings([value]) if value else []
+
+
+def _first_label(name: str) -> str:
+    return name.split(".")[0].lower()

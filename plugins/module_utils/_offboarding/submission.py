@@ -1,0 +1,244 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""One offboard, sent exactly once: what a POST may be repeated after, and whose action an answer shows.
+
+The service gives a request no identity of its own, so a lost answer leaves a question: was it taken? It is
+settled by looking, never by sending again blindly.
+"""
+
+from __future__ import annotations
+
+import enum
+import typing as t
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from .._api.client import Client, Known
+from .._api.models import Machine, MachineAction, same
+from .._errors import ApiError, DeviceError, MdeError, ThrottledError, TooLateError
+from .._http.retry import is_unclear
+from .decision import decide
+
+# Pauses between looks after an unclear end: half a minute in all, longer than the service's lists lag behind.
+LOOKS: t.Final = (1.0, 2.0, 4.0, 8.0, 15.0)
+RESENDS: t.Final = 2
+# ``Date`` headers and the service's stores do not tick together to the second.
+TOLERANCE: t.Final = timedelta(seconds=5)
+# A decision older than this, in seconds, is made anew before its POST leaves.
+DECISION_LIFE: t.Final = 120.0
+
+
+@dataclass(frozen=True)
+class Submission:
+    """How it ended: ``submitted``, ``refused``, ``error``, or, where somebody else was faster, as decided then."""
+
+    outcome: str
+    action: MachineAction | None = None
+    error: MdeError | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What makes an action this run's own: its device, its comment, its time, and that it was not there before."""
+
+    machine_id: str
+    comment: str
+    known_ids: frozenset[str]
+    first_try: datetime | None
+    """In service time; None when no answer carried a ``Date``, so that there is nothing to compare with."""
+
+    def owns(self, action: MachineAction) -> bool:
+        if action.id.lower() in self.known_ids or not action.is_offboard_of(self.machine_id):
+            return False
+        if (action.comment or "").strip() != self.comment.strip():
+            return False
+        if self.first_try is None:
+            return True
+        return action.created is not None and action.created >= self.first_try - TOLERANCE
+
+    def among(self, actions: t.Iterable[MachineAction]) -> MachineAction | None:
+        return next((action for action in actions if self.owns(action)), None)
+
+
+class Stage(enum.Enum):
+    """What an attempt waits for."""
+
+    READY = enum.auto()
+    """To be sent."""
+    HELD = enum.auto()
+    """The pace held it back for too long: its actions have to be read and weighed again."""
+    IN_QUESTION = enum.auto()
+    """It was sent, and may or may not have been taken: its actions have to be looked at."""
+    ENDED = enum.auto()
+
+
+class Attempt:
+    """The offboard of one machine: its tries, and what is known between them.
+
+    Sending is for one thread at a time; nothing here raises for what the service does.
+    """
+
+    def __init__(self, client: Client, machine: Machine, comment: str, known: Known, *, force: bool = False) -> None:
+        """``known`` is what was just read of the machine, and what spoke for an offboard."""
+        self.machine = machine
+        self.stage = Stage.READY
+        self.end: Submission | None = None
+        """Set exactly when the stage is ENDED."""
+        self._client = client
+        self._comment = comment
+        self._force = force
+        self._exchange = client.exchange
+        self._budget = client.exchange.budget()
+        self._tries = 0
+        self._unclear: MdeError | None = None
+        """How an earlier try ended that may have been taken."""
+        self._seen: Known | None = None
+        """The last look after that; None when it failed, so that not finding means nothing."""
+        self._stake(known)
+
+    def _stake(self, known: Known) -> None:
+        """From here on: these actions are not ours, and what comes after them may be."""
+        self._claim = Claim(
+            machine_id=self.machine.id,
+            comment=self._comment,
+            known_ids=frozenset(action.id.lower() for action in known.actions),
+            first_try=self._exchange.service_time(),
+        )
+        self._good_until = known.as_of + DECISION_LIFE
+
+    def _finish(self, end: Submission) -> None:
+        self.end = end
+        self.stage = Stage.ENDED
+
+    # -- sending -------------------------------------------------------------------------------------------
+
+    def send(self) -> None:
+        """Send one POST; the stage then tells what comes next."""
+        try:
+            action = self._client.offboard(
+                self.machine.id,
+                self._comment,
+                budget=self._budget,
+                not_after=self._good_until,
+                on_send=self._note_try,
+            )
+        except TooLateError:
+            self.stage = Stage.HELD
+        except MdeError as error:
+            if is_unclear(error):
+                self._unclear = error
+                self._tries += 1
+                self.stage = Stage.IN_QUESTION
+            else:
+                self._finish(self._refused(error))
+        else:
+            self._finish(self._answered(action))
+
+    def _note_try(self) -> None:
+        """Whatever was made before the first try that may have been taken is not ours."""
+        if self._unclear is None:
+            self._claim = replace(self._claim, first_try=self._exchange.service_time())
+
+    def weigh(self, known: Known) -> None:
+        """Decide again by what is known now: has somebody else been here while the POST was held back?"""
+        own = self._own(known.actions)
+        decision = decide(self.machine, known.actions, self._exchange.now(), force=self._force)
+        if own is not None:
+            self._finish(Submission("submitted", own))
+        elif decision.outcome != "submitted":
+            self._finish(Submission(decision.outcome, decision.action))
+        else:
+            if self._unclear is None:
+                self._stake(known)
+            self._good_until = known.as_of + DECISION_LIFE
+            self.stage = Stage.READY
+
+    def give_up(self, error: MdeError, outcome: str = "error") -> None:
+        """It will not be sent (again): something else went wrong first."""
+        self._finish(Submission(outcome, error=error) if self._unclear is None else self._unknown(error))
+
+    def _answered(self, action: MachineAction) -> Submission:
+        """A success by its status; it may still hand back an action that somebody else made before."""
+        if same(action.machine_id, self.machine.id):
+            return Submission("submitted" if self._claim.owns(action) else "in_progress", action)
+        wrong = DeviceError(
+            f"Asked to offboard {self.machine.id}, the service answered with action {action.id} on {action.machine_id}.",
+            code="wrong_device",
+            hint="Look at both devices in the portal now; while the action is pending, "
+            "secops.mde.mde_machine_action_cancel takes it back.",
+        )
+        return Submission("error", action, wrong)
+
+    def _refused(self, error: MdeError) -> Submission:
+        """This try surely did nothing; after an unclear one that does not settle what became of the first."""
+        if isinstance(error, ApiError) and error.code == "already_active":
+            found = self._who_is_active()
+            if found is not None:
+                return found
+            if self._unclear is None:
+                return Submission("in_progress")
+        if self._unclear is not None:
+            return self._unknown(error)
+        said_no = isinstance(error, ApiError) and not isinstance(error, ThrottledError)
+        return Submission("refused" if said_no and error.code != "unauthorized" else "error", error=error)
+
+    def _who_is_active(self) -> Submission | None:
+        """The service refused us for an action that is under way: look at once, and until it shows."""
+        budget = self._exchange.budget()  # one for all looks: an outage is waited for once
+        for pause in (0.0, *LOOKS):
+            self._exchange.clock.sleep(pause)
+            try:
+                known = self._client.offboard_actions([self.machine.id], budget=budget)[self.machine.id]
+            except MdeError:
+                continue
+            if isinstance(known, MdeError):
+                continue
+            own = self._own(known.actions)
+            if own is not None:
+                return Submission("submitted", own)
+            # Without force, which goes past an action that hangs: that may be the one the service means.
+            decision = decide(self.machine, known.actions, self._exchange.now())
+            if decision.action_under_way is not None:
+                return Submission("in_progress", decision.action_under_way)
+        return None
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    def look(self, known: Known | None) -> None:
+        """Take note of what is known now, or of a read that failed (None).
+
+        An action of somebody else does not end the search before its time: ours may still be on its way to the list.
+        """
+        self._seen = known
+        own = self._own(known.actions) if known is not None else None
+        if own is not None:
+            self._finish(Submission("submitted", own))
+
+    def conclude(self) -> None:
+        """The time for looks is over, and ours has not shown."""
+        if self._seen is not None:
+            self.weigh(self._seen)
+        if self._seen is None or (self.stage is Stage.READY and self._tries > RESENDS):
+            self._finish(self._unknown())
+
+    def _own(self, actions: t.Iterable[MachineAction]) -> MachineAction | None:
+        """Our action, if a try of ours can have made one: a twin of this job may use the same comment."""
+        return self._claim.among(actions) if self._unclear is not None else None
+
+    def _unknown(self, later: MdeError | None = None) -> Submission:
+        first = self._unclear
+        told = [error.message for error in (first, later) if error is not None]
+        last = later or first
+        unknown = DeviceError(
+            f"What became of the offboard of {self.machine.name or self.machine.id} is not known: "
+            + "; then: ".join(told),
+            code="outcome_unknown",
+            hint="It may or may not be offboarded. Run the task again in some minutes: it looks first, and does not "
+            "offboard twice.",
+            http_status=last.http_status if last else None,
+            correlation_id=next((e.correlation_id for e in (later, first) if e and e.correlation_id), None),
+        )
+        return Submission("error", error=unknown)

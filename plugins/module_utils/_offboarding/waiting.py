@@ -1,0 +1,145 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Waiting for actions to end: a few list reads a round, one deadline for all, and never past it."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._api.client import Client
+from .._api.models import MachineAction
+from .._errors import DeviceError, InternalError, MdeError, TooLateError
+
+# Actions are asked for by their ids as long as that takes no more filters; then by their time, which takes one.
+_FEW_FILTERS: t.Final = 2
+# Their ids are GUIDs.
+_ID_LENGTH: t.Final = 36
+
+_HRESULTS: t.Final[t.Mapping[int, str]] = {
+    -2145844840: "the device was not reached in time",
+    -2147467260: "cancelled",
+}
+_ENDS: t.Final[t.Mapping[str, tuple[str, str]]] = {
+    "failed": ("action_failed", "The device reported an error: look at its sensor, then run the task again."),
+    "timeout": ("action_timed_out", "The device was not online for some three days: switch it on and run again."),
+    "cancelled": ("action_cancelled", "Somebody took it back: ask who and why before you run the task again."),
+}
+
+
+@dataclass(frozen=True)
+class WaitOptions:
+    """Seconds, both."""
+
+    timeout: float
+    sleep: float
+
+
+@dataclass(frozen=True)
+class Waited:
+    """An action as it was last seen, and the error that its end is, if it is one."""
+
+    action: MachineAction
+    error: MdeError | None
+
+
+def wait_for(client: Client, actions: t.Sequence[MachineAction], options: WaitOptions) -> list[Waited]:
+    """Read the actions until all have ended or the time is over; the answer keeps their order.
+
+    Never raises: what could not be read becomes the error of those that were still pending.
+    """
+    latest = {action.id.lower(): action for action in actions}
+    clock = client.exchange.clock
+    deadline = clock.monotonic() + options.timeout
+    trouble: MdeError | None = None
+    while pending := [action for action in latest.values() if not action.ended]:
+        left = deadline - clock.monotonic()
+        if left <= 0:
+            break
+        try:
+            clock.sleep(min(options.sleep, left))
+            seen, trouble = _look(client, pending, deadline)
+        except MdeError as error:
+            trouble = error
+            if isinstance(error, TooLateError):
+                break
+        except Exception as error:  # the last resort: a mistake of ours must not lose what was done
+            trouble = InternalError(error)
+            break
+        else:
+            # What has ended stays so, whatever a list that lags behind says of it later.
+            asked = {action.id.lower() for action in pending}
+            latest.update((action.id.lower(), action) for action in seen if action.id.lower() in asked)
+    return [_verdict(latest[action.id.lower()], options, trouble) for action in actions]
+
+
+def unseen(who: str) -> MdeError:
+    """The error of a device of which an offboard is under way that nobody has seen: there is nothing to wait for."""
+    return DeviceError(
+        f"{who}: the service says that an offboard is under way, but shows none that could be waited for.",
+        code="wait_read_failed",
+        hint="The action goes on by itself. Run the task again in some minutes to see how it ends.",
+    )
+
+
+def _look(
+    client: Client, pending: t.Sequence[MachineAction], deadline: float
+) -> tuple[list[MachineAction], MdeError | None]:
+    """The actions as they are now, in few reads: by their ids, or, where these are many, all since the oldest of them.
+
+    Beside them the error of an id that the service did not take: not to be seen there is news.
+    """
+    created = [action.created for action in pending]
+    oldest = min((moment for moment in created if moment is not None), default=None)
+    few = len(pending) <= _FEW_FILTERS * client.batches.capacity(_ID_LENGTH)
+    if few or oldest is None or None in created:
+        reading = client.actions_by_id([action.id for action in pending], until=deadline)
+        return reading.records, next(iter(reading.refused.values()), None)
+    return client.offboard_actions_since(oldest, until=deadline), None
+
+
+def _verdict(action: MachineAction, options: WaitOptions, trouble: MdeError | None) -> Waited:
+    if action.state == "succeeded":
+        return Waited(action, None)
+    who = action.record.get("computerDnsName") or action.machine_id
+    if action.ended:
+        code, hint = _ENDS[action.state]
+        return Waited(
+            action,
+            DeviceError(
+                f"{who}: offboard action {action.id} ended {action.status}{_why(action)}.", code=code, hint=hint
+            ),
+        )
+    if trouble is not None:
+        return Waited(
+            action,
+            DeviceError(
+                f"{who}: offboard action {action.id} was {action.status} when last seen, and cannot be read: "
+                f"{trouble.message}",
+                code="wait_read_failed",
+                hint="The action goes on by itself. Run the task again to see how it ended.",
+                http_status=trouble.http_status,
+                correlation_id=trouble.correlation_id,
+            ),
+        )
+    return Waited(
+        action,
+        DeviceError(
+            f"{who}: offboard action {action.id} is still {action.status} after {options.timeout:g} s.",
+            code="wait_timeout",
+            hint="It is not lost: it runs when the device comes online within some three days. "
+            "Leave wait off for devices that are switched off, and check later.",
+        ),
+    )
+
+
+def _why(action: MachineAction) -> str:
+    """The service's number for the reason, as people look it up."""
+    number = action.record.get("errorHResult")
+    if not isinstance(number, int) or isinstance(number, bool) or number == 0:
+        return ""
+    meaning = _HRESULTS.get(number)
+    return f" (0x{number & 0xFFFFFFFF:08X}{', ' + meaning if meaning else ''})"

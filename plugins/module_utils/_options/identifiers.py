@@ -1,0 +1,143 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Which device is meant, as people write it: cleaned, checked, and refused where it could mean another."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import OptionError
+
+_ID = re.compile(r"[A-Za-z0-9-]+")
+_GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+# The address of a device's page in the portal, of whatever host and cloud; one that ends before the id holds none.
+_PORTAL = re.compile(r"https?://[^/]+/machines/(?:v2/)?(?!v2(?:[/?#]|$))([A-Za-z0-9-]+)(?:[/?#].*)?", re.IGNORECASE)
+# More than any DNS name: such a text is something else.
+_LONGEST_NAME = 255
+
+
+@dataclass(frozen=True)
+class DeviceRequest:
+    """One device as asked for: every identifier that is given must name the same device."""
+
+    device_id: str | None = None
+    device_name: str | None = None
+    aad_device_id: str | None = None
+    comment: str | None = None
+
+    @classmethod
+    def from_options(
+        cls,
+        device_id: str | None = None,
+        device_name: str | None = None,
+        aad_device_id: str | None = None,
+        comment: str | None = None,
+    ) -> DeviceRequest:
+        """Check and clean what the user gave; a blank identifier counts as not given.
+
+        Raises OptionError, naming the option and what is allowed.
+        """
+        request = cls(
+            device_id=_given(device_id, clean_device_id),
+            device_name=_given(device_name, clean_device_name),
+            aad_device_id=_given(aad_device_id, clean_aad_device_id),
+            comment=comment_text(comment),
+        )
+        if not (request.device_id or request.device_name or request.aad_device_id):
+            raise OptionError(
+                "No device is named.", hint="Give device_id, device_name or aad_device_id; blank ones do not count."
+            )
+        return request
+
+    @property
+    def label(self) -> str:
+        """How messages call this device."""
+        return self.device_name or self.device_id or self.aad_device_id or "?"
+
+    @property
+    def looks_like_guid(self) -> bool:
+        """Whether ``device_id`` has the form of an Entra device id, which the service never gives its own ids."""
+        return self.device_id is not None and is_guid(self.device_id)
+
+    def as_dict(self) -> dict[str, t.Any]:
+        return {
+            "device_id": self.device_id,
+            "device_name": self.device_name,
+            "aad_device_id": self.aad_device_id,
+            "comment": self.comment,
+        }
+
+
+def is_guid(text: str) -> bool:
+    return _GUID.fullmatch(text) is not None
+
+
+def comment_text(comment: str | None) -> str:
+    """The comment as it is sent; raises OptionError for a blank one: it is what an auditor reads later."""
+    text = (comment or "").strip()
+    if not text:
+        raise OptionError("comment: it is blank.", hint="Say why this is done, for example with the ticket's number.")
+    return text
+
+
+def _given(value: str | None, clean: t.Callable[[str], str]) -> str | None:
+    text = (value or "").strip()
+    return clean(text) if text else None
+
+
+def clean_device_id(value: str) -> str:
+    """An id, or that of a page's address in the portal. Raises OptionError for what cannot be one."""
+    value = value.strip()
+    portal = _PORTAL.fullmatch(value)
+    if portal:
+        return portal.group(1)
+    if not _ID.fullmatch(value):
+        raise OptionError(
+            f"device_id: {value!r} is not a device id.",
+            hint="Allowed are letters, digits and hyphens, or the whole address of the device's page in the portal.",
+        )
+    return value
+
+
+def clean_device_name(value: str) -> str:
+    """A whole name, without the dot of DNS's root. Raises OptionError for what cannot be one.
+
+    As is a domain alone, which is what an empty variable before it leaves: no device has that name, and an absence is
+    not to be concluded from it.
+    """
+    name = value.strip().rstrip(".")  # the root of DNS, as some tools print it
+    odd = any(not c.isprintable() or c.isspace() for c in name)
+    if not name or name.startswith(".") or len(name) > _LONGEST_NAME or odd:
+        raise OptionError(
+            f"device_name: {value[:60]!r} is not a name.",
+            hint=f"Give one name, short or full, of at most {_LONGEST_NAME} characters and without white space.",
+        )
+    return name
+
+
+def clean_aad_device_id(value: str) -> str:
+    """A GUID, in braces or without. Raises OptionError for anything else."""
+    value = value.strip()
+    guid = value[1:-1] if value.startswith("{") and value.endswith("}") else value
+    if not is_guid(guid):
+        raise OptionError(
+            f"aad_device_id: {value!r} is not an Entra device id.",
+            hint="It is a GUID such as 11112222-bbbb-3333-cccc-4444dddd5555; the device's object id is another one.",
+        )
+    return guid
+
+
+def clean_action_id(value: str) -> str:
+    """The id of a machine action. Raises OptionError for what cannot be one."""
+    action_id = value.strip()
+    if not _ID.fullmatch(action_id):
+        raise OptionError(
+            f"action_id: {value[:60]!r} is not the id of a machine action.",
+            hint="It is a GUID, and stands in the action that an offboard returned, as action.id.",
+        )
+    return action_id

@@ -1,0 +1,105 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""What people filter by, checked and cleaned: lists of values, moments, raw filters, a limit."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+from .._api.models import parse_time
+from .._errors import OptionError
+
+_DAYS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:d|days?)?", re.IGNORECASE)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+# Text literals of a filter, a doubled quote inside them being a quote.
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
+
+Value = t.TypeVar("Value")
+
+
+def values(
+    option: str, given: t.Sequence[str | None] | None, clean: t.Callable[[str], Value | None]
+) -> tuple[Value, ...] | None:
+    """A list option, cleaned and each value once; None where the option was not given.
+
+    An empty list stays one: who asks for none of something gets none. Raises OptionError for a blank value, which a
+    template leaves behind that found nothing, and which must not come to mean everything.
+    """
+    if given is None:
+        return None
+    found: dict[Value, None] = {}
+    for value in given:
+        cleaned = clean(value) if value is not None and value.strip() else None
+        if cleaned is None:
+            raise OptionError(
+                f"{option}: a value is blank.",
+                hint="Leave the option out to not filter by it; an empty list finds nothing.",
+            )
+        found[cleaned] = None
+    return tuple(found)
+
+
+def filled(option: str, given: object) -> str | None:
+    """The text of an option; None where it was not given. Raises OptionError for a blank one, as ``values`` does."""
+    text = None if given is None else str(given).strip()
+    if text == "":
+        raise OptionError(f"{option}: it is blank.", hint="Leave the option out to not filter by it.")
+    return text
+
+
+def spelled_as(known: t.Iterable[str]) -> t.Callable[[str], str]:
+    """A cleaner that gives known words the spelling of the service, and leaves others as they are."""
+    spellings = {word.lower(): word for word in known}
+    return lambda text: spellings.get(text.strip().lower(), text.strip())
+
+
+def moment(option: str, given: object, now: datetime) -> datetime | None:
+    """A point in time: an ISO time or date (UTC where it names no zone), or a number of days before now.
+
+    Raises OptionError for anything else, and for a blank text.
+    """
+    text = filled(option, given)
+    if text is None:
+        return None
+    days = _DAYS.fullmatch(text)
+    try:
+        if days and not isinstance(given, bool):
+            return now - timedelta(days=float(days.group(1)))
+        if _DATE.fullmatch(text):
+            return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+    except (ValueError, OverflowError):
+        pass  # no such day, or before the beginning of time
+    found = parse_time(text.replace(" ", "T", 1))
+    if found is None:
+        raise OptionError(
+            f"{option}: {text[:60]!r} is not a time.",
+            hint="Give a number of days back from now, a date such as 2026-01-31, or a time such as 2026-01-31T08:00:00Z.",
+        )
+    return found
+
+
+def raw_filter(given: str | None) -> str | None:
+    """A raw OData condition, in parentheses of our own, which it must not leave.
+
+    Raises OptionError where quotes or parentheses do not match, and for a blank text.
+    """
+    text = filled("filter", given)
+    if text is None:
+        return None
+    rest = _LITERAL.sub("", text)
+    depth = 0
+    for character in rest:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth < 0:
+            break
+    if depth or "'" in rest:
+        raise OptionError(
+            f"filter: quotes or parentheses do not match in {text[:80]!r}.",
+            hint="Text stands in single quotes; a quote inside it is doubled.",
+        )
+    return f"({text})"

@@ -1,0 +1,155 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Which machine actions somebody asks for, checked once more in what the service sends."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime
+
+from .._api.client import Client
+from .._api.models import MachineAction, canonical_status, lowered, newest_first, spellings
+from .._api.odata import Form, all_of, equals_any, odata_time, odata_time_above
+from .._errors import ApiError
+from .._options.argument_spec import Spec, insist_on_positive
+from .._options.identifiers import clean_action_id, clean_device_id
+from .._options.values import moment, raw_filter, spelled_as, values
+
+# Microsoft Learn, "MachineAction resource type". Others occur, and are taken as they are.
+TYPES: t.Final = (
+    "RunAntiVirusScan",
+    "Offboard",
+    "LiveResponse",
+    "CollectInvestigationPackage",
+    "Isolate",
+    "Unisolate",
+    "StopAndQuarantineFile",
+    "RestrictCodeExecution",
+    "UnrestrictCodeExecution",
+)
+STATUSES: t.Final = ("Pending", "InProgress", "Succeeded", "Failed", "TimeOut", "Cancelled")
+_NEWEST_FIRST: t.Final = "creationDateTimeUtc desc"
+
+ACTION_FILTER: t.Final[Spec] = {
+    "action_id": {"type": "list", "elements": "str"},
+    "device_id": {"type": "list", "elements": "str"},
+    "type": {"type": "list", "elements": "str"},
+    "status": {"type": "list", "elements": "str"},
+    "created_after": {"type": "str"},
+    "created_before": {"type": "str"},
+    "filter": {"type": "str"},
+    "limit": {"type": "int"},
+}
+
+
+@dataclass(frozen=True)
+class ActionFilter:
+    """Everything that is given must hold; None is not given."""
+
+    action_ids: tuple[str, ...] | None = None
+    device_ids: tuple[str, ...] | None = None
+    types: tuple[str, ...] | None = None
+    statuses: tuple[str, ...] | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    raw: str | None = None
+    limit: int | None = None
+
+    @classmethod
+    def from_options(cls, params: t.Mapping[str, t.Any], now: datetime) -> ActionFilter:
+        """Check and clean the options of ``ACTION_FILTER``. Raises OptionError."""
+        insist_on_positive(params, "limit")
+        return cls(
+            action_ids=values("action_id", params["action_id"], clean_action_id),
+            device_ids=values("device_id", params["device_id"], clean_device_id),
+            types=values("type", params["type"], spelled_as(TYPES)),
+            statuses=values("status", params["status"], _status),
+            created_after=moment("created_after", params["created_after"], now),
+            created_before=moment("created_before", params["created_before"], now),
+            raw=raw_filter(params["filter"]),
+            limit=params["limit"],
+        )
+
+    def find(self, client: Client) -> list[MachineAction]:
+        """All actions that fit, the newest first. Raises MdeError when a read fails: a list is whole or it is none."""
+        if () in (self.action_ids, self.device_ids, self.types, self.statuses):
+            return []
+        found = {action.id.lower(): action for action in self._read(client)}
+        if self.action_ids and not self.raw:
+            # Lists lag behind: an id is missing only when its own read says so as well.
+            fits = self.test()
+            for action_id in self.action_ids:
+                if action_id.lower() not in found and (action := client.action(action_id)) and fits(action):
+                    found[action.id.lower()] = action
+        return newest_first(found.values())[: self.limit]
+
+    def _read(self, client: Client) -> list[MachineAction]:
+        fits = self.test()
+
+        def fetch(condition: str) -> list[MachineAction]:
+            if self.limit and not wanted:
+                try:
+                    return self._newest(client, condition, fits)
+                except ApiError as error:
+                    if not error.query_refused:
+                        raise  # else: $orderby is not documented for this list, so all of it is read and sorted here
+            return [action for page in client.action_pages(condition) for action in page if fits(action)]
+
+        prop, wanted = ("id", self.action_ids) if self.action_ids else ("machineId", self.device_ids)
+        reading = client.batches.read(
+            spellings(wanted or ("",)),
+            lambda some, form: all_of(self._conditions(prop, some if wanted else (), form)),
+            fetch,
+        )
+        return reading.whole()
+
+    def _newest(self, client: Client, condition: str, fits: t.Callable[[MachineAction], bool]) -> list[MachineAction]:
+        found: list[MachineAction] = []
+        for page in client.action_pages(condition, order=_NEWEST_FIRST, limit=self.limit):
+            found += filter(fits, page)
+            if len(found) >= (self.limit or 0):
+                break
+        return found
+
+    def _conditions(self, prop: str, wanted: t.Sequence[str], form: Form) -> t.Iterator[str]:
+        if wanted:
+            yield equals_any(prop, wanted, lists=form.lists)
+        if self.types:
+            yield equals_any("type", self.types, lists=form.lists)
+        if self.statuses:
+            yield equals_any("status", self.statuses, lists=form.lists)
+        if self.created_after:
+            yield f"creationDateTimeUtc ge {odata_time(self.created_after)}"
+        if self.created_before:
+            yield f"creationDateTimeUtc lt {odata_time_above(self.created_before)}"
+        if self.raw:
+            yield self.raw
+
+    def test(self) -> t.Callable[[MachineAction], bool]:
+        """A test of records for what was asked, as far as that can be told here: not by the raw filter."""
+        ids, machines, types = (lowered(some) for some in (self.action_ids, self.device_ids, self.types))
+        states = frozenset(map(canonical_status, self.statuses)) if self.statuses else None
+        after, before = self.created_after, self.created_before
+
+        def fits(action: MachineAction) -> bool:
+            created = action.created
+            return (
+                (ids is None or action.id.lower() in ids)
+                and (machines is None or action.machine_id.lower() in machines)
+                and (types is None or action.type.lower() in types)
+                and (states is None or action.state in states)
+                and (after is None or (created is not None and created >= after))
+                and (before is None or (created is not None and created < before))
+            )
+
+        return fits
+
+
+def _status(text: str) -> str:
+    """In the spelling of the wire, also for one l and for one word."""
+    states = {canonical_status(status): status for status in STATUSES}
+    return states.get(canonical_status(text.strip()), text.strip())

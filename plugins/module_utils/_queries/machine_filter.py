@@ -1,0 +1,156 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Which machines somebody asks for: one selection for the module that lists them and for the inventory.
+
+What the service sends is checked once more against what was asked: pages have been seen that had lost their filter.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime
+
+from .._api.client import Client
+from .._api.models import Machine, lowered, spellings
+from .._api.odata import Form, all_of, equals_any, odata_time, odata_time_above, quoted
+from .._options.argument_spec import Spec, insist_on_positive
+from .._options.identifiers import clean_aad_device_id, clean_device_id, clean_device_name
+from .._options.values import filled, moment, raw_filter, spelled_as, values
+
+# Microsoft Learn, "Machine resource type"; the spelling is that of the wire.
+HEALTH: t.Final = (
+    "Active",
+    "Inactive",
+    "ImpairedCommunication",
+    "NoSensorData",
+    "NoSensorDataImpairedCommunication",
+    "Unknown",
+)
+ONBOARDING: t.Final = ("Onboarded", "CanBeOnboarded", "Unsupported", "InsufficientInfo")
+
+MACHINE_FILTER: t.Final[Spec] = {
+    "device_id": {"type": "list", "elements": "str"},
+    "device_name": {"type": "list", "elements": "str"},
+    "aad_device_id": {"type": "list", "elements": "str"},
+    "tag": {"type": "str"},
+    "health_status": {"type": "list", "elements": "str"},
+    "onboarding_status": {"type": "list", "elements": "str"},
+    "last_seen_before": {"type": "str"},
+    "last_seen_after": {"type": "str"},
+    "filter": {"type": "str"},
+    "limit": {"type": "int"},
+}
+
+
+@dataclass(frozen=True)
+class MachineFilter:
+    """Everything that is given must hold; None is not given."""
+
+    device_ids: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None = None
+    aad_device_ids: tuple[str, ...] | None = None
+    tag: str | None = None
+    health: tuple[str, ...] | None = None
+    onboarding: tuple[str, ...] | None = None
+    seen_before: datetime | None = None
+    seen_after: datetime | None = None
+    raw: str | None = None
+    limit: int | None = None
+
+    @classmethod
+    def from_options(cls, params: t.Mapping[str, t.Any], now: datetime) -> MachineFilter:
+        """Check and clean the options of ``MACHINE_FILTER``. Raises OptionError."""
+        insist_on_positive(params, "limit")
+        return cls(
+            device_ids=values("device_id", params["device_id"], clean_device_id),
+            names=values("device_name", params["device_name"], clean_device_name),
+            aad_device_ids=values("aad_device_id", params["aad_device_id"], clean_aad_device_id),
+            tag=filled("tag", params["tag"]),
+            health=values("health_status", params["health_status"], spelled_as(HEALTH)),
+            onboarding=values("onboarding_status", params["onboarding_status"], spelled_as(ONBOARDING)),
+            seen_before=moment("last_seen_before", params["last_seen_before"], now),
+            seen_after=moment("last_seen_after", params["last_seen_after"], now),
+            raw=raw_filter(params["filter"]),
+            limit=params["limit"],
+        )
+
+    def find(self, client: Client) -> list[Machine]:
+        """All machines that fit, each once. Raises MdeError when a read fails: a list is whole or it is none."""
+        if () in (self.device_ids, self.names, self.aad_device_ids, self.health, self.onboarding):
+            return []
+        found: dict[str, Machine] = {}
+        fits = self.test()
+
+        def fetch(condition: str) -> list[Machine]:
+            left = self.limit - len(found) if self.limit else None
+            for page in client.machine_pages(condition, limit=left) if left != 0 else ():
+                for machine in filter(fits, page):
+                    found.setdefault(machine.id.lower(), machine)
+                if self.limit and len(found) >= self.limit:
+                    break
+            return []
+
+        prop, wanted = self._asked_by_value()
+        reading = client.batches.read(
+            wanted or [""], lambda some, form: all_of(self._conditions(prop, some, form)), fetch
+        )
+        reading.whole()
+        return list(found.values())[: self.limit]
+
+    def _asked_by_value(self) -> tuple[str | None, list[str]]:
+        """The one property that is asked for value by value, in batches; the others are checked in what comes back."""
+        for prop, wanted in (
+            ("id", self.device_ids),
+            ("aadDeviceId", self.aad_device_ids),
+            ("computerDnsName", self.names),
+        ):
+            if wanted:
+                return prop, spellings(wanted)
+        return None, []
+
+    def _conditions(self, prop: str | None, wanted: t.Sequence[str], form: Form) -> t.Iterator[str]:
+        if prop:
+            bare = prop == "aadDeviceId" and form.bare_guids
+            yield equals_any(prop, wanted, lists=form.lists, bare=bare)
+        if self.tag:
+            yield f"machineTags/any(tag: tag eq {quoted(self.tag)})"
+        if self.health:
+            yield equals_any("healthStatus", self.health, lists=form.lists)
+        if self.onboarding:
+            yield equals_any("onboardingStatus", self.onboarding, lists=form.lists)
+        if self.seen_before:
+            # Whole seconds are sent, rounded so that nothing is lost; the exact test comes after.
+            yield f"lastSeen lt {odata_time_above(self.seen_before)}"
+        if self.seen_after:
+            yield f"lastSeen ge {odata_time(self.seen_after)}"
+        if self.raw:
+            yield self.raw
+
+    def test(self) -> t.Callable[[Machine], bool]:
+        """A test of records for what was asked, as far as that can be told here: not by the raw filter."""
+        ids, names, entra_ids = lowered(self.device_ids), lowered(self.names), lowered(self.aad_device_ids)
+        tags, health, onboarding = lowered(self.tag and [self.tag]), lowered(self.health), lowered(self.onboarding)
+        before, after = self.seen_before, self.seen_after
+
+        def fits(machine: Machine) -> bool:
+            seen = machine.last_seen if before or after else None
+            return (
+                _among(ids, machine.id)
+                and _among(names, machine.name)
+                and _among(entra_ids, machine.aad_device_id)
+                and _among(tags, *machine.tags)
+                and _among(health, machine.health)
+                and _among(onboarding, machine.onboarding)
+                and (before is None or (seen is not None and seen < before))
+                and (after is None or (seen is not None and seen >= after))
+            )
+
+        return fits
+
+
+def _among(wanted: frozenset[str] | None, *values: str | None) -> bool:
+    return wanted is None or any(value is not None and value.lower() in wanted for value in values)

@@ -1,0 +1,192 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Looking back at offboards: what the actions and the records of devices say now."""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from .._api.client import Client, Known
+from .._api.models import Machine, MachineAction
+from .._api.odata import equals_any
+from .._auth.permissions import TO_READ, explain
+from .._auth.token import Claims
+from .._errors import ApiError, MdeError
+from .._http.retry import refuses_one
+from .._options.identifiers import DeviceRequest
+from .assessment import VERDICTS, judge
+from .targets import Subject, Subjects
+
+_SAYS: t.Final[t.Mapping[str, str]] = {
+    "done": "offboarded, and not seen since",
+    "came_back": "it reported again after the offboard",
+    "pending": "the offboard is still under way",
+    "failed": "the offboard failed",
+    "timed_out": "the offboard timed out, as the device was not online",
+    "cancelled": "the offboard was cancelled",
+    "no_action": "there is no offboard",
+    "error": "it could not be read",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one device. It failed exactly when it has an error: when it could not be read."""
+
+    subject: Subject
+    outcome: str
+    action: MachineAction | None = None
+    machine: Machine | None = None
+    error: MdeError | None = None
+
+    @property
+    def name(self) -> str:
+        """How messages call this device."""
+        known = self.machine.name if self.machine else self.action.device_name if self.action else None
+        return known or self.subject.device_name or self.subject.device_id or self.subject.action_id or "?"
+
+    def as_dict(self) -> dict[str, t.Any]:
+        asked = self.subject
+        return {
+            "requested": dict(asked.requested) or {**DeviceRequest().as_dict(), "device_id": asked.device_id},
+            "host": asked.host,
+            "device_id": asked.device_id,
+            "device_name": self.machine.name if self.machine else asked.device_name,
+            "outcome": self.outcome,
+            "changed": False,
+            "failed": self.error is not None,
+            "action": self.action.record if self.action else None,
+            "machine": self.machine.record if self.machine else None,
+            "candidates": [],
+            "error": self.error.as_dict() if self.error else None,
+        }
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The whole look back, in the order asked, and why an earlier run had offboarded them."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    comment: str | None = None
+    failure: MdeError | None = None
+
+    @property
+    def error(self) -> MdeError | None:
+        return self.failure or next((verdict.error for verdict in self.verdicts if verdict.error), None)
+
+    def errors(self) -> list[MdeError]:
+        return [error for error in (self.failure, *(verdict.error for verdict in self.verdicts)) if error]
+
+    def as_dict(self) -> dict[str, t.Any]:
+        counted = Counter(verdict.outcome for verdict in self.verdicts)
+        if len(self.verdicts) == 1:
+            told = f"{self.verdicts[0].name}: {_SAYS[self.verdicts[0].outcome]}"
+        else:
+            told = ", ".join(f"{counted[o]} {o}" for o in VERDICTS if counted[o]) or "No offboards were named."
+        return {
+            "changed": False,
+            "msg": str(self.error) if self.error else told,
+            "comment": self.comment,
+            "devices": [verdict.as_dict() for verdict in self.verdicts],
+            "summary": {
+                **{outcome: counted[outcome] for outcome in VERDICTS},
+                "total": len(self.verdicts),
+            },
+        }
+
+    def diff(self) -> list[dict[str, t.Any]]:
+        return []
+
+
+class Verifier:
+    """Reads what there is to know and judges it."""
+
+    def __init__(self, client: Client, claims: t.Callable[[], Claims | None], warn: t.Callable[[str], None]) -> None:
+        self._client = client
+        self._claims = claims
+        self._warn = warn
+
+    def run(self, subjects: Subjects) -> list[Verdict]:
+        """A verdict on each subject, in their order.
+
+        Raises MdeError when a read fails for all, or when they are of another tenant.
+        """
+        for note in subjects.notes:
+            self._warn(note)
+        try:
+            verdicts = self._run(subjects.each)
+        except MdeError as error:
+            explain(error, TO_READ, self._claims())
+            raise
+        claims = self._claims()
+        subjects.insist_on_tenant(claims.tenant_id if claims else None)
+        return verdicts
+
+    def _run(self, subjects: t.Sequence[Subject]) -> list[Verdict]:
+        named = self._by_id([subject.action_id for subject in subjects if subject.action_id])
+        complete = [self._with_device(subject, named) for subject in subjects]
+        ids = list(dict.fromkeys(subject.device_id for subject in complete if subject.device_id))
+        known = self._client.offboard_actions(ids) if ids else {}
+        machines = self._machines(ids)
+        return [self._judge(subject, known, named, machines) for subject in complete]
+
+    def _by_id(self, action_ids: t.Sequence[str]) -> dict[str, MachineAction]:
+        """Those that exist. One that the list does not have is read by itself: lists lag behind."""
+        ids = list(dict.fromkeys(action_ids))
+        found = {action.id.lower(): action for action in self._client.actions_by_id(ids).records} if ids else {}
+        for action_id in ids:
+            if action_id.lower() not in found and (action := self._client.action(action_id)):
+                found[action_id.lower()] = action
+        return found
+
+    @staticmethod
+    def _with_device(subject: Subject, named: t.Mapping[str, MachineAction]) -> Subject:
+        action = named.get((subject.action_id or "").lower())
+        if action is None:
+            return subject
+        return replace(
+            subject,
+            device_id=subject.device_id or action.machine_id,
+            device_name=subject.device_name or action.device_name,
+        )
+
+    def _machines(self, ids: t.Sequence[str]) -> dict[str, Machine]:
+        if not ids:
+            return {}
+        reading = self._client.batches.read(
+            ids, lambda some, form: equals_any("id", some, lists=form.lists), self._client.machines
+        )
+        return {machine.id.lower(): machine for machine in reading.records}
+
+    def _judge(
+        self,
+        subject: Subject,
+        known: t.Mapping[str, Known | MdeError],
+        named: t.Mapping[str, MachineAction],
+        machines: dict[str, Machine],
+    ) -> Verdict:
+        actions = known.get(subject.device_id or "")
+        if isinstance(actions, MdeError):
+            return Verdict(subject, "error", error=actions)
+        every = {action.id.lower(): action for action in (actions.actions if actions else ())}
+        own = named.get((subject.action_id or "").lower())
+        if own is not None and own.is_offboard:
+            every.setdefault(own.id.lower(), own)
+        machine = machines.get((subject.device_id or "").lower())
+        outcome, action = judge(every.values(), machine)
+        if outcome == "done" and machine is None and subject.device_id:
+            # Only a record that is there can tell of a return: its absence is believed after a second, different read.
+            try:
+                machine = self._client.machine(subject.device_id)
+            except ApiError as error:
+                if not refuses_one(error):
+                    raise
+                explain(error, TO_READ, self._claims())
+                return Verdict(subject, "error", action, error=error)
+            outcome, action = judge(every.values(), machine)
+        return Verdict(subject, outcome, action, machine)

@@ -1,0 +1,87 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""JSON and YAML as plain objects, in which every text is as it was written."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+from ...module_utils._errors import LibraryError, OptionError
+
+HINT: t.Final = "Give a list of names, ids or records, or an object with such a list as devices, machines or value."
+# The reader of YAML is slow, and lists of this size are exports, which are JSON or CSV.
+_MOST_YAML: t.Final = 1_000_000
+_KEY = re.compile(r"(?:- +)*[\"']?[\w@.][\w@. -]*[\"']?:(?:\s|$)")
+_GUID_IN_BRACES = re.compile(r"\{[0-9A-Fa-f-]{36}\}")
+
+
+def looks_like_flow(text: str) -> bool:
+    """Whether the text begins like JSON, or like YAML that is written so."""
+    return text.startswith(("[", "{")) and not _GUID_IN_BRACES.match(text)
+
+
+def looks_like_yaml(text: str) -> bool:
+    """Whether the first line with content is a key of YAML: no name has a colon in it."""
+    lines = (line.strip() for line in text.split("\n"))
+    first = next((line for line in lines if line and not line.startswith("#") and line != "---"), "")
+    return _KEY.match(first) is not None
+
+
+def load(text: str) -> object:
+    """What the JSON or YAML says; raises OptionError where it cannot be read, LibraryError without PyYAML."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except RecursionError as error:
+        raise OptionError("It is nested too deeply.", hint=HINT) from error
+    except ValueError as error:
+        return _load_yaml(text, instead=str(error))
+
+
+def _unique(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    """A mapping; a key that is there twice would hide one of its values."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _value in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise OptionError(f"The key {twice[:60]!r} is there twice in one object.", hint=HINT)
+    return found
+
+
+def _load_yaml(text: str, *, instead: str) -> object:
+    if len(text) > _MOST_YAML:
+        raise OptionError(f"It is not JSON ({instead}), and too long for YAML.", hint=HINT)
+    try:
+        import yaml
+    except ImportError as error:
+        raise LibraryError("PyYAML is missing.", hint="Install it for Ansible, or give the devices as JSON.") from error
+
+    class Loader(yaml.SafeLoader):
+        """Text stays text: an id of digits is no number, and a device called no is not false."""
+
+        def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+            event = t.cast("t.Any", self).peek_event()
+            # A few aliases can stand for millions of devices, and tags make other things than text.
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None):
+                raise yaml.YAMLError("aliases and tags are not accepted here")
+            return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[t.Any, t.Any]:
+            _unique([(str(self.construct_object(key, deep=True)), None) for key, _value in node.value])
+            return super().construct_mapping(node, deep=deep)
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, form) for tag, form in resolvers if tag == "tag:yaml.org,2002:null"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    try:
+        return yaml.load(text, Loader=Loader)
+    except RecursionError as error:
+        raise OptionError("It is nested too deeply.", hint=HINT) from error
+    except (yaml.YAMLError, ValueError) as error:
+        told = " ".join(str(error).split())[:300]
+        raise OptionError(f"It looks like JSON or YAML, but cannot be read: {told}.", hint=HINT) from error
