@@ -12,13 +12,12 @@ of regional servers on each page of the API. The new host still wants a token fo
 
 from __future__ import annotations
 
-import functools
-import ipaddress
 import typing as t
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from ._errors import OptionError
+from ._http.urls import is_loopback, origin
 
 
 @dataclass(frozen=True)
@@ -55,37 +54,6 @@ CLOUDS: t.Final[t.Mapping[str, Cloud]] = {
     "AzureUSGovernment": _US_GOVERNMENT,
 }
 REGIONS: t.Final = ("us", "eu", "uk", "au", "swa", "ina")
-
-
-@functools.lru_cache
-def is_loopback(url: str) -> bool:
-    """Whether a URL points at this machine."""
-    host = urlsplit(url).hostname or ""
-    address = _ip_address(host)
-    return address.is_loopback if address else host == "localhost"
-
-
-@functools.lru_cache
-def is_link_local(url: str) -> bool:
-    """Whether a URL points at the platform below this machine: Azure's metadata and identity endpoints live there."""
-    address = _ip_address(urlsplit(url).hostname or "")
-    return address is not None and address.is_link_local
-
-
-def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
-def origin(url: str) -> str:
-    """Scheme, host and port of a URL in one comparable form, the default port left out."""
-    parts = urlsplit(url)
-    default = {"https": 443, "http": 80}.get(parts.scheme)
-    port = "" if parts.port in (None, default) else f":{parts.port}"
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{parts.scheme}://{host}{port}"
 
 
 def resolve_cloud(

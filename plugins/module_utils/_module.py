@@ -15,7 +15,6 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._api.client import Client
-from ._api.models import format_time
 from ._api.session import Statistics
 from ._auth.token import Claims, read_claims
 from ._clock import Clock, SystemClock
@@ -32,6 +31,7 @@ from ._options.argument_spec import (
     secret_values,
 )
 from ._results import Context, Result, complete
+from ._timestamps import format_time
 from ._version import COLLECTION_VERSION
 
 

@@ -216,7 +216,7 @@ def test_every_error_is_one_of_ours() -> None:
     numbers = {int(number) for number in re.findall(r"AADSTS(\d+)", text)}
     assert numbers
     assert numbers <= set(_HINTS)
-    source = "".join(path.read_text("utf-8") for path in (COLLECTION / "plugins" / "module_utils").glob("*.py"))
+    source = "".join(path.read_text("utf-8") for path in (COLLECTION / "plugins" / "module_utils").rglob("*.py"))
     codes = {
         code for row in re.findall(r"^   \* - (``.*)$", text, re.MULTILINE) for code in re.findall(r"``(\w+)``", row)
     }

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.module_utils._api.models import parse_time
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult
+from ansible_collections.secops.mde.plugins.module_utils._timestamps import parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator, HistoryAction
 from ansible_collections.secops.mde.tests.unit.harness import offboards
 from ansible_collections.secops.mde.tests.unit.simulated import Operator

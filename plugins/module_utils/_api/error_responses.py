@@ -11,15 +11,12 @@ id to quote to support). Failures of the OData layer come with an empty code and
 
 from __future__ import annotations
 
-import re
 import typing as t
 from dataclasses import dataclass
 
-from .._clouds import origin
 from .._errors import ApiError
-from .._http.transport import Response
-
-_LONGEST_EXCERPT = 200
+from .._http.transport import Response, excerpt
+from .._http.urls import origin
 
 _CODES: t.Final[t.Mapping[str, str]] = {
     "OsPlatformNotSupported": "os_not_supported",
@@ -62,21 +59,6 @@ def complaint(response: Response) -> Complaint:
             target=target if isinstance(target, str) and target else None,
         )
     return Complaint(code=None, message=excerpt(response))
-
-
-def excerpt(response: Response) -> str:
-    """A short, single-line taste of a body that is not the service's: a page's title where it has one."""
-    text = response.text.strip()
-    if not text:
-        return "an empty answer"
-    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    if title:
-        text = title.group(1)
-    elif text.startswith("<"):
-        text = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.IGNORECASE | re.DOTALL)
-    words = " ".join(text.split())
-    kind = "a web page" if response.text.lstrip().startswith("<") else "not the service's JSON"
-    return f"{kind}: {words[:_LONGEST_EXCERPT]}"
 
 
 def is_missing_entity(response: Response) -> bool:

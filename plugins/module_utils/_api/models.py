@@ -11,39 +11,16 @@ are compared without case, unknown ones are kept; a time that cannot be read is 
 
 from __future__ import annotations
 
-import re
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
+
+from .._timestamps import parse_time
 
 ACTIVE_STATUSES: t.Final = frozenset({"pending", "inprogress"})
 _SPELLINGS: t.Final = {"canceled": "cancelled"}
 ENDED_STATUSES: t.Final = frozenset({"succeeded", "failed", "timeout", "cancelled"})
 _NOT_ONBOARDED: t.Final = frozenset({"canbeonboarded", "unsupported", "insufficientinfo"})
-
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", re.IGNORECASE)
-
-
-def parse_time(value: object) -> datetime | None:
-    """A service time (``2026-02-03T04:05:06.1234567Z``, any number of decimals) as UTC, or None.
-
-    Python 3.10 reads neither the Z nor seven decimals, hence the detour. The year 1 is how .NET writes that there is none.
-    """
-    found = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
-        return None
-    seconds, fraction, zone = found.groups()
-    offset = "+00:00" if zone is None or zone in "Zz" else zone
-    try:
-        parsed = datetime.fromisoformat(f"{seconds}.{(fraction or '0')[:6]:0<6}{offset}")
-        return parsed.astimezone(timezone.utc) if parsed.year > 1 else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def format_time(seconds: float) -> str:
-    """Seconds since 1970 as a UTC time that people and the service read."""
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _text(value: object) -> str | None:

@@ -14,8 +14,8 @@ import typing as t
 
 from .._errors import BadAnswerError
 from .._http.retry import Budget, worth_asking_again
-from .._http.transport import Response
-from .error_responses import api_error, excerpt, is_missing_entity
+from .._http.transport import Response, excerpt
+from .error_responses import api_error, is_missing_entity
 from .session import Exchange
 
 # The service's largest page. Microsoft Learn: "Maximum page size is 10,000".

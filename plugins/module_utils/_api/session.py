@@ -20,10 +20,10 @@ from datetime import datetime, timezone
 from .._clock import Clock
 from .._errors import ThrottledError, TooLateError, WireError
 from .._http.rate_limit import Pacer
-from .._http.retry import UNREACHED_LIMIT, Budget, http_date, retry_after
+from .._http.retry import UNREACHED_LIMIT, Budget, retry_after
 from .._http.transport import Response, Session
+from .._timestamps import format_time, http_date
 from .error_responses import api_error
-from .models import format_time
 from .odata import encoded
 
 _PACE = "calls_per_minute and calls_per_hour set the pace; 100 and 1500 is what the service allows an application."

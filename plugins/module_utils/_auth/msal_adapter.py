@@ -17,12 +17,11 @@ import re
 import sys
 import typing as t
 
-from .._api.error_responses import excerpt
 from .._clock import Clock
-from .._clouds import origin
 from .._errors import LibraryError, MdeError, SignInError, WireError
 from .._http.retry import TRANSIENT, UNREACHED_LIMIT, Budget, retry_after
-from .._http.transport import Response, Session
+from .._http.transport import Response, Session, excerpt
+from .._http.urls import origin
 from .token import is_token
 
 # The first version that makes the SHA-256 assertion of a PEM certificate; requirements.txt says the same.

@@ -15,6 +15,7 @@ import typing as t
 from pathlib import Path
 
 from .._errors import OptionError
+from .._evidence_format import FORMAT
 from . import csv_report as _evidence_csv
 from . import page as _evidence_page
 from . import report as _evidence
@@ -57,7 +58,7 @@ def compose(
     every = [*(before.get("devices") or ()), *devices]
     api, spent = before.get("api") or {}, (result.get("summary") or {}).get("api") or {}
     return {
-        "format": _evidence.FORMAT,
+        "format": FORMAT,
         "kind": kind,
         "prediction": prediction,
         "complete": complete,

@@ -11,11 +11,11 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
+from .._evidence_format import FORMAT, mapping, number, sequence
 from .labels import GROUPS, Group, Vocabulary
 from .rows import Row, row_of
-from .text import mapping, moment, number, plain, sequence, visible
+from .text import moment, plain, visible
 
-FORMAT: t.Final = "secops.mde/evidence-1"
 NO_ACTION: t.Final = "No action"
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .._evidence_format import mapping, sequence
 from .labels import PERSON, Group, Vocabulary, Word
-from .text import mapping, moment, sequence, visible
+from .text import moment, visible
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 import typing as t
-from collections.abc import Mapping, Sequence
 
 _UNSEEN: t.Final = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # controls; a line break is kept where a value may have lines
@@ -53,20 +52,3 @@ def moment(value: object) -> str:
     text = visible(value)
     found = _UTC.fullmatch(text)
     return f"{found[1]}Z" if found else text
-
-
-def mapping(value: object) -> Mapping[t.Any, t.Any]:
-    """The value where it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def sequence(value: object) -> Sequence[t.Any]:
-    """The value where it is a list, else an empty one."""
-    return value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()
-
-
-def number(value: object) -> int:
-    """The value where it is a whole number, else none."""
-    if isinstance(value, bool):
-        return 0
-    return int(value) if isinstance(value, (int, float)) and abs(value) < 1e15 else 0

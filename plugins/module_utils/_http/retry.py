@@ -11,11 +11,10 @@ import random
 import re
 import typing as t
 from dataclasses import dataclass
-from datetime import timezone
-from email.utils import parsedate_to_datetime
 
 from .._clock import Clock
 from .._errors import ApiError, BadAnswerError, MdeError, SignInError, ThrottledError, WireError
+from .._timestamps import http_date
 from .transport import Response
 
 # Statuses after which a read is simply asked again.
@@ -39,15 +38,6 @@ def retry_after(response: Response, now: float) -> float | None:
     if until is None:
         return None
     return max(0.0, until - (http_date(response.headers.get("date", "")) or now))
-
-
-def http_date(value: str) -> float | None:
-    """An HTTP date as seconds since 1970, or None. One that names no zone is in UTC too, as all of them are."""
-    try:
-        found = parsedate_to_datetime(value)
-        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
 
 
 @dataclass

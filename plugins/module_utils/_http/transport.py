@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import traceback
 import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from .._clock import Clock
-from .._clouds import is_link_local, is_loopback, origin
 from .._errors import WireError
+from .urls import is_link_local, is_loopback, origin
 
 try:
     import requests
@@ -35,6 +36,7 @@ else:
     REQUESTS_MISSING = None
 
 _CHUNK = 65536
+_LONGEST_EXCERPT = 200
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,21 @@ class Session:
         ):
             return WireError(f"{what}: {_reason(error)}.", code="unreachable", sent=False, final=True)
         return WireError(f"{what}: the connection broke ({_reason(error)}).", code="no_answer", sent=True)
+
+
+def excerpt(response: Response) -> str:
+    """A short, single-line taste of a body that is not the service's: a page's title where it has one."""
+    text = response.text.strip()
+    if not text:
+        return "an empty answer"
+    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    if title:
+        text = title.group(1)
+    elif text.startswith("<"):
+        text = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.IGNORECASE | re.DOTALL)
+    words = " ".join(text.split())
+    kind = "a web page" if response.text.lstrip().startswith("<") else "not the service's JSON"
+    return f"{kind}: {words[:_LONGEST_EXCERPT]}"
 
 
 def _causes(error: Exception) -> list[Exception]:

@@ -11,8 +11,8 @@ import re
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from .._api.models import parse_time
 from .._errors import OptionError
+from .._timestamps import parse_time
 
 _DAYS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:d|days?)?", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .._errors import OptionError
-from .._evidence.text import mapping
+from .._evidence_format import mapping
 from .._options.argument_spec import Spec
 from .._options.identifiers import clean_action_id, clean_device_id, is_guid
 from .._options.values import values

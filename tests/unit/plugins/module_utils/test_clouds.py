@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._clouds import (
-    is_link_local,
-    is_loopback,
-    origin,
-    resolve_cloud,
-)
+from ansible_collections.secops.mde.plugins.module_utils._clouds import resolve_cloud
 from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
+from ansible_collections.secops.mde.plugins.module_utils._http.urls import is_link_local, is_loopback, origin
 
 COMMERCIAL_SCOPE = "https://api.securitycenter.microsoft.com/.default"
 WORLD = "https://login.microsoftonline.com"

@@ -13,10 +13,9 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._api.models import (
     Machine,
     MachineAction,
-    format_time,
-    parse_time,
     same,
 )
+from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time, parse_time
 
 MOMENT = datetime(2026, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
 

@@ -17,8 +17,9 @@ from ansible_collections.secops.mde.plugins.module_utils._api.client import Clie
 from ansible_collections.secops.mde.plugins.module_utils._api.session import Exchange
 from ansible_collections.secops.mde.plugins.module_utils._errors import ApiError, MdeError, ThrottledError, WireError
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import Pacer
-from ansible_collections.secops.mde.plugins.module_utils._http.retry import Budget, http_date, retry_after
+from ansible_collections.secops.mde.plugins.module_utils._http.retry import Budget, retry_after
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
+from ansible_collections.secops.mde.plugins.module_utils._timestamps import http_date
 from ansible_collections.secops.mde.tests.unit.harness import FakeClock
 
 NOW = FakeClock.START

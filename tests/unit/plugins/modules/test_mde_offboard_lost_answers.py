@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._api.models import parse_time
+from ansible_collections.secops.mde.plugins.module_utils._timestamps import parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import (
     Clock,

@@ -1,0 +1,113 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The layers of the collection: what may import what, and where Ansible and msal may be imported."""
+
+from __future__ import annotations
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.secops.mde.plugins.module_utils._version import COLLECTION_VERSION
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = ROOT / "plugins"
+# From the ground up. A file imports from its own layer's package and from the layers above it in this list.
+LAYERS = (
+    ("_errors", "_clock", "_timestamps", "_version", "_evidence_format"),
+    ("_http",),
+    ("_clouds",),
+    ("_auth",),
+    ("_api",),
+    ("_options", "_results"),
+    ("_offboarding", "_queries", "_cancellation", "_tagging"),
+    ("_verification",),
+    ("_evidence",),  # runs on the controller only
+    ("_connection",),
+    ("_module",),
+)
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+FILES = sorted((PLUGINS / "module_utils").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Absolute names of the modules that a file imports, at its top or anywhere below."""
+    package = ("ansible_collections", "secops", "mde", "plugins", *path.relative_to(PLUGINS).parent.parts)
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            found.add(".".join([*base, *filter(None, [node.module])]))
+    return found
+
+
+def layer(path: Path) -> str:
+    return path.relative_to(PLUGINS / "module_utils").with_suffix("").parts[0]
+
+
+def test_every_file_belongs_to_a_layer() -> None:
+    assert {layer(path) for path in FILES} == set(LEVEL)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PLUGINS)))
+def test_imports_point_down(path: Path) -> None:
+    prefix = "ansible_collections.secops.mde.plugins."
+    for name in (name.removeprefix(prefix) for name in imported(path) if name.startswith(prefix)):
+        kind, _dot, rest = name.partition(".")
+        assert kind == "module_utils", f"{name} is controller-only code"
+        other = rest.partition(".")[0]
+        if other and other != layer(path):
+            assert LEVEL[other] < LEVEL[layer(path)], f"{layer(path)} imports {other}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PLUGINS)))
+def test_only_the_module_class_and_the_argument_spec_know_ansible(path: Path) -> None:
+    if path.name not in ("_module.py", "argument_spec.py"):
+        assert not {name for name in imported(path) if name.partition(".")[0] == "ansible"}
+
+
+def test_the_options_know_only_the_exception_of_a_fallback() -> None:
+    text = (PLUGINS / "module_utils" / "_options" / "argument_spec.py").read_text("utf-8")
+    assert text.count("from ansible.") == 1
+    assert "from ansible.module_utils.common.parameters import AnsibleFallbackNotFound" in text
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PLUGINS)))
+def test_msal_and_cryptography_are_imported_late_and_by_the_sign_in_only(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    libraries = {"msal", "cryptography"}
+    assert not libraries & set().union(*map(top_level_packages, tree.body))
+    if layer(path) != "_auth":
+        assert not libraries & {name.partition(".")[0] for name in imported(path)}
+
+
+def top_level_packages(statement: ast.stmt) -> set[str]:
+    if isinstance(statement, ast.ImportFrom):
+        return {(statement.module or "").partition(".")[0]}
+    return {name.name.partition(".")[0] for name in statement.names} if isinstance(statement, ast.Import) else set()
+
+
+def test_the_imports_of_a_package_have_no_cycle() -> None:
+    names = {".".join(("plugins", *path.relative_to(PLUGINS).with_suffix("").parts)): path for path in FILES}
+    prefix = "ansible_collections.secops.mde."
+    graph = {
+        name: {found.removeprefix(prefix) for found in imported(path)} & set(names) for name, path in names.items()
+    }
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+def test_the_version_is_that_of_the_collection() -> None:
+    assert yaml.safe_load((ROOT / "galaxy.yml").read_text("utf-8"))["version"] == COLLECTION_VERSION
+
+
+def test_every_module_that_calls_the_service_is_in_the_action_group() -> None:
+    runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text("utf-8"))
+    modules = sorted(path.stem for path in (PLUGINS / "modules").glob("*.py"))
+    assert runtime["action_groups"]["mde"] == [name for name in modules if name != "mde_evidence"]
