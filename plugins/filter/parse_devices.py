@@ -96,11 +96,12 @@ from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.parser import parse_devices
 
 
-def _parse_devices(value: object) -> list[dict[str, str]]:
-    if isinstance(value, Undefined):
-        str(value)  # raises Ansible's own error, which names the variable
+def _parse_devices(value: object, columns: object = None) -> list[dict[str, str]]:
+    for given in (value, columns):
+        if isinstance(given, Undefined):
+            str(given)  # raises Ansible's own error, which names the variable
     try:
-        return parse_devices(value)
+        return parse_devices(value, columns)
     except MdeError as error:
         raise AnsibleFilterError(f"secops.mde.parse_devices: {error}") from error
 

@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Which column of a table, or which key of a record, identifies a device."""
+"""Which columns of a table, or keys of a record, identify a device, and the device of a row.
+
+Headers decide, each as a whole. Content can rule a column out; it never makes a column one that identifies devices.
+"""
 
 from __future__ import annotations
 
@@ -11,100 +14,188 @@ import re
 import typing as t
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
-from .words import Unclear, is_device_id, is_entra_id, is_long_hex
+from ...module_utils._options.identifiers import is_dns_name, is_guid
+from ...module_utils._same import comparable, same
+from .words import Device, Unclear, by_entra_id, by_id, by_option, is_device_id, is_no_entra_id, looks_like_id
 
+Row = t.Sequence[str]
+Chosen = t.Mapping[str, str]
+"""Fields and the headers that the user named for them."""
+
+IDENTIFIERS: t.Final = ("device_id", "device_name", "aad_device_id")
+FIELDS: t.Final = (*IDENTIFIERS, "comment")
+COLUMNS_HINT: t.Final = (
+    "Headers such as Device ID, Device name and Entra device ID are known; for others, or to use only some, set columns"
+    " (mde_columns of the playbook), for example {device_name: Hostname, comment: Ticket}."
+)
 # Headers as they are compared: letters and digits alone, without case. English, German, French, Spanish, Portuguese,
 # Italian, Dutch, Swedish, Danish, Norwegian, Polish and Japanese, as far as they cannot mean anything else.
-_SURE: t.Final[dict[str, str]] = {
+_HEADERS: t.Final[dict[str, str]] = {
     "device_id": """deviceid machineid mdedeviceid mdemachineid mdeid defenderid defenderdeviceid geräteid gerätekennung
         iddelappareil iddappareil identifiantdelappareil identifiantdappareil iddedispositivo iddeldispositivo
         identificadordedispositivo identificadordeldispositivo iddispositivo iddodispositivo apparaatid enhetsid enhedsid
-        identyfikatorurządzenia デバイスid""",
-    "device_name": """devicename machinename computername computerdnsname devicednsname hostname dnsname fqdn host
-        mdedevicename gerätename rechnername nomdelappareil nomdappareil nombrededispositivo nombredeldispositivo
+        identyfikatorurządzenia デバイスid id""",
+    "device_name": """devicename machinename computername computerdnsname devicednsname dnshostname hostname dnsname fqdn
+        host mdedevicename gerätename rechnername nomdelappareil nomdappareil nombrededispositivo nombredeldispositivo
         nomedeldispositivo nomedispositivo nomedodispositivo apparaatnaam computernaam enhetsnamn enhedsnavn enhetsnavn
-        nazwaurządzenia デバイス名""",
+        nazwaurządzenia デバイス名 name device computer machine displayname""",
     "aad_device_id": """aaddeviceid deviceaadid mdeaaddeviceid azureaddeviceid deviceazureadid entradeviceid deviceentraid
-        entraiddeviceid microsoftentradeviceid microsoftentraiddeviceid azureactivedirectorydeviceid""",
+        entraiddeviceid microsoftentradeviceid microsoftentraiddeviceid azureactivedirectorydeviceid azureadgeräteid
+        entrageräteid microsoftentrageräteid""",
     "comment": "comment",
 }
-# These may be anything: they count where their content fits, or where nothing better is there.
-_LIKELY: t.Final[dict[str, str]] = {
-    "device_id": "id",
-    "device_name": "name device computer machine displayname",
-}
-_ROLES: t.Final = {
-    **{header: (field, True) for field, headers in _SURE.items() for header in headers.split()},
-    **{header: (field, False) for field, headers in _LIKELY.items() for header in headers.split()},
-}
-# What has 40 hexadecimal digits, or is a GUID, and names no device.
-_OTHER_IDS = re.compile("thumb|finger|sha1|hash|empreinte|huella|obje|intune|tenant|mandant|subscription|user|benutzer")
+_ROLES: t.Final = {header: field for field, headers in _HEADERS.items() for header in headers.split()}
+# In records these may hold something else than text, and a list may have them too: they are common words.
+GENERIC: t.Final = frozenset(("id", "name", "device", "computer", "machine", "displayname"))
+# Of exports of Microsoft Entra ID, whose deviceId is the Entra device ID: "device resource type" of Microsoft Graph, the
+# CSV of the Entra admin center, Get-MgDevice and Get-AzureADDevice.
+_ENTRA_EXPORT: t.Final = frozenset(
+    ("objectid", "trusttype", "devicetrusttype", "profiletype", "accountenabled", "approximatelastsignindatetime")
+)
+# Of the CSV evidence of this collection, which writes cells so that a spreadsheet takes them for text.
+_OWN_EVIDENCE: t.Final = frozenset(("inventoryhost", "collectionversion", "prediction"))
+_DEFUSED = re.compile(
+    r"""(?:^|(?<=[;\n]))'(?=(?:[^\S\n]|['"`\u00ab\u00b4\u00bb\u2018-\u201f])*[=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20])"""
+)
+_WRITTEN_OUT = re.compile("⟨U\\+([0-9A-F]{4,6})⟩")
 
 
+@lru_cache(maxsize=10_000)
 def plain(header: str) -> str:
     """The header as it is compared."""
     return "".join(c for c in unicodedata.normalize("NFKC", header).casefold() if c.isalnum())
 
 
-def role(header: str) -> tuple[str, bool] | None:
-    """What a header or a key says: a name of an option and whether that is sure."""
+def role(header: str) -> str | None:
+    """The field that a header or a key names, if it is known."""
     return _ROLES.get(plain(header))
+
+
+def own_name(header: str) -> str:
+    """The option that a header is called after, with or without the prefix of the variables; blank for others."""
+    name = header.removeprefix("mde_")
+    return name if name in IDENTIFIERS else ""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Places of the columns that count."""
+    """The places that count, by field."""
 
-    device_id: int | None = None
-    device_name: int | None = None
-    aad_device_id: int | None = None
-    comment: int | None = None
+    header: Row
+    places: t.Mapping[str, t.Sequence[int]]
+    chosen: bool = False
+    own_evidence: bool = False
 
     @classmethod
-    def tell(cls, header: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> Columns:
-        """The columns of a table; raises Unclear where two could be meant, or none."""
-        table = _Table(header, rows)
-        device_id = table.sure("device_id")
-        if device_id is None:
-            device_id = table.one("the device id", table.by_content(is_device_id, likely=True))
-        aad_device_id, device_name = table.sure("aad_device_id"), table.sure("device_name")
-        if device_id is aad_device_id is device_name is None:
-            aad_device_id = table.one("the Entra device id", table.by_content(is_entra_id, likely=False))
-        if device_id is aad_device_id is device_name is None:
-            device_name = table.one("the name", table.likely("device_name"))
-        if device_id is aad_device_id is device_name is None:
-            raise Unclear("no column is known as that of device ids, names or Entra device ids")
-        return cls(device_id, device_name, aad_device_id, table.sure("comment"))
+    def of(cls, header: Row, rows: t.Sequence[Row], chosen: Chosen | None = None) -> Columns:
+        """The columns of a table; raises Unclear where none identifies a device, or a chosen one is not there once."""
+        if chosen is not None:
+            return cls(header, {field: [_place(header, name)] for field, name in chosen.items()}, chosen=True)
+        places: dict[str, list[int]] = {field: [] for field in FIELDS}
+        names = [plain(name) for name in header]
+        for place, name in enumerate(names):
+            if name in _ROLES:
+                places[_ROLES[name]].append(place)
+        known = set(names)
+        if (
+            "deviceid" in known
+            and not places["aad_device_id"]
+            and (known & _ENTRA_EXPORT or known >= {"id", "displayname"})
+        ):
+            moved = [place for place, name in enumerate(names) if name == "deviceid"]
+            places["device_id"] = [place for place in places["device_id"] if place not in moved]
+            places["aad_device_id"] += moved
+        ids = [place for place in places["device_id"] if not _ruled_out(place, names, rows, places, header)]
+        for place in [place for place in places["device_name"] if names[place] == "device"]:
+            cells = [row[place] for row in rows if row[place]]
+            if cells and all(map(is_device_id, cells)):  # the header says that it is the device, by whatever
+                places["device_name"].remove(place)
+                ids.append(place)
+        places["device_id"] = ids
+        if not any(places[field] for field in IDENTIFIERS):
+            told = ", ".join(repr(name[:60]) for name in header[:8])
+            raise Unclear(f"no device is named, as no column or key of {told} is known to do so")
+        return cls(header, places, own_evidence=known >= _OWN_EVIDENCE)
+
+    @property
+    def last_identifier(self) -> int:
+        """The place of the last column that identifies."""
+        return max(place for field in IDENTIFIERS for place in self.places.get(field, ()))
+
+    def devices(self, row: Row) -> list[Device]:
+        """The device of a row, as a list; raises Unclear for what is not clear, or names none.
+
+        The device ID names the device, and the name is a safeguard. The Entra ID of an export is used where there is
+        no device ID; under the name of the option it is used always.
+        """
+        device: Device = {}
+        device |= self._agreeing("device_id", row)
+        entra = self.places.get("aad_device_id", ())
+        if not device or self.chosen or any(self.header[place] == "aad_device_id" for place in entra):
+            device |= self._agreeing("aad_device_id", row)
+        name = self._agreeing("device_name", row)
+        if not device and name and not self._is_own("device_name") and looks_like_id(name["device_name"]):
+            raise Unclear(looks_like_id(name["device_name"]))
+        device |= name
+        if not device:
+            raise Unclear("no device is named")
+        return [device | self._agreeing("comment", row)]
+
+    def _is_own(self, field: str) -> bool:
+        return any(own_name(self.header[place]) == field for place in self.places[field])
+
+    def _agreeing(self, field: str, row: Row) -> Device:
+        """The field of the row, from every column that is one of it; raises Unclear where they differ."""
+        found: dict[str, tuple[str, int]] = {}
+        for place in self.places.get(field, ()):
+            text = row[place] if place < len(row) else ""
+            if text and not (field == "aad_device_id" and is_no_entra_id(text)):
+                value = self._value(field, place, text)
+                found.setdefault(comparable(value), (value, place))
+        if not found:
+            return {}
+        longest, _place_of_it = max(found.values(), key=lambda value: len(value[0]))
+        for value, _place_of_it in found.values():
+            if value != longest and not (field == "device_name" and _is_short_for(value, longest)):
+                told = " and ".join(f"{text[:60]!r} ({self.header[place]})" for text, place in found.values())
+                raise Unclear(f"it gives {field} twice, and not the same: {told}")
+        return {field: longest}
+
+    def _value(self, field: str, place: int, text: str) -> str:
+        if self.own_evidence:
+            text = _WRITTEN_OUT.sub(lambda found: chr(int(found[1], 16)), _DEFUSED.sub("", text))
+        header = self.header[place]
+        if field in ("device_name", "comment") or self.chosen or self.own_evidence or own_name(header) == field:
+            return by_option(field, text)[field]
+        if field == "aad_device_id":
+            return by_entra_id(text)
+        return by_id(text, of_service=header in ("id", "machineId") and "computerDnsName" in self.header)
 
 
-@dataclass(frozen=True)
-class _Table:
-    header: t.Sequence[str]
-    rows: t.Sequence[t.Sequence[str]]
+def _place(header: Row, name: str) -> int:
+    """The place of the header that the user named, as written or else without case. Raises Unclear."""
+    found = [place for place, cell in enumerate(header) if cell == name]
+    found = found or [place for place, cell in enumerate(header) if same(cell, name)]
+    if len(found) != 1:
+        told = ", ".join(repr(cell[:60]) for cell in header[:20])
+        raise Unclear(f"the header {name[:60]!r} of columns is {'there twice' if found else 'missing'} in {told}")
+    return found[0]
 
-    def one(self, what: str, columns: t.Sequence[int]) -> int | None:
-        """The only one of the columns; raises Unclear when there are several."""
-        if len(columns) > 1:
-            names = " and ".join(repr(self.header[column]) for column in columns[:3])
-            raise Unclear(f"each of the columns {names} could be {what}: leave one of them")
-        return columns[0] if columns else None
 
-    def sure(self, field: str) -> int | None:
-        return self.one(field, [place for place, header in enumerate(self.header) if role(header) == (field, True)])
+def _ruled_out(
+    place: int, names: Row, rows: t.Sequence[Row], places: t.Mapping[str, t.Sequence[int]], header: Row
+) -> bool:
+    """Whether the content of a column shows that its IDs are others than Defender's."""
+    cells = [row[place] for row in rows if row[place]]
+    if names[place] == "id":  # numbers anything
+        record = header[place] == "id" and "computerDnsName" in header and "machineid" not in names
+        return not record and not any(is_device_id(cell) or looks_like_id(cell, cut_off=True) for cell in cells)
+    # Intune calls its own ID so.
+    other = bool(places["aad_device_id"]) and not own_name(header[place])
+    return other and bool(cells) and all(is_guid(cell.strip("{}")) for cell in cells)
 
-    def likely(self, field: str) -> list[int]:
-        return [place for place, header in enumerate(self.header) if role(header) == (field, False)]
 
-    def by_content(self, fits: t.Callable[[str], bool], *, likely: bool) -> list[int]:
-        """Columns of which every filled cell fits; with ``likely`` also one called id that was meant to fit."""
-        found = []
-        for place, header in enumerate(self.header):
-            known = role(header)
-            if (known and known[1]) or _OTHER_IDS.search(plain(header)):
-                continue
-            cells = [row[place] for row in self.rows if row[place]]
-            meant = likely and known == ("device_id", False) and any(fits(c) or is_long_hex(c) for c in cells)
-            if meant or (cells and all(map(fits, cells))):
-                found.append(place)
-        return found
+def _is_short_for(name: str, full: str) -> bool:
+    return "." not in name and is_dns_name(name) and is_dns_name(full) and same(full.partition(".")[0], name)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+from collections import Counter
 
 from ...module_utils._errors import LibraryError, OptionError
+from .words import unquote
 
 HINT: t.Final = "Give a list of names, ids or records, or an object with such a list as devices, machines or value."
 # The reader of YAML is slow, and lists of this size are exports, which are JSON or CSV.
@@ -46,8 +48,7 @@ def _unique(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     """A mapping; a key that is there twice would hide one of its values."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _value in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = next(key for key, count in Counter(key for key, _value in pairs).items() if count > 1)
         raise OptionError(f"The key {twice[:60]!r} is there twice in one object.", hint=HINT)
     return found
 
@@ -85,3 +86,15 @@ def _load_yaml(text: str, *, instead: str) -> object:
     except (yaml.YAMLError, ValueError) as error:
         told = " ".join(str(error).split())[:300]
         raise OptionError(f"It looks like JSON or YAML, but cannot be read: {told}.", hint=HINT) from error
+
+
+def pairs(text: str) -> object:
+    """A mapping from text that a survey takes: JSON or YAML in braces, or ``field: header`` (or ``=``) by commas or lines."""
+    if not text.strip():
+        return None
+    if text.lstrip().startswith("{"):
+        return load(text)
+    found = [re.split("[:=]", part, maxsplit=1) for part in re.split("[,;\n]", text) if part.strip()]
+    if any(len(pair) < 2 for pair in found):
+        raise OptionError(f"columns: {text[:60]!r} is not a mapping.", hint="Write it so: device_name: Hostname")
+    return _unique([(unquote(field), unquote(header)) for field, header in found])

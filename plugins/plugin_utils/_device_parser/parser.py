@@ -10,107 +10,194 @@ from __future__ import annotations
 import re
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
+from reprlib import Repr
 
 from ...module_utils._errors import OptionError
-from .columns import role
-from .documents import HINT, load, looks_like_flow, looks_like_yaml
-from .records import from_record
+from ...module_utils._same import comparable
+from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, own_name, plain, role
+from .documents import HINT, load, looks_like_flow, looks_like_yaml, pairs
+from .encoding import HINT as SAVE_AS_UTF8
+from .encoding import decoded
 from .table import from_table
-from .text_lines import from_lines
-from .words import Device, Findings, Unclear, quoted
+from .text_lines import from_lines, from_words
+from .words import Device, Findings, Unclear, by_option, quoted
 
 _MOST_TEXT: t.Final = 20_000_000
-_LINE_ENDS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
-# Marks without width, among them the byte order mark: they come with what is copied from chats and mail.
-_INVISIBLE = re.compile("[\ufeff\u200b-\u200f\u2060]")
-_SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
-_LISTS: t.Final = ("devices", "machines", "machine_actions", "value")
+# Where results of this collection, answers of the service and of hunting queries, and results of `uri` have their list.
+_LISTS: t.Final = ("devices", "machines", "machine_actions", "value", "results", "Results", "json")
+_SHORT: t.Final = Repr()
+_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxstring = 2, 4, 4, 60
 
 
-def parse_devices(value: object) -> list[Device]:
+def parse_devices(value: object, columns: object = None) -> list[Device]:
     """The devices that a text or data names, each once.
 
-    Takes text, None, a mapping, or a list of any of these; raises OptionError for what is not clear.
+    Takes text, None, a mapping, or a list of any of these. ``columns`` names the headers that count: a mapping of
+    fields to headers, or its text. Raises OptionError for what is not clear.
     """
     try:
-        devices = _of_value(value)
+        devices = _Parser(_chosen(columns)).of_value(value)
     except RecursionError as error:
         raise OptionError("It is nested too deeply.", hint=HINT) from error
     unique: dict[frozenset[tuple[str, str]], Device] = {}
     for device in devices:
-        unique.setdefault(frozenset((key, text.casefold()) for key, text in device.items()), device)
+        unique.setdefault(_identity(device), device)
     return list(unique.values())
 
 
-def _of_value(value: object) -> list[Device]:
-    if value is None:
-        return []
-    if isinstance(value, str):
-        return _of_text(str.__str__(value))
-    if isinstance(value, Mapping):
-        return _of_mapping(value)
-    if isinstance(value, (Sequence, Iterator)) and not isinstance(value, (bytes, bytearray)):
-        return _of_list(list(value))
-    raise OptionError(f"{quoted(str(value))} is neither text nor a list nor a record; ids go in quotes.", hint=HINT)
+def _identity(device: Device) -> frozenset[tuple[str, str]]:
+    """What two entries for one device have in common. IDs of devices that differ in case are left to the module."""
+    return frozenset(
+        (key, text if key in ("device_id", "comment") else comparable(text)) for key, text in device.items()
+    )
 
 
-def _of_text(text: str) -> list[Device]:
-    text = _clean(text)
-    if looks_like_flow(text.lstrip()):
-        return _of_value(load(text))
-    table = from_table(text)
-    if table is not None:
-        return table
-    return _of_value(load(text)) if looks_like_yaml(text) else from_lines(text)
+def _chosen(columns: object) -> Chosen | None:
+    """The headers that the user named for fields; None where columns is not given. Raises OptionError."""
+    if isinstance(columns, str):
+        columns = pairs(columns)
+    if columns is None:
+        return None
+    hint = f"Give a mapping of {', '.join(FIELDS)} to headers, at least of one that identifies the device."
+    if not isinstance(columns, Mapping):
+        raise OptionError(f"columns: {_SHORT.repr(columns)} is not a mapping.", hint=hint)
+    given = {str(field): header for field, header in columns.items() if header is not None and header != ""}
+    if not given:
+        return None
+    for field, header in given.items():
+        if field not in FIELDS or not isinstance(header, str):
+            what = "is no field" if field not in FIELDS else "has to be a header, as text"
+            raise OptionError(f"columns: {field[:60]!r}: {_SHORT.repr(header)} {what}.", hint=hint)
+    chosen = {field: str.__str__(header).strip() for field, header in given.items()}
+    if not any(field in chosen for field in IDENTIFIERS) or len(set(chosen.values())) < len(chosen):
+        raise OptionError("columns: no field identifies the device, or two have one header.", hint=hint)
+    return chosen
+
+
+class _Parser:
+    def __init__(self, chosen: Chosen | None) -> None:
+        self._chosen = chosen
+
+    def of_value(self, value: object) -> list[Device]:
+        if value is None:
+            return []
+        if isinstance(value, str):
+            return self._of_text(str.__str__(value))
+        if isinstance(value, Mapping):
+            return self._of_mapping(value)
+        if isinstance(value, (Sequence, Iterator)) and not isinstance(value, (bytes, bytearray)):
+            return self._of_list(list(value))
+        raise OptionError(f"{_SHORT.repr(value)} is neither text nor a list nor a record; ids go in quotes.", hint=HINT)
+
+    def _of_text(self, text: str) -> list[Device]:
+        text = _clean(text)
+        if looks_like_flow(text.lstrip()):
+            data = load(text)
+            # As its texts are in quotes, names in such a list are held to less than bare words are.
+            if isinstance(data, list) and data and all(isinstance(item, str) for item in data) and not self._chosen:
+                return from_words(data)
+            return self.of_value(data)
+        is_yaml = looks_like_yaml(text)
+        table = None if is_yaml and self._chosen else from_table(text, self._chosen)
+        if table is not None:
+            return table
+        return self.of_value(load(text)) if is_yaml else from_lines(text)
+
+    def _of_mapping(self, value: Mapping[t.Any, t.Any]) -> list[Device]:
+        """The list that the object holds, or itself as a record."""
+        lists = _lists(value)
+        if len(lists) > 1:
+            raise OptionError(f"It holds several lists: {', '.join(lists)}.", hint="Give one of them.")
+        if not lists:
+            return self._of_list([value])
+        own = [str(key) for key in value if role(str(key)) in IDENTIFIERS and plain(str(key)) not in GENERIC]
+        if own:  # the devices of a device may be its disks
+            raise OptionError(
+                f"Is it a device, by its {own[0]}, or a list, by its {lists[0]}?", hint="Give one of them."
+            )
+        return self.of_value(value[lists[0]])
+
+    def _of_list(self, items: list[t.Any]) -> list[Device]:
+        # Lines that Ansible has split, as in stdout_lines, belong together.
+        if all(isinstance(item, str) for item in items):
+            return self._of_text("\n".join(items))
+        records = [item for item in items if isinstance(item, Mapping)]
+        there = {str(key) for record in records for key in record} & set((self._chosen or {}).values())
+        findings = Findings(HINT)
+        for number, item in enumerate(items, 1):
+            try:
+                if isinstance(item, Mapping) and not _lists(item):
+                    # A key that other records have is not missing here: JSON leaves out what is null.
+                    findings.add(*self._of_record({**dict.fromkeys(there), **item}))
+                else:
+                    findings.add(*self.of_value(item))
+            except Unclear as unclear:
+                findings.refuse(f"entry {number}", _shown(item), unclear)
+            except OptionError as error:
+                findings.refuse(f"entry {number}", _shown(item), error.message.rstrip("."))
+        return findings.result()
+
+    def _of_record(self, record: Mapping[t.Any, t.Any]) -> list[Device]:
+        """The device of a record, which is a table of one row. Raises Unclear."""
+        if self._chosen is None and "requested" in record and "outcome" in record:
+            return [_of_result(record)]
+        keys = [str(key) for key in record]
+        wanted = set(self._chosen.values()) if self._chosen else {key for key in keys if role(key)}
+        row = [_text(key, value) if key in wanted else "" for key, value in zip(keys, record.values(), strict=True)]
+        return Columns.of(keys, [row], self._chosen).devices(row)
+
+
+def _shown(item: object) -> str:
+    return item if isinstance(item, str) else _SHORT.repr(item)
 
 
 def _clean(text: str) -> str:
-    """The text with plain line ends and spaces; raises OptionError where it is no text."""
+    """The text with plain line ends; raises OptionError where it is no text."""
     if len(text) > _MOST_TEXT:
         raise OptionError(f"The text is longer than {_MOST_TEXT:,} characters.", hint="Give it in parts.")
-    text = _SPACES.sub(" ", _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text)))
+    text = decoded(text).replace("\r\n", "\n").replace("\r", "\n")
     control = _CONTROL.search(text)
     if control:
         line = text.count("\n", 0, control.start()) + 1
-        raise OptionError(
-            f"line {line}, {quoted(text.split(chr(10))[line - 1])}: it holds the control character {control.group()!r}.",
-            hint="Save the file as UTF-8 text.",
-        )
+        shown = quoted(text[text.rfind("\n", 0, control.start()) + 1 :].partition("\n")[0])
+        message = f"line {line}, {shown}: it holds the control character {control.group()!r}."
+        raise OptionError(message, hint=SAVE_AS_UTF8)
     return text
 
 
-def _of_mapping(value: Mapping[t.Any, t.Any]) -> list[Device]:
-    """The list that the object holds, or itself as a record."""
-    lists = _lists(value)
-    if len(lists) > 1:
-        raise OptionError(f"It holds several lists: {', '.join(lists)}.", hint="Give one of them.")
-    if not lists:
-        return _of_list([value])
-    own = [str(key) for key in value if (role(str(key)) or ("", False))[1]]
-    if own:  # the devices of a device may be its disks
-        raise OptionError(f"Is it a device, by its {own[0]}, or a list, by its {lists[0]}?", hint="Give one of them.")
-    return _of_list(list(value[lists[0]]))
+def _of_result(result: Mapping[t.Any, t.Any]) -> Device:
+    """The device that mde_offboard found, else what it was asked for. The comment was that of the earlier run."""
+    requested = result["requested"]
+    source = result if result.get("device_id") or not isinstance(requested, Mapping) else requested
+    device: Device = {}
+    for field in IDENTIFIERS:
+        text = _text(field, source.get(field))
+        if text:
+            device |= by_option(field, text)
+    if not device:
+        raise Unclear("no device is named")
+    return device
+
+
+def _text(key: str, value: object) -> str:
+    """The text of a key that counts. Raises Unclear for what is no text."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return str.__str__(value).strip()
+    generic = plain(key) in GENERIC and not own_name(key)
+    if generic and (isinstance(value, (Mapping, Sequence)) or (isinstance(value, int) and abs(value) < 10**19)):
+        return ""
+    raise Unclear(f"{key} is not text; a number has to be put in quotes to keep every digit")
 
 
 def _lists(value: Mapping[t.Any, t.Any]) -> list[str]:
     """The keys under which the object holds lists of devices."""
-    return [key for key in _LISTS if isinstance(value.get(key), Sequence) and not isinstance(value.get(key), str)]
+    return [key for key in _LISTS if _holds_devices(key, value.get(key))]
 
 
-def _of_list(items: list[t.Any]) -> list[Device]:
-    # Lines that Ansible has split, as in stdout_lines, belong together.
-    if all(isinstance(item, str) for item in items):
-        return _of_text("\n".join(items))
-    findings = Findings(HINT)
-    for number, item in enumerate(items, 1):
-        try:
-            if isinstance(item, Mapping) and not _lists(item):
-                findings.add(from_record(item))
-            else:
-                findings.add(*_of_value(item))
-        except Unclear as unclear:
-            findings.refuse(f"entry {number}", str(item), unclear)
-        except OptionError as error:
-            findings.refuse(f"entry {number}", str(item), error.message.rstrip("."))
-    return findings.result()
+def _holds_devices(key: str, value: object) -> bool:
+    return (isinstance(value, Sequence) and not isinstance(value, str)) or (
+        key == "json" and isinstance(value, Mapping)
+    )

@@ -10,88 +10,72 @@ from __future__ import annotations
 import csv
 import re
 import typing as t
+from functools import partial
 
 from ...module_utils._errors import OptionError
-from .columns import Columns, plain, role
-from .records import combine
-from .words import Device, Findings, Unclear, is_device_id, is_entra_id, quoted, unquote
+from ...module_utils._options.identifiers import is_guid
+from .columns import COLUMNS_HINT, IDENTIFIERS, Chosen, Columns, role
+from .words import Device, Findings, Unclear, is_device_id, quoted, unquote
 
-HINT: t.Final = "The table needs one column of device ids, Entra device ids or names, and each row its device."
+HINT: t.Final = f"The table needs a header line, and each row its device. {COLUMNS_HINT}"
 _DELIMITERS: t.Final = "\t;,|"
 _SEPARATOR_LINE = re.compile(r"sep=([\t;,|])\s*", re.IGNORECASE)
+_KEPT_BY_EXCEL = re.compile(r'="(.*)"', re.DOTALL)
 
 
 class Row(t.NamedTuple):
-    """The cells of a row, and the line where it begins."""
+    """The cells of a row as they stand there, and the line where it begins."""
 
     line: int
     cells: list[str]
 
     @property
-    def is_blank(self) -> bool:
-        return not any(self.cells)
-
-    @property
     def text(self) -> str:
-        return ", ".join(cell for cell in self.cells if cell)
+        return ", ".join(cell for cell in self.cells[:20] if cell)
 
 
-def from_table(text: str) -> list[Device] | None:
+def from_table(text: str, chosen: Chosen | None) -> list[Device] | None:
     """The devices of a table, None where the text is none; raises OptionError for what is not clear in it."""
     lines = text.split("\n")
     start = next((n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), len(lines))
-    said = _SEPARATOR_LINE.fullmatch(lines[start]) if start < len(lines) else None
+    if start == len(lines):
+        return None
+    said = _SEPARATOR_LINE.fullmatch(lines[start])
     if said:
         start += 1
     lines = [f"{line}\n" for line in lines]
-    delimiters = said.group(1) if said else _DELIMITERS
-    known = _by_header(lines, start, delimiters)
-    if known is None:
-        return _by_content(lines, start, delimiters)
+    delimiter = _delimiter(lines, start, said.group(1) if said else _DELIMITERS, chosen)
+    if delimiter is None:
+        return None
     try:
-        rows = list(_rows(lines, start, known))
+        header, *body = _rows(lines, start, delimiter)
     except csv.Error as error:
         raise OptionError(f"The table breaks off: {error}.", hint="Look for a quote that is not closed.") from error
-    header, body = rows[0], rows[1:]
-    if not body:
+    names = [unquote(cell) for cell in header.cells]
+    if not body and chosen is None:
         # A header alone is an export without devices; a list of names that happens to begin so is none.
-        sure = sum((role(cell) or ("", False))[1] for cell in header.cells)
-        return [] if sure and (sure > 1 or len(header.cells) == 1) else None
-    return _devices(header, body)
+        known = sum(role(name) in IDENTIFIERS for name in names)
+        return [] if known > 1 or len(names) == 1 else None
+    # Quotes around the headers are those of the file; around a name alone they are a part of it.
+    bare = unquote if any(name != cell for name, cell in zip(names, header.cells, strict=True)) else _as_kept_by_excel
+    return _devices(header.line, names, [Row(row.line, [bare(cell) for cell in row.cells]) for row in body], chosen)
 
 
-def _by_header(lines: list[str], start: int, delimiters: str) -> str | None:
-    """The delimiter with which most cells of the header are known, None where none is."""
+def _delimiter(lines: list[str], start: int, delimiters: str, chosen: Chosen | None) -> str | None:
+    """The delimiter with which most cells of the first row are headers that count, None where none is."""
     best, most = None, (0, 0)
     for delimiter in delimiters:
         try:
             header = next(_rows(lines, start, delimiter), None)
         except csv.Error:
             continue
-        told = sum(role(cell) is not None for cell in header.cells) if header else 0
-        if header and told and (told, len(header.cells)) > most:
-            best, most = delimiter, (told, len(header.cells))
+        names = [unquote(cell) for cell in header.cells] if header else []
+        wanted = {name.casefold() for name in chosen.values()} if chosen is not None else None
+        known = sum(role(name) in IDENTIFIERS if wanted is None else name.casefold() in wanted for name in names)
+        # With headers that the user named there has to be a table, so that the error can show its headers.
+        if (known or (wanted is not None and names)) and (known, len(names)) > most:
+            best, most = delimiter, (known, len(names))
     return best
-
-
-def _by_content(lines: list[str], start: int, delimiters: str) -> list[Device] | None:
-    """The devices of a table whose header is in a language that is not known, told by the form of the ids."""
-    for delimiter in delimiters:
-        if start >= len(lines) or delimiter not in lines[start]:
-            continue
-        try:
-            header, *body = _rows(lines, start, delimiter)
-        except (csv.Error, ValueError):
-            continue
-        # Separators at the ends of lines, and comments after them, make no table of a list.
-        words = sum(bool(plain(cell)) and not cell.startswith("#") for cell in header.cells)
-        wide = words > 1 and all(len(row.cells) == len(header.cells) for row in body)
-        # Names of devices have digits, headers have not.
-        if not wide or re.search("[0-9]", header.text):
-            continue
-        if any(is_device_id(cell) or is_entra_id(cell) for row in body for cell in row.cells):
-            return _devices(header, body)
-    return None
 
 
 def _rows(lines: list[str], start: int, delimiter: str) -> t.Iterator[Row]:
@@ -99,49 +83,35 @@ def _rows(lines: list[str], start: int, delimiter: str) -> t.Iterator[Row]:
     reader = csv.reader(lines[start:], delimiter=delimiter, strict=True, skipinitialspace=delimiter != "\t")
     line = start + 1
     for cells in reader:
-        row = Row(line, [unquote(cell) for cell in cells])
+        row = Row(line, [cell.strip() for cell in cells])
         line = start + reader.line_num + 1
         # As written: a cell in quotes that begins so is a tag, or whatever somebody noted, of a device that counts.
-        if not row.is_blank and not lines[row.line - 1].lstrip(" ").startswith("#"):
+        if any(row.cells) and not lines[row.line - 1].lstrip(" ").startswith("#"):
             yield row
 
 
-def _devices(header: Row, rows: list[Row]) -> list[Device]:
-    if any(is_device_id(cell) or is_entra_id(cell) for cell in header.cells):
-        raise OptionError(f"line {header.line}, {quoted(header.text)}: is it a header or a device?", hint=HINT)
+def _as_kept_by_excel(cell: str) -> str:
+    kept = _KEPT_BY_EXCEL.fullmatch(cell)
+    return kept.group(1).strip() if kept else cell
+
+
+def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen | None) -> list[Device]:
+    where = f"line {line}, {quoted(', '.join(header[:20]))}"
+    if any(is_device_id(cell) or is_guid(cell.strip("{}")) for cell in header):
+        raise OptionError(f"{where}: is it a header or a device?", hint=HINT)
+    rows = [row for row in rows if row.cells != header]  # exports put one below the other
+    width = len(header)
+    # A spreadsheet leaves out the separators of blank cells at the end.
+    padded = [[*row.cells, *[""] * (width - len(row.cells))] for row in rows]
+    try:
+        columns = Columns.of(header, padded, chosen)
+    except Unclear as unclear:
+        raise OptionError(f"{where}: {unclear}.", hint=HINT) from unclear
     findings = Findings(HINT)
-    body = []
-    for row in rows:
-        width = len(header.cells)
-        if row.cells == header.cells:  # exports put one below the other
-            continue
-        if len(row.cells) < width or any(row.cells[width:]):
+    for row, cells in zip(rows, padded, strict=True):
+        if columns.last_identifier < len(row.cells) <= width:
+            findings.take(f"line {row.line}", row.text, partial(columns.devices, cells))
+        else:
             why = f"it has {len(row.cells)} cells and the header {width}, so that they cannot be told apart"
             findings.refuse(f"line {row.line}", row.text, why)
-        else:
-            body.append(row)
-    findings.result()
-    try:
-        columns = Columns.tell(header.cells, [row.cells for row in body])
-    except Unclear as unclear:
-        raise OptionError(f"line {header.line}, {quoted(header.text)}: {unclear}.", hint=HINT) from unclear
-    for row in body:
-        try:
-            findings.add(_device(columns, header, row))
-        except Unclear as unclear:
-            findings.refuse(f"line {row.line}", row.text, unclear)
     return findings.result()
-
-
-def _device(columns: Columns, header: Row, row: Row) -> Device:
-    def cell(place: int | None) -> str:
-        return "" if place is None else row.cells[place]
-
-    entra = columns.aad_device_id
-    return combine(
-        device_id=cell(columns.device_id),
-        device_name=cell(columns.device_name),
-        aad_device_id=cell(entra),
-        comment=cell(columns.comment),
-        insists=entra is not None and header.cells[entra] == "aad_device_id",
-    )

@@ -9,28 +9,57 @@ from __future__ import annotations
 
 import re
 import typing as t
+from functools import partial
 
-from .words import Device, Findings, Unclear, by_word
+from ...module_utils._errors import OptionError
+from .columns import COLUMNS_HINT
+from .words import Device, Findings, Unclear, by_word, quoted, unquote
 
 HINT: t.Final = (
     "Give one device a line: a name, a device id, an Entra device id, or the address of the device's page in the portal."
-    " A table needs a header line with a name such as Device ID or Device name."
+    f" A table needs a header line. {COLUMNS_HINT}"
 )
+# Spaces that do not break, and line ends that only some editors make.
+_SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
+_LINE_END = re.compile("[\n\v\f\x85\u2028\u2029]")
 _BULLET = re.compile(r"(?:[-*+\u2022\u2013]|[0-9]{1,4}[.)])\s+")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
 def from_lines(text: str) -> list[Device]:
     """The devices of a text without structure; raises OptionError for every line that is not clear."""
-    lines = [(number, _bare(line)) for number, line in enumerate(text.split("\n"), 1)]
+    lines = [(number, _bare(line)) for number, line in enumerate(_LINE_END.split(_SPACES.sub(" ", text)), 1)]
     lines = [(number, line) for number, line in lines if line]
+    _refuse_table(lines)
     findings = Findings(HINT)
     for number, line in lines:
-        try:
-            findings.add(*_of_line(line, alone=len(lines) == 1))
-        except Unclear as unclear:
-            findings.refuse(f"line {number}", line, unclear)
+        findings.take(f"line {number}", line, partial(_of_line, line, alone=len(lines) == 1))
     return findings.result()
+
+
+def from_words(words: t.Iterable[str]) -> list[Device]:
+    """The devices of texts that stand in quotes; raises OptionError for every one that is not clear."""
+    findings = Findings(HINT)
+    for number, word in enumerate(words, 1):
+        if word.strip():
+            findings.take(f"entry {number}", word, partial(_of_quoted, word))
+    return findings.result()
+
+
+def _of_quoted(word: str) -> list[Device]:
+    return [by_word(word, in_quotes=True)]
+
+
+def _refuse_table(lines: list[tuple[int, str]]) -> None:
+    """Raise OptionError for a table of which no header is known: the first line of several has as many cells as all."""
+    for delimiter in "\t;,|":
+        widths = {line.count(delimiter) for _number, line in lines}
+        if len(lines) > 1 and len(widths) == 1 and widths != {0}:
+            number, header = lines[0]
+            told = ", ".join(repr(unquote(cell)[:60]) for cell in header.split(delimiter)[:20])
+            raise OptionError(
+                f"line {number}, {quoted(header)}: none of the headers {told} is known.", hint=COLUMNS_HINT
+            )
 
 
 def _bare(line: str) -> str:
@@ -49,6 +78,8 @@ def _of_line(line: str, *, alone: bool) -> list[Device]:
     """
     by_sign = [part.strip() for part in re.split("[,;]", line)]
     by_space = line.split()
+    if unquote(line) != line and line[0] not in line[1:-1]:  # one name in quotes, with blanks in it
+        by_space = [line]
     if len(by_sign) == len(by_space) == 1:
         return [by_word(line)]
     if not alone:

@@ -11,18 +11,21 @@ import re
 import typing as t
 
 from ...module_utils._errors import OptionError
-from ...module_utils._options.identifiers import DeviceRequest, is_guid
+from ...module_utils._options.identifiers import HIDDEN, DeviceRequest, is_guid
 
 # One device as the option ``devices`` takes it, with the keys that are filled.
 Device = dict[str, str]
 
 _DEVICE_ID = re.compile(r"[0-9A-Fa-f]{40}")
+_ID = re.compile(r"[A-Za-z0-9-]+")
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
-# Narrower than what the service accepts: in a text, anything else is more likely no name at all.
+# Narrower than what the service accepts: in plain text, anything else is more likely no name at all.
 _NAME = re.compile(r"\w(?:[\w'-]*\w)?(?:\.\w(?:[\w'-]*\w)?)*\.?")
 _LONG_HEX = re.compile(r"[0-9A-Fa-f-]{20,}")
 _DAMAGED = re.compile(r"[0-9]+(?:[.,][0-9]+E[+-]?|E\+)[0-9]+", re.IGNORECASE)
 _MAC = re.compile(r"[0-9A-F]{2}(?:-[0-9A-F]{2}){5}", re.IGNORECASE)
+# Marks without width, among them the byte order mark: they come with what is copied from chats and mail.
+_INVISIBLE = re.compile("[\ufeff\u200b-\u200f\u2060]")
 _QUOTES: t.Final = {
     '"': '"',
     "'": "'",
@@ -50,19 +53,29 @@ class Findings:
         self._hint = hint
         self._devices: list[Device] = []
         self._wrong: list[str] = []
+        self._count = 0
 
     def add(self, *devices: Device) -> None:
         self._devices += devices
 
+    def take(self, where: str, text: str, read: t.Callable[[], t.Iterable[Device]]) -> None:
+        """Add what ``read`` gives for ``text``, which stands at ``where``, or remember why it is not clear."""
+        try:
+            self._devices += read()
+        except Unclear as unclear:
+            self.refuse(where, text, unclear)
+
     def refuse(self, where: str, text: str, why: object) -> None:
         """Remember that ``text``, which stands at ``where``, cannot be understood."""
-        self._wrong.append(f"{where}, {quoted(text)}: {why}.")
+        self._count += 1
+        if self._count <= _MOST_TOLD:
+            self._wrong.append(f"{where}, {quoted(text)}: {why}.")
 
     def result(self) -> list[Device]:
         """All devices; raises OptionError, quoting the first places, when a single one was refused."""
         if self._wrong:
-            more = [f"And {len(self._wrong) - _MOST_TOLD} more."] if len(self._wrong) > _MOST_TOLD else []
-            raise OptionError(" ".join(self._wrong[:_MOST_TOLD] + more), hint=self._hint)
+            more = [f"And {self._count - _MOST_TOLD} more."] if self._count > _MOST_TOLD else []
+            raise OptionError(" ".join(self._wrong + more), hint=self._hint)
         return self._devices
 
 
@@ -82,51 +95,66 @@ def unquote(text: str) -> str:
 
 
 def is_device_id(text: str) -> bool:
-    """Whether this is a whole device id or the address of a device's page, without doubt."""
+    """Whether this is a whole device ID or the URL of a device's page, without doubt."""
     try:
         return bool(by_id(text))
     except Unclear:
         return False
 
 
-def is_entra_id(text: str) -> bool:
-    """Whether this is a GUID, in braces or not."""
-    return is_guid(_without_braces(text))
+def by_word(text: str, *, in_quotes: bool = False) -> Device:
+    """The device that a word of a text names, of whatever kind. Raises Unclear.
+
+    A bare word is held to the form of a host name, as it may be part of a sentence; a name in quotes is not.
+    """
+    bare = text.strip() if in_quotes else unquote(text)
+    in_quotes = in_quotes or bare != text.strip()
+    word = _INVISIBLE.sub("", bare)
+    if _ADDRESS.match(word) or _DEVICE_ID.fullmatch(word):
+        return {"device_id": by_id(word)}
+    if is_guid(_without_braces(word)):
+        return {"aad_device_id": by_entra_id(word)}
+    if not in_quotes:
+        why = _why_no_word(word)
+    elif re.search("[,;\t]", bare):
+        why = "a name in quotes has no comma, semicolon or tab here, as it may be several; give it as a record"
+    else:
+        why = looks_like_id(bare)
+    if why:
+        raise Unclear(why)
+    return by_option("device_name", bare if in_quotes else word)
 
 
-def is_long_hex(text: str) -> bool:
-    """Whether this is, or was before it was damaged, some long id."""
-    return _LONG_HEX.fullmatch(text) is not None and not is_guid(text)
+def by_id(text: str, *, of_service: bool = False) -> str:
+    """A device ID of 40 digits, also that of a page in the portal. Raises Unclear.
 
-
-def by_word(text: str) -> Device:
-    """The device that a word of a text names, of whatever kind. Raises Unclear."""
-    text = unquote(text)
-    if _ADDRESS.match(text) or _DEVICE_ID.fullmatch(text):
-        return by_id(text)
-    if is_entra_id(text):
-        return by_entra_id(text)
-    return by_name(text)
-
-
-def by_id(text: str) -> Device:
-    """A device by its id of 40 digits or its page in the portal. Raises Unclear."""
+    ``of_service`` takes any ID that the service could have given, as long as it is not damaged.
+    """
+    text = _INVISIBLE.sub("", text).strip()
     if _DEVICE_ID.fullmatch(text):
-        return {"device_id": text}
+        return text
     if not _ADDRESS.match(text):
-        raise Unclear(_why_no_id(text))
-    # Two addresses in one cell would otherwise be taken for a long one.
-    found = None if re.search(r"[\s,;]", text) else _checked("device_id", text)
-    if found is None or not _DEVICE_ID.fullmatch(found["device_id"]):
+        if is_guid(_without_braces(text)):
+            raise Unclear(
+                "a GUID is an id of Entra or Intune, and not the device id in Defender; name its column aad_device_id if it is Entra's"
+            )
+        why = looks_like_id(text, cut_off=True)
+        if of_service and not why and _ID.fullmatch(text):
+            return text
+        raise Unclear(why or "it is not a device id, which has 40 hexadecimal digits")
+    # Two URLs in one cell would otherwise be taken for a long one.
+    found = "" if re.search(r"[\s,;]", text) else by_option("device_id", text)["device_id"]
+    if not _DEVICE_ID.fullmatch(found):
         raise Unclear("it is not the address of one device's page in the portal")
     return found
 
 
-def by_entra_id(text: str) -> Device:
-    """A device by its Entra id. Raises Unclear."""
-    if not is_entra_id(text) or is_no_entra_id(text):
+def by_entra_id(text: str) -> str:
+    """An Entra device ID. Raises Unclear."""
+    text = _INVISIBLE.sub("", text).strip()
+    if not is_guid(_without_braces(text)) or is_no_entra_id(text):
         raise Unclear("it is not an Entra device id, which is a GUID and not all zeros")
-    return _checked("aad_device_id", text)
+    return by_option("aad_device_id", text)["aad_device_id"]
 
 
 def is_no_entra_id(text: str) -> bool:
@@ -134,58 +162,46 @@ def is_no_entra_id(text: str) -> bool:
     return _without_braces(text) == _NO_ENTRA_ID
 
 
-def by_name(text: str) -> Device:
-    """A device by its name, short or full. Raises Unclear."""
-    why = _why_no_name(text)
-    if why:
-        raise Unclear(why)
-    return _checked("device_name", text)
-
-
 def by_option(field: str, text: str) -> Device:
-    """What the option of this name makes of the text. Raises Unclear."""
-    return _checked(field, text)
-
-
-def _checked(field: str, text: str) -> Device:
-    """The module's own rules have the last word."""
+    """What the option of this name makes of the text: the module's own rules have the last word. Raises Unclear."""
     try:
-        request = DeviceRequest.from_options(**{"comment": "any", field: text})
+        request = DeviceRequest.from_options(**{"device_name": "any", "comment": "any", field: text})
     except OptionError as error:
-        raise Unclear(f"it is no {field}. {error.hint}".rstrip(".")) from error
+        raise Unclear(f"{error.message.rstrip('.')}. {error.hint}".rstrip(".")) from error
     return {field: request.as_dict()[field]}
+
+
+def looks_like_id(text: str, *, cut_off: bool = False) -> str:
+    """Why a text is, or was before it was damaged, an ID rather than a name; blank where it is not.
+
+    With ``cut_off`` only damaged ones count.
+    """
+    if not cut_off and (_ADDRESS.match(text) or _DEVICE_ID.fullmatch(text) or is_guid(_without_braces(text))):
+        return "it stands where a name is expected"
+    if _DAMAGED.fullmatch(text):
+        return "it is an id that a spreadsheet took for a number and damaged; export the column as text"
+    if _LONG_HEX.fullmatch(text) and not is_guid(text) and not _DEVICE_ID.fullmatch(text):
+        digits = sum(c != "-" for c in text)
+        return f"it looks like an id but has {digits} digits where a device id has 40, as if it were cut off"
+    return ""
 
 
 def _without_braces(text: str) -> str:
     return text[1:-1] if text.startswith("{") and text.endswith("}") else text
 
 
-def _why_no_id(text: str) -> str:
-    if is_entra_id(text):
-        return "a GUID is an id of Entra or Intune, and not the device id in Defender"
-    return _look_alike(text) or "it is not a device id, which has 40 hexadecimal digits"
-
-
-def _why_no_name(text: str) -> str | None:
-    if _ADDRESS.match(text) or _DEVICE_ID.fullmatch(text) or is_entra_id(text):
-        return "it stands where a name is expected"
+def _why_no_word(text: str) -> str:
+    if HIDDEN in text:
+        return ""  # said by the option
     if _DAMAGED.fullmatch(text):
-        return _look_alike(text)
+        return looks_like_id(text)
     if len(text) > _LONGEST or not _NAME.fullmatch(text):
         strange = sorted({c for c in text[:_LONGEST] if not (c.isalnum() or c in "_-.'")})
-        return f"no device has a name with {strange[0]!r} in it" if strange else "it is not a device's name"
-    return _look_alike(text)
-
-
-def _look_alike(text: str) -> str | None:
-    """Why this is something else than it seems, if so."""
-    if _DAMAGED.fullmatch(text):
-        return "it is an id that a spreadsheet took for a number and damaged; export it anew as text"
-    if is_long_hex(text):
-        digits = sum(c != "-" for c in text)
-        return f"it looks like an id but has {digits} digits where a device id has 40, as if it were cut off"
+        if not strange:
+            return "it is not a device's name"
+        return f"a bare word has no {strange[0]!r} in it; put a name that has it in quotes"
     if _MAC.fullmatch(text):
         return "it is a network address and not a name"
     if not any(c.isalpha() for c in text):
-        return "a number, a date or an IP address does not name a device"
-    return None
+        return "a number, a date or an IP address does not name a device; put a name that looks so in quotes"
+    return looks_like_id(text)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rooms of the list of devices: words, columns, documents."""
+"""The parts of the parser of devices: words, columns, documents."""
 
 from __future__ import annotations
 
@@ -60,8 +60,7 @@ def test_one_refusal_refuses_all_and_five_are_told() -> None:
 
 
 def test_no_header_stands_for_two_things() -> None:
-    known = [text.split() for group in (_device_columns._SURE, _device_columns._LIKELY) for text in group.values()]
-    headers = [header for group in known for header in group]
+    headers = [header for text in _device_columns._HEADERS.values() for header in text.split()]
     assert len(headers) == len(set(headers))
     assert [header for header in headers if plain(header) != header] == []
 
@@ -69,30 +68,36 @@ def test_no_header_stands_for_two_things() -> None:
 @pytest.mark.parametrize(
     ("header", "known"),
     [
-        ("Device ID", ("device_id", True)),
-        ("mde_device_id", ("device_id", True)),
-        ("Device AAD id", ("aad_device_id", True)),
-        ("Microsoft Entra Device ID", ("aad_device_id", True)),
-        ("computerDnsName", ("device_name", True)),
-        ("GERÄTENAME", ("device_name", True)),
-        ("Name", ("device_name", False)),
+        ("Device ID", "device_id"),
+        ("mde_device_id", "device_id"),
+        ("Device AAD id", "aad_device_id"),
+        ("Microsoft Entra Device ID", "aad_device_id"),
+        ("computerDnsName", "device_name"),
+        ("GERÄTENAME", "device_name"),
+        ("Name", "device_name"),
         ("Device type", None),
         ("Object ID", None),
+        ("New device ID", None),
         ("", None),
     ],
 )
-def test_a_header_is_known_without_case_spaces_and_signs(header: str, known: tuple[str, bool] | None) -> None:
+def test_a_header_is_known_as_a_whole_without_case_spaces_and_signs(header: str, known: str | None) -> None:
     assert role(header) == known
 
 
-def test_a_sure_header_wins_over_content() -> None:
-    assert Columns.tell(["Checksum", "Device ID"], [[ID2, ID1]]) == Columns(device_id=1)
-    assert Columns.tell(["Checksum", "Sort"], [[ID2, ""]]) == Columns(device_id=0)
+def test_content_rules_a_column_out_and_chooses_none() -> None:
+    def places(header: list[str], *rows: list[str]) -> dict[str, list[int]]:
+        found = Columns.of(header, rows).places
+        return {field: list(found[field]) for field in found if found[field]}
 
-
-def test_an_object_id_is_not_taken_for_the_device_id_of_entra() -> None:
-    with pytest.raises(Unclear, match="no column is known"):
-        Columns.tell(["Object ID", "Owner"], [[GUID, "Sam"]])
+    assert places(["Checksum", "Device ID"], [ID2, ID1]) == {"device_id": [1]}
+    assert places(["Device ID", "Entra device ID"], [GUID, GUID]) == {"aad_device_id": [1]}
+    assert places(["Device ID", "Entra device ID"], [ID1, GUID]) == {"device_id": [0], "aad_device_id": [1]}
+    assert places(["Id", "Host"], ["7", "pc1"]) == {"device_name": [1]}
+    assert places(["Id", "Host"], ["7", "pc1"], [ID1, "pc2"]) == {"device_id": [0], "device_name": [1]}
+    for header in ("Checksum", "Object ID", "Id"):
+        with pytest.raises(Unclear, match="no column or key"):
+            places([header, "Owner"], [GUID, "Sam"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,47 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""The text of a file, whose bytes Ansible has read as UTF-8."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from ...module_utils._errors import OptionError
+
+HINT = "Save the file as UTF-8 text."
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+def decoded(text: str) -> str:
+    """The text in the encoding that its byte order mark names: UTF-16, or UTF-8, with and without a mark.
+
+    Lookups of Ansible decode with ``surrogateescape``, which keeps each byte that is not UTF-8. Raises OptionError for
+    other encodings.
+    """
+    wrong = _SURROGATE.search(text)
+    if wrong is None:
+        return text.removeprefix("\ufeff")
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        data = b""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return _utf16(data[len(mark) :], encoding)
+    line = text.count("\n", 0, wrong.start()) + 1
+    piece = text[max(0, wrong.start() - 20) : wrong.start() + 20]
+    raise OptionError(f"line {line}, {piece!r}: it is not UTF-8.", hint=HINT)
+
+
+def _utf16(data: bytes, encoding: str) -> str:
+    if len(data) % 2 and data.endswith(b"\0"):  # the lookup strips white space, here half of the last line break
+        data = data[:-1]
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise OptionError(f"The file is damaged UTF-16: {error.reason}.", hint=HINT) from error
