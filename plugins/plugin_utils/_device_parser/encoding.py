@@ -34,7 +34,7 @@ def decoded(text: str) -> str:
         if data.startswith(mark):
             return _utf16(data[len(mark) :], encoding)
     line = text.count("\n", 0, wrong.start()) + 1
-    piece = text[max(0, wrong.start() - 20) : wrong.start() + 20]
+    piece = text[: wrong.end() + 20].split("\n")[line - 1].strip()[-60:]
     raise OptionError(f"line {line}, {piece!r}: it is not UTF-8.", hint=HINT)
 
 

@@ -22,19 +22,28 @@ HINT: t.Final = (
 # Spaces that do not break, and line ends that only some editors make.
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
 _LINE_END = re.compile("[\n\v\f\x85\u2028\u2029]")
+_SHOWN: t.Final = 60
+_HEADER = re.compile("[^0-9.]+|sha-?[0-9]+", re.IGNORECASE)
 _BULLET = re.compile(r"(?:[-*+\u2022\u2013]|[0-9]{1,4}[.)])\s+")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
 def from_lines(text: str) -> list[Device]:
     """The devices of a text without structure; raises OptionError for every line that is not clear."""
-    lines = [(number, _bare(line)) for number, line in enumerate(_LINE_END.split(_SPACES.sub(" ", text)), 1)]
-    lines = [(number, line) for number, line in lines if line]
-    _refuse_table(lines)
+    written = _LINE_END.split(_SPACES.sub(" ", text))
+    lines = [(number, line) for number, line in enumerate(map(_bare, written), 1) if line]
+    if len(lines) > 1:
+        _refuse_table(lines)
     findings = Findings(HINT)
     for number, line in lines:
         findings.take(f"line {number}", line, partial(_of_line, line, alone=len(lines) == 1))
-    return findings.result()
+    devices = findings.result()
+    if len(lines) > 1 and _could_be_header([line for _number, line in lines], devices):
+        number, line = lines[0]
+        if line == written[number - 1].strip():  # a bullet or a separator makes it an item of a list
+            why = "is it a header or a device? End the line with a comma if it is a device"
+            raise OptionError(f"line {number}, {quoted(line)}: {why}.", hint=COLUMNS_HINT)
+    return devices
 
 
 def from_words(words: t.Iterable[str]) -> list[Device]:
@@ -46,20 +55,33 @@ def from_words(words: t.Iterable[str]) -> list[Device]:
     return findings.result()
 
 
-def _of_quoted(word: str) -> list[Device]:
-    return [by_word(word, in_quotes=True)]
-
-
 def _refuse_table(lines: list[tuple[int, str]]) -> None:
-    """Raise OptionError for a table of which no header is known: the first line of several has as many cells as all."""
+    """Raise OptionError for a table of which no header is known: all of several lines have as many cells."""
+    number, header = lines[0]
     for delimiter in "\t;,|":
         widths = {line.count(delimiter) for _number, line in lines}
-        if len(lines) > 1 and len(widths) == 1 and widths != {0}:
-            number, header = lines[0]
-            told = ", ".join(repr(unquote(cell)[:60]) for cell in header.split(delimiter)[:20])
+        if len(widths) == 1 and widths != {0}:
+            told = ", ".join(repr(unquote(cell)[:_SHOWN]) for cell in header.split(delimiter)[:20])
             raise OptionError(
                 f"line {number}, {quoted(header)}: none of the headers {told} is known.", hint=COLUMNS_HINT
             )
+
+
+def _could_be_header(lines: list[str], devices: list[Device]) -> bool:
+    """Whether the first of several lines may be the header of a column that names something else than the device.
+
+    As headers do, and no other line, it has no digit and no dot. Quotes around it alone are those of a name, except above
+    IDs.
+    """
+    if "device_name" not in devices[0] or not _HEADER.fullmatch(unquote(lines[0])):
+        return False
+    named = [device["device_name"] for device in devices[1:] if "device_name" in device]
+    quotes = [unquote(line) != line for line in lines]
+    return not named if quotes[0] and not all(quotes) else all(re.search("[0-9.]", name) for name in named)
+
+
+def _of_quoted(word: str) -> list[Device]:
+    return [by_word(word, in_quotes=True)]
 
 
 def _bare(line: str) -> str:

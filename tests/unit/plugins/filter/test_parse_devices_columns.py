@@ -143,6 +143,11 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
     "an id of 40 digits where the headers are Entra's": (f"deviceId,objectId\n{A},{GA}", ("line 2", "Entra device id")),
     "the id of the successor that is called an id": (f"Device ID,MDE device ID\n{A},{B}", ("line 2", "twice")),
     "a name that is an id alone": (f"Computer,Room\n{GA},3", ("line 2", "name is expected")),
+    "a header of one column that is not known": (f"Successor\n{A}\n{B}", ("line 1", "'Successor'", "header or a device")),
+    "the same above full names": ("Manager\npc1.corp.example", ("line 1", "header or a device", "comma")),
+    "the same above names with digits": ("\n Owner\npc1\npc2", ("line 2", "header or a device")),
+    "the same in quotes above ids": (f'"Replaced by"\n"{A}"', ("line 1", "header or a device")),
+    "the same with a digit": (f"SHA1\n{A}", ("line 1", "header or a device")),
     "a hidden name": ("Device name,Room\npc-********,3", ("line 2", "secret")),
     "a hidden id": ([{"device_id": "********"}], ("entry 1", "secret")),
     "a hidden word": ("pc1\n********", ("line 2", "secret")),
@@ -280,6 +285,11 @@ def test_quotes_let_a_blank_in_and_bare_words_stay_narrow() -> None:
         assert "line 1" in refusal(f"{bare}\npc1")
     for several in ('"pc1, pc2"\npc3', '"pc1" "pc2"\npc3', '"pc1;pc2"'):
         assert "line 1" in refusal(several)
+
+
+def test_a_name_without_digits_is_an_item_where_it_cannot_be_a_header() -> None:
+    for text in ("kiosk,\npc1,", "- kiosk\n- pc1", "pc1\nkiosk", "kiosk\nfront\npc1", "kiosk"):
+        assert {"device_name": "kiosk"} in parse(text)
 
 
 def test_names_that_differ_in_a_letter_are_two_and_the_same_name_in_other_bytes_is_one() -> None:

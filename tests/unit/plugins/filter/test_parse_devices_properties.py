@@ -11,6 +11,7 @@ import io
 import json
 import random
 import typing as t
+from dataclasses import dataclass
 
 import yaml
 from ansible.errors import AnsibleFilterError
@@ -18,6 +19,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
+from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import clean_device_name
+from ansible_collections.secops.mde.plugins.module_utils._same import same
+from ansible_collections.secops.mde.tests.unit.tables import random_table
 
 parse = FilterModule().filters()["parse_devices"]
 SETTINGS = settings(
@@ -172,3 +176,77 @@ def test_of_several_lines_none_gives_more_than_one_device(lines: list[str]) -> N
         return
     filled = [line for line in lines if line.strip(" .,")]
     assert len(devices) <= len(filled) or len(filled) == 1
+
+
+@dataclass(frozen=True)
+class Meant:
+    id: str
+    name: str | None
+    aad_device_id: str | None
+
+
+MEANT = st.builds(Meant, id=IDS, name=LABELS.map("{}.corp.example".format), aad_device_id=GUIDS)
+
+
+@SETTINGS
+@given(
+    st.lists(MEANT, min_size=1, max_size=4), st.lists(MEANT, min_size=1, max_size=3), st.randoms(use_true_random=False)
+)
+def test_a_table_gives_the_devices_of_the_column_that_says_so_or_nothing(
+    meant: list[Meant], others: list[Meant], chance: random.Random
+) -> None:
+    table = random_table(chance, meant, others)
+    try:
+        found = parse(table.text)
+    except AnsibleFilterError:
+        return
+    assert table.fields, table.text
+    identity = next(field for field in ("device_id", "aad_device_id", "device_name") if field in table.fields)
+    values = {"device_id": [m.id for m in meant], "aad_device_id": [m.aad_device_id for m in meant]}
+    values["device_name"] = [m.name for m in meant]
+    assert [device[identity] for device in found] == list(dict.fromkeys(values[identity]))
+    if "device_name" in table.fields:  # the safeguard is there, and whole
+        assert {device["device_name"] for device in found} <= set(values["device_name"])
+    allowed = {value for field in table.fields for value in values[field]}
+    assert {value for device in found for value in device.values()} <= allowed
+
+
+SERVICE_NAMES = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=255).filter(
+    lambda name: name == name.strip() and name.strip(".") and not name.startswith(".") and "*" not in name
+)
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=4,
+)
+RECORDS = st.fixed_dictionaries(
+    {"id": IDS | st.from_regex(r"[a-z][A-Za-z0-9-]{0,18}", fullmatch=True), "computerDnsName": SERVICE_NAMES},
+    optional={
+        "aadDeviceId": st.none() | GUIDS,
+        "mergedIntoMachineId": st.none() | IDS,
+        "lastIpAddress": ANY_JSON,
+        "machineTags": ANY_JSON,
+        "ipAddresses": ANY_JSON,
+        "vmMetadata": st.none() | st.fixed_dictionaries({"vmId": GUIDS}),
+        "healthStatus": st.none() | st.text(max_size=8),
+    },
+)
+
+
+@SETTINGS
+@given(st.lists(RECORDS, max_size=5), st.sampled_from(["data", "answer", "json", "registered", "escaped"]))
+def test_every_record_of_the_service_comes_back_with_its_id_and_its_name(
+    records: list[dict[str, t.Any]], form: str
+) -> None:
+    given: t.Any = {
+        "data": lambda: records,
+        "answer": lambda: {"@odata.context": "x", "value": records},
+        "json": lambda: json.dumps(records, ensure_ascii=False),
+        "registered": lambda: {"changed": False, "machines": records},
+        "escaped": lambda: json.dumps({"value": records}),
+    }[form]()
+    found = parse(given)
+    assert len(found) <= len(records)
+    for record in records:
+        name = clean_device_name(record["computerDnsName"])
+        assert any(one["device_id"] == record["id"] and same(one["device_name"], name) for one in found), record
