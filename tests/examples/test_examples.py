@@ -236,6 +236,13 @@ EFFECTS: dict[str, Effect] = {
             ";pc-0103.corp.example;Windows11;11112222-bbbb-3333-cccc-4444dddd5555;\r\n"
         },
     ),
+    "parse_devices: Offboard the rows of a list with headers of its own": offboards(
+        ("submitted",),
+        ("CHG-2 replaced",),
+        contents={
+            "/srv/tickets/CHG-1045.csv": "Asset;Replaced by;Ticket\r\nlab-w11-07.corp.example;pc-0103.corp.example;CHG-2 replaced\r\n"
+        },
+    ),
     "parse_devices: Try those again that failed in an earlier run": offboards(
         ("submitted",),
         ("CHG-1044 retired, second try",),

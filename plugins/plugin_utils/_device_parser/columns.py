@@ -117,6 +117,8 @@ class Columns:
         if not any(places[field] for field in IDENTIFIERS):
             told = ", ".join(repr(name[:60]) for name in header[:8])
             raise Unclear(f"no device is named, as no column or key of {told} is known to do so")
+        if known >= _OWN_EVIDENCE:
+            places["comment"] = []  # that of an earlier run
         return cls(header, places, own_evidence=known >= _OWN_EVIDENCE)
 
     @property

@@ -21,6 +21,8 @@ from ansible.plugins.loader import lookup_loader
 from jinja2 import StrictUndefined, UndefinedError
 
 from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
+from ansible_collections.secops.mde.plugins.module_utils._evidence.csv_report import render
+from ansible_collections.secops.mde.tests.unit.samples import evidence
 
 parse = FilterModule().filters()["parse_devices"]
 
@@ -275,6 +277,24 @@ def test_names_are_taken_as_the_service_writes_them(name: str) -> None:
         assert parse(text.getvalue()) == wanted
     if not any(c in name for c in ",;\t"):
         assert parse(json.dumps([name, "pc1"])) == [{"device_name": name}, {"device_name": "pc1"}]
+
+
+def test_evidence_gives_its_devices_with_their_names_as_json_and_as_csv() -> None:
+    ids = [f"{number:040x}" for number in range(len(NAMES))]
+    rows = [
+        {
+            "requested": {"device_id": one},
+            "outcome": "submitted",
+            "device_id": one,
+            "device_name": name,
+            "comment": "old",
+        }
+        for one, name in zip(ids, NAMES, strict=True)
+    ]
+    document = evidence(rows)
+    wanted = [{"device_id": one, "device_name": name} for one, name in zip(ids, NAMES, strict=True)]
+    assert parse(json.dumps(document)) == wanted
+    assert parse(render(document)) == wanted
 
 
 def test_quotes_let_a_blank_in_and_bare_words_stay_narrow() -> None:
