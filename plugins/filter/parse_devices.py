@@ -60,7 +60,6 @@ options:
       - It can be text, as a survey gives it, such as C(device_name=Hostname, comment=Ticket), or JSON or YAML in braces.
       - Then only these columns are used. A header that is missing, or there twice, is an error.
     type: raw
-    version_added: 1.0.0
 seealso:
   - plugin: secops.mde.mde_offboard
     plugin_type: module

@@ -29,6 +29,7 @@ options:
   device_name:
     description:
       - DNS name of the device, compared whole and without case. There are no wildcards.
+      - It can be any text of at most 255 characters without control characters and line breaks, as the service has such names.
       - A name that several devices have is refused, and the devices are listed in RV(devices[].candidates).
       - Beside an id the name is a safeguard only, and a short name then also fits the full one.
     type: str

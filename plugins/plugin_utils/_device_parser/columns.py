@@ -99,15 +99,11 @@ class Columns:
             if name in _ROLES:
                 places[_ROLES[name]].append(place)
         known = set(names)
-        if (
-            "deviceid" in known
-            and not places["aad_device_id"]
-            and (known & _ENTRA_EXPORT or known >= {"id", "displayname"})
-        ):
-            moved = [place for place, name in enumerate(names) if name == "deviceid"]
-            places["device_id"] = [place for place in places["device_id"] if place not in moved]
-            places["aad_device_id"] += moved
-        ids = [place for place in places["device_id"] if not _ruled_out(place, names, rows, places, header)]
+        of_entra = known & _ENTRA_EXPORT or known >= {"id", "displayname"}
+        if of_entra and not places["aad_device_id"]:
+            places["aad_device_id"] = [place for place in places["device_id"] if names[place] == "deviceid"]
+        candidates = [place for place in places["device_id"] if place not in places["aad_device_id"]]
+        ids = [place for place in candidates if not _ruled_out(place, names, rows, places, header)]
         for place in [place for place in places["device_name"] if names[place] == "device"]:
             cells = [row[place] for row in rows if row[place]]
             if cells and all(map(is_device_id, cells)):  # the header says that it is the device, by whatever
@@ -152,16 +148,17 @@ class Columns:
         """The field of the row, from every column that is one of it; raises Unclear where they differ."""
         found: dict[str, tuple[str, int]] = {}
         for place in self.places.get(field, ()):
-            text = row[place] if place < len(row) else ""
+            text = row[place]
             if text and not (field == "aad_device_id" and is_no_entra_id(text)):
                 value = self._value(field, place, text)
                 found.setdefault(comparable(value), (value, place))
         if not found:
             return {}
-        longest, _place_of_it = max(found.values(), key=lambda value: len(value[0]))
-        for value, _place_of_it in found.values():
+        longest = max((value for value, _place in found.values()), key=len)
+        for value, _place in found.values():
             if value != longest and not (field == "device_name" and _is_short_for(value, longest)):
-                told = " and ".join(f"{text[:60]!r} ({self.header[place]})" for text, place in found.values())
+                shown = list(found.values())[:3]
+                told = " and ".join(f"{text[:60]!r} ({self.header[place][:60]})" for text, place in shown)
                 raise Unclear(f"it gives {field} twice, and not the same: {told}")
         return {field: longest}
 
