@@ -182,7 +182,7 @@ def main(clock: Clock | None = None) -> None:
     module = MdeModule(options=PACING, filters=ACTION_FILTER, clock=clock)
     try:
         wanted = ActionFilter.from_options(module.params, module.now())
-        actions = wanted.find(module.connect())
+        actions = wanted.find(module.connect(), module.warn)
     except MdeError as error:
         explain(error, TO_READ, module.claims())
         module.finish(Listing("machine_actions", failure=error))

@@ -143,7 +143,7 @@ def main(clock: Clock | None = None) -> None:
     module = MdeModule(options=PACING, filters=MACHINE_FILTER, clock=clock)
     try:
         wanted = MachineFilter.from_options(module.params, module.now())
-        machines = wanted.find(module.connect())
+        machines = wanted.find(module.connect(), module.warn)
     except MdeError as error:
         explain(error, TO_READ, module.claims())
         module.finish(Listing("machines", failure=error))
