@@ -71,10 +71,10 @@ def presentable(value: t.Any, *, deepest: int = _DEEPEST_RESULT) -> t.Any:
     Halves of a character become U+FFFD, numbers that JSON cannot carry their text, keys that ansible-core interprets
     lose their underscores, and what is nested below ``deepest`` levels becomes a note.
     """
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, str):
         return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
+    if value is None or isinstance(value, bool):
+        return value
     if isinstance(value, int):
         return value if -_LARGEST < value < _LARGEST else f"{value:#x}"
     if isinstance(value, float):
@@ -93,10 +93,12 @@ def presentable(value: t.Any, *, deepest: int = _DEEPEST_RESULT) -> t.Any:
 
 def _free_key(key: object, taken: Mapping[t.Any, t.Any], found: Mapping[str, t.Any]) -> str:
     """The key in a harmless spelling, different from all others."""
+    if isinstance(key, str) and key.isascii() and not key.startswith("_"):
+        return key
     text: str = presentable(key if isinstance(key, str) else str(key))
     if _RESERVED.match(text):
         text = text.lstrip("_")
-    if text == key:
+    if text == key:  # harmless as it is
         return text
     while text in taken or text in found:
         text += "_"

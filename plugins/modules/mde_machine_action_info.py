@@ -108,7 +108,10 @@ msg:
   type: str
   sample: 1 machine action
 machine_actions:
-  description: The actions, the service's JSON as it came, the newest first. Empty when none fits.
+  description:
+    - The actions, the service's JSON as it came, the newest first. Empty when none fits.
+    - A record whose IDs are not made of letters, digits and hyphens is left out with a warning that quotes the ID. It is an
+      error where actions are asked for by ID or device.
   returned: always
   type: list
   elements: dict

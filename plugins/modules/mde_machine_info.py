@@ -70,7 +70,11 @@ msg:
   type: str
   sample: 2 machines
 machines:
-  description: The devices' records, the service's JSON as it came. Empty when none fits.
+  description:
+    - The devices' records, the service's JSON as it came. Empty when none fits.
+    - A record whose ID is not made of letters, digits and hyphens is left out with a warning that quotes the ID. It is an
+      error where devices are asked for by ID, name or Entra device ID.
+    - Half characters, numbers that JSON cannot carry, keys that ansible-core interprets, and very deep nesting are replaced.
   returned: always
   type: list
   elements: dict
