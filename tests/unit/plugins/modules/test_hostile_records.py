@@ -150,7 +150,7 @@ def test_a_hostile_answer_to_the_post_is_not_lost(emulator: Emulator, offboard: 
 
 
 def test_an_answer_with_two_ids_is_in_question(emulator: Emulator, offboard: RunModule) -> None:
-    """Whose action it is cannot be told from it, so the list of actions is read, as after a lost answer."""
+    """It does not say whose action it is, so the list of actions is read, as after a lost answer."""
     emulator.add_device(Device(id=A, name="pc-a", fate="offline"))
     body = written(ACTION, {}).replace('"id"', '"id": "x", "id"')
     emulator.fault(method="POST", path="/offboard", kind="body", status=201, body=body, handled=True)
