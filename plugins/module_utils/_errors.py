@@ -14,6 +14,8 @@ from __future__ import annotations
 import traceback
 import typing as t
 
+from ._presentable import one_line, visible
+
 
 class MdeError(Exception):
     """Base of all of them. ``str()`` gives the message and the hint: one line that is enough to act on."""
@@ -29,17 +31,18 @@ class MdeError(Exception):
         http_status: int | None = None,
         correlation_id: str | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        # Foreign text ends here, before anything can print it: escapes of a terminal stand as their numbers.
+        self.message = one_line(message)
+        super().__init__(self.message)
         self.code = code or self.code
         self.hint = hint
         self.http_status = http_status
-        self.correlation_id = correlation_id
+        self.correlation_id = None if correlation_id is None else one_line(correlation_id)
 
     def __str__(self) -> str:
         told = self.message if self.message.endswith(".") else f"{self.message}."
         quote = f"To quote to support: {self.correlation_id}." if self.correlation_id else None
-        return " ".join(part for part in (told, quote, self.hint) if part)
+        return one_line(" ".join(part for part in (told, quote, self.hint) if part))
 
     def for_those_behind(self) -> MdeError:
         """The same error for devices that were not tried any more because of it."""
@@ -58,7 +61,7 @@ class MdeError(Exception):
             "message": self.message,
             "http_status": self.http_status,
             "correlation_id": self.correlation_id,
-            "hint": self.hint,
+            "hint": None if self.hint is None else one_line(self.hint),
         }
 
 
@@ -147,4 +150,5 @@ class InternalError(MdeError):
             f"Unexpected {type(cause).__name__}: {cause}",
             hint="This is a mistake in the collection: please report it with the traceback.",
         )
-        self.traceback = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
+        trace = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
+        self.traceback = visible(trace, lines=True)

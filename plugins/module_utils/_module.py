@@ -30,6 +30,7 @@ from ._options.argument_spec import (
     normalise,
     secret_values,
 )
+from ._presentable import one_line, presentable, visible
 from ._results import Context, Result, complete
 from ._timestamps import format_time
 from ._version import COLLECTION_VERSION
@@ -37,6 +38,8 @@ from ._version import COLLECTION_VERSION
 
 class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
     """AnsibleModule with the connection options, a client, and results of one shape."""
+
+    params: dict[str, t.Any]
 
     def __init__(
         self, *, options: Spec, filters: Spec | None = None, clock: Clock | None = None, **constraints: t.Any
@@ -56,6 +59,8 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
 
     def _load_params(self) -> None:
         super()._load_params()
+        # Ansible prints them with the result; its own ones have keys that must stay.
+        self.params = {name: presentable(value) for name, value in self.params.items()}
         normalise(self.params, self.argument_spec)
         blank_nulls(self.params, self._filters)
         self._given = dict(self.params)
@@ -76,6 +81,10 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         self._client = self._connection.open(self.clock, random.Random(), on_token=self._keep_token)
         return self._client
 
+    def warn(self, warning: str, **details: t.Any) -> None:
+        """A warning in one line of visible characters: it may quote the service."""
+        super().warn(one_line(warning), **details)
+
     def now(self) -> datetime:
         """By this machine's clock."""
         return datetime.fromtimestamp(self.clock.time(), timezone.utc)
@@ -94,11 +103,16 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
             self._client.exchange.close()
         statistics = self._client.exchange.statistics if self._client else Statistics()
         document = complete(result, self._context(), statistics.as_dict())
+        document["msg"] = one_line(document["msg"])
         if self._diff:
             document["diff"] = result.diff()
         traces = [error.traceback for error in result.errors() if isinstance(error, InternalError)]
         if traces:
             document["exception"] = traces[0]
+        # The last resort: whatever came so far, Ansible can print and the controller can read it.
+        document = presentable(document)
+        # A secret that a message shows with its invisible characters as numbers is still one.
+        self.no_log_values |= {visible(secret) for secret in self.no_log_values}
         if result.error is not None:
             self.fail_json(**document)
         self.exit_json(**document)

@@ -108,7 +108,10 @@ msg:
   type: str
   sample: 1 machine action
 machine_actions:
-  description: The actions, the service's JSON as it came, the newest first. Empty when none fits.
+  description:
+    - The actions, the service's JSON as it came, the newest first. Empty when none fits.
+    - A record whose IDs are not made of letters, digits and hyphens is left out with a warning that quotes the ID. It is an
+      error where actions are asked for by ID or device.
   returned: always
   type: list
   elements: dict
@@ -182,7 +185,7 @@ def main(clock: Clock | None = None) -> None:
     module = MdeModule(options=PACING, filters=ACTION_FILTER, clock=clock)
     try:
         wanted = ActionFilter.from_options(module.params, module.now())
-        actions = wanted.find(module.connect())
+        actions = wanted.find(module.connect(), module.warn)
     except MdeError as error:
         explain(error, TO_READ, module.claims())
         module.finish(Listing("machine_actions", failure=error))

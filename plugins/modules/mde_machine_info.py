@@ -70,7 +70,11 @@ msg:
   type: str
   sample: 2 machines
 machines:
-  description: The devices' records, the service's JSON as it came. Empty when none fits.
+  description:
+    - The devices' records, the service's JSON as it came. Empty when none fits.
+    - A record whose ID is not made of letters, digits and hyphens is left out with a warning that quotes the ID. It is an
+      error where devices are asked for by ID, name or Entra device ID.
+    - Half characters, numbers that JSON cannot carry, keys that ansible-core interprets, and very deep nesting are replaced.
   returned: always
   type: list
   elements: dict
@@ -143,7 +147,7 @@ def main(clock: Clock | None = None) -> None:
     module = MdeModule(options=PACING, filters=MACHINE_FILTER, clock=clock)
     try:
         wanted = MachineFilter.from_options(module.params, module.now())
-        machines = wanted.find(module.connect())
+        machines = wanted.find(module.connect(), module.warn)
     except MdeError as error:
         explain(error, TO_READ, module.claims())
         module.finish(Listing("machines", failure=error))

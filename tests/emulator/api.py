@@ -39,7 +39,7 @@ class Api:
         self._knobs = knobs
         self._tokens = tokens
         self.quota = Quota(knobs)
-        self._lists = Lister(fleet.store, knobs, elsewhere)
+        self.lists = Lister(fleet.store, knobs, elsewhere)
         self._reads: dict[str, int] = {}
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = [
             (method, re.compile(pattern, re.IGNORECASE), handler)
@@ -155,7 +155,7 @@ class Api:
         if self._knobs.list_lag > 0:
             newest = to_ticks(self._fleet.clock.now() - self._knobs.list_lag)
             condition = f"(posted = 0 OR creationDateTimeUtc <= {newest})"
-        text, _context = self._lists.answer(
+        text, _context = self.lists.answer(
             call, ACTIONS, f"{_CONTEXT}#MachineActions", condition, "creationDateTimeUtc DESC, seq DESC"
         )
         return json_reply(200, text)
@@ -182,7 +182,8 @@ class Api:
 
     def _list_machines(self, call: Call, claims: dict[str, Any]) -> Reply:
         self._demand(claims, roles.READ)
-        text, count = self._lists.answer(call, MACHINES, f"{_CONTEXT}#Machines", "listed = 1", "seq")
+        order = "lastSeen DESC, seq" if self._knobs.machine_order == "last_seen" else "seq"
+        text, count = self.lists.answer(call, MACHINES, f"{_CONTEXT}#Machines", "listed = 1", order)
         if count == 0 and self._knobs.empty_list_404:
             raise ApiError(404, "ResourceNotFound", "No recent machine was found")
         return json_reply(200, text)

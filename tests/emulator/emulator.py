@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -401,6 +401,16 @@ class Emulator:
         if found is None:
             raise KeyError(key)
         return found
+
+    def remove_device(self, key: str) -> None:
+        """Let a device leave the tenant, as one does that has not been seen for months."""
+        self._store.hide_machine(self.device(key).id)
+
+    def before_page(self, change: Callable[[int], None]) -> None:
+        """Call ``change`` with ``$skip`` before each page of a list is put together."""
+        if self._api is None:
+            raise RuntimeError("the emulator has not been started")
+        self._api.lists.before_page = change
 
     def actions(self, machine_id: str | None = None) -> list[dict[str, Any]]:
         """The wire JSON of all actions (of a device), the newest first."""

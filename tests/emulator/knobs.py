@@ -100,6 +100,10 @@ class Knobs:
     page_cap: int | None = None
     # $skip is ignored: every page is the first one again.
     repeat_page: bool = False
+    # $count=true adds the count, is refused with 400, or has no effect.
+    count: str = field(default="taken", metadata=_choices("taken", "refused", "ignored"))
+    # Machine lists are in the order in which the devices were added, or the last seen comes first.
+    machine_order: str = field(default="added", metadata=_choices("added", "last_seen"))
 
     # --- Headers and time ---
     # The Date header: "virtual" follows the clock, "absent", or seconds off the clock.

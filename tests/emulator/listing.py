@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -30,6 +31,8 @@ class Lister:
         self._knobs = knobs
         self._elsewhere = elsewhere
         self._known: dict[tuple[str, str, Rules], str] = {}
+        self.before_page: Callable[[int], None] = lambda _skip: None
+        """Called with ``$skip`` before each page of a list, the first one too, so that a test can change the tenant."""
 
     def answer(self, call: Call, entity: Entity, context: str, condition: str, default_order: str) -> tuple[str, int]:
         """The envelope as text, and how many records it holds. Raises ODataFault or HtmlPage."""
@@ -48,6 +51,7 @@ class Lister:
         skip = self._number(options, "$skip") or 0
         if top is not None and top > knobs.max_page:
             raise ODataFault(f"The limit of '{knobs.max_page}' for the Top query has been exceeded. It was '{top}'.")
+        self.before_page(skip)
         size = min(value for value in (top, knobs.max_page, knobs.page_cap) if value is not None)
         start = 0 if knobs.repeat_page else skip
         try:
@@ -62,11 +66,9 @@ class Lister:
         if "$select" in options:
             texts = self._select(texts, options["$select"], entity)
         head = f'{{"@odata.context": "{context}"'
-        if options.get("$count", "false").lower() == "true":
+        if self._counted(options):
             total = self._store.one(f"SELECT COUNT(*) FROM {entity.table} {test}")[0]
             head += f', "@odata.count": {total}'
-        elif options.get("$count", "false").lower() != "false":
-            raise ODataFault("The value of $count is 'true' or 'false'.")
         link = self._link(call, options, top, skip, size) if more else None
         if link:
             head += f', "@odata.nextLink": {json.dumps(link)}'
@@ -84,6 +86,14 @@ class Lister:
                 raise ODataFault(f"Query option '{name}' was specified more than once.")
             found[key] = value
         return found
+
+    def _counted(self, options: dict[str, str]) -> bool:
+        wish = options.get("$count", "false").lower()
+        if wish not in ("true", "false"):
+            raise ODataFault("The value of $count is 'true' or 'false'.")
+        if "$count" in options and self._knobs.count == "refused":
+            raise ODataFault("The query option '$count' is not allowed.")
+        return wish == "true" and self._knobs.count == "taken"
 
     @staticmethod
     def _number(options: dict[str, str], name: str) -> int | None:

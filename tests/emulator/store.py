@@ -221,6 +221,11 @@ class Store:
                 self._db.executemany("INSERT INTO tags VALUES (?, ?)", [(row[0], tag) for tag in record["machineTags"]])
             return record
 
+    def hide_machine(self, machine_id: str) -> None:
+        """Show a machine no more, neither in lists nor by its id."""
+        with self.lock:
+            self._db.execute("UPDATE machines SET listed = 0, readable = 0 WHERE id = ?", (machine_id,))
+
     def next_report(self) -> int | None:
         """The oldest lastSeen, in ticks, of the machines that report daily."""
         row = self.one("SELECT MIN(lastSeen) FROM machines WHERE reporting = 1")

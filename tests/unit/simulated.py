@@ -51,6 +51,11 @@ class Operator:
 
     def _offboarding(self, order: Order) -> Offboarding:
         claims = read_claims(self.emulator.token())
+        crew = self.time.crew(order.concurrency)
+        return Offboarding(order, self.client(), crew, claims=lambda: claims, warn=self.warnings.append)
+
+    def client(self) -> Client:
+        """The typed calls of a new process."""
         session = Session(WireOptions(user_agent="simulated", connections=self.concurrency), self.time)
         connect(session, InProcess(self.emulator, self.time, self.latency), shortcut=self.shortcut)
         exchange = Exchange(
@@ -62,8 +67,7 @@ class Operator:
             rng=random.Random(self.seed),
             retry_timeout=self.retry_timeout,
         )
-        crew = self.time.crew(order.concurrency)
-        return Offboarding(order, Client(exchange), crew, claims=lambda: claims, warn=self.warnings.append)
+        return Client(exchange)
 
     def _sign_in(self, _patience: float) -> Token:
         """Takes no time: a crew in virtual time must not sleep there."""

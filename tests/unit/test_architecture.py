@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "plugins"
 # From the ground up. A file imports from its own layer's package and from the layers above it in this list.
 LAYERS = (
-    ("_errors", "_clock", "_timestamps", "_version", "_evidence_format", "_same"),
+    ("_presentable", "_same"),
+    ("_foreign_json", "_errors", "_clock", "_timestamps", "_version", "_evidence_format"),
     ("_http",),
     ("_clouds",),
     ("_auth",),

@@ -18,11 +18,12 @@ from urllib.parse import quote
 
 from .._errors import MdeError
 from .._http.retry import Budget, surely_not_taken, worth_asking_again
+from .._http.transport import Response
 from .error_responses import api_error
 from .filter_batches import Batches, Reading
-from .models import Machine, MachineAction, same
+from .models import Machine, MachineAction, RecordError, is_record_id, same
 from .odata import Form, all_of, equals_any, odata_time
-from .paging import bad_answer, read, read_pages
+from .paging import Lists, RefusedRecord, Report, bad_answer, read
 from .session import Exchange
 
 # Microsoft Learn, "Add or remove a tag for multiple machines": at most 500 ids a call.
@@ -44,6 +45,7 @@ class Client:
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.batches = Batches(exchange.clock)
+        self._lists = Lists(exchange)
 
     # -- machines ------------------------------------------------------------------------------------------
 
@@ -52,19 +54,18 @@ class Client:
         response = read(self.exchange, f"machines/{quote(machine_id, safe='')}", missing_ok=True)
         if response is None:
             return None
-        found = Machine.from_json(response.json())
-        if found is None:
-            raise bad_answer(response, "a machine with an id")
+        found = _checked(Machine.checked, response, "a machine")
         return found if same(found.id, machine_id) else None  # this read also takes a name for an id
 
-    def machines(self, condition: str) -> list[Machine]:
-        """All records that fit an OData condition, in the service's order, each id once."""
-        return [machine for page in self.machine_pages(condition) for machine in page]
+    def machines(self, condition: str, *, report: Report | None = None) -> list[Machine]:
+        """All records that fit an OData condition, in the service's order, each id once. See ``Lists.pages``."""
+        return [machine for page in self.machine_pages(condition, report=report) for machine in page]
 
-    def machine_pages(self, condition: str, *, limit: int | None = None) -> t.Iterator[list[Machine]]:
-        """The same page by page; see ``read_pages``."""
-        what = "machines with an id"
-        return read_pages(self.exchange, "machines", condition, Machine.from_json, what, limit=limit)
+    def machine_pages(
+        self, condition: str, *, limit: int | None = None, count: bool = False, report: Report | None = None
+    ) -> t.Iterator[list[Machine]]:
+        """The same page by page."""
+        return self._lists.pages("machines", condition, Machine.checked, limit=limit, count=count, report=report)
 
     def tag(self, machine_ids: t.Sequence[str], tag: str, action: str) -> list[Machine]:
         """``Add`` or ``Remove`` a tag on up to ``TAG_BATCH`` machines; their records as the service sent them back.
@@ -98,14 +99,17 @@ class Client:
         def condition(some: t.Sequence[str], form: Form) -> str:
             return all_of([equals_any("machineId", some, lists=form.lists), "type eq 'Offboard'"])
 
-        reading = self.batches.read(machine_ids, condition, lambda text: self._actions(text, budget=budget))
+        refused: list[RefusedRecord] = []
+        reading = self.batches.read(
+            machine_ids, condition, lambda text: self._actions(text, budget=budget, report=refused.append)
+        )
         found: dict[str, list[MachineAction]] = {machine_id.lower(): [] for machine_id in machine_ids}
         for action in reading.records:
             of_machine = found.get(action.machine_id.lower())
             if of_machine is not None and action.is_offboard:  # what the service sends beside them is dropped
                 of_machine.append(action)
         known = {id_: Known(tuple(found[id_.lower()]), reading.as_of) for id_ in machine_ids}
-        return {**known, **reading.refused}
+        return {**known, **reading.refused, **_affected(machine_ids, refused)}
 
     def actions_by_id(self, action_ids: t.Sequence[str], *, until: float | None = None) -> Reading[str, MachineAction]:
         """These actions as they are now. One that is missing is no news: lists lag behind.
@@ -124,10 +128,10 @@ class Client:
     def offboard_actions_since(self, created: datetime, *, until: float | None = None) -> list[MachineAction]:
         """Every Offboard action of the tenant from a moment on; ``until`` as for ``actions_by_id``."""
         condition = f"type eq 'Offboard' and creationDateTimeUtc ge {odata_time(created)}"
-        return self._actions(condition, until=until)
+        return self._actions(condition, until=until, count=True)
 
-    def _actions(self, condition: str, until: float | None = None, budget: Budget | None = None) -> list[MachineAction]:
-        return [action for page in self.action_pages(condition, until=until, budget=budget) for action in page]
+    def _actions(self, condition: str, **reading: t.Any) -> list[MachineAction]:
+        return [action for page in self.action_pages(condition, **reading) for action in page]
 
     def action_pages(
         self,
@@ -135,19 +139,20 @@ class Client:
         *,
         order: str | None = None,
         limit: int | None = None,
+        count: bool = False,
+        report: Report | None = None,
         until: float | None = None,
         budget: Budget | None = None,
     ) -> t.Iterator[list[MachineAction]]:
-        """All actions that fit an OData condition, page by page; see ``read_pages``."""
-        what = "actions with an id and a machine"
-        return read_pages(
-            self.exchange,
+        """All actions that fit an OData condition, page by page; see ``Lists.pages``."""
+        return self._lists.pages(
             "machineactions",
             condition,
-            MachineAction.from_json,
-            what,
+            MachineAction.checked,
             order=order,
             limit=limit,
+            count=count,
+            report=report,
             until=until,
             budget=budget,
         )
@@ -157,9 +162,7 @@ class Client:
         response = read(self.exchange, f"machineactions/{quote(action_id, safe='')}", missing_ok=True)
         if response is None:
             return None
-        found = MachineAction.from_json(response.json())
-        if found is None:
-            raise bad_answer(response, "an action with an id and a machine")
+        found = _checked(MachineAction.checked, response, "an action")
         return found if same(found.id, action_id) else None  # what is cancelled is never another one
 
     def cancel(self, action_id: str, comment: str) -> None:
@@ -201,7 +204,28 @@ class Client:
         )
         if not 200 <= response.status < 300:
             raise api_error(response)
-        action = MachineAction.from_json(response.json())
-        if action is None or not action.is_offboard:
-            raise bad_answer(response, "an Offboard action with an id and a machine")
+        action = _checked(MachineAction.checked, response, "an action")
+        if not action.is_offboard:
+            raise bad_answer(response, "an Offboard action")
         return action
+
+
+Record = t.TypeVar("Record")
+
+
+def _checked(parse: t.Callable[[object], Record], response: Response, what: str) -> Record:
+    """The one record of an answer. Raises BadAnswerError."""
+    try:
+        return parse(response.json())
+    except RecordError as error:
+        raise bad_answer(response, f"{what} that can be used ({error})") from error
+
+
+def _affected(machine_ids: t.Sequence[str], refused: t.Sequence[RefusedRecord]) -> dict[str, MdeError]:
+    """The machines whose actions are not all known: an action that cannot be used is on one of them, or may be."""
+    affected: dict[str, MdeError] = {}
+    for one in refused:
+        on = one.value.get("machineId") if isinstance(one.value, dict) else None
+        known = isinstance(on, str) and is_record_id(on)
+        affected.update({id_: one.error for id_ in machine_ids if not known or same(id_, on)})
+    return affected

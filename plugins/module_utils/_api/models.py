@@ -5,17 +5,26 @@
 
 """What the service's records mean to this collection: frozen, typed, and tolerant of what the wire sends.
 
+Every record enters here, whether it comes from the service, a cache or a file. Its identifiers are checked, because they
+become part of paths, and the rest is made such that nothing in it can lose a result.
+
 Fields and spellings: Microsoft Learn, "Machine resource type" and "MachineAction resource type". Enum values
 are compared without case, unknown ones are kept; a time that cannot be read is None, never a guess.
 """
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from .._presentable import DEEPEST_RECORD, presentable
 from .._timestamps import parse_time
+
+# Never "." or "..", which a path would swallow.
+_ID: t.Final = re.compile(r"[A-Za-z0-9-]{1,255}", re.ASCII)
+_LONGEST_EXCERPT: t.Final = 80
 
 ACTIVE_STATUSES: t.Final = frozenset({"pending", "inprogress"})
 _SPELLINGS: t.Final = {"canceled": "cancelled"}
@@ -27,19 +36,60 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
+class RecordError(ValueError):
+    """A value that is no record that can be used; says what is wrong with it."""
+
+
+class NoRecordError(RecordError):
+    """A value without an id, so that it is not even a record: the whole answer is not what the service sends."""
+
+
+def _record(value: object) -> dict[str, t.Any]:
+    """The value as a record that is safe to hand on. Raises RecordError."""
+    if not isinstance(value, dict):
+        raise NoRecordError(f"it is no object, but {_excerpt(value)}")
+    record: dict[str, t.Any] = presentable(value, deepest=DEEPEST_RECORD)
+    return record
+
+
+def is_record_id(text: str) -> bool:
+    """Whether a text can be the id of a machine or an action, and stand in a path."""
+    return _ID.fullmatch(text) is not None
+
+
+def _identifier(record: t.Mapping[str, t.Any], key: str) -> str:
+    value = _text(record.get(key))
+    if value is None:
+        raise NoRecordError(f"it has no {key}")
+    if not is_record_id(value):
+        raise RecordError(f"its {key} is {_excerpt(value)}, not letters, digits and hyphens")
+    return value
+
+
+def _excerpt(value: object) -> str:
+    return repr(value[:_LONGEST_EXCERPT]) if isinstance(value, str) else f"of type {type(value).__name__}"
+
+
 @dataclass(frozen=True)
 class Machine:
-    """A device record. ``record`` is the service's JSON as it came."""
+    """A device record. ``record`` is the service's JSON as it came, but for what would break its readers."""
 
     record: dict[str, t.Any]
     id: str
 
     @classmethod
+    def checked(cls, value: object) -> Machine:
+        """The record. Raises RecordError for what is none: no object, or no id of letters, digits and hyphens."""
+        record = _record(value)
+        return cls(record=record, id=_identifier(record, "id"))
+
+    @classmethod
     def from_json(cls, value: object) -> Machine | None:
-        """The record, or None when the value is not one (no object, or no id)."""
-        record = value if isinstance(value, dict) else {}
-        found = _text(record.get("id"))
-        return cls(record=record, id=found) if found else None
+        """The record, or None where ``checked`` raises."""
+        try:
+            return cls.checked(value)
+        except RecordError:
+            return None
 
     @property
     def name(self) -> str | None:
@@ -96,18 +146,25 @@ class Machine:
 
 @dataclass(frozen=True)
 class MachineAction:
-    """An action on a device. ``record`` is the service's JSON as it came."""
+    """An action on a device. ``record`` is the service's JSON as it came, but for what would break its readers."""
 
     record: dict[str, t.Any]
     id: str
     machine_id: str
 
     @classmethod
+    def checked(cls, value: object) -> MachineAction:
+        """The action. Raises RecordError for what is none: no object, or not both ids of letters, digits and hyphens."""
+        record = _record(value)
+        return cls(record=record, id=_identifier(record, "id"), machine_id=_identifier(record, "machineId"))
+
+    @classmethod
     def from_json(cls, value: object) -> MachineAction | None:
-        """The action, or None when the value is not one (no object, no id, or no machine id)."""
-        record = value if isinstance(value, dict) else {}
-        found, machine = _text(record.get("id")), _text(record.get("machineId"))
-        return cls(record=record, id=found, machine_id=machine) if found and machine else None
+        """The action, or None where ``checked`` raises."""
+        try:
+            return cls.checked(value)
+        except RecordError:
+            return None
 
     @property
     def type(self) -> str:

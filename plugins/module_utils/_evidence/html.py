@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 
-from .text import visible
+from .._presentable import visible
 
 
 def esc(text: str) -> str:

@@ -12,9 +12,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from .._evidence_format import FORMAT, mapping, number, sequence
+from .._presentable import plain, visible
 from .labels import GROUPS, Group, Vocabulary
 from .rows import Row, row_of
-from .text import moment, plain, visible
+from .text import moment
 
 NO_ACTION: t.Final = "No action"
 

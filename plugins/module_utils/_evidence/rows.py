@@ -11,8 +11,9 @@ import typing as t
 from dataclasses import dataclass
 
 from .._evidence_format import mapping, sequence
+from .._presentable import visible
 from .labels import PERSON, Group, Vocabulary, Word
-from .text import moment, visible
+from .text import moment
 
 
 @dataclass(frozen=True)

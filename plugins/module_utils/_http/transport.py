@@ -11,7 +11,6 @@ there is none, can the request have reached the other side.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import traceback
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 
 from .._clock import Clock
 from .._errors import WireError
+from .._foreign_json import parse_json
 from .urls import is_link_local, is_loopback, origin
 
 try:
@@ -69,10 +69,10 @@ class Response:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> t.Any:
-        """The body as JSON whatever its content type says; None when it is not JSON."""
+        """The body as JSON whatever its content type says; None when it is not JSON, see ``parse_json``."""
         try:
-            return json.loads(self.body.decode("utf-8-sig"))
-        except (ValueError, RecursionError):  # also a tower of brackets
+            return parse_json(self.body)
+        except ValueError:
             return None
 
 

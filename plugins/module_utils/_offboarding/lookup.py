@@ -16,6 +16,7 @@ from collections import defaultdict
 from .._api.client import Client
 from .._api.models import Machine, spellings
 from .._api.odata import Form, any_of, equals_any, starts_with_any
+from .._api.paging import RefusedRecord, Report
 from .._errors import ApiError
 from .._http.retry import refuses_one
 from .._options.identifiers import DeviceRequest
@@ -30,6 +31,8 @@ def find_machines(
     refused = _read(client, requests, records, match_short_names)
 
     def judge(request: DeviceRequest) -> Finding:
+        if unusable := records.unusable(request):
+            return Finding(outcome="error", error=unusable)
         for term in _terms(request, match_short_names) + _label_terms(request):
             if term in refused:
                 return Finding(outcome="error", error=refused[term])
@@ -60,11 +63,27 @@ class _Records:
 
     def __init__(self) -> None:
         self._by_key: dict[tuple[str, str], dict[str, Machine]] = defaultdict(dict)
+        self._refused: list[RefusedRecord] = []
 
     def add(self, machines: t.Iterable[Machine]) -> None:
         for machine in machines:
             for key in self._keys(machine.id, machine.aad_device_id, machine.name):
                 self._by_key[key].setdefault(machine.id.lower(), machine)
+
+    def refuse(self, refused: RefusedRecord) -> None:
+        """Take note of a record that cannot be used."""
+        self._refused.append(refused)
+
+    def unusable(self, request: DeviceRequest) -> ApiError | None:
+        """What is wrong with a record that cannot be used and could be the one asked for; one without a name always could."""
+        wanted = {*self._keys(None, request.aad_device_id, request.device_name)}
+        for refused in self._refused:
+            record = refused.value if isinstance(refused.value, dict) else {}
+            name, entra_id = record.get("computerDnsName"), record.get("aadDeviceId")
+            keys = self._keys(None, *(text if isinstance(text, str) else None for text in (entra_id, name)))
+            if not keys or wanted.intersection(keys):
+                return refused.error
+        return None
 
     def near(self, request: DeviceRequest, *, loosely: bool = False) -> list[Machine]:
         """All that share an identifier, or the first label of the name; ``loosely`` also what begins with that label."""
@@ -88,7 +107,7 @@ def _read(
 ) -> t.Mapping[_Term, ApiError]:
     """Read every record that fits one of the identifiers; what comes back is what the service did not take."""
     terms = list(dict.fromkeys(term for request in requests for term in _terms(request, match_short_names)))
-    reading = client.batches.read(terms, _condition, client.machines)
+    reading = client.batches.read(terms, _condition, lambda text: client.machines(text, report=records.refuse))
     records.add(reading.records)
     return reading.refused
 
@@ -132,9 +151,9 @@ def _look_again(client: Client, requests: t.Sequence[DeviceRequest], records: _R
             else:
                 records.add([single] if single else [])
         if request.aad_device_id:
-            records.add(_read_entra_id_otherwise(client, request.aad_device_id))
+            records.add(_read_entra_id_otherwise(client, request.aad_device_id, records.refuse))
     labels = list(dict.fromkeys(term for request in requests for term in _label_terms(request)))
-    reading = client.batches.read(labels, _condition, client.machines)
+    reading = client.batches.read(labels, _condition, lambda text: client.machines(text, report=records.refuse))
     records.add(reading.records)
     return {**refused, **reading.refused}
 
@@ -144,14 +163,14 @@ def _label_terms(request: DeviceRequest) -> list[_Term]:
     return [_Term("computerDnsName", label, prefix=True) for label in labels]
 
 
-def _read_entra_id_otherwise(client: Client, aad_device_id: str) -> list[Machine]:
+def _read_entra_id_otherwise(client: Client, aad_device_id: str, report: Report) -> list[Machine]:
     """The other form of the literal; where the service does not take it, the first one again."""
     try:
-        return client.machines(equals_any("aadDeviceId", [aad_device_id], bare=True))
+        return client.machines(equals_any("aadDeviceId", [aad_device_id], bare=True), report=report)
     except ApiError as error:
         if not error.query_refused:
             raise
-        return client.machines(equals_any("aadDeviceId", [aad_device_id]))
+        return client.machines(equals_any("aadDeviceId", [aad_device_id]), report=report)
 
 
 def _spellings(value: str | None) -> list[str]:

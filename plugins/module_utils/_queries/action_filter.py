@@ -14,10 +14,12 @@ from datetime import datetime
 from .._api.client import Client
 from .._api.models import MachineAction, canonical_status, lowered, newest_first, spellings
 from .._api.odata import Form, all_of, equals_any, odata_time, odata_time_above
+from .._api.paging import Report
 from .._errors import ApiError
 from .._options.argument_spec import Spec, insist_on_positive
 from .._options.identifiers import clean_action_id, clean_device_id
 from .._options.values import moment, raw_filter, spelled_as, values
+from .list_result import reporting
 
 # Microsoft Learn, "MachineAction resource type". Others occur, and are taken as they are.
 TYPES: t.Final = (
@@ -74,11 +76,15 @@ class ActionFilter:
             limit=params["limit"],
         )
 
-    def find(self, client: Client) -> list[MachineAction]:
-        """All actions that fit, the newest first. Raises MdeError when a read fails: a list is whole or it is none."""
+    def find(self, client: Client, warn: t.Callable[[str], None] | None = None) -> list[MachineAction]:
+        """All actions that fit, the newest first. Raises MdeError when a read fails: a list is whole or it is none.
+
+        A record that cannot be used is a warning to ``warn``. It is an error without that, and where actions or devices are
+        asked for one by one: it could be one of them.
+        """
         if () in (self.action_ids, self.device_ids, self.types, self.statuses):
             return []
-        found = {action.id.lower(): action for action in self._read(client)}
+        found = {action.id.lower(): action for action in self._read(client, warn)}
         if self.action_ids and not self.raw:
             # Lists lag behind: an id is missing only when its own read says so as well.
             fits = self.test()
@@ -87,19 +93,21 @@ class ActionFilter:
                     found[action.id.lower()] = action
         return newest_first(found.values())[: self.limit]
 
-    def _read(self, client: Client) -> list[MachineAction]:
+    def _read(self, client: Client, warn: t.Callable[[str], None] | None) -> list[MachineAction]:
         fits = self.test()
 
         def fetch(condition: str) -> list[MachineAction]:
             if self.limit and not wanted:
                 try:
-                    return self._newest(client, condition, fits)
+                    return self._newest(client, condition, fits, report)
                 except ApiError as error:
                     if not error.query_refused:
                         raise  # else: $orderby is not documented for this list, so all of it is read and sorted here
-            return [action for page in client.action_pages(condition) for action in page if fits(action)]
+            pages = client.action_pages(condition, count=not wanted, report=report)
+            return [action for page in pages for action in page if fits(action)]
 
         prop, wanted = ("id", self.action_ids) if self.action_ids else ("machineId", self.device_ids)
+        report = None if wanted else reporting(warn)
         reading = client.batches.read(
             spellings(wanted or ("",)),
             lambda some, form: all_of(self._conditions(prop, some if wanted else (), form)),
@@ -107,9 +115,11 @@ class ActionFilter:
         )
         return reading.whole()
 
-    def _newest(self, client: Client, condition: str, fits: t.Callable[[MachineAction], bool]) -> list[MachineAction]:
+    def _newest(
+        self, client: Client, condition: str, fits: t.Callable[[MachineAction], bool], report: Report | None
+    ) -> list[MachineAction]:
         found: list[MachineAction] = []
-        for page in client.action_pages(condition, order=_NEWEST_FIRST, limit=self.limit):
+        for page in client.action_pages(condition, order=_NEWEST_FIRST, limit=self.limit, report=report):
             found += filter(fits, page)
             if len(found) >= (self.limit or 0):
                 break

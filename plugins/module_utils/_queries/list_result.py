@@ -10,7 +10,19 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .._api.paging import RefusedRecord, Report
 from .._errors import MdeError
+
+
+def reporting(warn: t.Callable[[str], None] | None) -> Report | None:
+    """How a list that goes on without a record says so: never a list that is shorter than the service's in silence."""
+    if warn is None:
+        return None
+
+    def report(refused: RefusedRecord) -> None:
+        warn(f"Left out of the result: {refused.error}")
+
+    return report
 
 
 @dataclass(frozen=True)

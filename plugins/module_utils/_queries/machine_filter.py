@@ -20,6 +20,7 @@ from .._api.odata import Form, all_of, equals_any, odata_time, odata_time_above,
 from .._options.argument_spec import Spec, insist_on_positive
 from .._options.identifiers import clean_aad_device_id, clean_device_id, clean_device_name
 from .._options.values import filled, moment, raw_filter, spelled_as, values
+from .list_result import reporting
 
 # Microsoft Learn, "Machine resource type"; the spelling is that of the wire.
 HEALTH: t.Final = (
@@ -78,8 +79,12 @@ class MachineFilter:
             limit=params["limit"],
         )
 
-    def find(self, client: Client) -> list[Machine]:
-        """All machines that fit, each once. Raises MdeError when a read fails: a list is whole or it is none."""
+    def find(self, client: Client, warn: t.Callable[[str], None] | None = None) -> list[Machine]:
+        """All machines that fit, each once. Raises MdeError when a read fails: a list is whole or it is none.
+
+        A record that cannot be used is a warning to ``warn``. It is an error without that, and where machines are asked for
+        one by one: it could be one of them.
+        """
         if () in (self.device_ids, self.names, self.aad_device_ids, self.health, self.onboarding):
             return []
         found: dict[str, Machine] = {}
@@ -87,14 +92,16 @@ class MachineFilter:
 
         def fetch(condition: str) -> list[Machine]:
             left = self.limit - len(found) if self.limit else None
-            for page in client.machine_pages(condition, limit=left) if left != 0 else ():
+            pages = client.machine_pages(condition, limit=left, count=not (wanted or left), report=report)
+            for page in pages if left != 0 else ():
                 for machine in filter(fits, page):
-                    found.setdefault(machine.id.lower(), machine)
+                    found.setdefault(machine.id, machine)
                 if self.limit and len(found) >= self.limit:
                     break
             return []
 
         prop, wanted = self._asked_by_value()
+        report = None if wanted else reporting(warn)
         reading = client.batches.read(
             wanted or [""], lambda some, form: all_of(self._conditions(prop, some, form)), fetch
         )

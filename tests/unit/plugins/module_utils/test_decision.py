@@ -45,7 +45,7 @@ def machine(onboarding: object = "Onboarded", seen: timedelta | str | None = HOU
 def action(status: object, created: timedelta, ended: timedelta | None = None, **fields: object) -> MachineAction:
     """An Offboard made, and ended, so long before now."""
     record = {
-        "id": f"action-{status}-{created}",
+        "id": f"action-{status}-{created.total_seconds():.0f}",
         "type": "Offboard",
         "machineId": DEVICE,
         "status": status,

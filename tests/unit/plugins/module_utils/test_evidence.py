@@ -11,8 +11,9 @@ import typing as t
 import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._evidence.report import read
-from ansible_collections.secops.mde.plugins.module_utils._evidence.text import moment, plain, visible
+from ansible_collections.secops.mde.plugins.module_utils._evidence.text import moment
 from ansible_collections.secops.mde.plugins.module_utils._evidence_format import number
+from ansible_collections.secops.mde.plugins.module_utils._presentable import plain, visible
 from ansible_collections.secops.mde.tests.unit.samples import (
     Record,
     device,

@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._evidence.csv_report import COLUMNS, defused, render
-from ansible_collections.secops.mde.plugins.module_utils._evidence.text import visible
+from ansible_collections.secops.mde.plugins.module_utils._presentable import visible
 from ansible_collections.secops.mde.tests.unit.samples import (
     CLIENT,
     COMMENT,

@@ -254,15 +254,15 @@ def test_one_value_that_the_service_does_not_take_fails_the_module(emulator: Emu
 
 
 def test_a_tenant_of_25000_is_read_in_three_pages(emulator: Emulator, machine_info: RunModule) -> None:
-    for page in (range(10_000), range(10_000, 20_000), range(20_000, 25_000)):
+    for page in (range(10_000), range(9_900, 19_900), range(19_800, 25_000)):
         records = [{"id": f"{number:040x}"} for number in page]
-        emulator.fault(path="/machines", kind="body", body=json.dumps({"value": records}))
+        emulator.fault(path="/machines", kind="body", body=json.dumps({"@odata.count": 25_000, "value": records}))
     run = machine_info()
     assert run.result["summary"]["total"] == len({machine["id"] for machine in run.result["machines"]}) == 25_000
     assert [(call.query["$top"], call.query.get("$skip")) for call in emulator.calls("api")] == [
         ("10000", None),
-        ("10000", "10000"),
-        ("10000", "20000"),
+        ("10000", "9900"),
+        ("10000", "19800"),
     ]
 
 
@@ -274,7 +274,7 @@ def test_all_pages_are_read_and_no_link_is_followed(fleet: Emulator, machine_inf
     assert len(run.result["machines"]) == 10
     assert all("retire" in machine["machineTags"] for machine in run.result["machines"])
     assert {call.query["$filter"] for call in fleet.calls("api")} == {"machineTags/any(tag: tag eq 'retire')"}
-    assert len(fleet.calls("api")) == 4
+    assert len(fleet.calls("api")) == 5  # neighbours share one record of three
     assert {call.service for call in fleet.calls(None)} == {"api", "entra"}
 
 
@@ -302,7 +302,7 @@ def test_a_limit_is_reached_past_records_that_do_not_fit(emulator: Emulator, mac
         emulator.add_device(Device(name=name, last_seen=seen))
     run = machine_info(last_seen_before=f"{RECENT}Z", limit=2)
     assert run.names == ["w", "y"]
-    assert [call.query["$top"] for call in emulator.calls("api")] == ["2", "2"]
+    assert [call.query["$top"] for call in emulator.calls("api")] == ["2", "2", "2"]
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_a_limit_holds_across_small_pages(emulator: Emulator, machine_info: RunM
     emulator.knobs.page_cap = 2
     run = machine_info(limit=limit)
     assert run.names == [f"pc{number}" for number in range(limit)]
-    assert len(emulator.calls("api")) == (limit + 1) // 2
+    assert len(emulator.calls("api")) == max(1, limit - 1)  # neighbours share one record of two
 
 
 @pytest.mark.parametrize("kind", ["429", "500", "503", "html_502", "lost"])
@@ -384,7 +384,7 @@ def test_a_machine_that_slips_onto_the_next_page_is_there_once(fleet: Emulator, 
         kind="body",
         body=json.dumps({"value": [fleet.machine(A), fleet.machine(D)], "@odata.nextLink": "https://x"}),
     )
-    assert letters(machine_info().result["machines"]) == "acd"
+    assert letters(machine_info().result["machines"]) == "abcd"
 
 
 @pytest.mark.parametrize("option", ["calls_per_minute", "calls_per_hour"])

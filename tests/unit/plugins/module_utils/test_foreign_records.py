@@ -1,0 +1,184 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JSON and records from outside: read strictly, and made such that nothing in them can lose a result."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import api_error
+from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine, MachineAction, RecordError
+from ansible_collections.secops.mde.plugins.module_utils._errors import InternalError, MdeError
+from ansible_collections.secops.mde.plugins.module_utils._foreign_json import parse_json
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
+from ansible_collections.secops.mde.plugins.module_utils._presentable import one_line, presentable
+
+DEVICE = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07"
+DEEP = "[" * 200_000 + "]" * 200_000
+
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(st.characters(blacklist_categories=("Cs",))),
+)
+KEYS = st.text(st.characters(blacklist_categories=("Cs",))).filter(
+    lambda key: not key.lstrip("_").startswith("ansible_")
+)
+HARMLESS = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=20)
+# All that Python can hold, as far as it can be a part of JSON.
+HOSTILE = st.recursive(
+    st.one_of(
+        LEAVES,
+        st.floats(),
+        st.text(),
+        st.sampled_from([700, 5000]).map(lambda digits: 10**digits),  # Python does not print the larger one
+        st.sampled_from([float("nan"), "\ud83d", "\udc00x", b"bytes", "-oProxyCommand=x", "{{ x }}"]),
+    ),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(
+            st.text() | st.sampled_from(["__ansible_type", "__ansible_unsafe", "_ansible_x", "ansible_x", "\ud800"]),
+            inner,
+        )
+    ),
+    max_leaves=30,
+)
+
+
+@given(value=HARMLESS)
+def test_what_is_harmless_comes_as_it_was_sent(value: t.Any) -> None:
+    assert parse_json(json.dumps(value).encode()) == value
+    assert presentable(value, deepest=100) == value
+
+
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        ("[NaN]", ["NaN"]),
+        ("[-Infinity, 1e999, -1e999]", ["-Infinity", "1e999", "-1e999"]),
+        (f"[{'9' * 5000}]", ["9" * 5000]),
+        (f"[-{'9' * 641}]", ["-" + "9" * 641]),
+        ("\ufeff[1]", [1]),
+        ('{"title": 1, "title": 1.0}', {"title": None}),
+        ('{"lastSeen": "a", "lastSeen": "b", "osPlatform": "x"}', {"lastSeen": None, "osPlatform": "x"}),
+        ('{"osPlatform": true, "osPlatform": 1}', {"osPlatform": None}),
+        ('{"id": "a", "id": "a"}', {"id": "a"}),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_json_does_not_define_decides_nothing(body: str, read: t.Any) -> None:
+    assert parse_json(body.encode()) == read
+
+
+@pytest.mark.parametrize("key", ["id", "machineId", "computerDnsName", "aadDeviceId", "mergedIntoMachineId", "value"])
+def test_an_identifier_that_stands_twice_is_no_answer(key: str) -> None:
+    body = f'{{"value": [{{"{key}": "a", "x": 1, "{key}": "b"}}]}}'.encode()
+    with pytest.raises(ValueError, match=f"the key {key} stands twice"):
+        parse_json(body)
+    assert Response("GET", "https://api.example.test", 200, body=body).json() is None
+
+
+@pytest.mark.parametrize("body", [DEEP, '{"a":' * 100_000, "", "\x00", "[1,]", "{'a': 1}"], ids=lambda text: text[:9])
+def test_what_cannot_be_read_is_a_value_error(body: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        parse_json(body.encode())
+
+
+def test_many_doubles_are_read_in_linear_time() -> None:
+    body = '{"a": "' + "x" * 1_000_000 + '"' + ', "a": 1' * 100_000 + "}"
+    assert parse_json(body.encode()) == {"a": None}
+
+
+def walk(value: t.Any, depth: int = 0) -> t.Iterator[tuple[t.Any, int]]:
+    yield value, depth
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield key, depth
+            yield from walk(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            yield from walk(item, depth + 1)
+
+
+@given(value=HOSTILE)
+def test_a_presentable_value_is_json_that_every_core_carries(value: t.Any) -> None:
+    made = presentable(value)
+    again = json.loads(json.dumps(made, allow_nan=False, ensure_ascii=False).encode("utf-8"))
+    assert again == made == presentable(made)
+    for part, depth in walk(made):
+        assert depth <= 40
+        assert type(part) in (type(None), bool, int, float, str, list, dict)
+    keys = [key for part, _depth in walk(made) if isinstance(part, dict) for key in part]
+    assert not [key for key in keys if key.startswith(("_ansible_", "__ansible_"))]
+    if isinstance(value, dict):
+        assert len(made) == len(value)  # no key takes another's place
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["..", ".", "", " ", "a/b", "a b", "a\n", "-oProxyCommand=touch /x;", "{{ lookup('pipe', 'x') }}", "all ", "é", "a" * 256,
+     "%2e%2e", "a;b", "a\u202eb", "\uff41"],
+)  # fmt: skip
+def test_an_id_that_is_no_id_is_refused_with_the_reason(text: str) -> None:
+    for record in ({"id": text, "machineId": DEVICE}, {"id": "x1", "machineId": text}):
+        assert MachineAction.from_json(record) is None
+        with pytest.raises(RecordError, match=r"its (id|machineId) is|it has no"):
+            MachineAction.checked(record)
+    assert Machine.from_json({"id": text}) is None
+
+
+@given(value=HOSTILE)
+def test_every_value_is_a_record_or_is_refused(value: t.Any) -> None:
+    for record in (value, {**(value if isinstance(value, dict) else {"x": value}), "id": DEVICE, "machineId": DEVICE}):
+        for kind in (Machine, MachineAction):
+            found = kind.from_json(record)
+            if found is not None:
+                json.dumps(found.record, allow_nan=False, ensure_ascii=False).encode("utf-8")
+                assert kind.from_json(found.record) == found
+
+
+def test_a_record_that_is_nested_too_deeply_is_cut_and_stays_a_record() -> None:
+    deep: t.Any = "x"
+    for _level in range(300):
+        deep = {"a": [deep]}
+    found = Machine.from_json({"id": DEVICE, "extra": deep, "computerDnsName": "pc1"})
+    assert found is not None
+    assert found.name == "pc1"
+    assert "nested too deeply" in json.dumps(found.record)
+
+
+ESCAPES = "a\x1b]0;x\x07b\u202ec\x9bd\r\ne\u2028f\x00"
+
+
+def raw(text: str) -> list[str]:
+    return [char for char in text if not char.isprintable()]
+
+
+def test_a_message_shows_what_a_terminal_would_obey() -> None:
+    assert one_line("a\r\nb\tc\x1b[31m") == "a b c⟨U+001B⟩[31m"
+    body = json.dumps({"error": {"code": ESCAPES, "message": ESCAPES, "target": ESCAPES}}).encode()
+    for error in (
+        MdeError(ESCAPES, hint=ESCAPES, correlation_id=ESCAPES),
+        InternalError(ValueError(ESCAPES)),
+        api_error(Response("GET", "https://api.example.test/x", 400, body=body)),
+        api_error(Response("GET", "https://api.example.test/x", 500, body=f"<title>{ESCAPES}</title>".encode())),
+        api_error(Response("GET", "https://api.example.test/x", 307, headers={"location": ESCAPES})),
+        MdeError("x", hint="y", correlation_id=ESCAPES).for_those_behind(),
+    ):
+        assert not raw(str(error))
+        assert not raw(json.dumps(error.as_dict(), ensure_ascii=False))
+        assert "⟨U+202E⟩" in str(error)
+
+
+def test_a_hint_that_is_added_later_is_visible_too() -> None:
+    error = MdeError("x")
+    error.hint = ESCAPES
+    assert not raw(str(error) + str(error.as_dict()["hint"]))

@@ -1,0 +1,211 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lists that change while they are read: whole, or failed, and never short in silence."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import random
+import typing as t
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
+from ansible_collections.secops.mde.plugins.module_utils._errors import BadAnswerError
+from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.simulated import Operator
+from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+
+
+class Tenant:
+    """Devices that come, go and change their places while their list is read."""
+
+    def __init__(self, emulator: Emulator, devices: int, **knobs: t.Any) -> None:
+        emulator.knobs.update(knobs)
+        self.emulator = emulator
+        self._names = itertools.count()
+        self.ids: list[str] = []
+        self.always: set[str] = set()
+        """There since the first page, and not gone."""
+        self.pages: list[int] = []
+        """Where each page started."""
+        self.arrive(devices)
+        self.always = set(self.ids)
+
+    def arrive(self, count: int = 1) -> None:
+        numbers = [next(self._names) for _device in range(count)]
+        ids = [f"{number:040x}" for number in numbers]
+        self.emulator.add_devices(
+            Device(id=id_, name=f"pc{number}.corp.example", last_seen=86400.0 * 20 - number)
+            for id_, number in zip(ids, numbers, strict=True)
+        )
+        self.ids += ids
+
+    def leave(self, *places: int) -> None:
+        """Devices by their places among those that are there, the newest last."""
+        for id_ in [self.ids[place] for place in places]:
+            self.emulator.remove_device(id_)
+            self.ids.remove(id_)
+            self.always.discard(id_)
+
+    def jump(self, place: int) -> None:
+        """A device reports: where the list follows lastSeen, it is the first one now."""
+        self.ids.append(self.ids.pop(place))
+        seen = self.emulator.clock.now() + next(self._names)
+        self.emulator.update_machine(self.ids[-1], lastSeen=format_time(seen))
+
+    def read(self, change: t.Callable[[int], None] = lambda skip: None, **options: t.Any) -> set[str]:
+        """All ids, each of which came once; ``change`` is called before each page after the first."""
+
+        def before(skip: int) -> None:
+            if self.pages:
+                change(skip)
+            self.pages.append(skip)
+
+        self.emulator.before_page(before)
+        client = Operator(self.emulator, VirtualTime(self.emulator)).client()
+        found = [machine.id for page in client.machine_pages("", count=True, **options) for machine in page]
+        assert len(found) == len(set(found))
+        return set(found)
+
+
+def once(change: t.Callable[[], None]) -> t.Callable[[int], None]:
+    """A change before the second page, and none after that."""
+    left = iter([change])
+    return lambda _skip: next(left, lambda: None)()
+
+
+def client_of(emulator: Emulator) -> Client:
+    return Operator(emulator, VirtualTime(emulator)).client()
+
+
+def test_a_quiet_list_is_read_once_with_pages_that_share_records(emulator: Emulator) -> None:
+    tenant = Tenant(emulator, 500, page_cap=250)
+    assert tenant.read() == tenant.always
+    assert tenant.pages == [0, 150, 300]
+
+
+def test_small_pages_share_half(emulator: Emulator) -> None:
+    tenant = Tenant(emulator, 10, page_cap=4)
+    assert tenant.read() == tenant.always
+    assert tenant.pages == [0, 2, 4, 6]
+
+
+@pytest.mark.parametrize("leaver", [0, 199, 249, 250, 399])
+def test_a_device_that_leaves_between_two_pages_hides_no_other(emulator: Emulator, leaver: int) -> None:
+    tenant = Tenant(emulator, 600, page_cap=250)
+    assert tenant.read(once(lambda: tenant.leave(leaver))) >= tenant.always
+
+
+def test_more_devices_leave_than_pages_share(emulator: Emulator) -> None:
+    tenant = Tenant(emulator, 900, page_cap=250)
+    assert tenant.read(once(lambda: tenant.leave(*range(110)))) >= tenant.always
+    assert 25 in tenant.pages  # half a page back from 150
+
+
+def test_a_list_that_changes_too_fast_is_a_failed_read(emulator: Emulator) -> None:
+    tenant = Tenant(emulator, 3000, page_cap=250)
+    with pytest.raises(BadAnswerError, match="changes faster"):
+        tenant.read(lambda skip: tenant.leave(*range(240)))
+    assert len(tenant.pages) < 20
+
+
+@pytest.mark.parametrize("count", [0, 1, 9_999, 10_000, 10_001])
+def test_a_list_around_the_largest_page_is_whole(emulator: Emulator, count: int) -> None:
+    tenant = Tenant(emulator, count)
+    assert tenant.read() == tenant.always
+    assert tenant.pages == ([0] if count < 10_000 else [0, 9_900])
+
+
+def test_a_device_that_jumps_over_the_reader_is_found_in_another_pass(emulator: Emulator) -> None:
+    tenant = Tenant(emulator, 600, page_cap=250, machine_order="last_seen")
+    assert tenant.read(once(lambda: tenant.jump(5))) == tenant.always  # the last seen first: near the end of the list
+
+
+@pytest.mark.parametrize("order", ["added", "last_seen"])
+def test_steady_ageing_does_not_keep_a_large_tenant_from_being_read(emulator: Emulator, order: str) -> None:
+    tenant = Tenant(emulator, 2000, page_cap=250, machine_order=order)
+    chance = random.Random(7)
+
+    def change(skip: int) -> None:
+        tenant.leave(chance.randrange(len(tenant.ids)))
+        tenant.arrive(2)
+
+    assert tenant.read(change) >= tenant.always
+
+
+@pytest.mark.parametrize("count", ["refused", "ignored"])
+def test_a_service_that_does_not_count_is_read_all_the_same(emulator: Emulator, count: str) -> None:
+    tenant = Tenant(emulator, 600, page_cap=250, count=count)
+    emulator.log.clear()
+    assert tenant.read(once(lambda: tenant.leave(3))) >= tenant.always
+    refused = [call for call in emulator.calls("api") if call.status == 400]
+    assert len(refused) == (count == "refused")  # and is never asked again
+
+
+def test_fewer_records_than_the_service_counts_is_a_failed_read(emulator: Emulator) -> None:
+    records = ", ".join(f'{{"id": "a{number}"}}' for number in range(3))
+    emulator.fault(path="/machines", kind="body", body=f'{{"@odata.count": 4, "value": [{records}]}}', times=None)
+    try:
+        with pytest.raises(BadAnswerError, match="1 of 4 records did not come"):
+            list(client_of(emulator).machine_pages("", count=True))
+    finally:
+        emulator.faults.clear() if hasattr(emulator, "faults") else emulator._faults.clear()
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=25)
+def test_whatever_moves_the_list_is_whole_or_failed(seed: int) -> None:
+    chance = random.Random(seed)
+    with Emulator() as emulator:
+        order = chance.choice(["added", "last_seen"])
+        cap = chance.choice([7, 20, 60])
+        tenant = Tenant(emulator, chance.randrange(30, 200), page_cap=cap, machine_order=order)
+        rate = chance.choice([1, 2, 3])
+        events = (tenant.leave, lambda _place: tenant.arrive(), tenant.jump)
+
+        def change(_skip: int) -> None:
+            for _event in range(chance.randrange(rate + 1)):
+                chance.choice(events)(chance.randrange(len(tenant.ids)))
+
+        try:
+            found = tenant.read(change)
+        except BadAnswerError:
+            return
+        assert found >= tenant.always
+
+
+def test_25000_devices_are_all_there_whoever_leaves_arrives_or_jumps(emulator: Emulator) -> None:
+    tenant = Tenant(emulator, 25_000, machine_order="last_seen")
+    chance = random.Random(25)
+
+    def change(skip: int) -> None:
+        tenant.leave(*(chance.randrange(len(tenant.ids) - 9) for _leaver in range(9)))
+        tenant.arrive(5)
+        for _jumper in range(7):
+            tenant.jump(chance.randrange(len(tenant.ids)))
+
+    assert tenant.read(change) >= tenant.always
+
+
+def test_pages_that_never_end_are_a_failed_read(emulator: Emulator) -> None:
+    endless = client_of(emulator)
+    wire = endless.exchange._session._session.get_adapter("https://x")
+    numbers = itertools.count()
+    carry = wire.carry
+
+    def one_more(*call: t.Any) -> t.Any:
+        body = f'{{"value": [{{"id": "a{next(numbers)}"}}], "@odata.nextLink": "x"}}'.encode()
+        answer = carry(*call)
+        return replace(answer, raw=io.BytesIO(body), headers={**answer.headers, "Content-Length": str(len(body))})
+
+    wire.carry = one_more
+    with pytest.raises(BadAnswerError, match="does not end after"):
+        list(endless.machine_pages(""))
