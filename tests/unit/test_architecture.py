@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "plugins"
 # From the ground up. A file imports from its own layer's package and from the layers above it in this list.
 LAYERS = (
-    ("_errors", "_clock", "_timestamps", "_version", "_evidence_format"),
+    ("_errors", "_clock", "_timestamps", "_version", "_evidence_format", "_same"),
     ("_http",),
     ("_clouds",),
     ("_auth",),

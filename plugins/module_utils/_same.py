@@ -1,0 +1,45 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""When two IDs or names are the same: equal but for case and for how accents are encoded.
+
+Different letters are never the same. ``str.casefold`` merges some of them (``voss`` and ``voß``), as do ``str.lower``
+and Unicode normalization (the Kelvin sign and ``k``). A merged letter would hide one of two devices.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from itertools import groupby
+
+
+def comparable(text: str) -> str:
+    """The form in which two IDs or names are the same; it is for comparison and lookup, never for a request.
+
+    Accents are decomposed (NFD), and a capital letter is lowered where the small letter has it as its only capital.
+    Characters that Unicode merely replaces by another one, such as the Kelvin, Angstrom and Ohm signs, stay.
+    """
+    if text.isascii():
+        return text.lower()
+    runs = ("".join(run) if replaced else _lowered("".join(run)) for replaced, run in groupby(text, _is_replaced))
+    return "".join(runs)
+
+
+def same(one: str | None, other: str | None) -> bool:
+    """Whether two IDs or names are the same; nothing is the same as nothing."""
+    return one is not None and other is not None and comparable(one) == comparable(other)
+
+
+def _is_replaced(character: str) -> bool:
+    """Whether normalization replaces the character by a single other one."""
+    decomposition = unicodedata.decomposition(character)
+    return bool(decomposition) and not decomposition.startswith("<") and " " not in decomposition
+
+
+def _lowered(text: str) -> str:
+    return "".join(
+        small if (small := letter.lower()).upper() == letter else letter
+        for letter in unicodedata.normalize("NFD", text)
+    )

@@ -1,0 +1,86 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""When two IDs or names are the same."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections import defaultdict
+
+import pytest
+
+from ansible_collections.secops.mde.plugins.module_utils._same import comparable, same
+
+# Everything that case or normalization could change.
+CHANGING = [
+    letter
+    for letter in map(chr, range(sys.maxunicode + 1))
+    if letter.lower() != letter or letter.upper() != letter or unicodedata.decomposition(letter)
+]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("PC-0101.Corp.Example", "pc-0101.corp.example"),
+        ("BÜRO-09", "büro-09"),
+        ("bu\u0308ro", "b\u00fcro"),
+        ("BU\u0308RO", "b\u00fcro"),
+        ("e\u0323\u0302", "\u1ec7"),
+        ("J\u030c", "\u01f0"),
+        ("ПК-1", "пк-1"),
+        ("\ud83d\ude00", "\ud83d\ude00"),
+    ],
+)
+def test_case_and_the_encoding_of_accents_make_no_difference(one: str, other: str) -> None:
+    assert same(one, other)
+    assert same(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("voss-mac", "vo\u00df-mac"),
+        ("VOSS-MAC", "vo\u00df-mac"),
+        ("\u212a1", "k1"),  # Kelvin sign
+        ("\u212b1", "\u00e51"),  # Angstrom sign
+        ("\u2126", "\u03c9"),  # Ohm sign
+        ("\u017fam", "sam"),  # long s
+        ("\u0131d", "id"),  # dotless i
+        ("\u0130d", "id"),  # I with a dot
+        ("\ufb01x", "fix"),  # ligature
+        ("\u00b5pc", "\u03bcpc"),  # micro sign
+        ("\uff41", "a"),  # full width
+        ("b\u00fcro", "buro"),
+        ("pc1", "pc1 "),
+        (None, None),
+        (None, "pc1"),
+    ],
+)
+def test_different_letters_are_not_the_same(one: str | None, other: str | None) -> None:
+    assert not same(one, other)
+    assert not same(other, one)
+
+
+def test_no_two_small_letters_are_the_same() -> None:
+    sharing: dict[str, set[str]] = defaultdict(set)
+    for letter in CHANGING:
+        sharing[comparable(letter)].add(letter)
+    for letters in sharing.values():
+        assert len({letter for letter in letters if letter.lower() == letter}) <= 1, letters
+        assert len(letters) <= 2, letters
+
+
+def test_the_comparable_form_is_stable() -> None:
+    for letter in CHANGING:
+        assert comparable(comparable(letter)) == comparable(letter)
+        if len(unicodedata.decomposition(letter).split()) != 1:
+            assert same(unicodedata.normalize("NFC", letter), unicodedata.normalize("NFD", letter))
+
+
+def test_half_a_character_is_compared_like_any_other() -> None:
+    assert same("\ud800PC", "\ud800pc")
+    assert not same("\ud800", "\ud801")
