@@ -96,8 +96,8 @@ def read_pages(
         for item in map(parse, records):
             if item is None:
                 raise bad_answer(response, what)
-            if item.id.lower() not in seen:
-                seen.add(item.id.lower())
+            if item.id not in seen:
+                seen.add(item.id)
                 page.append(item)
         more = len(records) == size or bool(document.get("@odata.nextLink"))
         if more and not page:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+import unicodedata
 from dataclasses import dataclass
 
 from .._errors import OptionError
@@ -19,6 +20,14 @@ _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _PORTAL = re.compile(r"https?://[^/]+/machines/(?:v2/)?(?!v2(?:[/?#]|$))([A-Za-z0-9-]+)(?:[/?#].*)?", re.IGNORECASE)
 # More than any DNS name: such a text is something else.
 _LONGEST_NAME = 255
+_SHOWN = 60
+# Control characters, halves of characters, and line breaks. All else is in names that the service itself writes: blanks
+# that do not break, and the joiners of emoji.
+_NOT_IN_NAMES = frozenset(("Cc", "Cs", "Zl", "Zp"))
+_DNS_LABEL = re.compile(r"(?!-)[\w-]{1,63}(?<!-)")
+# What Ansible puts in the place of secrets, in whole values and in parts of them.
+HIDDEN = "********"
+_HIDDEN_WHOLE = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,29 @@ def comment_text(comment: str | None) -> str:
     text = (comment or "").strip()
     if not text:
         raise OptionError("comment: it is blank.", hint="Say why this is done, for example with the ticket's number.")
+    if any(map(_is_half, text)):
+        raise OptionError(f"comment: {text[:_SHOWN]!r} holds half a character.", hint="Give it as valid Unicode text.")
     return text
+
+
+def is_dns_name(text: str) -> bool:
+    """Whether a name has the form of a DNS name, short or full, so that it has a first label; an IP address has none."""
+    labels = text.split(".")
+    return all(map(_DNS_LABEL.fullmatch, labels)) and not labels[-1].isdigit()
+
+
+def _is_half(character: str) -> bool:
+    return "\ud800" <= character <= "\udfff"
+
+
+def _refuse_hidden(option: str, text: str) -> None:
+    """Raise OptionError for what Ansible leaves of a value that it takes for a secret, or that holds one."""
+    if HIDDEN in text or _HIDDEN_WHOLE in text:
+        raise OptionError(
+            f"{option}: {text[:_SHOWN]!r} is what Ansible shows in the place of a secret, and not the value.",
+            hint="A password, token or other secret of an earlier task is part of the value, so Ansible hid it there:"
+            " take the value from its source, or use a secret that is in no name or ID.",
+        )
 
 
 def _given(value: str | None, clean: t.Callable[[str], str]) -> str | None:
@@ -93,12 +124,13 @@ def _given(value: str | None, clean: t.Callable[[str], str]) -> str | None:
 def clean_device_id(value: str) -> str:
     """An id, or that of a page's address in the portal. Raises OptionError for what cannot be one."""
     value = value.strip()
+    _refuse_hidden("device_id", value)
     portal = _PORTAL.fullmatch(value)
     if portal:
         return portal.group(1)
     if not _ID.fullmatch(value):
         raise OptionError(
-            f"device_id: {value!r} is not a device id.",
+            f"device_id: {value[:_SHOWN]!r} is not a device id.",
             hint="Allowed are letters, digits and hyphens, or the whole address of the device's page in the portal.",
         )
     return value
@@ -107,15 +139,20 @@ def clean_device_id(value: str) -> str:
 def clean_device_name(value: str) -> str:
     """A whole name, without the dot of DNS's root. Raises OptionError for what cannot be one.
 
-    As is a domain alone, which is what an empty variable before it leaves: no device has that name, and an absence is
-    not to be concluded from it.
+    It is any text, as Defender's own records have such names. A domain alone is refused, which is what an empty
+    variable before it leaves: no device has that name, and an absence is not to be concluded from it.
     """
-    name = value.strip().rstrip(".")  # the root of DNS, as some tools print it
-    odd = any(not c.isprintable() or c.isspace() for c in name)
-    if not name or name.startswith(".") or len(name) > _LONGEST_NAME or odd:
+    name = value.strip()
+    _refuse_hidden("device_name", name)
+    root = name.rstrip(".")  # as some tools print it
+    name = root if is_dns_name(root) else name
+    odd = any(unicodedata.category(character) in _NOT_IN_NAMES for character in name)
+    alone = name.startswith(".") and is_dns_name(name.lstrip("."))
+    if not name.strip(".") or alone or len(name) > _LONGEST_NAME or odd:
         raise OptionError(
-            f"device_name: {value[:60]!r} is not a name.",
-            hint=f"Give one name, short or full, of at most {_LONGEST_NAME} characters and without white space.",
+            f"device_name: {value[:_SHOWN]!r} is not a name.",
+            hint=f"Give one name, short or full, of at most {_LONGEST_NAME} characters, without control characters and line"
+            " breaks, and with something before its first dot.",
         )
     return name
 
@@ -123,10 +160,11 @@ def clean_device_name(value: str) -> str:
 def clean_aad_device_id(value: str) -> str:
     """A GUID, in braces or without. Raises OptionError for anything else."""
     value = value.strip()
+    _refuse_hidden("aad_device_id", value)
     guid = value[1:-1] if value.startswith("{") and value.endswith("}") else value
     if not is_guid(guid):
         raise OptionError(
-            f"aad_device_id: {value!r} is not an Entra device id.",
+            f"aad_device_id: {value[:_SHOWN]!r} is not an Entra device id.",
             hint="It is a GUID such as 11112222-bbbb-3333-cccc-4444dddd5555; the device's object id is another one.",
         )
     return guid
@@ -135,9 +173,10 @@ def clean_aad_device_id(value: str) -> str:
 def clean_action_id(value: str) -> str:
     """The id of a machine action. Raises OptionError for what cannot be one."""
     action_id = value.strip()
+    _refuse_hidden("action_id", action_id)
     if not _ID.fullmatch(action_id):
         raise OptionError(
-            f"action_id: {value[:60]!r} is not the id of a machine action.",
+            f"action_id: {value[:_SHOWN]!r} is not the id of a machine action.",
             hint="It is a GUID, and stands in the action that an offboard returned, as action.id.",
         )
     return action_id
