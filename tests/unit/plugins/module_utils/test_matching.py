@@ -129,7 +129,7 @@ BAD: list[tuple[dict[str, t.Any], str]] = [
     ({"device_id": "a1%2f"}, "device_id"),
     ({"device_id": "gerät"}, "device_id"),
     ({"device_id": "https://security.microsoft.com/alerts/00aa"}, "device_id"),
-    ({"device_name": "two words"}, "device_name"),
+    ({"device_name": "two\nlines"}, "device_name"),
     ({"device_name": "pc1\x00"}, "device_name"),
     ({"device_name": "x" * 256}, "device_name"),
     ({"device_name": "."}, "device_name"),
