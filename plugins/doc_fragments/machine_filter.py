@@ -19,7 +19,7 @@ options:
     elements: str
   device_name:
     description:
-      - DNS names, compared whole and without case.
+      - Names as the service has them, compared whole and without case.
     type: list
     elements: str
   aad_device_id:
@@ -34,19 +34,19 @@ options:
   health_status:
     description:
       - States of health, of V(Active), V(Inactive), V(ImpairedCommunication), V(NoSensorData),
-        V(NoSensorDataImpairedCommunication) and V(Unknown).
+        V(NoSensorDataImpairedCommunication) and V(Unknown). Another one gets a warning.
     type: list
     elements: str
   onboarding_status:
     description:
       - States of onboarding, of V(Onboarded), V(CanBeOnboarded), V(Unsupported) and V(InsufficientInfo). There is none for
-        offboarded.
+        offboarded. Another one gets a warning.
     type: list
     elements: str
   last_seen_before:
     description:
       - Only devices whose last full report is older than this, which is a number of days before now, a date, or an ISO time. A
-        time without a zone is in UTC.
+        time without a zone is in UTC. Days are counted by the service's clock.
       - A device reports in full about once in 24 hours. One without a time is not found.
     type: str
   last_seen_after:

@@ -176,8 +176,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     def _read(self, options: PluginOptions) -> list[Machine]:
         client = options.connect()
         try:
-            wanted = MachineFilter.from_options(options.params, client.exchange.now())
-            return wanted.find(client, self.display.warning)
+            return MachineFilter.from_options(options.params).find(client, self.display.warning)
         except MdeError as error:
             explain(error, TO_READ, options.claims)
             raise

@@ -10,16 +10,16 @@ from __future__ import annotations
 import os
 import random
 import typing as t
-from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.common.validation import check_type_dict, check_type_list
 
 from ._api.client import Client
 from ._api.session import Statistics
 from ._auth.token import Claims, read_claims
 from ._clock import Clock, SystemClock
 from ._connection import Connection, passwords_in_addresses
-from ._errors import InternalError, LibraryError
+from ._errors import InternalError, LibraryError, OptionError
 from ._http.transport import REQUESTS_MISSING
 from ._options.argument_spec import (
     HOURS_PATIENCE,
@@ -42,10 +42,20 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
     params: dict[str, t.Any]
 
     def __init__(
-        self, *, options: Spec, filters: Spec | None = None, clock: Clock | None = None, **constraints: t.Any
+        self,
+        *,
+        options: Spec,
+        filters: Spec | None = None,
+        records: t.Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        **constraints: t.Any,
     ) -> None:
-        """``filters`` are more options, of which none may be blank or null; ``constraints`` are those of AnsibleModule
-        (``required_one_of`` and the like)."""
+        """``filters`` are more options, of which none may be blank or null; ``records`` are lists of dicts, each with a
+        hint for those who gave something else; ``constraints`` are those of AnsibleModule (``required_one_of`` and the
+        like)."""
+        self.refused: OptionError | None = None
+        """Why an option of ``records`` was refused; the option is then empty."""
+        self._records = records or {}
         self._filters = filters or {}
         self.clock = clock or SystemClock()
         self._started_at = format_time(self.clock.time())
@@ -63,9 +73,28 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         self.params = {name: presentable(value) for name, value in self.params.items()}
         normalise(self.params, self.argument_spec)
         blank_nulls(self.params, self._filters)
+        for option, hint in self._records.items():
+            self._refuse_other_than_dicts(option, hint)
         self._given = dict(self.params)
         # Before Ansible's parser, whose refusals print the options; also the secrets that this run does not use.
         self.no_log_values |= secret_values(self.params, os.environ) | passwords_in_addresses(self.params, os.environ)
+
+    def _refuse_other_than_dicts(self, option: str, hint: str) -> None:
+        """Ansible's parser names neither the option nor the way out, and returns ``msg`` alone."""
+        value = self.params.get(option)
+        if value is None:
+            return
+        try:
+            entries = check_type_list(value)
+        except TypeError:
+            entries = [value]
+        wrong = [(place, entry) for place, entry in enumerate(entries) if not _is_dict(entry)]
+        if wrong or isinstance(value, t.Mapping):
+            place, entry = wrong[0] if wrong else (0, value)
+            where = f"{option}[{place}]" if isinstance(value, (list, tuple)) else option
+            told = "one dict and not a list" if isinstance(entry, t.Mapping) else f"{str(entry)[:60]!r} is not a dict"
+            self.refused = OptionError(f"{where}: {told}.", hint=hint)
+            self.params[option] = []
 
     def connect(self, *, connections: int = 1, patient: bool = False) -> Client:
         """A client, not signed in yet. Raises OptionError or LibraryError.
@@ -84,10 +113,6 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
     def warn(self, warning: str, **details: t.Any) -> None:
         """A warning in one line of visible characters: it may quote the service."""
         super().warn(one_line(warning), **details)
-
-    def now(self) -> datetime:
-        """By this machine's clock."""
-        return datetime.fromtimestamp(self.clock.time(), timezone.utc)
 
     def claims(self) -> Claims | None:
         """What the current token says of itself, if it can be read."""
@@ -129,3 +154,12 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
             started_at=self._started_at,
             finished_at=format_time(self.clock.time()),
         )
+
+
+def _is_dict(entry: object) -> bool:
+    """Whether Ansible's parser reads it as a dict; text can be one too."""
+    try:
+        check_type_dict(entry)
+    except TypeError:
+        return False
+    return True

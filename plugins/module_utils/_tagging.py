@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ._api.client import TAG_BATCH, Client
-from ._api.models import Machine
+from ._api.models import Machine, meant
 from ._api.odata import equals_any
 from ._auth.permissions import TO_READ, TO_TAG, explain, foretold_refusal, lacks
 from ._auth.token import Claims
@@ -21,6 +21,7 @@ from ._options.argument_spec import Spec
 from ._options.identifiers import clean_device_id
 from ._options.values import values
 from ._results import of_several
+from ._same import comparable
 
 TAG: t.Final[Spec] = {
     "device_id": {"type": "list", "elements": "str", "required": True},
@@ -44,9 +45,8 @@ class TagRequest:
     @classmethod
     def from_options(cls, params: t.Mapping[str, t.Any]) -> TagRequest:
         """Check and clean the options of ``TAG``. Raises OptionError."""
-        wanted = values("device_id", params["device_id"], clean_device_id) or ()
         return cls(
-            device_ids=tuple({id_.lower(): id_ for id_ in wanted}.values()),  # one device in two spellings is one
+            device_ids=values("device_id", params["device_id"], clean_device_id) or (),
             tag=clean_tag(params["tag"]),
             present=params["state"] == "present",
         )
@@ -149,14 +149,16 @@ class Tagging:
 
     def run(self, *, check_mode: bool) -> list[Tagged]:
         """Tag the devices, or predict it; the results in the order asked. Raises MdeError when the reads fail."""
-        results = {id_.lower(): self._plan(id_, machine) for id_, machine in self._read().items()}
+        results: dict[str, Tagged] = {}
+        for id_, machine in self._read().items():  # one device in two spellings is one
+            results.setdefault(machine.id if machine else comparable(id_), self._plan(id_, machine))
         to_change = [result for result in results.values() if result.changed]
         if check_mode:
             changed = self._foretell(to_change)
         else:
             changed = [done for batch in _batches(to_change, TAG_BATCH) for done in self._send(batch)]
-        results.update((result.device_id.lower(), result) for result in changed)
-        return [results[id_.lower()] for id_ in self._device_ids]
+        results.update((result.device_id, result) for result in changed)
+        return list(results.values())
 
     def _read(self) -> dict[str, Machine | None]:
         """The records by id as asked. One is missing only when its own read says so as well."""
@@ -170,8 +172,12 @@ class Tagging:
         reading = self._client.batches.read(
             device_ids, lambda some, form: equals_any("id", some, lists=form.lists), self._client.machines
         )
-        found = {machine.id.lower(): machine for machine in reading.records}
-        return {id_: found.get(id_.lower()) or self._client.machine(id_) for id_ in device_ids}
+        found = {id_: meant([id_], reading.records) for id_ in device_ids}
+        # None too where several IDs differ from the one asked for in case alone: nobody knows which is meant.
+        return {
+            id_: self._client.machine(id_) if not some else some[0] if len(some) == 1 else None
+            for id_, some in found.items()
+        }
 
     def _plan(self, device_id: str, machine: Machine | None) -> Tagged:
         if machine is None:
@@ -186,7 +192,7 @@ class Tagging:
         others = tuple(tag for tag in machine.tags if tag != self._tag)
         has = len(others) < len(machine.tags)
         wanted = machine.tags if has == self._present else (*others, self._tag) if self._present else others
-        return Tagged(device_id, machine, machine.tags, wanted)
+        return Tagged(machine.id, machine, machine.tags, wanted)
 
     def _foretell(self, planned: t.Sequence[Tagged]) -> list[Tagged]:
         claims = self._claims()
@@ -212,10 +218,10 @@ class Tagging:
             self._barred = error if bars_the_way(error) else None
             return [_unchanged(one, error) for one in batch]
         self._taken = True
-        records: dict[str, Machine | None] = {machine.id.lower(): machine for machine in shown}
-        missing = [one.device_id for one in batch if one.device_id.lower() not in records]
+        records: dict[str, Machine | None] = {machine.id: machine for machine in shown}
+        missing = [one.device_id for one in batch if one.device_id not in records]
         try:
-            records.update((id_.lower(), machine) for id_, machine in self._records(missing).items())
+            records.update(self._records(missing))
         except MdeError as error:
             unread = _unconfirmed(f"the record cannot be read: {error.message}")
             return [
@@ -230,8 +236,8 @@ class Tagging:
 
     def _confirm(self, planned: Tagged, records: t.Mapping[str, Machine | None]) -> Tagged:
         """The record of the answer shows the tag, or the lack of it; where the answer left it out it was read."""
-        shown = records.get(planned.device_id.lower())
-        if shown is None or (self._tag in shown.tags) != self._present:
+        shown = records.get(planned.device_id)
+        if shown is None or shown.id != planned.device_id or (self._tag in shown.tags) != self._present:
             return _unchanged(planned, _unconfirmed("its record does not show it"))
         return replace(planned, after=shown.tags)
 

@@ -29,18 +29,19 @@ options:
     elements: str
   type:
     description:
-      - Types of actions, such as V(Offboard), V(Isolate) or V(RunAntiVirusScan).
+      - Types of actions, such as V(Offboard), V(Isolate) or V(RunAntiVirusScan). A type that the service is not known to have
+        gets a warning.
     type: list
     elements: str
   status:
     description:
-      - States, of V(Pending), V(InProgress), V(Succeeded), V(Failed), V(TimeOut) and V(Cancelled).
+      - States, of V(Pending), V(InProgress), V(Succeeded), V(Failed), V(TimeOut) and V(Cancelled). Another one gets a warning.
     type: list
     elements: str
   created_after:
     description:
       - Only actions that were not created before this, which is a number of days before now, a date, or an ISO time. A time
-        without a zone is in UTC.
+        without a zone is in UTC. Days are counted by the service's clock.
     type: str
   created_before:
     description:
@@ -184,7 +185,7 @@ def main(clock: Clock | None = None) -> None:
     """Run the module; ``clock`` is for tests."""
     module = MdeModule(options=PACING, filters=ACTION_FILTER, clock=clock)
     try:
-        wanted = ActionFilter.from_options(module.params, module.now())
+        wanted = ActionFilter.from_options(module.params)
         actions = wanted.find(module.connect(), module.warn)
     except MdeError as error:
         explain(error, TO_READ, module.claims())

@@ -146,7 +146,7 @@ def main(clock: Clock | None = None) -> None:
     """Run the module; ``clock`` is for tests."""
     module = MdeModule(options=PACING, filters=MACHINE_FILTER, clock=clock)
     try:
-        wanted = MachineFilter.from_options(module.params, module.now())
+        wanted = MachineFilter.from_options(module.params)
         machines = wanted.find(module.connect(), module.warn)
     except MdeError as error:
         explain(error, TO_READ, module.claims())

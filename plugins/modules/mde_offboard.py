@@ -28,8 +28,8 @@ options:
     type: str
   device_name:
     description:
-      - DNS name of the device, compared whole and without case. There are no wildcards.
-      - It can be any text of at most 255 characters without control characters and line breaks, as the service has such names.
+      - Name of the device, compared whole and without case. There are no wildcards. It is any text of at most 255 characters
+        without control characters and line breaks, as some of the service's own names are.
       - A name that several devices have is refused, and the devices are listed in RV(devices[].candidates).
       - Beside an id the name is a safeguard only, and a short name then also fits the full one.
     type: str
@@ -45,6 +45,7 @@ options:
         call.
       - A device that is named twice is offboarded once; its second entry shows the same action as V(in_progress).
       - An entry that cannot be meant refuses the whole list before anything is sent. An empty list is success.
+      - P(secops.mde.parse_devices#filter) makes such a list of text, or of a list of names.
     type: list
     elements: dict
     suboptions:
@@ -75,12 +76,13 @@ options:
   match_short_names:
     description:
       - Let an O(device_name) without a dot also fit a device whose first label it is, so that V(pc1) fits
-        C(pc1.corp.example), but never C(pc10). A warning then names the device.
+        C(pc1.corp.example), but never C(pc10). A warning then names the device. An IP address has no labels.
     type: bool
     default: false
   missing_ok:
     description:
       - Accept that the device is not found, as in the second run for an old ticket. It is still looked for twice.
+      - A short name is not accepted where a device has the full name, and a full name not where a device has the short one.
     type: bool
     default: false
   force:
@@ -102,8 +104,11 @@ notes:
     found costs a second read. With O(devices) some eighty devices share the two reads.
   - The decision to offboard is never older than two minutes when it is sent. In a run that has to wait for the quota the
     devices are read after the wait.
-  - An action is recognised as this run's own by its device, its comment and its time. Two runs with the same application,
-    device and comment within the same seconds cannot be told apart.
+  - The action that answers an offboard is this run's own unless it was there before, or its device, comment or time says
+    otherwise. One that is found in a list must have the same device and comment, and a time after the first try. Two runs with
+    the same application, device and comment within the same seconds cannot be told apart.
+  - When the run is killed, the module sends no more offboards; what is left has the code V(run_ended). On a host that is reached
+    over SSH the module notices only that the connection has ended. A task with C(async) goes on.
   - Delegate the task to localhost, where the interpreter of C(ansible-playbook) is used and its libraries are found.
 seealso:
   - name: Offboard machine API
@@ -330,7 +335,8 @@ error:
   type: dict
   contains:
     code:
-      description: For playbooks to branch on, such as V(not_found), V(throttled), V(permission_missing) or V(outcome_unknown).
+      description: For playbooks to branch on, such as V(not_found), V(throttled), V(permission_missing), V(run_ended) or
+        V(outcome_unknown).
       returned: always
       type: str
     message:
@@ -356,6 +362,7 @@ import typing as t
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.caller import AnsibleRun, Caller
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import Order
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import Report
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import Offboarding
@@ -380,13 +387,24 @@ OPTIONS: Spec = {
 }
 
 
-def main(clock: Clock | None = None, crew: t.Callable[[int], Crew] = Threads) -> None:
-    """Run the module; ``clock`` and ``crew`` are for tests."""
-    module = MdeModule(options=OPTIONS, clock=clock)
+DEVICES_HINT = (
+    "Give a list of dicts with device_id, device_name or aad_device_id. The filter secops.mde.parse_devices makes one of text, "
+    "and of a list of names, such as that of a group's hosts."
+)
+
+
+def main(clock: Clock | None = None, crew: t.Callable[[int], Crew] = Threads, caller: Caller | None = None) -> None:
+    """Run the module; ``clock``, ``crew`` and ``caller`` are for tests."""
+    caller = caller or AnsibleRun()
+    module = MdeModule(options=OPTIONS, records={"devices": DEVICES_HINT}, clock=clock)
     try:
+        if module.refused is not None:
+            raise module.refused
         order = Order.from_options(module.params, check_mode=module.check_mode)
         client = module.connect(connections=order.concurrency, patient=not order.single)
-        offboarding = Offboarding(order, client, crew(order.concurrency), claims=module.claims, warn=module.warn)
+        offboarding = Offboarding(
+            order, client, crew(order.concurrency), claims=module.claims, warn=module.warn, caller=caller
+        )
         devices = offboarding.run()
     except MdeError as error:
         module.finish(Report(failure=error))

@@ -20,7 +20,7 @@ options:
   evidence:
     description:
       - The JSON file of an earlier run, as M(secops.mde.mde_evidence) wrote it. That of another tenant is refused. A warning tells
-        where it is a prediction, or of a run that did not come to its end.
+        where it is a prediction, or of a run that did not come to its end. Its entries are checked as the other options are.
     type: path
   action_id:
     description:
@@ -39,6 +39,8 @@ extends_documentation_fragment:
   - secops.mde.attributes.reads
 notes:
   - The application needs the permission C(Machine.Read.All), with admin consent.
+  - Only an offboard on the device itself counts. An action that evidence names for one device, and that is on another, proves
+    nothing; the device then has its own offboards, or fails with the code V(wrong_device).
   - All offboards of a device count, not only the one that is named. One that is under way counts before all others, and a success
     whose device has not come back counts before what was tried later.
   - A device has come back when its record says onboarded and shows a full report more than 24 hours after the offboard ended,

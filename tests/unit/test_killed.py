@@ -55,20 +55,24 @@ def asked(emulator: Emulator) -> dict[str, t.Any]:
     return {"devices": [{"device_id": device.id} for device in emulator.devices], "comment": "CHG-1042 retired"}
 
 
-def start_module(emulator: Emulator, environment: dict[str, str], folder: Path) -> subprocess.Popen[str]:
-    """The module alone, as Ansible starts it."""
+def start_module(
+    emulator: Emulator, environment: dict[str, str], folder: Path, before: t.Sequence[str] = ()
+) -> subprocess.Popen[str]:
+    """The module alone, as Ansible starts it, or by a program ``before`` it."""
     arguments = folder / "arguments.json"
     arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": asked(emulator)}), "utf-8")
     with arguments.open() as stdin:
         return subprocess.Popen(
-            [sys.executable, "-m", MODULE], stdin=stdin, stdout=subprocess.PIPE, text=True, env=environment
+            [*before, sys.executable, "-m", MODULE], stdin=stdin, stdout=subprocess.PIPE, text=True, env=environment
         )
 
 
-def start_playbook(emulator: Emulator, environment: dict[str, str], folder: Path) -> subprocess.Popen[str]:
-    """A playbook with the same task."""
-    task = {"secops.mde.mde_offboard": asked(emulator), "register": "fleet"}
-    show = {"ansible.builtin.debug": {"msg": "{{ fleet.msg }}"}}
+def start_playbook(
+    emulator: Emulator, environment: dict[str, str], folder: Path, **keywords: t.Any
+) -> subprocess.Popen[str]:
+    """A playbook with the same task; ``keywords`` are more of the task's own."""
+    task = {"secops.mde.mde_offboard": asked(emulator), "register": "fleet", **keywords}
+    show = {"ansible.builtin.debug": {"msg": "{{ fleet.msg | default('started') }}"}}
     playbook = folder / "playbook.yml"
     playbook.write_text(
         json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task, show]}]), encoding="utf-8"
@@ -131,23 +135,75 @@ def test_the_module_is_killed_and_run_again(
     assert len(result["devices"]) == DEVICES
 
 
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to see what became of the orphan")
-def test_only_the_playbook_is_killed_and_the_next_runs_beside_the_orphan(
-    emulator: Emulator, environment: dict[str, str], tmp_path: Path
+needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to see the processes")
+
+
+@needs_proc
+@pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGHUP], ids=["killed", "hung up"])
+def test_a_module_whose_run_has_ended_sends_nothing_more_and_the_next_run_does_the_rest(
+    emulator: Emulator, environment: dict[str, str], tmp_path: Path, ended_by: signal.Signals
 ) -> None:
+    emulator.knobs.latency = 0.3
     mark = str(tmp_path)
     first = start_playbook(emulator, {**environment, "MARK": mark}, tmp_path)
     try:
         until(lambda: posts(emulator) >= 5, first)
-        first.kill()
-        first.wait()
-        assert alive(mark, "mde_offboard.py")  # the module goes on
-        second = start_playbook(emulator, environment, tmp_path)
-        printed, _errors = second.communicate(timeout=PATIENCE)
-        assert second.returncode == 0, printed
+        first.send_signal(ended_by)
+        first.wait(timeout=PATIENCE)
         until(lambda: not alive(mark, "mde_offboard.py"))
     finally:
         for process in alive(mark):
             os.kill(process, signal.SIGKILL)
         first.communicate()
+    assert 5 <= sum(actions_per_device(emulator)) < DEVICES
+    emulator.knobs.latency = 0.1
+    second = start_playbook(emulator, environment, tmp_path)
+    printed, _errors = second.communicate(timeout=PATIENCE)
+    assert second.returncode == 0, printed
     assert actions_per_device(emulator) == [1] * DEVICES
+
+
+@needs_proc
+def test_an_asynchronous_task_goes_on_when_its_playbook_has_ended(
+    emulator: Emulator, environment: dict[str, str], tmp_path: Path
+) -> None:
+    emulator.knobs.latency = 0.3
+    mark = str(tmp_path)
+    playbook = start_playbook(emulator, {**environment, "MARK": mark}, tmp_path, **{"async": 60, "poll": 0})
+    try:
+        printed, _errors = playbook.communicate(timeout=PATIENCE)
+        assert playbook.returncode == 0, printed
+        assert sum(actions_per_device(emulator)) < DEVICES
+        until(lambda: sum(actions_per_device(emulator)) == DEVICES)
+        until(lambda: not alive(mark, "mde_offboard.py"))
+    finally:
+        for process in alive(mark):
+            os.kill(process, signal.SIGKILL)
+
+
+def test_a_module_whose_output_nobody_reads_any_more_stops(
+    emulator: Emulator, environment: dict[str, str], tmp_path: Path
+) -> None:
+    emulator.knobs.latency = 0.3
+    module = start_module(emulator, environment, tmp_path)
+    until(lambda: posts(emulator) >= 5, module)
+    assert module.stdout is not None
+    module.stdout.close()
+    module.wait(timeout=PATIENCE)
+    assert 5 <= sum(actions_per_device(emulator)) < DEVICES
+
+
+def test_a_module_whose_parent_has_ended_stops_and_reports_what_was_done(
+    emulator: Emulator, environment: dict[str, str], tmp_path: Path
+) -> None:
+    emulator.knobs.latency = 0.3
+    shell = start_module(emulator, environment, tmp_path, before=["/bin/sh", "-c", '"$@"; true', "sh"])
+    until(lambda: posts(emulator) >= 5, shell)
+    shell.kill()
+    printed, _errors = shell.communicate(timeout=PATIENCE)
+    result = json.loads(printed)
+    done = sum(actions_per_device(emulator))
+    assert 5 <= done < DEVICES
+    assert result["summary"]["submitted"] == done
+    assert result["summary"]["error"] == DEVICES - done
+    assert {device["error"]["code"] for device in result["devices"] if device["failed"]} == {"run_ended"}

@@ -19,9 +19,10 @@ from urllib.parse import quote
 from .._errors import MdeError
 from .._http.retry import Budget, surely_not_taken, worth_asking_again
 from .._http.transport import Response
+from .._same import comparable, same
 from .error_responses import api_error
 from .filter_batches import Batches, Reading
-from .models import Machine, MachineAction, RecordError, is_record_id, same
+from .models import Machine, MachineAction, RecordError, is_record_id
 from .odata import Form, all_of, equals_any, odata_time
 from .paging import Lists, RefusedRecord, Report, bad_answer, read
 from .session import Exchange
@@ -103,12 +104,12 @@ class Client:
         reading = self.batches.read(
             machine_ids, condition, lambda text: self._actions(text, budget=budget, report=refused.append)
         )
-        found: dict[str, list[MachineAction]] = {machine_id.lower(): [] for machine_id in machine_ids}
+        found: dict[str, list[MachineAction]] = {machine_id: [] for machine_id in machine_ids}
         for action in reading.records:
-            of_machine = found.get(action.machine_id.lower())
+            of_machine = found.get(action.machine_id)
             if of_machine is not None and action.is_offboard:  # what the service sends beside them is dropped
                 of_machine.append(action)
-        known = {id_: Known(tuple(found[id_.lower()]), reading.as_of) for id_ in machine_ids}
+        known = {id_: Known(tuple(found[id_]), reading.as_of) for id_ in machine_ids}
         return {**known, **reading.refused, **_affected(machine_ids, refused)}
 
     def actions_by_id(self, action_ids: t.Sequence[str], *, until: float | None = None) -> Reading[str, MachineAction]:
@@ -121,8 +122,8 @@ class Client:
             return equals_any("id", some, lists=form.lists)
 
         reading = self.batches.read(action_ids, condition, lambda text: self._actions(text, until=until))
-        wanted = {action_id.lower() for action_id in action_ids}
-        reading.records = [action for action in reading.records if action.id.lower() in wanted]
+        wanted = set(map(comparable, action_ids))
+        reading.records = [action for action in reading.records if comparable(action.id) in wanted]
         return reading
 
     def offboard_actions_since(self, created: datetime, *, until: float | None = None) -> list[MachineAction]:

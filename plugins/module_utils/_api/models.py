@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import re
 import typing as t
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from .._presentable import DEEPEST_RECORD, presentable
+from .._same import comparable
 from .._timestamps import parse_time
 
 # Never "." or "..", which a path would swallow.
@@ -125,7 +127,7 @@ class Machine:
     def merged_into(self) -> str | None:
         """Id of the record that this one was merged into."""
         survivor = _text(self.record.get("mergedIntoMachineId"))
-        return None if survivor is None or same(survivor, self.id) else survivor
+        return None if survivor == self.id else survivor
 
     @property
     def onboarded(self) -> bool:
@@ -212,7 +214,7 @@ class MachineAction:
         return self.type.lower() == "offboard"
 
     def is_offboard_of(self, machine_id: str) -> bool:
-        return self.is_offboard and same(self.machine_id, machine_id)
+        return self.is_offboard and self.machine_id == machine_id
 
 
 _BEFORE_ALL_TIME: t.Final = datetime.min.replace(tzinfo=timezone.utc)
@@ -223,14 +225,42 @@ def newest_first(actions: t.Iterable[MachineAction]) -> list[MachineAction]:
     return sorted(actions, key=lambda action: action.created or _BEFORE_ALL_TIME, reverse=True)
 
 
-def lowered(texts: t.Iterable[str] | None) -> frozenset[str] | None:
+class _Record(t.Protocol):
+    @property
+    def id(self) -> str:
+        """As the service writes it."""
+
+
+Found = t.TypeVar("Found", bound=_Record)
+
+
+def meant(
+    asked: t.Collection[str], records: t.Sequence[Found], id_of: t.Callable[[Found], str] = lambda record: record.id
+) -> list[Found]:
+    """The records that IDs from outside the service mean: those with exactly such an ID, else those that differ in case.
+
+    The service's device ID is a string (``Edm.String``), so two IDs that differ only in case are two devices. People and
+    other tools change the case of an ID, however.
+    """
+    exact = {id_of(record) for record in records}.intersection(asked)
+    settled = set(map(comparable, exact))
+    loose = {text for text in map(comparable, asked) if text not in settled}
+    return [record for record in records if id_of(record) in exact or comparable(id_of(record)) in loose]
+
+
+def comparables(texts: t.Iterable[str] | None) -> frozenset[str] | None:
     """Texts to compare others with; None, or none of them, means that everything fits."""
-    return frozenset(text.lower() for text in texts) if texts else None
+    return frozenset(map(comparable, texts)) if texts else None
 
 
 def spellings(texts: t.Iterable[str]) -> list[str]:
-    """Each as typed and in lower case, where that differs: some services tell them apart."""
-    return list(dict.fromkeys(spelling for text in texts for spelling in (text, text.lower())))
+    """What to ask the service for: each text as typed, in lower case, and with its accents in both encodings."""
+    forms: dict[str, None] = {}
+    for text in texts:
+        for cased in (text, text.lower()):
+            for spelling in (cased, *(unicodedata.normalize(form, cased) for form in ("NFC", "NFD"))):
+                forms[spelling] = None
+    return list(forms)
 
 
 def canonical_status(text: str) -> str:
@@ -259,8 +289,3 @@ def predicted_offboard(machine: Machine, comment: str, requestor: str | None) ->
         "commands": [],
     }
     return {field: known.get(field) for field in ACTION_FIELDS}
-
-
-def same(one: str | None, other: str | None) -> bool:
-    """Whether two ids or names are equal but for case; nothing equals nothing."""
-    return one is not None and other is not None and one.lower() == other.lower()

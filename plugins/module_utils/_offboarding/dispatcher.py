@@ -19,6 +19,7 @@ from .._auth.permissions import TO_OFFBOARD, TO_READ, explain, lacks
 from .._auth.token import Claims
 from .._errors import InternalError, MdeError
 from .._http.retry import Budget, bars_the_way
+from .caller import AbandonedError
 from .submission import LOOKS, Attempt, Stage
 from .workers import Crew
 
@@ -65,7 +66,7 @@ class Dispatch:
 
     def heed(self, error: MdeError) -> None:
         """See whether an error would hit everything else as well, and then let nothing more be tried."""
-        if self.barred is None and bars_the_way(error):
+        if self.barred is None and (isinstance(error, AbandonedError) or bars_the_way(error)):
             self.barred = error.for_those_behind()
 
     # -- the flow ------------------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ class Dispatch:
         try:
             attempt.send()
         except Exception as error:  # the last resort: a mistake of ours must not lose what was done for others
-            attempt.give_up(InternalError(error))
+            attempt.give_up(InternalError(error))  # nothing was sent, or an earlier try is in question and stays so
         if attempt.stage is Stage.HELD:
             self._held.append(attempt)
         elif attempt.stage is Stage.IN_QUESTION:
@@ -155,6 +156,9 @@ class Dispatch:
         except MdeError as error:
             explain(error, TO_READ, self._claims())
             return [(attempt, error) for attempt in attempts]
+        except Exception as error:  # a mistake of ours is a look that failed: what was sent stays in question
+            mistake = InternalError(error)
+            return [(attempt, mistake) for attempt in attempts]
         return [(attempt, known[attempt.machine.id]) for attempt in attempts]
 
 

@@ -20,7 +20,8 @@ from .._api.paging import RefusedRecord, Report
 from .._errors import ApiError
 from .._http.retry import refuses_one
 from .._options.identifiers import DeviceRequest
-from .matching import Finding, not_found, resolve
+from .._same import comparable
+from .matching import Finding, first_label, has_labels, not_found, resolve
 
 
 def find_machines(
@@ -68,7 +69,7 @@ class _Records:
     def add(self, machines: t.Iterable[Machine]) -> None:
         for machine in machines:
             for key in self._keys(machine.id, machine.aad_device_id, machine.name):
-                self._by_key[key].setdefault(machine.id.lower(), machine)
+                self._by_key[key].setdefault(machine.id, machine)
 
     def refuse(self, refused: RefusedRecord) -> None:
         """Take note of a record that cannot be used."""
@@ -90,7 +91,7 @@ class _Records:
         keys = self._keys(request.device_id, request.aad_device_id, request.device_name)
         found = {id_: machine for key in keys for id_, machine in self._by_key.get(key, {}).items()}
         if loosely and request.device_name:
-            label = _first_label(request.device_name)
+            label = comparable(first_label(request.device_name))
             for (kind, text), machines in self._by_key.items():
                 if kind == "label" and text.startswith(label):
                     found.update(machines)
@@ -98,8 +99,8 @@ class _Records:
 
     @staticmethod
     def _keys(device_id: str | None, aad_device_id: str | None, name: str | None) -> list[tuple[str, str]]:
-        texts = (("id", device_id), ("aad", aad_device_id), ("label", _first_label(name) if name else None))
-        return [(kind, text.lower()) for kind, text in texts if text]
+        texts = (("id", device_id), ("aad", aad_device_id), ("label", first_label(name) if name else None))
+        return [(kind, comparable(text)) for kind, text in texts if text]
 
 
 def _read(
@@ -117,8 +118,9 @@ def _terms(request: DeviceRequest, match_short_names: bool) -> list[_Term]:
     terms = [_Term("id", value) for value in _spellings(request.device_id)]
     terms += [_Term("computerDnsName", value) for value in _spellings(request.device_name)]
     terms += [_Term("aadDeviceId", value) for value in _spellings(request.aad_device_id)]
-    if match_short_names and request.device_name and "." not in request.device_name:
-        terms += [_Term("computerDnsName", f"{value}.", prefix=True) for value in _spellings(request.device_name)]
+    name = request.device_name
+    if match_short_names and name and "." not in name and has_labels(name):
+        terms += [_Term("computerDnsName", f"{value}.", prefix=True) for value in _spellings(name)]
     return terms
 
 
@@ -159,7 +161,7 @@ def _look_again(client: Client, requests: t.Sequence[DeviceRequest], records: _R
 
 
 def _label_terms(request: DeviceRequest) -> list[_Term]:
-    labels = _spellings(request.device_name.split(".")[0]) if request.device_name else []
+    labels = _spellings(first_label(request.device_name)) if request.device_name else []
     return [_Term("computerDnsName", label, prefix=True) for label in labels]
 
 
@@ -175,7 +177,3 @@ def _read_entra_id_otherwise(client: Client, aad_device_id: str, report: Report)
 
 def _spellings(value: str | None) -> list[str]:
     return spellings([value]) if value else []
-
-
-def _first_label(name: str) -> str:
-    return name.split(".")[0].lower()

@@ -11,11 +11,13 @@ No wildcard, no prefix, no first hit. Pure: what has been read is given, what it
 from __future__ import annotations
 
 import typing as t
+import unicodedata
 from dataclasses import dataclass, field
 
-from .._api.models import Machine, same
+from .._api.models import Machine, meant
 from .._errors import DeviceError, MdeError
-from .._options.identifiers import DeviceRequest
+from .._options.identifiers import DeviceRequest, is_dns_name
+from .._same import same
 
 # Near misses to show for a device that was not found.
 _MOST_CANDIDATES = 10
@@ -30,19 +32,24 @@ class Finding:
     candidates: tuple[Machine, ...] = ()
     error: MdeError | None = None
     warnings: tuple[str, ...] = field(default=())
+    near_miss: bool = False
+    """Of a device that was not found: a candidate has its first label, and one of the two names is a short one."""
 
 
 def resolve(
     request: DeviceRequest, records: t.Sequence[Machine], *, match_short_names: bool = False, force: bool = False
 ) -> Finding:
     """Decide which of the records is meant. Pure: everything it knows is in its arguments."""
+    if request.device_id:
+        with_id = meant([request.device_id], records)
+        records = [machine for machine in records if machine in with_id or not same(machine.id, request.device_id)]
     candidates = [machine for machine in records if _fits_all(request, machine, match_short_names)]
     if not candidates:
         touched = [machine for machine in records if any(_fits(request, machine, match_short_names))]
         return _mismatch(request, touched) if touched else not_found(request, ())
-    ids = {machine.id.lower() for machine in candidates}
+    ids = {machine.id for machine in candidates}
     # A record merged into another candidate is the same device twice. Should they all point at each other, all stay.
-    standing = [m for m in candidates if (m.merged_into or "").lower() not in ids] or candidates
+    standing = [m for m in candidates if m.merged_into not in ids] or candidates
     if len(standing) > 1:
         return _ambiguous(request, standing)
     machine = standing[0]
@@ -75,18 +82,45 @@ def _name_fits(asked: str, name: str | None, match_short_names: bool, guards: bo
     """Whole and without case. A name that only guards an id, or a short one where that is allowed, by first label."""
     if name is None:
         return False
-    name = name.rstrip(".")
+    name = _without_root(name)
     if same(asked, name):
         return True
-    first_labels_agree = same(asked.split(".")[0], name.split(".")[0])
-    if guards:
-        return first_labels_agree and ("." not in asked or "." not in name)
-    return match_short_names and "." not in asked and first_labels_agree
+    return (guards or (match_short_names and "." not in asked)) and short_and_full(asked, name)
+
+
+def short_and_full(one: str, other: str) -> bool:
+    """Whether one of two different names is the first label of the other: ``pc1`` and ``pc1.corp.example``.
+
+    Only names in the form of DNS names have labels: ``10`` is not ``10.1.2.3``.
+    """
+    return (
+        ("." in one) != ("." in other)
+        and has_labels(one)
+        and has_labels(other)
+        and same(first_label(one), first_label(other))
+    )
+
+
+def has_labels(name: str) -> bool:
+    """Whether a name has the form of a DNS name. A short one may consist of digits: ``10`` is ``10.corp.example``."""
+    composed = unicodedata.normalize("NFC", name)
+    return is_dns_name(composed if "." in composed else f"{composed}.x")
+
+
+def first_label(name: str) -> str:
+    """The part of a DNS name before the first dot; of any other name, all of it."""
+    return name.split(".")[0] if has_labels(name) else name
+
+
+def _without_root(name: str) -> str:
+    """A DNS name without the dot of the root; any other name as it is."""
+    root = name.rstrip(".")
+    return root if has_labels(root) else name
 
 
 def _short_name_warnings(request: DeviceRequest, machine: Machine) -> t.Iterator[str]:
     alone = request.device_name and not (request.device_id or request.aad_device_id)
-    if alone and machine.name and not same(request.device_name, machine.name.rstrip(".")):
+    if alone and machine.name and not same(request.device_name, _without_root(machine.name)):
         yield f"{request.device_name}: taken for {machine.name} (device id {machine.id}) by its first label."
 
 
@@ -98,12 +132,14 @@ def not_found(request: DeviceRequest, near: t.Sequence[Machine]) -> Finding:
     hints = []
     if request.looks_like_guid and not request.aad_device_id:
         hints.append("device_id has the form of an Entra device id: if it is one, give it as aad_device_id.")
-    if (
-        request.device_name
-        and "." not in request.device_name
-        and any(machine.name and same(machine.name.split(".")[0], request.device_name) for machine in near)
-    ):
+    asked = request.device_name
+    near_miss = asked is not None and any(
+        machine.name and short_and_full(asked, _without_root(machine.name)) for machine in near
+    )
+    if near_miss and asked and "." not in asked:
         hints.append("A full name begins with it: give the full name, or set match_short_names.")
+    elif near_miss:
+        hints.append("A short name is its first label: give the short name, if that is the device.")
     hints.append(
         "Check the spelling and the tenant; records age out after 180 days without contact. "
         "Set missing_ok where an absent device is fine."
@@ -114,6 +150,7 @@ def not_found(request: DeviceRequest, near: t.Sequence[Machine]) -> Finding:
         error=DeviceError(
             f"{_described(request)} was not found{_named(near, 'near it')}.", code="not_found", hint=" ".join(hints)
         ),
+        near_miss=near_miss,
     )
 
 

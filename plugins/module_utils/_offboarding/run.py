@@ -17,6 +17,8 @@ from .._auth.permissions import TO_OFFBOARD, TO_READ, explain, foretold_refusal,
 from .._auth.token import Claims
 from .._errors import InternalError, MdeError
 from .._options.identifiers import DeviceRequest
+from .._same import comparable
+from .caller import AbandonedError, Caller, always
 from .decision import decide
 from .dispatcher import Dispatch
 from .lookup import find_machines
@@ -59,8 +61,11 @@ class Offboarding:
         *,
         claims: t.Callable[[], Claims | None],
         warn: t.Callable[[str], None],
+        caller: Caller = always,
     ) -> None:
-        """``claims`` tells what the token says of itself, once there is one; ``warn`` takes a line for people."""
+        """``claims`` tells what the token says of itself, once there is one; ``warn`` takes a line for people;
+        ``caller`` says whether the result is still waited for."""
+        self._caller = caller
         self._order = order
         self._client = client
         self._claims = claims
@@ -106,6 +111,8 @@ class Offboarding:
     def _batches(self) -> t.Iterator[list[Attempt]]:
         """Look up some devices after the other, and decide; what comes out is to be sent."""
         while self._left:
+            if not self._caller():
+                self._dispatch.heed(AbandonedError())
             barred = self._dispatch.barred
             if barred is not None:
                 self._fail(self._left, barred)
@@ -134,16 +141,16 @@ class Offboarding:
             if machine is None:
                 self._ends[place] = self._without_machine(request, finding)
                 continue
-            case = self._cases.get(machine.id.lower())
+            case = self._cases.get(machine.id)
             if case is None:
                 case = _Case(place, machine, DeviceResult(request, "error", machine))
-                self._cases[machine.id.lower()] = case
+                self._cases[machine.id] = case
                 new.append(case)
             self._ends[place] = case
         return new
 
     def _without_machine(self, request: DeviceRequest, finding: Finding) -> DeviceResult:
-        accepted = finding.outcome == "not_found" and self._order.missing_ok
+        accepted = finding.outcome == "not_found" and self._order.missing_ok and not finding.near_miss
         if finding.error is not None:
             explain(finding.error, TO_READ, self._claims())
         return DeviceResult(
@@ -203,7 +210,7 @@ class Offboarding:
         if self._order.check_mode:
             case.decided = self._predict(case.decided, machine, comment)
         else:
-            case.attempt = Attempt(self._client, machine, comment, known, force=force)
+            case.attempt = Attempt(self._client, machine, comment, known, force=force, caller=self._caller)
 
     def _predict(self, result: DeviceResult, machine: Machine, comment: str) -> DeviceResult:
         """What the POST would bring, as far as the token lets us know."""
@@ -219,12 +226,12 @@ class Offboarding:
     def _wait(self, results: t.Sequence[DeviceResult], options: WaitOptions) -> list[DeviceResult]:
         """Wait for what was submitted or is under way; the outcome stays, the action and the error follow."""
         pending = {
-            action.id.lower(): action
+            comparable(action.id): action
             for result in results
             if result.error is None and result.outcome in ("submitted", "in_progress")
             if (action := MachineAction.from_json(result.action)) is not None
         }
-        waited = {w.action.id.lower(): w for w in wait_for(self._client, list(pending.values()), options)}
+        waited = {comparable(w.action.id): w for w in wait_for(self._client, list(pending.values()), options)}
         return [_with_end(result, waited) for result in results]
 
 
@@ -234,5 +241,5 @@ def _with_end(result: DeviceResult, waited: t.Mapping[str, Waited]) -> DeviceRes
     action = MachineAction.from_json(result.action)
     if action is None:  # the service said so, and its lists did not show it: that is no end
         return replace(result, error=unseen(result.name))
-    end = waited[action.id.lower()]
+    end = waited[comparable(action.id)]
     return replace(result, action=end.action.record, error=end.error)

@@ -17,9 +17,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from .._api.client import Client, Known
-from .._api.models import Machine, MachineAction, same
-from .._errors import ApiError, DeviceError, MdeError, ThrottledError, TooLateError
+from .._api.models import Machine, MachineAction
+from .._errors import ApiError, DeviceError, InternalError, MdeError, ThrottledError, TooLateError
 from .._http.retry import is_unclear
+from .._same import comparable
+from .caller import AbandonedError, Caller, always
 from .decision import decide
 
 # Pauses between looks after an unclear end: half a minute in all, longer than the service's lists lag behind.
@@ -51,13 +53,24 @@ class Claim:
     """In service time; None when no answer carried a ``Date``, so that there is nothing to compare with."""
 
     def owns(self, action: MachineAction) -> bool:
-        if action.id.lower() in self.known_ids or not action.is_offboard_of(self.machine_id):
+        """Whether an action found in a list is ours: everything says so."""
+        if not self._may_own(action) or (action.comment or "").strip() != self.comment.strip():
             return False
-        if (action.comment or "").strip() != self.comment.strip():
+        return self.first_try is None or action.created is not None
+
+    def owns_answer(self, action: MachineAction) -> bool:
+        """Whether the action that answers our own POST is ours: nothing says otherwise.
+
+        The service's model lets ``requestorComment`` be null, and a service may cut a long one.
+        """
+        said = (action.comment or "").strip().removesuffix("...").removesuffix("\u2026").rstrip()
+        return self._may_own(action) and self.comment.strip().startswith(said)
+
+    def _may_own(self, action: MachineAction) -> bool:
+        """New, an Offboard on our machine, and not made before our first try."""
+        if comparable(action.id) in self.known_ids or not action.is_offboard_of(self.machine_id):
             return False
-        if self.first_try is None:
-            return True
-        return action.created is not None and action.created >= self.first_try - TOLERANCE
+        return self.first_try is None or action.created is None or action.created >= self.first_try - TOLERANCE
 
     def among(self, actions: t.Iterable[MachineAction]) -> MachineAction | None:
         return next((action for action in actions if self.owns(action)), None)
@@ -81,8 +94,17 @@ class Attempt:
     Sending is for one thread at a time; nothing here raises for what the service does.
     """
 
-    def __init__(self, client: Client, machine: Machine, comment: str, known: Known, *, force: bool = False) -> None:
-        """``known`` is what was just read of the machine, and what spoke for an offboard."""
+    def __init__(
+        self,
+        client: Client,
+        machine: Machine,
+        comment: str,
+        known: Known,
+        *,
+        force: bool = False,
+        caller: Caller = always,
+    ) -> None:
+        """``known`` is what was just read of the machine, and what spoke for an offboard; ``caller`` waits for the end."""
         self.machine = machine
         self.stage = Stage.READY
         self.end: Submission | None = None
@@ -90,9 +112,12 @@ class Attempt:
         self._client = client
         self._comment = comment
         self._force = force
+        self._caller = caller
         self._exchange = client.exchange
         self._budget = client.exchange.budget()
         self._tries = 0
+        self._sending = False
+        """Whether the last call of ``send`` came as far as a try."""
         self._unclear: MdeError | None = None
         """How an earlier try ended that may have been taken."""
         self._seen: Known | None = None
@@ -104,7 +129,7 @@ class Attempt:
         self._claim = Claim(
             machine_id=self.machine.id,
             comment=self._comment,
-            known_ids=frozenset(action.id.lower() for action in known.actions),
+            known_ids=frozenset(comparable(action.id) for action in known.actions),
             first_try=self._exchange.service_time(),
         )
         self._good_until = known.as_of + DECISION_LIFE
@@ -117,6 +142,7 @@ class Attempt:
 
     def send(self) -> None:
         """Send one POST; the stage then tells what comes next."""
+        self._sending = False
         try:
             action = self._client.offboard(
                 self.machine.id,
@@ -127,20 +153,32 @@ class Attempt:
             )
         except TooLateError:
             self.stage = Stage.HELD
+        except AbandonedError as error:
+            self.give_up(error)
         except MdeError as error:
             if is_unclear(error):
-                self._unclear = error
-                self._tries += 1
-                self.stage = Stage.IN_QUESTION
+                self._question(error)
             else:
                 self._finish(self._refused(error))
+        except Exception as error:
+            if not self._sending:
+                raise
+            self._question(InternalError(error))  # whatever broke here says nothing of what the service did
         else:
             self._finish(self._answered(action))
 
+    def _question(self, error: MdeError) -> None:
+        self._unclear = error
+        self._tries += 1
+        self.stage = Stage.IN_QUESTION
+
     def _note_try(self) -> None:
-        """Whatever was made before the first try that may have been taken is not ours."""
+        """The last check before a try: whatever was made before the first one that may have been taken is not ours."""
+        if not self._caller():
+            raise AbandonedError
         if self._unclear is None:
             self._claim = replace(self._claim, first_try=self._exchange.service_time())
+        self._sending = True
 
     def weigh(self, known: Known) -> None:
         """Decide again by what is known now: has somebody else been here while the POST was held back?"""
@@ -162,8 +200,8 @@ class Attempt:
 
     def _answered(self, action: MachineAction) -> Submission:
         """A success by its status; it may still hand back an action that somebody else made before."""
-        if same(action.machine_id, self.machine.id):
-            return Submission("submitted" if self._claim.owns(action) else "in_progress", action)
+        if action.machine_id == self.machine.id:
+            return Submission("submitted" if self._claim.owns_answer(action) else "in_progress", action)
         wrong = DeviceError(
             f"Asked to offboard {self.machine.id}, the service answered with action {action.id} on {action.machine_id}.",
             code="wrong_device",
@@ -192,7 +230,7 @@ class Attempt:
             self._exchange.clock.sleep(pause)
             try:
                 known = self._client.offboard_actions([self.machine.id], budget=budget)[self.machine.id]
-            except MdeError:
+            except Exception:  # a look that failed, for whatever reason, is none
                 continue
             if isinstance(known, MdeError):
                 continue

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .._api.client import Client
 from .._api.models import MachineAction
 from .._errors import DeviceError, InternalError, MdeError, TooLateError
+from .._same import comparable
 
 # Actions are asked for by their ids as long as that takes no more filters; then by their time, which takes one.
 _FEW_FILTERS: t.Final = 2
@@ -51,7 +52,7 @@ def wait_for(client: Client, actions: t.Sequence[MachineAction], options: WaitOp
 
     Never raises: what could not be read becomes the error of those that were still pending.
     """
-    latest = {action.id.lower(): action for action in actions}
+    latest = {comparable(action.id): action for action in actions}
     clock = client.exchange.clock
     deadline = clock.monotonic() + options.timeout
     trouble: MdeError | None = None
@@ -71,9 +72,14 @@ def wait_for(client: Client, actions: t.Sequence[MachineAction], options: WaitOp
             break
         else:
             # What has ended stays so, whatever a list that lags behind says of it later.
-            asked = {action.id.lower() for action in pending}
-            latest.update((action.id.lower(), action) for action in seen if action.id.lower() in asked)
-    return [_verdict(latest[action.id.lower()], options, trouble) for action in actions]
+            asked = {comparable(action.id): action.machine_id for action in pending}
+            # An action that speaks for a device is an Offboard on that device.
+            latest.update(
+                (comparable(action.id), action)
+                for action in seen
+                if (of := asked.get(comparable(action.id))) is not None and action.is_offboard_of(of)
+            )
+    return [_verdict(latest[comparable(action.id)], options, trouble) for action in actions]
 
 
 def unseen(who: str) -> MdeError:

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import re
 import typing as t
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from .._errors import OptionError
+from .._same import comparable
 from .._timestamps import parse_time
 
 _DAYS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:d|days?)?", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+# Earlier than any time that the service can write.
+_MOST_DAYS = 700_000
 # Text literals of a filter, a doubled quote inside them being a quote.
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 
@@ -54,11 +58,38 @@ def filled(option: str, given: object) -> str | None:
 
 def spelled_as(known: t.Iterable[str]) -> t.Callable[[str], str]:
     """A cleaner that gives known words the spelling of the service, and leaves others as they are."""
-    spellings = {word.lower(): word for word in known}
-    return lambda text: spellings.get(text.strip().lower(), text.strip())
+    spellings = {comparable(word): word for word in known}
+    return lambda text: spellings.get(comparable(text.strip()), text.strip())
 
 
-def moment(option: str, given: object, now: datetime) -> datetime | None:
+def unknown_words(option: str, given: t.Iterable[str] | None, known: t.Sequence[str]) -> t.Iterator[str]:
+    """A warning for values that the service's model does not have: they may be misspelt, and then find nothing."""
+    unknown = [word for word in given or () if word not in known]
+    if unknown:
+        yield (
+            f"{option}: the service is not known to have {', '.join(repr(word[:60]) for word in unknown)}, which may find "
+            f"nothing. Known values are {', '.join(known)}."
+        )
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point in time, or a time before now, whenever that is."""
+
+    at: datetime | None = None
+    before_now: timedelta = timedelta(0)
+
+    def resolve(self, now: datetime) -> datetime:
+        """The point in time."""
+        if self.at is not None:
+            return self.at
+        try:
+            return now - self.before_now
+        except OverflowError:  # before the beginning of time
+            return datetime.min.replace(tzinfo=timezone.utc)
+
+
+def moment(option: str, given: object) -> Moment | None:
     """A point in time: an ISO time or date (UTC where it names no zone), or a number of days before now.
 
     Raises OptionError for anything else, and for a blank text.
@@ -69,9 +100,11 @@ def moment(option: str, given: object, now: datetime) -> datetime | None:
     days = _DAYS.fullmatch(text)
     try:
         if days and not isinstance(given, bool):
-            return now - timedelta(days=float(days.group(1)))
-        if _DATE.fullmatch(text):
-            return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+            count = float(days.group(1))
+            if count <= _MOST_DAYS:
+                return Moment(before_now=timedelta(days=count))
+        elif _DATE.fullmatch(text):
+            return Moment(datetime.fromisoformat(text).replace(tzinfo=timezone.utc))
     except (ValueError, OverflowError):
         pass  # no such day, or before the beginning of time
     found = parse_time(text.replace(" ", "T", 1))
@@ -80,7 +113,7 @@ def moment(option: str, given: object, now: datetime) -> datetime | None:
             f"{option}: {text[:60]!r} is not a time.",
             hint="Give a number of days back from now, a date such as 2026-01-31, or a time such as 2026-01-31T08:00:00Z.",
         )
-    return found
+    return Moment(found)
 
 
 def raw_filter(given: str | None) -> str | None:

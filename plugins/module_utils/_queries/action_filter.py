@@ -9,29 +9,42 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime
 
 from .._api.client import Client
-from .._api.models import MachineAction, canonical_status, lowered, newest_first, spellings
+from .._api.models import MachineAction, canonical_status, comparables, meant, newest_first, spellings
 from .._api.odata import Form, all_of, equals_any, odata_time, odata_time_above
 from .._api.paging import Report
 from .._errors import ApiError
 from .._options.argument_spec import Spec, insist_on_positive
 from .._options.identifiers import clean_action_id, clean_device_id
-from .._options.values import moment, raw_filter, spelled_as, values
+from .._options.values import Moment, moment, raw_filter, spelled_as, unknown_words, values
+from .._same import comparable
 from .list_result import reporting
+from .service_time import Now, in_service_time, unknown_time
 
-# Microsoft Learn, "MachineAction resource type". Others occur, and are taken as they are.
+# The service's own model (its $metadata of 2026-08). Others are taken as they are, with a warning.
 TYPES: t.Final = (
+    "Unknown",
+    "RequestSample",
+    "Block",
     "RunAntiVirusScan",
     "Offboard",
-    "LiveResponse",
+    "RegenerateId",
     "CollectInvestigationPackage",
     "Isolate",
     "Unisolate",
     "StopAndQuarantineFile",
     "RestrictCodeExecution",
     "UnrestrictCodeExecution",
+    "LiveResponse",
+    "Troubleshoot",
+    "LogsCollection",
+    "TokenRefresh",
+    "EndpointConfigManagementCheckin",
+    "EnableActiveDirectoryUser",
+    "DisableActiveDirectoryUser",
+    "ResetPasswordActiveDirectoryUser",
+    "ImmuneActiveDirectoryCustomPlaybook",
 )
 STATUSES: t.Final = ("Pending", "InProgress", "Succeeded", "Failed", "TimeOut", "Cancelled")
 _NEWEST_FIRST: t.Final = "creationDateTimeUtc desc"
@@ -56,13 +69,13 @@ class ActionFilter:
     device_ids: tuple[str, ...] | None = None
     types: tuple[str, ...] | None = None
     statuses: tuple[str, ...] | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
     raw: str | None = None
     limit: int | None = None
 
     @classmethod
-    def from_options(cls, params: t.Mapping[str, t.Any], now: datetime) -> ActionFilter:
+    def from_options(cls, params: t.Mapping[str, t.Any]) -> ActionFilter:
         """Check and clean the options of ``ACTION_FILTER``. Raises OptionError."""
         insist_on_positive(params, "limit")
         return cls(
@@ -70,31 +83,52 @@ class ActionFilter:
             device_ids=values("device_id", params["device_id"], clean_device_id),
             types=values("type", params["type"], spelled_as(TYPES)),
             statuses=values("status", params["status"], _status),
-            created_after=moment("created_after", params["created_after"], now),
-            created_before=moment("created_before", params["created_before"], now),
+            created_after=moment("created_after", params["created_after"]),
+            created_before=moment("created_before", params["created_before"]),
             raw=raw_filter(params["filter"]),
             limit=params["limit"],
         )
 
-    def find(self, client: Client, warn: t.Callable[[str], None] | None = None) -> list[MachineAction]:
-        """All actions that fit, the newest first. Raises MdeError when a read fails: a list is whole or it is none.
+    def warnings(self) -> t.Iterator[str]:
+        """What in the filter may be a mistake, for people."""
+        yield from unknown_words("type", self.types, TYPES)
+        yield from unknown_words("status", self.statuses, STATUSES)
 
-        A record that cannot be used is a warning to ``warn``. It is an error without that, and where actions or devices are
-        asked for one by one: it could be one of them.
+    def find(self, client: Client, warn: t.Callable[[str], None]) -> list[MachineAction]:
+        """All actions that fit, the newest first; ``warn`` takes a line for people.
+
+        Raises MdeError when a read fails: a list is whole or it is none. A record that cannot be used is a warning, but
+        an error where actions or devices are asked for one by one: it could be one of them.
         """
+        for line in self.warnings():
+            warn(line)
         if () in (self.action_ids, self.device_ids, self.types, self.statuses):
             return []
-        found = {action.id.lower(): action for action in self._read(client, warn)}
+        found = in_service_time(client, lambda now: self._find(client, now, warn))
+        for line in unknown_time(client, self.created_after, self.created_before):
+            warn(line)
+        return found
+
+    def _find(self, client: Client, now: Now, warn: t.Callable[[str], None]) -> list[MachineAction]:
+        fits = self.test(now)
+        found = {comparable(action.id): action for action in self._read(client, now, fits, warn)}
         if self.action_ids and not self.raw:
             # Lists lag behind: an id is missing only when its own read says so as well.
-            fits = self.test()
             for action_id in self.action_ids:
-                if action_id.lower() not in found and (action := client.action(action_id)) and fits(action):
-                    found[action.id.lower()] = action
-        return newest_first(found.values())[: self.limit]
+                if comparable(action_id) not in found and (action := client.action(action_id)) and fits(action):
+                    found[comparable(action.id)] = action
+        actions = newest_first(found.values())
+        if self.device_ids:
+            actions = meant(self.device_ids, actions, lambda action: action.machine_id)
+        return actions[: self.limit]
 
-    def _read(self, client: Client, warn: t.Callable[[str], None] | None) -> list[MachineAction]:
-        fits = self.test()
+    def _read(
+        self,
+        client: Client,
+        now: Now,
+        fits: t.Callable[[MachineAction], bool],
+        warn: t.Callable[[str], None],
+    ) -> list[MachineAction]:
 
         def fetch(condition: str) -> list[MachineAction]:
             if self.limit and not wanted:
@@ -110,7 +144,7 @@ class ActionFilter:
         report = None if wanted else reporting(warn)
         reading = client.batches.read(
             spellings(wanted or ("",)),
-            lambda some, form: all_of(self._conditions(prop, some if wanted else (), form)),
+            lambda some, form: all_of(self._conditions(prop, some if wanted else (), form, now)),
             fetch,
         )
         return reading.whole()
@@ -125,7 +159,7 @@ class ActionFilter:
                 break
         return found
 
-    def _conditions(self, prop: str, wanted: t.Sequence[str], form: Form) -> t.Iterator[str]:
+    def _conditions(self, prop: str, wanted: t.Sequence[str], form: Form, now: Now) -> t.Iterator[str]:
         if wanted:
             yield equals_any(prop, wanted, lists=form.lists)
         if self.types:
@@ -133,27 +167,27 @@ class ActionFilter:
         if self.statuses:
             yield equals_any("status", self.statuses, lists=form.lists)
         if self.created_after:
-            yield f"creationDateTimeUtc ge {odata_time(self.created_after)}"
+            yield f"creationDateTimeUtc ge {odata_time(now.after(self.created_after))}"
         if self.created_before:
-            yield f"creationDateTimeUtc lt {odata_time_above(self.created_before)}"
+            yield f"creationDateTimeUtc lt {odata_time_above(now.before(self.created_before))}"
         if self.raw:
             yield self.raw
 
-    def test(self) -> t.Callable[[MachineAction], bool]:
+    def test(self, now: Now) -> t.Callable[[MachineAction], bool]:
         """A test of records for what was asked, as far as that can be told here: not by the raw filter."""
-        ids, machines, types = (lowered(some) for some in (self.action_ids, self.device_ids, self.types))
+        ids, machines, types = (comparables(some) for some in (self.action_ids, self.device_ids, self.types))
         states = frozenset(map(canonical_status, self.statuses)) if self.statuses else None
         after, before = self.created_after, self.created_before
 
         def fits(action: MachineAction) -> bool:
-            created = action.created
+            created = action.created if after or before else None
             return (
-                (ids is None or action.id.lower() in ids)
-                and (machines is None or action.machine_id.lower() in machines)
-                and (types is None or action.type.lower() in types)
+                (ids is None or comparable(action.id) in ids)
+                and (machines is None or comparable(action.machine_id) in machines)
+                and (types is None or comparable(action.type) in types)
                 and (states is None or action.state in states)
-                and (after is None or (created is not None and created >= after))
-                and (before is None or (created is not None and created < before))
+                and (after is None or (created is not None and created >= now.exactly(after)))
+                and (before is None or (created is not None and created < now.exactly(before)))
             )
 
         return fits

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime
 
 from .._api.client import Client
-from .._api.models import Machine, lowered, spellings
+from .._api.models import Machine, comparables, meant, spellings
 from .._api.odata import Form, all_of, equals_any, odata_time, odata_time_above, quoted
 from .._options.argument_spec import Spec, insist_on_positive
 from .._options.identifiers import clean_aad_device_id, clean_device_id, clean_device_name
-from .._options.values import filled, moment, raw_filter, spelled_as, values
+from .._options.values import Moment, filled, moment, raw_filter, spelled_as, unknown_words, values
+from .._same import comparable
 from .list_result import reporting
+from .service_time import Now, in_service_time, unknown_time
 
 # Microsoft Learn, "Machine resource type"; the spelling is that of the wire.
 HEALTH: t.Final = (
@@ -57,13 +58,13 @@ class MachineFilter:
     tag: str | None = None
     health: tuple[str, ...] | None = None
     onboarding: tuple[str, ...] | None = None
-    seen_before: datetime | None = None
-    seen_after: datetime | None = None
+    seen_before: Moment | None = None
+    seen_after: Moment | None = None
     raw: str | None = None
     limit: int | None = None
 
     @classmethod
-    def from_options(cls, params: t.Mapping[str, t.Any], now: datetime) -> MachineFilter:
+    def from_options(cls, params: t.Mapping[str, t.Any]) -> MachineFilter:
         """Check and clean the options of ``MACHINE_FILTER``. Raises OptionError."""
         insist_on_positive(params, "limit")
         return cls(
@@ -73,22 +74,35 @@ class MachineFilter:
             tag=filled("tag", params["tag"]),
             health=values("health_status", params["health_status"], spelled_as(HEALTH)),
             onboarding=values("onboarding_status", params["onboarding_status"], spelled_as(ONBOARDING)),
-            seen_before=moment("last_seen_before", params["last_seen_before"], now),
-            seen_after=moment("last_seen_after", params["last_seen_after"], now),
+            seen_before=moment("last_seen_before", params["last_seen_before"]),
+            seen_after=moment("last_seen_after", params["last_seen_after"]),
             raw=raw_filter(params["filter"]),
             limit=params["limit"],
         )
 
-    def find(self, client: Client, warn: t.Callable[[str], None] | None = None) -> list[Machine]:
-        """All machines that fit, each once. Raises MdeError when a read fails: a list is whole or it is none.
+    def warnings(self) -> t.Iterator[str]:
+        """What in the filter may be a mistake, for people."""
+        yield from unknown_words("health_status", self.health, HEALTH)
+        yield from unknown_words("onboarding_status", self.onboarding, ONBOARDING)
 
-        A record that cannot be used is a warning to ``warn``. It is an error without that, and where machines are asked for
-        one by one: it could be one of them.
+    def find(self, client: Client, warn: t.Callable[[str], None]) -> list[Machine]:
+        """All machines that fit, each once; ``warn`` takes a line for people.
+
+        Raises MdeError when a read fails: a list is whole or it is none. A record that cannot be used is a warning, but
+        an error where machines are asked for one by one: it could be one of them.
         """
+        for line in self.warnings():
+            warn(line)
         if () in (self.device_ids, self.names, self.aad_device_ids, self.health, self.onboarding):
             return []
+        found = in_service_time(client, lambda now: self._read(client, now, warn))
+        for line in unknown_time(client, self.seen_before, self.seen_after):
+            warn(line)
+        return found
+
+    def _read(self, client: Client, now: Now, warn: t.Callable[[str], None]) -> list[Machine]:
         found: dict[str, Machine] = {}
-        fits = self.test()
+        fits = self.test(now)
 
         def fetch(condition: str) -> list[Machine]:
             left = self.limit - len(found) if self.limit else None
@@ -103,10 +117,11 @@ class MachineFilter:
         prop, wanted = self._asked_by_value()
         report = None if wanted else reporting(warn)
         reading = client.batches.read(
-            wanted or [""], lambda some, form: all_of(self._conditions(prop, some, form)), fetch
+            wanted or [""], lambda some, form: all_of(self._conditions(prop, some, form, now)), fetch
         )
         reading.whole()
-        return list(found.values())[: self.limit]
+        machines = list(found.values())
+        return (meant(self.device_ids, machines) if self.device_ids else machines)[: self.limit]
 
     def _asked_by_value(self) -> tuple[str | None, list[str]]:
         """The one property that is asked for value by value, in batches; the others are checked in what comes back."""
@@ -119,7 +134,7 @@ class MachineFilter:
                 return prop, spellings(wanted)
         return None, []
 
-    def _conditions(self, prop: str | None, wanted: t.Sequence[str], form: Form) -> t.Iterator[str]:
+    def _conditions(self, prop: str | None, wanted: t.Sequence[str], form: Form, now: Now) -> t.Iterator[str]:
         if prop:
             bare = prop == "aadDeviceId" and form.bare_guids
             yield equals_any(prop, wanted, lists=form.lists, bare=bare)
@@ -131,16 +146,17 @@ class MachineFilter:
             yield equals_any("onboardingStatus", self.onboarding, lists=form.lists)
         if self.seen_before:
             # Whole seconds are sent, rounded so that nothing is lost; the exact test comes after.
-            yield f"lastSeen lt {odata_time_above(self.seen_before)}"
+            yield f"lastSeen lt {odata_time_above(now.before(self.seen_before))}"
         if self.seen_after:
-            yield f"lastSeen ge {odata_time(self.seen_after)}"
+            yield f"lastSeen ge {odata_time(now.after(self.seen_after))}"
         if self.raw:
             yield self.raw
 
-    def test(self) -> t.Callable[[Machine], bool]:
+    def test(self, now: Now) -> t.Callable[[Machine], bool]:
         """A test of records for what was asked, as far as that can be told here: not by the raw filter."""
-        ids, names, entra_ids = lowered(self.device_ids), lowered(self.names), lowered(self.aad_device_ids)
-        tags, health, onboarding = lowered(self.tag and [self.tag]), lowered(self.health), lowered(self.onboarding)
+        ids, names, entra_ids = (comparables(some) for some in (self.device_ids, self.names, self.aad_device_ids))
+        tags = comparables(self.tag and [self.tag])
+        health, onboarding = comparables(self.health), comparables(self.onboarding)
         before, after = self.seen_before, self.seen_after
 
         def fits(machine: Machine) -> bool:
@@ -152,12 +168,12 @@ class MachineFilter:
                 and _among(tags, *machine.tags)
                 and _among(health, machine.health)
                 and _among(onboarding, machine.onboarding)
-                and (before is None or (seen is not None and seen < before))
-                and (after is None or (seen is not None and seen >= after))
+                and (before is None or (seen is not None and seen < now.exactly(before)))
+                and (after is None or (seen is not None and seen >= now.exactly(after)))
             )
 
         return fits
 
 
 def _among(wanted: frozenset[str] | None, *values: str | None) -> bool:
-    return wanted is None or any(value is not None and value.lower() in wanted for value in values)
+    return wanted is None or any(value is not None and comparable(value) in wanted for value in values)

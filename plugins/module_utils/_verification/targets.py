@@ -12,11 +12,19 @@ import typing as t
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .._api.models import ACTIVE_STATUSES, ENDED_STATUSES, canonical_status
 from .._errors import OptionError
-from .._evidence_format import mapping
+from .._evidence_format import FORMAT, mapping
+from .._offboarding.results import OUTCOMES
 from .._options.argument_spec import Spec
 from .._options.identifiers import clean_action_id, clean_device_id, is_guid
 from .._options.values import values
+from .._same import same
+from .assessment import VERDICTS
+
+_OUTCOMES: t.Final = (*OUTCOMES, *(verdict for verdict in VERDICTS if verdict not in OUTCOMES))
+# Wrong entries of a file that a message names; a hundred of them help nobody.
+_MOST_NAMED: t.Final = 5
 
 VERIFY: t.Final[Spec] = {
     "action_id": {"type": "list", "elements": "str"},
@@ -49,7 +57,7 @@ class Subjects:
     def insist_on_tenant(self, current: str | None) -> None:
         """Raise OptionError where the devices are of another tenant than this one: there, nothing is known of them."""
         ids = (self.tenant_id or "", current or "")
-        if all(map(is_guid, ids)) and ids[0].lower() != ids[1].lower():
+        if all(map(is_guid, ids)) and not same(*ids):
             raise OptionError(
                 f"evidence: it is of a run in tenant {ids[0]}, and this one has signed in to tenant {ids[1]}.",
                 hint="Sign in to the tenant of the evidence: of another one's devices this one knows nothing.",
@@ -67,19 +75,26 @@ def subjects_of(params: t.Mapping[str, t.Any]) -> Subjects:
 
 
 def _of_evidence(path: Path) -> Subjects:
+    if path.exists() and not path.is_file():  # reading a FIFO would wait for ever
+        raise OptionError(f"evidence: {path} cannot be read (it is not a regular file).")
     try:
-        document = json.loads(path.read_text("utf-8-sig"))
+        document = json.loads(path.read_text("utf-8-sig"), object_pairs_hook=_each_once)
     except OSError as error:
         raise OptionError(f"evidence: {path} cannot be read ({error.strerror}).") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OptionError(
             f"evidence: {path} is not JSON ({error}).", hint="Give the file of an earlier run that ends in .json."
         ) from error
     devices = document.get("devices") if isinstance(document, dict) else None
     if not isinstance(devices, list) or not all(isinstance(device, dict) for device in devices):
         raise OptionError(f"evidence: {path} is no evidence of a run: it has no list of devices.")
+    if document.get("format", FORMAT) != FORMAT:
+        raise OptionError(
+            f"evidence: {path} is in the format {str(document['format'])[:60]!r}, which is not known here.",
+            hint=f"The format of this collection is {FORMAT}.",
+        )
     return Subjects(
-        each=tuple(_subject(device) for device in devices),
+        each=_each(path, devices),
         comment=_text(document.get("comment")),
         tenant_id=_text(mapping(document.get("context")).get("tenant_id")),
         notes=tuple(_notes(document, len(devices))),
@@ -94,17 +109,61 @@ def _notes(document: t.Mapping[str, t.Any], count: int) -> t.Iterator[str]:
             f"The run of the evidence has not come to its end: it tells of {count} of {document.get('asked')} devices. "
             "Run it again for the others; what it has done is found."
         )
+    for place, device in enumerate(document["devices"]):
+        status = mapping(device.get("action")).get("status")
+        if isinstance(status, str) and canonical_status(status) not in ACTIVE_STATUSES | ENDED_STATUSES:
+            yield f"devices[{place}] of the evidence has the action status {status[:60]!r}, which is not known here."
+
+
+def _each_once(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    """An object of JSON. Raises ValueError for a key that is there twice: which of them is meant, nobody can tell."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _value in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)[:60]!r} is there twice")
+    return found
+
+
+def _each(path: Path, devices: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Subject, ...]:
+    """All entries of a file. Raises OptionError, which names those that are wrong by their place."""
+    subjects, wrong = [], []
+    for place, device in enumerate(devices):
+        try:
+            subjects.append(_subject(device))
+        except OptionError as error:
+            wrong.append(f"devices[{place}]: {error.message} {error.hint or ''}".strip())
+    if wrong:
+        more = [f"And {len(wrong) - _MOST_NAMED} more."] if len(wrong) > _MOST_NAMED else []
+        raise OptionError(
+            f"evidence: {path} has entries that are no evidence. {' '.join(wrong[:_MOST_NAMED] + more)}",
+            hint="Nothing was verified. Give the file as the run has written it.",
+        )
+    return tuple(subjects)
 
 
 def _subject(device: t.Mapping[str, t.Any]) -> Subject:
+    """An entry of evidence, checked as input is. Raises OptionError."""
     action, requested = (mapping(device.get(key)) for key in ("action", "requested"))
+    outcome, status = device.get("outcome"), action.get("status")
+    if outcome is not None and outcome not in _OUTCOMES:
+        raise OptionError(f"outcome: {str(outcome)[:60]!r} is not one.", hint=f"Allowed are {', '.join(_OUTCOMES)}.")
+    if status is not None and not isinstance(status, str):
+        raise OptionError(f"action.status: {str(status)[:60]!r} is not text.")
     return Subject(
-        device_id=_text(device.get("device_id")),
-        action_id=_text(action.get("id")),
+        device_id=_identifier("device_id", device.get("device_id"), clean_device_id),
+        action_id=_identifier("action.id", action.get("id"), clean_action_id),
         device_name=_text(device.get("device_name")) or _text(requested.get("device_name")),
         host=_text(device.get("host")),
         requested=requested,
     )
+
+
+def _identifier(key: str, value: object, clean: t.Callable[[str], str]) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise OptionError(f"{key}: {str(value)[:60]!r} is not text.")
+    return clean(value)
 
 
 def _text(value: object) -> str | None:

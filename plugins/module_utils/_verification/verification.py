@@ -12,13 +12,14 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from .._api.client import Client, Known
-from .._api.models import Machine, MachineAction
+from .._api.models import Machine, MachineAction, meant, spellings
 from .._api.odata import equals_any
 from .._auth.permissions import TO_READ, explain
 from .._auth.token import Claims
-from .._errors import ApiError, MdeError
+from .._errors import ApiError, DeviceError, MdeError
 from .._http.retry import refuses_one
 from .._options.identifiers import DeviceRequest
+from .._same import comparable
 from .assessment import VERDICTS, judge
 from .targets import Subject, Subjects
 
@@ -130,7 +131,7 @@ class Verifier:
     def _run(self, subjects: t.Sequence[Subject]) -> list[Verdict]:
         named = self._by_id([subject.action_id for subject in subjects if subject.action_id])
         complete = [self._with_device(subject, named) for subject in subjects]
-        ids = list(dict.fromkeys(subject.device_id for subject in complete if subject.device_id))
+        ids = spellings(dict.fromkeys(subject.device_id for subject in complete if subject.device_id))
         known = self._client.offboard_actions(ids) if ids else {}
         machines = self._machines(ids)
         return [self._judge(subject, known, named, machines) for subject in complete]
@@ -138,51 +139,57 @@ class Verifier:
     def _by_id(self, action_ids: t.Sequence[str]) -> dict[str, MachineAction]:
         """Those that exist. One that the list does not have is read by itself: lists lag behind."""
         ids = list(dict.fromkeys(action_ids))
-        found = {action.id.lower(): action for action in self._client.actions_by_id(ids).records} if ids else {}
+        found = {comparable(action.id): action for action in self._client.actions_by_id(ids).records} if ids else {}
         for action_id in ids:
-            if action_id.lower() not in found and (action := self._client.action(action_id)):
-                found[action_id.lower()] = action
+            if comparable(action_id) not in found and (action := self._client.action(action_id)):
+                found[comparable(action_id)] = action
         return found
 
     @staticmethod
     def _with_device(subject: Subject, named: t.Mapping[str, MachineAction]) -> Subject:
-        action = named.get((subject.action_id or "").lower())
-        if action is None:
+        action = named.get(comparable(subject.action_id or ""))
+        if action is None or subject.device_id:
             return subject
-        return replace(
-            subject,
-            device_id=subject.device_id or action.machine_id,
-            device_name=subject.device_name or action.device_name,
-        )
+        return replace(subject, device_id=action.machine_id, device_name=subject.device_name or action.device_name)
 
-    def _machines(self, ids: t.Sequence[str]) -> dict[str, Machine]:
+    def _machines(self, ids: t.Sequence[str]) -> list[Machine]:
         if not ids:
-            return {}
+            return []
         reading = self._client.batches.read(
             ids, lambda some, form: equals_any("id", some, lists=form.lists), self._client.machines
         )
-        return {machine.id.lower(): machine for machine in reading.records}
+        return reading.records
 
     def _judge(
         self,
         subject: Subject,
         known: t.Mapping[str, Known | MdeError],
         named: t.Mapping[str, MachineAction],
-        machines: dict[str, Machine],
+        machines: t.Sequence[Machine],
     ) -> Verdict:
-        actions = known.get(subject.device_id or "")
+        """The verdict on one device. Only an Offboard on that very device speaks for it."""
+        asked = subject.device_id or ""
+        records = meant([asked], machines)
+        machine = records[0] if len(records) == 1 else None
+        device_id = machine.id if machine else _spelled_as_known(asked, known)
+        actions = known.get(device_id)
         if isinstance(actions, MdeError):
             return Verdict(subject, "error", error=actions)
-        every = {action.id.lower(): action for action in (actions.actions if actions else ())}
-        own = named.get((subject.action_id or "").lower())
-        if own is not None and own.is_offboard:
-            every.setdefault(own.id.lower(), own)
-        machine = machines.get((subject.device_id or "").lower())
+        every = {comparable(action.id): action for action in (actions.actions if actions else ())}
+        own = named.get(comparable(subject.action_id or ""))
+        stray = own if own is not None and own.machine_id != device_id else None
+        if own is not None and own.is_offboard_of(device_id):
+            every.setdefault(comparable(own.id), own)
         outcome, action = judge(every.values(), machine)
-        if outcome == "done" and machine is None and subject.device_id:
+        if stray is not None:
+            wrong = _wrong_device(subject, stray)
+            if outcome == "no_action":
+                return Verdict(subject, "error", machine=machine, error=wrong)
+            self._warn(wrong.message)
+        if outcome == "done" and machine is None and device_id:
             # Only a record that is there can tell of a return: its absence is believed after a second, different read.
             try:
-                machine = self._client.machine(subject.device_id)
+                machine = self._client.machine(device_id)
             except ApiError as error:
                 if not refuses_one(error):
                     raise
@@ -190,3 +197,21 @@ class Verifier:
                 return Verdict(subject, "error", action, error=error)
             outcome, action = judge(every.values(), machine)
         return Verdict(subject, outcome, action, machine)
+
+
+def _spelled_as_known(device_id: str, known: t.Mapping[str, Known | MdeError]) -> str:
+    """The ID of a device without a record: in the case in which it has actions, else as asked."""
+    for spelling in (device_id, device_id.lower()):
+        actions = known.get(spelling)
+        if isinstance(actions, Known) and actions.actions:
+            return spelling
+    return device_id
+
+
+def _wrong_device(subject: Subject, action: MachineAction) -> DeviceError:
+    return DeviceError(
+        f"{subject.device_name or subject.device_id}: action {action.id} is on device {action.machine_id} "
+        f"({action.device_name or 'without a name'}), and not on {subject.device_id}. It proves nothing for this device.",
+        code="wrong_device",
+        hint="Look at both devices in the portal, then offboard this one again: the module looks first.",
+    )

@@ -178,11 +178,11 @@ CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
     ("another type of action", machine(), [action("Pending", HOUR, type="Isolate")], "submitted", "submitted"),
     ("another machine's action", machine(), [action("Pending", HOUR, machineId="ff" * 20)], "submitted", "submitted"),
     (
-        "its id in capitals",
+        "an action of a machine whose id differs in case alone",
         machine(),
         [action("Pending", HOUR, machineId=DEVICE.upper())],
-        "in_progress",
-        "in_progress",
+        "submitted",
+        "submitted",
     ),
 ]
 

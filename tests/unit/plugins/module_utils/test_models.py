@@ -13,7 +13,8 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._api.models import (
     Machine,
     MachineAction,
-    same,
+    meant,
+    spellings,
 )
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time, parse_time
 
@@ -96,11 +97,29 @@ def test_a_status_is_read_without_case_and_unknown_ones_are_open(
 
 
 def test_a_record_merged_into_itself_is_not_merged() -> None:
-    machine = Machine.from_json({"id": "a1", "mergedIntoMachineId": "A1"})
+    machine = Machine.from_json({"id": "a1", "mergedIntoMachineId": "a1"})
     assert machine is not None
     assert machine.merged_into is None
 
 
-def test_nothing_equals_nothing() -> None:
-    assert not same(None, None)
-    assert same("A1", "a1")
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (["a1"], ["a1"]),
+        (["A1"], ["A1"]),
+        (["a1", "A1"], ["a1", "A1"]),
+        (["b2"], ["B2"]),
+        (["B2", "a1"], ["a1", "B2"]),
+        (["c3"], []),
+    ],
+)
+def test_an_id_means_the_record_that_has_it_exactly_or_else_those_that_differ_in_case(
+    asked: list[str], found: list[str]
+) -> None:
+    records = [machine for id_ in ("a1", "A1", "B2") if (machine := Machine.from_json({"id": id_}))]
+    assert [machine.id for machine in meant(asked, records)] == found
+
+
+def test_a_name_is_asked_for_as_typed_in_lower_case_and_in_both_encodings() -> None:
+    assert spellings(["PC1"]) == ["PC1", "pc1"]
+    assert set(spellings(["B\u00dcRO"])) == {"B\u00dcRO", "BU\u0308RO", "b\u00fcro", "bu\u0308ro"}

@@ -405,3 +405,16 @@ def test_no_secret_stands_in_the_output(emulator: Emulator, cancel: RunModule, p
     tokens = {call.headers["authorization"].split()[1] for call in emulator.calls("api")}
     for secret in {emulator.client_secret, "made-up and wrong", *tokens}:
         assert all(secret not in run.output for run in runs)
+
+
+def test_a_look_that_answers_with_another_action_is_no_look(
+    emulator: Emulator, cancel: RunModule, machine: str, pending: str
+) -> None:
+    other = emulator.add_action(machine, "Isolate", "Cancelled")
+    emulator.fault(method="POST", path="/cancel", kind="body", body="{}")
+    emulator.fault(
+        method="GET", path=f"/machineactions/{pending}", kind="body", times=None, after=1, body=json.dumps(other)
+    )
+    run = cancel(action_id=pending)
+    assert (run.failed, run.changed, run.result["cancelled"]) == (True, False, False)
+    assert run.result["action"]["id"] == pending

@@ -19,6 +19,7 @@ from ansible_collections.secops.mde.tests.unit.harness import (
     offboard_by_hand,
     sign_ins,
 )
+from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 A, B = "a" * 40, "b" * 40
 HOUR, DAY = 3600.0, 86400.0
@@ -373,3 +374,65 @@ def test_a_wrong_secret_fails(fleet: Emulator, action_info: RunModule) -> None:
     run = action_info(client_id=fleet.client_id, client_secret="made-up and wrong")
     assert (run.failed, run.code_of_error, run.result["machine_actions"]) == (True, "sign_in_failed", [])
     assert "made-up and wrong" not in run.output
+
+
+@pytest.mark.parametrize(
+    ("options", "option", "known"),
+    [
+        ({"type": "Ofboard"}, "type", "Offboard"),
+        ({"type": ["Offboard", "Scan"]}, "type", "RunAntiVirusScan"),
+        ({"status": "Done"}, "status", "Succeeded"),
+        ({"status": "Running"}, "status", "InProgress"),
+    ],
+)
+def test_a_value_that_the_service_does_not_have_is_asked_for_with_a_warning(
+    fleet: Emulator, action_info: RunModule, options: dict[str, t.Any], option: str, known: str
+) -> None:
+    run = action_info(**options)
+    assert not run.failed
+    (warning,) = run.warnings
+    assert f"{option}: " in warning
+    assert known in warning
+
+
+def test_a_type_that_the_service_may_have_one_day_works(fleet: Emulator, action_info: RunModule) -> None:
+    new = {"id": guid("7"), "type": "Hibernate", "machineId": A}
+    fleet.fault(method="GET", path="/machineactions", kind="body", body=json.dumps({"value": [new]}))
+    run = action_info(type="hibernate")
+    assert digits(run) == "7"
+    assert "'hibernate'" in run.warnings[0]
+
+
+def test_values_that_the_service_has_come_without_a_warning(fleet: Emulator, action_info: RunModule) -> None:
+    assert action_info(type=["offboard", "RequestSample", "LogsCollection"], status="canceled").warnings == []
+
+
+@pytest.mark.parametrize("skew", [0, 200, -200, 40 * DAY, -40 * DAY], ids="{} s".format)
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"created_after": 5}, "1234"),
+        ({"created_before": 5}, "56"),
+        ({"created_after": 15, "created_before": 1.5, "limit": 1}, "4"),
+        ({"action_id": [guid("1"), guid("6")], "created_after": 1}, "1"),
+    ],
+)
+def test_days_back_are_counted_in_the_service_s_time(
+    fleet: Emulator,
+    clock: VirtualTime,
+    action_info: RunModule,
+    options: dict[str, t.Any],
+    expected: str,
+    skew: float,
+) -> None:
+    clock.skew = skew
+    assert digits(action_info(**options)) == expected
+
+
+def test_an_action_of_a_machine_whose_id_differs_in_case_alone_is_not_taken_for_that_of_the_one_asked_for(
+    emulator: Emulator, action_info: RunModule
+) -> None:
+    both = [{"id": guid(str(n)), "type": "Offboard", "machineId": id_} for n, id_ in enumerate((A, A.upper()), 1)]
+    emulator.fault(method="GET", path="/machineactions", kind="body", times=None, body=json.dumps({"value": both}))
+    assert digits(action_info(device_id=A.upper())) == "2"
+    assert digits(action_info(device_id=A)) == "1"

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import RunModule, api_calls, sign_ins
+from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 A, B, C, D = (digit * 40 for digit in "abcd")
 ENTRA = "11112222-bbbb-3333-cccc-4444dddd5555"
@@ -417,3 +418,81 @@ def test_a_missing_permission_is_named(fleet: Emulator, machine_info: RunModule,
 def test_the_permission_to_write_is_good_for_reading(fleet: Emulator, machine_info: RunModule) -> None:
     writer = fleet.add_app("writer", roles=["Machine.ReadWrite.All"], secret="made-up")
     assert len(machine_info(client_id=writer.client_id, client_secret=writer.secret).result["machines"]) == 4
+
+
+# -- values that the service's model does not have ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "option", "known"),
+    [
+        ({"onboarding_status": "offboarded"}, "onboarding_status", "CanBeOnboarded"),
+        ({"onboarding_status": ["Onboarded", "on boarded"]}, "onboarding_status", "InsufficientInfo"),
+        ({"health_status": "sleeping"}, "health_status", "ImpairedCommunication"),
+        ({"health_status": "Actve"}, "health_status", "Inactive"),
+    ],
+)
+def test_a_value_that_the_service_does_not_have_is_asked_for_with_a_warning(
+    fleet: Emulator, machine_info: RunModule, options: dict[str, t.Any], option: str, known: str
+) -> None:
+    run = machine_info(**options)
+    assert not run.failed
+    (warning,) = run.warnings
+    assert f"{option}: " in warning
+    assert known in warning
+    assert len(api_calls(fleet)) == 1
+
+
+def test_a_value_that_the_service_may_have_one_day_works(fleet: Emulator, machine_info: RunModule) -> None:
+    new = {"id": "e" * 40, "computerDnsName": "new", "healthStatus": "Hibernating"}
+    fleet.fault(method="GET", path="/machines", kind="body", body=json.dumps({"value": [new, fleet.machine(A)]}))
+    run = machine_info(health_status="hibernating")
+    assert run.names == ["new"]
+    assert "'hibernating'" in run.warnings[0]
+
+
+def test_values_that_the_service_has_come_without_a_warning(fleet: Emulator, machine_info: RunModule) -> None:
+    assert machine_info(health_status=["ACTIVE", "unknown"], onboarding_status="canbeonboarded").warnings == []
+
+
+# -- the service's time -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("skew", [0, 200, -200, 40 * 86400, -40 * 86400], ids="{} s".format)
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"last_seen_before": 30}, "a"),
+        ({"last_seen_before": 5}, "ac"),
+        ({"last_seen_after": 5}, "b"),
+        ({"last_seen_after": 30, "last_seen_before": 5}, "c"),
+        ({"last_seen_before": 30, "limit": 1}, "a"),
+        ({"last_seen_after": 0}, ""),
+    ],
+)
+def test_days_back_are_counted_in_the_service_s_time(
+    fleet: Emulator,
+    clock: VirtualTime,
+    machine_info: RunModule,
+    options: dict[str, t.Any],
+    expected: str,
+    skew: float,
+) -> None:
+    clock.skew = skew
+    run = machine_info(**options)
+    assert letters(run.result["machines"]) == expected
+    assert run.warnings == []
+    assert len(api_calls(fleet)) == (2 if abs(skew) > 300 else 1)
+
+
+def test_dates_need_no_clock(fleet: Emulator, clock: VirtualTime, machine_info: RunModule) -> None:
+    clock.skew = 40 * 86400
+    assert letters(machine_info(last_seen_after=RECENT).result["machines"]) == "abc"
+    assert len(api_calls(fleet)) == 1
+
+
+def test_a_service_without_a_clock_is_a_warning(fleet: Emulator, machine_info: RunModule) -> None:
+    fleet.knobs.date_header = "absent"
+    run = machine_info(last_seen_before=30)
+    assert letters(run.result["machines"]) == "a"
+    assert "clock of this machine" in run.warnings[0]

@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.secops.mde.plugins.modules import mde_offboard
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import (
     Clock,
@@ -21,6 +22,7 @@ from ansible_collections.secops.mde.tests.unit.harness import (
     posts,
     sign_ins,
 )
+from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 DAY = 86400.0
 GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
@@ -552,3 +554,79 @@ def test_sleeps_that_last_a_little_too_long_take_no_look_away(
     run = offboard(devices=by_id(devices), wait=True, wait_timeout=25)
     assert {device["error"]["code"] for device in run.result["devices"]} == {"wait_timeout"}
     assert len(emulator.calls("api", "GET", "/machineactions")) == 4
+
+
+# -- a list of something else -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("devices", "named"),
+    [
+        (["pc1"], "devices[0]: 'pc1'"),
+        ([{"device_name": "pc1"}, "pc2", "pc3"], "devices[1]: 'pc2'"),
+        ("pc1,pc2", "devices: 'pc1'"),
+        ("pc1", "devices: 'pc1'"),
+        ([20261044], "devices[0]: '20261044'"),
+        ([None], "devices[0]: 'None'"),
+        ([["pc1"]], "devices[0]: "),
+        ({"device_name": "pc1"}, "devices: one dict"),
+        ([True], "devices[0]: 'True'"),
+        ("[{'device_name': 'pc1'", "devices: "),
+    ],
+    ids=str,
+)
+def test_a_list_of_anything_but_dicts_is_refused_with_the_option_and_the_way_out(
+    emulator: Emulator, offboard: RunModule, devices: t.Any, named: str
+) -> None:
+    run = offboard(devices=devices)
+    assert run.code_of_error == "invalid_option"
+    assert named in run.result["msg"]
+    assert "secops.mde.parse_devices" in run.result["msg"]
+    assert {"action", "devices", "summary", "context", "error"} <= set(run.result)
+    assert emulator.calls(None) == []
+
+
+@pytest.mark.parametrize("devices", ["device_name=pc1", ["device_name=pc1"], ['{"device_name": "pc1"}']], ids=str)
+def test_text_that_ansible_reads_as_a_dict_is_one(emulator: Emulator, offboard: RunModule, devices: t.Any) -> None:
+    emulator.add_device(Device(name="pc1"))
+    assert offboard(devices=devices).outcome == "submitted"
+
+
+# -- a run that has ended -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("concurrency", [1, 10])
+def test_nothing_is_sent_after_the_run_has_ended_and_what_was_done_is_reported(
+    emulator: Emulator, against_emulator: t.Callable[..., RunModule], clock: VirtualTime, concurrency: int
+) -> None:
+    devices = fleet(emulator, 40)
+    offboard = against_emulator(
+        lambda: mde_offboard.main(clock, clock.crew, lambda: posts(emulator) < 10), comment="CHG-1042 retired"
+    )
+    run = offboard(devices=by_id(devices), concurrency=concurrency)
+    assert posts(emulator) == 10
+    assert (run.result["summary"]["submitted"], run.result["summary"]["error"]) == (10, 30)
+    assert {one["error"]["code"] for one in run.result["devices"] if one["failed"]} == {"run_ended"}
+    assert "Run the task again" in run.result["msg"]
+
+
+def test_a_run_that_ends_during_an_unclear_try_is_looked_at_and_not_sent_again(
+    emulator: Emulator, against_emulator: t.Callable[..., RunModule], clock: VirtualTime
+) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example", fate="offline"))
+    emulator.fault(method="POST", path="/offboard", kind="lost_before", times=None)
+    offboard = against_emulator(
+        lambda: mde_offboard.main(clock, clock.crew, lambda: posts(emulator) < 1), comment="CHG-1042 retired"
+    )
+    run = offboard(device_id=device.id)
+    assert posts(emulator) == 1
+    assert run.code_of_error == "outcome_unknown"
+
+
+def test_a_run_that_has_ended_reads_nothing_more(
+    emulator: Emulator, against_emulator: t.Callable[..., RunModule], clock: VirtualTime
+) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example", fate="offline"))
+    offboard = against_emulator(lambda: mde_offboard.main(clock, clock.crew, lambda: False), comment="CHG-1042 retired")
+    assert offboard(device_id=device.id).code_of_error == "run_ended"
+    assert emulator.calls("api") == []

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 from pathlib import Path
 
@@ -189,3 +190,168 @@ def test_a_read_that_fails_is_no_verdict(emulator: Emulator, offboard_info: RunM
         device_id=[device.id], client_id=app.client_id, client_secret="made-up-of-nobody", tenant_id=emulator.tenant_id
     )
     assert "Machine.Read.All is needed; the token holds Machine.Offboard" in refused.result["msg"]
+
+
+# -- only an Offboard on that very device speaks for it -----------------------------------------------------------
+
+
+def written(path: Path, devices: t.Sequence[object], **document: t.Any) -> str:
+    path.write_text(json.dumps({"format": "secops.mde/evidence-1", "devices": devices, **document}), "utf-8")
+    return str(path)
+
+
+def entry(device: Device, action: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    return {"device_id": device.id, "device_name": device.name, "outcome": "error", "action": action}
+
+
+@pytest.mark.parametrize("status", ["Succeeded", "Pending", "Failed"])
+def test_an_action_on_another_device_proves_nothing(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path, status: str
+) -> None:
+    ours, other = (emulator.add_device(Device(name=f"pc-{n}.corp.example", fate="offline")) for n in "ab")
+    action = emulator.add_action(other.id, status=status, age="2d")
+    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(ours, action), entry(other, action)]))
+    assert outcomes(run.result)[0] == "error"
+    assert outcomes(run.result)[1] != "error"
+    assert (run.failed, run.code_of_error) == (True, "wrong_device")
+    assert {ours.id, other.id, action["id"]} <= set(run.result["msg"].replace(",", " ").replace(".", " ").split())
+    assert run.result["devices"][0]["action"] is None
+
+
+def test_its_own_offboard_speaks_for_a_device_and_the_other_is_a_warning(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path
+) -> None:
+    ours, other = (emulator.add_device(Device(name=f"pc-{n}.corp.example", last_seen="5d")) for n in "ab")
+    action = emulator.add_action(other.id, age="2d")
+    own = emulator.add_action(ours.id, age="3d")
+    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(ours, action)]))
+    assert outcomes(run.result) == ["done"]
+    assert run.result["devices"][0]["action"]["id"] == own["id"]
+    assert action["id"] in run.warnings[0]
+
+
+def test_an_isolation_that_evidence_names_proves_no_offboard(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path
+) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example"))
+    action = emulator.add_action(device.id, "Isolate")
+    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(device, action)]))
+    assert outcomes(run.result) == ["no_action"]
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["in the list", "by its own read"])
+def test_an_answer_with_another_action_is_not_taken(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path, alone: bool
+) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example", last_seen="5d"))
+    stranger = emulator.add_device(Device(name="stranger.corp.example"))
+    action = emulator.add_action(stranger.id, age="2d")
+    asked = "1f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
+    body = json.dumps(action if alone else {"value": [action]})
+    emulator.fault(
+        method="GET", path=f"/machineactions/{asked}" if alone else "/machineactions", kind="body", body=body
+    )
+    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(device, {"id": asked})]))
+    assert outcomes(run.result) == ["no_action"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"device_id": "../x"}, "device_id: '../x'"),
+        ({"device_id": ".."}, "device_id: '..'"),
+        ({"device_id": "********"}, "device_id: '********'"),
+        ({"device_id": 7}, "device_id: '7'"),
+        ({"device_id": "a' or true or '"}, "device_id: "),
+        ({"action": {"id": "../../machines"}}, "action_id: '../../machines'"),
+        ({"action": {"id": ["x"]}}, "action.id: "),
+        ({"action": {"id": "0f7a2c11", "status": 5}}, "action.status: '5'"),
+        ({"outcome": "offboarded"}, "outcome: 'offboarded'"),
+        ({"outcome": 1}, "outcome: '1'"),
+    ],
+    ids=str,
+)
+def test_entries_of_evidence_are_checked_as_input_is(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path, wrong: dict[str, t.Any], told: str
+) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example"))
+    path = written(tmp_path / "run.json", [entry(device, None), entry(device, None) | wrong])
+    run = offboard_info(evidence=path)
+    assert run.code_of_error == "invalid_option"
+    assert f"evidence: {path} " in run.result["msg"]
+    assert f"devices[1]: {told}" in run.result["msg"]
+    assert emulator.calls() == []
+
+
+def test_evidence_with_many_wrong_entries_names_the_first(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path
+) -> None:
+    run = offboard_info(evidence=written(tmp_path / "run.json", [{"device_id": "?"}] * 20))
+    assert run.result["msg"].count("is not a device id") == 5
+    assert "And 15 more." in run.result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"format": "secops.mde/evidence-9", "devices": []}', "format 'secops.mde/evidence-9'"),
+        ('{"format": 1, "devices": []}', "format '1'"),
+        ('{"devices": [{"device_id": "aa", "device_id": "bb"}]}', "the key 'device_id' is there twice"),
+        ("[" * 200_000, "is not JSON"),
+    ],
+    ids=["a later format", "no format", "a key twice", "deep nesting"],
+)
+def test_a_file_in_another_form_is_refused_by_its_name(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path, text: str, told: str
+) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(text, "utf-8")
+    run = offboard_info(evidence=str(path))
+    assert f"evidence: {path}" in run.result["msg"]
+    assert told in run.result["msg"]
+    assert emulator.calls() == []
+
+
+def test_a_pipe_is_no_evidence_and_is_not_waited_for(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "run.json")
+    assert "cannot be read" in offboard_info(evidence=str(tmp_path / "run.json")).result["msg"]
+
+
+def test_a_status_that_is_not_known_is_a_warning(emulator: Emulator, offboard_info: RunModule, tmp_path: Path) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example", last_seen="5d"))
+    action = emulator.add_action(device.id, age="2d")
+    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(device, {**action, "status": "Odd"})]))
+    assert outcomes(run.result) == ["done"]
+    assert "devices[0]" in run.warnings[0]
+    assert "'Odd'" in run.warnings[0]
+
+
+@pytest.mark.parametrize("sensitive", [False, True], ids=["without case", "with case"])
+def test_a_device_is_found_by_its_id_in_another_case(
+    emulator: Emulator, offboard_info: RunModule, sensitive: bool
+) -> None:
+    device = emulator.add_device(Device(id="ab" * 20, name="pc.corp.example", last_seen="5d"))
+    emulator.knobs.filter_case_sensitive = sensitive
+    emulator.add_action(device.id, age="2d")
+    assert outcomes(offboard_info(device_id=["AB" * 20]).result) == ["done"]
+
+
+def test_the_action_of_a_device_whose_id_differs_in_case_alone_proves_nothing(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path
+) -> None:
+    ours, other = Device(id="ab" * 20, name="pc-a"), Device(id="AB" * 20, name="pc-b")
+    action = {
+        "id": "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22",
+        "type": "Offboard",
+        "status": "Succeeded",
+        "machineId": other.id,
+    }
+    machines = [
+        {"id": one.id, "computerDnsName": one.name, "onboardingStatus": "CanBeOnboarded"} for one in (ours, other)
+    ]
+    for path, value in (("/machineactions", [action]), ("/machines", machines)):
+        emulator.fault(method="GET", path=path, kind="body", times=None, body=json.dumps({"value": value}))
+    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(ours, action), entry(other, action)]))
+    assert outcomes(run.result) == ["error", "done"]

@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
+import requests
 
-from ansible_collections.secops.mde.plugins.module_utils._timestamps import parse_time
+from ansible_collections.secops.mde.plugins.module_utils._auth.token import TokenKeeper
+from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time, parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import (
     Clock,
@@ -20,6 +23,9 @@ from ansible_collections.secops.mde.tests.unit.harness import (
     offboards,
     posts,
 )
+from ansible_collections.secops.mde.tests.unit.simulated import Operator
+from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.wire import InProcess
 
 COMMENT = "CHG-1042 retired"
 
@@ -396,3 +402,151 @@ def test_a_refused_permission_names_what_is_needed_and_what_is_held(
     assert "Machine.Offboard is needed" in run.result["msg"]
     assert "the token holds Machine.Read.All" in run.result["msg"]
     assert offboards(emulator, device.id) == []
+
+
+# -- whose action answers our own POST ----------------------------------------------------------------------------
+
+ANSWERED = "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
+
+
+def answer_with(emulator: Emulator, device: Device, **fields: t.Any) -> None:
+    """Let the next offboard be answered by such an action; a field that is None here is left out."""
+    now = emulator.clock.now()
+    action = {
+        "id": ANSWERED,
+        "type": "Offboard",
+        "status": "Pending",
+        "machineId": device.id,
+        "requestorComment": COMMENT,
+        "creationDateTimeUtc": format_time(now),
+        **fields,
+    }
+    body = json.dumps({key: value for key, value in action.items() if value is not None})
+    emulator.fault(method="POST", path="/offboard", kind="body", status=201, body=body)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"requestorComment": None},
+        {"requestorComment": ""},
+        {"requestorComment": "CHG-10"},
+        {"requestorComment": "CHG-1042 ret..."},
+        {"requestorComment": "CHG-1042 ret\u2026"},
+        {"requestorComment": f" {COMMENT} "},
+        {"creationDateTimeUtc": None},
+        {"creationDateTimeUtc": "0001-01-01T00:00:00Z"},
+        {"creationDateTimeUtc": "soon"},
+        {"requestorComment": None, "creationDateTimeUtc": None, "status": None},
+    ],
+    ids=str,
+)
+def test_a_direct_answer_that_leaves_something_out_is_ours(
+    emulator: Emulator, offboard: RunModule, device: Device, fields: dict[str, t.Any]
+) -> None:
+    answer_with(emulator, device, **fields)
+    run = offboard(device_id=device.id)
+    assert (run.outcome, run.changed, run.failed) == ("submitted", True, False)
+    assert run.result["action"]["id"] == ANSWERED
+    assert posts(emulator) == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"requestorComment": "CHG-0815 lost"},
+        {"requestorComment": f"{COMMENT} and more"},
+        {"requestorComment": "retired"},
+        {"creationDateTimeUtc": "2020-01-01T00:00:00Z"},
+        {"creationDateTimeUtc": "2020-01-01T00:00:00Z", "requestorComment": None},
+    ],
+    ids=str,
+)
+def test_a_direct_answer_that_says_otherwise_is_not_ours(
+    emulator: Emulator, offboard: RunModule, device: Device, fields: dict[str, t.Any]
+) -> None:
+    answer_with(emulator, device, **fields)
+    run = offboard(device_id=device.id)
+    assert (run.outcome, run.changed, run.failed) == ("in_progress", False, False)
+
+
+def test_a_direct_answer_with_an_action_that_was_there_before_is_not_ours(
+    emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    earlier = emulator.add_action(device.id, status="Failed", age="2d")
+    answer_with(emulator, device, id=earlier["id"].upper(), requestorComment=None, creationDateTimeUtc=None)
+    assert offboard(device_id=device.id).outcome == "in_progress"
+
+
+@pytest.mark.parametrize("carried_out", [True, False], ids=["carried out", "not carried out"])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ValueError("odd"), RecursionError(), KeyError("x"), AttributeError()], ids=repr
+)
+def test_whatever_breaks_after_the_post_leads_to_a_look(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, error: Exception, carried_out: bool
+) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    carry = InProcess.send
+    left = [error]
+
+    def send(self: InProcess, request: requests.PreparedRequest, *args: t.Any, **options: t.Any) -> requests.Response:
+        if request.method != "POST" or not left:
+            return carry(self, request, *args, **options)
+        if carried_out:
+            carry(self, request, *args, **options)
+        raise left.pop()
+
+    monkeypatch.setattr(InProcess, "send", send)
+    (result,) = Operator(emulator, VirtualTime(emulator)).run([{"device_id": device.id}])
+    assert (result.outcome, result.error) == ("submitted", None)
+    assert len(offboards(emulator, device.id)) == 1
+
+
+def test_what_breaks_after_each_post_is_in_the_end_an_unknown_outcome(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    carry = InProcess.send
+
+    def send(self: InProcess, request: requests.PreparedRequest, *args: t.Any, **options: t.Any) -> requests.Response:
+        if request.method == "POST":
+            raise MemoryError
+        return carry(self, request, *args, **options)
+
+    monkeypatch.setattr(InProcess, "send", send)
+    (result,) = Operator(emulator, VirtualTime(emulator)).run([{"device_id": device.id}])
+    assert (result.outcome, result.error and result.error.code) == ("error", "outcome_unknown")
+    assert "MemoryError" in str(result.error)
+
+
+def test_a_machine_that_sleeps_between_the_look_and_the_post_looks_again(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    time = VirtualTime(emulator)
+    token, calls = TokenKeeper.token, []
+
+    def slow(self: TokenKeeper, patience: float) -> str:
+        calls.append(patience)
+        if len(calls) == 3:  # of the POST
+            time.elapse(176)
+            offboard_by_hand(emulator, device.id)
+        return token(self, patience)
+
+    monkeypatch.setattr(TokenKeeper, "token", slow)
+    (result,) = Operator(emulator, time).run([{"device_id": device.id}])
+    assert result.outcome == "in_progress"
+    assert posts(emulator) == 0  # but for the one by hand, whose log was cleared
+
+
+@pytest.mark.parametrize("fields", [{"machineId": "ff" * 20}, {"type": "Isolate"}, {"id": ANSWERED}], ids=str)
+def test_waiting_takes_no_news_of_another_action(
+    emulator: Emulator, offboard: RunModule, fields: dict[str, str]
+) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    action = emulator.add_action(device.id, status="Pending", age="1h")
+    news = json.dumps({"value": [{**action, "status": "Succeeded", **fields}]})
+    emulator.fault(method="GET", path="/machineactions", kind="body", times=None, after=1, body=news)
+    run = offboard(device_id=device.id, wait=True, wait_timeout=60)
+    assert (run.outcome, run.code_of_error) == ("in_progress", "wait_timeout")
+    assert run.result["action"] == action

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
@@ -283,3 +284,167 @@ def test_pages_that_repeat_are_an_error_not_an_answer(emulator: Emulator, offboa
     emulator.knobs.repeat_page = True
     run = offboard(device_name="kiosk.corp.example")
     assert (run.failed, run.outcome, run.code_of_error) == (True, "error", "bad_answer")
+
+
+# -- names --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sensitive", [False, True], ids=["without case", "with case"])
+@pytest.mark.parametrize(
+    ("recorded", "typed"),
+    [
+        ("bu\u0308ro-09.corp.example", "b\u00fcro-09.corp.example"),
+        ("b\u00fcro-09.corp.example", "bu\u0308ro-09.corp.example"),
+        ("bu\u0308ro-09.corp.example", "B\u00dcRO-09.corp.example"),
+        ("\u30ab\u3099-1", "\u30ac-1"),
+    ],
+)
+def test_a_name_is_found_in_whichever_encoding_its_accents_are_recorded(
+    emulator: Emulator, offboard: RunModule, recorded: str, typed: str, sensitive: bool
+) -> None:
+    device = emulator.add_device(Device(name=recorded))
+    emulator.knobs.filter_case_sensitive = sensitive
+    run = offboard(device_name=typed)
+    assert (run.outcome, run.device["device_id"]) == ("submitted", device.id)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "typed"),
+    [
+        ("vo\u00df-mac", "voss-mac"),
+        ("voss-mac", "vo\u00df-mac"),
+        ("\u212a1", "k1"),
+        ("\u212bpc", "\u00e5pc"),
+        ("\u2126", "\u03c9"),
+    ],
+)
+def test_a_name_with_other_letters_is_another_name(
+    emulator: Emulator, offboard: RunModule, recorded: str, typed: str
+) -> None:
+    emulator.add_device(Device(name=recorded))
+    assert offboard(device_name=typed).outcome == "not_found"
+    assert posts(emulator) == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Sam Example iPad Air 17zoll (2ndgeneration)", "Sam\u2019s MacBook", "lab/7+8", "10.1.2.3", "fe80::1%eth0",
+        "Sam\u00a0Example", "phone \U0001f469\u200d\U0001f4bb", "50% off #1 & more", "{{ lookup('pipe', 'id') }}", "ends in a dot.",
+    ],
+)  # fmt: skip
+def test_a_name_as_the_service_writes_it_is_found_whole(emulator: Emulator, offboard: RunModule, name: str) -> None:
+    emulator.add_device(Device(name=f"{name}2"))
+    device = emulator.add_device(Device(name=name))
+    assert offboard(device_name=name, check=True).device["device_id"] == device.id
+    assert offboard(device_id=device.id, device_name=name, match_short_names=True).outcome == "submitted"
+    assert offboard(device_name=name.split(" ")[0] + " ", missing_ok=True, check=True).outcome in (
+        "not_found",
+        "in_progress",
+    )
+
+
+@pytest.mark.parametrize("short", ["match_short_names", "missing_ok"])
+@pytest.mark.parametrize(("typed", "recorded"), [("10", "10.1.2.3"), ("192", "192.168.0.7"), ("fe80", "fe80::1.2")])
+def test_an_ip_address_has_no_first_label(
+    emulator: Emulator, offboard: RunModule, typed: str, recorded: str, short: str
+) -> None:
+    emulator.add_device(Device(name=recorded))
+    run = offboard(device_name=typed, **{short: True})
+    assert (run.outcome, run.failed) == ("not_found", short != "missing_ok")
+    assert posts(emulator) == 0
+
+
+def test_an_ip_address_guards_an_id_only_as_a_whole(emulator: Emulator, offboard: RunModule) -> None:
+    device = emulator.add_device(Device(name="10.1.2.3"))
+    assert offboard(device_id=device.id, device_name="10").outcome == "mismatch"
+    assert offboard(device_id=device.id, device_name="10.1.2.3").outcome == "submitted"
+
+
+@pytest.mark.parametrize(
+    ("typed", "recorded", "accepted"),
+    [
+        ("pc1", "pc1.corp.example", False),
+        ("PC1", "pc1.corp.example", False),
+        ("pc1.corp.example", "pc1", False),
+        ("b\u00fcro", "bu\u0308ro.corp.example", False),
+        ("10", "10.corp.example", False),
+        ("srv1.a", "srv1.b", True),
+        ("pc1", "pc10.corp.example", True),
+        ("pc1.corp.example", "pc10", True),
+    ],
+)
+def test_missing_ok_does_not_take_a_short_name_for_an_absence(
+    emulator: Emulator, offboard: RunModule, typed: str, recorded: str, accepted: bool
+) -> None:
+    emulator.add_device(Device(name=recorded))
+    run = offboard(device_name=typed, missing_ok=True)
+    assert (run.outcome, run.failed) == ("not_found", not accepted)
+    assert posts(emulator) == 0
+    if not accepted:
+        assert recorded in run.result["msg"]
+        assert [candidate["device_name"] for candidate in run.device["candidates"]] == [recorded]
+
+
+# -- ids that differ only in case ---------------------------------------------------------------------------------
+
+LOWER, UPPER = "ab" * 20, "AB" * 20
+
+
+@pytest.fixture
+def lookalikes(emulator: Emulator) -> Emulator:
+    """A service with two devices whose ids differ in case alone, and with an action on each after its offboard."""
+    machines = [
+        {"id": id_, "computerDnsName": name, "onboardingStatus": "Onboarded", "osPlatform": "Windows11"}
+        for id_, name in ((LOWER, "pc-a"), (UPPER, "pc-b"))
+    ]
+    emulator.fault(method="GET", path="/machines", kind="body", times=None, body=json.dumps({"value": machines}))
+    return emulator
+
+
+def act(id_: str, machine_id: str, **fields: str) -> dict[str, str]:
+    return {"id": id_, "type": "Offboard", "status": "Pending", "machineId": machine_id, **fields}
+
+
+def test_two_devices_whose_ids_differ_only_in_case_are_offboarded_each(
+    lookalikes: Emulator, offboard: RunModule
+) -> None:
+    lookalikes.fault(method="GET", path="/machineactions", kind="body", times=None, body='{"value": []}')
+    for machine_id in (LOWER, UPPER):
+        answer = json.dumps(act(GUID.replace("1111", machine_id[:4]), machine_id))
+        lookalikes.fault(method="POST", path="/offboard", kind="body", status=201, body=answer)
+    run = offboard(devices=[{"device_id": LOWER}, {"device_id": UPPER}], concurrency=1)
+    assert [device["outcome"] for device in run.result["devices"]] == ["submitted", "submitted"]
+    assert [device["device_name"] for device in run.result["devices"]] == ["pc-a", "pc-b"]
+    sent = [call.path.split("/")[-2] for call in lookalikes.calls("api", "POST")]
+    assert sent == [LOWER, UPPER]
+
+
+def test_an_action_of_the_other_one_proves_nothing(lookalikes: Emulator, offboard: RunModule) -> None:
+    others = {"value": [act(GUID, UPPER, status="Succeeded", lastUpdateDateTimeUtc="2026-01-01T00:00:00Z")]}
+    lookalikes.fault(method="GET", path="/machineactions", kind="body", times=None, body=json.dumps(others))
+    run = offboard(device_id=LOWER, check=True)
+    assert (run.outcome, run.device["device_id"]) == ("submitted", LOWER)
+
+
+def test_a_name_that_belongs_to_the_other_one_is_a_mismatch(lookalikes: Emulator, offboard: RunModule) -> None:
+    assert offboard(device_id=UPPER, device_name="pc-a").outcome == "mismatch"
+    assert posts(lookalikes) == 0
+
+
+def test_an_id_that_is_neither_of_them_is_ambiguous(lookalikes: Emulator, offboard: RunModule) -> None:
+    assert offboard(device_id="aB" * 20).outcome == "ambiguous"
+    assert posts(lookalikes) == 0
+
+
+def test_a_selection_by_id_finds_the_one_asked_for(lookalikes: Emulator, machine_info: RunModule) -> None:
+    assert machine_info(device_id=UPPER).names == ["pc-b"]
+    assert machine_info(device_id=[UPPER, LOWER]).names == ["pc-a", "pc-b"]
+    assert machine_info().names == ["pc-a", "pc-b"]
+
+
+def test_a_tag_goes_to_the_one_asked_for(lookalikes: Emulator, tag: RunModule) -> None:
+    run = tag(device_id=[UPPER], check=True)
+    assert run.device["device_name"] == "pc-b"
+    assert len(tag(device_id=[UPPER, LOWER], check=True).result["devices"]) == 2
+    assert tag(device_id=["aB" * 20], check=True).code_of_error == "not_found"
