@@ -21,8 +21,10 @@ FILLER = "The gateway did not understand this request, and says so at length. " 
 def request_text(call: t.Any) -> str:
     """A whole request, as a debugging page of a gateway shows it."""
     raw = call.raw.decode()
-    headers = "".join(f"{name}: {value}\n" for name, value in call.headers.items())
-    return f"{FILLER}{call.method} {call.path}\n{unquote_plus(raw)}\n{raw}\n{headers}"
+    # Credentials first, so that they stand where messages are cut.
+    headers = sorted(call.headers.items(), key=lambda header: header[0] not in ("authorization", "x-identity-header"))
+    lines = "".join(f"{name}: {value}\n" for name, value in headers)
+    return f"{FILLER}{call.method} {call.path}\n{unquote_plus(raw)}\n{raw}\n{lines}"
 
 
 def _entra(text: str) -> str:
