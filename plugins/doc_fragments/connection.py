@@ -45,7 +45,8 @@ options:
         variables, else the E(AZURE_CLIENT_ID) family. A secret, certificate or token file is used only with the client id from
         the same place. The first place with a complete credential wins, and within it the order of the choices.
       - V(managed_identity) and V(azure_cli) are used only when named.
-      - An environment variable that is set but empty counts as unset, everywhere.
+      - An environment variable that is set but empty counts as unset, everywhere. Blanks and line breaks around IDs, secrets and
+        tokens do not count; of O(certificate_password) only a final line break does not.
       - If not set, the value of environment variable E(MDE_AUTH_SOURCE) is used.
     type: str
     choices:
@@ -59,7 +60,8 @@ options:
     default: auto
   tenant_id:
     description:
-      - The tenant's GUID, or one of its verified domains.
+      - The tenant's GUID, or one of its verified domains. With O(auth_source=azure_cli) it is the GUID where C(az) does not take a
+        tenant, as with a managed identity before version 2.77. The token is then checked to be for that tenant.
       - If not set, the first of the environment variables E(MDE_TENANT_ID), E(AZURE_TENANT_ID) and E(AZURE_TENANT) is used.
     type: str
     aliases:
@@ -79,7 +81,8 @@ options:
       - secret
   certificate_path:
     description:
-      - A certificate of the application, as PEM with key and certificate, or as PFX. The key must be RSA.
+      - A certificate of the application, as PEM with key and certificate, or as PFX. The key must be RSA. PFX in base64, as Azure Key
+        Vault returns it, and PEM with line breaks written as C(\\n) are read too.
       - If not set, the first of the environment variables E(MDE_CERTIFICATE_PATH), E(AZURE_CLIENT_CERTIFICATE_PATH) and
         E(AZURE_X509_CERTIFICATE_PATH) is used.
     type: path
@@ -155,7 +158,8 @@ options:
   ca_path:
     description:
       - A file with the certificates of the CA to trust, for sign-in and API. It wins over E(REQUESTS_CA_BUNDLE), which is used
-        when this option is not set.
+        when this option is not set. Where neither is set, the certificates of the system's store, or those that E(SSL_CERT_FILE) and
+        E(SSL_CERT_DIR) name, are trusted as well as those that come with requests.
       - If not set, the value of environment variable E(MDE_CA_PATH) is used.
     type: path
   validate_certs:
@@ -168,6 +172,7 @@ options:
     description:
       - Address of the proxy for sign-in and API. It wins over E(HTTPS_PROXY), which is used when this option is not set.
         Loopback and the metadata endpoints of Azure are never asked through a proxy. Its password is kept out of all output.
+      - Special characters in its user and password, such as C(#) and C(/), are percent-encoded, in the environment as well.
       - If not set, the value of environment variable E(MDE_PROXY) is used.
     type: str
   timeout:

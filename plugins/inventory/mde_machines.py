@@ -127,11 +127,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         """Read the devices and fill the inventory."""
         super().parse(inventory, loader, path, cache)
         config = self._read_config_data(path)
+        options: PluginOptions | None = None
+        machines: list[Machine] = []
+        failure = ""
         try:
             options = PluginOptions(self._given(config), OPTIONS)
             machines = self._machines(path, options, cache)
         except MdeError as error:
-            raise AnsibleParserError(str(error)) from error
+            failure = options.redact(str(error)) if options else str(error)
+        if options is None or failure:
+            # Not from within the block: Ansible shows the causes of an error, and those of libraries hold whole requests.
+            raise AnsibleParserError(failure)
         self._fill(machines, options.params)
 
     def _given(self, config: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from ._errors import OptionError
-from ._http.urls import is_loopback, origin
+from ._http.urls import is_loopback, is_unambiguous, origin
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,8 @@ def resolve_cloud(
 def _address(option: str, value: str, *, plain_on_loopback: bool = False, path: bool = False) -> str:
     """A checked base address without a slash at the end; a path only where the option may carry one."""
     example = f"Give an address such as {getattr(_COMMERCIAL, option)}."
+    if "@" in value:  # before anything of it is quoted: a piece of a password could be
+        raise OptionError(f"{option}: an address without user, password, query and fragment is wanted.", hint=example)
     try:
         parts = urlsplit(value.strip())
         host, _port = parts.hostname, parts.port
@@ -116,4 +118,9 @@ def _address(option: str, value: str, *, plain_on_loopback: bool = False, path: 
         prefix = prefix[: -len("/api")].rstrip("/")
     if prefix and not path:
         raise OptionError(f"{option}: {value!r} carries a path.", hint=example)
+    if not is_unambiguous(value.strip()):
+        raise OptionError(
+            f"{option}: {value!r} is not an address that all programs read alike.",
+            hint=f"{example} An international host name is written in its ASCII form (xn--).",
+        )
     return origin(value.strip()) + prefix

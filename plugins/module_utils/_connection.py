@@ -10,9 +10,8 @@ from __future__ import annotations
 import random
 import ssl
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from ._api.client import Client
 from ._api.session import Exchange
@@ -22,8 +21,11 @@ from ._auth.token import TokenKeeper
 from ._clock import Clock
 from ._clouds import Cloud, resolve_cloud
 from ._errors import OptionError
+from ._http.environment import PROXY_VARIABLES, is_proxy_url, proxy_for
 from ._http.rate_limit import Pacer
+from ._http.redaction import Redactor, users_and_passwords
 from ._http.transport import Session, WireOptions
+from ._http.urls import is_link_local, is_loopback
 from ._options.argument_spec import ENVIRONMENT, PATIENCE, insist_on_pace, insist_on_positive
 from ._version import COLLECTION_VERSION
 
@@ -40,6 +42,8 @@ class Connection:
     per_hour: int
     retry_timeout: float
     instance_discovery: bool
+    redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
+    """Knows what is used and sent as a credential."""
 
     @classmethod
     def from_options(
@@ -71,6 +75,9 @@ class Connection:
             connections=connections,
         )
         identity = choose_identity(families(given, environ), params["auth_source"])
+        if not wire.proxy:
+            for url in (cloud.api_url, cloud.authority_host):
+                _check_environment_proxy(url)
         credential = credential_for(identity)
         credential.validate()
         return cls(
@@ -82,11 +89,12 @@ class Connection:
             per_hour=params["calls_per_hour"],
             retry_timeout=params["retry_timeout"] or patience,
             instance_discovery=params["instance_discovery"],
+            redactor=Redactor((identity.client_secret, identity.certificate_password, identity.access_token)),
         )
 
     def open(self, clock: Clock, rng: random.Random, *, on_token: t.Callable[[str], None]) -> Client:
         """A client that signs in at its first call. ``on_token`` is told each token, to keep it out of output."""
-        session = Session(self.wire, clock)
+        session = Session(self.wire, clock, self.redactor)
         desk = SignInDesk(
             cloud=self.cloud,
             session=session,
@@ -110,18 +118,10 @@ class Connection:
 
 def passwords_in_addresses(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
     """The passwords in all addresses in reach, as written and as meant. Only a proxy may have one; others are refused."""
-    names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-    found: set[str] = set()
     options = ("proxy", "api_url", "authority_host")
-    variables = (*names, *(name for option in options for name in ENVIRONMENT[option]))
-    for address in (*map(params.get, options), *map(environ.get, variables)):
-        # Cut by hand, so that it is found as well in an address that will be refused: without a scheme, badly quoted.
-        text = str(address or "")
-        user = text.partition("//")[2] or text
-        password = user.rpartition("@")[0].partition(":")[2]
-        if password:
-            found |= {password, unquote(password)}
-    return found
+    variables = (*PROXY_VARIABLES, *(name for option in options for name in ENVIRONMENT[option]))
+    addresses = (*map(params.get, options), *map(environ.get, variables))
+    return {password for address in addresses for _user, password in users_and_passwords(address)}
 
 
 def _bundle(path: str | None) -> str | None:
@@ -137,14 +137,30 @@ def _bundle(path: str | None) -> str | None:
     return path
 
 
+_PROXY_HINT = (
+    "Give one such as http://proxy.corp.example:8080. In its user and password, write characters other than letters, digits "
+    "and -._~ as percent escapes: # is %23, @ is %40, / is %2F."
+)
+
+
 def _proxy(address: str | None) -> str | None:
     if address is None:
         return None
-    try:
-        parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise OptionError("proxy: it is not an address.", hint="Give one such as http://proxy.corp.example:8080.")
+    address = address.strip()
+    if not is_proxy_url(address):
+        raise OptionError("proxy: it is not an address.", hint=_PROXY_HINT)
     return address
+
+
+def _check_environment_proxy(url: str) -> None:
+    """Refuse what the environment names as the proxy for a URL where parsers would disagree on it.
+
+    Nothing of it is quoted: a piece of a password would not be recognized as one.
+    """
+    if is_loopback(url) or is_link_local(url):
+        return
+    name, proxy = proxy_for(url) or ("", None)
+    if proxy is not None and not is_proxy_url(proxy, ("http", "https", "socks5", "socks5h", "socks4", "socks4a")):
+        raise OptionError(
+            f"The environment variable {name.upper()} does not hold the address of a proxy.", hint=_PROXY_HINT
+        )

@@ -82,6 +82,11 @@ class SignInError(MdeError):
 
     code = "sign_in_failed"
 
+    def __init__(self, message: str, *, final: bool = False, **details: t.Any) -> None:
+        super().__init__(message, **details)
+        self.final = final
+        """The other side understood and said no: the same credential would get the same answer."""
+
 
 class WireError(MdeError):
     """There is no answer. ``sent`` is false only when the request surely did not reach the service."""

@@ -16,10 +16,12 @@ from ansible.module_utils.common.validation import check_type_dict, check_type_l
 
 from ._api.client import Client
 from ._api.session import Statistics
+from ._auth.sources import SECRETS
 from ._auth.token import Claims, read_claims
 from ._clock import Clock, SystemClock
 from ._connection import Connection, passwords_in_addresses
 from ._errors import InternalError, LibraryError, OptionError
+from ._http.redaction import MASK, Redactor
 from ._http.transport import REQUESTS_MISSING
 from ._options.argument_spec import (
     HOURS_PATIENCE,
@@ -34,6 +36,15 @@ from ._presentable import one_line, presentable, visible
 from ._results import Context, Result, complete
 from ._timestamps import format_time
 from ._version import COLLECTION_VERSION
+
+# The keys of results whose values say which device or action is meant.
+_IDENTIFIERS: t.Final = frozenset(
+    {
+        *("device_id", "device_name", "aad_device_id", "id", "machineId", "computerDnsName", "aadDeviceId"),
+        *("tenant_id", "client_id"),
+    }
+)
+_NOT_SHOWN: t.Final = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"  # the words of ansible-core
 
 
 class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
@@ -60,6 +71,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         self.clock = clock or SystemClock()
         self._started_at = format_time(self.clock.time())
         self._given: dict[str, t.Any] = {}
+        self._secrets: set[str] = set()
         self._connection: Connection | None = None
         self._client: Client | None = None
         self._claims: Claims | None = None
@@ -77,7 +89,8 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
             self._refuse_other_than_dicts(option, hint)
         self._given = dict(self.params)
         # Before Ansible's parser, whose refusals print the options; also the secrets that this run does not use.
-        self.no_log_values |= secret_values(self.params, os.environ) | passwords_in_addresses(self.params, os.environ)
+        self._secrets = secret_values(self.params, os.environ) | passwords_in_addresses(self.params, os.environ)
+        self.no_log_values |= self._secrets
 
     def _refuse_other_than_dicts(self, option: str, hint: str) -> None:
         """Ansible's parser names neither the option nor the way out, and returns ``msg`` alone."""
@@ -131,9 +144,10 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         document["msg"] = one_line(document["msg"])
         if self._diff:
             document["diff"] = result.diff()
+        self._hide_secrets(document)
         traces = [error.traceback for error in result.errors() if isinstance(error, InternalError)]
         if traces:
-            document["exception"] = traces[0]
+            document["exception"] = self._redactor(traces[0])
         # The last resort: whatever came so far, Ansible can print and the controller can read it.
         document = presentable(document)
         # A secret that a message shows with its invisible characters as numbers is still one.
@@ -142,6 +156,40 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
             self.fail_json(**document)
         self.exit_json(**document)
         raise AssertionError("not reached")  # for the type checker: Ansible's exits are not annotated
+
+    @property
+    def _redactor(self) -> Redactor:
+        return self._connection.redactor if self._connection else Redactor()
+
+    def _hide_secrets(self, document: dict[str, t.Any]) -> None:
+        """Have all that was used as a credential masked, and see to it that no other secret hides which device is meant.
+
+        Ansible masks every occurrence of every secret, in names too. One that this run did not use, as a password of
+        another credential in the environment, cannot come back from the service: where it is a part of a name, the name
+        is shown.
+        """
+        used = self._redactor.secrets
+        self.no_log_values |= used
+        names = set(_identifiers([document, self.params]))
+        hiding = {secret for secret in self._secrets | used if any(secret in name for name in names)}
+        self.no_log_values -= hiding - used
+        for option in SECRETS:
+            if self.params.get(option) in hiding - used:
+                self.params[option] = _NOT_SHOWN
+        if hiding & used:
+            options = [option for option in (*SECRETS, "proxy") if self._holds(option, hiding & used)]
+            self.warn(
+                f"A secret in use ({', '.join(options) or 'a password of a proxy'}) is also a part of names or IDs of devices. "
+                f"They are shown with {MASK} in this result and in what is made of it, and cannot be used as identifiers. "
+                "Change the secret or password."
+            )
+        document["msg"] = self._redactor(document["msg"])
+        for error in _errors(document):
+            error.update({key: self._redactor(text) for key, text in error.items() if isinstance(text, str)})
+
+    def _holds(self, option: str, secrets: t.Collection[str]) -> bool:
+        value = str(self.params.get(option) or "")
+        return any(secret in value for secret in secrets)
 
     def _context(self) -> Context:
         """Who asked whom and when; the token knows better than the options whose it is."""
@@ -163,3 +211,29 @@ def _is_dict(entry: object) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _identifiers(value: object) -> t.Iterator[str]:
+    """All that says which device or action is meant, at any depth of a result."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key in _IDENTIFIERS:
+                yield from (one for one in (item if isinstance(item, list) else [item]) if isinstance(one, str))
+            else:
+                yield from _identifiers(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _identifiers(item)
+
+
+def _errors(value: object) -> t.Iterator[dict[str, t.Any]]:
+    """The errors in a result: the dicts under the key ``error``, of the run and of devices."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == "error" and isinstance(item, dict):
+                yield item
+            else:
+                yield from _errors(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _errors(item)

@@ -21,6 +21,7 @@ from ..module_utils._auth.token import Claims, read_claims
 from ..module_utils._clock import SystemClock
 from ..module_utils._connection import Connection, passwords_in_addresses
 from ..module_utils._errors import LibraryError, OptionError
+from ..module_utils._http.redaction import MASK, Redactor
 from ..module_utils._http.transport import REQUESTS_MISSING
 from ..module_utils._options.argument_spec import (
     PACING,
@@ -55,6 +56,11 @@ class PluginOptions:
         self.params: dict[str, t.Any] = checked.validated_parameters
         self._given = {option: self.params[option] for option in params if option in self.params}
         self.claims: Claims | None = None
+        self._redactor = Redactor()
+
+    def redact(self, text: str) -> str:
+        """A text without anything that was used as a credential: Ansible masks nothing in what plugins say."""
+        return self._redactor(text)
 
     def whose(self) -> dict[str, t.Any]:
         """What tells one tenant's devices from another's. A ready token has its own tenant, which no option names."""
@@ -66,6 +72,7 @@ class PluginOptions:
         if REQUESTS_MISSING:
             raise LibraryError("The Python library requests is missing on the controller.")
         connection = Connection.from_options(self.params, self._given, self._environ)
+        self._redactor = connection.redactor
         return connection.open(SystemClock(), random.Random(), on_token=self._keep_token)
 
     def _keep_token(self, token: str) -> None:
@@ -73,6 +80,6 @@ class PluginOptions:
 
 
 def _without(secrets: t.Iterable[str], text: str) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "********")
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
     return text

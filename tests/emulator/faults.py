@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_plus
@@ -35,7 +36,8 @@ _HANDLED = ("lost", "slow_drip")
 class Fault:
     """One rule. ``times`` None is for ever; ``after`` matching requests pass first; ``handled`` carries the request out.
 
-    With a ``chance`` below 1 the rule is in force for so large a share of the requests, drawn from ``seed``.
+    ``body`` may be made of the request, for servers that quote it. With a ``chance`` below 1 the rule is in force for so
+    large a share of the requests, drawn from ``seed``.
     """
 
     kind: str
@@ -49,7 +51,7 @@ class Fault:
     retry_after: int | str | None = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | str = b""
+    body: bytes | str | Callable[[Any], bytes | str] = b""
     delay: float = 0.05
     chance: float = 1.0
     seed: int = 0
@@ -82,9 +84,10 @@ class Fault:
         self.hits += 1
         return True
 
-    def payload(self) -> bytes:
-        """The body as bytes."""
-        return self.body.encode("utf-8") if isinstance(self.body, str) else bytes(self.body)
+    def payload(self, call: Any) -> bytes:
+        """The body as bytes, for a request."""
+        body = self.body(call) if callable(self.body) else self.body
+        return body.encode("utf-8") if isinstance(body, str) else bytes(body)
 
 
 class Faults:

@@ -136,7 +136,7 @@ class Port:
             if fault.kind in _UNANSWERED:
                 return None, fault
             if fault.kind != "slow_drip":
-                reply = _made(fault, self._elsewhere() + str(url))
+                reply = _made(fault, self._elsewhere() + str(url), call)
         call.exchange.status = reply.status
         return reply, fault
 
@@ -205,7 +205,7 @@ def _response(reply: Reply) -> web.Response:
     return web.Response(status=reply.status, body=reply.body, headers=headers_of(reply))
 
 
-def _made(fault: Fault, target: str) -> Reply:
+def _made(fault: Fault, target: str, call: Call) -> Reply:
     """The answer of a fault that has one."""
     kind = fault.kind
     headers = dict(fault.headers)
@@ -224,7 +224,7 @@ def _made(fault: Fault, target: str) -> Reply:
     if kind == "body":
         content_type = next((value for name, value in headers.items() if name.lower() == "content-type"), None)
         rest = {name: value for name, value in headers.items() if name.lower() != "content-type"}
-        return Reply(fault.status, fault.payload(), content_type or "application/json", rest)
+        return Reply(fault.status, fault.payload(call), content_type or "application/json", rest)
     status, title = (502, "Bad Gateway") if kind == "html_502" else (404, "Not Found")
     page = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
     return Reply(status, page.encode(), "text/html", headers)

@@ -23,6 +23,7 @@ from ansible_collections.secops.mde.plugins.inventory import mde_machines
 from ansible_collections.secops.mde.tests import emulator as emulator_package
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import sign_ins
+from ansible_collections.secops.mde.tests.unit.quoting import assert_hidden, credentials_sent, fault
 
 COLLECTIONS = Path(str(emulator_package.__file__)).parents[5]
 GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
@@ -378,3 +379,50 @@ def test_an_address_and_other_host_names_are_had_on_request(emulator: Emulator, 
     ((host, variables),) = inventory.list(address="external", hostname="short_name").hosts.items()
     assert host == "pc"
     assert variables["ansible_host"] == variables["mde_machine"]["lastExternalIpAddress"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "service"),
+    [
+        ("client_secret", "a page", "entra"),
+        ("client_secret", "a token's answer, cut off", "entra"),
+        ("certificate", "Entra ID's JSON", "entra"),
+        ("workload_identity", "base64", "entra"),
+        ("client_secret", "the API's JSON", "api"),
+        ("access_token", "in the middle of a word", "api"),
+    ],
+)
+def test_a_server_that_quotes_the_request_gets_no_secret_on_the_console(
+    kind: str, form: str, service: str, emulator: Emulator, inventory: Inventory
+) -> None:
+    credentials = {
+        "client_secret": {"client_id": emulator.client_id, "client_secret": emulator.client_secret},
+        "certificate": {"client_id": emulator.client_id, "certificate_path": emulator.certificate_path},
+        "workload_identity": {"client_id": emulator.client_id, "federated_token_file": emulator.federated_token_file},
+        "access_token": {"access_token": emulator.token()},
+    }
+    emulator.fault(**fault(form, service=service, method="POST" if service == "entra" else "GET"))
+    listed = inventory.list("--list", "-vvvvv", **credentials[kind])
+    assert "failed" in listed.error or "answered 400" in listed.error
+    sent = credentials_sent(emulator)
+    assert sent
+    assert_hidden(listed.out + listed.err, sent)
+
+
+def test_a_record_that_quotes_the_token_brings_it_neither_to_the_console_nor_into_the_cache(
+    emulator: Emulator, inventory: Inventory, tmp_path: Path
+) -> None:
+    token = emulator.token()
+    record = {
+        "id": "a" * 40,
+        "computerDnsName": "pc-0101.corp.example",
+        "osVersion": token,
+        "machineTags": [f"x{token}"],
+    }
+    emulator.fault(kind="body", body=json.dumps({"value": [record]}), times=None)
+    cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
+    listed = inventory.list(access_token=token, **cache)
+    assert list(listed.hosts) == ["pc-0101.corp.example"]
+    kept = "".join(path.read_text("utf-8") for path in (tmp_path / "cache").iterdir())
+    assert "pc-0101.corp.example" in kept
+    assert_hidden(listed.out + listed.err + kept, [token])

@@ -52,11 +52,11 @@ def complaint(response: Response) -> Complaint:
     document = response.json()
     error = document.get("error") if isinstance(document, dict) else None
     if isinstance(error, dict) and isinstance(error.get("code"), (str, int)):
-        target = error.get("target")
+        target, shown = error.get("target"), response.redact.head
         return Complaint(
-            code=str(error["code"]),
-            message=str(error.get("message") or "").strip() or "(no message)",
-            target=target if isinstance(target, str) and target else None,
+            code=shown(str(error["code"])),
+            message=shown(str(error.get("message") or "")).strip() or "(no message)",
+            target=shown(target) if isinstance(target, str) and target else None,
         )
     return Complaint(code=None, message=excerpt(response))
 
@@ -76,7 +76,7 @@ def api_error(response: Response) -> ApiError:
     spoken = f"{said.code}: {said.message}" if said.code else said.message
     where = f"{response.method} {origin(response.url)}{response.url.split('?')[0].removeprefix(origin(response.url))}"
     if code == "redirected":
-        spoken = f"redirect to {response.headers.get('location', 'nowhere')}"
+        spoken = f"redirect to {response.redact.head(response.headers.get('location', 'nowhere'))}"
     return ApiError(
         f"{where} answered {response.status}, {spoken}",
         http_status=response.status,

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import base64
+import codecs
 import typing as t
 from pathlib import Path
 
@@ -39,7 +41,7 @@ def load_certificate(path: str, password: str | None) -> dict[str, str]:
         raise OptionError(f"certificate_path: {path} {why}.", hint=_WANTED)
 
     try:
-        content = Path(path).read_bytes()
+        content = _plain(Path(path).read_bytes())
     except OSError as error:
         refuse(f"cannot be read ({error.strerror})")
     secret = password.encode() if password else None
@@ -74,6 +76,25 @@ def load_certificate(path: str, password: str | None) -> dict[str, str]:
         "private_key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
         "public_certificate": own[0].public_bytes(Encoding.PEM).decode(),
     }
+
+
+def _plain(content: bytes) -> bytes:
+    """PEM or PFX, out of what a vault, a variable or an editor made of it.
+
+    Key Vault hands out PFX as base64, in JSON as quoted text; templates leave line breaks written out as ``\\n``; editors
+    of Windows save UTF-16.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        content = content.decode("utf-16", "replace").encode()
+    if b"-----BEGIN" not in content:
+        text = content.removeprefix(codecs.BOM_UTF8).strip().strip(b"\"'").replace(b"\\r", b"").replace(b"\\n", b"")
+        try:
+            content = base64.b64decode(b"".join(text.split()), validate=True) or content
+        except ValueError:
+            return content  # PFX as it is
+    if b"-----BEGIN" in content:
+        content = content.replace(b"\\r", b"").replace(b"\\n", b"\n")
+    return content
 
 
 def _key_block(content: bytes) -> bytes:

@@ -12,13 +12,18 @@ the very token that the API refused, and replay errors from its own caches.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
+import re
 import shutil
+import signal
+import subprocess
 import typing as t
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from .._clock import Clock
 from .._clouds import Cloud
@@ -26,9 +31,14 @@ from .._errors import OptionError, SignInError
 from .._http.transport import Session, WireOptions
 from .certificate import load_certificate
 from .msal_adapter import MsalSession, ask, import_msal
-from .program import run_program
 from .sources import Identity
-from .token import Token, is_token
+from .token import Token, is_token, read_claims
+
+# What az says before 2.77 with a managed identity, in a Cloud Shell, and before it had the option.
+_TENANT_REFUSED = re.compile(
+    r"tenant\b[^.]{0,40}\bnot\b[^.]{0,40}\bspecified|tenant shouldn.?t be specified|unrecognized arguments:[^\n]*--tenant",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ class ConfidentialClient:
 
     def sign_in(self, desk: SignInDesk) -> Token:
         msal = import_msal()
-        authority = f"{desk.cloud.authority_host}/{self.tenant_id}"
+        authority = f"{desk.cloud.authority_host}/{quote(self.tenant_id, safe='')}"
         sender = MsalSession(
             desk.session,
             clock=desk.clock,
@@ -224,29 +234,72 @@ class AzureCli:
     def sign_in(self, desk: SignInDesk) -> Token:
         command = [shutil.which("az") or "az", "account", "get-access-token", "--output", "json"]
         command += ["--resource", desk.resource]
-        if self.tenant_id:
-            command += ["--tenant", self.tenant_id]
+        code, out, err = self._run([*command, *(["--tenant", self.tenant_id] if self.tenant_id else [])], desk)
+        refused_tenant = bool(self.tenant_id and code != 0 and _TENANT_REFUSED.search(err))
+        if refused_tenant:
+            code, out, err = self._run(command, desk)
+        if code != 0:
+            words = " ".join(desk.session.redactor.head(err).split()) or f"az ended with code {code}"
+            raise SignInError(
+                f"Sign-in with the Azure CLI failed: {words[:400]}",
+                hint="Run 'az login' as the user that runs the module; best as a service principal or managed identity.",
+                final=True,
+            )
+        token = self._token(out, desk)
+        if refused_tenant:
+            self._require_tenant(token.value)
+        return token
+
+    def _require_tenant(self, token: str) -> None:
+        """az did not take the tenant, so the token has to say that it is for that one."""
+        claims = read_claims(token)
+        if claims is not None and claims.tenant_id and claims.tenant_id.lower() == (self.tenant_id or "").lower():
+            return
+        found = claims.tenant_id if claims is not None else None
+        raise SignInError(
+            f"Sign-in with the Azure CLI failed: az does not take the tenant {self.tenant_id} for the identity that is "
+            f"signed in, and its token is for {f'the tenant {found!a:.60}' if found else 'a tenant that cannot be read'}.",
+            hint="Set tenant_id to the GUID (not a domain) of the tenant that az is signed in to, or leave it unset; "
+            "tenant_id may come from MDE_TENANT_ID, AZURE_TENANT_ID or AZURE_TENANT.",
+            final=True,
+        )
+
+    def _run(self, command: t.Sequence[str], desk: SignInDesk) -> tuple[int, str, str]:
+        """Run az without input: its exit code, and what it wrote to both outputs."""
         try:
-            code, out, err = run_program(command, self._environment(desk.wire), desk.wire.timeout)
-        except TimeoutError as error:
+            # pylint: disable-next=ansible-bad-function  # AnsibleModule.run_command has no time-out
+            with subprocess.Popen(
+                command,
+                env=self._environment(desk.wire),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            ) as process:
+                try:
+                    out, err = process.communicate(timeout=desk.wire.timeout)
+                finally:  # az is a wrapper: what it started ends with it, or would keep its pipes open
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(process.pid, signal.SIGKILL)
+        except subprocess.TimeoutExpired as error:
             raise SignInError(
                 f"Sign-in with the Azure CLI failed: no answer within {desk.wire.timeout:g} s."
             ) from error
         except OSError as error:
             raise SignInError(f"Sign-in with the Azure CLI failed: {_cause(error)}.") from error
-        if code != 0:
-            words = " ".join(err.split()) or f"az ended with code {code}"
-            raise SignInError(
-                f"Sign-in with the Azure CLI failed: {words[:400]}",
-                hint="Run 'az login' as the user that runs the module; best as a service principal or managed identity.",
-            )
+        return process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+
+    @staticmethod
+    def _token(out: str, desk: SignInDesk) -> Token:
         try:
             answer = json.loads(out)
             token = AccessToken(answer["accessToken"])
             token.validate()
+            desk.session.redactor.add(token.value)
             left = float(answer["expires_on"]) - desk.clock.time() if answer.get("expires_on") else None
-        except (ValueError, KeyError, TypeError, OptionError) as error:
-            raise SignInError("Sign-in with the Azure CLI failed: az printed something else than a token.") from error
+        except (ValueError, KeyError, TypeError, OptionError, RecursionError):
+            # Without the cause: the error of a JSON parser holds all that it was given.
+            raise SignInError("Sign-in with the Azure CLI failed: az printed something else than a token.") from None
         return desk.token(token.value, left)
 
     @staticmethod

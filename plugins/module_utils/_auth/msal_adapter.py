@@ -19,9 +19,10 @@ import typing as t
 
 from .._clock import Clock
 from .._errors import LibraryError, MdeError, SignInError, WireError
+from .._http.redaction import Redactor, silence_loggers
 from .._http.retry import TRANSIENT, UNREACHED_LIMIT, Budget, retry_after
 from .._http.transport import Response, Session, excerpt
-from .._http.urls import origin
+from .._http.urls import as_shown, is_unambiguous, origin
 from .token import is_token
 
 # The first version that makes the SHA-256 assertion of a PEM certificate; requirements.txt says the same.
@@ -62,6 +63,7 @@ def import_msal() -> t.Any:
         msal = importlib.import_module("msal")
     except ImportError as error:
         raise LibraryError(f"The Python library msal is missing for {sys.executable} ({error}).", hint=fix) from error
+    silence_loggers()
     found = str(getattr(msal, "__version__", "0"))
     # Numbers, not text: 1.9 is older than 1.10.
     if tuple(int(part) for part in re.findall(r"\d+", found)[:3]) < MSAL_MINIMUM:
@@ -97,15 +99,21 @@ class MsalSession:
         self._post_to = post_to
         self._transient = _METADATA_TRANSIENT if metadata else TRANSIENT
 
+    @property
+    def redact(self) -> Redactor:
+        """What takes credentials out of text."""
+        return self._session.redactor
+
     def get(self, url: str, *, params: t.Any = None, headers: t.Any = None, **_ignored: t.Any) -> _MsalResponse:
         return self._send("GET", url, params=params, headers=headers)
 
     def post(
         self, url: str, *, params: t.Any = None, data: t.Any = None, headers: t.Any = None, **_ignored: t.Any
     ) -> _MsalResponse:
-        if self._post_to is None or origin(url) != origin(self._post_to):
+        if self._post_to is None or not is_unambiguous(url) or origin(url) != origin(self._post_to):
+            there = origin(url) if is_unambiguous(url) else as_shown(url)
             raise SignInError(
-                f"The sign-in host wants the credential sent to {origin(url)}, which is not {self._post_to}.",
+                f"The sign-in host wants the credential sent to {there}, which is not {self._post_to}.",
                 hint="Check authority_host and any proxy in between.",
             )
         return self._send("POST", url, params=params, data=data, headers=headers)
@@ -125,6 +133,7 @@ class MsalSession:
             budget.spent += self._clock.monotonic() - began
             if isinstance(outcome, Response):
                 self.last = outcome
+                self.redact.add_tokens(outcome.json())
                 if outcome.status not in self._transient:
                     return _MsalResponse(outcome)
                 pause = budget.pause(retry_after(outcome, self._clock.time()))
@@ -175,26 +184,29 @@ def ask(session: MsalSession, where: str, question: t.Callable[[], t.Any]) -> di
         spoken = "an answer that is not a token"
     if isinstance(answer, dict) and is_token(answer.get("access_token")):
         return answer
-    raise _refusal(session.last, where, answer if isinstance(answer, dict) else {}, spoken)
+    raise _refusal(session.last, where, answer if isinstance(answer, dict) else {}, spoken, session.redact.head)
 
 
-def _refusal(last: Response | None, where: str, answer: t.Mapping[str, t.Any], spoken: str) -> SignInError:
+def _refusal(
+    last: Response | None, where: str, answer: t.Mapping[str, t.Any], spoken: str, shown: t.Callable[[str], str]
+) -> SignInError:
     document = last.json() if last is not None else None
     said: dict[str, t.Any] = document if isinstance(document, dict) and "error" in document else dict(answer)
-    error, description = said.get("error"), str(said.get("error_description") or "")
+    error, description = said.get("error"), shown(str(said.get("error_description") or ""))
     if error:
-        detail = f"{error}: {description.splitlines()[0]}" if description else str(error)
+        detail = shown(str(error)) + (f": {description.splitlines()[0]}" if description.strip() else "")
     elif last is not None and last.status >= 300:
         detail = f"{last.status}, {excerpt(last)}"
     elif last is not None and document is None:
         detail = excerpt(last)
     else:
-        detail = spoken
+        detail = shown(spoken)
     number = re.match(r"AADSTS(\d+)", description)
     correlation = said.get("correlation_id")
     return SignInError(
         f"Sign-in at {where} failed: {detail}",
         http_status=last.status if last is not None else None,
-        correlation_id=str(correlation) if correlation else None,
+        correlation_id=shown(str(correlation)) if correlation else None,
         hint=_HINTS.get(int(number.group(1))) if number else None,
+        final=bool(error) and last is not None and last.status in (400, 401, 403),
     )

@@ -46,6 +46,8 @@ VARIABLES: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "federated_token_file": ("MDE_FEDERATED_TOKEN_FILE", "AZURE_FEDERATED_TOKEN_FILE"),
     "access_token": ("MDE_ACCESS_TOKEN",),
 }
+# Of a password only a final line break is not meant.
+_KEEPS_BLANKS: t.Final = frozenset({"certificate_password"})
 SECRETS: t.Final = ("client_secret", "certificate_password", "access_token")
 
 
@@ -162,4 +164,15 @@ def _first(sources: t.Sequence[Family], option: str) -> str | None:
 
 
 def _filled(values: t.Mapping[str, t.Any]) -> dict[str, str]:
-    return {option: str(value) for option, value in values.items() if value is not None and str(value).strip()}
+    return {
+        option: trimmed(option, str(value))
+        for option, value in values.items()
+        if value is not None and str(value).strip()
+    }
+
+
+def trimmed(option: str, value: str) -> str:
+    """A value without what a file, an editor or a survey put around it: the ends of IDs, secrets, tokens and paths."""
+    if option in _KEEPS_BLANKS:
+        return value.removesuffix("\n").removesuffix("\r")
+    return value.strip()

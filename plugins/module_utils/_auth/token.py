@@ -81,10 +81,14 @@ class TokenKeeper:
         self._on_token = on_token
         self._lock = threading.Lock()
         self._token: Token | None = None
+        self._refused: SignInError | None = None
         self._exchange_at = float("inf")
 
     def token(self, patience: float) -> str:
-        """A token that is good for now; signs in when there is none, for ``patience`` seconds at most."""
+        """A token that is good for now; signs in when there is none, for ``patience`` seconds at most.
+
+        Raises what the sign-in raises; a refusal is final, and raised again without another request.
+        """
         with self._lock:
             if self._token is None or self._clock.monotonic() >= self._exchange_at:
                 return self._fetch(patience)
@@ -109,7 +113,14 @@ class TokenKeeper:
         return fresh
 
     def _fetch(self, patience: float) -> str:
-        token = self._sign_in(patience)
+        if self._refused is not None:
+            raise self._refused
+        try:
+            token = self._sign_in(patience)
+        except SignInError as error:
+            if error.final:  # asking again gets the same no, and may lock the application out
+                self._refused = error
+            raise
         self._on_token(token.value)
         now = self._clock.monotonic()
         self._token = token

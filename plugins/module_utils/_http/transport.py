@@ -11,7 +11,6 @@ there is none, can the request have reached the other side.
 
 from __future__ import annotations
 
-import os
 import re
 import traceback
 import typing as t
@@ -21,7 +20,9 @@ from urllib.parse import urlsplit
 from .._clock import Clock
 from .._errors import WireError
 from .._foreign_json import parse_json
-from .urls import is_link_local, is_loopback, origin
+from .environment import ca_bundle, proxy_for
+from .redaction import Redactor, silence_loggers
+from .urls import as_shown, is_link_local, is_loopback, is_unambiguous, origin
 
 try:
     import requests
@@ -33,6 +34,8 @@ try:
 except ImportError:
     REQUESTS_MISSING: str | None = traceback.format_exc()
 else:
+    from .environment import SystemTrust
+
     REQUESTS_MISSING = None
 
 _CHUNK = 65536
@@ -63,6 +66,8 @@ class Response:
     headers: t.Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
     body: bytes = b""
+    redact: Redactor = field(default_factory=Redactor, repr=False, compare=False)
+    """Whatever is shown of the answer passes here first, and is cut only then."""
 
     @property
     def text(self) -> str:
@@ -71,7 +76,8 @@ class Response:
     def json(self) -> t.Any:
         """The body as JSON whatever its content type says; None when it is not JSON, see ``parse_json``."""
         try:
-            return parse_json(self.body)
+            text = self.redact(self.body.decode("utf-8-sig")).encode() if self.redact.finds(self.body) else self.body
+            return parse_json(text)
         except ValueError:
             return None
 
@@ -79,7 +85,10 @@ class Response:
 class Session:
     """Sends one request at a time over kept connections. Safe to use from several threads."""
 
-    def __init__(self, options: WireOptions, clock: Clock) -> None:
+    def __init__(self, options: WireOptions, clock: Clock, redactor: Redactor | None = None) -> None:
+        """``redactor`` is given everything that is sent as a credential."""
+        silence_loggers()
+        self.redactor = redactor or Redactor()
         self._options = options
         self._clock = clock
         self._reached: set[str] = set()
@@ -89,7 +98,8 @@ class Session:
         self._session.trust_env = False
         self._session.cookies = _NoCookies()
         self._session.headers["User-Agent"] = options.user_agent
-        adapter = HTTPAdapter(max_retries=0, pool_maxsize=options.connections)
+        kind = SystemTrust if self._verify() is True else HTTPAdapter
+        adapter = kind(max_retries=0, pool_maxsize=options.connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -115,6 +125,15 @@ class Session:
 
         Raises WireError when there is none, with ``sent`` false only if the request surely did not arrive.
         """
+        if not is_unambiguous(url):
+            raise WireError(
+                f"{method}: {as_shown(url)} is not a plain URL, so nothing was sent.",
+                code="unreachable",
+                hint="Check the address (api_url, authority_host), and any proxy in between.",
+                sent=False,
+                final=True,
+            )
+        self.redactor.add_request(headers, data)
         deadline = self._clock.monotonic() + self._options.timeout
         try:
             host = origin(url)
@@ -134,7 +153,7 @@ class Session:
             with answer:
                 body = self._read(answer, deadline)
         except (OSError, UnicodeError, BrokenOffError) as error:  # of requests, of a strange host name, of urllib3
-            raise self._no_answer(method, url, error) from error
+            raise self._masked(self._no_answer(method, url, error)) from error
         self._reached.add(host)
         return Response(
             method=method,
@@ -142,6 +161,7 @@ class Session:
             status=answer.status_code,
             headers={name.lower(): value for name, value in answer.headers.items()},
             body=body,
+            redact=self.redactor,
         )
 
     def _read(self, answer: requests.Response, deadline: float) -> bytes:
@@ -156,19 +176,18 @@ class Session:
         return b"".join(parts)
 
     def _verify(self) -> bool | str:
-        if not self._options.validate_certs:
-            return False
-        if self._options.ca_path:
-            return self._options.ca_path
-        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-        return bundle or True
+        return self._options.validate_certs and (self._options.ca_path or ca_bundle() or True)
 
     def _proxies(self, url: str) -> dict[str, str]:
         if is_loopback(url) or is_link_local(url):
             return {}
-        if self._options.proxy:
-            return {"http": self._options.proxy, "https": self._options.proxy}
-        return requests.utils.get_environ_proxies(url)
+        proxy = self._options.proxy or (proxy_for(url) or ("", ""))[1]
+        self.redactor.add_password(proxy)
+        return {"http": proxy, "https": proxy} if proxy else {}
+
+    def _masked(self, error: WireError) -> WireError:
+        error.message = self.redactor.head(error.message)
+        return error
 
     def _no_answer(self, method: str, url: str, error: Exception) -> WireError:
         """Say in one line who could not be reached and why."""
@@ -207,7 +226,7 @@ class Session:
 
 def excerpt(response: Response) -> str:
     """A short, single-line taste of a body that is not the service's: a page's title where it has one."""
-    text = response.text.strip()
+    text = response.redact.head(response.text).strip()
     if not text:
         return "an empty answer"
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)

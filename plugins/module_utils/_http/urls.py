@@ -3,13 +3,48 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Parts of a URL: its origin, and whether it points at this machine or the platform below it."""
+"""Parts of a URL: its origin, whether it points at this machine or the platform below it, and whether all read it alike.
+
+Parsers of URLs disagree: ``https://a.example\\@b.example/`` is a request to b.example for one and to a.example for the
+next. Only URLs that leave no room for that are sent (``is_unambiguous``), so that what is checked is what is connected to.
+"""
 
 from __future__ import annotations
 
 import functools
 import ipaddress
+import re
 from urllib.parse import urlsplit
+
+# No user, no password, no backslash, no blank or control character, nothing outside of ASCII: an international host name
+# stands in its ASCII form, because libraries convert it by different versions of IDNA.
+_UNAMBIGUOUS = re.compile(
+    r"https?://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?:[/?][!-\[\]-~]*)?",
+    re.IGNORECASE,
+)
+# A last label such as these makes an IPv4 address of a host, in notations that not every parser knows: 127.1, 0x7f.1.
+_NUMERIC_END = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)$")
+
+
+def is_unambiguous(url: str) -> bool:
+    """Whether every parser reads the same scheme, host and port in this URL."""
+    found = _UNAMBIGUOUS.fullmatch(url)
+    if found is None or not 0 < int(found["port"] or 1) < 65536:
+        return False
+    host = found["host"].strip("[]")
+    if ":" in host or _NUMERIC_END.search(host):
+        return _ip_address(host) is not None
+    return ".." not in host
+
+
+def as_shown(url: str) -> str:
+    """How a message shows a URL that is not sent: quoted and cut, and without the query, where credentials may stand.
+
+    What stands before an ``@`` may be a user and a password, and is left out.
+    """
+    _before, at, rest = url.rpartition("@")
+    return ascii(f"{'...@' if at else ''}{rest.partition('?')[0][:100]}")
 
 
 @functools.lru_cache

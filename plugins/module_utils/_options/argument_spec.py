@@ -15,7 +15,7 @@ import typing as t
 
 from ansible.module_utils.common.parameters import AnsibleFallbackNotFound
 
-from .._auth.sources import AUTH_SOURCES, SECRETS, VARIABLES
+from .._auth.sources import AUTH_SOURCES, SECRETS, VARIABLES, trimmed
 from .._clouds import CLOUDS, REGIONS
 from .._errors import OptionError
 
@@ -74,13 +74,13 @@ WAITING: t.Final[Spec] = {
 
 
 def first_filled(*names: str) -> str:
-    """For an argument spec's ``fallback``: the first of these variables that is not blank.
+    """For an argument spec's ``fallback``: the first of these variables that is not blank, without blanks around it.
 
     Ansible keeps what comes from here out of all output where the option is marked so.
     """
     for name in names:
-        value = os.environ.get(name, "")
-        if value.strip():
+        value = os.environ.get(name, "").strip()
+        if value:
             return value
     raise AnsibleFallbackNotFound
 
@@ -143,7 +143,13 @@ def insist_on_pace(params: t.Mapping[str, t.Any]) -> None:
 
 
 def secret_values(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
-    """Every secret in reach, used or not: none of them may stand in any output. A blank one hides nothing but blanks."""
-    found = [params.get(option) for option in SECRETS]
-    found += [environ.get(name) for option in SECRETS for name in VARIABLES[option]]
-    return {str(value) for value in found if value and str(value).strip()}
+    """Every secret in reach, used or not, as it was given and as it is used: none may stand in any output.
+
+    A blank one hides nothing but blanks.
+    """
+    found: set[str] = set()
+    for option in SECRETS:
+        for given in (params.get(option), *map(environ.get, VARIABLES[option])):
+            value = str(given or "")
+            found |= {value, value.strip(), trimmed(option, value)} if value.strip() else set()
+    return found

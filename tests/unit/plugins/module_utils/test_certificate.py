@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import json
 import typing as t
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -95,6 +97,23 @@ GOOD: dict[str, tuple[t.Callable[[], bytes], str | None]] = {
         PASSWORD,
     ),
     "a password that is not needed": (lambda: key(pair()) + certificate(pair()), PASSWORD),
+    "PEM with its line breaks written out": (lambda: (key(pair()) + certificate(pair())).replace(b"\n", b"\\n"), None),
+    "PEM with line breaks of Windows written out": (
+        lambda: (key(pair(), password=PASSWORD) + certificate(pair())).replace(b"\n", b"\\r\\n"),
+        PASSWORD,
+    ),
+    "PEM as JSON text": (lambda: json.dumps((key(pair()) + certificate(pair())).decode()).encode(), None),
+    "PEM in UTF-16": (lambda: (key(pair()) + certificate(pair())).decode().encode("utf-16"), None),
+    "PEM in base64": (lambda: base64.b64encode(key(pair()) + certificate(pair())), None),
+    "PFX in base64": (lambda: base64.b64encode(pfx(pair())), PASSWORD),
+    "PFX in base64 without a password": (lambda: base64.b64encode(pfx(pair(), password=None)) + b"\r\n", None),
+    "PFX in base64 with line breaks": (lambda: base64.encodebytes(pfx(pair())), PASSWORD),
+    "PFX in base64 with line breaks written out": (
+        lambda: base64.encodebytes(pfx(pair())).replace(b"\n", b"\\n"),
+        PASSWORD,
+    ),
+    "PFX in base64 as JSON text": (lambda: b'"' + base64.b64encode(pfx(pair())) + b'"\n', PASSWORD),
+    "PFX in base64 with a byte order mark": (lambda: b"\xef\xbb\xbf" + base64.b64encode(pfx(pair())), PASSWORD),
     "PFX": (lambda: pfx(pair()), PASSWORD),
     "PFX without a password": (lambda: pfx(pair(), password=None), None),
     "PFX with a chain": (lambda: pfx(pair(), others=[other().certificate]), PASSWORD),
@@ -105,6 +124,8 @@ BAD: dict[str, tuple[t.Callable[[], bytes | None], str | None, str]] = {
     "empty": (lambda: b"", None, DAMAGED),
     "junk": (lambda: b"\x00\x01junk", None, DAMAGED),
     "text": (lambda: b"see the vault", None, DAMAGED),
+    "base64 of text": (lambda: base64.b64encode(b"see the vault"), None, DAMAGED),
+    "PFX in base64, wrong password": (lambda: base64.b64encode(pfx(pair())), "of another file", DAMAGED),
     "PEM without a key": (lambda: certificate(pair()), None, "holds no private key."),
     "PEM without a certificate": (lambda: key(pair()), None, "holds no certificate."),
     "PEM with a damaged key": (

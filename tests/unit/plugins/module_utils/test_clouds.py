@@ -112,6 +112,23 @@ def test_api_url_authority_host_and_scope_replace_one_thing_each() -> None:
         ({"api_url": "https://[mde"}, "api_url: 'https://[mde' is not an address"),
         ({"api_url": "https://mde.corp.example?x=1"}, "api_url: an address without user, password, query"),
         ({"api_url": "https://mde.corp.example/#x"}, "api_url: an address without user, password, query"),
+        *(
+            ({option: f"https://{host}"}, f"{option}: an address without user, password")
+            for option in ("api_url", "authority_host")
+            for host in ("evil.example\\@mde.corp.example", "a@b@mde.corp.example", "user:hunter#2@mde.corp.example")
+        ),
+        *(
+            ({option: f"https://{host}"}, "is not an address that all programs read alike")
+            for option in ("api_url", "authority_host")
+            for host in (
+                "2130706433",
+                "127.1",
+                "0x7f.0.0.1",
+                "b\u00fccher.example",
+                "mde%2ecorp.example",
+                "mde\u3002example",
+            )
+        ),
         ({"authority_host": "http://localhost:8080"}, "authority_host: 'http://localhost:8080' would send secrets"),
         (
             {"authority_host": "https://login.corp.example/common"},

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import json
 import os
 import random
+import select
 import sys
 import types
 import typing as t
@@ -456,6 +458,71 @@ def test_an_azure_cli_that_hangs_is_left_after_the_timeout(az: Az, desk: SignInD
     error = refusal(CLI, replace(desk, wire=replace(desk.wire, timeout=0.1)))
     assert error.code == "sign_in_failed"
     assert error.message.endswith("no answer within 0.1 s.")
+
+
+def test_what_the_azure_cli_started_ends_with_it_after_the_timeout(az: Az, desk: SignInDesk, tmp_path: Path) -> None:
+    for name in ("pipe", "alive"):
+        os.mkfifo(tmp_path / name)
+    # A wrapper, as az is one around Python, whose child keeps the outputs open; so long as it lives, so does descriptor 3.
+    (tmp_path / "az").write_text(
+        f"#!/bin/sh\nexec 3> '{tmp_path}/alive'\n/bin/sh -c \"read line < '{tmp_path}/pipe'\" &\nwait\n", "ascii"
+    )
+    reader = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(tmp_path / "alive", os.O_WRONLY)
+    error = refusal(CLI, replace(desk, wire=replace(desk.wire, timeout=0.5)))
+    os.close(writer)
+    ended, _, _ = select.select([reader], [], [], 10)
+    os.close(reader)
+    if not ended:  # let it go
+        os.close(os.open(tmp_path / "pipe", os.O_WRONLY))
+    assert ended
+    assert error.message.endswith("no answer within 0.5 s.")
+
+
+TENANT: t.Final = "0a1b2c3d-0000-4000-8000-00000000c0de"
+REFUSALS: t.Final = (
+    "ERROR: Tenant shouldn't be specified for managed identity account",
+    "ERROR: Tenant shouldn't be specified for Cloud Shell account",
+    "az: error: unrecognized arguments: --tenant 0a1b2c3d-0000-4000-8000-00000000c0de",
+)
+
+
+def _says_without_tenant(folder: Path, token: str, refusal_text: str) -> None:
+    """An az that takes no tenant, and has this token otherwise."""
+    (folder / "token").write_text(json.dumps({"accessToken": token}), "utf-8")
+    (folder / "refusal").write_text(refusal_text, "utf-8")
+    script = f"#!/bin/sh\ncd '{folder}'\necho >> runs\ncase \"$*\" in *--tenant*) cat refusal >&2; exit 1;; esac\ncat token\n"
+    (folder / "az").write_text(script, "utf-8")
+
+
+@pytest.mark.parametrize("refusal_text", REFUSALS)
+def test_an_azure_cli_that_takes_no_tenant_is_asked_without_it(
+    refusal_text: str, az: Az, desk: SignInDesk, emulator: Emulator, tmp_path: Path
+) -> None:
+    token = emulator.token()
+    _says_without_tenant(tmp_path, token, refusal_text)
+    assert sign_in(replace(CLI, tenant_id=emulator.tenant_id.upper()), desk).value == token
+    assert (tmp_path / "runs").read_text("utf-8") == "\n\n"
+
+
+@pytest.mark.parametrize("case", ["another tenant", "unreadable", "without tid", "domain"])
+def test_a_token_of_an_azure_cli_that_takes_no_tenant_must_be_for_the_tenant_asked_for(
+    case: str, az: Az, desk: SignInDesk, emulator: Emulator, tmp_path: Path
+) -> None:
+    payload = base64.urlsafe_b64encode(b'{"aud": "made-up"}').decode().rstrip("=")
+    token = {"unreadable": "opaque-made-up", "without tid": f"eyJhbGciOiJub25lIn0.{payload}."}.get(case)
+    _says_without_tenant(tmp_path, token or emulator.token(), REFUSALS[0])
+    asked_for = emulator.tenant_domain if case == "domain" else emulator.tenant_id if token else TENANT
+    error = refusal(replace(CLI, tenant_id=asked_for), desk)
+    assert error.code == "sign_in_failed"
+    assert f"does not take the tenant {asked_for}" in error.message
+    assert "Set tenant_id to the GUID" in str(error.hint)
+
+
+def test_another_refusal_of_the_azure_cli_is_told_and_not_tried_again(az: Az, desk: SignInDesk, tmp_path: Path) -> None:
+    _says_without_tenant(tmp_path, "made-up", "ERROR: AADSTS90002: Tenant 'other' not found.")
+    assert "AADSTS90002" in refusal(replace(CLI, tenant_id=TENANT), desk).message
+    assert (tmp_path / "runs").read_text("utf-8") == "\n"
 
 
 def test_an_azure_cli_that_is_not_there_is_refused_by_the_option_that_wants_it(

@@ -250,6 +250,33 @@ def test_a_certificate_takes_the_password_of_its_own_family_only(environ: dict[s
     assert choose({}, {**own, **environ}).certificate_password == password
 
 
+@pytest.mark.parametrize("around", ["{}\n", " {} ", "\t{}\r\n"], ids=ascii)
+@pytest.mark.parametrize("place", ["options", "environment"])
+def test_ids_secrets_and_tokens_lose_what_is_around_them(place: str, around: str) -> None:
+    values = {"MDE_TENANT_ID": "t", "MDE_CLIENT_ID": "app", "MDE_CLIENT_SECRET": "s e c", "MDE_ACCESS_TOKEN": "token"}
+    values = {name: around.format(value) for name, value in values.items()}
+    options = {name.removeprefix("MDE_").lower(): value for name, value in values.items()}
+    given, environ = (options, {}) if place == "options" else ({}, values)
+    found = choose(given, environ, "client_secret")
+    assert (found.tenant_id, found.client_id, found.client_secret) == ("t", "app", "s e c")
+    assert choose(given, environ, "access_token").access_token == "token"
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        (" pass word \n", " pass word "),
+        ("word\r\n", "word"),
+        ("word\n\n", "word\n"),
+        ("word ", "word "),
+        ("\nword", "\nword"),
+    ],
+)
+def test_a_password_loses_a_final_line_break_only(given: str, used: str) -> None:
+    own = {"MDE_TENANT_ID": "t", "MDE_CLIENT_ID": "a", "MDE_CERTIFICATE_PATH": "/c.pem"}
+    assert choose({}, {**own, "MDE_CERTIFICATE_PASSWORD": given}).certificate_password == used
+
+
 def test_an_unknown_auth_source_is_refused_with_the_list() -> None:
     with pytest.raises(OptionError, match="auth_source: 'magic' is not known") as refused:
         choose({}, ONE, "magic")

@@ -138,6 +138,15 @@ def test_variables_that_are_set_but_empty_count_as_unset(
     assert resolve()[0][option] == SAMPLES[option][1]
 
 
+@pytest.mark.parametrize("around", ["{}\n", " {}", "{}\r\n", "\t{} "], ids=ascii)
+@pytest.mark.parametrize("option", ENVIRONMENT)
+def test_blanks_and_line_breaks_around_a_variable_do_not_count(
+    option: str, around: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENVIRONMENT[option][0], around.format(SAMPLES[option][0]))
+    assert resolve()[0][option] == SAMPLES[option][1]
+
+
 @pytest.mark.parametrize("option", [option for option, names in ENVIRONMENT.items() if len(names) > 1])
 def test_of_several_variables_the_first_that_is_filled_wins(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     *others, last = ENVIRONMENT[option]
@@ -223,7 +232,7 @@ REFUSED: list[tuple[dict[str, t.Any], str, str]] = [
     ({"proxy": "http://proxy.corp.example:port"}, "proxy: it is not an address.", "http://proxy.corp.example:8080"),
     ({"proxy": "http://"}, "proxy: it is not an address.", "http://proxy.corp.example:8080"),
     ({"access_token": "Bearer abc"}, "access_token: it holds white space", "without 'Bearer'"),
-    ({"access_token": "abc\n"}, "access_token: it holds white space", "without a line break"),
+    ({"access_token": "abc\ndef"}, "access_token: it holds white space", "without a line break"),
     ({"access_token": "abc€"}, "access_token: it holds white space or characters that no token has.", "alone"),
     (
         {"auth_source": "access_token"},
@@ -297,6 +306,12 @@ def test_every_secret_in_reach_is_known_used_or_not() -> None:
     }
     params = {"client_secret": "s7", "certificate_password": "", "access_token": None, "client_id": "visible"}
     assert secret_values(params, environ) == {f"s{number}" for number in range(1, 8)}
+
+
+def test_a_secret_is_known_as_it_was_given_and_as_it_is_used() -> None:
+    environ = {"MDE_CLIENT_SECRET": " s1\n", "MDE_CERTIFICATE_PASSWORD": " s2 \r\n"}
+    assert {" s1\n", "s1", " s2 \r\n", " s2 "} <= secret_values({"access_token": "s3\n"}, environ)
+    assert {"s3\n", "s3"} <= secret_values({"access_token": "s3\n"}, environ)
 
 
 @pytest.mark.parametrize(

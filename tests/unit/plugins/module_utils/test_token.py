@@ -161,6 +161,27 @@ def test_the_same_token_again_means_that_there_is_no_other() -> None:
     assert "access_token" in str(failed.value.hint)
 
 
+def test_a_sign_in_that_was_refused_is_not_tried_again_by_any_thread() -> None:
+    tries = []
+
+    def sign_in(patience: float) -> Token:
+        tries.append(patience)
+        raise SignInError("AADSTS7000215: wrong", final=True)
+
+    keeper = TokenKeeper(sign_in, Clock(), on_token=lambda _: None)
+
+    def ask(_turn: int) -> str:
+        with pytest.raises(SignInError) as refused:
+            keeper.token(PATIENCE)
+        return refused.value.message
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(40))) == {"AADSTS7000215: wrong"}
+    with pytest.raises(SignInError, match="AADSTS7000215"):
+        keeper.renew("t0", PATIENCE)
+    assert len(tries) == 1
+
+
 def test_a_sign_in_that_fails_leaves_the_keeper_able_to_try_again() -> None:
     tries = iter(range(2))
 

@@ -24,6 +24,7 @@ from ansible_collections.secops.mde.plugins.modules import mde_offboard
 from ansible_collections.secops.mde.tests.emulator import App, Device, Emulator, Exchange
 from ansible_collections.secops.mde.tests.unit.harness import Clock, ModuleRun, RunModule, api_calls, posts, sign_ins
 from ansible_collections.secops.mde.tests.unit.proxy import Proxy
+from ansible_collections.secops.mde.tests.unit.quoting import assert_hidden, fault
 
 ID = "4a" * 20
 ROLES = ("Machine.Offboard", "Machine.Read.All")
@@ -526,6 +527,108 @@ def test_a_discovery_document_cannot_send_the_credential_elsewhere(
     assert [call.method for call in emulator.log] == ["GET"]
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://{evil}\\@{real}/token",
+        "https://{evil}\\\\@{real}/token",
+        "https://{evil}#@{real}/token",
+        "https://{evil}?@{real}/token",
+        "https://{evil}\\.@{real}/token",
+        "https://x:y@{evil}@{real}/token",
+        "https://user@{real}/token",
+        "https://{evil}\t@{real}/token",
+        " https://{real}/token",
+        "https://{real}\\/token",
+    ],
+    ids=ascii,
+)
+def test_a_discovery_document_that_two_parsers_read_in_two_ways_gets_no_credential(
+    endpoint: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
+) -> None:
+    evil, real = (url.partition("//")[2] for url in (emulator.elsewhere_url, emulator.authority_host))
+    tampered = endpoint.format(evil=evil, real=real)
+    configuration = {
+        "token_endpoint": tampered,
+        "authorization_endpoint": tampered,
+        "issuer": f"{emulator.authority_host}/{emulator.tenant_id}/v2.0",
+    }
+    emulator.fault(service="entra", method="GET", kind="body", body=json.dumps(configuration), times=None)
+    run = offboard(device_id=ID)
+    shape(run)
+    assert run.code_of_error == "sign_in_failed"
+    assert [call.method for call in emulator.log] == ["GET"]
+
+
+def test_a_wrong_secret_is_tried_once_for_all_devices(emulator: Emulator, offboard: RunModule) -> None:
+    devices = [{"device_name": f"pc-{number:04}.corp.example"} for number in range(300)]
+    run = offboard(devices=devices, client_id=emulator.client_id, client_secret="no-such-secret", concurrency=10)
+    assert run.failed
+    assert sign_ins(emulator) == 1
+    assert len(run.result["devices"]) == 300
+    assert run.result["msg"].count("AADSTS7000215") == 1
+
+
+# -- what is around a value ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["option", "environment"])
+def test_a_secret_and_ids_with_line_breaks_and_blanks_around_them_sign_in_and_stay_hidden(
+    place: str, emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {
+        "tenant_id": f" {emulator.tenant_id}\n",
+        "client_id": f"{emulator.client_id} ",
+        "client_secret": f"{emulator.client_secret}\n",
+    }
+    if place == "environment":
+        for name, value in values.items():
+            monkeypatch.setenv(f"MDE_{name.upper()}", value)
+    run = offboard(device_id=device.id, **way(emulator), **(values if place == "option" else {}))
+    assert run.outcome == "submitted"
+    assert shown(emulator) == [(emulator.client_id, emulator.client_secret)]
+    assert str(emulator.client_secret) not in run.output
+
+
+# -- a secret that is a part of a name -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["MDE_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_SECRET", "HTTP_PROXY"]
+)
+def test_a_secret_that_is_not_used_hides_no_name(
+    name: str, emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "corp" if name != "HTTP_PROXY" else "http://user:corp@proxy.example.test:8080")
+    run = offboard(device_name=device.name)
+    assert run.outcome == "submitted"
+    assert run.device["device_name"] == device.name
+    assert run.device["machine"]["computerDnsName"] == device.name
+    assert "********" not in run.output
+    assert run.warnings == []
+    assert '"certificate_password": "corp"' not in run.output
+
+
+def test_a_secret_in_use_that_is_a_part_of_names_is_reported(
+    emulator: Emulator, offboard: RunModule, device: Device, tmp_path: Path
+) -> None:
+    pfx = tmp_path / "runbook.pfx"
+    pfx.write_bytes(emulator._key_pair.pfx("corp"))
+    assert emulator.certificate_path
+    run = offboard(
+        device_name=device.name,
+        tenant_id=emulator.tenant_id,
+        client_id=emulator.client_id,
+        certificate_path=str(pfx),
+        certificate_password="corp",
+    )
+    assert run.outcome == "submitted"
+    assert run.device["device_name"] == "lab-w11-07.********.example"
+    (warning,) = run.warnings
+    assert "certificate_password" in warning
+    assert "Change the secret or password" in warning
+
+
 # -- trouble on the way --------------------------------------------------------------------------------------
 
 
@@ -833,11 +936,13 @@ def test_a_refusal_by_ansibles_own_parser_prints_no_secret(
 
 
 @pytest.mark.skipif(shutil.which("ansible", path=str(Path(sys.executable).parent)) is None, reason="no ansible program")
-@pytest.mark.parametrize("end", ["success", "failure"])
+@pytest.mark.parametrize("end", ["success", "failure", "quoted"])
 def test_ansible_itself_prints_no_secret_at_the_highest_verbosity(
     end: str, emulator: Emulator, device: Device, secrets: dict[str, str], tmp_path: Path
 ) -> None:
-    secret = emulator.client_secret if end == "success" else "hush-wrong-secret"
+    secret = emulator.client_secret if end == "success" else "hush-wrong~secret/0123456789"
+    if end == "quoted":
+        emulator.fault(**fault("a token's answer, cut off", service="entra", method="POST"))
     arguments = {
         "device_id": device.id,
         "comment": "CHG-1042 retired",
@@ -866,9 +971,11 @@ def test_ansible_itself_prints_no_secret_at_the_highest_verbosity(
     )
     output = done.stdout + done.stderr
     assert (done.returncode == 0) == (end == "success"), output
-    assert ("offboard submitted" if end == "success" else "AADSTS7000215") in output
+    says = {"success": "offboard submitted", "failure": "AADSTS7000215", "quoted": "not the service's JSON"}
+    assert says[end] in output
     assert emulator.client_id in output
     for name, value in {**secrets, "used": secret}.items():
         assert value not in output, name
+    assert_hidden(output, [secret])
     for call in emulator.calls():
         assert call.headers["authorization"].removeprefix("Bearer ") not in output

@@ -1,0 +1,75 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""What the environment says about proxies and certificate authorities, where no option does."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import typing as t
+
+try:
+    import requests
+    from requests.adapters import HTTPAdapter
+except ImportError:
+    _HAS_REQUESTS = False
+else:
+    _HAS_REQUESTS = True
+
+PROXY_VARIABLES: t.Final = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+# The characters that end a host, or make parsers disagree, are percent-encoded in a user and a password.
+_PROXY = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9]*)://(?:[^\s/?#\[\]\\\x00-\x20\x7f]*@)?"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?",
+    re.IGNORECASE,
+)
+
+
+def is_proxy_url(url: str, schemes: t.Collection[str] = ("http", "https")) -> bool:
+    """Whether this names a proxy, and every parser finds the same user, password, host and port in it."""
+    found = _PROXY.fullmatch(url)
+    return found is not None and found["scheme"].lower() in schemes and 0 < int(found["port"] or 1) < 65536
+
+
+def proxy_for(url: str) -> tuple[str, str] | None:
+    """The variable and the proxy that the environment names for a URL; None where it is reached without one.
+
+    As for other programs, a proxy may stand there without a scheme.
+    """
+    proxies = requests.utils.get_environ_proxies(url)
+    proxy = requests.utils.select_proxy(url, proxies)
+    if not proxy:
+        return None
+    name = next((name for name in PROXY_VARIABLES if os.environ.get(name, "") == proxy), PROXY_VARIABLES[0])
+    return name, (proxy if "://" in proxy else f"http://{proxy}")
+
+
+def ca_bundle() -> str | None:
+    """The file or folder of certificates that the variables of requests name."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or None
+
+
+if _HAS_REQUESTS:
+
+    class SystemTrust(HTTPAdapter):
+        """Trusts what OpenSSL trusts (the store of the system, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``) beside the
+        certificates that requests brings along, so that a CA that ``ansible.builtin.uri`` accepts is enough."""
+
+        def __init__(self, **options: t.Any) -> None:
+            self._context = ssl.create_default_context()
+            self._context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
+            super().__init__(**options)
+
+        def init_poolmanager(self, *args: t.Any, **options: t.Any) -> None:
+            super().init_poolmanager(*args, **options, ssl_context=self._context)
+
+        def proxy_manager_for(self, proxy: str, **options: t.Any) -> t.Any:
+            return super().proxy_manager_for(proxy, **options, ssl_context=self._context)
+
+        def cert_verify(self, conn: t.Any, url: str, verify: t.Any, cert: t.Any) -> None:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+            conn.ca_certs = conn.ca_cert_dir = None  # they are in the context, for all connections at once

@@ -1,0 +1,260 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Text of others without our credentials: a server, a proxy or a program may quote what it was sent, in any encoding.
+
+Each credential is looked for in the text as it is and in the text with percent, HTML, JSON and backslash escapes
+decoded, up to three times over, without white space and NULs (line breaks, UTF-16), and as base64 and hex. Masking comes
+before cutting: half a secret would not be recognized any more.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import html
+import json
+import logging
+import re
+import threading
+import typing as t
+from array import array
+from bisect import bisect_left
+from urllib.parse import parse_qsl, quote, quote_plus, unquote
+
+MASK: t.Final = "********"
+# Headers that carry credentials: those of HTTP, and of App Service, Service Fabric and the older metadata endpoints.
+_HEADERS: t.Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-identity-header", "secret"})
+# Parameters of OAuth 2.0 (RFC 6749, 7521, 7523) whose values are credentials, in requests and in answers.
+_SENT: t.Final = frozenset({"client_secret", "client_assertion", "assertion", "password", "refresh_token"})
+_RECEIVED: t.Final = frozenset({"access_token", "refresh_token", "id_token"})
+# An answer cannot make us hide common words: shorter ones are no tokens.
+_SHORTEST_TOKEN: t.Final = 8
+# Of an error page or message nothing after this is ever shown.
+HEAD: t.Final = 65536
+# A server may cut what it quotes: so much of the beginning of a long secret is enough to recognize it.
+_PREFIX: t.Final = 16
+_ROUNDS: t.Final = 3
+
+_SPACE = rb"[\s\x00]+"
+_UNIT = re.compile(
+    rb"%[0-9A-Fa-f]{2}"
+    rb"|\\u[dD][89ABab][0-9A-Fa-f]{2}\\u[dD][C-Fc-f][0-9A-Fa-f]{2}"
+    rb"|\\u[0-9A-Fa-f]{4}"
+    rb"|\\x[0-9A-Fa-f]{2}"
+    rb"|\\[^\sux]"
+    rb"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});"
+    rb"|" + _SPACE
+)
+_SPACES = re.compile(_SPACE)
+# What is a token or the value of such a parameter, whoever it belongs to: an answer that is cut or garbled is not parsed.
+_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]*)*")
+_NAMED = re.compile(
+    r"\b((?:access|refresh|id)_token|client_secret|client_assertion)"
+    r"((?:\\*[\"']|&quot;|&#3[49];|%22)?\s{0,9}(?:[=:]|%3[ADad])\s{0,9}(?:\\*[\"']|&quot;|&#3[49];|%22)?)"
+    r"[^\s\"'\\&<>,;{}()%]{16,}"
+)
+_AUTHORIZATION = re.compile(r"\b(bearer|basic)(\s{1,9}|\+|%20)[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE)
+
+
+class Redactor:
+    """Knows the credentials of a connection and takes them out of text. Safe to use from several threads."""
+
+    def __init__(self, secrets: t.Iterable[str | None] = ()) -> None:
+        self._lock = threading.Lock()
+        self._needles: dict[bytes, None] = {}
+        self._sent: dict[str, None] = {}
+        self.add(*secrets)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """All that were added, as they are."""
+        return frozenset(self._sent)
+
+    def add(self, *secrets: str | None) -> None:
+        """Keep these out of all text from now on; blank ones are none."""
+        for secret in secrets:
+            if secret and secret not in self._sent and secret.strip():
+                with self._lock:
+                    self._needles = {**self._needles, **dict.fromkeys(_needles(secret))}
+                    self._sent[secret] = None
+
+    def add_request(self, headers: t.Mapping[str, t.Any] | None, data: t.Any) -> None:
+        """Keep out what a request sends as credentials, in its headers and in its form."""
+        for name, value in (headers or {}).items():
+            if name.lower() in _HEADERS and isinstance(value, str) and value not in self._sent:
+                self.add(value, value.partition(" ")[2] or None)
+        if isinstance(data, str):
+            data = dict(parse_qsl(data))
+        if isinstance(data, dict):
+            self.add(*(value for name, value in data.items() if name in _SENT and isinstance(value, str)))
+
+    def add_tokens(self, document: object) -> None:
+        """Keep out the tokens in the JSON of a sign-in answer."""
+        if isinstance(document, dict):
+            found = (value for name, value in document.items() if name in _RECEIVED and isinstance(value, str))
+            self.add(*(value for value in found if len(value) >= _SHORTEST_TOKEN))
+
+    def add_password(self, url: str | None) -> None:
+        """Keep out the password in a URL, as it is written, as it is meant, and with its user as basic authentication."""
+        for user, password in users_and_passwords(url):
+            self.add(password, base64.b64encode(f"{user}:{password}".encode()).decode())
+
+    def finds(self, body: bytes) -> bool:
+        """Whether a long secret is in here as it is: quick enough for a page of 10,000 records."""
+        return any(len(secret) >= _PREFIX and secret.encode() in body for secret in tuple(self._sent))
+
+    def head(self, text: str, limit: int = HEAD) -> str:
+        """The beginning of a text, masked; what may be the beginning of a secret at the cut is left out."""
+        if len(text) <= limit:
+            return self(text)
+        masked = self(text[:limit])
+        return masked[: max(0, len(masked) - max(map(len, self._needles), default=0))]
+
+    def __call__(self, text: str) -> str:
+        """The text with ``********`` where a credential was. The work is linear in the length of the text."""
+        if not text:
+            return text
+        needles = self._needles
+        if needles:
+            data = text.encode("utf-8", "surrogatepass")
+            spans = _spans(data, tuple(needles))
+            if spans:
+                text = _cut_out(data, spans).decode("utf-8", "surrogatepass")
+        text = _TOKEN.sub(MASK, text)
+        text = _NAMED.sub(rf"\1\2{MASK}", text)
+        return _AUTHORIZATION.sub(rf"\1\2{MASK}", text)
+
+
+def users_and_passwords(url: str | None) -> list[tuple[str, str]]:
+    """User and password of a URL, as written and as meant; cut by hand, as the URL may be one that no parser takes.
+
+    Everything up to the last ``@`` is user and password: no host name holds that character.
+    """
+    text = str(url or "").strip()
+    rest = text.partition("://")[2] or text.removeprefix("//")
+    user, colon, password = rest.rpartition("@")[0].partition(":")
+    if not colon or not password:
+        return []
+    return list(dict.fromkeys([(user, password), (unquote(user), unquote(password))]))
+
+
+def silence_loggers() -> None:
+    """Let the libraries below us log nothing: msal logs whole token answers, urllib3 headers that it cannot read."""
+    for name in ("msal", "urllib3", "requests"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.CRITICAL + 1)
+        logger.propagate = False
+
+
+@functools.lru_cache(maxsize=64)
+def _needles(secret: str) -> tuple[bytes, ...]:
+    """What to look for: the secret, decoded as often as the text is, and its base64 and hex forms; all without spaces."""
+    found: dict[bytes, None] = {}
+    for written in dict.fromkeys((secret, secret.replace(" ", "+"))):
+        for encoding in ("utf-8", "latin-1"):
+            try:
+                plain = written.encode(encoding, "surrogatepass" if encoding == "utf-8" else "strict")
+            except UnicodeError:
+                continue
+            for _round in range(_ROUNDS + 1):
+                found[_SPACES.sub(b"", plain)] = None
+                plain = _decoded(plain, array("Q", range(len(plain) + 1)))[0]
+    forms = (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], html.escape(secret))
+    for form in dict.fromkeys(forms):
+        raw = form.encode("utf-8", "surrogatepass")
+        for skipped in range(3):
+            # The characters that this secret alone decides, whatever is encoded before and after it.
+            text = base64.b64encode(bytes(skipped) + raw)[(skipped * 8 + 5) // 6 : (skipped + len(raw)) * 8 // 6]
+            if len(text) >= 8:
+                found[text] = found[text.replace(b"+", b"-").replace(b"/", b"_")] = None
+        if len(raw) >= 4:
+            found[raw.hex().encode()] = found[raw.hex().upper().encode()] = None
+    found.pop(b"", None)
+    return tuple(found)
+
+
+def _spans(data: bytes, needles: t.Sequence[bytes]) -> list[tuple[int, int]]:
+    """Where in ``data`` a credential begins and ends, in whatever encoding."""
+    view, places = _replaced(_SPACES, data, array("Q", range(len(data) + 1)), lambda unit: b"")
+    found: list[tuple[int, int]] = []
+    for left in range(_ROUNDS, -1, -1):
+        for needle in needles:
+            key = needle[:_PREFIX] if len(needle) > 2 * _PREFIX else needle
+            at = view.find(key)
+            while at >= 0:
+                end = at + _common(view, at, needle)
+                while end < len(view) and places[end] == places[end - 1]:  # inside of an escape
+                    end += 1
+                whole = data[places[at] : places[end]]
+                found.append((places[at], places[at] + len(whole.rstrip())))
+                at = view.find(key, end)
+        if not left:
+            break
+        decoded, places = _decoded(view, places)
+        if decoded == view:
+            break
+        view = decoded
+    return found
+
+
+def _common(view: bytes, at: int, needle: bytes) -> int:
+    """How many bytes of the needle stand here."""
+    if view.startswith(needle, at):
+        return len(needle)
+    sizes = range(1, min(len(needle), len(view) - at) + 1)
+    return bisect_left(sizes, True, key=lambda size: not view.startswith(needle[:size], at))
+
+
+def _decoded(data: bytes, places: array[int]) -> tuple[bytes, array[int]]:
+    return _replaced(_UNIT, data, places, _meant)
+
+
+def _replaced(
+    pattern: re.Pattern[bytes], data: bytes, places: array[int], by: t.Callable[[bytes], bytes]
+) -> tuple[bytes, array[int]]:
+    """The data with each match replaced, and for each byte, and the end, its place in what was there at first."""
+    parts: list[bytes] = []
+    where: array[int] = array("Q")
+    at = 0
+    for unit in pattern.finditer(data):
+        new = by(unit.group())
+        parts += (data[at : unit.start()], new)
+        where += places[at : unit.start()]
+        where.extend([places[unit.start()]] * len(new))
+        at = unit.end()
+    parts.append(data[at:])
+    where += places[at:]
+    return b"".join(parts), where
+
+
+def _meant(unit: bytes) -> bytes:
+    """What an escape stands for; nothing for white space."""
+    if unit.startswith(b"%"):
+        found = bytes([int(unit[1:], 16)])
+    elif unit.startswith((b"\\u", b"\\x")):
+        codes = "".join(chr(int(part, 16)) for part in re.findall(r"[0-9A-Fa-f]{2,4}", unit.decode()))
+        text = codes.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        found = text.encode("utf-8")
+    elif unit.startswith(b"\\"):
+        found = b"" if unit in (b"\\n", b"\\r", b"\\t") else unit[1:]
+    elif unit.startswith(b"&"):
+        found = html.unescape(unit.decode()).encode("utf-8", "surrogatepass")
+    else:
+        found = b""
+    return _SPACES.sub(b"", found)
+
+
+def _cut_out(data: bytes, spans: list[tuple[int, int]]) -> bytes:
+    parts: list[bytes] = []
+    at = 0
+    for start, end in sorted(spans):
+        while end < len(data) and data[end] & 0xC0 == 0x80:  # inside of a character
+            end += 1
+        if start >= at:
+            parts += (data[at:start], MASK.encode())
+        at = max(at, end)
+    parts.append(data[at:])
+    return b"".join(parts)
