@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-from .._errors import MdeError
+from .._errors import MdeError, WireError
 from .._http.retry import Budget, surely_not_taken, worth_asking_again
 from .error_responses import api_error
 from .filter_batches import Batches, Reading
@@ -190,18 +190,23 @@ class Client:
         ``budget``, ``not_after`` and ``on_send`` are those of Exchange.call. Raises TooLateError, WireError or ApiError; after some
         of them the caller has to find out what became of it: see ``is_unclear``.
         """
-        response = self.exchange.call(
-            "POST",
-            f"machines/{quote(machine_id, safe='')}/offboard",
-            may_repeat=surely_not_taken,
-            json_body={"Comment": comment},
-            budget=budget,
-            not_after=not_after,
-            on_send=on_send,
-        )
-        if not 200 <= response.status < 300:
-            raise api_error(response)
-        action = MachineAction.from_json(response.json())
+        try:
+            response = self.exchange.call(
+                "POST",
+                f"machines/{quote(machine_id, safe='')}/offboard",
+                may_repeat=surely_not_taken,
+                json_body={"Comment": comment},
+                budget=budget,
+                not_after=not_after,
+                on_send=on_send,
+            )
+            if not 200 <= response.status < 300:
+                raise api_error(response)
+            action = MachineAction.from_json(response.json())
+        except MdeError:
+            raise
+        except Exception as error:  # whatever it is, the request may have been carried out
+            raise WireError(f"Unexpected {type(error).__name__}: {error}", sent=True) from error
         if action is None or not action.is_offboard:
             raise bad_answer(response, "an Offboard action with an id and a machine")
         return action

@@ -23,7 +23,7 @@ from .._http.rate_limit import Pacer
 from .._http.retry import UNREACHED_LIMIT, Budget, retry_after
 from .._http.transport import Response, Session
 from .._timestamps import format_time, http_date
-from .error_responses import api_error
+from .error_responses import api_error, is_by_service
 from .odata import encoded
 
 _PACE = "calls_per_minute and calls_per_hour set the pace; 100 and 1500 is what the service allows an application."
@@ -164,7 +164,7 @@ class Exchange:
             budget.spent += self.clock.monotonic() - began
             with self._lock:
                 self.statistics.calls += 1
-            if isinstance(outcome, Response) and outcome.status == 401 and not renewed:
+            if _token_refused(outcome, method) and not renewed:
                 renewed = True
                 self._tokens.renew(token, budget.left())
             elif may_repeat(outcome):
@@ -212,3 +212,10 @@ class Exchange:
             hint=f"{when}, or allow more waiting with retry_timeout ({self._retry_timeout:g} s now). "
             "The quota is shared by everything that uses this application.",
         )
+
+
+def _token_refused(outcome: Response | WireError, method: str) -> bool:
+    """Whether the same with another token is right; what is no read must surely not have been carried out."""
+    if isinstance(outcome, WireError) or outcome.status != 401:
+        return False
+    return method == "GET" or is_by_service(outcome)

@@ -95,6 +95,8 @@ class Attempt:
         self._tries = 0
         self._unclear: MdeError | None = None
         """How an earlier try ended that may have been taken."""
+        self._foreign: Submission | None = None
+        """What to say where the response was another device's, and no action of ours shows."""
         self._seen: Known | None = None
         """The last look after that; None when it failed, so that not finding means nothing."""
         self._stake(known)
@@ -135,7 +137,25 @@ class Attempt:
             else:
                 self._finish(self._refused(error))
         else:
-            self._finish(self._answered(action))
+            if same(action.machine_id, self.machine.id):
+                self._finish(Submission("submitted" if self._claim.owns(action) else "in_progress", action))
+            else:
+                self._note_foreign(action)
+
+    def _note_foreign(self, action: MachineAction) -> None:
+        """A response for another device: either something in between mixed up two responses, or the service the devices.
+
+        Reading our own device's actions tells which. It is not sent again in any case.
+        """
+        self._unclear = DeviceError(
+            f"Asked to offboard {self.machine.id}, the service answered with action {action.id} on {action.machine_id}.",
+            code="wrong_device",
+            hint="Look at both devices in the portal now; while the action is pending, "
+            "secops.mde.mde_machine_action_cancel takes it back.",
+        )
+        self._foreign = Submission("error", action, self._unclear)
+        self._tries += 1
+        self.stage = Stage.IN_QUESTION
 
     def _note_try(self) -> None:
         """Whatever was made before the first try that may have been taken is not ours."""
@@ -159,18 +179,6 @@ class Attempt:
     def give_up(self, error: MdeError, outcome: str = "error") -> None:
         """It will not be sent (again): something else went wrong first."""
         self._finish(Submission(outcome, error=error) if self._unclear is None else self._unknown(error))
-
-    def _answered(self, action: MachineAction) -> Submission:
-        """A success by its status; it may still hand back an action that somebody else made before."""
-        if same(action.machine_id, self.machine.id):
-            return Submission("submitted" if self._claim.owns(action) else "in_progress", action)
-        wrong = DeviceError(
-            f"Asked to offboard {self.machine.id}, the service answered with action {action.id} on {action.machine_id}.",
-            code="wrong_device",
-            hint="Look at both devices in the portal now; while the action is pending, "
-            "secops.mde.mde_machine_action_cancel takes it back.",
-        )
-        return Submission("error", action, wrong)
 
     def _refused(self, error: MdeError) -> Submission:
         """This try surely did nothing; after an unclear one that does not settle what became of the first."""
@@ -219,6 +227,9 @@ class Attempt:
 
     def conclude(self) -> None:
         """The time for looks is over, and ours has not shown."""
+        if self._foreign is not None:
+            self._finish(self._foreign)
+            return
         if self._seen is not None:
             self.weigh(self._seen)
         if self._seen is None or (self.stage is Stage.READY and self._tries > RESENDS):

@@ -40,6 +40,24 @@ TAKEN: dict[str, dict[str, t.Any]] = {
     },
     "a gateway's 404 page hides the answer": {"kind": "html_404", "handled": True},
     "a 400 page hides the answer": {"kind": "body", "status": 400, "body": "<html>bad</html>", "handled": True},
+    "a 403 page hides the answer": {"kind": "body", "status": 403, "body": "<html>blocked</html>", "handled": True},
+    "a 401 page hides the answer": {"kind": "body", "status": 401, "body": "<html>who?</html>", "handled": True},
+    "a 303 hides the answer": {"kind": "body", "status": 303, "headers": {"Location": "/done"}, "handled": True},
+    "a 304 hides the answer": {"kind": "body", "status": 304, "handled": True},
+    "a 307 hides the answer": {"kind": "redirect", "handled": True},
+    "a status that nobody knows hides the answer": {"kind": "body", "status": 799, "handled": True},
+    "a 400 with half of its JSON hides the answer": {
+        "kind": "body",
+        "status": 400,
+        "body": '{"error": {"code": "BadRequest", "message": "no',
+        "handled": True,
+    },
+    "the answer is in a coding that was not asked for": {
+        "kind": "body",
+        "headers": {"Content-Encoding": "br"},
+        "body": "{}",
+        "handled": True,
+    },
 }
 # Not taken:
 LOST_BEFORE: dict[str, dict[str, t.Any]] = {
@@ -372,7 +390,8 @@ def test_a_record_that_went_away_before_the_post_is_refused(
 def test_a_403_in_spite_of_the_permission_does_not_ask_for_it(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
-    emulator.fault(method="POST", path="/offboard", kind="body", status=403, body="<html>blocked</html>")
+    forbidden = '{"error": {"code": "Forbidden", "message": "no"}}'
+    emulator.fault(method="POST", path="/offboard", kind="body", status=403, body=forbidden)
     run = offboard(device_id=device.id)
     assert (run.outcome, run.code_of_error) == ("refused", "permission_missing")
     assert "another cause" in run.result["msg"]
