@@ -91,6 +91,7 @@ onboarding_status: Onboarded
 import hashlib
 import json
 import typing as t
+from datetime import datetime, timezone
 
 from ansible.errors import AnsibleParserError
 from ansible.inventory.data import InventoryData
@@ -176,7 +177,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     def _read(self, options: PluginOptions) -> list[Machine]:
         client = options.connect()
         try:
-            return MachineFilter.from_options(options.params, client.exchange.now()).find(client)
+            wanted = MachineFilter.from_options(options.params, datetime.now(timezone.utc))
+            if wanted.seen_before or wanted.seen_after:  # an age: by the service's time, as our clock may be wrong
+                wanted = MachineFilter.from_options(options.params, client.exchange.now())
+            found = wanted.find(client)
+            for warning in client.exchange.warnings():
+                self.display.warning(warning)
+            return found
         except MdeError as error:
             explain(error, TO_READ, options.claims)
             raise

@@ -143,7 +143,12 @@ def main(clock: Clock | None = None) -> None:
     module = MdeModule(options=PACING, filters=MACHINE_FILTER, clock=clock)
     try:
         wanted = MachineFilter.from_options(module.params, module.now())
-        machines = wanted.find(module.connect())
+        client = module.connect()
+        if (
+            wanted.seen_before or wanted.seen_after
+        ):  # an age: by the service's time, as this machine's clock may be wrong
+            wanted = MachineFilter.from_options(module.params, client.exchange.now())
+        machines = wanted.find(client)
     except MdeError as error:
         explain(error, TO_READ, module.claims())
         module.finish(Listing("machines", failure=error))

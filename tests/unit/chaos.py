@@ -51,6 +51,9 @@ class Chaos:
     """The last response to a POST and to a GET."""
 
     def choose(self, method: str) -> str:
+        if not self.happened:  # a host that has never answered is given up sooner, as one that is misspelt
+            self.happened[f"{method} nothing"] += 1
+            return "nothing"
         chances = self.posts if method == "POST" else self.gets
         kinds = ["nothing", *chances]
         (kind,) = self.rng.choices(kinds, [1 - sum(chances.values()), *chances.values()])

@@ -44,6 +44,8 @@ class Client:
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.batches = Batches(exchange.clock)
+        self.own_actions: set[str] = set()
+        """IDs of the actions that this run made, each on the device that it was meant for."""
 
     # -- machines ------------------------------------------------------------------------------------------
 
@@ -208,5 +210,8 @@ class Client:
         except Exception as error:  # whatever it is, the request may have been carried out
             raise WireError(f"Unexpected {type(error).__name__}: {error}", sent=True) from error
         if action is None or not action.is_offboard:
+            self.exchange.drop_connections()
             raise bad_answer(response, "an Offboard action with an id and a machine")
+        if not same(action.machine_id, machine_id):
+            self.exchange.drop_connections()
         return action

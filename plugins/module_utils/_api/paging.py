@@ -92,6 +92,7 @@ def read_pages(
         records = document.get("value") if isinstance(document, dict) else None
         if not isinstance(records, list):
             raise bad_answer(response, "a list")
+        exchange.observe_records(records)
         page = []
         for item in map(parse, records):
             if item is None:

@@ -49,9 +49,10 @@ class Exchange:
     ``sent`` is whether a byte of the request may have left. ``irregular`` is why the connection must not be reused.
     """
 
-    def __init__(self, clock: Clock | None = None, timeout: float = 0.0) -> None:
-        """Without a clock there is no deadline."""
+    def __init__(self, clock: Clock | None = None, timeout: float = 0.0, not_after: float | None = None) -> None:
+        """Without a clock there is no deadline. After ``not_after`` (monotonic seconds) the request may not leave."""
         self._clock = clock
+        self._not_after = not_after
         self._deadline = clock.monotonic() + timeout if clock is not None else None
         self.sent = False
         self.irregular: str | None = None
@@ -76,6 +77,17 @@ class Exchange:
             self.irregular = "the time is over"
             raise TimeoutError("timed out")
         return left
+
+    def begin_sending(self) -> None:
+        """The first byte of the request leaves now. Raises TimeoutError when it is too late for that.
+
+        Opening the connection took time, and the machine may have been suspended since the caller looked at the clock.
+        """
+        clock, latest = self._clock, self._not_after
+        if not self.sent and clock is not None and latest is not None and clock.monotonic() > latest:
+            self.irregular = "nothing was sent"
+            raise TimeoutError("it is too late to send the request")
+        self.sent = True
 
     def check_end(self) -> None:
         """Raise IncompleteRead when the body was shorter than its Content-Length: not every urllib3 checks it."""
@@ -226,7 +238,7 @@ class _Connection(HTTPConnection):
             if not is_silent(self.sock):
                 exchange.irregular = "an early response"
                 raise ConnectionAbortedError("The server responded before the request was complete")
-            exchange.sent = True
+            exchange.begin_sending()
         pieces = [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)] if isinstance(data, bytes) else [data]
         for piece in pieces:
             self.sock.settimeout(exchange.time_left())

@@ -116,12 +116,14 @@ class Session:
         params: t.Any = None,
         data: t.Any = None,
         json_body: t.Any = None,
+        not_after: float | None = None,
     ) -> Response:
         """Send once and read the whole answer, of whatever status; redirects are not followed.
 
+        ``not_after`` (monotonic seconds) is the moment from which no byte of the request may leave.
         Raises WireError when there is none, with ``sent`` false only if no byte of the request can have arrived.
         """
-        exchange = Exchange(self._clock, self._options.timeout)
+        exchange = Exchange(self._clock, self._options.timeout, not_after)
         try:
             host = origin(url)
             with exchange.active():

@@ -114,6 +114,8 @@ class Attempt:
     def _finish(self, end: Submission) -> None:
         self.end = end
         self.stage = Stage.ENDED
+        if end.outcome == "submitted" and end.action is not None:
+            self._client.own_actions.add(end.action.id)
 
     # -- sending -------------------------------------------------------------------------------------------
 
@@ -145,7 +147,8 @@ class Attempt:
     def _note_foreign(self, action: MachineAction) -> None:
         """A response for another device: either something in between mixed up two responses, or the service the devices.
 
-        Reading our own device's actions tells which. It is not sent again in any case.
+        Reading our own device's actions tells which. It is sent again only if that action is known to be another
+        device's own: then the response went astray, and ours may never have been made.
         """
         self._unclear = DeviceError(
             f"Asked to offboard {self.machine.id}, the service answered with action {action.id} on {action.machine_id}.",
@@ -227,8 +230,9 @@ class Attempt:
 
     def conclude(self) -> None:
         """The time for looks is over, and ours has not shown."""
-        if self._foreign is not None:
-            self._finish(self._foreign)
+        foreign = self._foreign
+        if foreign is not None and foreign.action is not None and foreign.action.id not in self._client.own_actions:
+            self._finish(foreign)
             return
         if self._seen is not None:
             self.weigh(self._seen)
