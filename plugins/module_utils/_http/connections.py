@@ -217,7 +217,11 @@ class _Connection(HTTPConnection):
             # create_connection gives each address of a host the same time: together they may take what is left.
             self.timeout = left / self._count_addresses()
         sock = super()._new_conn()
-        sock.settimeout(current_exchange().time_left())  # for TLS, which counts it for the whole handshake
+        try:
+            sock.settimeout(current_exchange().time_left())  # for TLS, which counts it for the whole handshake
+        except TimeoutError:
+            sock.close()
+            raise
         return sock
 
     def _count_addresses(self) -> int:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
@@ -83,6 +84,28 @@ def test_a_taken_offboard_is_found_and_called_ours(
     assert (run.outcome, run.changed, run.failed) == ("submitted", True, False)
     assert len(offboards(emulator, device.id)) == posts(emulator) == 1
     assert run.result["action"]["id"] == offboards(emulator, device.id)[0]["id"]
+
+
+@pytest.mark.parametrize("failure", [MemoryError, ValueError, AttributeError, RecursionError])
+def test_whatever_fails_here_after_the_post_was_sent_is_no_reason_not_to_look(
+    emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
+) -> None:
+    """Reading the response to the POST fails once, for a reason of this machine or of a library."""
+    decode = json.loads
+    failed: list[str] = []
+
+    def loads(text: str, **options: t.Any) -> t.Any:
+        if "$metadata#MachineActions/$entity" in str(text) and not failed:
+            failed.append(text)
+            raise failure("no more")
+        return decode(text, **options)
+
+    monkeypatch.setattr(json, "loads", loads)
+    run = offboard(device_id=device.id)
+    monkeypatch.undo()
+    assert failed
+    assert (run.outcome, run.changed, run.failed) == ("submitted", True, False)
+    assert len(offboards(emulator, device.id)) == 1
 
 
 @pytest.mark.parametrize("fault", LOST_BEFORE.values(), ids=LOST_BEFORE)

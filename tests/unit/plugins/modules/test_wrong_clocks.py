@@ -13,7 +13,14 @@ import pytest
 import urllib3.util.connection
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.harness import Clock, RunModule, api_calls, offboard_by_hand, offboards
+from ansible_collections.secops.mde.tests.unit.harness import (
+    Clock,
+    RunModule,
+    api_calls,
+    offboard_by_hand,
+    offboards,
+    posts,
+)
 
 DAY = 86400
 
@@ -59,8 +66,9 @@ def test_selections_of_actions_use_the_time_of_the_service(
     assert action_info(created_before="1").result["machine_actions"] == []
 
 
+@pytest.mark.parametrize("timeout", [30, 600], ids="a time-out of {} s".format)
 def test_a_machine_that_is_suspended_between_the_look_and_the_post_looks_again(
-    emulator: Emulator, offboard: RunModule, clock: Clock, device: Device, monkeypatch: pytest.MonkeyPatch
+    timeout: int, emulator: Emulator, offboard: RunModule, clock: Clock, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It sleeps while the connection for the POST is opened, after every other look at the clock."""
     dial = urllib3.util.connection.create_connection
@@ -77,7 +85,8 @@ def test_a_machine_that_is_suspended_between_the_look_and_the_post_looks_again(
         return dial(*args, **options)
 
     monkeypatch.setattr(urllib3.util.connection, "create_connection", suspended)
-    run = offboard(device_id=device.id)
+    run = offboard(device_id=device.id, timeout=timeout)
     assert asleep == [True]
     assert (run.outcome, run.changed) == ("in_progress", False)
+    assert posts(emulator) == 0  # the log begins after that of the other application
     assert len(offboards(emulator, device.id)) == 1
