@@ -177,7 +177,7 @@ options:
     type: str
   timeout:
     description:
-      - Seconds for one request.
+      - Seconds for one request, from the connection, also through a proxy, to the last byte of the response.
     type: int
     default: 30
   retry_timeout:

@@ -48,6 +48,7 @@ options:
       - Only devices whose last full report is older than this, which is a number of days before now, a date, or an ISO time. A
         time without a zone is in UTC. Days are counted by the service's clock.
       - A device reports in full about once in 24 hours. One without a time is not found.
+      - Days are counted by the service's time, also where this machine's clock is wrong.
     type: str
   last_seen_after:
     description:

@@ -182,7 +182,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     def _read(self, options: PluginOptions) -> list[Machine]:
         client = options.connect()
         try:
-            return MachineFilter.from_options(options.params).find(client, self.display.warning)
+            found = MachineFilter.from_options(options.params).find(client, self.display.warning)
+            for warning in client.exchange.warnings():
+                self.display.warning(warning)
+            return found
         except MdeError as error:
             explain(error, TO_READ, options.claims)
             raise

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import typing as t
 
@@ -15,7 +16,7 @@ class Clock(t.Protocol):
     """What everything here knows of time. Tests hand in one that jumps instead of sleeping."""
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary start; never goes back."""
+        """Seconds from an arbitrary start; never goes back, and goes on while the machine is suspended."""
 
     def time(self) -> float:
         """Seconds since 1970 in UTC, by this machine's clock, which may be wrong."""
@@ -27,8 +28,8 @@ class Clock(t.Protocol):
 class SystemClock:
     """The real one."""
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+    def __init__(self) -> None:
+        self.monotonic = _suspend_aware()
 
     def time(self) -> float:
         return time.time()
@@ -36,3 +37,47 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         if seconds > 0:
             time.sleep(seconds)
+
+
+def _suspend_aware() -> t.Callable[[], float]:
+    """A monotonic clock that counts the time in which the machine is suspended.
+
+    Linux has one. Elsewhere Python's monotonic clock stands still or not, depending on the system.
+    """
+    boot_time = getattr(time, "CLOCK_BOOTTIME", None)
+    if boot_time is not None:
+        try:
+            time.clock_gettime(boot_time)
+        except OSError:  # a kernel or a sandbox without it
+            pass
+        else:
+            return lambda: time.clock_gettime(boot_time)
+    return SuspendAwareClock(time.monotonic, time.time)
+
+
+class SuspendAwareClock:
+    """A monotonic clock that also advances by what the wall clock went ahead of it.
+
+    A wall clock that is set forward looks the same as a suspended machine. Then time seems to have passed that did not:
+    something is read again that was fresh, which does no harm.
+    """
+
+    # Wall clocks are adjusted by less all the time.
+    _STEP: t.Final = 1.0
+
+    def __init__(self, monotonic: t.Callable[[], float], wall: t.Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._ahead = wall() - monotonic()
+        self._suspended = 0.0
+
+    def __call__(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+        with self._lock:
+            monotonic = self._monotonic()
+            ahead = self._wall() - monotonic
+            if ahead - self._ahead > self._STEP:
+                self._suspended += ahead - self._ahead
+            self._ahead = ahead
+            return monotonic + self._suspended

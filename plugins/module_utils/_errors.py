@@ -105,10 +105,20 @@ class ApiError(MdeError):
 
     code = "request_refused"
 
-    def __init__(self, message: str, *, http_status: int, service_code: str | None = None, **details: t.Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        http_status: int,
+        service_code: str | None = None,
+        by_service: bool = False,
+        **details: t.Any,
+    ) -> None:
         super().__init__(message, http_status=http_status, **details)
         self.service_code = service_code
         """``error.code`` of the service's own JSON; None when somebody else wrote the answer."""
+        self.by_service = by_service
+        """Whether the service wrote the response, as far as its form shows."""
 
     @property
     def query_refused(self) -> bool:

@@ -139,6 +139,8 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         """End the module; the task fails when the result has an error."""
         if self._client is not None:
             self._client.exchange.close()
+            for warning in self._client.exchange.warnings():
+                self.warn(warning)
         statistics = self._client.exchange.statistics if self._client else Statistics()
         document = complete(result, self._context(), statistics.as_dict())
         document["msg"] = one_line(document["msg"])

@@ -13,6 +13,9 @@ from email.utils import parsedate_to_datetime
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", re.IGNORECASE)
 
+# Of a date in a header; the longest form of RFC 9110 has 33 characters.
+_MAX_DATE = 64
+
 
 def parse_time(value: object) -> datetime | None:
     """A service time (``2026-02-03T04:05:06.1234567Z``, any number of decimals) as UTC, or None.
@@ -38,6 +41,8 @@ def format_time(seconds: float) -> str:
 
 def http_date(value: str) -> float | None:
     """An HTTP date as seconds since 1970, or None. One that names no zone is in UTC too, as all of them are."""
+    if len(value) > _MAX_DATE:
+        return None
     try:
         found = parsedate_to_datetime(value)
         return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()

@@ -10,6 +10,8 @@ import random
 import typing as t
 from dataclasses import dataclass, field
 
+from requests.adapters import HTTPAdapter
+
 from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
 from ansible_collections.secops.mde.plugins.module_utils._api.session import Exchange
 from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenKeeper, read_claims
@@ -41,6 +43,8 @@ class Operator:
     seed: int = 7
     shortcut: bool = False
     """See ``wire.connect``."""
+    adapter: HTTPAdapter | None = None
+    """Another wire than the one that only takes time."""
     warnings: list[str] = field(default_factory=list)
 
     def run(self, asked: t.Iterable[t.Mapping[str, str]], **order: t.Any) -> list[DeviceResult]:
@@ -57,7 +61,10 @@ class Operator:
     def client(self) -> Client:
         """The typed calls of a new process."""
         session = Session(WireOptions(user_agent="simulated", connections=self.concurrency), self.time)
-        connect(session, InProcess(self.emulator, self.time, self.latency), shortcut=self.shortcut)
+        if self.adapter is None:
+            connect(session, InProcess(self.emulator, self.time, self.latency), shortcut=self.shortcut)
+        else:
+            session._session.mount("https://", self.adapter)
         exchange = Exchange(
             session,
             TokenKeeper(self._sign_in, self.time, on_token=lambda _token: None),

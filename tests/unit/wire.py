@@ -24,6 +24,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError, ProtocolError
 from yarl import URL
 
+from ansible_collections.secops.mde.plugins.module_utils._http.connections import current_exchange
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Session
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.emulator.server import headers_of
@@ -81,6 +82,7 @@ class InProcess(HTTPAdapter):
         port = self._ports.get(f"{address.scheme}://{address.netloc}")
         if port is None:
             raise _refused(address.netloc)
+        current_exchange().sent = True
         latency = self.latency if port.service == "api" else 0.0
         self._time.elapse(latency / 2)
         target = URL.build(path=address.path, query_string=address.query, encoded=True)
@@ -113,11 +115,8 @@ class _Body(io.BytesIO):
         self._time = time
         self._delay = delay
 
-    def read1(self, size: int | None = -1, /, decode_content: bool = False) -> bytes:
-        return self.read(1 if self._delay else size)
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        part = super().read(size)
+    def read(self, size: int | None = -1, /, decode_content: bool = False) -> bytes:
+        part = super().read(1 if self._delay else size)
         self._time.elapse(self._delay * len(part))
         return part
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-from .._errors import MdeError
+from .._errors import BadAnswerError, MdeError, WireError
 from .._http.retry import Budget, surely_not_taken, worth_asking_again
 from .._http.transport import Response
 from .._same import comparable, same
@@ -47,6 +47,8 @@ class Client:
         self.exchange = exchange
         self.batches = Batches(exchange.clock)
         self._lists = Lists(exchange)
+        self.own_actions: set[str] = set()
+        """IDs of the actions that this run made, each on the device that it was meant for."""
 
     # -- machines ------------------------------------------------------------------------------------------
 
@@ -194,20 +196,31 @@ class Client:
         ``budget``, ``not_after`` and ``on_send`` are those of Exchange.call. Raises TooLateError, WireError or ApiError; after some
         of them the caller has to find out what became of it: see ``is_unclear``.
         """
-        response = self.exchange.call(
-            "POST",
-            f"machines/{quote(machine_id, safe='')}/offboard",
-            may_repeat=surely_not_taken,
-            json_body={"Comment": comment},
-            budget=budget,
-            not_after=not_after,
-            on_send=on_send,
-        )
-        if not 200 <= response.status < 300:
-            raise api_error(response)
-        action = _checked(MachineAction.checked, response, "an action")
+        try:
+            response = self.exchange.call(
+                "POST",
+                f"machines/{quote(machine_id, safe='')}/offboard",
+                may_repeat=surely_not_taken,
+                json_body={"Comment": comment},
+                budget=budget,
+                not_after=not_after,
+                on_send=on_send,
+            )
+            if not 200 <= response.status < 300:
+                raise api_error(response)
+            action = _checked(MachineAction.checked, response, "an action")
+        except BadAnswerError:
+            self.exchange.drop_connections()
+            raise
+        except MdeError:
+            raise
+        except Exception as error:  # whatever it is, the request may have been carried out
+            raise WireError(f"Unexpected {type(error).__name__}: {error}", sent=True) from error
         if not action.is_offboard:
+            self.exchange.drop_connections()
             raise bad_answer(response, "an Offboard action")
+        if action.machine_id != machine_id:
+            self.exchange.drop_connections()
         return action
 
 

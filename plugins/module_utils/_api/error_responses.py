@@ -15,9 +15,11 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import ApiError
-from .._http.transport import Response, excerpt
+from .._http.transport import Response, excerpt, quote
 from .._http.urls import origin
 
+# The service's longest messages list the permissions that are missing and those that the token has.
+_MAX_MESSAGE: t.Final = 1000
 _CODES: t.Final[t.Mapping[str, str]] = {
     "OsPlatformNotSupported": "os_not_supported",
     "ClientVersionNotSupported": "client_version_not_supported",
@@ -52,11 +54,11 @@ def complaint(response: Response) -> Complaint:
     document = response.json()
     error = document.get("error") if isinstance(document, dict) else None
     if isinstance(error, dict) and isinstance(error.get("code"), (str, int)):
-        target, shown = error.get("target"), response.redact.head
+        target = error.get("target")
         return Complaint(
-            code=shown(str(error["code"])),
-            message=shown(str(error.get("message") or "")).strip() or "(no message)",
-            target=shown(target) if isinstance(target, str) and target else None,
+            code=quote(response.redact, str(error["code"])),
+            message=quote(response.redact, str(error.get("message") or ""), _MAX_MESSAGE) or "(no message)",
+            target=quote(response.redact, target) if isinstance(target, str) and target else None,
         )
     return Complaint(code=None, message=excerpt(response))
 
@@ -69,6 +71,17 @@ def is_missing_entity(response: Response) -> bool:
     return response.status == 404 and complaint(response).code == "ResourceNotFound"
 
 
+def is_by_service(response: Response) -> bool:
+    """Whether an error is the service's own: its JSON with a code, complete, or a 401 or 403 with an empty body.
+
+    The service has been seen to send the last two. Of all other bodies a gateway may be the author. A body that ends
+    with its connection is not known to be empty.
+    """
+    if response.status in (401, 403) and not response.body:
+        return not {"content-length", "transfer-encoding"}.isdisjoint(response.headers)
+    return complaint(response).code is not None
+
+
 def api_error(response: Response) -> ApiError:
     """The exception for an answer that is not a success."""
     said = complaint(response)
@@ -76,11 +89,12 @@ def api_error(response: Response) -> ApiError:
     spoken = f"{said.code}: {said.message}" if said.code else said.message
     where = f"{response.method} {origin(response.url)}{response.url.split('?')[0].removeprefix(origin(response.url))}"
     if code == "redirected":
-        spoken = f"redirect to {response.redact.head(response.headers.get('location', 'nowhere'))}"
+        spoken = f"redirect to {quote(response.redact, response.headers.get('location', '')) or 'nowhere'}"
     return ApiError(
         f"{where} answered {response.status}, {spoken}",
         http_status=response.status,
         service_code=said.code,
+        by_service=is_by_service(response),
         code=code,
         hint=_HINTS.get(code),
         correlation_id=said.target,

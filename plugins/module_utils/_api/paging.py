@@ -126,6 +126,7 @@ class Lists:
                 params = {**query, "$skip": place or None}
                 response = self._read(path, params, counted=counted, until=until, budget=budget)
                 records, total, more = _content(response)
+                self._exchange.observe_records(records)
                 page, ids = taken.page(records, place)
                 if page:
                     yield page

@@ -15,16 +15,17 @@ import random
 import threading
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 
 from .._clock import Clock
 from .._errors import ThrottledError, TooLateError, WireError
 from .._http.rate_limit import Pacer
 from .._http.retry import UNREACHED_LIMIT, Budget, retry_after
 from .._http.transport import Response, Session
-from .._timestamps import format_time, http_date
-from .error_responses import api_error
+from .._timestamps import format_time
+from .error_responses import api_error, is_by_service
 from .odata import encoded
+from .service_time import ServiceTime
 
 _PACE = "calls_per_minute and calls_per_hour set the pace; 100 and 1500 is what the service allows an application."
 
@@ -55,27 +56,6 @@ class Statistics:
         }
 
 
-class _ServiceTime:
-    """The service's clock as told by its ``Date`` headers, carried on by the monotonic clock in between."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._offset: float | None = None
-
-    def observe(self, response: Response) -> None:
-        told = http_date(response.headers.get("date", ""))
-        if told is not None:
-            self._offset = told - self._clock.monotonic()
-
-    def now(self) -> datetime | None:
-        if self._offset is None:
-            return None
-        try:
-            return datetime.fromtimestamp(self._offset + self._clock.monotonic(), timezone.utc)
-        except (ValueError, OverflowError, OSError):  # a ``Date`` at the end of time
-            return None
-
-
 class Exchange:
     """The way to one API with one identity. Safe to use from several threads."""
 
@@ -99,7 +79,7 @@ class Exchange:
         self.pacer = pacer
         self._rng = rng
         self._retry_timeout = retry_timeout
-        self._service_time = _ServiceTime(clock)
+        self._service_time = ServiceTime(clock)
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -107,12 +87,26 @@ class Exchange:
         self._session.close()
 
     def service_time(self) -> datetime | None:
-        """Now, by the service's clock; None as long as no answer carried a ``Date``."""
-        return self._service_time.now()
+        """Now, by the ``Date`` headers of the service; None as long as there is none that is believed."""
+        return self._service_time.by_headers()
 
     def now(self) -> datetime:
-        """Now, by the service's clock where it is known, else by this machine's."""
-        return self.service_time() or datetime.fromtimestamp(self.clock.time(), timezone.utc)
+        """Now, for decisions and selections: the service's time where it is known, and this machine's where it is not.
+
+        Signs in, as long as nothing was sent: the token is the first to show that this machine's clock is wrong.
+        Raises what the sign-in raises.
+        """
+        if not self._service_time.is_informed:
+            self._service_time.observe_token(self._tokens.token(self._retry_timeout))
+        return self._service_time.now()
+
+    def observe_records(self, records: t.Sequence[object]) -> None:
+        """Let the times in records, as the service sent them, help to judge what time it is."""
+        self._service_time.observe_records(records)
+
+    def warnings(self) -> list[str]:
+        """What people should know of the exchange so far."""
+        return self._service_time.warnings()
 
     def budget(self, until: float | None = None) -> Budget:
         """A new allowance for one call; it lasts up to the moment ``until`` (monotonic seconds) at most."""
@@ -146,6 +140,7 @@ class Exchange:
             if not self.pacer.wait(not_after):
                 raise TooLateError("The pace of calls leaves no place for this one in time.", hint=_PACE)
             token = self._tokens.token(budget.left())
+            self._service_time.observe_token(token)
             began = self.clock.monotonic()
             if not_after is not None and began > not_after:
                 raise TooLateError("The sign-in took so long that it is too late for this call.")
@@ -157,14 +152,16 @@ class Exchange:
                     f"{url}?{query}" if query else url,
                     headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
                     json_body=json_body,
+                    not_after=not_after,
                 )
+                self._check_kind(outcome, method)
                 self._service_time.observe(outcome)
             except WireError as error:
                 outcome = error
             budget.spent += self.clock.monotonic() - began
             with self._lock:
                 self.statistics.calls += 1
-            if isinstance(outcome, Response) and outcome.status == 401 and not renewed:
+            if _token_refused(outcome, method) and not renewed:
                 renewed = True
                 self._tokens.renew(token, budget.left())
             elif may_repeat(outcome):
@@ -175,6 +172,19 @@ class Exchange:
                 return outcome
             with self._lock:
                 self.statistics.retries += 1
+
+    def drop_connections(self) -> None:
+        """Open new connections from now on: a response was that of another request, and the next one may be as well."""
+        self._session.close()
+
+    def _check_kind(self, response: Response, method: str) -> None:
+        """Raise WireError for the success of a request of another kind: a read is answered with 200 and nothing else."""
+        if method == "GET" and 200 < response.status < 300:
+            self.drop_connections()
+            raise WireError(
+                f"GET {response.url.split('?')[0]}: the response has status {response.status}, which no read returns.",
+                sent=True,
+            )
 
     def _pause_or_give_up(self, outcome: Response | WireError, budget: Budget, url: str) -> None:
         if isinstance(outcome, WireError):
@@ -212,3 +222,10 @@ class Exchange:
             hint=f"{when}, or allow more waiting with retry_timeout ({self._retry_timeout:g} s now). "
             "The quota is shared by everything that uses this application.",
         )
+
+
+def _token_refused(outcome: Response | WireError, method: str) -> bool:
+    """Whether the same with another token is right; what is no read must surely not have been carried out."""
+    if isinstance(outcome, WireError) or outcome.status != 401:
+        return False
+    return method == "GET" or is_by_service(outcome)

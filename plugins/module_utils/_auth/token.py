@@ -19,6 +19,7 @@ from .._errors import SignInError
 
 # A token is exchanged this long before its end, so that none expires on its way.
 _EARLY = 300.0
+_END_OF_TIME = 2.0e11
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Claims:
     permissions: frozenset[str]
     tenant_id: str | None
     client_id: str | None
+    issued_at: float | None = None
+    """Seconds since 1970, as ``expires_at``."""
+    expires_at: float | None = None
 
 
 def read_claims(token: str) -> Claims | None:
@@ -58,11 +62,19 @@ def read_claims(token: str) -> Claims | None:
         permissions=frozenset(held),
         tenant_id=_text(claims.get("tid")),
         client_id=_text(claims.get("appid") or claims.get("azp")),
+        issued_at=_seconds(claims.get("iat")),
+        expires_at=_seconds(claims.get("exp")),
     )
 
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _seconds(value: object) -> float | None:
+    """A NumericDate of RFC 7519, if a calendar has it."""
+    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < _END_OF_TIME
+    return float(t.cast("float", value)) if usable else None
 
 
 def is_token(value: object) -> bool:

@@ -13,7 +13,16 @@ import typing as t
 from dataclasses import dataclass
 
 from .._clock import Clock
-from .._errors import ApiError, BadAnswerError, MdeError, SignInError, ThrottledError, WireError
+from .._errors import (
+    ApiError,
+    LibraryError,
+    MdeError,
+    OptionError,
+    SignInError,
+    ThrottledError,
+    TooLateError,
+    WireError,
+)
 from .._timestamps import http_date
 from .transport import Response
 
@@ -90,21 +99,18 @@ def surely_not_taken(outcome: Response | WireError) -> bool:
 
 
 def is_unclear(error: MdeError) -> bool:
-    """Whether a POST that ended so may have been carried out all the same.
+    """Whether a POST that ended so may have been carried out all the same: always, but for three ends.
 
-    A refusal is only believed when the service itself wrote it (or, for 401 and 403, which may come with an
-    empty body, whoever did); a gateway's page can hide a success.
+    No byte of it was written to a connection. The quota was used up (429). Or the service itself refused it, in a
+    complete response (``ApiError.by_service``): a page of a gateway, a redirect, anything else can hide a success.
     """
     if isinstance(error, WireError):
         return error.sent
-    if isinstance(error, BadAnswerError):
-        return True
-    if not isinstance(error, ApiError) or isinstance(error, ThrottledError) or error.http_status is None:
-        return False
-    status = error.http_status
-    if status >= 500 or status == 408:
-        return True
-    return 400 <= status < 500 and error.service_code is None and status not in (401, 403, 429)
+    if isinstance(error, ApiError):
+        status = error.http_status or 0
+        refused = status == 429 or (400 <= status < 500 and status != 408 and error.by_service)
+        return not (refused or isinstance(error, ThrottledError))
+    return not isinstance(error, (SignInError, OptionError, LibraryError, TooLateError))
 
 
 def bars_the_way(error: MdeError) -> bool:

@@ -6,7 +6,8 @@
 """One HTTP exchange: the session that sign-in and API share, and what comes back from the wire.
 
 Nothing here repeats a request or judges a status. It answers two questions only: what was the answer, and if
-there is none, can the request have reached the other side.
+there is none, can the request have reached the other side. The second is a question of fact: whether a byte of it was
+written to a connection. No kind of exception decides it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from __future__ import annotations
 import re
 import traceback
 import typing as t
+import zlib
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from .._clock import Clock
 from .._errors import WireError
 from .._foreign_json import parse_json
+from . import environment
+from .connections import MAX_BODY, Exchange, TooLargeError, guard
 from .environment import ca_bundle, proxy_for
 from .redaction import Redactor, silence_loggers
 from .urls import as_shown, is_link_local, is_loopback, is_unambiguous, origin
@@ -29,17 +33,17 @@ try:
     from requests import exceptions as wire
     from requests.adapters import HTTPAdapter
     from requests.cookies import RequestsCookieJar
-    from urllib3.exceptions import ConnectTimeoutError, LocationValueError, NewConnectionError, ReadTimeoutError
     from urllib3.exceptions import HTTPError as BrokenOffError
+    from urllib3.exceptions import LocationValueError, ReadTimeoutError
 except ImportError:
     REQUESTS_MISSING: str | None = traceback.format_exc()
 else:
-    from .environment import SystemTrust
-
     REQUESTS_MISSING = None
 
 _CHUNK = 65536
 _LONGEST_EXCERPT = 200
+# Of a foreign text, no more than this is looked at for a message.
+_EXAMINED = 65536
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class WireOptions:
 
     user_agent: str
     timeout: float = 30.0
-    """Seconds for one request, from the first byte sent to the last one read."""
+    """Seconds for one exchange, from the connection to the last byte read."""
     ca_path: str | None = None
     validate_certs: bool = True
     proxy: str | None = None
@@ -98,7 +102,8 @@ class Session:
         self._session.trust_env = False
         self._session.cookies = _NoCookies()
         self._session.headers["User-Agent"] = options.user_agent
-        kind = SystemTrust if self._verify() is True else HTTPAdapter
+        self._session.headers["Accept-Encoding"] = "gzip"  # what _Decoder decodes
+        kind = _TrustingAdapter if self._verify() is True else _GuardedAdapter
         adapter = kind(max_retries=0, pool_maxsize=options.connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -120,10 +125,12 @@ class Session:
         params: t.Any = None,
         data: t.Any = None,
         json_body: t.Any = None,
+        not_after: float | None = None,
     ) -> Response:
         """Send once and read the whole answer, of whatever status; redirects are not followed.
 
-        Raises WireError when there is none, with ``sent`` false only if the request surely did not arrive.
+        ``not_after`` (monotonic seconds) is the moment from which no byte of the request may leave.
+        Raises WireError when there is none, with ``sent`` false only if no byte of the request can have arrived.
         """
         if not is_unambiguous(url):
             raise WireError(
@@ -134,26 +141,29 @@ class Session:
                 final=True,
             )
         self.redactor.add_request(headers, data)
-        deadline = self._clock.monotonic() + self._options.timeout
+        exchange = Exchange(self._clock, self._options.timeout, not_after)
         try:
             host = origin(url)
-            answer = self._session.request(
-                method,
-                url,
-                headers=headers,
-                params=params,
-                data=data,
-                json=json_body,
-                timeout=self._options.timeout,
-                allow_redirects=False,
-                verify=self._verify(),
-                proxies=self._proxies(host),
-                stream=True,
-            )
-            with answer:
-                body = self._read(answer, deadline)
-        except (OSError, UnicodeError, BrokenOffError) as error:  # of requests, of a strange host name, of urllib3
-            raise self._masked(self._no_answer(method, url, error)) from error
+            with exchange.active():
+                answer = self._session.request(
+                    method,
+                    url,
+                    headers=headers,
+                    params=params,
+                    data=data,
+                    json=json_body,
+                    timeout=self._options.timeout,
+                    allow_redirects=False,
+                    verify=self._verify(),
+                    proxies=self._proxies(host),
+                    stream=True,
+                )
+                with answer:
+                    body = self._read(answer, exchange)
+        except Exception as error:  # whatever it is, a request that was sent may have been carried out
+            if not exchange.sent and not isinstance(error, (OSError, UnicodeError, BrokenOffError)):
+                raise
+            raise self._masked(self._no_answer(method, url, error, exchange.sent)) from error
         self._reached.add(host)
         return Response(
             method=method,
@@ -164,16 +174,15 @@ class Session:
             redact=self.redactor,
         )
 
-    def _read(self, answer: requests.Response, deadline: float) -> bytes:
-        # requests' own time-out is for each read: a server that drips would hold us for ever. read1 hands out
-        # what has come so far; urllib3 1.26 lacks it, and there only a whole chunk is looked at.
-        read = getattr(answer.raw, "read1", answer.raw.read)
-        parts = []
-        while part := read(_CHUNK, decode_content=True):
-            parts.append(part)
-            if self._clock.monotonic() > deadline:
-                raise wire.ReadTimeout("the answer took too long")
-        return b"".join(parts)
+    @staticmethod
+    def _read(answer: requests.Response, exchange: Exchange) -> bytes:
+        """The whole body, decoded. urllib3 would decode what is small on the wire to a size without limit."""
+        decoder = _Decoder(answer.headers.get("content-encoding", ""))
+        while part := answer.raw.read(_CHUNK, decode_content=False):
+            decoder.feed(part)
+            exchange.time_left()
+        exchange.check_end()
+        return decoder.finish()
 
     def _verify(self) -> bool | str:
         return self._options.validate_certs and (self._options.ca_path or ca_bundle() or True)
@@ -189,54 +198,133 @@ class Session:
         error.message = self.redactor.head(error.message)
         return error
 
-    def _no_answer(self, method: str, url: str, error: Exception) -> WireError:
-        """Say in one line who could not be reached and why."""
+    def _no_answer(self, method: str, url: str, error: Exception, sent: bool) -> WireError:
+        """Say in one line which host could not be reached and why; ``sent`` is whether the request may have arrived."""
         host = origin(url)
         what = f"{method} {host}{urlsplit(url).path}"
+        reason = _reason(error, self.redactor)
+        if sent:
+            timeouts = (TimeoutError, ReadTimeoutError, wire.Timeout)
+            if any(isinstance(cause, timeouts) for cause in _causes(error)):
+                return WireError(f"{what}: no answer within {self._options.timeout:g} s.", code="no_answer", sent=True)
+            too_large = any(isinstance(cause, TooLargeError) for cause in _causes(error))
+            return WireError(f"{what}: the connection broke ({reason}).", code="no_answer", sent=True, final=too_large)
         if _untrusted(error):
             return WireError(
-                f"{what}: the certificate of {host} is not trusted ({_reason(error)}).",
+                f"{what}: the certificate of {host} is not trusted ({reason}).",
                 code="certificate_not_trusted",
                 hint="Set ca_path to the file with your CA's certificates, for example that of a proxy which opens TLS.",
                 sent=False,
                 final=True,
             )
-        if isinstance(error, wire.ProxyError) and _never_connected(error):
+        if isinstance(error, wire.ProxyError):
             return WireError(
-                f"{what}: the proxy did not connect ({_reason(error)}).",
+                f"{what}: the proxy did not connect ({reason}).",
                 code="proxy_failed",
                 hint="Check proxy, its user and password, and that it may reach this host.",
                 sent=False,
             )
-        if isinstance(error, wire.ConnectTimeout) or _never_connected(error):
-            return WireError(
-                f"{what}: no connection to {host} ({_reason(error)}).",
-                code="unreachable",
-                hint="Check the address (api_url, authority_host, cloud, region), name resolution, the firewall and proxy.",
-                sent=False,
-            )
-        if isinstance(error, (wire.ReadTimeout, ReadTimeoutError)):
-            return WireError(f"{what}: no answer within {self._options.timeout:g} s.", code="no_answer", sent=True)
         if isinstance(
             error, (wire.InvalidURL, wire.InvalidSchema, wire.MissingSchema, LocationValueError, UnicodeError)
         ):
-            return WireError(f"{what}: {_reason(error)}.", code="unreachable", sent=False, final=True)
-        return WireError(f"{what}: the connection broke ({_reason(error)}).", code="no_answer", sent=True)
+            return WireError(f"{what}: {reason}.", code="unreachable", sent=False, final=True)
+        return WireError(
+            f"{what}: no connection to {host} ({reason}).",
+            code="unreachable",
+            hint="Check the address (api_url, authority_host, cloud, region), name resolution, the firewall and proxy.",
+            sent=False,
+        )
+
+
+class _Decoder:
+    """Collects a body of limited size, and decodes gzip and deflate on the way."""
+
+    def __init__(self, coding: str) -> None:
+        """``coding`` is the Content-Encoding. Raises OSError for one that was not asked for."""
+        coding = coding.strip().lower()
+        if coding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+            raise OSError("The response has an unknown Content-Encoding")
+        self._packed = coding not in ("", "identity")
+        self._inflate = self._member()
+        self._parts: list[bytes] = []
+        self._room = MAX_BODY
+
+    @staticmethod
+    def _member() -> t.Any:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32)  # finds out whether it is gzip or zlib
+
+    def feed(self, part: bytes) -> None:
+        """Add bytes as they came. Raises TooLargeError, or OSError for what cannot be decoded."""
+        while part and self._packed:
+            if self._inflate.eof:  # gzip may consist of several members
+                self._inflate = self._member()
+            try:
+                self._add(self._inflate.decompress(part, self._room + 1))
+            except zlib.error as error:
+                raise OSError("The response cannot be decoded") from error
+            part = self._inflate.unused_data
+        if part:
+            self._add(part)
+
+    def _add(self, part: bytes) -> None:
+        self._room -= len(part)
+        if self._room < 0:
+            raise TooLargeError(f"the response is larger than {MAX_BODY >> 20} MB")
+        self._parts.append(part)
+
+    def finish(self) -> bytes:
+        """The body. Raises OSError when its end is missing."""
+        if self._packed and self._parts and not self._inflate.eof:
+            raise OSError("The response is incomplete")
+        return b"".join(self._parts)
+
+
+def quote(redactor: Redactor, text: str, limit: int = _LONGEST_EXCERPT) -> str:
+    """Foreign text for a message: masked, on one line, and no longer than ``limit`` characters."""
+    return _line(redactor.head(text)[:_EXAMINED], limit)
+
+
+def _line(text: str, limit: int = _LONGEST_EXCERPT) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."
 
 
 def excerpt(response: Response) -> str:
-    """A short, single-line taste of a body that is not the service's: a page's title where it has one."""
-    text = response.redact.head(response.text).strip()
+    """A short, single-line taste of a body that is not the service's: a page's title where it has one.
+
+    The work grows with the length of the body and not faster: no pattern here looks ahead without an end.
+    """
+    text = response.redact.head(response.text)[:_EXAMINED].strip()
     if not text:
         return "an empty answer"
-    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    if title:
-        text = title.group(1)
-    elif text.startswith("<"):
-        text = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.IGNORECASE | re.DOTALL)
-    words = " ".join(text.split())
-    kind = "a web page" if response.text.lstrip().startswith("<") else "not the service's JSON"
-    return f"{kind}: {words[:_LONGEST_EXCERPT]}"
+    if not text.startswith("<"):
+        return f"not the service's JSON: {_line(_title(text) or text)}"
+    return f"a web page: {_line(_title(text) or _without_tags(text))}"
+
+
+def _title(page: str) -> str:
+    found = re.search("<title", page, re.IGNORECASE)
+    begin = page.find(">", found.end()) + 1 if found else 0
+    end = re.compile("</title", re.IGNORECASE).search(page, begin) if begin else None
+    return page[begin : end.start()] if end else ""
+
+
+def _without_tags(page: str) -> str:
+    """The text between the tags, but for scripts and styles."""
+    words = []
+    within = ""
+    at = 0
+    for tag in re.finditer(r"<(/?)(script|style)?[^<>]*>", page, re.IGNORECASE):
+        name = (tag[2] or "").lower()
+        if not within:
+            words.append(page[at : tag.start()])
+            within = name if name and not tag[1] else ""
+        elif tag[1] and name == within:
+            within = ""
+        at = tag.end()
+    if not within:
+        words.append(page[at:])
+    return " ".join(words)
 
 
 def _causes(error: Exception) -> list[Exception]:
@@ -245,21 +333,9 @@ def _causes(error: Exception) -> list[Exception]:
     while True:
         packed = (getattr(found[-1], name, None) for name in ("reason", "original_error"))
         inner = next((cause for cause in (*packed, *found[-1].args) if isinstance(cause, Exception)), None)
-        if inner is None:
+        if inner is None or inner in found:
             return found
         found.append(inner)
-
-
-def _never_connected(error: Exception) -> bool:
-    """A refused connection, an unknown host name, a proxy that says no: the request was not sent.
-
-    A connection that broke later is a ProxyError as well when there is a proxy, and must not pass for one of these.
-    """
-    return any(
-        isinstance(cause, (NewConnectionError, ConnectTimeoutError))
-        or str(cause).startswith("Tunnel connection failed")  # of http.client, which has no class for it
-        for cause in _causes(error)
-    )
 
 
 def _untrusted(error: Exception) -> bool:
@@ -271,18 +347,31 @@ def _untrusted(error: Exception) -> bool:
     return not isinstance(error, (wire.RequestException, BrokenOffError, UnicodeError))  # requests finds no such file
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, redactor: Redactor) -> str:
     """The innermost cause in its own words: the layers above only repeat the address."""
     inner = _causes(error)[-1]
     if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
+        return quote(redactor, str(inner.strerror))
     text = next((part for part in inner.args if isinstance(part, str)), str(inner))
     if isinstance(inner, BrokenOffError):  # urllib3 puts the connection's name before it
         text = text.split(": ", 1)[-1]
-    return text.rstrip(".") or type(inner).__name__
+    return quote(redactor, text).rstrip(".") or type(inner).__name__
 
 
 if REQUESTS_MISSING is None:
+
+    class _GuardedAdapter(HTTPAdapter):
+        """Uses guarded connections, also through a proxy."""
+
+        def init_poolmanager(self, *args: t.Any, **kwargs: t.Any) -> None:
+            super().init_poolmanager(*args, **kwargs)
+            guard(self.poolmanager)
+
+        def proxy_manager_for(self, proxy: str, **kwargs: t.Any) -> t.Any:
+            return guard(super().proxy_manager_for(proxy, **kwargs))
+
+    class _TrustingAdapter(_GuardedAdapter, environment.SystemTrust):
+        """The same, with the certificates of the system."""
 
     class _NoRedirects(requests.Session):
         """requests reads the address of a redirect that it does not follow as well, and stumbles over a strange one."""

@@ -120,6 +120,8 @@ class Attempt:
         """Whether the last call of ``send`` came as far as a try."""
         self._unclear: MdeError | None = None
         """How an earlier try ended that may have been taken."""
+        self._foreign: Submission | None = None
+        """What to say where the response was another device's, and no action of ours shows."""
         self._seen: Known | None = None
         """The last look after that; None when it failed, so that not finding means nothing."""
         self._stake(known)
@@ -137,6 +139,8 @@ class Attempt:
     def _finish(self, end: Submission) -> None:
         self.end = end
         self.stage = Stage.ENDED
+        if end.outcome == "submitted" and end.action is not None:
+            self._client.own_actions.add(end.action.id)
 
     # -- sending -------------------------------------------------------------------------------------------
 
@@ -165,7 +169,26 @@ class Attempt:
                 raise
             self._question(InternalError(error))  # whatever broke here says nothing of what the service did
         else:
-            self._finish(self._answered(action))
+            if action.machine_id == self.machine.id:
+                self._finish(Submission("submitted" if self._claim.owns_answer(action) else "in_progress", action))
+            else:
+                self._note_foreign(action)
+
+    def _note_foreign(self, action: MachineAction) -> None:
+        """A response for another device: either something in between mixed up two responses, or the service the devices.
+
+        Reading our own device's actions tells which. It is sent again only if that action is known to be another
+        device's own: then the response went astray, and ours may never have been made.
+        """
+        self._unclear = DeviceError(
+            f"Asked to offboard {self.machine.id}, the service answered with action {action.id} on {action.machine_id}.",
+            code="wrong_device",
+            hint="Look at both devices in the portal now; while the action is pending, "
+            "secops.mde.mde_machine_action_cancel takes it back.",
+        )
+        self._foreign = Submission("error", action, self._unclear)
+        self._tries += 1
+        self.stage = Stage.IN_QUESTION
 
     def _question(self, error: MdeError) -> None:
         self._unclear = error
@@ -197,18 +220,6 @@ class Attempt:
     def give_up(self, error: MdeError, outcome: str = "error") -> None:
         """It will not be sent (again): something else went wrong first."""
         self._finish(Submission(outcome, error=error) if self._unclear is None else self._unknown(error))
-
-    def _answered(self, action: MachineAction) -> Submission:
-        """A success by its status; it may still hand back an action that somebody else made before."""
-        if action.machine_id == self.machine.id:
-            return Submission("submitted" if self._claim.owns_answer(action) else "in_progress", action)
-        wrong = DeviceError(
-            f"Asked to offboard {self.machine.id}, the service answered with action {action.id} on {action.machine_id}.",
-            code="wrong_device",
-            hint="Look at both devices in the portal now; while the action is pending, "
-            "secops.mde.mde_machine_action_cancel takes it back.",
-        )
-        return Submission("error", action, wrong)
 
     def _refused(self, error: MdeError) -> Submission:
         """This try surely did nothing; after an unclear one that does not settle what became of the first."""
@@ -257,6 +268,10 @@ class Attempt:
 
     def conclude(self) -> None:
         """The time for looks is over, and ours has not shown."""
+        foreign = self._foreign
+        if foreign is not None and foreign.action is not None and foreign.action.id not in self._client.own_actions:
+            self._finish(foreign)
+            return
         if self._seen is not None:
             self.weigh(self._seen)
         if self._seen is None or (self.stage is Stage.READY and self._tries > RESENDS):

@@ -17,7 +17,8 @@ URL = "https://api.example.test/api/machines?$filter=x"
 
 
 def answer(status: int, body: str) -> Response:
-    return Response(method="GET", url=URL, status=status, body=body.encode())
+    headers = {"content-length": str(len(body.encode()))}
+    return Response(method="GET", url=URL, status=status, headers=headers, body=body.encode())
 
 
 def service(code: str, message: str = "said so") -> str:
@@ -106,16 +107,32 @@ def test_only_the_service_itself_can_say_that_something_does_not_exist(status: i
         (400, "<html></html>", True),
         (404, "", True),
         (401, "", False),
-        (403, "<html></html>", False),
+        (403, "", False),
+        (401, "<html></html>", True),
+        (403, "<html></html>", True),
+        (403, service("Forbidden"), False),
+        (403, service("Forbidden")[:-1], True),
+        (409, '{"error": "text"}', True),
         (408, service("X"), True),
         (429, "", False),
         (500, service("InternalServerError"), True),
         (502, "<html></html>", True),
-        (307, "", False),
+        (301, service("X"), True),
+        (303, "", True),
+        (304, "", True),
+        (307, "", True),
+        (399, "", True),
+        (600, service("X"), True),
+        (999, "", True),
     ],
 )
 def test_a_refusal_of_an_offboard_is_believed_only_from_the_service(status: int, body: str, unclear: bool) -> None:
     assert is_unclear(api_error(answer(status, body))) is unclear
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_an_empty_refusal_that_ends_with_its_connection_is_not_known_to_be_whole(status: int) -> None:
+    assert is_unclear(api_error(Response(method="POST", url=URL, status=status)))
 
 
 def test_other_failures_are_clear_when_nothing_was_sent() -> None:

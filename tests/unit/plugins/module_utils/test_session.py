@@ -343,13 +343,12 @@ def test_a_server_that_hangs_is_left_after_the_timeout(session: Open, emulator: 
     assert failed.message == f"POST {emulator.api_url}{FAR}: no answer within 0.2 s."
 
 
-@pytest.mark.skipif(not hasattr(urllib3.HTTPResponse, "read1"), reason="urllib3 1.26 hands out whole chunks only")
 def test_a_server_that_drips_is_left_after_the_timeout_though_each_byte_comes_in_time(
     session: Open, emulator: Emulator, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator.fault(kind="slow_drip", delay=0.001)
     ticking = iter(range(10_000))
-    monkeypatch.setattr(clock, "monotonic", lambda: float(next(ticking)) * 20)
+    monkeypatch.setattr(clock, "monotonic", lambda: float(next(ticking)))
     failed = failure(lambda: session(timeout=30).send("GET", emulator.api_url + FAR))
     assert (failed.code, failed.sent, failed.final) == ("no_answer", True, False)
     assert "no answer within 30 s" in failed.message
@@ -387,7 +386,7 @@ class Mute:
 def test_tls_that_breaks_is_not_mistaken_for_a_certificate_that_is_not_trusted(say: bytes, session: Open) -> None:
     with Mute(say) as server:
         failed = failure(lambda: session().send("POST", server.url))
-    assert (failed.code, failed.sent, failed.final) == ("no_answer", True, False)
+    assert (failed.code, failed.sent, failed.final) == ("unreachable", False, False)
 
 
 # -- what comes back -----------------------------------------------------------------------------------------

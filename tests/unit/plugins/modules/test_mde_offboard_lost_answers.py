@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from ansible_collections.secops.mde.plugins.module_utils._auth.token import TokenKeeper
+from ansible_collections.secops.mde.plugins.module_utils._http import transport
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time, parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.harness import (
@@ -46,6 +47,24 @@ TAKEN: dict[str, dict[str, t.Any]] = {
     },
     "a gateway's 404 page hides the answer": {"kind": "html_404", "handled": True},
     "a 400 page hides the answer": {"kind": "body", "status": 400, "body": "<html>bad</html>", "handled": True},
+    "a 403 page hides the answer": {"kind": "body", "status": 403, "body": "<html>blocked</html>", "handled": True},
+    "a 401 page hides the answer": {"kind": "body", "status": 401, "body": "<html>who?</html>", "handled": True},
+    "a 303 hides the answer": {"kind": "body", "status": 303, "headers": {"Location": "/done"}, "handled": True},
+    "a 304 hides the answer": {"kind": "body", "status": 304, "handled": True},
+    "a 307 hides the answer": {"kind": "redirect", "handled": True},
+    "a status that nobody knows hides the answer": {"kind": "body", "status": 799, "handled": True},
+    "a 400 with half of its JSON hides the answer": {
+        "kind": "body",
+        "status": 400,
+        "body": '{"error": {"code": "BadRequest", "message": "no',
+        "handled": True,
+    },
+    "the answer is in a coding that was not asked for": {
+        "kind": "body",
+        "headers": {"Content-Encoding": "br"},
+        "body": "{}",
+        "handled": True,
+    },
 }
 # Not taken:
 LOST_BEFORE: dict[str, dict[str, t.Any]] = {
@@ -71,6 +90,28 @@ def test_a_taken_offboard_is_found_and_called_ours(
     assert (run.outcome, run.changed, run.failed) == ("submitted", True, False)
     assert len(offboards(emulator, device.id)) == posts(emulator) == 1
     assert run.result["action"]["id"] == offboards(emulator, device.id)[0]["id"]
+
+
+@pytest.mark.parametrize("failure", [MemoryError, ValueError, AttributeError, RecursionError])
+def test_whatever_fails_here_after_the_post_was_sent_is_no_reason_not_to_look(
+    emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
+) -> None:
+    """Reading the response to the POST fails once, for a reason of this machine or of a library."""
+    decode = transport.parse_json
+    failed: list[bytes] = []
+
+    def parse_json(body: bytes) -> t.Any:
+        if b"$metadata#MachineActions/$entity" in body and not failed:
+            failed.append(body)
+            raise failure("no more")
+        return decode(body)
+
+    monkeypatch.setattr(transport, "parse_json", parse_json)
+    run = offboard(device_id=device.id)
+    monkeypatch.undo()
+    assert failed
+    assert (run.outcome, run.changed, run.failed) == ("submitted", True, False)
+    assert len(offboards(emulator, device.id)) == 1
 
 
 @pytest.mark.parametrize("fault", LOST_BEFORE.values(), ids=LOST_BEFORE)
@@ -378,7 +419,8 @@ def test_a_record_that_went_away_before_the_post_is_refused(
 def test_a_403_in_spite_of_the_permission_does_not_ask_for_it(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
-    emulator.fault(method="POST", path="/offboard", kind="body", status=403, body="<html>blocked</html>")
+    forbidden = '{"error": {"code": "Forbidden", "message": "no"}}'
+    emulator.fault(method="POST", path="/offboard", kind="body", status=403, body=forbidden)
     run = offboard(device_id=device.id)
     assert (run.outcome, run.code_of_error) == ("refused", "permission_missing")
     assert "another cause" in run.result["msg"]

@@ -502,7 +502,9 @@ def test_a_redirect_to_nowhere_is_told_as_a_redirect(
 ) -> None:
     emulator.fault(method=method, kind="body", status=302, headers={"Location": location}, times=None)
     run = offboard(device_id=device.id)
-    assert (run.failed, run.code_of_error) == (True, "redirected")
+    # Of a POST it proves nothing: it may have been carried out.
+    assert (run.failed, run.code_of_error) == (True, "redirected" if method == "GET" else "outcome_unknown")
+    assert "redirect to" in run.result["msg"]
 
 
 @pytest.mark.parametrize("port", ["another host", "another port", "plain HTTP"])

@@ -1,0 +1,305 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Connections with one deadline for a whole exchange, reused only after an exchange that was regular in every respect.
+
+requests and urllib3 set a time-out for each read, http.client skips no interim response but 100, and neither checks
+that a response belongs to its request. A response that is read as that of the next request assigns every later
+response to the wrong device. The classes here extend those of urllib3, in its lines 1.26 and 2.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import io
+import socket
+import ssl
+import threading
+import typing as t
+from contextlib import contextmanager
+
+from .._clock import Clock
+
+try:
+    from urllib3.connection import HTTPConnection
+    from urllib3.connectionpool import HTTPConnectionPool
+    from urllib3.poolmanager import PoolManager
+    from urllib3.util.wait import wait_for_read
+except ImportError:  # transport.py reports it
+    HTTPConnection = HTTPConnectionPool = object  # type: ignore[assignment,misc]
+
+# Measured with the emulator: a page of 10,000 records, the largest that the service sends, has 11 MB.
+MAX_BODY: t.Final = 64 << 20
+_MAX_HEAD: t.Final = 256 << 10
+_MAX_INTERIM: t.Final = 20
+# Of one write: the time that is left is measured again before the next.
+_PIECE: t.Final = 16384
+
+
+class TooLargeError(Exception):
+    """A response is larger than any that the service sends."""
+
+
+class Exchange:
+    """One request and its response: the time that is left, and what has happened on the connection.
+
+    ``sent`` is whether a byte of the request may have left. ``irregular`` is why the connection must not be reused.
+    """
+
+    def __init__(self, clock: Clock | None = None, timeout: float = 0.0, not_after: float | None = None) -> None:
+        """Without a clock there is no deadline. After ``not_after`` (monotonic seconds) the request may not leave."""
+        self._clock = clock
+        self._not_after = not_after
+        self._deadline = clock.monotonic() + timeout if clock is not None else None
+        self.sent = False
+        self.irregular: str | None = None
+        self.response: http.client.HTTPResponse | None = None
+        """The last that was begun."""
+
+    @contextmanager
+    def active(self) -> t.Iterator[None]:
+        """Let the connections that this thread uses belong to this exchange."""
+        _thread.exchange = self
+        try:
+            yield
+        finally:
+            _thread.exchange = None
+
+    def time_left(self) -> float | None:
+        """In seconds, more than zero; None without a deadline. Raises TimeoutError when no time is left."""
+        if self._clock is None or self._deadline is None:
+            return None
+        left = self._deadline - self._clock.monotonic()
+        if left <= 0:
+            self.irregular = "the time is over"
+            raise TimeoutError("timed out")
+        return left
+
+    def begin_sending(self) -> None:
+        """The first byte of the request leaves now. Raises TimeoutError when it is too late for that.
+
+        Opening the connection took time, and the machine may have been suspended since the caller looked at the clock.
+        """
+        clock, latest = self._clock, self._not_after
+        if not self.sent and clock is not None and latest is not None and clock.monotonic() > latest:
+            self.irregular = "nothing was sent"
+            raise TimeoutError("it is too late to send the request")
+        self.sent = True
+
+    def check_end(self) -> None:
+        """Raise IncompleteRead when the body was shorter than its Content-Length: not every urllib3 checks it."""
+        if self.response is not None and self.response.length:
+            self.irregular = "the body is incomplete"
+            raise http.client.IncompleteRead(b"", self.response.length)
+
+
+class _Thread(threading.local):
+    exchange: Exchange | None = None
+
+
+_thread = _Thread()
+
+
+def current_exchange() -> Exchange:
+    """That of this thread; one without a deadline where there is none."""
+    return _thread.exchange or Exchange()
+
+
+class _Incoming(io.RawIOBase):
+    """The bytes of one response: each read gets the time that is left, and no more bytes than there may be."""
+
+    def __init__(self, sock: socket.socket, exchange: Exchange) -> None:
+        super().__init__()
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._exchange = exchange
+        self.room = _MAX_HEAD
+        self.eof = False
+        self.ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any, /) -> int | None:
+        if self.ended:
+            return None
+        self._sock.settimeout(self._exchange.time_left())
+        count = self._raw.readinto(buffer)
+        self.eof = count == 0
+        self.room -= count or 0
+        if self.room < 0:
+            raise TooLargeError("the response is too large")
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Reader(io.BufferedReader):
+    """What http.client reads from. It closes it at the end of the body: nothing may follow."""
+
+    def __init__(self, incoming: _Incoming, exchange: Exchange) -> None:
+        super().__init__(incoming)
+        self._incoming = incoming
+        self._exchange = exchange
+
+    def close(self) -> None:
+        if not self.closed:
+            self._incoming.ended = True
+            if self.peek(1):
+                self._exchange.irregular = "bytes follow the response"
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """Skips interim responses (RFC 9110, 15.2), and notes what a regular response does not have."""
+
+    def __init__(self, sock: socket.socket, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self._exchange = current_exchange()
+        self._incoming = _Incoming(sock, self._exchange)
+        self.fp = _Reader(self._incoming, self._exchange)
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _interim in range(_MAX_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # not in the type stubs
+            if status >= 200:
+                return version, status, reason
+            self._exchange.irregular = "an interim response"
+            if status == 101:  # no other protocol was asked for
+                break
+            http.client.parse_headers(self.fp)
+        raise http.client.HTTPException("interim responses without a final one")
+
+    def begin(self) -> None:
+        super().begin()
+        if self._incoming.eof:  # http.client takes the end of the connection for the end of the headers
+            raise http.client.HTTPException("the headers are incomplete")
+        self._exchange.response = self
+        self._incoming.room = MAX_BODY
+        lengths = self.headers.get_all("content-length", [])
+        codings = [coding.strip().lower() for coding in self.headers.get_all("transfer-encoding", [])]
+        if self.headers.defects or len(lengths) + len(codings) > 1 or codings not in ([], ["chunked"]):
+            self._exchange.irregular = "its headers are ambiguous"
+        if not codings and any(not length.isdecimal() for length in lengths):
+            raise http.client.HTTPException("the Content-Length is not a number")
+
+    def _read_and_discard_trailer(self) -> None:
+        at = self.fp.peek(2)[:2]
+        if at != b"\r\n":
+            self._exchange.irregular = "trailers"
+        super()._read_and_discard_trailer()  # type: ignore[misc]  # not in the type stubs
+
+
+class _Connection(HTTPConnection):
+    """Belongs to the exchange of the thread that uses it."""
+
+    response_class = _Response
+    _connecting = False
+    _last: Exchange | None = None
+
+    def connect(self) -> None:
+        self._last = current_exchange()
+        self._connecting = True
+        try:
+            super().connect()
+        finally:
+            self._connecting = False
+
+    def _new_conn(self) -> socket.socket:
+        left = current_exchange().time_left()
+        if left is not None:
+            # create_connection gives each address of a host the same time: together they may take what is left.
+            self.timeout = left / self._count_addresses()
+        sock = super()._new_conn()
+        try:
+            sock.settimeout(current_exchange().time_left())  # for TLS, which counts it for the whole handshake
+        except TimeoutError:
+            sock.close()
+            raise
+        return sock
+
+    def _count_addresses(self) -> int:
+        try:
+            return len(socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM)) or 1
+        except (OSError, UnicodeError):  # the connection will report it
+            return 1
+
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        self.sock.settimeout(current_exchange().time_left())
+
+    def send(self, data: t.Any) -> None:
+        if self.sock is None:
+            self.connect()
+        exchange = self._last = current_exchange()
+        if not self._connecting:
+            if not is_silent(self.sock):
+                exchange.irregular = "an early response"
+                raise ConnectionAbortedError("The server responded before the request was complete")
+            exchange.begin_sending()
+        pieces = [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)] if isinstance(data, bytes) else [data]
+        for piece in pieces:
+            self.sock.settimeout(exchange.time_left())
+            super().send(piece)
+
+    def is_reusable(self) -> bool:
+        """Whether the last exchange was regular, and nothing has come since."""
+        return (self._last is None or self._last.irregular is None) and (self.sock is None or is_silent(self.sock))
+
+
+class _Pool(HTTPConnectionPool):
+    """Keeps no connection that must not be reused."""
+
+    def _get_conn(self, timeout: float | None = None) -> t.Any:
+        connection: t.Any = super()._get_conn(timeout)
+        if connection.is_reusable():
+            return connection
+        connection.close()
+        return self._new_conn()
+
+    def _put_conn(self, conn: t.Any) -> None:
+        if conn is not None and not conn.is_reusable():
+            conn.close()
+        super()._put_conn(conn)
+
+
+def is_silent(sock: t.Any) -> bool:
+    """Whether there is nothing to read from a connection, not even its end. What is read here is lost.
+
+    TLS has messages of its own, which make a socket readable and hold no byte for us.
+    """
+    pending = getattr(sock, "pending", int)
+    if not pending() and not wait_for_read(sock, timeout=0.0):
+        return True
+    before = sock.gettimeout()
+    try:
+        sock.settimeout(0.0)
+        sock.recv(1)
+    except (BlockingIOError, ssl.SSLWantReadError, TimeoutError):
+        return True
+    except OSError:
+        return False
+    else:
+        return False
+    finally:
+        sock.settimeout(before)
+
+
+def guard(manager: PoolManager) -> PoolManager:
+    """Let a manager of connections, of any kind, make guarded ones."""
+    manager.pool_classes_by_scheme = {scheme: _guarded(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
+    return manager
+
+
+@functools.cache
+def _guarded(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    if issubclass(pool, _Pool):
+        return pool
+    connection = type("GuardedConnection", (_Connection, pool.ConnectionCls), {})
+    return type("GuardedPool", (_Pool, pool), {"ConnectionCls": connection})

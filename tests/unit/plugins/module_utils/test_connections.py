@@ -1,0 +1,307 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A response belongs to its request, ends in time, and has a size; else there is none, and its connection is closed."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import time
+import typing as t
+import zlib
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
+from ansible_collections.secops.mde.plugins.module_utils._http import connections, transport
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response, Session, WireOptions
+from ansible_collections.secops.mde.tests.unit.harness import FakeClock
+from ansible_collections.secops.mde.tests.unit.scripted import Script, Scripted, regular
+
+INTERIM: t.Final = {
+    "100": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "102": b"HTTP/1.1 102 Processing\r\n\r\n",
+    "103": b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n",
+    "199": b"HTTP/1.1 199 Unknown\r\n\r\n",
+    "several": b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n",
+}
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    session = Session(WireOptions(user_agent="test/1", timeout=30.0), FakeClock())
+    yield session
+    session.close()
+
+
+class TickingClock(FakeClock):
+    """A second goes by with each look at it."""
+
+    def monotonic(self) -> float:
+        self.passed += 1
+        return self.passed
+
+
+@pytest.fixture
+def ticking() -> Iterator[Session]:
+    session = Session(WireOptions(user_agent="test/1", timeout=60.0), TickingClock())
+    yield session
+    session.close()
+
+
+def failure(send: t.Callable[[], object]) -> WireError:
+    with pytest.raises(WireError) as failed:
+        send()
+    return failed.value
+
+
+def post(session: Session, server: Scripted, path: str = "/offboard") -> Response:
+    return session.send("POST", server.url + path, json_body={"Comment": "CHG-1"})
+
+
+# -- whose response it is ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("interim", INTERIM.values(), ids=INTERIM)
+def test_an_interim_response_is_not_the_answer_and_shifts_none(session: Session, interim: bytes) -> None:
+    with Scripted(interim + regular(b'"first"', "201 Created"), regular(b'"second"')) as server:
+        answers = [post(session, server, path) for path in ("/1", "/2")]
+    assert [(answer.status, answer.json()) for answer in answers] == [(201, "first"), (200, "second")]
+
+
+IRREGULAR: t.Final = {
+    "an interim response": INTERIM["103"] + regular(),
+    "bytes after the body": regular() + b"x",
+    "a second response": regular() + regular(b'"of another"'),
+    "a line break after the body": regular() + b"\r\n",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+    "a length and chunks": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    ),
+    "trailers": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: y\r\n\r\n",
+    "a header that is none": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nnot a header\r\n\r\n{}",
+}
+
+
+@pytest.mark.parametrize("script", IRREGULAR.values(), ids=IRREGULAR)
+def test_a_connection_with_anything_irregular_is_not_used_again(session: Session, script: bytes) -> None:
+    with Scripted(script, regular(b'"second"')) as server:
+        post(session, server, "/1")
+        assert post(session, server, "/2").json() == "second"
+    assert server.requests == [(1, "/1"), (2, "/2")]
+
+
+def test_a_regular_connection_is_used_again(session: Session) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    nothing = b"HTTP/1.1 204 No Content\r\n\r\n"
+    with Scripted(regular(), chunked, nothing, regular(b"")) as server:
+        for path in ("/1", "/2", "/3", "/4"):
+            post(session, server, path)
+    assert server.requests == [(1, "/1"), (1, "/2"), (1, "/3"), (1, "/4")]
+
+
+SPOILT: t.Final = {
+    "a switch of protocols": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n",
+    "nothing but interim responses": INTERIM["102"] * 50 + regular(),
+    "a length that is no number": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2x\r\n\r\n{}",
+    "a negative length": b"HTTP/1.1 400 Bad Request\r\nContent-Length: -2\r\n\r\n{}",
+    "a body that ends early": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 99\r\n\r\n{}",
+    "chunks that end early": b"HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    "headers that end early": b"HTTP/1.1 403 Forbidden\r\nContent-Ty",
+    "a status line alone": b"HTTP/1.1 403 Forbidden\r\n",
+    "no status": b"HTTP/1.1 \r\n\r\n",
+    "no HTTP": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "too many headers": b"HTTP/1.1 400 Bad Request\r\n" + b"X: y\r\n" * 500 + b"\r\n{}",
+    "packed, and cut off": (
+        b"HTTP/1.1 400 Bad Request\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\n"
+        + gzip.compress(b'{"error": {"code": "BadRequest", "message": "a message"}}')[:20]
+    ),
+}
+
+
+@pytest.mark.parametrize("script", SPOILT.values(), ids=SPOILT)
+def test_a_response_that_is_not_whole_is_none_and_the_request_may_have_arrived(session: Session, script: bytes) -> None:
+    with Scripted(script, close=True) as server:
+        error = failure(lambda: post(session, server))
+    assert (error.code, error.sent) == ("no_answer", True)
+
+
+@pytest.mark.parametrize("kind", [MemoryError, ValueError, RuntimeError, zlib.error, AttributeError])
+def test_whatever_goes_wrong_after_a_request_was_sent_leaves_it_in_question(
+    session: Session, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def fail(*_: object) -> t.NoReturn:
+        raise kind("no more")
+
+    monkeypatch.setattr(transport.Session, "_read", fail)
+    with Scripted(regular()) as server:
+        error = failure(lambda: post(session, server))
+    assert (error.code, error.sent) == ("no_answer", True)
+    assert "no more" in error.message
+
+
+def test_a_response_that_comes_before_its_request_is_not_read_as_its_answer(session: Session) -> None:
+    """The server sends a second response when the connection is idle."""
+    with Scripted(regular(b'"first"') + regular(b'"of another"'), regular(b'"second"')) as server:
+        assert post(session, server, "/1").json() == "first"
+        assert post(session, server, "/2").json() == "second"
+
+
+# -- one deadline --------------------------------------------------------------------------------------------
+
+START = b"HTTP/1.1 200 OK\r\n"
+CHUNKS = START + b"Transfer-Encoding: chunked\r\n\r\n"
+ENDLESS: t.Final = {
+    "a status line": (b"H", b"T"),
+    "headers": (START + b"X: ", b"y"),
+    "many headers": (START, b"X: y\r\n"),
+    "interim responses": (b"", INTERIM["100"]),
+    "headers of an interim response": (b"HTTP/1.1 103 Early Hints\r\n", b"X: y\r\n"),
+    "a body": (START + b"Content-Length: 9999999\r\n\r\n", b" "),
+    "a body without a length": (START + b"\r\n", b" "),
+    "chunks": (CHUNKS, b"1\r\n \r\n"),
+    "the size of a chunk": (CHUNKS, b"0"),
+    "a chunk extension": (CHUNKS + b"2;", b"x"),
+    "trailers": (CHUNKS + b"0\r\n", b"X: y\r\n"),
+    "a packed body": (START + b"Content-Encoding: gzip\r\nContent-Length: 9999999\r\n\r\n", b"\x1f"),
+}
+
+
+def drip(first: bytes, rest: bytes) -> Script:
+    """Byte by byte, as far as the network keeps them apart, and not for ever, so that a client without an end fails."""
+    return itertools.chain([first], itertools.repeat(rest, 20_000))
+
+
+@pytest.mark.parametrize("parts", ENDLESS.values(), ids=ENDLESS)
+def test_no_part_of_a_response_can_go_on_after_the_deadline(
+    ticking: Session, parts: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each read hands out a byte, as if no more had come.
+    read = connections._Incoming.readinto
+    monkeypatch.setattr(
+        connections._Incoming, "readinto", lambda self, buffer: read(self, memoryview(buffer)[:1]), raising=True
+    )
+    monkeypatch.setattr(connections, "_MAX_INTERIM", 10_000)
+    with Scripted(drip(*parts), close=True) as server:
+        error = failure(lambda: post(ticking, server))
+    assert (error.code, error.sent) == ("no_answer", True)
+    if parts[1] != b"\x1f":
+        assert error.message.endswith("no answer within 60 s.")
+
+
+def test_a_proxy_cannot_drip_for_ever_before_it_connects(ticking: Session) -> None:
+    drips = drip(b"HTTP/1.1 200 Connection established\r\n", b"X: y\r\n")
+    with Scripted(drips, close=True) as proxy:
+        session = Session(WireOptions(user_agent="test/1", timeout=20.0, proxy=proxy.url), TickingClock())
+        error = failure(lambda: session.send("POST", "https://mde.example.test/offboard"))
+        session.close()
+    assert error.sent is False
+    assert error.code in ("unreachable", "proxy_failed")
+
+
+def test_a_host_with_many_addresses_gets_the_time_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    def refuse(_address: object, timeout: float, *_: t.Any, **__: t.Any) -> t.NoReturn:
+        given.append(timeout)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: [("address",)] * 6)
+    monkeypatch.setattr("urllib3.util.connection.create_connection", refuse)
+    session = Session(WireOptions(user_agent="test/1", timeout=30.0), FakeClock())
+    assert failure(lambda: session.send("POST", "http://mde.example.test/")).sent is False
+    assert given == [5.0]
+
+
+# -- size ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A limit that a test can exceed quickly."""
+    limit = 1 << 20
+    for module in (connections, transport):
+        monkeypatch.setattr(module, "MAX_BODY", limit)
+    return limit
+
+
+def packed(body: bytes, coding: bytes = b"gzip") -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n%s" % (coding, len(body), body)
+
+
+def too_large(small: int) -> dict[str, bytes]:
+    zeros = bytes(small + 1)
+    return {
+        "a body": regular(zeros),
+        "a body without a length": START + b"\r\n" + zeros,
+        "chunks": CHUNKS + b"400\r\n%s\r\n" % bytes(1024) * 1025,
+        "gzip": packed(gzip.compress(zeros)),
+        "members of gzip": packed(gzip.compress(zeros[: small // 2]) * 3),
+        "deflate": packed(zlib.compress(zeros), b"deflate"),
+    }
+
+
+@pytest.mark.parametrize("kind", too_large(0))
+def test_a_body_has_a_limit_on_the_wire_and_unpacked(session: Session, small: int, kind: str) -> None:
+    with Scripted(too_large(small)[kind], close=True) as server:
+        error = failure(lambda: post(session, server))
+    assert (error.code, error.sent, error.final) == ("no_answer", True, True)
+    assert "too large" in error.message or "larger than 1 MB" in error.message
+
+
+def test_headers_have_a_limit(session: Session) -> None:
+    headers = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 60_000) for number in range(20))
+    with Scripted(START + headers + b"\r\n", close=True) as server:
+        error = failure(lambda: post(session, server))
+    assert (error.code, error.sent, error.final) == ("no_answer", True, True)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:])])
+def test_a_packed_body_is_unpacked(session: Session, small: int, pack: t.Callable[[bytes], bytes]) -> None:
+    body = b"0123456789" * (small // 10)
+    with Scripted(packed(pack(body))) as server:
+        assert post(session, server).body == body
+
+
+def test_a_page_of_ten_thousand_records_has_room() -> None:
+    assert connections.MAX_BODY > 5 * 10_838_374  # the emulator's, measured
+
+
+# -- words ---------------------------------------------------------------------------------------------------
+
+
+HEAVY: t.Final = {
+    "titles": "<title>" * 20_000,
+    "titles without an end": "<title" * 20_000,
+    "opened tags": "<" * 140_000,
+    "scripts": "<script>" * 20_000,
+    "scripts without an end": "<script" * 20_000,
+    "blanks": "<" + " " * 140_000,
+    "one word": "x" * 140_000,
+}
+
+
+@pytest.mark.parametrize("text", HEAVY.values(), ids=HEAVY)
+def test_a_message_about_a_strange_page_costs_little_work_and_is_short(text: str) -> None:
+    page = Response(method="GET", url="https://api.example.test", status=502, body=text.encode())
+    before = time.process_time()
+    assert len(transport.excerpt(page)) < 250
+    assert time.process_time() - before < 4  # of the processor: some milliseconds, and 25 s if it grew with the square
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("<html><TITLE class=x>Blocked\n here</TITLE></html>", "a web page: Blocked here"),
+        ("<p>One</p><script>if (a<b) x()</script><style>p{}</style><p>two</p>", "a web page: One two"),
+        ("<p>One<script>never closed", "a web page: One"),
+        ("<title>never closed", "a web page: never closed"),
+        ("plain words", "not the service's JSON: plain words"),
+        ("", "an empty answer"),
+    ],
+)
+def test_a_page_is_quoted_by_its_title_or_its_words(page: str, words: str) -> None:
+    assert transport.excerpt(Response(method="GET", url="https://x", status=502, body=page.encode())) == words
