@@ -22,7 +22,6 @@ from . import csv_report as _evidence_csv
 from . import page as _evidence_page
 from . import report as _evidence
 from .rows import Row
-from .text import plain
 
 _SUFFIXES: t.Final = {"json": ".json", "csv": ".csv", "html": ".html"}
 _COUNTS: t.Final = ("calls", "retries", "throttled_seconds")
@@ -62,10 +61,10 @@ def compose(
     devices = [dict(device) for device in found]
     if hosts and len(hosts) != len(devices):
         raise OptionError(f"hosts: there are {len(hosts)} of them for {len(devices)} devices.")
-    tags = {plain(device.get("device_id")): device for device in map(mapping, sequence(mapping(tagged).get("devices")))}
+    tags = {str(device.get("device_id")): device for device in map(mapping, sequence(mapping(tagged).get("devices")))}
     for number, device in enumerate(devices):
         device["host"] = hosts[number] if hosts else device.get("host")
-        device["tag"] = _tag(tags.get(plain(device["device_id"])), tagged) if device.get("device_id") else None
+        device["tag"] = _tag(tags.get(str(device["device_id"])), tagged) if device.get("device_id") else None
     before = earlier or {}
     context = mapping(result.get("context"))
     every = [*(before.get("devices") or ()), *devices]
@@ -99,7 +98,7 @@ def strict_json(value: t.Any) -> t.Any:
 
 def _strict(value: t.Any, depth: int) -> t.Any:
     if isinstance(value, str):
-        return _SURROGATE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", plain(value))
+        return _SURROGATE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", str(value))
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -109,10 +108,10 @@ def _strict(value: t.Any, depth: int) -> t.Any:
     if depth == 0:
         return "⟨nested too deeply⟩"
     if isinstance(value, t.Mapping):
-        return {_strict(plain(key), 0): _strict(item, depth - 1) for key, item in value.items()}
+        return {_strict(str(key), 0): _strict(item, depth - 1) for key, item in value.items()}
     if isinstance(value, t.Sequence):
         return [_strict(item, depth - 1) for item in value]
-    return _strict(plain(value), 0)
+    return _strict(str(value), 0)
 
 
 def _amount(value: object) -> float:
