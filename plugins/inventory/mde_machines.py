@@ -17,9 +17,9 @@ description:
     or C(machineTags).
   - Devices whose names occur twice, cannot be host names, or are those of groups, get one with their id in it. No device is left
     out.
-  - The values come from the devices and their users. They never become templates. Names of constructed groups consist of letters,
-    digits and underscores, and a composed C(ansible_host) is set only where it is an IP address or the name of a host.
-  - With ansible-core 2.19 and later, C(ansible-inventory --list) shows text as C({"__ansible_unsafe"&#58; "..."}), unless it
+  - The values come from the devices and their users. They never become templates. Names of groups that O(keyed_groups) makes consist of
+    letters, digits and underscores, and a composed C(ansible_host) is set only where it is an IP address or the name of a host.
+  - With ansible-core 2.19 and later, C(ansible-inventory --list) shows text under the key C(__ansible_unsafe), unless it
     consists of letters, digits, blanks and C(._:/@+-) and names no variable that could hold a secret.
   - C(mde_device_name) and C(mde_aad_device_id) are null where the service has none, and where it has text that M(secops.mde.mde_offboard)
     does not take, as with line breaks. C(mde_machine) has it then.
