@@ -17,6 +17,12 @@ description:
     or C(machineTags).
   - Devices whose names occur twice, cannot be host names, or are those of groups, get one with their id in it. No device is left
     out.
+  - The values come from the devices and their users. They never become templates. Names of groups that O(keyed_groups) makes consist of
+    letters, digits and underscores, and a composed C(ansible_host) is set only where it is an IP address or the name of a host.
+  - With ansible-core 2.19 and later, C(ansible-inventory --list) shows text under the key C(__ansible_unsafe), unless it
+    consists of letters, digits, blanks and C(._:/@+-) and names no variable that could hold a secret.
+  - C(mde_device_name) and C(mde_aad_device_id) are null where the service has none, and where it has text that M(secops.mde.mde_offboard)
+    does not take, as with line breaks. C(mde_machine) has it then.
   - An option that does not exist is an error, because a misspelt filter would otherwise mean all devices.
 options:
   plugin:
@@ -39,6 +45,8 @@ options:
     description:
       - Set C(ansible_host) to the device's last address, its own (V(internal)) or the one that the service saw (V(external)). Not
         needed for anything in this collection, as it never talks to the devices.
+      - It is set to IP addresses only, and not to those of the controller itself, such as loopback addresses. Devices without
+        such an address are counted in a warning.
     type: str
     choices:
       - internal
@@ -101,11 +109,21 @@ from ansible_collections.secops.mde.plugins.module_utils._auth.permissions impor
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError, OptionError
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import Spec, blank_nulls
 from ansible_collections.secops.mde.plugins.module_utils._queries.machine_filter import MACHINE_FILTER, MachineFilter
-from ansible_collections.secops.mde.plugins.plugin_utils._hosts import HOSTNAMES, is_like_a_group, name_hosts
+from ansible_collections.secops.mde.plugins.plugin_utils._hosts import (
+    HOSTNAMES,
+    group_name,
+    host_address,
+    identifying,
+    is_host,
+    is_like_a_group,
+    name_hosts,
+)
 from ansible_collections.secops.mde.plugins.plugin_utils._plugin import PluginOptions
 from ansible_collections.secops.mde.plugins.plugin_utils._trust import untrusted
 
 ADDRESSES: t.Final = {"internal": "lastIpAddress", "external": "lastExternalIpAddress"}
+# What ssh is called with.
+_HOST_VARIABLES: t.Final = frozenset({"ansible_host", "ansible_ssh_host"})
 OPTIONS: Spec = {
     **MACHINE_FILTER,
     "hostname": {"type": "str", "choices": list(HOSTNAMES), "default": "name"},
@@ -138,7 +156,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         if options is None or failure:
             # Not from within the block: Ansible shows the causes of an error, and those of libraries hold whole requests.
             raise AnsibleParserError(failure)
-        self._fill(machines, options.params)
+        try:
+            self._fill(machines, options.params)
+        except ValueError as error:
+            raise AnsibleParserError(f"The devices cannot be hosts: {error}.") from None
 
     def _given(self, config: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """The file's values, without templates and vaults. Raises OptionError for a name that is no option."""
@@ -193,12 +214,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             client.exchange.close()
 
     def _fill(self, machines: t.Sequence[Machine], params: t.Mapping[str, t.Any]) -> None:
-        hosts = name_hosts(machines, params["hostname"], self.inventory.groups)
+        own = self.get_option("groups") or {}
+        hosts = name_hosts(machines, params["hostname"], [*self.inventory.groups, *own])
         makes_groups = self.get_option("groups") or self.get_option("keyed_groups")
         if makes_groups and any(map(is_like_a_group, hosts.names)):
             hosts = name_hosts(machines, params["hostname"], self._groups(machines, hosts.names, params))
         if warning := hosts.warning():
             self.display.warning(warning)
+        key = ADDRESSES[params["address"]] if params["address"] else None
+        without = sum(host_address(machine.record.get(key)) is None for machine in machines) if key else 0
+        if without:
+            self.display.warning(f"{without} of {len(machines)} devices have no {key} that ansible_host can be set to.")
         self._add(machines, hosts.names, params)
 
     def _groups(
@@ -217,31 +243,48 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         finally:
             self.inventory = real
 
+    def _sanitize_group_name(self, name: str) -> str:
+        """Overrides Ansible's, which by default leaves every character: the names can be values of the service."""
+        return name if name in (self.get_option("groups") or ()) else group_name(name)
+
     def _add(self, machines: t.Sequence[Machine], names: t.Sequence[str], params: t.Mapping[str, t.Any]) -> None:
-        strict = self.get_option("strict")
-        compose, groups, keyed = (self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
+        constructs = any(self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
         for machine, host in zip(machines, names, strict=True):
             record = untrusted(machine.record)
             variables = {
-                "mde_device_id": record["id"],
-                "mde_device_name": record.get("computerDnsName"),
-                "mde_aad_device_id": record.get("aadDeviceId"),
+                "mde_device_id": untrusted(machine.id),
+                "mde_device_name": untrusted(identifying(machine.name)),
+                "mde_aad_device_id": untrusted(identifying(machine.aad_device_id)),
                 "mde_machine": record,
             }
-            address = record.get(ADDRESSES[params["address"]]) if params["address"] else None
+            address = host_address(machine.record.get(ADDRESSES[params["address"]])) if params["address"] else None
             self.inventory.add_host(host)
             for name, value in {**variables, **({"ansible_host": address} if address else {})}.items():
                 self.inventory.set_variable(host, name, value)
-            if compose or groups or keyed:
-                self._construct(host, {**record, **variables}, strict)
+            if constructs:
+                self._construct(host, {**record, **variables}, self.get_option("strict"))
 
     def _construct(self, host: str, variables: dict[str, t.Any], strict: bool) -> None:
-        self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
+        self._compose_variables(host, variables, strict)
         known = {**variables, **self.inventory.get_host(host).get_vars()}
         self._add_host_to_composed_groups(self.get_option("groups"), known, host, strict=strict, fetch_hostvars=False)
         self._add_host_to_keyed_groups(
             self.get_option("keyed_groups"), known, host, strict=strict, fetch_hostvars=False
         )
+
+    def _compose_variables(self, host: str, variables: dict[str, t.Any], strict: bool) -> None:
+        """Set what is composed. An expression can put text together, and that loses the marks of its parts."""
+        before = self.inventory.get_host(host).vars.get("ansible_host")
+        self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
+        composed = self.inventory.get_host(host).vars
+        for name in self.get_option("compose") or ():
+            if name in composed:
+                composed[name] = untrusted(composed[name])
+        for name in _HOST_VARIABLES & composed.keys():
+            if not is_host(composed[name]):
+                del composed[name]
+                if before is not None and name == "ansible_host":
+                    composed[name] = before
 
 
 def _whole(records: object) -> list[Machine] | None:

@@ -3,14 +3,126 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The format of an evidence file: its name, and how values of unknown shape are read from it."""
+"""The format of an evidence file: its name, how a file is read and checked, and how values of unknown shape are read from it."""
 
 from __future__ import annotations
 
+import json
+import math
+import os
+import stat
 import typing as t
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 FORMAT: t.Final = "secops.mde/evidence-1"
+KINDS: t.Final = ("offboard", "verify")
+
+# A run of 100,000 devices with their records has about 400 MB. Reading takes several times that in memory.
+_MAX_SIZE: t.Final = 512 * 1024 * 1024
+# 64-bit numbers have at most 20 characters. Python needs quadratic time for long ones.
+_MAX_DIGITS: t.Final = 20
+# The file may be a FIFO or a terminal: opening it must neither block nor make it the terminal of this process.
+_READ: t.Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class EvidenceFileError(ValueError):
+    """A file is not the evidence of a run. The text names the file and says why."""
+
+
+def load(path: Path) -> dict[str, t.Any]:
+    """The evidence in a file: strict JSON, of this format, with a list of devices.
+
+    Raises OSError where the file cannot be opened or read, EvidenceFileError where it is not evidence.
+    """
+    try:
+        document = json.loads(
+            _content(path).decode("utf-8-sig"),
+            object_pairs_hook=_unique_keys,
+            parse_constant=_not_a_number,
+            parse_int=_integer,
+            parse_float=_finite,
+        )
+        _check(document)
+    except UnicodeDecodeError as error:
+        raise EvidenceFileError(f"{path} is not the evidence of a run: it is not UTF-8.") from error
+    except RecursionError as error:
+        raise EvidenceFileError(f"{path} is not the evidence of a run: it is nested too deeply.") from error
+    except ValueError as error:
+        raise EvidenceFileError(f"{path} is not the evidence of a run: {error}.") from error
+    return t.cast("dict[str, t.Any]", document)
+
+
+def file_type(mode: int) -> str | None:
+    """What a file is by its mode, in words; None for a regular file."""
+    names = {
+        stat.S_IFDIR: "a directory",
+        stat.S_IFLNK: "a symbolic link",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+    }
+    return None if stat.S_ISREG(mode) else names.get(stat.S_IFMT(mode), "a device")
+
+
+def _content(path: Path) -> bytes:
+    descriptor = os.open(path, _READ)
+    try:
+        found = os.fstat(descriptor)
+        if kind := file_type(found.st_mode):
+            raise ValueError(f"it is {kind}")
+        too_large = found.st_size > _MAX_SIZE
+        with open(descriptor, "rb", closefd=False) as file:  # a descriptor
+            content = b"" if too_large else file.read(_MAX_SIZE + 1)
+    finally:
+        os.close(descriptor)
+    if too_large or len(content) > _MAX_SIZE:  # the size of some regular files, as those in /proc, says nothing
+        raise ValueError(f"it is larger than {_MAX_SIZE // 1024 // 1024} MB")
+    return content
+
+
+def _check(document: object) -> None:
+    if not isinstance(document, dict):
+        raise ValueError(f"an object with the format {FORMAT} is expected")
+    if document.get("format") != FORMAT:
+        raise ValueError(f"its format is not {FORMAT}")
+    if document.get("kind") not in KINDS:
+        raise ValueError(f"its kind is not one of {', '.join(KINDS)}")
+    for key in ("prediction", "complete"):
+        if not isinstance(document.get(key, False), bool):
+            raise ValueError(f"{key} is not true or false")
+    devices = document.get("devices")
+    if not isinstance(devices, list) or not all(isinstance(device, dict) for device in devices):
+        raise ValueError("it has no list of devices")
+    for key in ("run", "context", "api"):
+        if not isinstance(document.get(key) or {}, dict):
+            raise ValueError(f"{key} is not an object")
+
+
+def _unique_keys(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    """Readers disagree on which of two equal keys counts, so that each could see another device."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _value in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} is there twice in one object")
+    return found
+
+
+def _not_a_number(text: str) -> t.NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _integer(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError(f"a number has {len(text):,} digits")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
 
 
 def mapping(value: object) -> Mapping[t.Any, t.Any]:

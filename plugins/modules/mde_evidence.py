@@ -20,8 +20,15 @@ description:
 options:
   path:
     description:
-      - Where to write, without the end of the names; C(.json), C(.csv) and C(.html) are added. A folder that is missing is made.
+      - Where to write, without the end of the names; C(.json), C(.csv) and C(.html) are added.
       - Evidence there that is not complete is added to. One that is complete is never touched, and this one gets a number.
+      - A folder that is missing is made, for its owner alone (mode 0700), and so are the files (mode 0600), because they name
+        devices, people and reasons. A folder that is there keeps its mode. To let auditors read the files, change their mode
+        with M(ansible.builtin.file) after the last batch.
+      - A symbolic link, a FIFO or anything else that is not a regular file is refused in place of the files.
+      - The folder is locked while its files are written, so that several tasks of one machine can add to the same evidence. A
+        task waits up to 60 seconds for the lock. Where the file system has no locks, as some network file systems, the
+        module warns.
     type: path
     required: true
   result:
@@ -141,7 +148,8 @@ devices:
   description:
     - The devices of this batch in short, with the keys C(host), C(device_id), C(device_name), C(outcome), C(changed), C(failed),
       C(action_id), C(status), C(tagged) and C(message).
-  returned: success
+    - On failure as well, as the evidence can then lack them.
+  returned: always
   type: list
   elements: dict
 summary:
@@ -150,12 +158,24 @@ summary:
   type: dict
 """
 
+import contextlib
+import os
+import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
-from ansible_collections.secops.mde.plugins.module_utils._evidence.document import compose, lean, resume, write
+from ansible_collections.secops.mde.plugins.module_utils._clock import Clock, SystemClock
+from ansible_collections.secops.mde.plugins.module_utils._errors import InternalError, MdeError
+from ansible_collections.secops.mde.plugins.module_utils._evidence.document import (
+    compose,
+    lean,
+    make_folder,
+    resume,
+    unwritten,
+    write,
+)
+from ansible_collections.secops.mde.plugins.module_utils._evidence.lock import locked
 from ansible_collections.secops.mde.plugins.module_utils._evidence.report import read
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import Spec
 
@@ -176,28 +196,35 @@ OPTIONS: Spec = {
 }
 
 
-def main() -> None:
+# As many as a batch of the playbooks has by default.
+_MAX_IDS = 100
+
+
+def main(clock: Clock | None = None) -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     params = module.params
     base = Path(params["path"]).absolute()
+    batch = {
+        **{name: params[name] for name in ("kind", "complete", "asked", "comment", "result")},
+        "prediction": module.check_mode,
+        "run": params["run"] or {},
+        "hosts": params["hosts"] or (),
+        "tagged": {**params["tagged"], "tag": params["tag"]} if params["tagged"] else None,
+    }
+    spare = _spare_descriptors()
     try:
-        base, earlier = resume(base, kind=params["kind"], prediction=module.check_mode)
-        document = compose(
-            earlier,
-            kind=params["kind"],
-            prediction=module.check_mode,
-            complete=params["complete"],
-            asked=params["asked"],
-            comment=params["comment"],
-            run=params["run"] or {},
-            result=params["result"],
-            hosts=params["hosts"] or (),
-            tagged={**params["tagged"], "tag": params["tag"]} if params["tagged"] else None,
-        )
-        paths = write(base, document)
-    except MdeError as error:
-        module.fail_json(msg=str(error), changed=False)
+        make_folder(base.parent)
+        with locked(base.parent, clock or SystemClock()) as warning:
+            base, earlier = resume(base, kind=params["kind"], prediction=module.check_mode)
+            document = compose(earlier, **batch)
+            paths = write(base, document)
+    except Exception as error:
+        spare.close()
+        _fail(module, error, unwritten(**batch))
+    spare.close()
+    if warning:
+        module.warn(warning)
     devices = lean(document, len(params["result"].get("devices") or ()))
     module.exit_json(
         changed=False,
@@ -206,6 +233,31 @@ def main() -> None:
         devices=devices,
         summary={"total": len(document["devices"]), "added": len(devices)},
     )
+
+
+def _spare_descriptors() -> contextlib.ExitStack:
+    """Open files that are closed before the result is returned.
+
+    Ansible imports what encodes a result only then, which fails in a process that can open no more files.
+    """
+    spare = contextlib.ExitStack()
+    with contextlib.suppress(OSError):
+        for _number in range(4):
+            spare.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    return spare
+
+
+def _fail(module: AnsibleModule, error: Exception, devices: list[dict[str, t.Any]]) -> t.NoReturn:
+    """End the module with the devices of this batch and the IDs of their actions, which may be in no file."""
+    failure = error if isinstance(error, MdeError) else InternalError(error)
+    ids = [str(device["action_id"]) for device in devices if device["action_id"]]
+    told = str(failure)
+    if ids:
+        more = f" and {len(ids) - _MAX_IDS} more, in devices of this result" if len(ids) > _MAX_IDS else ""
+        told += f" Keep the IDs of the actions of this batch, as no evidence may have them: {', '.join(ids[:_MAX_IDS])}{more}."
+    trace = {"exception": failure.traceback} if isinstance(failure, InternalError) else {}
+    module.fail_json(msg=told, changed=False, devices=devices, **trace)
+    raise AssertionError("not reached")  # for the type checker: Ansible's exits are not annotated
 
 
 if __name__ == "__main__":

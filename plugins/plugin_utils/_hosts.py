@@ -7,16 +7,24 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import socket
 import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
 from ..module_utils._api.models import Machine
 
-# Everything else has a meaning in patterns and limits, or in templates.
-_USABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+# Everything else has a meaning in patterns and limits, in templates, or on the command line of ssh. DNS allows 253 characters.
+_USABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 _TAKEN: t.Final = frozenset({"localhost", "127.0.0.1", "all", "ungrouped"})
+# Names by which resolvers reach the controller itself (RFC 6761, and what is common in /etc/hosts).
+_LOCAL = re.compile(r"(?:.*\.)?(?:ip6-)?(?:localhost|loopback)[46]?(?:\.localdomain[46]?)?\.?", re.IGNORECASE)
+_RECORD_ID = re.compile(r"[A-Za-z0-9-]+")
+# What a device name of this collection may not hold; longer names are refused as well.
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_LONGEST: t.Final = 255
 # The names that groups get which an inventory file constructs.
 _LIKE_A_GROUP = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
@@ -56,17 +64,19 @@ def name_hosts(machines: t.Sequence[Machine], hostname: str, groups: t.Iterable[
     """Name each machine by one of ``HOSTNAMES``. A device can choose its own name: it never gets that of another.
 
     Nor that of one of the ``groups``: Ansible would take the group for the host, and add all of it where the host goes.
+    Raises ValueError for an id of anything but letters, digits and hyphens.
     """
-    ids = {machine.id.lower() for machine in machines}
     taken = _TAKEN | {group.lower() for group in groups}
+    own = {machine.id: _name_by_id(machine.id, taken) for machine in machines}
+    ids = {name.lower() for name in (*own, *own.values())}
     wanted = [HOSTNAMES[hostname](machine) or "" for machine in machines]
     count = Counter(name.lower() for name in wanted)
     names, shared, unusable = [], [], []
     for machine, name in zip(machines, wanted, strict=True):
         is_other = name.lower() in ids and name.lower() != machine.id.lower()
-        if not _USABLE.fullmatch(name) or name.lower() in taken or is_other:
-            names.append(machine.id)
-            unusable.append(machine.id)
+        if not _is_usable(name) or name.lower() in taken or is_other:
+            names.append(own[machine.id])
+            unusable.append(names[-1])
         elif count[name.lower()] > 1:
             names.append(f"{name}_{machine.id}")
             shared.append(names[-1])
@@ -75,8 +85,63 @@ def name_hosts(machines: t.Sequence[Machine], hostname: str, groups: t.Iterable[
     final = Counter(name.lower() for name in names)
     for number, (machine, name) in enumerate(zip(machines, names, strict=True)):
         if final[name.lower()] > 1 or name.lower() in taken:  # somebody is called as if by name and id
-            names[number] = machine.id
+            names[number] = own[machine.id]
     return HostNames(tuple(names), tuple(shared), tuple(unusable))
+
+
+def _name_by_id(machine_id: str, taken: t.Collection[str]) -> str:
+    """The id, or one with a prefix where Ansible or ssh would take the id alone for something else."""
+    if not _RECORD_ID.fullmatch(machine_id):
+        raise ValueError(f"the id {machine_id[:80]!r} of a record is not of letters, digits and hyphens")
+    name = machine_id
+    while not _is_usable(name) or name.lower() in taken:
+        name = f"device_{name}"
+        if len(name) > _LONGEST:
+            raise ValueError(f"the id {machine_id[:80]!r} of a record is too long for the name of a host")
+    return name
+
+
+def _is_usable(name: str) -> bool:
+    if not _USABLE.fullmatch(name) or _LOCAL.fullmatch(name):
+        return False
+    try:
+        socket.inet_aton(name)  # as resolvers do, it takes "0", "127.1" and "0x7f000001" for addresses
+    except OSError:
+        return True
+    return host_address(name) is not None
+
+
+def host_address(value: object) -> str | None:
+    """The address where it is one that can be the device's; None for any other text.
+
+    Other text would be an option of ssh. Loopback and unspecified addresses are the controller's own.
+    """
+    try:
+        address = ipaddress.ip_address(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    if address is None or "%" in str(address):  # a zone is any text, and means an interface of the device
+        return None
+    plain = getattr(address, "ipv4_mapped", None) or address
+    unfit = plain.is_loopback or plain.is_unspecified or plain.is_multicast or plain.is_link_local or plain.is_reserved
+    return None if unfit else str(address)
+
+
+def is_host(value: object) -> bool:
+    """Whether a text is an address or a name that nothing can take for anything else."""
+    return isinstance(value, str) and (host_address(value) is not None or _is_usable(value))
+
+
+def identifying(text: str | None) -> str | None:
+    """A name or id where this collection takes it as one, for playbooks that pass it on; else None."""
+    return None if text is None or len(text) > _LONGEST or _UNFIT.search(text) else text
+
+
+def group_name(name: str) -> str:
+    """The name of a constructed group, made of a value of the service: such that no pattern takes it for anything else."""
+    found = re.sub(r"\W", "_", name)
+    found = f"_{found}" if found[:1].isdigit() else found
+    return f"{found}_" if found.lower() in _TAKEN else found
 
 
 def is_like_a_group(host: str) -> bool:

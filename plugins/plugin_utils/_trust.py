@@ -3,23 +3,36 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Values from outside must never become templates: a device can have any name."""
+"""Marks values of the service, so that a text that a device or a person has chosen is never evaluated."""
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible import template
 from ansible.utils.unsafe_proxy import wrap_var
 
-# From ansible-core 2.19 on only what is trusted is a template.
-_TRUST_IS_GIVEN: t.Final = hasattr(template, "trust_as_template")
+# From ansible-core 2.19 on only what is trusted is a template. What is not trusted is exported as {"__ansible_unsafe": "..."},
+# which programs that read the export do not understand.
+_trust: t.Final = getattr(template, "trust_as_template", None)
+# Nothing here can call anything or begin a template, also where Ansible takes a text for an expression (`debug: var`, `assert`).
+_HARMLESS = re.compile(r"[A-Za-z0-9 ._:/@+-]*")
+# As an expression, a text can still be the name of a variable, whose value Ansible then shows: names that hold secrets, and
+# those of Ansible itself. As text they lose nothing by not being trusted.
+_NAMES_A_SECRET = re.compile(
+    r"ansible|hostvars|\bvars\b|\bgroups?\b|\bgroup_names\b|inventory|environment|playbook|vault|pass|pwd|secret|token|key|cred|mde_",
+    re.IGNORECASE,
+)
 
 
 def untrusted(value: t.Any) -> t.Any:
-    """The value with every text marked that Ansible could take for a template. Others stay plain, as they print better."""
+    """The value with its text marked as not to be evaluated, but for text that is harmless."""
     if isinstance(value, str):
-        return wrap_var(value) if "{" in value and not _TRUST_IS_GIVEN else value
+        harmless = _HARMLESS.fullmatch(value) and not _NAMES_A_SECRET.search(value)
+        if _trust is None:
+            return value if harmless else wrap_var(value)
+        return _trust(value) if harmless else value
     if isinstance(value, dict):
         return {untrusted(key): untrusted(item) for key, item in value.items()}
     return [untrusted(item) for item in value] if isinstance(value, list) else value

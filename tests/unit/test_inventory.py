@@ -273,6 +273,115 @@ def test_a_device_that_is_called_like_a_group_brings_no_other_host_along(
     assert set(listed.hosts) == {"pc_1", device.id}
 
 
+# -- what the service sends is data --------------------------------------------------------------------------
+
+OPTION = "-oProxyCommand=touch ran;"
+
+
+@pytest.mark.parametrize("address", ["internal", "external"])
+def test_ansible_host_is_an_address_of_the_device_or_is_not_set(
+    emulator: Emulator, inventory: Inventory, address: str
+) -> None:
+    addresses = [OPTION, "{{ 7 * 6 }}", "127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1", "fe80::1%-oProxyCommand=x",
+                 "169.254.169.254", "10.1.2.3 -x", "pc.corp.example", "", None, 7, "10.1.2.3", "2001:DB8::5"]  # fmt: skip
+    field = mde_machines.ADDRESSES[address]
+    emulator.add_devices(Device(name=f"pc-{n}", extra={field: value}) for n, value in enumerate(addresses))
+    # Constructed variables go the same way.
+    listed = inventory.list(address=address, compose={"ansible_ssh_host": field})
+    for name in ("ansible_host", "ansible_ssh_host"):
+        found = {host: variables[name] for host, variables in listed.hosts.items() if name in variables}
+        found = {host: value for host, value in found.items() if value != "pc.corp.example"}
+        assert {host: value.lower() for host, value in found.items()} == {"pc-13": "10.1.2.3", "pc-14": "2001:db8::5"}
+    assert len(listed.hosts) == len(addresses)
+    assert f"13 of 15 devices have no {field} that ansible_host can be set to" in " ".join(listed.err.split())
+
+
+def test_a_record_whose_id_is_no_id_is_reported_and_is_no_host(emulator: Emulator, inventory: Inventory) -> None:
+    emulator.add_device(Device(name="pc-1"))
+    emulator.add_device(Device(id=OPTION, name=None))
+    listed = inventory.list()
+    assert "letters, digits and hyphens" in " ".join((listed.out + listed.err).split())
+    assert listed.code != 0 or list(listed.hosts) == ["pc-1"]
+
+
+def test_a_record_without_a_name_is_a_host_whatever_its_id_means_to_ansible(
+    emulator: Emulator, inventory: Inventory
+) -> None:
+    ids = ["all", "ungrouped", "localhost", "-oX", "0", "2130706433", "ab12"]
+    for id_ in ids:
+        emulator.add_device(Device(id=id_, name=None))
+    hosts = inventory.list().hosts
+    assert {host: variables["mde_device_id"] for host, variables in hosts.items()} == {
+        **{f"device_{id_}": id_ for id_ in ids[:-1]},
+        "ab12": "ab12",
+    }
+
+
+def test_the_service_names_no_group_that_a_pattern_takes_for_something_else(
+    emulator: Emulator, inventory: Inventory
+) -> None:
+    tags = [
+        "{{ lookup('pipe', 'touch ran') }}",
+        "all",
+        "localhost",
+        "pc-2.corp.example",
+        "a:b,!c",
+        "\u001b[2J",
+        "7",
+        "CHG-1",
+    ]
+    emulator.add_device(Device(name="pc-1.corp.example", tags=tags))
+    emulator.add_device(Device(name="pc-2.corp.example"))
+    listed = inventory.list(
+        keyed_groups=[{"key": "machineTags", "prefix": "", "separator": ""}],
+        groups={"of-mine": "machineTags | length > 0"},
+    )
+    groups = {name for name, group in listed.document.items() if group.get("hosts") == ["pc-1.corp.example"]}
+    assert groups == {
+        "___lookup__pipe____touch_ran_____", "all_", "localhost_", "pc_2_corp_example", "a_b__c", "__2J", "_7", "CHG_1", "of-mine",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["keyed", "of the file"])
+def test_a_device_that_is_called_like_a_constructed_group_is_called_by_id(
+    emulator: Emulator, inventory: Inventory, own: bool
+) -> None:
+    device = emulator.add_device(Device(name="to-retire" if own else "retire", tags=["retire"]))
+    groups: dict[str, t.Any] = {"groups": {"to-retire": "true"}} if own else {"keyed_groups": [{"key": "machineTags"}]}
+    groups = groups if own else {"keyed_groups": [{"key": "machineTags", "separator": ""}]}
+    assert list(inventory.list(**groups).hosts) == [device.id]
+
+
+def test_harmless_text_is_exported_as_it_is_and_no_other(emulator: Emulator, inventory: Inventory) -> None:
+    tags = ["retire", "CHG-1042", "a b", "{{ 7 * 6 }}", "lookup('pipe', 'touch ran')", "my_password", "a|b"]
+    emulator.add_device(Device(name="pc-1.corp.example", aad_device_id=GUID, tags=tags))
+    listed = inventory.list("--list", "--export", compose={"os": "osPlatform", "both": "'x ' ~ machineTags[3]"})
+    raw = json.loads(listed.out)["_meta"]["hostvars"]["pc-1.corp.example"]
+    assert (raw["mde_device_name"], raw["mde_aad_device_id"], raw["os"]) == ("pc-1.corp.example", GUID, "Windows11")
+    assert (raw["mde_machine"]["healthStatus"], raw["mde_machine"]["onboardingStatus"]) == ("Active", "Onboarded")
+    assert raw["mde_machine"]["machineTags"] == [*tags[:3], *({"__ansible_unsafe": tag} for tag in tags[3:])]
+    assert raw["both"] == {"__ansible_unsafe": "x {{ 7 * 6 }}"}
+
+
+def test_names_that_the_modules_do_not_take_are_null_and_in_the_record(
+    emulator: Emulator, inventory: Inventory
+) -> None:
+    names = [
+        "two\nlines",
+        "escape\u001b]0;x\u0007",
+        "n" * 256,
+        " ",
+        None,
+        7,
+        "Sam's MacBook \u2013 lab/7+8",
+        "10.1.2.3",
+    ]
+    devices = [emulator.add_device(Device(name="pc", extra={"computerDnsName": name})) for name in names]
+    hosts = {variables["mde_device_id"]: variables for variables in inventory.list().hosts.values()}
+    assert [hosts[device.id]["mde_device_name"] for device in devices] == [None] * 6 + names[6:]
+    assert [hosts[device.id]["mde_machine"]["computerDnsName"] for device in devices] == names
+
+
 # -- connection ----------------------------------------------------------------------------------------------
 
 
@@ -355,6 +464,22 @@ def test_a_damaged_cache_is_read_anew_and_loses_no_device(emulator: Emulator, in
     file.write_text(spoilt, "utf-8")
     assert len(inventory.list(**cache).hosts) == 2
     assert len(emulator.calls("api")) == 2
+
+
+def test_the_cache_is_read_through_the_same_door(emulator: Emulator, inventory: Inventory) -> None:
+    device = emulator.add_device(Device(name="pc-1.corp.example", extra={"lastIpAddress": "10.1.2.3"}))
+    folder = inventory.folder / "cache"
+    cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(folder)}
+    inventory.list(**cache, address="internal")
+    (file,) = folder.iterdir()
+    text = file.read_text("utf-8")
+    file.write_text(text.replace("10.1.2.3", OPTION), "utf-8")
+    listed = inventory.list(**cache, address="internal")
+    assert len(emulator.calls("api")) == 1
+    assert "ansible_host" not in listed.hosts["pc-1.corp.example"]
+    file.write_text(text.replace(device.id, OPTION), "utf-8")
+    listed = inventory.list(**cache, address="internal")
+    assert listed.code != 0 or listed.hosts["pc-1.corp.example"]["mde_device_id"] == device.id
 
 
 def test_the_token_of_another_tenant_is_not_answered_from_the_cache(emulator: Emulator, inventory: Inventory) -> None:

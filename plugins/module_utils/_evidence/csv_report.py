@@ -51,6 +51,10 @@ _FORMULA: t.Final = re.compile(
     r"""(?:^|(?<=[;\n]))(?=(?:[^\S\n]|['"`\u00ab\u00b4\u00bb\u2018-\u201f])*[=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20])"""
 )
 
+# Excel puts what is beyond 32,767 characters of a cell into the next row, where it could start a formula. Each character can get
+# an apostrophe.
+_LONGEST: t.Final = 16_000
+
 
 def render(evidence: object) -> str:
     """The evidence of a run as the text of a CSV file. ``ValueError`` where it is none."""
@@ -65,7 +69,12 @@ def render(evidence: object) -> str:
 
 
 def defused(cell: str) -> str:
-    """The cell with an apostrophe before everything that could start a formula, so that it stays text."""
+    """The cell with an apostrophe before everything that could start a formula, so that it stays text.
+
+    A cell that spreadsheets would split is cut, and says so; the JSON file has all of it.
+    """
+    if len(cell) > _LONGEST:
+        cell = f"{cell[:_LONGEST]} (cut: {len(cell):,} characters)"
     return _FORMULA.sub("'", cell)
 
 

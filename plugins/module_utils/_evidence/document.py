@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
+import re
 import tempfile
 import typing as t
 from pathlib import Path
 
 from .._errors import OptionError
-from .._evidence_format import FORMAT
+from .._evidence_format import FORMAT, EvidenceFileError, file_type, load, mapping, sequence
 from . import csv_report as _evidence_csv
 from . import page as _evidence_page
 from . import report as _evidence
@@ -23,6 +25,10 @@ from .rows import Row
 
 _SUFFIXES: t.Final = {"json": ".json", "csv": ".csv", "html": ".html"}
 _COUNTS: t.Final = ("calls", "retries", "throttled_seconds")
+_SURROGATE: t.Final = re.compile("[\ud800-\udfff]")
+# Readers of JSON take whole numbers of 64 bits at most, and a reader in C recurses.
+_MAX_BITS: t.Final = 63
+_MAX_DEPTH: t.Final = 64
 
 Document = dict[str, t.Any]
 
@@ -46,18 +52,24 @@ def compose(
     devices in the same order, ``tagged`` what mde_machine_tag returned, with the tag. Raises OptionError where there
     are not as many hosts as devices: evidence that names the wrong host is worse than none.
     """
-    devices = [dict(device) for device in result.get("devices") or ()]
+    found = result.get("devices") or []
+    if not isinstance(found, list) or not all(isinstance(device, dict) for device in found):
+        raise OptionError(
+            "result: its devices are not a list of dictionaries.",
+            hint="Give the result of mde_offboard or mde_offboard_info.",
+        )
+    devices = [dict(device) for device in found]
     if hosts and len(hosts) != len(devices):
         raise OptionError(f"hosts: there are {len(hosts)} of them for {len(devices)} devices.")
-    tags = {device["device_id"]: device for device in (tagged or {}).get("devices") or ()}
+    tags = {str(device.get("device_id")): device for device in map(mapping, sequence(mapping(tagged).get("devices")))}
     for number, device in enumerate(devices):
         device["host"] = hosts[number] if hosts else device.get("host")
-        device["tag"] = _tag(tags.get(device.get("device_id")), tagged) if device.get("device_id") else None
+        device["tag"] = _tag(tags.get(str(device["device_id"])), tagged) if device.get("device_id") else None
     before = earlier or {}
-    context = dict(result.get("context") or {})
+    context = mapping(result.get("context"))
     every = [*(before.get("devices") or ()), *devices]
-    api, spent = before.get("api") or {}, (result.get("summary") or {}).get("api") or {}
-    return {
+    api, spent = mapping(before.get("api")), mapping(mapping(result.get("summary")).get("api"))
+    document = {
         "format": FORMAT,
         "kind": kind,
         "prediction": prediction,
@@ -70,9 +82,40 @@ def compose(
         "comment": result.get("comment") if comment is None else comment,
         "asked": len(every) if asked is None else asked,
         "context": {key: context.get(key) for key in ("tenant_id", "client_id", "api_url", "collection_version")},
-        "api": {count: (api.get(count) or 0) + (spent.get(count) or 0) for count in _COUNTS},
+        "api": {count: _amount(api.get(count)) + _amount(spent.get(count)) for count in _COUNTS},
         "devices": every,
     }
+    return t.cast("Document", strict_json(document))
+
+
+def strict_json(value: t.Any) -> t.Any:
+    """The value as JSON that every reader understands alike: its text in UTF-8, its numbers finite and of usual size.
+
+    What is not stands there in words, so that no value of a device can lose the evidence of a run.
+    """
+    return _strict(value, _MAX_DEPTH)
+
+
+def _strict(value: t.Any, depth: int) -> t.Any:
+    if isinstance(value, str):
+        return _SURROGATE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", str(value))
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if value.bit_length() <= _MAX_BITS else f"⟨a number of {value.bit_length()} bits⟩"
+    if isinstance(value, float):
+        return value if math.isfinite(value) else f"⟨{value}⟩"
+    if depth == 0:
+        return "⟨nested too deeply⟩"
+    if isinstance(value, t.Mapping):
+        return {_strict(str(key), 0): _strict(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, t.Sequence):
+        return [_strict(item, depth - 1) for item in value]
+    return _strict(str(value), 0)
+
+
+def _amount(value: object) -> float:
+    return value if isinstance(value, (int, float)) else 0
 
 
 def _tag(device: t.Mapping[str, t.Any] | None, tagged: t.Mapping[str, t.Any] | None) -> Document | None:
@@ -103,13 +146,22 @@ def lean(document: Document, count: int) -> list[Document]:
             "outcome": device.get("outcome"),
             "changed": bool(device.get("changed")),
             "failed": bool(device.get("failed")),
-            "action_id": (device.get("action") or {}).get("id"),
-            "status": (device.get("action") or {}).get("status"),
+            "action_id": mapping(device.get("action")).get("id"),
+            "status": mapping(device.get("action")).get("status"),
             "tagged": device["tag"]["ok"] if device.get("tag") else None,
             "message": _sentence(row),
         }
         for device, row in zip(devices, rows, strict=True)
     ]
+
+
+def unwritten(*, result: t.Mapping[str, t.Any], hosts: t.Sequence[str], **batch: t.Any) -> list[Document]:
+    """The devices of a batch in short where its evidence could not be written; none where they cannot be read."""
+    count = len(sequence(result.get("devices")))
+    try:
+        return lean(compose(None, result=result, hosts=hosts if len(hosts) == count else (), **batch), count)
+    except OptionError:
+        return []
 
 
 def _sentence(row: Row) -> str:
@@ -130,49 +182,83 @@ def resume(base: Path, *, kind: str, prediction: bool) -> tuple[Path, Document |
         earlier = _load(place)
         if earlier is None:
             return place, None
-        if not earlier.get("complete") and (earlier.get("kind"), earlier.get("prediction")) == (kind, prediction):
+        if not earlier.get("complete") and (earlier.get("kind"), bool(earlier.get("prediction"))) == (kind, prediction):
             return place, earlier
     raise AssertionError("not reached")
 
 
 def _load(base: Path) -> Document | None:
-    path = base.with_name(base.name + _SUFFIXES["json"])
+    paths = _paths(base)
     try:
-        document = json.loads(path.read_text("utf-8"))
-        _evidence.read(document)
+        for path in paths.values():
+            _check_is_regular(path)
+        return load(paths["json"])
     except (FileNotFoundError, NotADirectoryError):  # of the latter, writing tells
         return None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise OptionError(f"path: {paths['json']} cannot be read ({error.strerror}).") from error
+    except EvidenceFileError as error:
         raise OptionError(
-            f"path: {path} is there, but is no evidence to add to ({error}).", hint="Give each run a path of its own."
+            f"path: {paths['json']} is there, but is no evidence to add to ({error}).",
+            hint="Give each run a path of its own.",
         ) from error
-    return t.cast("Document", document)
+
+
+def _check_is_regular(path: Path) -> None:
+    """Raise OptionError for anything else that has the name of the file, as a link to the file of another run."""
+    try:
+        kind = file_type(path.lstat().st_mode)
+    except FileNotFoundError:
+        return
+    if kind:
+        raise OptionError(
+            f"path: {path} is {kind}. Evidence is written to regular files only.",
+            hint="Give each run a path of its own.",
+        )
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its missing parents, each for its owner alone whatever the umask is. Raises OptionError."""
+    try:
+        missing = itertools.takewhile(lambda parent: not parent.exists(), (folder, *folder.parents))
+        for parent in reversed(list(missing)):
+            parent.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise _not_written(folder, error) from error
 
 
 def write(base: Path, document: Document) -> dict[str, str]:
     """Write the three files, each whole or not at all, for their owner alone; their paths by kind. Raises OptionError."""
     texts = {
-        "json": json.dumps(document, ensure_ascii=False, indent=1) + "\n",
+        "json": json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n",
         "csv": _evidence_csv.render(document),
         "html": _evidence_page.render(document),
     }
-    paths = {kind: base.with_name(base.name + suffix) for kind, suffix in _SUFFIXES.items()}
+    paths = _paths(base)
     try:
-        base.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         for kind, path in paths.items():
             _replace(path, texts[kind])
     except OSError as error:
-        raise OptionError(
-            f"path: the evidence cannot be written to {base.parent} ({error.strerror}).",
-            hint="Give a folder that may be written to. What was done so far is in the task's result.",
-        ) from error
+        raise _not_written(base.parent, error) from error
     return {kind: str(path) for kind, path in paths.items()}
 
 
+def _paths(base: Path) -> dict[str, Path]:
+    return {kind: base.with_name(base.name + suffix) for kind, suffix in _SUFFIXES.items()}
+
+
+def _not_written(folder: Path, error: OSError) -> OptionError:
+    return OptionError(
+        f"path: the evidence cannot be written to {folder} ({error.strerror}).",
+        hint="Give a folder that may be written to.",
+    )
+
+
 def _replace(path: Path, text: str) -> None:
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    """Put a file in the place of another in one step. A link or a FIFO there is replaced and never written to."""
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="", errors="replace") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

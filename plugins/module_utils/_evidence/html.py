@@ -22,6 +22,11 @@ def element(tag: str, text: str, cls: str = "") -> str:
     return f"<{tag}{f' class={cls}' if cls else ''}>{esc(text)}</{tag}>" if text else ""
 
 
+def name(text: str) -> str:
+    """A name beside other text. One that is written from right to left must not take what follows along."""
+    return element("bdi", text)
+
+
 def code(text: str) -> str:
     """An id or another value that people copy."""
     return element("code", text)

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from .html import code, element, esc, labelled, time
+from .html import code, element, esc, labelled, name, time
 from .report import Evidence
 from .rows import Candidate, Row
 
@@ -38,12 +38,11 @@ def _row(row: Row, evidence: Evidence) -> str:
 
 
 def _device(row: Row) -> str:
-    name = element("b", row.name) or "<b class=none>no name</b>"
     return (
-        name
+        (element("b", row.name) or "<b class=none>no name</b>")
         + (code(row.device_id) or "<span class=none>no device id</span>")
-        + labelled("asked for as", esc(row.asked))
-        + labelled("host", esc(row.host if row.host.casefold() != row.name.casefold() else ""))
+        + labelled("asked for as", name(row.asked))
+        + labelled("host", name(row.host if row.host.casefold() != row.name.casefold() else ""))
         + labelled("Entra id", code(row.entra_id))
     )
 
@@ -87,7 +86,7 @@ def _candidates(candidates: tuple[Candidate, ...]) -> str:
     if not candidates:
         return ""
     items = "".join(
-        f"<li>{code(c.device_id) or 'no id'}<span>{esc(c.name) or 'no name'}"
+        f"<li>{code(c.device_id) or 'no id'}<span>{name(c.name) or 'no name'}"
         f"{f', last seen {time(c.last_seen)}' if c.last_seen else ''}</span></li>"
         for c in candidates
     )

@@ -140,6 +140,16 @@ def test_a_cell_never_begins_a_formula(cell: str, safe: str) -> None:
     assert defused(cell) == safe
 
 
+@pytest.mark.parametrize("text", ["n" * 40_000, ";=" * 20_000, "\n-" * 20_000, "\u202e" * 10_000])
+def test_no_cell_is_so_long_that_a_spreadsheet_splits_it(text: str) -> None:
+    device = office()["devices"][0]
+    sample = evidence([device | {"device_name": text, "error": {"message": text, "code": "x"}}])
+    (row,) = parsed(render(sample))
+    assert max(map(len, row.values())) <= 32_767
+    assert "characters)" in row["Device name"]
+    assert not [cell for cell in row.values() if could_be_a_formula(cell)]
+
+
 @pytest.mark.parametrize("start", ["\t", "\r", "\x00"])
 def test_a_control_character_at_the_start_is_made_visible(start: str) -> None:
     sample = evidence([office()["devices"][0] | {"device_name": f"{start}=1"}])

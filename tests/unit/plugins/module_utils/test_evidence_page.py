@@ -328,3 +328,27 @@ def test_two_thousand_devices_are_written_in_a_second_or_so() -> None:
     assert time.process_time() - began < 2
     assert text.count("<tr ") == 2000
     assert len(text) < 2_000_000
+
+
+def test_a_name_that_is_written_from_right_to_left_takes_nothing_along_that_stands_beside_it() -> None:
+    name = "\u05e9\u05dc\u05d5\u05dd 12"
+    near = {"device_id": "a1", "device_name": name, "last_seen": "2026-02-03T04:05:06Z"}
+    sample = evidence(
+        [
+            device("pc-1", "ambiguous", candidates=[near])
+            | {"device_name": "pc-1", "requested": {"device_name": name}, "host": name}
+        ]
+    )
+    text = render(sample)
+    assert text.count(f"<bdi>{name}</bdi>") == 3
+    assert text.count(name) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["n" * 100_000, "a\nb", "half \ud83d", "\u2066pc\u2069", "pc\u061c", "\x9b31m"], ids=ascii
+)
+def test_a_name_of_any_kind_is_on_the_page_and_visible(name: str) -> None:
+    text = render(evidence([device(name, "submitted")]))
+    assert text.encode()
+    assert name in text or "⟨U+" in text
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u202a-\u202e\u2066-\u2069\ud800-\udfff]", text)

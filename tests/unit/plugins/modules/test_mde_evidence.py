@@ -7,16 +7,24 @@
 from __future__ import annotations
 
 import csv
+import errno
+import fcntl
 import json
+import math
+import multiprocessing
+import os
 import stat
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.secops.mde.plugins.module_utils._evidence_format import load
 from ansible_collections.secops.mde.plugins.modules import mde_evidence
 from ansible_collections.secops.mde.tests.unit.conftest import run_module
-from ansible_collections.secops.mde.tests.unit.harness import ModuleRun
+from ansible_collections.secops.mde.tests.unit.harness import FakeClock, ModuleRun
 
 CONTEXT = {"tenant_id": "t", "client_id": "c", "api_url": "https://api.example", "collection_version": "1.0.0"}
 
@@ -42,8 +50,10 @@ def batch(*names: str, **more: t.Any) -> dict[str, t.Any]:
     return {"devices": devices, "context": {**CONTEXT, **times}, "summary": {"total": len(names), "api": api}}
 
 
-def keep(base: Path, result: dict[str, t.Any], *, check: bool = False, **options: t.Any) -> ModuleRun:
-    return run_module(mde_evidence.main, {"path": str(base), "result": result, **options}, check=check)
+def keep(
+    base: Path, result: dict[str, t.Any], *, check: bool = False, clock: FakeClock | None = None, **options: t.Any
+) -> ModuleRun:
+    return run_module(lambda: mde_evidence.main(clock), {"path": str(base), "result": result, **options}, check=check)
 
 
 def read(base: Path) -> dict[str, t.Any]:
@@ -181,3 +191,279 @@ def test_looking_back_keeps_its_hosts(tmp_path: Path) -> None:
     keep(tmp_path / "run", batch("pc-1", outcome="done", host="kiosk"), kind="verify")
     document = read(tmp_path / "run")
     assert (document["kind"], document["devices"][0]["host"]) == ("verify", "kiosk")
+
+
+# -- what comes in is data ------------------------------------------------------------------------------------
+
+
+STRANGE: list[tuple[str, t.Any, t.Any]] = [
+    ("no number", math.nan, "⟨nan⟩"),
+    ("infinite", -math.inf, "⟨-inf⟩"),
+    ("gigantic", 10**5000, "⟨a number of 16610 bits⟩"),
+    ("half an emoji", "pc-\ud83d", "pc-⟨U+D83D⟩"),
+    ("half an emoji in a key", {"pc-\udc00": 1}, {"pc-⟨U+DC00⟩": 1}),
+    ("a whole emoji", "pc-💻", "pc-💻"),
+    ("as large as can be", 2**63 - 1, 2**63 - 1),
+    ("as small as can be", 5e-324, 5e-324),
+]
+
+
+@pytest.mark.parametrize(("value", "kept"), [case[1:] for case in STRANGE], ids=[case[0] for case in STRANGE])
+def test_evidence_is_strict_json_whatever_a_record_holds(tmp_path: Path, value: t.Any, kept: t.Any) -> None:
+    devices = batch("pc-1", machine={"id": "x", "odd": value})
+    document = mde_evidence.compose(
+        None, kind="offboard", prediction=False, complete=True, asked=None, comment="c", run={}, result=devices
+    )
+    mde_evidence.write(tmp_path / "run", document)
+    assert load(tmp_path / "run.json")["devices"][0]["machine"]["odd"] == kept
+    assert document["devices"][0]["action"]["id"] == "action-of-pc-1"
+
+
+def test_a_record_that_is_nested_without_end_does_not_lose_the_run(tmp_path: Path) -> None:
+    deep: t.Any = "bottom"
+    for _level in range(200):
+        deep = [deep]
+    run = keep(tmp_path / "run", batch("pc-1", machine={"odd": deep}))
+    assert not run.failed
+    assert "nested too deeply" in (tmp_path / "run.json").read_text("utf-8")
+
+
+def test_a_half_emoji_in_every_text_loses_neither_the_run_nor_a_file(tmp_path: Path) -> None:
+    half = "pc-\ud83d"
+    result = batch(half, requested={"device_name": half}, host=half, error={"message": half}) | {"comment": half}
+    run = keep(tmp_path / "run", result)
+    assert not run.failed
+    assert run.result["devices"][0]["device_name"] == "pc-⟨U+D83D⟩"
+    assert "pc-⟨U+D83D⟩" in (tmp_path / "run.csv").read_text("utf-8")
+
+
+def test_evidence_of_an_older_version_with_half_an_emoji_is_added_to(tmp_path: Path) -> None:
+    keep(tmp_path / "run", batch("pc-1"), complete=False)
+    path = tmp_path / "run.json"
+    path.write_text(path.read_text("utf-8").replace('"pc-1"', '"pc-\\ud83d"'), "utf-8")
+    assert not keep(tmp_path / "run", batch("pc-2")).failed
+    assert [device["device_name"] for device in read(tmp_path / "run")["devices"]] == ["pc-⟨U+D83D⟩", "pc-2"]
+
+
+@pytest.mark.parametrize("devices", [["pc-1"], "pc-1", {"pc-1": {}}, 7], ids=repr)
+def test_a_result_that_is_none_of_ours_is_refused_in_words(tmp_path: Path, devices: t.Any) -> None:
+    run = keep(tmp_path / "run", {"devices": devices})
+    assert run.failed
+    assert run.result["msg"].startswith("result: its devices are not a list of dictionaries.")
+    assert not list(tmp_path.glob("run*"))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"action": "text"}, {"error": "text"}, {"requested": 7}, {"machine": []}, {"candidates": "x"}, {"device_id": [1]}],
+    ids=repr,
+)
+def test_a_device_whose_parts_are_of_another_kind_is_kept(tmp_path: Path, odd: dict[str, t.Any]) -> None:
+    run = keep(tmp_path / "run", batch("pc-1", **odd), tag="t", tagged={"devices": [{"device_id": "x"}, 7]})
+    assert not run.failed
+    assert read(tmp_path / "run")["devices"][0].items() >= odd.items()
+
+
+# -- several tasks, and other files ---------------------------------------------------------------------------
+
+
+def _add_batches(base: Path, task: int) -> None:
+    for number in range(5):
+        assert not keep(base, batch(f"pc-{task}-{number}"), complete=False).failed
+
+
+def test_tasks_that_add_to_one_evidence_at_the_same_time_lose_no_device(tmp_path: Path) -> None:
+    fork = multiprocessing.get_context("fork")
+    tasks = [fork.Process(target=_add_batches, args=(tmp_path / "run", number)) for number in range(4)]
+    for task in tasks:
+        task.start()
+    for task in tasks:
+        task.join(60)
+    assert [task.exitcode for task in tasks] == [0] * 4
+    names = sorted(device["device_name"] for device in read(tmp_path / "run")["devices"])
+    assert names == sorted(f"pc-{task}-{number}" for task in range(4) for number in range(5))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.csv", "run.html", "run.json"]
+
+
+@pytest.fixture
+def other_task(tmp_path: Path) -> t.Iterator[int]:
+    """The descriptor by which another task holds the lock of the folder."""
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    yield descriptor
+    os.close(descriptor)
+
+
+def test_a_lock_that_is_not_released_ends_the_task_in_words_and_with_the_ids(tmp_path: Path, other_task: int) -> None:
+    clock = FakeClock()
+    run = keep(tmp_path / "run", batch("pc-1"), clock=clock)
+    assert run.failed
+    assert f"another process has locked {tmp_path} for 60 seconds" in run.result["msg"]
+    assert "action-of-pc-1" in run.result["msg"]
+    assert 60 <= clock.passed < 61
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_is_released_in_time_is_waited_for(tmp_path: Path, other_task: int) -> None:
+    class Releasing(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            if self.passed > 30:
+                fcntl.flock(other_task, fcntl.LOCK_UN)
+
+    assert not keep(tmp_path / "run", batch("pc-1"), clock=Releasing()).failed
+    assert not keep(tmp_path / "run-2", batch("pc-1")).failed  # released again
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EBADF, errno.EOPNOTSUPP])
+def test_a_folder_without_locks_is_warned_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def no_locks(_descriptor: int, _operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    run = keep(tmp_path / "run", batch("pc-1"))
+    assert not run.failed
+    (warning,) = run.warnings
+    assert f"{tmp_path} cannot be locked ({os.strerror(number)})" in warning
+
+
+@pytest.mark.parametrize("suffix", [".json", ".csv", ".html"])
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (os.mkfifo, "a FIFO"),
+        (os.mkdir, "a directory"),
+        (lambda path: path.symlink_to("/dev/null"), "a symbolic link"),
+        (lambda path: path.symlink_to("missing"), "a symbolic link"),
+        (lambda path: path.symlink_to(path.with_name("elsewhere")), "a symbolic link"),
+    ],
+    ids=["FIFO", "directory", "link to a device", "link to nothing", "link to a file"],
+)
+def test_what_is_not_a_regular_file_is_refused_at_once_and_left_alone(
+    tmp_path: Path, suffix: str, make: t.Callable[[Path], None], kind: str
+) -> None:
+    elsewhere, path = tmp_path / "elsewhere", tmp_path / f"run{suffix}"
+    keep(tmp_path / "other", batch("pc-0"), complete=False)
+    elsewhere.write_bytes((tmp_path / "other.json").read_bytes())
+    before = elsewhere.read_bytes()
+    make(path)
+    mode = path.lstat().st_mode
+    run = keep(tmp_path / "run", batch("pc-1"))
+    assert run.failed
+    assert f"path: {path} is {kind}. Evidence is written to regular files only." in run.result["msg"]
+    assert (path.lstat().st_mode, elsewhere.read_bytes()) == (mode, before)
+    assert [found.name for found in tmp_path.glob("run*")] == [path.name]
+
+
+def test_the_folder_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "link").symlink_to("volume")
+    assert not keep(tmp_path / "link" / "run", batch("pc-1")).failed
+    assert (tmp_path / "volume" / "run.json").exists()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_folders_and_files_are_for_their_owner_alone_under_every_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        assert not keep(tmp_path / "a" / "b" / "c" / "run", batch("pc-1")).failed
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a", *(tmp_path / "a").rglob("*"))}
+    assert modes == dict.fromkeys("abc", 0o700) | dict.fromkeys(("run.json", "run.csv", "run.html"), 0o600)
+
+
+def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    folder = tmp_path / "audit"
+    folder.mkdir()
+    folder.chmod(0o2750)
+    assert not keep(folder / "run", batch("pc-1")).failed
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o2750
+
+
+# -- what cannot be written -----------------------------------------------------------------------------------
+
+
+def fails(number: int) -> t.Callable[..., t.NoReturn]:
+    def fail(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [("fsync", errno.ENOSPC), ("fsync", errno.EIO), ("fsync", errno.EDQUOT), ("replace", errno.EROFS)],
+    ids=["disk full", "disk broken", "quota", "read-only"],
+)
+def test_a_batch_that_cannot_be_written_is_in_the_result_with_the_ids_of_its_actions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    keep(tmp_path / "run", batch("pc-1"), complete=False)
+    before = (tmp_path / "run.json").read_bytes()
+    monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), fails(number))
+    run = keep(tmp_path / "run", batch("pc-2", "pc-3"), hosts=["h2", "h3"])
+    assert run.failed
+    assert f"({os.strerror(number)})" in run.result["msg"]
+    assert "action-of-pc-2, action-of-pc-3" in run.result["msg"]
+    assert [(row["host"], row["device_id"], row["action_id"]) for row in run.result["devices"]] == [
+        ("h2", "id-of-pc-2", "action-of-pc-2"),
+        ("h3", "id-of-pc-3", "action-of-pc-3"),
+    ]
+    assert (tmp_path / "run.json").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.csv", "run.html", "run.json"]  # no draft is left
+
+
+def test_the_message_does_not_grow_without_end(tmp_path: Path) -> None:
+    (tmp_path / "run.json").mkdir()
+    run = keep(tmp_path / "run", batch(*(f"pc-{number}" for number in range(150))))
+    assert "and 50 more, in devices of this result" in run.result["msg"]
+    assert len(run.result["devices"]) == 150
+
+
+def test_hosts_that_do_not_match_the_devices_do_not_lose_the_ids(tmp_path: Path) -> None:
+    run = keep(tmp_path / "run", batch("pc-1", "pc-2"), hosts=["h1"])
+    assert "action-of-pc-1, action-of-pc-2" in run.result["msg"]
+    assert [row["host"] for row in run.result["devices"]] == [None, None]
+
+
+def test_a_mistake_of_the_collection_does_not_lose_the_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistake(_base: Path, _document: object) -> t.NoReturn:
+        raise MemoryError
+
+    monkeypatch.setattr(mde_evidence, "write", mistake)
+    run = keep(tmp_path / "run", batch("pc-1"))
+    assert "Unexpected MemoryError" in run.result["msg"]
+    assert "action-of-pc-1" in run.result["msg"]
+
+
+@pytest.mark.parametrize("free", [0, 1, 2, 3])
+def test_a_process_that_can_open_no_more_files_still_returns_the_ids(tmp_path: Path, free: int) -> None:
+    """In a process of its own, as what is imported late cannot be imported then either."""
+    script = (
+        "import os, resource\n"
+        "from ansible_collections.secops.mde.plugins.modules import mde_evidence\n"
+        "real = mde_evidence.make_folder\n"
+        "def make_folder(folder):\n"
+        "    real(folder)\n"
+        f"    most = max(map(int, os.listdir('/proc/self/fd'))) + {free}\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))\n"
+        "mde_evidence.make_folder = make_folder\n"
+        "mde_evidence.main()\n"
+    )
+    arguments = {"path": str(tmp_path / "run"), "result": batch("pc-1")}
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    result = json.loads(ended.stdout)
+    assert [row["action_id"] for row in result["devices"]] == ["action-of-pc-1"]
+    assert result.get("failed", False) == (free < 2)
+    if free < 2:
+        assert os.strerror(errno.EMFILE) in result["msg"]
+        assert "action-of-pc-1" in result["msg"]

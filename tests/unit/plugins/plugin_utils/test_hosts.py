@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine
-from ansible_collections.secops.mde.plugins.plugin_utils._hosts import HOSTNAMES, name_hosts
+from ansible_collections.secops.mde.plugins.plugin_utils._hosts import HOSTNAMES, group_name, host_address, name_hosts
 
 A, B, C = (letter * 40 for letter in "abc")
 
@@ -61,3 +63,73 @@ def test_names_do_not_depend_on_the_order(names: list[str | None]) -> None:
     there = dict(zip((m.id for m in fleet), name_hosts(fleet, "name").names, strict=True))
     back = dict(zip((m.id for m in fleet[::-1]), name_hosts(fleet[::-1], "name").names, strict=True))
     assert there == back
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["0", "127.1", "2130706433", "0x7f000001", "127.0.0.2", "localhost.", "LOCALHOST.localdomain", "pc.localhost",
+     "ip6-loopback", "localhost6", "a" * 254, "-oX", "a b", "a%b", "x;y", "\u00e9"],
+)  # fmt: skip
+def test_a_name_by_which_ssh_would_reach_the_controller_or_take_an_option_is_none(name: str) -> None:
+    assert name_hosts(machines((A, name)), "name").names == (A,)
+
+
+@pytest.mark.parametrize("name", ["10.1.2.3", "pc1", "pc_1", "localhosts", "my-localhost-pc", "20261044x", "a" * 253])
+def test_other_names_stay(name: str) -> None:
+    assert name_hosts(machines((A, name)), "name").names == (name,)
+
+
+@pytest.mark.parametrize("id_", ["all", "localhost", "ungrouped", "-oX", "-", "0", "Retired"])
+def test_an_id_that_means_something_to_ansible_or_ssh_gets_a_prefix(id_: str) -> None:
+    assert name_hosts(machines((id_, None)), "name", ["retired"]).names == (f"device_{id_}",)
+
+
+def test_no_device_gets_the_name_that_another_has_by_its_id() -> None:
+    fleet = machines(("all", None), (A, "device_all"), (B, "device_device_all"))
+    assert name_hosts(fleet, "name").names == ("device_all", A, "device_device_all")
+    assert name_hosts(fleet, "name", ["device_all"]).names == ("device_device_all", A, B)
+
+
+@pytest.mark.parametrize("id_", ["", ".", "..", "a/b", "{{ 1 }}", "-oProxyCommand=x", "a\n", "\u00e9"])
+def test_an_id_of_other_characters_is_refused(id_: str) -> None:
+    with pytest.raises(ValueError, match="letters, digits and hyphens"):
+        name_hosts(machines((id_, "pc1")), "name")
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        ("10.1.2.3", "10.1.2.3"),
+        ("2001:DB8::0005", "2001:db8::5"),
+        ("::ffff:10.1.2.3", "::ffff:a01:203"),
+        ("-oProxyCommand=x", None),
+        ("10.1.2.3\n", None),
+        (" 10.1.2.3", None),
+        ("10.1.2.3/24", None),
+        ("010.1.2.3", None),
+        ("\uff11.2.3.4", None),
+        ("fe80::1%eth0", None),
+        ("2001:db8::5%-oProxyCommand=x", None),
+        ("127.8.8.8", None),
+        ("::1", None),
+        ("::ffff:127.0.0.1", None),
+        ("0.0.0.0", None),
+        ("::", None),
+        ("224.0.0.1", None),
+        ("255.255.255.255", None),
+        ("169.254.169.254", None),
+        (167838211, None),
+        (None, None),
+        (["10.1.2.3"], None),
+    ],
+)
+def test_an_address_is_one_of_the_device_or_none(value: object, address: str | None) -> None:
+    found = host_address(value)
+    assert found in (address, "::ffff:10.1.2.3" if address == "::ffff:a01:203" else address)
+
+
+@given(st.text())
+def test_the_name_of_a_group_consists_of_letters_digits_and_underscores(name: str) -> None:
+    found = group_name(name)
+    assert not name or re.fullmatch(r"[^\W\d]\w*", found)
+    assert found.lower() not in ("all", "ungrouped", "localhost")

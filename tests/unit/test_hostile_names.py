@@ -1,0 +1,179 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Names as devices and their users choose them, the whole way: inventory, offboard, evidence, verify, and back into a list."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
+from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.harness import posts
+from ansible_collections.secops.mde.tests.unit.test_runbook import COMMENT, Runbook
+
+NAMES = (
+    "Sam Example iPad Air 17zoll (2ndgeneration)",
+    "Sam\u2019s MacBook",
+    "phone\u00a0of\u00a0Sam",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467 phone",
+    "n" * 255,
+    "\U0001f4bb" * 255,
+    "lab/7+8",
+    "10.1.2.3",
+    "2001:db8::5",
+    "127.0.0.1",
+    "twin.corp.example",
+    "TWIN.corp.example",
+    "twin",
+    "all",
+    "ungrouped",
+    "localhost",
+    "retired",
+    'says "hello"',
+    "it's 'fine'",
+    "{{ lookup('pipe', 'touch ran') }}",
+    "{% set x = 1 %}",
+    "lookup('pipe', 'touch ran')",
+    "\u05e9\u05dc\u05d5\u05dd",
+    "=1+1",
+    "-oProxyCommand=touch ran",
+    "a,b;c\\d",
+    "null",
+    "N/A",
+    "20261044",
+    "0xdeadbeef",
+    "#comment",
+    "- item",
+    "key: value",
+    "<b>bold</b>",
+)
+
+
+@pytest.fixture
+def emulator() -> t.Iterator[Emulator]:
+    """A service at the time of the wall: these are processes of their own."""
+    with Emulator(real_time=True) as running:
+        yield running
+
+
+@pytest.fixture
+def runbook(emulator: Emulator, tmp_path: Path) -> Runbook:
+    found = Runbook(emulator, tmp_path)
+    options = {"plugin": "secops.mde.mde_machines", "keyed_groups": [{"key": "machineTags", "separator": ""}]}
+    (tmp_path / "fleet.mde_machines.yml").write_text(json.dumps(options), "utf-8")
+    return found
+
+
+INVENTORY = ("-i", "fleet.mde_machines.yml")
+
+
+def test_what_the_inventory_yields_goes_through_the_runbook_and_its_evidence_back_into_a_list(
+    emulator: Emulator, runbook: Runbook
+) -> None:
+    devices = [emulator.add_device(Device(name=name, fate="offline", tags=["retired"])) for name in NAMES]
+    expected = {device.id: device.name for device in devices}
+
+    ran = runbook.run("offboard", *INVENTORY, mde_hosts="all", **COMMENT)
+    assert ran.code == 0, ran.output
+    (evidence,) = runbook.evidence()
+    assert {device["device_id"]: device["device_name"] for device in evidence["devices"]} == expected
+    assert {device["outcome"] for device in evidence["devices"]} == {"submitted"}
+    assert len(emulator.actions()) == posts(emulator) == len(NAMES)
+
+    path = next((runbook.folder / "mde-evidence").glob("*.json"))
+    verified = runbook.run("verify", mde_evidence=str(path))
+    assert verified.code == 0, verified.output
+    assert {device["outcome"] for device in runbook.evidence("verify")[0]["devices"]} == {"pending"}
+
+    parse = FilterModule().filters()["parse_devices"]
+    assert {device["device_id"]: device["device_name"] for device in parse(path.read_text("utf-8"))} == expected
+    # A spreadsheet's list: names have a mark there so that none is a formula; ids have none.
+    table = parse(path.with_suffix(".csv").read_text("utf-8-sig"))
+    assert {device["device_id"] for device in table} == set(expected)
+    assert not (runbook.folder / "ran").exists()
+
+
+RUNS = (
+    "lookup('pipe', 'touch ran-{}')",
+    "{{{{ lookup('pipe', 'touch ran-{}') }}}}",
+    "{{% if lookup('pipe', 'touch ran-{}') %}}{{% endif %}}",
+    "query('pipe', 'touch ran-{}') | first",
+)
+FIELDS = ("computerDnsName", "osPlatform", "osVersion", "healthStatus", "lastIpAddress", "rbacGroupName", "managedBy", "aadDeviceId")  # fmt: skip
+TEXTS: t.Final[dict[str, str]] = {
+    "inventory": "hostvars | dict2items | map(attribute='value.mde_machine') | map('dict2items') | flatten"
+    " | map(attribute='value') | select('string') | list + hostvars | dict2items | map(attribute='value.mde_device_name')"
+    " | select('string') | list + hostvars | dict2items | map(attribute='value.label') | list + groups.keys() | list",
+    "results": "read.machines | map('dict2items') | flatten | map(attribute='value') | select('string') | list",
+    "evidence": "(written.devices | map('dict2items') | flatten | map(attribute='value') | select('string') | list) + [written.msg]",
+}
+
+
+def test_a_text_that_is_a_lookup_or_a_template_runs_nothing_wherever_it_comes_from(
+    emulator: Emulator, runbook: Runbook
+) -> None:
+    for number, text in enumerate(RUNS):
+        fields = {field: text.format(f"{number}-{field}") for field in FIELDS}
+        tags = [text.format(f"{number}-tag")]
+        name = fields.pop("computerDnsName")
+        emulator.add_device(Device(name=name, tags=tags, fate="offline", extra=fields))
+    (runbook.folder / "fleet.mde_machines.yml").write_text(
+        json.dumps(
+            {
+                "plugin": "secops.mde.mde_machines",
+                "address": "internal",
+                "keyed_groups": [{"key": "machineTags", "prefix": ""}],
+                "compose": {"label": "'x' ~ rbacGroupName"},
+            }
+        ),
+        "utf-8",
+    )
+    each = {"loop": "{{ texts }}", "ignore_errors": True, "no_log": False}
+    uses: list[dict[str, t.Any]] = [
+        {"ansible.builtin.debug": {"var": "{{ item }}"}},
+        {"ansible.builtin.debug": {"var": "item"}},
+        {"ansible.builtin.assert": {"that": "{{ item }}"}},
+        {"ansible.builtin.assert": {"that": "item"}},
+        {"ansible.builtin.debug": {"msg": "{{ item }}"}, "when": "{{ item }}"},
+        {"ansible.builtin.debug": {"msg": "{{ item }}"}, "when": "item"},
+        {"ansible.builtin.set_fact": {"kept": "{{ item }}"}},
+        {"ansible.builtin.debug": {"msg": "{{ kept }}"}},
+    ]
+    tasks: list[dict[str, t.Any]] = [
+        {"secops.mde.mde_machine_info": {}, "register": "read"},
+        {"secops.mde.mde_evidence": {"path": str(runbook.folder / "e"), "result": {"devices": "{{ found }}"}},
+         "vars": {"found": "{{ read.machines | map('dict2items') | map('selectattr', 'key', 'in', ['computerDnsName', 'osPlatform'])"
+                           " | map('items2dict', key_name='key', value_name='value') | list }}"},
+         "register": "written"},
+    ]  # fmt: skip
+    for texts in TEXTS.values():
+        tasks += [{**use, **each, "vars": {"texts": f"{{{{ {texts} }}}}"}} for use in uses]
+    # Without a loop, which protects its items in some versions of Ansible.
+    direct = [
+        {**json.loads(json.dumps(use).replace("item", name)), "ignore_errors": True}
+        for name in ("mde_device_name", "mde_machine.osPlatform", "label", "group_names")
+        for use in uses[:6]
+    ]
+    plays = [{"hosts": "localhost", "tasks": tasks}, {"hosts": "all", "tasks": direct}]
+    (runbook.folder / "play.yml").write_text(json.dumps([{**play, "gather_facts": False} for play in plays]), "utf-8")
+    ended = subprocess.run(
+        [sys.executable, "-m", "ansible.cli.playbook", *INVENTORY, "play.yml"],
+        cwd=runbook.folder,
+        env=runbook.variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert "touch ran-3-rbacGroupName" in ended.stdout, ended.stdout + ended.stderr
+    assert ended.stdout.count("TASK [") == len(tasks + direct), ended.stdout[-3000:] + ended.stderr
+    assert not list(runbook.folder.glob("ran*"))
