@@ -224,6 +224,12 @@ EFFECTS: dict[str, Effect] = {
     "host_devices: Offboard the hosts of the play in one task": offboards(
         ("submitted",), ("CHG-1044 retired",), hosts="lab-w11-07.corp.example", shows=lambda _emulator: ["submitted"]
     ),
+    "runbook_options: Offboard with the answers of a survey, one of which is empty and one of which arrived as a number": (
+        offboards(("submitted",), ("20261044",))
+    ),
+    "show_warning: Offboard a device that may be gone": offboards(
+        ("not_found",), ("CHG-0815 retired",), shows=lambda _emulator: "not_found: look at the ticket"
+    ),
     "parse_devices: Offboard what somebody typed into a survey": offboards(
         ("submitted",) * 3, ("CHG-1044 retired",) * 3
     ),

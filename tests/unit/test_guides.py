@@ -38,7 +38,9 @@ PREFIX = "secops.mde."
 
 PLAYBOOK_VARIABLES = {
     "mde_action_ids",
+    "mde_allow_empty",
     "mde_batch_size",
+    "mde_columns",
     "mde_comment",
     "mde_devices",
     "mde_devices_file",

@@ -22,7 +22,7 @@ import pytest
 
 from ansible_collections.secops.mde.tests import emulator as emulator_package
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.harness import posts
+from ansible_collections.secops.mde.tests.unit.harness import posts, sign_ins
 
 COLLECTIONS = Path(str(emulator_package.__file__)).parents[5]
 COLLECTION = COLLECTIONS / "ansible_collections" / "secops" / "mde"
@@ -42,6 +42,10 @@ class Ran:
     def said(self) -> str:
         """The output in one line."""
         return " ".join(self.output.replace('\\"', '"').split())
+
+    def times(self, sentence: str) -> int:
+        """How many results say it; ansible-core 2.19 and later shows that of a failed task a second time, as an error."""
+        return sum(sentence in line for line in self.output.splitlines() if not line.startswith("[ERROR]"))
 
     @property
     def summaries(self) -> dict[str, dict[str, t.Any]]:
@@ -89,8 +93,11 @@ class Runbook:
         return [sys.executable, "-m", "ansible.cli.playbook", f"secops.mde.{playbook}", *inventory, *extra, *options]
 
     def run(self, playbook: str, *options: str, **variables: t.Any) -> Ran:
+        return self.start(self.command(playbook, *options, **variables))
+
+    def start(self, command: t.Sequence[str]) -> Ran:
         ended = subprocess.run(
-            self.command(playbook, *options, **variables),
+            command,
             cwd=self.folder,
             env=self.variables,
             stdin=subprocess.DEVNULL,
@@ -201,14 +208,21 @@ def test_settings_of_the_hosts_do_not_reach_the_controller(emulator: Emulator, r
     assert runbook.run("offboard", mde_hosts="all", **COMMENT).code == 0
 
 
-def test_settings_for_all_hosts_and_for_all_playbooks_do_not_either(emulator: Emulator, runbook: Runbook) -> None:
+def test_settings_for_all_hosts_and_playbooks_and_for_localhost_do_not_either(
+    emulator: Emulator, runbook: Runbook
+) -> None:
     hosts: dict[str, dict[str, str]] = {device.name or "": {} for device in fleet(emulator, 3)}
     windows = {"ansible_connection": "winrm", "ansible_shell_type": "powershell", "ansible_become": "true"}
+    hosts["localhost"] = {"ansible_connection": "ssh", "ansible_python_interpreter": "/nowhere/python"}
     (runbook.folder / "hosts.yml").write_text(json.dumps({"all": {"vars": windows, "hosts": hosts}}), "utf-8")
     runbook.variables["ANSIBLE_STRATEGY"] = "free"
-    ran = runbook.run("offboard", mde_hosts="all", **COMMENT)
+    ran = runbook.run("offboard", mde_hosts="all:!localhost", **COMMENT)
     assert ran.code == 0, ran.output
     assert (posts(emulator), len(runbook.evidence())) == (3, 1)
+    listed = runbook.run("offboard_list", mde_devices="pc-0000.corp.example", **COMMENT)
+    assert listed.code == 0, listed.output
+    verified = runbook.run("verify", mde_action_ids=[action["id"] for action in emulator.actions()])
+    assert verified.code == 0, verified.output
 
 
 @pytest.mark.parametrize(
@@ -217,10 +231,12 @@ def test_settings_for_all_hosts_and_for_all_playbooks_do_not_either(emulator: Em
         ({"mde_hosts": None, **COMMENT}, "Which hosts? Give --limit, or -e mde_hosts=PATTERN"),
         ({}, "mde_comment is missing"),
         ({"mde_max_devices": 2, **COMMENT}, "These are 3 devices, and mde_max_devices allows 2"),
-        ({"mde_batch_size": 0, **COMMENT}, "mde_batch_size is 0: give a whole number"),
-        ({"mde_force": "perhaps", **COMMENT}, "mde_force is perhaps: give true or false"),
+        (
+            {"mde_batch_size": 0, "mde_force": "perhaps", **COMMENT},
+            "mde_batch_size is 0: give a whole number from 1 to",
+        ),
         ({"mde_tag": "two\nlines", **COMMENT}, "mde_tag: give one line"),
-        ({"mde_tag": " ", **COMMENT}, "mde_tag: give one line"),
+        ({"mde_hosts": 20261044, **COMMENT}, "mde_hosts arrived as the number 20261044"),
     ],
 )
 def test_wrong_variables_are_told_before_any_request(
@@ -229,10 +245,26 @@ def test_wrong_variables_are_told_before_any_request(
     runbook.inventory({device.name or "": {} for device in fleet(emulator, 3)})
     given = {"mde_hosts": "all", **variables}
     ran = runbook.run("offboard", **{name: value for name, value in given.items() if value is not None})
-    assert ran.code == 2
+    assert ran.code != 0
     assert told in ran.said
     assert emulator.calls() == []
     assert not (runbook.folder / "mde-evidence").exists()
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_one_wrong_host_of_many_stops_the_run_before_anything_is_sent(
+    emulator: Emulator, runbook: Runbook, size: int
+) -> None:
+    hosts: dict[str, dict[str, str]] = {f"pc-{n:03d}.corp.example": {} for n in range(1, 251)}
+    hosts["pc-200.corp.example"] = {"mde_aad_device_id": "N/A"}
+    hosts["localhost"] = {}
+    runbook.inventory(hosts)
+    ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=size, mde_max_devices=300, **COMMENT)
+    assert ran.code == 2
+    assert "host pc-200.corp.example, mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device id" in ran.said
+    assert "host localhost is the controller and not a device" in ran.said
+    assert "Nothing was done" not in ran.said
+    assert emulator.calls() == []
 
 
 def test_a_pattern_that_fits_no_host_is_no_success(emulator: Emulator, runbook: Runbook) -> None:
@@ -241,6 +273,63 @@ def test_a_pattern_that_fits_no_host_is_no_success(emulator: Emulator, runbook: 
     assert ran.code != 0
     assert 'mde_hosts is "retierd", and no host of the inventory fits it.' in ran.said
     assert emulator.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("playbook", "options", "told"),
+    [
+        ("offboard", ["-i", "nowhere.yml"], "all 0 hosts of the inventory are meant"),
+        ("offboard", ["-i", "nowhere.yml", "-e", "mde_hosts=all"], "no host that is selected"),
+        ("offboard", ["-i", "nowhere.yml", "--limit", "pc-1"], "no host that is selected"),
+        (
+            "offboard",
+            ["-i", "pc-1,pc-2", "--limit", "pc-1", "-e", "mde_hosts=pc-2"],
+            "no host of the inventory fits it",
+        ),
+        ("offboard_list", ["-i", "pc-1,", "--limit", "pc-1", "-e", "mde_devices=pc-1"], "--limit leaves out localhost"),
+        ("verify", ["-i", "pc-1,", "--limit", "pc-1", "-e", "mde_action_ids=a"], "--limit leaves out localhost"),
+        ("offboard", ["-i", "pc-1,", "--tags", "nothing", "-e", "mde_hosts=all"], "the tags of this run leave out"),
+        ("offboard_list", ["--tags", "nothing", "-e", "mde_devices=pc-1"], "the tags of this run leave out"),
+        ("verify", ["--skip-tags", "all", "-e", "mde_action_ids=a"], "the tags of this run leave out"),
+        ("verify", ["--skip-tags", "all,always", "-e", "mde_action_ids=a"], "--skip-tags always leaves out the check"),
+        ("offboard", ["-i", "pc-1,", "--skip-tags", "always", "-e", "mde_hosts=all"], "--skip-tags always leaves out"),
+    ],
+)
+def test_a_run_that_considers_no_device_is_no_success(
+    emulator: Emulator, runbook: Runbook, playbook: str, options: list[str], told: str
+) -> None:
+    ran = runbook.run(playbook, *options, "-e", "mde_comment=CHG-1044")
+    assert ran.code != 0, ran.output
+    assert told in ran.said
+    assert emulator.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("playbook", "options"),
+    [
+        ("offboard", ["-i", "nowhere.yml", "-e", "mde_hosts=all"]),
+        ("offboard_list", ["-i", "pc-1,", "--limit", "pc-1"]),
+        ("offboard_list", ["-e", "mde_devices=''"]),
+        ("verify", ["-e", "mde_action_ids=''"]),
+        ("verify", ["--tags", "nothing", "-e", "mde_action_ids=a"]),
+    ],
+)
+def test_it_is_one_where_that_is_allowed(
+    emulator: Emulator, runbook: Runbook, playbook: str, options: list[str]
+) -> None:
+    ran = runbook.run(playbook, *options, "-e", "mde_comment=CHG-1044 mde_allow_empty=yes")
+    assert ran.code == 0, ran.output
+    assert emulator.calls() == []
+
+
+def test_a_playbook_that_imports_one_with_a_tag_runs_it_with_that_tag(emulator: Emulator, runbook: Runbook) -> None:
+    (device,) = fleet(emulator, 1)
+    site = [{"name": "Retire", "ansible.builtin.import_playbook": "secops.mde.offboard_list", "tags": ["retire"]}]
+    (runbook.folder / "site.yml").write_text(json.dumps(site), "utf-8")
+    options = ["--tags", "retire", "-e", json.dumps({"mde_devices": [device.name], **COMMENT})]
+    ran = runbook.start([sys.executable, "-m", "ansible.cli.playbook", "site.yml", *options])
+    assert ran.code == 0, ran.output
+    assert posts(emulator) == 1
 
 
 def test_a_selection_that_the_inventory_makes_comes_too_late_and_stops_the_run(
@@ -257,14 +346,73 @@ def test_a_selection_that_the_inventory_makes_comes_too_late_and_stops_the_run(
     assert set(chosen.recap) == {names[0], names[2]}
 
 
-def test_a_failed_sign_in_fails_every_host_and_is_in_the_evidence(emulator: Emulator, runbook: Runbook) -> None:
-    runbook.inventory({device.name or "": {} for device in fleet(emulator, 3)})
+def test_a_failed_sign_in_is_one_line_fails_every_host_and_is_in_the_evidence(
+    emulator: Emulator, runbook: Runbook
+) -> None:
+    runbook.inventory({device.name or "": {} for device in fleet(emulator, 5)})
     runbook.variables["MDE_CLIENT_SECRET"] = "made-up-and-wrong"
-    ran = runbook.run("offboard", mde_hosts="all", **COMMENT)
-    assert [counts["failed"] for counts in ran.recap.values()] == [1, 1, 1]
-    assert "AADSTS7000215" in ran.said
-    assert {device["error"]["code"] for device in runbook.evidence()[0]["devices"]} == {"sign_in_failed"}
+    ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=2, **AWX, **COMMENT)
+    assert ran.code == 2
+    assert [counts["failed"] for counts in ran.recap.values()] == [1] * 5
+    assert ran.times("AADSTS7000215") == 1
+    assert ran.times("No outcome, because the run ended early.") == 4
+    assert sign_ins(emulator) == 1
+    (evidence,) = runbook.evidence()
+    assert {device["error"]["code"] for device in evidence["devices"]} == {"sign_in_failed"}
+    assert (len(evidence["devices"]), evidence["asked"], evidence["complete"]) == (2, 5, False)
+    summary = ran.summaries["mde_offboard_4711"]
+    assert (summary["total"], summary["changed"], summary["failed"], summary["action_ids"]) == (5, 0, 5, [])
     assert "made-up-and-wrong" not in ran.output
+
+
+@pytest.mark.parametrize("playbook", ["offboard", "offboard_list"])
+def test_a_sign_in_that_fails_later_ends_the_run_when_what_was_done_is_written_down(
+    emulator: Emulator, runbook: Runbook, playbook: str
+) -> None:
+    names = [device.name or "" for device in fleet(emulator, 5)]
+    given: dict[str, t.Any] = {"mde_devices": names}
+    if playbook == "offboard":
+        runbook.inventory({name: {} for name in names})
+        given = {"mde_hosts": "all"}
+    refusal = {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided."}
+    emulator.fault(
+        service="entra", method="POST", kind="body", status=401, body=json.dumps(refusal), after=1, times=None
+    )
+    ran = runbook.run(playbook, mde_batch_size=2, **given, **AWX, **COMMENT)
+    assert ran.code == 2
+    assert ran.times("AADSTS7000215") == 1
+    assert (posts(emulator), sign_ins(emulator)) == (2, 2)
+    evidence = runbook.evidence(playbook)[0]
+    assert [device["outcome"] for device in evidence["devices"]] == ["submitted"] * 2 + ["error"] * 2
+    summary = ran.summaries[f"mde_{playbook}_4711"]
+    assert set(summary["action_ids"]) == {action["id"] for action in emulator.actions()}
+    assert (summary["total"], summary["changed"], summary["failed"]) == (5, 2, 3)
+    if playbook == "offboard":
+        assert [counts["changed"] for counts in ran.recap.values()] == [1, 1, 0, 0, 0]
+        assert [counts["failed"] for counts in ran.recap.values()] == [0, 0, 1, 1, 1]
+    else:
+        assert "3 of 5 devices failed." in ran.said
+
+
+def test_a_module_that_refuses_its_options_shows_why_and_ends_the_run(emulator: Emulator, runbook: Runbook) -> None:
+    runbook.variables["MDE_API_URL"] = "ftp://api.example"
+    ran = runbook.run("offboard_list", mde_devices=["pc-1", "pc-2"], mde_batch_size=1, **COMMENT)
+    assert ran.code == 2
+    assert ran.times("ftp://api.example") == 1
+    assert "2 of 2 devices failed." in ran.said
+    assert emulator.calls() == []
+
+
+def test_a_module_that_dies_leaves_no_word_on_what_was_done(emulator: Emulator, runbook: Runbook) -> None:
+    names = [device.name or "" for device in fleet(emulator, 3)]
+    runbook.inventory({name: {} for name in names})
+    (runbook.folder / "requests.py").write_text("import os\nos._exit(9)\n", "utf-8")
+    runbook.variables["PYTHONPATH"] = f"{runbook.folder}{os.pathsep}{runbook.variables['PYTHONPATH']}"
+    ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=2, **COMMENT)
+    assert ran.code == 2
+    assert ran.times("The batch from device 1 has no result, and some of its devices may be offboarded.") == 1
+    assert [counts["failed"] for counts in ran.recap.values()] == [1, 1, 1]
+    assert runbook.evidence()[0]["complete"] is False
 
 
 def test_the_tag_is_set_and_its_failure_is_no_failure_of_the_offboard(emulator: Emulator, runbook: Runbook) -> None:
@@ -274,7 +422,9 @@ def test_the_tag_is_set_and_its_failure_is_no_failure_of_the_offboard(emulator: 
     runbook.variables.update({"MDE_CLIENT_ID": app.client_id, "MDE_CLIENT_SECRET": "made-up-of-tagger"})
     ran = runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT)
     assert ran.code == 0, ran.output
-    assert "Without the tag: pc-0000.corp.example, pc-0001.corp.example" in ran.said
+    warning = " ".join(ran.output.partition("[WARNING]: Without the tag: ")[2].split())
+    assert warning.startswith("pc-0000.corp.example, pc-0001.corp.example. ")
+    assert "Machine.ReadWrite.All" in warning.partition("TASK")[0]
     assert "Machine.ReadWrite.All" in str([device["tag"] for device in runbook.evidence()[0]["devices"]])
 
     app = emulator.add_app("writer", roles=["Machine.Offboard", "Machine.ReadWrite.All"], secret="made-up-of-writer")
@@ -386,6 +536,106 @@ def test_a_wrong_list_is_told_before_any_request(
     assert emulator.calls() == []
 
 
+@pytest.mark.parametrize("playbook", ["offboard", "offboard_list"])
+def test_several_devices_of_which_none_is_found_fail_the_run_whatever_is_allowed(
+    emulator: Emulator, runbook: Runbook, playbook: str
+) -> None:
+    names = ["gone-1.corp.example", "gone-2.corp.example", "gone-3.corp.example"]
+    given: dict[str, t.Any] = {"mde_devices": names}
+    if playbook == "offboard":
+        runbook.inventory({name: {} for name in names})
+        given = {"mde_hosts": "all"}
+    ran = runbook.run(playbook, mde_missing_ok=True, mde_batch_size=2, **given, **COMMENT)
+    assert ran.code == 2
+    assert ran.times("None of the 3 devices was found") == 1
+    if playbook == "offboard":
+        assert [counts["failed"] for counts in ran.recap.values()] == [1, 1, 1]
+        one = runbook.run(playbook, "--limit", names[0], mde_missing_ok=True, **COMMENT)
+        assert one.code == 0, one.output
+
+
+# -- what AWX and ansible-core do to values --------------------------------------------------------------------
+
+OF_OFFBOARD = (
+    *("mde_allow_empty", "mde_batch_size", "mde_columns", "mde_comment", "mde_devices", "mde_devices_file"),
+    *("mde_evidence_dir", "mde_force", "mde_match_short_names", "mde_max_devices", "mde_missing_ok", "mde_tag"),
+    *("mde_wait", "mde_wait_timeout"),
+)
+OF_VERIFY = ("mde_action_ids", "mde_allow_empty", "mde_comment", "mde_evidence", "mde_evidence_dir", "mde_fail_on")
+BLANKS = ("null", "''", "!unsafe ''")
+
+
+def test_every_variable_in_every_type_is_unset_used_or_refused_in_words(runbook: Runbook) -> None:
+    """One process for all of them: the files that check the variables, each under a task that shows what they found."""
+    plays = ["- hosts: localhost", "  gather_facts: false", "  tasks:"]
+    kinds = {**dict(zip(BLANKS, BLANKS, strict=True)), "number": "20261044", "boolean": "false", "date": "2026-10-01"}
+    for file, names in {"check": OF_OFFBOARD, "check_verify": OF_VERIFY}.items():
+        for kind, value in kinds.items():
+            plays += [
+                "    - block:",
+                f"        - ansible.builtin.include_tasks: {COLLECTION}/playbooks/tasks/{file}.yml",
+                "      rescue:",
+                "        - ansible.builtin.debug: {msg: refused}",
+                "      always:",
+                "        - ansible.builtin.copy:",
+                f"            dest: {json.dumps(f'{runbook.folder}/{file} {kind}.json')}",
+                '            content: "{{ mde_run_checked | to_json }}"',
+                "      vars:",
+                *(f"        {name}: {value}" for name in names),
+            ]
+    (runbook.folder / "types.yml").write_text("\n".join(plays), "utf-8")
+    ran = runbook.start([sys.executable, "-m", "ansible.cli.playbook", "types.yml"])
+    assert ran.code == 0, ran.output
+    found = {path.stem: json.loads(path.read_text("utf-8")) for path in runbook.folder.glob("check*.json")}
+    assert len(found) == 12
+    for blank in BLANKS:
+        assert [error.split()[0] for error in found[f"check {blank}"]["errors"]] == ["mde_comment"]
+        assert found[f"check_verify {blank}"]["errors"] == []
+        assert found[f"check {blank}"]["options"] == found["check null"]["options"]
+        assert found[f"check_verify {blank}"]["options"] == found["check_verify null"]["options"]
+    for kind in ("number", "boolean", "date"):
+        for file, names in {"check": OF_OFFBOARD, "check_verify": OF_VERIFY}.items():
+            checked = found[f"{file} {kind}"]
+            texts = {name for name in names if name in ("mde_comment", "mde_tag")}
+            switches = {name for name in names if isinstance(found[f"{file} null"]["options"][name[4:]], bool)}
+            used = texts | ((switches - {"mde_devices"}) if kind == "boolean" else set())
+            assert {error.split()[0].strip(":") for error in checked["errors"]} == set(names) - used
+            assert {warning.split()[0] for warning in checked["warnings"]} == texts
+    assert "[WARNING]" not in ran.output  # nothing is used where anything is refused
+
+
+def test_a_survey_whose_other_answers_are_empty_runs_with_the_defaults(emulator: Emulator, runbook: Runbook) -> None:
+    (device,) = fleet(emulator, 1)
+    runbook.inventory({device.name or "": {}})
+    for playbook, own in {"offboard": [], "offboard_list": [f"mde_devices: !unsafe '{device.name}'"]}.items():
+        unset = set(OF_OFFBOARD) - {"mde_comment"} - ({"mde_devices"} if own else set())
+        answers = [f"{name}: {BLANKS[n % 3]}" for n, name in enumerate(sorted(unset))]
+        answers += [*own, "mde_hosts: !unsafe ''", "mde_comment: !unsafe '20261044'"]
+        (runbook.folder / "survey.yml").write_text("\n".join(answers), "utf-8")
+        limit = ["--limit", device.name or ""] if playbook == "offboard" else []
+        ran = runbook.run(playbook, "--check", "-e", "@survey.yml", *limit)
+        assert ran.code == 0, ran.output
+        assert runbook.evidence(playbook)[0]["comment"] == "20261044"
+        # Before ansible-core 2.19 the text below the tag stays text.
+        assert "mde_comment arrived as the number 20261044" in ran.said or "[WARNING]" not in ran.output
+    action = emulator.add_action(device.id, status="TimeOut", age="3d")
+    (runbook.folder / "survey.yml").write_text(
+        f"mde_fail_on: !unsafe ''\nmde_evidence: ''\nmde_comment:\nmde_action_ids: !unsafe '{action['id']}'\n", "utf-8"
+    )
+    verified = runbook.run("verify", "-e", "@survey.yml")
+    assert verified.code == 2
+    assert "1 of 1 devices fail this run, by mde_fail_on: 1 timed_out." in verified.said
+
+
+def test_columns_reach_the_filter(emulator: Emulator, runbook: Runbook) -> None:
+    ran = runbook.run(
+        "offboard_list", mde_devices="Computer\npc-1.corp.example", mde_columns={"device_name": "Nowhere"}, **COMMENT
+    )
+    assert ran.code == 2
+    assert "Nowhere" in ran.said or "columns" in ran.said
+    assert emulator.calls() == []
+
+
 def test_what_comes_from_outside_is_safe_and_complete_in_the_evidence(emulator: Emulator, runbook: Runbook) -> None:
     names = ["<script>alert(1)</script>", '"quoted", and more', "line\nbreak", "{{ 7 * 6 }}", "gerät-7"]
     devices = [emulator.add_device(Device(name=name, fate="offline")) for name in names]
@@ -425,15 +675,16 @@ def test_verify_tells_what_became_of_each_and_fails_for_those_that_need_a_person
     (evidence,) = runbook.evidence("verify")
     assert [device["outcome"] for device in evidence["devices"]] == fates
     for fate in fates:
-        assert (f"{fate.replace('_', '-')}.corp.example" in ran.said.partition("Fail for those")[2]) == (
+        assert (f"{fate.replace('_', '-')}.corp.example" in ran.said.partition("fail this run, by mde_fail_on")[2]) == (
             fate in ("failed", "timed_out", "cancelled", "came_back")
         )
-    assert "4 of 7 devices need a person." in ran.said
+    assert "4 of 7 devices fail this run, by mde_fail_on: 1 came_back, 1 cancelled, 1 failed, 1 timed_out." in ran.said
+    assert "1 done, 1 came_back, 1 pending, 1 failed, 1 timed_out, 1 cancelled, 1 no_action" in ran.said
     assert posts(emulator) == 0
     lenient = runbook.run("verify", mde_evidence="earlier.json", mde_fail_on=[])
     assert lenient.code == 0, lenient.output
     strict = runbook.run("verify", mde_evidence="earlier.json", mde_fail_on="no_action, pending")
-    assert "no-action.corp.example" in strict.said.partition("Fail for those")[2]
+    assert "no-action.corp.example" in strict.said.partition("fail this run, by mde_fail_on")[2]
 
 
 def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulator, runbook: Runbook) -> None:
@@ -459,7 +710,7 @@ def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulato
         "pending",
         "no_action",
     ]
-    assert "pc-0000.corp.example" in partly.said.partition("Fail for those")[2]
+    assert "pc-0000.corp.example" in partly.said.partition("fail this run, by mde_fail_on")[2]
 
 
 @pytest.mark.parametrize(
@@ -467,7 +718,7 @@ def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulato
     [
         ({}, "What is to be verified?"),
         ({"mde_evidence": "nowhere.json"}, "nowhere.json cannot be read"),
-        ({"mde_action_ids": "a", "mde_fail_on": ["lost"]}, "mde_fail_on has lost; the verdicts are done"),
+        ({"mde_action_ids": "a", "mde_fail_on": ["lost"]}, "mde_fail_on has lost; the outcomes are done"),
         ({"mde_action_ids": "not/an/id"}, "is not the id of a machine action"),
     ],
 )

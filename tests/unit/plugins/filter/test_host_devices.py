@@ -6,10 +6,18 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
+from datetime import date
 
 import pytest
+from ansible import template
 from ansible.errors import AnsibleFilterError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.utils.unsafe_proxy import wrap_var
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
 
 from ansible_collections.secops.mde.plugins.filter.host_devices import FilterModule
 
@@ -38,6 +46,69 @@ def test_there_is_one_device_for_each_host_in_their_order() -> None:
     assert [device["device_name"] for device in HOST_DEVICES(hosts, {host: {} for host in hosts})] == hosts
 
 
-def test_a_number_is_refused_as_it_may_have_lost_digits() -> None:
-    with pytest.raises(AnsibleFilterError, match="mde_device_id of host pc is no text; put it in quotes"):
-        HOST_DEVICES(["pc"], {"pc": {"mde_device_id": 1e39}})
+@pytest.mark.parametrize("value", [1e39, 20261044, True, date(2026, 10, 1), ["a"]], ids=str)
+@pytest.mark.parametrize("name", ["mde_device_id", "mde_device_name", "mde_aad_device_id"])
+def test_what_is_no_text_is_refused_as_it_may_have_lost_digits(name: str, value: object) -> None:
+    with pytest.raises(AnsibleFilterError, match=f"host pc: {name} is no text; put it in quotes"):
+        HOST_DEVICES(["pc"], {"pc": {name: value}})
+
+
+@pytest.mark.parametrize(
+    ("variables", "wrong"),
+    [
+        ({"mde_device_id": "not/an/id"}, "mde_device_id: device_id: 'not/an/id' is not a device id"),
+        ({"mde_device_name": ".corp.example"}, "mde_device_name: device_name: '.corp.example' is not a name"),
+        ({"mde_device_name": "pc\n1"}, "mde_device_name: device_name"),
+        ({"mde_aad_device_id": "N/A"}, "mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device id"),
+        ({"mde_device_id": ID, "mde_aad_device_id": "N/A"}, "mde_aad_device_id: aad_device_id: 'N/A'"),
+    ],
+)
+def test_a_host_is_checked_by_the_rules_of_the_module(variables: dict[str, str], wrong: str) -> None:
+    with pytest.raises(AnsibleFilterError) as refused:
+        HOST_DEVICES(["good", "pc2"], {"good": {}, "pc2": variables})
+    assert f"host pc2, {wrong}" in str(refused.value)
+    assert "good" not in str(refused.value)
+
+
+def test_all_hosts_are_checked_and_the_first_five_that_are_wrong_are_named() -> None:
+    hosts = {f"pc-{n}": {"mde_aad_device_id": "N/A"} if n % 3 == 0 else {} for n in range(30)}
+    with pytest.raises(AnsibleFilterError) as refused:
+        HOST_DEVICES(list(hosts), hosts)
+    message = str(refused.value)
+    assert [name for name in hosts if f"host {name}," in message] == ["pc-0", "pc-3", "pc-6", "pc-9", "pc-12"]
+    assert message.endswith(" 5 more hosts are wrong.")
+    assert "Nothing" not in message
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "127.0.0.1", "::1", "LOCALHOST", "localhost.localdomain", "ip6-localhost", "127.0.1.1", "[::1]"],
+)
+def test_the_controller_is_no_device_unless_a_variable_says_so(host: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=f"host {re.escape(host)} is the controller and not a device"):
+        HOST_DEVICES(["pc", host], {"pc": {}, host: {"mde_device_id": " "}})
+    assert HOST_DEVICES([host], {host: {"mde_device_id": ID}}) == [{"device_id": ID}]
+
+
+@pytest.mark.parametrize("host", ["localhost-7", "pc.localhost.example", "10.1.2.3", "128.0.0.1"])
+def test_a_name_that_only_looks_like_the_controller_is_a_device(host: str) -> None:
+    assert HOST_DEVICES([host], {host: {}}) == [{"device_name": host}]
+
+
+def test_a_variable_that_rests_on_an_undefined_one_is_no_name() -> None:
+    loader = DataLoader()
+    inventory = InventoryManager(loader, sources=None, parse=False)
+    manager = VariableManager(loader, inventory)
+    for name in ("pc1", "pc2"):
+        inventory.add_host(name)
+    text = "{{ nowhere }}.corp.example"
+    text = template.trust_as_template(text) if hasattr(template, "trust_as_template") else text
+    inventory.get_host("pc2").set_variable("mde_device_name", text)
+    with pytest.raises(AnsibleFilterError, match="host pc2: mde_device_name"):
+        HOST_DEVICES(["pc1", "pc2"], HostVars(inventory, manager, loader))
+
+
+@pytest.mark.skipif(hasattr(template, "trust_as_template"), reason="from ansible-core 2.19 on no text is marked")
+def test_a_name_of_the_service_may_have_braces() -> None:
+    name = wrap_var("{{braces}}")
+    assert HOST_DEVICES(["pc"], {"pc": {"mde_device_name": name}}) == [{"device_name": "{{braces}}"}]

@@ -1,0 +1,75 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: runbook_options
+short_description: Check the variables of the runbook
+version_added: 1.0.0
+author: secops.mde contributors (@secops-example)
+description:
+  - The playbooks of this collection use this filter to check all of their variables before the first request.
+  - V(null) and empty text mean that a variable is unset, with every ansible-core, as AWX sends empty text for an empty answer.
+  - A comment or a tag that arrives as a number, a boolean or a date is used as text, with a warning. Identifiers and paths that
+    arrive so are errors, because the text that was typed is lost.
+options:
+  _input:
+    description:
+      - The variables, by their names such as C(mde_comment).
+    type: dict
+    required: true
+  required:
+    description:
+      - Names of variables that must be set.
+    type: list
+    elements: str
+    default: []
+seealso:
+  - plugin: secops.mde.host_devices
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Offboard with the answers of a survey, one of which is empty and one of which arrived as a number
+  secops.mde.mde_offboard:
+    device_name: lab-w11-07.corp.example
+    comment: "{{ answers.options.comment }}"
+    wait: "{{ answers.options.wait }}"
+  delegate_to: localhost
+  vars:
+    answers: "{{ {'mde_comment': 20261044, 'mde_wait': ''} | secops.mde.runbook_options }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - The values in C(options), by the names of the variables without C(mde_), with defaults for those that are unset.
+    - Everything that is wrong in C(errors), and what was converted in C(warnings), each a list of sentences.
+  type: dict
+  sample:
+    options:
+      comment: CHG-1044 retired
+      wait: false
+    errors: []
+    warnings: []
+"""
+
+import typing as t
+
+from ansible_collections.secops.mde.plugins.plugin_utils._runbook_options import read_options
+from ansible_collections.secops.mde.plugins.plugin_utils._trust import untrusted
+
+
+def runbook_options(variables: t.Mapping[str, t.Any], required: t.Sequence[str] = ()) -> dict[str, t.Any]:
+    """Values, errors and warnings. No text of a variable becomes a template in what is returned."""
+    found = read_options(variables, required)
+    return {name: untrusted(value) for name, value in vars(found).items()}
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"runbook_options": runbook_options}

@@ -1,0 +1,213 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""The variables of the runbook: unset, converted, or refused with a message that names the variable.
+
+AWX writes the answers of a survey as ``!unsafe`` text, and from ansible-core 2.19 on the YAML loader reads the plain type
+below that tag: an empty answer is null, ``20261044`` a number, ``no`` a boolean, ``2026-10-01`` a date. The text that was
+typed is lost (``0012345`` arrives as 5349). A comment survives that, an identifier does not.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field
+from datetime import date
+
+from ..module_utils._verification.assessment import VERDICTS
+
+_TRUE: t.Final = frozenset({"true", "yes", "on", "1", "y", "t"})
+_FALSE: t.Final = frozenset({"false", "no", "off", "0", "n", "f"})
+_NUMBER: t.Final = re.compile(r"[1-9][0-9]{0,5}")
+_CONTROL: t.Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_LONGEST_TAG: t.Final = 200
+_FAIL_ON: t.Final = ("failed", "timed_out", "cancelled", "came_back")
+_OUTCOMES: t.Final = tuple(outcome for outcome in VERDICTS if outcome != "error")  # an error always fails the run
+
+
+@dataclass(frozen=True)
+class RunbookOptions:
+    """The values by option (the variable without ``mde_``), what is wrong, and what was taken for something else."""
+
+    options: dict[str, t.Any] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+class _Refused(Exception):
+    """The variable cannot be used; the text says why, without its name."""
+
+
+def read_options(variables: t.Mapping[str, t.Any], required: t.Collection[str] = ()) -> RunbookOptions:
+    """The options that these variables set, with a default for each that is null, empty or blank.
+
+    Every wrong variable is in ``errors``, so that all are mended at once. A name that the runbook does not have is a mistake
+    in the playbook, and a ``KeyError``.
+    """
+    found = RunbookOptions()
+    for name, value in variables.items():
+        option = _OPTIONS[name]
+        key = name.removeprefix("mde_")
+        found.options[key] = option.default
+        try:
+            if not is_unset(value):
+                found.options[key] = option.read(value)
+                if option.read in (_text, _line) and not isinstance(value, str):
+                    found.warnings.append(
+                        f'{name} arrived as {_described(value)} and is used as the text "{found.options[key]}". '
+                        "If that is not what you typed, begin it with a letter."
+                    )
+            elif name in required:
+                raise _Refused(f" is missing. {option.missing}")
+        except _Refused as refusal:
+            found.errors.append(f"{name}{refusal}")
+    return found
+
+
+def is_unset(value: object) -> bool:
+    """Whether a value stands for none: null, or blank text, which is what AWX sends for an empty answer."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value is a number, a boolean or a date: what YAML makes of text without quotes."""
+    return isinstance(value, (bool, int, float, date))
+
+
+def _described(value: object) -> str:
+    if isinstance(value, bool):
+        return f"the boolean {_plain_text(value)}"
+    if isinstance(value, date):
+        return f"the date {value}"
+    return f"the number {value}" if isinstance(value, (int, float)) else "a list or a mapping"
+
+
+def _plain_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# -- one variable ----------------------------------------------------------------------------------------------
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) and not is_plain(value):
+        raise _Refused(f" must be text, and is {_described(value)}.")
+    return _plain_text(value).strip()
+
+
+def _line(value: object) -> str:
+    text = _text(value)
+    if _CONTROL.search(text) or len(text) > _LONGEST_TAG:
+        raise _Refused(f": give one line of text with at most {_LONGEST_TAG} characters.")
+    return text
+
+
+def _path(value: object) -> str:
+    if not isinstance(value, str):
+        raise _Refused(
+            f" must be a path, and arrived as {_described(value)}. Use text that begins with a letter or with ./, in quotes."
+        )
+    return str(value)
+
+
+def _number(value: object) -> int:
+    text = _plain_text(value).strip()
+    if isinstance(value, float) and value.is_integer():
+        text = str(int(value))
+    if not _NUMBER.fullmatch(text):
+        raise _Refused(f" is {text}: give a whole number from 1 to 999999.")
+    return int(text)
+
+
+def _switch(value: object) -> bool:
+    text = _plain_text(value).strip().lower()
+    if text not in _TRUE | _FALSE:
+        raise _Refused(f" is {text}: give true or false.")
+    return text in _TRUE
+
+
+def _devices(value: object) -> bool:
+    """Whether devices are given; what they are is the work of ``parse_devices``."""
+    if is_plain(value):
+        raise _Refused(
+            f" arrived as {_described(value)}, and the text that was typed is lost. Use a list, mde_devices_file, or text that "
+            "begins with a letter."
+        )
+    return True
+
+
+def _columns(value: object) -> str | dict[str, str]:
+    if isinstance(value, str):
+        return str(value)
+    if not isinstance(value, t.Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
+        raise _Refused(
+            " must map device_id, device_name, aad_device_id or comment to the headers of the columns, for example "
+            f'{{"device_name": "Computer"}}, and arrived as {_described(value)}.'
+        )
+    return {str(key): str(header) for key, header in value.items()}
+
+
+def _words(value: object, separators: str) -> list[str]:
+    """The words of a list, or of text that holds one; an entry that is no text is refused, blank ones do not count."""
+    if isinstance(value, str):
+        return [word for word in re.split(separators, str(value).strip()) if word.strip()]
+    if not isinstance(value, t.Sequence):
+        raise _Refused(f" arrived as {_described(value)}. Use a list, or text that begins with a letter.")
+    for place, entry in enumerate(value):
+        if entry is not None and not isinstance(entry, str):
+            raise _Refused(f" has {_described(entry)} as entry {place + 1}. Put each entry in quotes.")
+    return [str(entry).strip() for entry in value if not is_unset(entry)]
+
+
+def _action_ids(value: object) -> list[str]:
+    return _words(value, r"[\s,;]+")
+
+
+def _host_patterns(value: object) -> list[str]:
+    return _words(value, r"\A\Z")  # a pattern of hosts has separators of its own
+
+
+def _fail_on(value: object) -> list[str]:
+    if isinstance(value, t.Sequence) and not value:
+        return []  # the one way to say that no outcome fails the run
+    outcomes = [word.strip().lower() for word in _words(value, r"[\s,;]+")]
+    unknown = [outcome for outcome in outcomes if outcome not in (*_OUTCOMES, "error")]
+    if unknown:
+        raise _Refused(f" has {', '.join(unknown)}; the outcomes are {', '.join(_OUTCOMES)}.")
+    return outcomes or list(_FAIL_ON)
+
+
+@dataclass(frozen=True)
+class _Option:
+    read: t.Callable[[t.Any], t.Any]
+    default: t.Any = None
+    missing: str = ""
+    """What to do where it is required and unset."""
+
+
+_OPTIONS: t.Final[t.Mapping[str, _Option]] = {
+    "mde_action_ids": _Option(_action_ids, []),
+    "mde_allow_empty": _Option(_switch, False),
+    "mde_batch_size": _Option(_number, 100),
+    "mde_columns": _Option(_columns),
+    "mde_comment": _Option(
+        _text,
+        missing="State the reason, for example -e \"mde_comment='CHG-1044 retired'\". It is kept with every action.",
+    ),
+    "mde_devices": _Option(_devices, False),
+    "mde_devices_file": _Option(_path),
+    "mde_evidence": _Option(_path),
+    "mde_evidence_dir": _Option(_path),
+    "mde_fail_on": _Option(_fail_on, list(_FAIL_ON)),
+    "mde_force": _Option(_switch, False),
+    "mde_hosts": _Option(_host_patterns, []),
+    "mde_match_short_names": _Option(_switch, False),
+    "mde_max_devices": _Option(_number, 100),
+    "mde_missing_ok": _Option(_switch, False),
+    "mde_tag": _Option(_line),
+    "mde_wait": _Option(_switch, False),
+    "mde_wait_timeout": _Option(_number, 600),
+}
