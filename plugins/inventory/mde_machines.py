@@ -108,6 +108,7 @@ from ansible_collections.secops.mde.plugins.module_utils._api.models import Mach
 from ansible_collections.secops.mde.plugins.module_utils._auth.permissions import TO_READ, explain
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError, OptionError
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import Spec, blank_nulls
+from ansible_collections.secops.mde.plugins.module_utils._presentable import one_line
 from ansible_collections.secops.mde.plugins.module_utils._queries.machine_filter import MACHINE_FILTER, MachineFilter
 from ansible_collections.secops.mde.plugins.plugin_utils._hosts import (
     HOSTNAMES,
@@ -205,7 +206,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         try:
             found = MachineFilter.from_options(options.params).find(client, self.display.warning)
             for warning in client.exchange.warnings():
-                self.display.warning(warning)
+                self.display.warning(one_line(warning))
             return found
         except MdeError as error:
             explain(error, TO_READ, options.claims)
@@ -220,7 +221,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         if makes_groups and any(map(is_like_a_group, hosts.names)):
             hosts = name_hosts(machines, params["hostname"], self._groups(machines, hosts.names, params))
         if warning := hosts.warning():
-            self.display.warning(warning)
+            self.display.warning(one_line(warning))
         key = ADDRESSES[params["address"]] if params["address"] else None
         without = sum(host_address(machine.record.get(key)) is None for machine in machines) if key else 0
         if without:

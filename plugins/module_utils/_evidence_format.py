@@ -48,6 +48,8 @@ def load(path: Path) -> dict[str, t.Any]:
         raise EvidenceFileError(f"{path} is not the evidence of a run: it is not UTF-8.") from error
     except RecursionError as error:
         raise EvidenceFileError(f"{path} is not the evidence of a run: it is nested too deeply.") from error
+    except json.JSONDecodeError as error:
+        raise EvidenceFileError(f"{path} is not JSON ({error}).") from error
     except ValueError as error:
         raise EvidenceFileError(f"{path} is not the evidence of a run: {error}.") from error
     return t.cast("dict[str, t.Any]", document)
@@ -83,9 +85,9 @@ def _content(path: Path) -> bytes:
 def _check(document: object) -> None:
     if not isinstance(document, dict):
         raise ValueError(f"an object with the format {FORMAT} is expected")
-    if document.get("format") != FORMAT:
+    if document.get("format", FORMAT) != FORMAT:
         raise ValueError(f"its format is not {FORMAT}")
-    if document.get("kind") not in KINDS:
+    if document.get("kind", KINDS[0]) not in KINDS:
         raise ValueError(f"its kind is not one of {', '.join(KINDS)}")
     for key in ("prediction", "complete"):
         if not isinstance(document.get(key, False), bool):

@@ -632,8 +632,16 @@ def test_columns_reach_the_filter(emulator: Emulator, runbook: Runbook) -> None:
         "offboard_list", mde_devices="Computer\npc-1.corp.example", mde_columns={"device_name": "Nowhere"}, **COMMENT
     )
     assert ran.code == 2
-    assert "Nowhere" in ran.said or "columns" in ran.said
+    assert "'Nowhere' of columns is missing in 'Computer'" in ran.said
     assert emulator.calls() == []
+
+
+def test_columns_that_are_named_decide_which_column_is_the_device(emulator: Emulator, runbook: Runbook) -> None:
+    emulator.add_devices([Device(name="old.corp.example", fate="offline"), Device(name="new.corp.example")])
+    table = "Aktiv,Ersatz\nold.corp.example,new.corp.example"
+    ran = runbook.run("offboard_list", mde_devices=table, mde_columns="device_name=Aktiv", **COMMENT)
+    assert ran.code == 0, ran.said
+    assert [action["computerDnsName"] for action in emulator.actions()] == ["old.corp.example"]
 
 
 def test_what_comes_from_outside_is_safe_and_complete_in_the_evidence(emulator: Emulator, runbook: Runbook) -> None:

@@ -7,14 +7,13 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .._api.models import ACTIVE_STATUSES, ENDED_STATUSES, canonical_status
 from .._errors import OptionError
-from .._evidence_format import FORMAT, mapping
+from .._evidence_format import EvidenceFileError, load, mapping
 from .._offboarding.results import OUTCOMES
 from .._options.argument_spec import Spec
 from .._options.identifiers import clean_action_id, clean_device_id, is_guid
@@ -75,24 +74,13 @@ def subjects_of(params: t.Mapping[str, t.Any]) -> Subjects:
 
 
 def _of_evidence(path: Path) -> Subjects:
-    if path.exists() and not path.is_file():  # reading a FIFO would wait for ever
-        raise OptionError(f"evidence: {path} cannot be read (it is not a regular file).")
     try:
-        document = json.loads(path.read_text("utf-8-sig"), object_pairs_hook=_each_once)
+        document = load(path)
     except OSError as error:
         raise OptionError(f"evidence: {path} cannot be read ({error.strerror}).") from error
-    except (ValueError, RecursionError) as error:
-        raise OptionError(
-            f"evidence: {path} is not JSON ({error}).", hint="Give the file of an earlier run that ends in .json."
-        ) from error
-    devices = document.get("devices") if isinstance(document, dict) else None
-    if not isinstance(devices, list) or not all(isinstance(device, dict) for device in devices):
-        raise OptionError(f"evidence: {path} is no evidence of a run: it has no list of devices.")
-    if document.get("format", FORMAT) != FORMAT:
-        raise OptionError(
-            f"evidence: {path} is in the format {str(document['format'])[:60]!r}, which is not known here.",
-            hint=f"The format of this collection is {FORMAT}.",
-        )
+    except EvidenceFileError as error:
+        raise OptionError(f"evidence: {error}", hint="Give the file of an earlier run that ends in .json.") from error
+    devices = document["devices"]
     return Subjects(
         each=_each(path, devices),
         comment=_text(document.get("comment")),
@@ -113,15 +101,6 @@ def _notes(document: t.Mapping[str, t.Any], count: int) -> t.Iterator[str]:
         status = mapping(device.get("action")).get("status")
         if isinstance(status, str) and canonical_status(status) not in ACTIVE_STATUSES | ENDED_STATUSES:
             yield f"devices[{place}] of the evidence has the action status {status[:60]!r}, which is not known here."
-
-
-def _each_once(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
-    """An object of JSON. Raises ValueError for a key that is there twice: which of them is meant, nobody can tell."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _value in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)[:60]!r} is there twice")
-    return found
 
 
 def _each(path: Path, devices: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Subject, ...]:

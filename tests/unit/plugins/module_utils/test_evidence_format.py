@@ -54,7 +54,6 @@ def test_a_file_that_is_missing_is_an_error_of_the_system(path: Path) -> None:
         (START + '"devices": ["pc-1"]}', "it has no list of devices"),
         (START + '"devices": [], "prediction": "no"}', "prediction is not true or false"),
         (START + '"devices": [], "run": [1]}', "run is not an object"),
-        ('{"kind": "offboard", "devices": []}', "its format is not secops.mde/evidence-1"),
         ('{"format": "secops.mde/evidence-2", "devices": []}', "its format is not secops.mde/evidence-1"),
         ('{"format": "secops.mde/evidence-1", "kind": ["offboard"], "devices": []}', "its kind is not one of offboard, verify"),
         ("[]", "an object with the format secops.mde/evidence-1 is expected"),

@@ -101,8 +101,8 @@ def test_an_action_that_is_no_offboard_proves_nothing(emulator: Emulator, offboa
     [
         (None, "cannot be read"),
         ("not json", "is not JSON"),
-        ("[]", "is no evidence of a run"),
-        ('{"devices": [1]}', "is no evidence of a run"),
+        ("[]", "is not the evidence of a run"),
+        ('{"devices": [1]}', "is not the evidence of a run"),
     ],
 )
 def test_a_file_that_is_no_evidence_is_refused(
@@ -316,7 +316,7 @@ def test_a_pipe_is_no_evidence_and_is_not_waited_for(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / "run.json")
-    assert "cannot be read" in offboard_info(evidence=str(tmp_path / "run.json")).result["msg"]
+    assert "it is a FIFO" in offboard_info(evidence=str(tmp_path / "run.json")).result["msg"]
 
 
 def test_a_status_that_is_not_known_is_a_warning(emulator: Emulator, offboard_info: RunModule, tmp_path: Path) -> None:
