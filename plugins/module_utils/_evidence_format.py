@@ -49,7 +49,7 @@ def load(path: Path) -> dict[str, t.Any]:
     except RecursionError as error:
         raise EvidenceFileError(f"{path} is not the evidence of a run: it is nested too deeply.") from error
     except json.JSONDecodeError as error:
-        raise EvidenceFileError(f"{path} is not JSON ({error}).") from error
+        raise EvidenceFileError(f"{path} is not the evidence of a run: it is not JSON ({error}).") from error
     except ValueError as error:
         raise EvidenceFileError(f"{path} is not the evidence of a run: {error}.") from error
     return t.cast("dict[str, t.Any]", document)
