@@ -26,6 +26,8 @@ _CONTEXT = "https://api.securitycenter.microsoft.com/api/$metadata"
 _PREFIX = re.compile(r"/api(?:/v1\.0)?(?=/|$)", re.IGNORECASE)
 _VALUES = ("Normal", "Low", "High")
 _BATCH = 500
+_ISOLATION = ("Full", "Selective", "UnManagedDevice")
+EXCLUSION_REASONS = ("Other", "InactiveDevice", "DuplicateDevice", "DeviceDoesNotExist", "DeviceOutOfScope")
 
 Handler = Callable[..., Reply]
 
@@ -45,10 +47,15 @@ class Api:
             (method, re.compile(pattern, re.IGNORECASE), handler)
             for method, pattern, handler in (
                 ("POST", r"/machines/([^/]+)/offboard", self._offboard),
-                ("GET", r"/machineactions", self._list_actions),
-                ("GET", r"/machineactions/([^/]+)", self._read_action),
-                ("POST", r"/machineactions/([^/]+)/cancel", self._cancel),
+                ("POST", r"/machines/([^/]+)/(isolate|unisolate)", self._isolate),
+                ("GET", r"/machineactions?", self._list_actions),
+                ("GET", r"/machineactions?/([^/]+)", self._read_action),
+                ("POST", r"/machineactions?/([^/]+)/cancel", self._cancel),
+                ("GET", r"/machines/([^/]+)/machineactions", self._list_actions_of),
+                ("GET", r"/machines/([^/]+)/availableMachineActions", self._list_available),
+                ("POST", r"/machines/([^/]+)/setExclusion", self._exclude),
                 ("GET", r"/machines", self._list_machines),
+                ("GET", r"/alerts", self._list_alerts),
                 ("GET", r"/machines/findbyip\((.*)\)", self._find_by_ip),
                 ("GET", r"/machines/findbytag", self._find_by_tag),
                 ("GET", r"/machines/([^/]+)", self._read_machine),
@@ -145,16 +152,88 @@ class Api:
         self._demand(claims, roles.OFFBOARD)
         if self._knobs.offboard_needs_read:
             self._demand(claims, roles.READ)
-        comment = self._text(self._body(call), "Comment")
-        action = self._fleet.offboard(machine_id, comment, self._requestor(claims))
+        action = self._fleet.offboard(machine_id, self._requestor(claims), **self._parameters(self._body(call)))
         return self._entity(action, "MachineActions", self._knobs.offboard_status)
 
-    def _list_actions(self, call: Call, claims: dict[str, Any]) -> Reply:
+    def _isolate(self, call: Call, claims: dict[str, Any], machine_id: str, kind: str) -> Reply:
+        self._demand(claims, roles.ISOLATE)
+        body = self._body(call)
+        if kind.lower() == "isolate" and body.get("IsolationType", "Full") not in _ISOLATION:
+            raise ApiError(400, "InvalidInput", f"Parameter 'IsolationType' is one of {', '.join(_ISOLATION)}")
+        values = {"type": kind.capitalize(), **self._parameters(body)}
+        return self._entity(self._fleet.act(machine_id, self._requestor(claims), **values), "MachineActions", 201)
+
+    def _parameters(self, body: dict[str, Any]) -> Record:
+        """What a request for an action says of it, as fields of the action. Names as in the service's $metadata."""
+        values: Record = {"requestorComment": self._text(body, "Comment"), "title": self._optional_text(body, "Title")}
+        external_id = self._optional_text(body, "ExternalId")
+        if external_id is not None and self._knobs.external_id == "refuse":
+            raise ApiError(
+                400, "InvalidRequestBody", "The parameter 'ExternalId' is not a valid parameter for this operation"
+            )
+        if external_id is not None and self._knobs.external_id == "echo":
+            values["externalId"] = self._shown(external_id)
+        return values
+
+    def _shown(self, external_id: str) -> str:
+        text = external_id[: self._knobs.external_id_length]
+        return {"sent": text, "swapped": text.swapcase(), "padded": f"  {text} "}[self._knobs.external_id_form]
+
+    @staticmethod
+    def _optional_text(body: dict[str, Any], key: str) -> str | None:
+        value = body.get(key)
+        if value is not None and not isinstance(value, str):
+            raise ApiError(400, "InvalidRequestBody", f"Parameter '{key}' must be a string")
+        return value
+
+    def _list_actions_of(self, call: Call, claims: dict[str, Any], machine_id: str) -> Reply:
+        text = self._store.machine_text(machine_id)
+        if text is None:
+            raise not_found("Machine", machine_id)
+        quoted = str(json.loads(text)["id"]).replace("'", "''")
+        return self._list_actions(call, claims, f"machineId = '{quoted}'")
+
+    def _list_alerts(self, call: Call, claims: dict[str, Any]) -> Reply:
+        self._demand(claims, roles.ALERTS)
+        return json_reply(200, {"@odata.context": f"{_CONTEXT}#Alerts", "value": []})
+
+    def _list_available(self, call: Call, claims: dict[str, Any], machine_id: str) -> Reply:
         self._demand(claims, roles.READ)
-        condition = ""
+        self._unpublished(self._knobs.available_actions)
+        found = self._fleet.available_actions(machine_id)
+        return json_reply(
+            200,
+            {
+                "@odata.context": f"{_CONTEXT}#Collection(microsoft.windowsDefenderATP.api.AvailableMachineAction)",
+                "value": found,
+            },
+        )
+
+    def _exclude(self, call: Call, claims: dict[str, Any], machine_id: str) -> Reply:
+        self._demand(claims, roles.WRITE)
+        self._unpublished(self._knobs.exclusion)
+        body = self._body(call)
+        excluded, reason = body.get("IsExcluded"), body.get("ExclusionReason", "Other")
+        if not isinstance(excluded, bool):
+            raise ApiError(400, "InvalidRequestBody", "Parameter 'IsExcluded' must be a boolean")
+        if reason not in EXCLUSION_REASONS:
+            raise ApiError(400, "InvalidInput", f"Parameter 'ExclusionReason' is one of {', '.join(EXCLUSION_REASONS)}")
+        return self._entity(self._fleet.exclude(machine_id, excluded, reason), "Machines")
+
+    @staticmethod
+    def _unpublished(answer: str) -> None:
+        """A route that no page of the service documents may not be there for everybody."""
+        if answer == "forbidden":
+            raise ApiError(403, "Forbidden", "The application is not authorized to use this operation")
+        if answer == "missing":
+            raise ApiError(404, "NotFound", "The requested resource was not found")
+
+    def _list_actions(self, call: Call, claims: dict[str, Any], condition: str = "") -> Reply:
+        self._demand(claims, roles.READ)
         if self._knobs.list_lag > 0:
             newest = to_ticks(self._fleet.clock.now() - self._knobs.list_lag)
-            condition = f"(posted = 0 OR creationDateTimeUtc <= {newest})"
+            shown = f"(posted = 0 OR creationDateTimeUtc <= {newest})"
+            condition = f"{condition} AND {shown}" if condition else shown
         text, _context = self.lists.answer(
             call, ACTIONS, f"{_CONTEXT}#MachineActions", condition, "creationDateTimeUtc DESC, seq DESC"
         )

@@ -36,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--authority-port", type=int, default=0, help="port of the sign-in service")
     options.add_argument(
+        "--host-name", action="append", default=[], help="another name of this machine, for its certificate; repeatable"
+    )
+    options.add_argument(
         "--metadata-port", type=int, default=0, help="port of the managed identity endpoints and the control"
     )
     time = options.add_mutually_exclusive_group()
@@ -56,7 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     ports = {"api": options.port, "entra": options.authority_port, "metadata": options.metadata_port}
     try:
-        emulator = Emulator(load_scenario(options.scenario), real_time=options.real_time, ports=ports)
+        emulator = Emulator(
+            load_scenario(options.scenario),
+            real_time=options.real_time,
+            ports=ports,
+            host_names=options.host_name,
+        )
     except (OSError, ValueError) as error:
         print(f"The scenario {options.scenario} cannot be used: {error}", file=sys.stderr)
         return 2

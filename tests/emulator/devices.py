@@ -178,7 +178,12 @@ def record(device: Device, now: float) -> dict[str, Any]:
                 "type": "Ethernet",
                 "operationalStatus": "Up",
             },
-            {"ipAddress": "127.0.0.1", "macAddress": None, "type": "SoftwareLoopback", "operationalStatus": "Up"},
+            {
+                "ipAddress": "127.0.0.1",
+                "macAddress": "000000000000",
+                "type": "SoftwareLoopback",
+                "operationalStatus": "Up",
+            },
         ],
         "vmMetadata": None,
     }

@@ -49,7 +49,8 @@ class Emulator:
     """A local Defender for Endpoint with its sign-in service. Use it as a context manager.
 
     ``scenario`` is the name of a file of the ``scenarios`` folder, a path, a Scenario, or a list of devices.
-    ``ports`` may fix the port of a service: ``{"api": 8443}``.
+    ``ports`` may fix the port of a service: ``{"api": 8443}``. ``host_names`` are names under which clients reach this
+    machine, for the certificate.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Emulator:
         start: float | None = None,
         app_id: str | None = None,
         app_secret: str | None = None,
+        host_names: Sequence[str] = (),
     ) -> None:
         self.knobs = knobs if knobs is not None else Knobs()
         self.clock = Clock(real_time, start)
@@ -68,6 +70,7 @@ class Emulator:
         self.tenant_id = TENANT_ID
         self.tenant_domain = TENANT_DOMAIN
         self._ports_wanted = ports or {}
+        self._host_names = tuple(host_names)
         self._folder = Path(tempfile.mkdtemp(prefix="mde-emulator-"))
         self._faults = Faults()
         self._authority = Authority()
@@ -136,7 +139,7 @@ class Emulator:
         return self
 
     async def _listen(self) -> None:
-        context = self._authority.server_context()
+        context = self._authority.server_context(*self._host_names)
         control = Control(self)
 
         def port(service: str, answer: Any, **more: Any) -> Port:
@@ -500,6 +503,7 @@ class Emulator:
             "certificate_password": self.certificate_password,
             "federated_token_file": self.federated_token_file,
             "identity_client_id": self.identity_client_id,
+            "identity_header": self.identity_header,
             "environment": self.environment(),
         }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 import secrets
 import uuid
@@ -68,7 +69,7 @@ class Entra:
         ):
             self._tenant(tenant, "invalid_tenant")
             return json_reply(200, self._configuration(call.base_url, call.path.lstrip("/").split("/")[0], route))
-        if call.method == "POST" and route in ("oauth2/v2.0/token", "oauth2/token"):
+        if route == "oauth2/token" or (call.method == "POST" and route == "oauth2/v2.0/token"):
             return self._token(call, tenant, route)
         if call.method == "POST" and route in ("oauth2/v2.0/devicecode", "oauth2/devicecode"):
             return self._device_code(call, tenant)
@@ -141,8 +142,10 @@ class Entra:
         if grant == _DEVICE_GRANT:
             return self._device_token(form, app)
         self._authenticate(app, form, secret, call, tenant)
-        resource = self._scope(form.get("scope")) if "v2.0" in route else self._resource(form.get("resource"))
-        return self._issue(app.client_id, app.roles, resource)
+        if "v2.0" in route:
+            return self._issue(app.client_id, app.roles, self._scope(form.get("scope")))
+        resource = self._resource(form.get("resource"))
+        return _as_version_1(self._issue(app.client_id, app.roles, resource), resource, self._clock.now())
 
     def _app(self, client_id: str) -> App:
         if not client_id:
@@ -264,7 +267,18 @@ class Entra:
         resource = waiting["resource"]
         user = {"scp": scopes, "upn": self.user, "oid": str(uuid.uuid5(uuid.NAMESPACE_URL, self.user))}
         del self._codes[form["device_code"]]
-        return self._issue(app.client_id, None, resource if resource in AUDIENCES else AUDIENCES[0], **user)
+        reply = self._issue(app.client_id, None, resource if resource in AUDIENCES else AUDIENCES[0], **user)
+        about = {"preferred_username": self.user, "name": "Sam Operator", "sub": user["oid"]}
+        identity = self._tokens.issue(app.client_id, None, self._knobs.token_lifetime, app.client_id, **about)
+        return json_reply(200, {**json.loads(reply.body), "id_token": identity}, reply.headers)
+
+
+def _as_version_1(reply: Reply, resource: str, now: float) -> Reply:
+    """An answer of the first version of the endpoint: more fields, and numbers as text."""
+    values = json.loads(reply.body)
+    ends = {"expires_on": str(int(now) + values["expires_in"]), "not_before": str(int(now)), "resource": resource}
+    texts = {name: str(value) for name, value in values.items()}
+    return json_reply(200, {**texts, **ends}, reply.headers)
 
 
 def _missing(name: str) -> SignInRefused:

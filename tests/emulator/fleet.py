@@ -23,6 +23,8 @@ from .times import DAY, TICKS, from_ticks, iso, moment_ticks, parse_iso, to_tick
 
 FINAL = ("Succeeded", "Failed", "TimeOut", "Cancelled")
 STATUSES = ("Pending", "InProgress", *FINAL)
+# Why the service refuses to offboard a device, by its fate.
+UNSUPPORTED = {"unsupported_os": "OsPlatformNotSupported", "old_client": "ClientVersionNotSupported"}
 TIMED_OUT = -2145844840
 ABORTED = -2147467260
 _REPORT = int(DAY) * TICKS
@@ -44,6 +46,7 @@ class Fleet:
         self._lives: dict[str, int] = {}  # how often a device came back: events of an earlier life are void
         self._plans: dict[str, int] = {}  # the plan of each action that counts: events of an earlier plan are void
         self._events: list[tuple[float, int, str, str, int]] = []
+        self._exclusions: dict[str, Record] = {}  # asked for, and not shown yet
         self._order = itertools.count()
         self._last_tick = 0
         self._next_report: int | None = None
@@ -88,6 +91,7 @@ class Fleet:
             self._lives.clear()
             self._plans.clear()
             self._events.clear()
+            self._exclusions.clear()
             self._next_report = None
 
     def _reports(self, device: Device, wire: Record, fate: str, now: float, past: list[Record]) -> bool:
@@ -171,7 +175,9 @@ class Fleet:
         return self._lives.get(machine_id.lower(), 0)
 
     def _happen(self, at: float, kind: str, key: str, version: int) -> None:
-        if kind in ("inactive", "can_be_onboarded", "online", "reonboard"):
+        if kind == "excluded":
+            self.store.change_machine(key, self._exclusions.pop(key, {}))
+        elif kind in ("inactive", "can_be_onboarded", "online", "reonboard"):
             if version == self._life(key):
                 self._happen_to_device(at, kind, key)
         elif version == self._plans.get(key):
@@ -360,8 +366,8 @@ class Fleet:
         )
         return self.store.action(rows[0][0]) if rows else None
 
-    def offboard(self, machine_id: str, comment: str, requestor: str) -> Record:
-        """Take an offboard in, or refuse it. Raises ApiError."""
+    def offboard(self, machine_id: str, requestor: str, **values: Any) -> Record:
+        """Take an offboard in, or refuse it; ``values`` are fields of its record. Raises ApiError."""
         with self.lock:
             self.settle()
             device = self._devices.get(machine_id.lower())
@@ -374,9 +380,9 @@ class Fleet:
             status, name = found
             fate = device.resolved_fate(self.clock.start)
             if fate == "unsupported_os":
-                raise ApiError(400, "OsPlatformNotSupported", f"Offboard is not supported on {device.os_platform}")
+                raise ApiError(400, UNSUPPORTED[fate], f"Offboard is not supported on {device.os_platform}")
             if fate == "old_client":
-                raise ApiError(400, "ClientVersionNotSupported", "Offboard needs a newer client version")
+                raise ApiError(400, UNSUPPORTED[fate], "Offboard needs a newer client version")
             if status != "Onboarded" and self.knobs.not_onboarded_offboard == 400:
                 raise ApiError(400, "BadRequest", f"Machine {device.id} is not onboarded")
             twin = self.active(device.id) if self.knobs.duplicate_mode != "create" else None
@@ -387,10 +393,54 @@ class Fleet:
                     return twin
                 raise ApiError(400, "ActiveRequestAlreadyExists", "Action is already in progress")
             name = (name or "").lower() or None
-            action = self._new(device.id, name, self._tick(), requestor=requestor, requestorComment=comment)
+            action = self._new(device.id, name, self._tick(), requestor=requestor, **values)
             self.store.add_actions([(action, True)])
             self._plan(device, action, self.clock.now(), onboarding=stored)
             return action
+
+    def act(self, machine_id: str, requestor: str, **values: Any) -> Record:
+        """Take in an action of another type. Raises ApiError."""
+        with self.lock:
+            self.settle()
+            device = self._devices.get(machine_id.lower())
+            if device is None:
+                raise not_found("Machine", machine_id)
+            if self.active(device.id, values["type"]) is not None:
+                raise ApiError(400, "ActiveRequestAlreadyExists", "Action is already in progress")
+            name = (device.name or "").lower() or None
+            action = self._new(device.id, name, self._tick(), requestor=requestor, **values)
+            self.store.add_actions([(action, True)])
+            self._plan(device, action, self.clock.now())
+            return action
+
+    def available_actions(self, machine_id: str) -> list[Record]:
+        """What the service would take for a device, as availableMachineActions lists it. Raises ApiError."""
+        with self.lock:
+            device = self._devices.get(machine_id.lower())
+            if device is None or self.store.machine_text(machine_id) is None:
+                raise not_found("Machine", machine_id)
+            reason = UNSUPPORTED.get(device.resolved_fate(self.clock.start))
+            return [
+                {"action": "Isolate", "isAvailable": True, "notSupportedReason": None},
+                {"action": "OffBoard", "isAvailable": reason is None, "notSupportedReason": reason},
+            ]
+
+    def exclude(self, machine_id: str, excluded: bool, reason: str) -> Record:
+        """Take a device out of vulnerability management, or back in; its record shows it later. Raises ApiError."""
+        with self.lock:
+            self.settle()
+            record = self.store.machine(machine_id)
+            if record is None:
+                raise not_found("Machine", machine_id)
+            changes = {"isExcluded": excluded, "exclusionReason": reason if excluded else None}
+            if self.knobs.exclusion_delay > 0:
+                self._exclusions[record["id"]] = changes
+                self._at(
+                    self.clock.now() + self.knobs.exclusion_delay, "excluded", record["id"], self._life(machine_id)
+                )
+            else:
+                self.store.change_machine(machine_id, changes)
+            return {**record, **changes}
 
     def cancel(self, action_id: str, comment: str | None, requestor: str) -> Record:
         """Cancel an action. Raises ApiError."""

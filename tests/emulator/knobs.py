@@ -31,6 +31,12 @@ class Knobs:
     unknown_device_offboard: int = field(default=404, metadata=_choices(404, 201))
     # Offboard demands a read role as well.
     offboard_needs_read: bool = False
+    # ExternalId of an offboard: shown as externalId of the action, dropped, or refused as an unknown parameter.
+    external_id: str = field(default="echo", metadata=_choices("echo", "drop", "refuse"))
+    # How an ExternalId is shown: as it was sent, in the other case, with blanks around it, or cut off after so many
+    # characters.
+    external_id_form: str = field(default="sent", metadata=_choices("sent", "swapped", "padded"))
+    external_id_length: int | None = None
     # findbytag demands Machine.ReadWrite.All.
     findbytag_needs_write: bool = False
 
@@ -50,6 +56,13 @@ class Knobs:
     cancel_delay: float = 0.0
     # Cancel of an action that has ended: 200 with the unchanged action, or 400.
     cancel_final: int = field(default=200, metadata=_choices(200, 400))
+
+    # --- Routes that only the service's own model names ---
+    # availableMachineActions and setExclusion: an answer, the service's own 403, or a route that is not there.
+    available_actions: str = field(default="answer", metadata=_choices("answer", "forbidden", "missing"))
+    exclusion: str = field(default="answer", metadata=_choices("answer", "forbidden", "missing"))
+    # Seconds until a changed exclusion shows in the device's record.
+    exclusion_delay: float = 0.0
 
     # --- Consistency ---
     # Seconds until a new action shows in lists, and until it can be read by id.
@@ -88,8 +101,11 @@ class Knobs:
     # A longer query string answers 414 or an HTML 404.
     max_query_length: int | None = None
     long_query: str = field(default="414", metadata=_choices("414", "html_404"))
-    # Literals accepted for aadDeviceId: quoted, unquoted, both.
+    # Literals accepted for aadDeviceId, and for the id of an action: quoted, unquoted, both.
     guid_literal: str = field(default="string", metadata=_choices("string", "guid", "both"))
+    action_id_literal: str = field(default="both", metadata=_choices("string", "guid", "both"))
+    # onboardingStatus cannot be selected, as in an answer of 2024.
+    select_refused: bool = False
 
     # --- Paging ---
     # "normal": a nextLink only without $top; "none": never; "loses_filter": with $top too, and without the filter;

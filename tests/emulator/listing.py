@@ -19,8 +19,6 @@ from .odata import Entity, Rules, order, where
 from .store import Store
 
 _OPTIONS = ("$filter", "$top", "$skip", "$orderby", "$count", "$select")
-# Properties that the query layer cannot project.
-_UNSELECTABLE = ("onboardingstatus",)
 
 
 class Lister:
@@ -105,7 +103,13 @@ class Lister:
 
     def _where(self, text: str, entity: Entity) -> str:
         knobs = self._knobs
-        rules = Rules(knobs.filter_case_sensitive, knobs.in_refused, knobs.max_filter_nodes, knobs.guid_literal)
+        rules = Rules(
+            knobs.filter_case_sensitive,
+            knobs.in_refused,
+            knobs.max_filter_nodes,
+            knobs.guid_literal,
+            knobs.action_id_literal,
+        )
         key = (entity.table, text, rules)
         if key not in self._known:
             if len(self._known) > 2000:
@@ -113,13 +117,12 @@ class Lister:
             self._known[key] = where(text, entity, rules)
         return self._known[key]
 
-    @staticmethod
-    def _select(texts: list[str], names: str, entity: Entity) -> list[str]:
+    def _select(self, texts: list[str], names: str, entity: Entity) -> list[str]:
         wanted = [name.strip().lower() for name in names.split(",") if name.strip()]
         records: list[dict[str, Any]] = [json.loads(text) for text in texts]
         for name in wanted:
             known = name in entity.properties or any(name == key.lower() for item in records[:1] for key in item)
-            if not known or name in _UNSELECTABLE:
+            if not known or (name == "onboardingstatus" and self._knobs.select_refused):
                 raise ODataFault(f"Could not find a property named '{name}' on type '{entity.type_name}'.")
         return [
             json.dumps({key: value for key, value in item.items() if key.lower() in wanted}, ensure_ascii=False)

@@ -25,6 +25,8 @@ _ARC_VERSIONS = ("2019-11-01", "2020-06-01")
 class _Refused(Exception):
     def __init__(self, status: int, error: str, message: str) -> None:
         super().__init__(message)
+        self.status = status
+        self.message = message
         self.reply = json_reply(status, {"error": error, "error_description": message})
 
 
@@ -60,7 +62,7 @@ class Metadata:
             if path == PATH:
                 return self._imds(call)
             if path == APP_SERVICE_PATH:
-                return self._app_service(call)
+                return self._app_service_answer(call)
             raise _Refused(404, "not_found", "There is nothing here")
         except _Refused as refused:
             return refused.reply
@@ -72,6 +74,13 @@ class Metadata:
             raise _Refused(400, "invalid_request", "Required query variable 'api-version' is missing")
         token = self._token(call, self._identity(call))
         return json_reply(200, token)
+
+    def _app_service_answer(self, call: Call) -> Reply:
+        """As an App Service words its refusals."""
+        try:
+            return self._app_service(call)
+        except _Refused as refused:
+            return json_reply(refused.status, {"statusCode": refused.status, "message": refused.message})
 
     def _app_service(self, call: Call) -> Reply:
         if call.header("x-identity-header") != self.identity_header:

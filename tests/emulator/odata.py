@@ -59,6 +59,8 @@ class Property:
     column: str
     kind: str = "string"
     any_case: bool = False
+    literals: str = "guid_literal"
+    """For a GUID: the field of Rules that says how it may be written."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Rules:
     in_refused: bool = False
     max_nodes: int | None = None
     guid_literal: str = "string"
+    action_id_literal: str = "both"
 
 
 class _Visitor(AstToSqliteSqlVisitor):
@@ -226,11 +229,14 @@ class _Visitor(AstToSqliteSqlVisitor):
         if "null" in (one, other) and "unknown" not in (one, other):
             return
         kinds = {one, other}
-        column, literal = (one, other) if isinstance(left, ast.Identifier) else (other, one)
+        property_first = isinstance(left, ast.Identifier)
+        column, literal = (one, other) if property_first else (other, one)
         if column == "guid":
-            if literal in _GUID_LITERALS[self._rules.guid_literal]:
+            node = left if property_first else right
+            wanted = getattr(self._rules, self._property(node).literals) if isinstance(node, ast.Identifier) else "both"
+            if literal in _GUID_LITERALS[wanted]:
                 return
-            column = "string" if self._rules.guid_literal == "string" else "guid"
+            column = "string" if wanted == "string" else "guid"
         elif (kinds <= {"group", "number", "string"} and "group" in kinds) or (one == other and one != "unknown"):
             return
         raise ODataFault(

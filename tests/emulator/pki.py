@@ -32,10 +32,10 @@ class Authority:
         """The CA's certificate as PEM."""
         path.write_bytes(self._ca.cert_pem.bytes())
 
-    def server_context(self) -> ssl.SSLContext:
-        """TLS for servers on this machine."""
+    def server_context(self, *names: str) -> ssl.SSLContext:
+        """TLS for servers on this machine, also under more host names."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._ca.issue_cert("localhost", "127.0.0.1", "::1").configure_cert(context)
+        self._ca.issue_cert("localhost", "127.0.0.1", "::1", *names).configure_cert(context)
         return context
 
 

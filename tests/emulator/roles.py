@@ -20,7 +20,9 @@ CANCEL = (
     "Machine.StopAndQuarantine",
     "Machine.LiveResponse",
 )
-ALL = (*READ, *CANCEL)
+ISOLATE = ("Machine.Isolate",)
+ALERTS = ("Alert.Read.All", "Alert.ReadWrite.All")
+ALL = (*READ, *CANCEL, *ALERTS)
 
 # Delegated permissions are named without ".All".
 _DELEGATED = {"Machine.Read": "Machine.Read.All", "Machine.ReadWrite": "Machine.ReadWrite.All"}

@@ -115,7 +115,9 @@ class Port:
             headers=headers,
             body=_decoded(raw, headers.get("content-type", "")),
         )
-        return Call(method, url.path, query, len(url.raw_query_string), headers, raw, exchange, self.url)
+        # A client, a proxy or a container may know this port under another name.
+        base = f"{self._scheme}://{headers['host']}" if headers.get("host") else self.url
+        return Call(method, url.path, query, len(url.raw_query_string), headers, raw, exchange, base)
 
     def note(self, call: Call) -> None:
         """Write a call into the log."""

@@ -32,7 +32,16 @@ MACHINE_COLUMNS = (
     "riskScore",
     "rbacGroupId",
 )
-ACTION_COLUMNS = ("id", "status", "machineId", "type", "requestor", "creationDateTimeUtc", "lastUpdateDateTimeUtc")
+ACTION_COLUMNS = (
+    "id",
+    "status",
+    "machineId",
+    "type",
+    "requestor",
+    "creationDateTimeUtc",
+    "lastUpdateDateTimeUtc",
+    "externalId",
+)
 _NO_CASE = ("id", "computerDnsName", "aadDeviceId", "machineId")
 _DATES = ("lastSeen", "creationDateTimeUtc", "lastUpdateDateTimeUtc")
 
@@ -49,14 +58,18 @@ def _property(name: str) -> Property:
 
 
 MACHINES = Entity(
-    "Microsoft.Windows.Defender.Machine",
+    "microsoft.windowsDefenderATP.api.Machine",
     "machines",
     {**{name.lower(): _property(name) for name in MACHINE_COLUMNS}, "machinetags": Property("machineTags", "tags")},
 )
+# The id of an action is a GUID in the service's own $metadata, that of a machine a string.
 ACTIONS = Entity(
-    "Microsoft.Windows.Defender.MachineAction",
+    "microsoft.windowsDefenderATP.api.MachineAction",
     "actions",
-    {name.lower(): _property(name) for name in ACTION_COLUMNS},
+    {
+        **{name.lower(): _property(name) for name in ACTION_COLUMNS},
+        "id": Property("id", "guid", any_case=True, literals="action_id_literal"),
+    },
 )
 
 

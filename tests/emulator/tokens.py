@@ -25,6 +25,9 @@ AUDIENCES = (
     "https://securitycenter.onmicrosoft.us/windowsatpservice",
     "https://api-gcc.securitycenter.microsoft.us",
     "https://api-gov.securitycenter.microsoft.us",
+    # Hosts of the regions, and the id of the API's own application.
+    *(f"https://api-{region}.securitycenter.microsoft.com" for region in ("us", "eu", "uk", "au", "swa", "ina")),
+    "fc780465-2017-40d4-a0c5-307022471b92",
 )
 # Other resources of the tenant: a token for one of them is no use here.
 OTHER_RESOURCES = (

@@ -7,47 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-import requests
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-
-PC1 = "a1" * 20
-
-
-class Client:
-    """Calls an emulator with a token."""
-
-    def __init__(self, service: Emulator, **token: Any) -> None:
-        self.service = service
-        self.session = requests.Session()
-        self.session.trust_env = False
-        self.session.verify = service.ca_path
-        self.session.headers["Authorization"] = f"Bearer {service.token(**token)}"
-
-    def call(self, method: str, path: str, **more: Any) -> requests.Response:
-        """A request to the API; the path begins after ``/api``."""
-        return self.session.request(method, f"{self.service.api_url}/api{path}", timeout=10, **more)
-
-    def get(self, path: str, **options: Any) -> requests.Response:
-        """A GET; keywords are query options without their dollar."""
-        return self.call("GET", path, params={f"${name}": value for name, value in options.items()})
-
-    def post(self, path: str, body: Any = None) -> requests.Response:
-        """A POST of JSON."""
-        return self.call("POST", path, json=body)
-
-    def offboard(self, machine_id: str = PC1, comment: str = "CHG-1 decommission") -> requests.Response:
-        """Offboard a device."""
-        return self.post(f"/machines/{machine_id}/offboard", {"Comment": comment})
-
-    def names(self, text: str) -> list[str]:
-        """The names of the machines that a filter finds."""
-        answer = self.get("/machines", filter=text)
-        assert answer.status_code == 200, answer.text
-        return [item["computerDnsName"] for item in answer.json()["value"]]
+from ansible_collections.secops.mde.tests.unit.emulator.client import PC1, Client
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def run(device, *advances, **knobs):
     """Offboard a device and tell the status after each advance."""
     with Emulator([device]) as service:
         service.knobs.update(knobs)
-        service._fleet.offboard(device.id, "x", "me")
+        service._fleet.offboard(device.id, "me", requestorComment="x")
         seen = []
         for seconds in advances:
             service.clock.advance(seconds)
@@ -77,7 +77,7 @@ def test_a_device_that_comes_back_too_late_finds_the_action_gone():
 
 
 def test_after_a_success_the_record_follows_slowly(service):
-    service._fleet.offboard(PC1, "x", "me")
+    service._fleet.offboard(PC1, "me", requestorComment="x")
     service.clock.advance(20)
     before = service.machine(PC1)
     service.clock.advance(service.knobs.onboarding_delay - 30)
@@ -111,7 +111,7 @@ def test_a_device_that_is_off_turns_inactive_after_a_week():
 
 def test_a_device_may_come_back_after_a_success():
     with Emulator([Device(id=PC1, reonboard_after=3 * DAY)]) as service:
-        service._fleet.offboard(PC1, "x", "me")
+        service._fleet.offboard(PC1, "me", requestorComment="x")
         service.clock.advance(2 * DAY)
         assert service.machine(PC1)["onboardingStatus"] == "CanBeOnboarded"
         frozen = service.machine(PC1)["lastSeen"]
@@ -121,22 +121,22 @@ def test_a_device_may_come_back_after_a_success():
         assert parse_iso(machine["lastSeen"]) > parse_iso(frozen)
         service.clock.advance(10 * DAY)
         assert service.machine(PC1)["healthStatus"] == "Active"
-        service._fleet.offboard(PC1, "x", "me")
+        service._fleet.offboard(PC1, "me", requestorComment="x")
         service.clock.advance(60)
         assert service.actions()[0]["status"] == "Succeeded"
 
 
 def test_an_offboarded_device_picks_nothing_up(service):
-    service._fleet.offboard(PC1, "x", "me")
+    service._fleet.offboard(PC1, "me", requestorComment="x")
     service.clock.advance(60)
-    service._fleet.offboard(PC1, "again", "me")
+    service._fleet.offboard(PC1, "me", requestorComment="again")
     service.clock.advance(3600)
     assert [item["status"] for item in service.actions()] == ["Pending", "Succeeded"]
 
 
 def test_a_new_fate_reaches_waiting_actions(service):
     service.update_device(PC1, fate="offline")
-    service._fleet.offboard(PC1, "x", "me")
+    service._fleet.offboard(PC1, "me", requestorComment="x")
     service.clock.advance(DAY)
     assert service.actions()[0]["status"] == "Pending"
     service.update_device("pc1.corp.example", fate="online")
@@ -184,7 +184,7 @@ def test_no_other_status_and_no_offboarded_machine_ever_shows(service):
         Device(fate=fate) for fate in ("online", "offline", "never_answers", "fails") for _turn in range(3)
     )
     for device in service.devices:
-        service._fleet.offboard(device.id, "x", "me")
+        service._fleet.offboard(device.id, "me", requestorComment="x")
     statuses, onboarding = set(), set()
     for step in (1, 5, 10, 100, DAY, 2 * DAY, 3 * DAY, 9 * DAY):
         service.clock.advance(step)

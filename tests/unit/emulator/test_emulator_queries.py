@@ -142,7 +142,6 @@ def test_a_filter_that_makes_no_sense_is_refused_in_the_shape_of_the_query_layer
         {"$stop": "2"},
         {"$expand": "x"},
         {"$search": "x"},
-        {"$select": "id,onboardingStatus"},
         {"$select": "nothing"},
         {"$top": "-1"},
         {"$top": "x"},
@@ -157,6 +156,13 @@ def test_a_filter_that_makes_no_sense_is_refused_in_the_shape_of_the_query_layer
 )
 def test_an_option_that_is_not_known_or_wrong_is_refused(client, options):
     assert fault_of(client.call("GET", "/machines", params=options))
+
+
+def test_the_onboarding_status_can_be_selected_unless_the_knob_says_otherwise(service, client):
+    answer = client.get("/machines", select="id,onboardingStatus").json()["value"]
+    assert {tuple(item) for item in answer} == {("id", "onboardingStatus")}
+    service.knobs.select_refused = True
+    assert fault_of(client.get("/machines", select="id,onboardingStatus"))
 
 
 def test_options_without_a_dollar_are_nobody_s_business(client):
