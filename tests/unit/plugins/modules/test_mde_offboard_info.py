@@ -294,10 +294,10 @@ def test_evidence_with_many_wrong_entries_names_the_first(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('{"format": "secops.mde/evidence-9", "devices": []}', "format 'secops.mde/evidence-9'"),
-        ('{"format": 1, "devices": []}', "format '1'"),
+        ('{"format": "secops.mde/evidence-9", "devices": []}', "its format is not secops.mde/evidence-1"),
+        ('{"format": 1, "devices": []}', "its format is not secops.mde/evidence-1"),
         ('{"devices": [{"device_id": "aa", "device_id": "bb"}]}', "the key 'device_id' is there twice"),
-        ("[" * 200_000, "is not JSON"),
+        ("[" * 200_000, "it is nested too deeply"),
     ],
     ids=["a later format", "no format", "a key twice", "deep nesting"],
 )
