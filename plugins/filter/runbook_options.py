@@ -59,7 +59,7 @@ _value:
 import typing as t
 
 from ansible_collections.secops.mde.plugins.plugin_utils._runbook_options import read_options
-from ansible_collections.secops.mde.plugins.plugin_utils._trust import untrusted
+from ansible_collections.secops.mde.plugins.plugin_utils._unsafe import untrusted
 
 
 def runbook_options(variables: t.Mapping[str, t.Any], required: t.Sequence[str] = ()) -> dict[str, t.Any]:

@@ -110,7 +110,7 @@ from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import Spec, blank_nulls
 from ansible_collections.secops.mde.plugins.module_utils._presentable import one_line
 from ansible_collections.secops.mde.plugins.module_utils._queries.machine_filter import MACHINE_FILTER, MachineFilter
-from ansible_collections.secops.mde.plugins.plugin_utils._hosts import (
+from ansible_collections.secops.mde.plugins.plugin_utils._host_names import (
     HOSTNAMES,
     group_name,
     host_address,
@@ -119,8 +119,8 @@ from ansible_collections.secops.mde.plugins.plugin_utils._hosts import (
     is_like_a_group,
     name_hosts,
 )
-from ansible_collections.secops.mde.plugins.plugin_utils._plugin import PluginOptions
-from ansible_collections.secops.mde.plugins.plugin_utils._trust import untrusted
+from ansible_collections.secops.mde.plugins.plugin_utils._plugin_options import PluginOptions
+from ansible_collections.secops.mde.plugins.plugin_utils._unsafe import untrusted
 
 ADDRESSES: t.Final = {"internal": "lastIpAddress", "external": "lastExternalIpAddress"}
 # What ssh is called with.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ._api.paging import RefusedRecord, Report
 from ._errors import MdeError
 
 
@@ -65,3 +66,44 @@ def of_several(failed: t.Sequence[tuple[str, MdeError]], total: int) -> MdeError
         code="devices_failed",
         hint="Each has its own error in devices. The others were carried out; run the task again for the rest.",
     )
+
+
+def reporting(warn: t.Callable[[str], None] | None) -> Report | None:
+    """How a list that goes on without a record says so: never a list that is shorter than the service's in silence."""
+    if warn is None:
+        return None
+
+    def report(refused: RefusedRecord) -> None:
+        warn(f"Left out of the result: {refused.error}")
+
+    return report
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Records under the plural of their kind."""
+
+    key: str
+    """Of the result: ``machines`` or ``machine_actions``."""
+    records: tuple[dict[str, t.Any], ...] = ()
+    failure: MdeError | None = None
+
+    @property
+    def error(self) -> MdeError | None:
+        return self.failure
+
+    def errors(self) -> list[MdeError]:
+        return [self.failure] if self.failure else []
+
+    def as_dict(self) -> dict[str, t.Any]:
+        count = len(self.records)
+        noun = self.key.replace("_", " ")
+        return {
+            "changed": False,
+            "msg": str(self.failure) if self.failure else f"{count} {noun if count != 1 else noun[:-1]}",
+            self.key: list(self.records),
+            "summary": {"total": count},
+        }
+
+    def diff(self) -> list[dict[str, t.Any]]:
+        return []

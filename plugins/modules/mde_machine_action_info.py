@@ -178,7 +178,7 @@ from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import PACING
 from ansible_collections.secops.mde.plugins.module_utils._queries.action_filter import ACTION_FILTER, ActionFilter
-from ansible_collections.secops.mde.plugins.module_utils._queries.list_result import Listing
+from ansible_collections.secops.mde.plugins.module_utils._results import Listing
 
 
 def main(clock: Clock | None = None) -> None:

@@ -138,8 +138,8 @@ from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import PACING
-from ansible_collections.secops.mde.plugins.module_utils._queries.list_result import Listing
 from ansible_collections.secops.mde.plugins.module_utils._queries.machine_filter import MACHINE_FILTER, MachineFilter
+from ansible_collections.secops.mde.plugins.module_utils._results import Listing
 
 
 def main(clock: Clock | None = None) -> None:

@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import date
 
-from ..module_utils._verification.assessment import VERDICTS
+from ..module_utils._verification.verification import VERDICTS
 
 _TRUE: t.Final = frozenset({"true", "yes", "on", "1", "y", "t"})
 _FALSE: t.Final = frozenset({"false", "no", "off", "0", "n", "f"})

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ansible_collections.secops.mde.plugins.module_utils._evidence import page as _evidence_page
 from ansible_collections.secops.mde.tests.browser import chromium
-from ansible_collections.secops.mde.tests.unit.samples import office
+from ansible_collections.secops.mde.tests.unit.evidence_samples import office
 
 WIDTH, HEIGHT = 1280, 1420
 

@@ -20,7 +20,7 @@ from selenium.webdriver.common.by import By
 from ansible_collections.secops.mde.plugins.module_utils._evidence import page as _evidence_page
 from ansible_collections.secops.mde.tests.browser import chromium
 from ansible_collections.secops.mde.tests.browser.conftest import Tab
-from ansible_collections.secops.mde.tests.unit.samples import (
+from ansible_collections.secops.mde.tests.unit.evidence_samples import (
     HOSTILE,
     Record,
     evidence,

@@ -21,7 +21,7 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator, Exchange
-from ansible_collections.secops.mde.tests.unit.simulated import Operator
+from ansible_collections.secops.mde.tests.unit.simulated_run import Operator
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 MINUTE, HOUR = 60.0, 3600.0

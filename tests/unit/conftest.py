@@ -27,7 +27,7 @@ from ansible_collections.secops.mde.plugins.modules import (
     mde_offboard_info,
 )
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.harness import ModuleRun, RunModule
+from ansible_collections.secops.mde.tests.unit.module_run import ModuleRun, RunModule
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 # The same examples each time, whatever the machine's speed: a gate that passed fails only when something was changed.

@@ -17,8 +17,8 @@ from hypothesis import settings
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.chaos import Chaos, ChaosAdapter
-from ansible_collections.secops.mde.tests.unit.harness import offboards
-from ansible_collections.secops.mde.tests.unit.simulated import Operator
+from ansible_collections.secops.mde.tests.unit.module_run import offboards
+from ansible_collections.secops.mde.tests.unit.simulated_run import Operator
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 # An offboard that does not reach the service is sent three times in all: a proxy that loses each of them wins.

@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.harness import posts
+from ansible_collections.secops.mde.tests.unit.module_run import posts
 from ansible_collections.secops.mde.tests.unit.test_runbook import COMMENT, Runbook
 
 NAMES = (

@@ -22,7 +22,7 @@ import yaml
 from ansible_collections.secops.mde.plugins.inventory import mde_machines
 from ansible_collections.secops.mde.tests import emulator as emulator_package
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.harness import sign_ins
+from ansible_collections.secops.mde.tests.unit.module_run import sign_ins
 from ansible_collections.secops.mde.tests.unit.quoting import assert_hidden, credentials_sent, fault
 
 COLLECTIONS = Path(str(emulator_package.__file__)).parents[5]

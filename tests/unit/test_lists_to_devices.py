@@ -13,7 +13,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.simulated import Operator
+from ansible_collections.secops.mde.tests.unit.simulated_run import Operator
 from ansible_collections.secops.mde.tests.unit.tables import random_table
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator, HistoryAction
-from ansible_collections.secops.mde.tests.unit.harness import offboards
-from ansible_collections.secops.mde.tests.unit.simulated import Operator
+from ansible_collections.secops.mde.tests.unit.module_run import offboards
+from ansible_collections.secops.mde.tests.unit.simulated_run import Operator
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 HOUR, DAY = 3600.0, 86400.0

@@ -22,7 +22,7 @@ import pytest
 
 from ansible_collections.secops.mde.tests import emulator as emulator_package
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.harness import posts, sign_ins
+from ansible_collections.secops.mde.tests.unit.module_run import posts, sign_ins
 
 COLLECTIONS = Path(str(emulator_package.__file__)).parents[5]
 COLLECTION = COLLECTIONS / "ansible_collections" / "secops" / "mde"

@@ -21,7 +21,7 @@ from collections import deque
 
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import Crew
 from ansible_collections.secops.mde.tests import emulator as service
-from ansible_collections.secops.mde.tests.unit.harness import Clock
+from ansible_collections.secops.mde.tests.unit.module_run import Clock
 
 T = t.TypeVar("T")
 

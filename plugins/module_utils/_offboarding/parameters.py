@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .._errors import OptionError
 from .._options.argument_spec import insist_on_positive
 from .._options.identifiers import DeviceRequest
-from .waiting import WaitOptions
+from .wait import WaitOptions
 
 _IDENTIFIERS: t.Final = ("device_id", "device_name", "aad_device_id")
 # Errors of a list that are told at once; a hundred of them help nobody.

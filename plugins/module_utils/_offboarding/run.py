@@ -26,7 +26,7 @@ from .matching import Finding
 from .parameters import Order
 from .results import DeviceResult
 from .submission import Attempt
-from .waiting import Waited, WaitOptions, unseen, wait_for
+from .wait import Waited, WaitOptions, unseen, wait_for
 from .workers import Crew
 
 

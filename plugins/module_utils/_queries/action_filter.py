@@ -18,8 +18,8 @@ from .._errors import ApiError
 from .._options.argument_spec import Spec, insist_on_positive
 from .._options.identifiers import clean_action_id, clean_device_id
 from .._options.values import Moment, moment, raw_filter, spelled_as, unknown_words, values
+from .._results import reporting
 from .._same import comparable
-from .list_result import reporting
 from .service_time import Now, in_service_time, unknown_time
 
 # The service's own model (its $metadata of 2026-08). Others are taken as they are, with a warning.

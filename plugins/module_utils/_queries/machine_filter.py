@@ -19,8 +19,8 @@ from .._api.odata import Form, all_of, equals_any, odata_time, odata_time_above,
 from .._options.argument_spec import Spec, insist_on_positive
 from .._options.identifiers import clean_aad_device_id, clean_device_id, clean_device_name
 from .._options.values import Moment, filled, moment, raw_filter, spelled_as, unknown_words, values
+from .._results import reporting
 from .._same import comparable
-from .list_result import reporting
 from .service_time import Now, in_service_time, unknown_time
 
 # Microsoft Learn, "Machine resource type"; the spelling is that of the wire.

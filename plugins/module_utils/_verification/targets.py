@@ -19,7 +19,7 @@ from .._options.argument_spec import Spec
 from .._options.identifiers import clean_action_id, clean_device_id, is_guid
 from .._options.values import values
 from .._same import same
-from .assessment import VERDICTS
+from .verification import VERDICTS
 
 _OUTCOMES: t.Final = (*OUTCOMES, *(verdict for verdict in VERDICTS if verdict not in OUTCOMES))
 # Wrong entries of a file that a message names; a hundred of them help nobody.

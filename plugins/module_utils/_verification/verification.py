@@ -12,16 +12,39 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from .._api.client import Client, Known
-from .._api.models import Machine, MachineAction, meant, spellings
+from .._api.models import Machine, MachineAction, meant, newest_first, spellings
 from .._api.odata import equals_any
 from .._auth.permissions import TO_READ, explain
 from .._auth.token import Claims
 from .._errors import ApiError, DeviceError, MdeError
 from .._http.retry import refuses_one
+from .._offboarding.decision import came_back
 from .._options.identifiers import DeviceRequest
 from .._same import comparable
-from .assessment import VERDICTS, judge
 from .targets import Subject, Subjects
+
+VERDICTS: t.Final = ("done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action", "error")
+_ENDS: t.Final = {"failed": "failed", "timeout": "timed_out", "cancelled": "cancelled"}
+
+
+def judge(actions: t.Iterable[MachineAction], machine: Machine | None) -> tuple[str, MachineAction | None]:
+    """The verdict, and the action that speaks for it. ``actions`` are the Offboard actions of one device in any order.
+
+    What is under way counts first. Then a success whose device has not come back since, whatever was tried later; then
+    the newest action. A record that has aged out cannot have come back.
+    """
+    history = newest_first(actions)
+    if not history:
+        return "no_action", None
+    under_way = next((action for action in history if not action.ended), None)
+    if under_way:
+        return "pending", under_way
+    success = next((action for action in history if action.state == "succeeded"), None)
+    if success and not (machine and machine.onboarded and came_back(machine, success)):
+        return "done", success
+    newest = history[0]
+    return ("came_back", newest) if newest is success else (_ENDS[newest.state], newest)
+
 
 _SAYS: t.Final[t.Mapping[str, str]] = {
     "done": "offboarded, and not seen since",

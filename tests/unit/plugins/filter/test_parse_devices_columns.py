@@ -22,7 +22,7 @@ from jinja2 import StrictUndefined, UndefinedError
 
 from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
 from ansible_collections.secops.mde.plugins.module_utils._evidence.csv_report import render
-from ansible_collections.secops.mde.tests.unit.samples import evidence
+from ansible_collections.secops.mde.tests.unit.evidence_samples import evidence
 
 parse = FilterModule().filters()["parse_devices"]
 

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
 from ansible_collections.secops.mde.plugins.module_utils._http import connections, transport
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response, Session, WireOptions
-from ansible_collections.secops.mde.tests.unit.harness import FakeClock
+from ansible_collections.secops.mde.tests.unit.module_run import FakeClock
 from ansible_collections.secops.mde.tests.unit.scripted import Script, Scripted, regular
 
 INTERIM: t.Final = {

@@ -20,7 +20,7 @@ from ansible_collections.secops.mde.plugins.module_utils._api.client import Clie
 from ansible_collections.secops.mde.plugins.module_utils._errors import BadAnswerError
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.simulated import Operator
+from ansible_collections.secops.mde.tests.unit.simulated_run import Operator
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 

@@ -17,9 +17,9 @@ import yaml
 from ansible_collections.secops.mde.plugins import modules as package
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import OUTCOMES as OUTCOMES_OF_OFFBOARD
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import connection_spec
-from ansible_collections.secops.mde.plugins.module_utils._verification.assessment import VERDICTS
+from ansible_collections.secops.mde.plugins.module_utils._verification.verification import VERDICTS
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.harness import ModuleRun, RunModule
+from ansible_collections.secops.mde.tests.unit.module_run import ModuleRun, RunModule
 
 NAMES = sorted(path.stem for folder in package.__path__ for path in Path(folder).glob("mde_*.py"))
 # Those that call the service; the other one only writes files.

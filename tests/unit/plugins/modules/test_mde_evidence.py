@@ -24,7 +24,7 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._evidence_format import load
 from ansible_collections.secops.mde.plugins.modules import mde_evidence
 from ansible_collections.secops.mde.tests.unit.conftest import run_module
-from ansible_collections.secops.mde.tests.unit.harness import FakeClock, ModuleRun
+from ansible_collections.secops.mde.tests.unit.module_run import FakeClock, ModuleRun
 
 CONTEXT = {"tenant_id": "t", "client_id": "c", "api_url": "https://api.example", "collection_version": "1.0.0"}
 

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.harness import RunModule, api_calls, offboard_by_hand, posts
+from ansible_collections.secops.mde.tests.unit.module_run import RunModule, api_calls, offboard_by_hand, posts
 
 HOUR = 3600.0
 NAME = "lab-w11-07.corp.example"

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.harness import RunModule, api_calls, sign_ins
+from ansible_collections.secops.mde.tests.unit.module_run import RunModule, api_calls, sign_ins
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 A, B, C, D = (digit * 40 for digit in "abcd")

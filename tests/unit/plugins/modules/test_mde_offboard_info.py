@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.harness import RunModule, api_calls, posts
+from ansible_collections.secops.mde.tests.unit.module_run import RunModule, api_calls, posts
 
 DAYS = 86400.0
 

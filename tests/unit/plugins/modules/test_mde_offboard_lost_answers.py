@@ -16,7 +16,8 @@ from ansible_collections.secops.mde.plugins.module_utils._auth.token import Toke
 from ansible_collections.secops.mde.plugins.module_utils._http import transport
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time, parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.harness import (
+from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcess
+from ansible_collections.secops.mde.tests.unit.module_run import (
     Clock,
     RunModule,
     api_calls,
@@ -24,9 +25,8 @@ from ansible_collections.secops.mde.tests.unit.harness import (
     offboards,
     posts,
 )
-from ansible_collections.secops.mde.tests.unit.simulated import Operator
+from ansible_collections.secops.mde.tests.unit.simulated_run import Operator
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
-from ansible_collections.secops.mde.tests.unit.wire import InProcess
 
 COMMENT = "CHG-1042 retired"
 

@@ -22,8 +22,8 @@ import responses
 from ansible_collections.secops.mde.plugins.module_utils._version import COLLECTION_VERSION
 from ansible_collections.secops.mde.plugins.modules import mde_offboard
 from ansible_collections.secops.mde.tests.emulator import App, Device, Emulator, Exchange
-from ansible_collections.secops.mde.tests.unit.harness import Clock, ModuleRun, RunModule, api_calls, posts, sign_ins
-from ansible_collections.secops.mde.tests.unit.proxy import Proxy
+from ansible_collections.secops.mde.tests.unit.https_proxy import Proxy
+from ansible_collections.secops.mde.tests.unit.module_run import Clock, ModuleRun, RunModule, api_calls, posts, sign_ins
 from ansible_collections.secops.mde.tests.unit.quoting import assert_hidden, fault
 
 ID = "4a" * 20

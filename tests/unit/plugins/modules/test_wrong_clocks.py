@@ -13,7 +13,7 @@ import pytest
 import urllib3.util.connection
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.harness import (
+from ansible_collections.secops.mde.tests.unit.module_run import (
     Clock,
     RunModule,
     api_calls,

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine, MachineAction
-from ansible_collections.secops.mde.plugins.module_utils._verification.assessment import VERDICTS, judge
+from ansible_collections.secops.mde.plugins.module_utils._verification.verification import VERDICTS, judge
 
 ID = "a" * 40
 AWAY, BACK = "2026-02-03T12:00:00Z", "2026-02-09T12:00:00Z"

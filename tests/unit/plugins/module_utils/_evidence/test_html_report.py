@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from ansible_collections.secops.mde.plugins.module_utils._evidence.page import render
 from ansible_collections.secops.mde.plugins.module_utils._evidence.script import SCRIPT
 from ansible_collections.secops.mde.plugins.module_utils._evidence.style import STYLE
-from ansible_collections.secops.mde.tests.unit.samples import (
+from ansible_collections.secops.mde.tests.unit.evidence_samples import (
     HOSTILE,
     Record,
     device,

@@ -26,10 +26,10 @@ from ansible_collections.secops.mde.plugins.module_utils._http import transport 
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response, Session, WireOptions
 from ansible_collections.secops.mde.plugins.module_utils._version import COLLECTION_VERSION
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.harness import Clock
-from ansible_collections.secops.mde.tests.unit.proxy import Proxy
+from ansible_collections.secops.mde.tests.unit.https_proxy import Proxy
+from ansible_collections.secops.mde.tests.unit.module_run import Clock
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 HOST = "https://mde.example.test"
 FAR = "/api/machines"
 

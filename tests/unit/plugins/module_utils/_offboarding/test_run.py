@@ -20,12 +20,12 @@ from ansible_collections.secops.mde.plugins.module_utils._offboarding import run
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import Order
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult, Report
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import Offboarding
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.waiting import WaitOptions
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.wait import WaitOptions
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import Threads
 from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import DeviceRequest
 from ansible_collections.secops.mde.plugins.module_utils._results import Context, complete
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.harness import Clock, posts
+from ansible_collections.secops.mde.tests.unit.module_run import Clock, posts
 
 Run = t.Callable[..., list[DeviceResult]]
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ansible_collections.secops.mde.plugins.module_utils._api.filter_batches import FIRST, MOST, Batches
 from ansible_collections.secops.mde.plugins.module_utils._api.odata import Form, encoded, equals_any
 from ansible_collections.secops.mde.plugins.module_utils._errors import ApiError
-from ansible_collections.secops.mde.tests.unit.harness import FakeClock
+from ansible_collections.secops.mde.tests.unit.module_run import FakeClock
 
 
 def condition(values: t.Sequence[str], form: Form) -> str:

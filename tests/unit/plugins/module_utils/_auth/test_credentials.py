@@ -36,7 +36,7 @@ from ansible_collections.secops.mde.plugins.module_utils._errors import (
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Session, WireOptions
 from ansible_collections.secops.mde.tests.emulator import Emulator, Exchange
 from ansible_collections.secops.mde.tests.emulator.pki import KeyPair
-from ansible_collections.secops.mde.tests.unit.harness import Clock
+from ansible_collections.secops.mde.tests.unit.module_run import Clock
 
 SCOPE = "https://api.securitycenter.microsoft.com/.default"
 RESOURCE = "https://api.securitycenter.microsoft.com"
@@ -540,7 +540,7 @@ MINIMUM = ".".join(map(str, MSAL_MINIMUM))
 
 
 def test_the_version_asked_for_is_the_one_that_is_required_and_documented() -> None:
-    root = Path(__file__).resolve().parents[4]
+    root = Path(__file__).resolve().parents[5]
     assert f"msal>={MINIMUM}" in (root / "requirements.txt").read_text("utf-8").splitlines()
     assert f"msal >= {MINIMUM}," in ModuleDocFragment.DOCUMENTATION
 

@@ -14,8 +14,8 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response, Session, WireOptions
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcess, connect
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
-from ansible_collections.secops.mde.tests.unit.wire import InProcess, connect
 
 PC1 = "a1" * 20
 OFFBOARD = f"/api/machines/{PC1}/offboard"

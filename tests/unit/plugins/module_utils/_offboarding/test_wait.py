@@ -11,8 +11,8 @@ import typing as t
 from datetime import datetime
 
 from ansible_collections.secops.mde.plugins.module_utils._api.models import MachineAction
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.waiting import WaitOptions, wait_for
-from ansible_collections.secops.mde.tests.unit.harness import FakeClock
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.wait import WaitOptions, wait_for
+from ansible_collections.secops.mde.tests.unit.module_run import FakeClock
 
 
 def action(name: str, status: str) -> MachineAction:

@@ -14,7 +14,7 @@ from ansible_collections.secops.mde.plugins.module_utils._evidence.report import
 from ansible_collections.secops.mde.plugins.module_utils._evidence.text import moment
 from ansible_collections.secops.mde.plugins.module_utils._evidence_format import number
 from ansible_collections.secops.mde.plugins.module_utils._presentable import plain, visible
-from ansible_collections.secops.mde.tests.unit.samples import (
+from ansible_collections.secops.mde.tests.unit.evidence_samples import (
     Record,
     device,
     evidence,

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import Pacer
-from ansible_collections.secops.mde.tests.unit.harness import FakeClock
+from ansible_collections.secops.mde.tests.unit.module_run import FakeClock
 
 
 def moments(clock: FakeClock, pacer: Pacer, calls: int) -> list[float]:

@@ -20,7 +20,7 @@ from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import
 from ansible_collections.secops.mde.plugins.module_utils._http.retry import Budget, retry_after
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import http_date
-from ansible_collections.secops.mde.tests.unit.harness import FakeClock
+from ansible_collections.secops.mde.tests.unit.module_run import FakeClock
 
 NOW = FakeClock.START
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._evidence.csv_report import COLUMNS, defused, render
 from ansible_collections.secops.mde.plugins.module_utils._presentable import visible
-from ansible_collections.secops.mde.tests.unit.samples import (
+from ansible_collections.secops.mde.tests.unit.evidence_samples import (
     CLIENT,
     COMMENT,
     HOSTILE,

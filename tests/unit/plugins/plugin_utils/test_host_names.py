@@ -13,7 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine
-from ansible_collections.secops.mde.plugins.plugin_utils._hosts import HOSTNAMES, group_name, host_address, name_hosts
+from ansible_collections.secops.mde.plugins.plugin_utils._host_names import (
+    HOSTNAMES,
+    group_name,
+    host_address,
+    name_hosts,
+)
 
 A, B, C = (letter * 40 for letter in "abc")
 
