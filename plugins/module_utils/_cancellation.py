@@ -18,7 +18,7 @@ from ._api.models import MachineAction
 from ._auth.permissions import TO_CANCEL, TO_READ, explain, foretold_refusal, lacks
 from ._auth.token import Claims
 from ._errors import ApiError, MdeError
-from ._http.retry import bars_the_way
+from ._http.retry import fatal_for_run
 from ._options.argument_spec import Spec
 
 CANCEL: t.Final[Spec] = {
@@ -135,7 +135,7 @@ class Cancellation:
                 now, trouble = self._client.action(action.id) or now, None
             except MdeError as error:
                 trouble = error
-                if bars_the_way(error):
+                if fatal_for_run(error):
                     break  # all patience was used up on it
                 continue
             if now.ended or _surely_refused(refusal):

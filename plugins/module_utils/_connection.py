@@ -22,9 +22,9 @@ from ._clock import Clock
 from ._clouds import Cloud, resolve_cloud
 from ._errors import OptionError
 from ._http.environment import PROXY_VARIABLES, is_proxy_url, proxy_for
-from ._http.rate_limit import Pacer
+from ._http.rate_limit import RateLimiter
 from ._http.redaction import Redactor, users_and_passwords
-from ._http.transport import Session, WireOptions
+from ._http.transport import HttpTransport, TransportOptions
 from ._http.urls import is_link_local, is_loopback
 from ._options.argument_spec import ENVIRONMENT, PATIENCE, insist_on_pace, insist_on_positive
 from ._version import COLLECTION_VERSION
@@ -37,7 +37,7 @@ class Connection:
     cloud: Cloud
     identity: Identity
     credential: Credential
-    wire: WireOptions
+    transport_options: TransportOptions
     per_minute: int
     per_hour: int
     retry_timeout: float
@@ -66,13 +66,13 @@ class Connection:
         cloud = resolve_cloud(
             params["cloud"], params["region"], params["api_url"], params["authority_host"], params["scope"]
         )
-        wire = WireOptions(
+        wire = TransportOptions(
             user_agent=f"secops.mde/{COLLECTION_VERSION}",
             timeout=params["timeout"],
             ca_path=_bundle(params["ca_path"]),
             validate_certs=params["validate_certs"],
             proxy=_proxy(params["proxy"]),
-            connections=connections,
+            max_connections=connections,
         )
         identity = choose_identity(families(given, environ), params["auth_source"])
         if not wire.proxy:
@@ -84,7 +84,7 @@ class Connection:
             cloud=cloud,
             identity=identity,
             credential=credential,
-            wire=wire,
+            transport_options=wire,
             per_minute=params["calls_per_minute"],
             per_hour=params["calls_per_hour"],
             retry_timeout=params["retry_timeout"] or patience,
@@ -94,21 +94,21 @@ class Connection:
 
     def open(self, clock: Clock, rng: random.Random, *, on_token: t.Callable[[str], None]) -> Client:
         """A client that signs in at its first call. ``on_token`` is told each token, to keep it out of output."""
-        session = Session(self.wire, clock, self.redactor)
+        transport = HttpTransport(self.transport_options, clock, self.redactor)
         desk = SignInDesk(
             cloud=self.cloud,
-            session=session,
-            wire=self.wire,
+            transport=transport,
+            transport_options=self.transport_options,
             clock=clock,
             rng=rng,
             retry_timeout=self.retry_timeout,
             instance_discovery=self.instance_discovery,
         )
         exchange = Exchange(
-            session,
+            transport,
             TokenKeeper(lambda patience: self.credential.sign_in(desk.within(patience)), clock, on_token=on_token),
             self.cloud.api_url,
-            pacer=Pacer(clock, per_minute=self.per_minute, per_hour=self.per_hour),
+            rate_limiter=RateLimiter(clock, per_minute=self.per_minute, per_hour=self.per_hour),
             clock=clock,
             rng=rng,
             retry_timeout=self.retry_timeout,

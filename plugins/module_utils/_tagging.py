@@ -16,7 +16,7 @@ from ._api.odata import equals_any
 from ._auth.permissions import TO_READ, TO_TAG, explain, foretold_refusal, lacks
 from ._auth.token import Claims
 from ._errors import ApiError, MdeError, OptionError
-from ._http.retry import bars_the_way
+from ._http.retry import fatal_for_run
 from ._options.argument_spec import Spec
 from ._options.identifiers import clean_device_id
 from ._options.values import values
@@ -215,7 +215,7 @@ class Tagging:
                 half = len(batch) // 2
                 return [*self._send(batch[:half]), *self._send(batch[half:])]
             self._refused_alone += len(batch) == 1
-            self._barred = error if bars_the_way(error) else None
+            self._barred = error if fatal_for_run(error) else None
             return [_unchanged(one, error) for one in batch]
         self._taken = True
         records: dict[str, Machine | None] = {machine.id: machine for machine in shown}

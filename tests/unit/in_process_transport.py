@@ -25,22 +25,22 @@ from urllib3.exceptions import NewConnectionError, ProtocolError
 from yarl import URL
 
 from ansible_collections.secops.mde.plugins.module_utils._http.connections import current_exchange
-from ansible_collections.secops.mde.plugins.module_utils._http.transport import Session
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.emulator.server import headers_of
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 
-def connect(session: Session, wire: InProcess, *, shortcut: bool = False) -> None:
+def connect(transport: HttpTransport, wire: InProcess, *, shortcut: bool = False) -> None:
     """Let all that a session sends go over this wire.
 
     With ``shortcut``, calls of the API bypass what requests does with each of them, which takes longer than all the
     rest: for simulations of a hundred thousand calls. The collection's own code is the same either way.
     """
     for scheme in ("https://", "http://"):
-        session._session.mount(scheme, wire)
+        transport._session.mount(scheme, wire)
     if shortcut:
-        session._session = t.cast(requests.Session, _Shortcut(session._session, wire))
+        transport._session = t.cast(requests.Session, _Shortcut(transport._session, wire))
 
 
 class InProcess(HTTPAdapter):

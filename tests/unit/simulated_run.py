@@ -15,8 +15,8 @@ from requests.adapters import HTTPAdapter
 from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
 from ansible_collections.secops.mde.plugins.module_utils._api.session import Exchange
 from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenKeeper, read_claims
-from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import Pacer
-from ansible_collections.secops.mde.plugins.module_utils._http.transport import Session, WireOptions
+from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import Order
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import Offboarding
@@ -60,16 +60,16 @@ class Operator:
 
     def client(self) -> Client:
         """The typed calls of a new process."""
-        session = Session(WireOptions(user_agent="simulated", connections=self.concurrency), self.time)
+        transport = HttpTransport(TransportOptions(user_agent="simulated", max_connections=self.concurrency), self.time)
         if self.adapter is None:
-            connect(session, InProcess(self.emulator, self.time, self.latency), shortcut=self.shortcut)
+            connect(transport, InProcess(self.emulator, self.time, self.latency), shortcut=self.shortcut)
         else:
-            session._session.mount("https://", self.adapter)
+            transport._session.mount("https://", self.adapter)
         exchange = Exchange(
-            session,
+            transport,
             TokenKeeper(self._sign_in, self.time, on_token=lambda _token: None),
             self.emulator.api_url,
-            pacer=Pacer(self.time, per_minute=self.per_minute, per_hour=self.per_hour),
+            rate_limiter=RateLimiter(self.time, per_minute=self.per_minute, per_hour=self.per_hour),
             clock=self.time,
             rng=random.Random(self.seed),
             retry_timeout=self.retry_timeout,

@@ -12,7 +12,11 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
-from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response, Session, WireOptions
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import (
+    HttpTransport,
+    Response,
+    TransportOptions,
+)
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcess, connect
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
@@ -27,7 +31,7 @@ class Line:
     """A session and the wire that it is connected to."""
 
     def __init__(self, emulator: Emulator, time: VirtualTime, *, shortcut: bool) -> None:
-        self.session = Session(WireOptions(user_agent="test/1", timeout=TIMEOUT), time)
+        self.session = HttpTransport(TransportOptions(user_agent="test/1", timeout=TIMEOUT), time)
         self.wire = InProcess(emulator, time, LATENCY)
         self._emulator = emulator
         connect(self.session, self.wire, shortcut=shortcut)
@@ -63,11 +67,11 @@ def line(request: pytest.FixtureRequest, emulator: Emulator, time: VirtualTime) 
 
 
 @pytest.fixture
-def socket(emulator: Emulator, time: VirtualTime) -> Iterator[Session]:
+def socket(emulator: Emulator, time: VirtualTime) -> Iterator[HttpTransport]:
     """A session over the real wire."""
-    session = Session(WireOptions(user_agent="test/1", timeout=TIMEOUT, ca_path=emulator.ca_path), time)
-    yield session
-    session.close()
+    transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=TIMEOUT, ca_path=emulator.ca_path), time)
+    yield transport
+    transport.close()
 
 
 def bearer(emulator: Emulator) -> dict[str, str]:
@@ -83,11 +87,13 @@ def failure(send: t.Callable[[], object]) -> WireError:
 # -- as over a socket ----------------------------------------------------------------------------------------
 
 
-def same_over_both(emulator: Emulator, line: Line, socket: Session, method: str, url: str, **more: t.Any) -> Response:
+def same_over_both(
+    emulator: Emulator, line: Line, socket: HttpTransport, method: str, url: str, **more: t.Any
+) -> Response:
     """Send over the socket and over the wire; both answers and log entries are to be the same."""
     line.wire.latency = 0
     emulator.knobs.error_target = "absent"  # it is another made-up id in each answer
-    real, made = (session.send(method, url, **more) for session in (socket, line.session))
+    real, made = (http_transport.send(method, url, **more) for http_transport in (socket, line.session))
     assert (made.method, made.url, made.status, made.body) == (real.method, real.url, real.status, real.body)
     transport = ("server", "connection")
     assert dict(made.headers) == {name: value for name, value in real.headers.items() if name not in transport}
@@ -109,13 +115,13 @@ def same_over_both(emulator: Emulator, line: Line, socket: Session, method: str,
     ],
 )
 def test_a_read_is_answered_as_over_a_socket(
-    emulator: Emulator, line: Line, socket: Session, path: str, status: int
+    emulator: Emulator, line: Line, socket: HttpTransport, path: str, status: int
 ) -> None:
     answer = same_over_both(emulator, line, socket, "GET", emulator.api_url + path, headers=bearer(emulator))
     assert answer.status == status
 
 
-def test_an_offboard_is_answered_as_over_a_socket(emulator: Emulator, line: Line, socket: Session) -> None:
+def test_an_offboard_is_answered_as_over_a_socket(emulator: Emulator, line: Line, socket: HttpTransport) -> None:
     url, headers = emulator.api_url + OFFBOARD, bearer(emulator)
     answer = same_over_both(
         emulator, line, socket, "POST", url, headers=headers, json_body={"Comment": "CHG-1 retired: Grüße"}
@@ -124,11 +130,13 @@ def test_an_offboard_is_answered_as_over_a_socket(emulator: Emulator, line: Line
     assert answer.json()["requestorComment"] == "CHG-1 retired: Grüße"
 
 
-def test_a_request_without_a_token_is_refused_as_over_a_socket(emulator: Emulator, line: Line, socket: Session) -> None:
+def test_a_request_without_a_token_is_refused_as_over_a_socket(
+    emulator: Emulator, line: Line, socket: HttpTransport
+) -> None:
     assert same_over_both(emulator, line, socket, "GET", f"{emulator.api_url}/api/machines").status == 401
 
 
-def test_other_services_are_reached_by_their_addresses(emulator: Emulator, line: Line, socket: Session) -> None:
+def test_other_services_are_reached_by_their_addresses(emulator: Emulator, line: Line, socket: HttpTransport) -> None:
     for url in (
         f"{emulator.authority_host}/{emulator.tenant_id}/v2.0/.well-known/openid-configuration",
         f"{emulator.metadata_url}/metadata/identity/oauth2/token",
@@ -158,7 +166,7 @@ def test_a_token_can_be_had_and_used(emulator: Emulator, line: Line) -> None:
 
 
 @pytest.mark.parametrize("date", ["virtual", "absent", -3600])
-def test_the_date_is_as_over_a_socket(emulator: Emulator, line: Line, socket: Session, date: str | float) -> None:
+def test_the_date_is_as_over_a_socket(emulator: Emulator, line: Line, socket: HttpTransport, date: str | float) -> None:
     emulator.knobs.date_header = date
     answer = same_over_both(emulator, line, socket, "GET", f"{emulator.api_url}/api/machines", headers=bearer(emulator))
     assert ("date" in answer.headers) == (date != "absent")
@@ -184,7 +192,7 @@ def test_the_date_is_as_over_a_socket(emulator: Emulator, line: Line, socket: Se
     ids=lambda fault: fault["kind"],
 )
 def test_a_spoilt_answer_is_the_same_as_over_a_socket(
-    emulator: Emulator, line: Line, socket: Session, fault: dict[str, t.Any]
+    emulator: Emulator, line: Line, socket: HttpTransport, fault: dict[str, t.Any]
 ) -> None:
     emulator.fault(method="GET", path="/machines", query="$top=1", times=2, **fault)
     url = f"{emulator.api_url}/api/machines?$top=1"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import Pacer
+from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
@@ -286,11 +286,11 @@ def test_chance_decides_only_between_threads_that_wake_at_the_same_moment() -> N
 @pytest.mark.parametrize("seed", [None, 1, 2])
 def test_a_crew_shares_the_pace_of_one_pacer(emulator: Emulator, seed: int | None) -> None:
     time = VirtualTime(emulator, None if seed is None else random.Random(seed))
-    pacer = Pacer(time, per_minute=10, per_hour=600)
+    rate_limiter = RateLimiter(time, per_minute=10, per_hour=600)
     sent: list[float] = []
 
     def work(_piece: int) -> None:
-        pacer.wait()
+        rate_limiter.acquire()
         sent.append(time.monotonic())
         time.sleep(7)
 

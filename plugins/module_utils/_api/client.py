@@ -17,7 +17,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from .._errors import BadAnswerError, MdeError, WireError
-from .._http.retry import Budget, surely_not_taken, worth_asking_again
+from .._http.retry import RetryBudget, is_retryable_read, is_safe_to_resend
 from .._http.transport import Response
 from .._same import comparable, same
 from .error_responses import api_error
@@ -78,7 +78,7 @@ class Client:
         response = self.exchange.call(
             "POST",
             "machines/AddOrRemoveTagForMultipleMachines",
-            may_repeat=worth_asking_again,
+            may_repeat=is_retryable_read,
             json_body={"Value": tag, "Action": action, "MachineIds": list(machine_ids)},
         )
         if not 200 <= response.status < 300:
@@ -91,7 +91,7 @@ class Client:
     # -- machine actions -----------------------------------------------------------------------------------
 
     def offboard_actions(
-        self, machine_ids: t.Sequence[str], *, budget: Budget | None = None
+        self, machine_ids: t.Sequence[str], *, budget: RetryBudget | None = None
     ) -> dict[str, Known | MdeError]:
         """Every Offboard action of these machines, by the id as given, in as few calls as the service allows.
 
@@ -145,7 +145,7 @@ class Client:
         count: bool = False,
         report: Report | None = None,
         until: float | None = None,
-        budget: Budget | None = None,
+        budget: RetryBudget | None = None,
     ) -> t.Iterator[list[MachineAction]]:
         """All actions that fit an OData condition, page by page; see ``Lists.pages``."""
         return self._lists.pages(
@@ -176,7 +176,7 @@ class Client:
         response = self.exchange.call(
             "POST",
             f"machineactions/{quote(action_id, safe='')}/cancel",
-            may_repeat=worth_asking_again,
+            may_repeat=is_retryable_read,
             json_body={"Comment": comment},
         )
         if not 200 <= response.status < 300:
@@ -187,20 +187,20 @@ class Client:
         machine_id: str,
         comment: str,
         *,
-        budget: Budget | None = None,
+        budget: RetryBudget | None = None,
         not_after: float | None = None,
         on_send: t.Callable[[], None] = lambda: None,
     ) -> MachineAction:
         """Ask for the offboard of one device, once: repeated only when it surely was not taken.
 
         ``budget``, ``not_after`` and ``on_send`` are those of Exchange.call. Raises TooLateError, WireError or ApiError; after some
-        of them the caller has to find out what became of it: see ``is_unclear``.
+        of them the caller has to find out what became of it: see ``outcome_in_doubt``.
         """
         try:
             response = self.exchange.call(
                 "POST",
                 f"machines/{quote(machine_id, safe='')}/offboard",
-                may_repeat=surely_not_taken,
+                may_repeat=is_safe_to_resend,
                 json_body={"Comment": comment},
                 budget=budget,
                 not_after=not_after,

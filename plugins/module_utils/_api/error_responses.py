@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import ApiError
-from .._http.transport import Response, excerpt, quote
+from .._http.transport import Response, quote, summarize_body
 from .._http.urls import origin
 
 # The service's longest messages list the permissions that are missing and those that the token has.
@@ -60,7 +60,7 @@ def complaint(response: Response) -> Complaint:
             message=quote(response.redact, str(error.get("message") or ""), _MAX_MESSAGE) or "(no message)",
             target=quote(response.redact, target) if isinstance(target, str) and target else None,
         )
-    return Complaint(code=None, message=excerpt(response))
+    return Complaint(code=None, message=summarize_body(response))
 
 
 def is_missing_entity(response: Response) -> bool:

@@ -17,8 +17,8 @@ from json import dumps
 
 from .._errors import ApiError, BadAnswerError
 from .._foreign_json import parse_json
-from .._http.retry import Budget, worth_asking_again
-from .._http.transport import Response, excerpt
+from .._http.retry import RetryBudget, is_retryable_read
+from .._http.transport import Response, summarize_body
 from .._presentable import presentable
 from .error_responses import api_error, is_missing_entity
 from .models import NoRecordError, RecordError
@@ -53,7 +53,7 @@ def read(
     *,
     missing_ok: bool = False,
     until: float | None = None,
-    budget: Budget | None = None,
+    budget: RetryBudget | None = None,
 ) -> Response | None:
     """An answer with status 200; None where the service itself says that there is no such thing, if that is allowed.
 
@@ -63,7 +63,7 @@ def read(
     response = exchange.call(
         "GET",
         path,
-        may_repeat=worth_asking_again,
+        may_repeat=is_retryable_read,
         params=params,
         budget=budget or exchange.budget(until),
         not_after=None if until is None else until + _LATE,
@@ -107,7 +107,7 @@ class Lists:
         count: bool = False,
         report: Report | None = None,
         until: float | None = None,
-        budget: Budget | None = None,
+        budget: RetryBudget | None = None,
     ) -> t.Iterator[list[Item]]:
         """The records of a list page by page, each id once, for as long as the caller goes on.
 
@@ -141,7 +141,7 @@ class Lists:
                 raise _unreadable(path, missing if current.finished else "it changes faster than its pages can be read")
 
     def _read(
-        self, path: str, query: dict[str, t.Any], *, counted: bool, until: float | None, budget: Budget | None
+        self, path: str, query: dict[str, t.Any], *, counted: bool, until: float | None, budget: RetryBudget | None
     ) -> Response | None:
         """One page. An empty list is documented as 404."""
         if counted and self._counts:
@@ -308,5 +308,5 @@ def _flaw(response: Response) -> str:
         try:
             parse_json(response.body)
         except ValueError as error:
-            return f"{error} in {excerpt(response)}"
-    return excerpt(response)
+            return f"{error} in {summarize_body(response)}"
+    return summarize_body(response)

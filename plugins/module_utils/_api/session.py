@@ -19,9 +19,9 @@ from datetime import datetime
 
 from .._clock import Clock
 from .._errors import ThrottledError, TooLateError, WireError
-from .._http.rate_limit import Pacer
-from .._http.retry import UNREACHED_LIMIT, Budget, retry_after
-from .._http.transport import Response, Session
+from .._http.rate_limit import RateLimiter
+from .._http.retry import UNREACHABLE_HOST_LIMIT, RetryBudget, retry_after
+from .._http.transport import HttpTransport, Response
 from .._timestamps import format_time
 from .error_responses import api_error, is_by_service
 from .odata import encoded
@@ -61,11 +61,11 @@ class Exchange:
 
     def __init__(
         self,
-        session: Session,
+        transport: HttpTransport,
         tokens: TokenSource,
         api_url: str,
         *,
-        pacer: Pacer,
+        rate_limiter: RateLimiter,
         clock: Clock,
         rng: random.Random,
         retry_timeout: float,
@@ -73,10 +73,10 @@ class Exchange:
         """``api_url`` is the base without ``/api``; ``retry_timeout`` is in seconds for each call."""
         self.statistics = Statistics()
         self.clock = clock
-        self._session = session
+        self._transport = transport
         self._tokens = tokens
         self._base = f"{api_url}/api"
-        self.pacer = pacer
+        self.rate_limiter = rate_limiter
         self._rng = rng
         self._retry_timeout = retry_timeout
         self._service_time = ServiceTime(clock)
@@ -84,7 +84,7 @@ class Exchange:
 
     def close(self) -> None:
         """Give back the connections."""
-        self._session.close()
+        self._transport.close()
 
     def service_time(self) -> datetime | None:
         """Now, by the ``Date`` headers of the service; None as long as there is none that is believed."""
@@ -108,10 +108,10 @@ class Exchange:
         """What people should know of the exchange so far."""
         return self._service_time.warnings()
 
-    def budget(self, until: float | None = None) -> Budget:
+    def budget(self, until: float | None = None) -> RetryBudget:
         """A new allowance for one call; it lasts up to the moment ``until`` (monotonic seconds) at most."""
         left = self._retry_timeout if until is None else max(0.0, until - self.clock.monotonic())
-        return Budget(limit=min(left, self._retry_timeout), clock=self.clock, rng=self._rng)
+        return RetryBudget(limit=min(left, self._retry_timeout), clock=self.clock, rng=self._rng)
 
     def call(
         self,
@@ -121,7 +121,7 @@ class Exchange:
         may_repeat: t.Callable[[Response | WireError], bool],
         params: t.Mapping[str, t.Any] | None = None,
         json_body: t.Any = None,
-        budget: Budget | None = None,
+        budget: RetryBudget | None = None,
         not_after: float | None = None,
         on_send: t.Callable[[], None] = lambda: None,
     ) -> Response:
@@ -137,9 +137,9 @@ class Exchange:
         budget = budget or self.budget()
         renewed = False
         while True:
-            if not self.pacer.wait(not_after):
+            if not self.rate_limiter.acquire(not_after):
                 raise TooLateError("The pace of calls leaves no place for this one in time.", hint=_PACE)
-            token = self._tokens.token(budget.left())
+            token = self._tokens.token(budget.remaining())
             self._service_time.observe_token(token)
             began = self.clock.monotonic()
             if not_after is not None and began > not_after:
@@ -147,7 +147,7 @@ class Exchange:
             on_send()
             outcome: Response | WireError
             try:
-                outcome = self._session.send(
+                outcome = self._transport.send(
                     method,
                     f"{url}?{query}" if query else url,
                     headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
@@ -163,7 +163,7 @@ class Exchange:
                 self.statistics.calls += 1
             if _token_refused(outcome, method) and not renewed:
                 renewed = True
-                self._tokens.renew(token, budget.left())
+                self._tokens.renew(token, budget.remaining())
             elif may_repeat(outcome):
                 self._pause_or_give_up(outcome, budget, url)
             elif isinstance(outcome, WireError):
@@ -175,7 +175,7 @@ class Exchange:
 
     def drop_connections(self) -> None:
         """Open new connections from now on: a response was that of another request, and the next one may be as well."""
-        self._session.close()
+        self._transport.close()
 
     def _check_kind(self, response: Response, method: str) -> None:
         """Raise WireError for the success of a request of another kind: a read is answered with 200 and nothing else."""
@@ -186,21 +186,21 @@ class Exchange:
                 sent=True,
             )
 
-    def _pause_or_give_up(self, outcome: Response | WireError, budget: Budget, url: str) -> None:
+    def _pause_or_give_up(self, outcome: Response | WireError, budget: RetryBudget, url: str) -> None:
         if isinstance(outcome, WireError):
-            limit = None if self._session.has_reached(url) else UNREACHED_LIMIT
-            pause = budget.pause(None, limit)
+            limit = None if self._transport.has_responded(url) else UNREACHABLE_HOST_LIMIT
+            pause = budget.next_delay(None, limit)
             if pause is None:
                 raise outcome
             budget.sleep(pause)
             return
         asked = retry_after(outcome, self.clock.time())
-        pause = budget.pause(asked)
+        pause = budget.next_delay(asked)
         throttled = outcome.status == 429
         if pause is None:
             raise self._throttled(outcome, asked) if throttled else api_error(outcome)
         if throttled:
-            held = self.pacer.pause(pause)
+            held = self.rate_limiter.block_all(pause)
             with self._lock:
                 self.statistics.throttled_seconds += held
         budget.sleep(pause)

@@ -28,7 +28,7 @@ from urllib.parse import quote
 from .._clock import Clock
 from .._clouds import Cloud
 from .._errors import OptionError, SignInError
-from .._http.transport import Session, WireOptions
+from .._http.transport import HttpTransport, TransportOptions
 from .certificate import load_certificate
 from .msal_adapter import MsalSession, ask, import_msal
 from .sources import Identity
@@ -46,8 +46,8 @@ class SignInDesk:
     """Where and with what to sign in."""
 
     cloud: Cloud
-    session: Session
-    wire: WireOptions
+    transport: HttpTransport
+    transport_options: TransportOptions
     clock: Clock
     rng: random.Random
     retry_timeout: float
@@ -116,7 +116,7 @@ class ConfidentialClient:
         msal = import_msal()
         authority = f"{desk.cloud.authority_host}/{quote(self.tenant_id, safe='')}"
         sender = MsalSession(
-            desk.session,
+            desk.transport,
             clock=desk.clock,
             rng=desk.rng,
             retry_timeout=desk.retry_timeout,
@@ -198,7 +198,7 @@ class ManagedIdentity:
     def sign_in(self, desk: SignInDesk) -> Token:
         msal = import_msal()
         sender = MsalSession(
-            desk.session,
+            desk.transport,
             clock=desk.clock,
             rng=desk.rng,
             retry_timeout=desk.retry_timeout,
@@ -239,7 +239,7 @@ class AzureCli:
         if refused_tenant:
             code, out, err = self._run(command, desk)
         if code != 0:
-            words = " ".join(desk.session.redactor.head(err).split()) or f"az ended with code {code}"
+            words = " ".join(desk.transport.redactor.head(err).split()) or f"az ended with code {code}"
             raise SignInError(
                 f"Sign-in with the Azure CLI failed: {words[:400]}",
                 hint="Run 'az login' as the user that runs the module; best as a service principal or managed identity.",
@@ -270,20 +270,20 @@ class AzureCli:
             # pylint: disable-next=ansible-bad-function  # AnsibleModule.run_command has no time-out
             with subprocess.Popen(
                 command,
-                env=self._environment(desk.wire),
+                env=self._environment(desk.transport_options),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             ) as process:
                 try:
-                    out, err = process.communicate(timeout=desk.wire.timeout)
+                    out, err = process.communicate(timeout=desk.transport_options.timeout)
                 finally:  # az is a wrapper: what it started ends with it, or would keep its pipes open
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.killpg(process.pid, signal.SIGKILL)
         except subprocess.TimeoutExpired as error:
             raise SignInError(
-                f"Sign-in with the Azure CLI failed: no answer within {desk.wire.timeout:g} s."
+                f"Sign-in with the Azure CLI failed: no answer within {desk.transport_options.timeout:g} s."
             ) from error
         except OSError as error:
             raise SignInError(f"Sign-in with the Azure CLI failed: {_cause(error)}.") from error
@@ -295,7 +295,7 @@ class AzureCli:
             answer = json.loads(out)
             token = AccessToken(answer["accessToken"])
             token.validate()
-            desk.session.redactor.add(token.value)
+            desk.transport.redactor.add(token.value)
             left = float(answer["expires_on"]) - desk.clock.time() if answer.get("expires_on") else None
         except (ValueError, KeyError, TypeError, OptionError, RecursionError):
             # Without the cause: the error of a JSON parser holds all that it was given.
@@ -303,13 +303,13 @@ class AzureCli:
         return desk.token(token.value, left)
 
     @staticmethod
-    def _environment(wire: WireOptions) -> dict[str, str]:
+    def _environment(transport_options: TransportOptions) -> dict[str, str]:
         """The CLI goes the same way as we do, where an option names one."""
         ours = {
-            "REQUESTS_CA_BUNDLE": wire.ca_path,
-            "HTTPS_PROXY": wire.proxy,
-            "https_proxy": wire.proxy,
-            "AZURE_CLI_DISABLE_CONNECTION_VERIFICATION": None if wire.validate_certs else "1",
+            "REQUESTS_CA_BUNDLE": transport_options.ca_path,
+            "HTTPS_PROXY": transport_options.proxy,
+            "https_proxy": transport_options.proxy,
+            "AZURE_CLI_DISABLE_CONNECTION_VERIFICATION": None if transport_options.validate_certs else "1",
         }
         return {**os.environ, **{name: value for name, value in ours.items() if value}}
 

@@ -20,15 +20,15 @@ import typing as t
 from .._clock import Clock
 from .._errors import LibraryError, MdeError, SignInError, WireError
 from .._http.redaction import Redactor, silence_loggers
-from .._http.retry import TRANSIENT, UNREACHED_LIMIT, Budget, retry_after
-from .._http.transport import Response, Session, excerpt
+from .._http.retry import RETRYABLE_STATUSES, UNREACHABLE_HOST_LIMIT, RetryBudget, retry_after
+from .._http.transport import HttpTransport, Response, summarize_body
 from .._http.urls import as_shown, is_unambiguous, origin
 from .token import is_token
 
 # The first version that makes the SHA-256 assertion of a PEM certificate; requirements.txt says the same.
 MSAL_MINIMUM: t.Final = (1, 35, 0)
 # Of a virtual machine's metadata service: not found and gone mean "updating" there.
-_METADATA_TRANSIENT: t.Final = TRANSIENT | {404, 410}
+_METADATA_TRANSIENT: t.Final = RETRYABLE_STATUSES | {404, 410}
 
 _HINTS: t.Final[t.Mapping[int, str]] = {
     7000215: "The client secret is wrong: use the secret's value, not its id.",
@@ -84,7 +84,7 @@ class MsalSession:
 
     def __init__(
         self,
-        session: Session,
+        transport: HttpTransport,
         *,
         clock: Clock,
         rng: random.Random,
@@ -93,16 +93,16 @@ class MsalSession:
         metadata: bool = False,
     ) -> None:
         self.last: Response | None = None
-        self._session = session
+        self._transport = transport
         self._clock = clock
-        self._budget = Budget(limit=retry_timeout, clock=clock, rng=rng)
+        self._budget = RetryBudget(limit=retry_timeout, clock=clock, rng=rng)
         self._post_to = post_to
-        self._transient = _METADATA_TRANSIENT if metadata else TRANSIENT
+        self._transient = _METADATA_TRANSIENT if metadata else RETRYABLE_STATUSES
 
     @property
     def redact(self) -> Redactor:
         """What takes credentials out of text."""
-        return self._session.redactor
+        return self._transport.redactor
 
     def get(self, url: str, *, params: t.Any = None, headers: t.Any = None, **_ignored: t.Any) -> _MsalResponse:
         return self._send("GET", url, params=params, headers=headers)
@@ -127,7 +127,7 @@ class MsalSession:
             began = self._clock.monotonic()
             outcome: Response | WireError
             try:
-                outcome = self._session.send(method, url, params=params, headers=headers, data=data)
+                outcome = self._transport.send(method, url, params=params, headers=headers, data=data)
             except WireError as error:
                 outcome = error
             budget.spent += self._clock.monotonic() - began
@@ -136,13 +136,13 @@ class MsalSession:
                 self.redact.add_tokens(outcome.json())
                 if outcome.status not in self._transient:
                     return _MsalResponse(outcome)
-                pause = budget.pause(retry_after(outcome, self._clock.time()))
+                pause = budget.next_delay(retry_after(outcome, self._clock.time()))
                 if pause is None:
                     return _MsalResponse(outcome)
             else:
                 self.last = None
-                limit = None if self._session.has_reached(url) else UNREACHED_LIMIT
-                pause = None if outcome.final else budget.pause(None, limit)
+                limit = None if self._transport.has_responded(url) else UNREACHABLE_HOST_LIMIT
+                pause = None if outcome.final else budget.next_delay(None, limit)
                 if pause is None:
                     raise outcome
             budget.sleep(pause)
@@ -196,9 +196,9 @@ def _refusal(
     if error:
         detail = shown(str(error)) + (f": {description.splitlines()[0]}" if description.strip() else "")
     elif last is not None and last.status >= 300:
-        detail = f"{last.status}, {excerpt(last)}"
+        detail = f"{last.status}, {summarize_body(last)}"
     elif last is not None and document is None:
-        detail = excerpt(last)
+        detail = summarize_body(last)
     else:
         detail = shown(spoken)
     number = re.match(r"AADSTS(\d+)", description)

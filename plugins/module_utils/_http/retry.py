@@ -27,11 +27,11 @@ from .._timestamps import http_date
 from .transport import Response
 
 # Statuses after which a read is simply asked again.
-TRANSIENT: t.Final = frozenset({408, 429, 500, 502, 503, 504})
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 30.0
+RETRYABLE_STATUSES: t.Final = frozenset({408, 429, 500, 502, 503, 504})
+_INITIAL_BACKOFF = 1.0
+_MAX_BACKOFF = 30.0
 # A host that never answered in this run gets this long: more is a long wait for a misspelt address.
-UNREACHED_LIMIT: t.Final = 60.0
+UNREACHABLE_HOST_LIMIT: t.Final = 60.0
 
 
 def retry_after(response: Response, now: float) -> float | None:
@@ -50,7 +50,7 @@ def retry_after(response: Response, now: float) -> float | None:
 
 
 @dataclass
-class Budget:
+class RetryBudget:
     """What one call may still spend on throttling and retries together, and the pauses it takes.
 
     Waiting for our own pace is not booked here.
@@ -60,45 +60,45 @@ class Budget:
     clock: Clock
     rng: random.Random
     spent: float = 0.0
-    tries: int = 0
+    attempts: int = 0
 
-    def left(self, limit: float | None = None) -> float:
+    def remaining(self, limit: float | None = None) -> float:
         """Seconds; a smaller limit may be given for this question."""
         return (self.limit if limit is None else min(limit, self.limit)) - self.spent
 
-    def pause(self, asked: float | None, limit: float | None = None) -> float | None:
+    def next_delay(self, requested: float | None, limit: float | None = None) -> float | None:
         """Seconds to wait before the next try, or None when there is no time left for one.
 
         What the service asked for is kept to the second; else full jitter over a window that doubles. The same jitter
         where it asked for nothing or next to it, as a date that has passed does: that would use up no time, ever.
         """
-        left = self.left(limit)
-        if asked is not None and (asked >= _FIRST_PAUSE or asked > left):
-            return asked if asked <= left else None
-        window = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self.tries)
-        return max(asked or 0.0, min(self.rng.uniform(0, window), left)) if left > 0 else None
+        remaining = self.remaining(limit)
+        if requested is not None and (requested >= _INITIAL_BACKOFF or requested > remaining):
+            return requested if requested <= remaining else None
+        window = min(_MAX_BACKOFF, _INITIAL_BACKOFF * 2**self.attempts)
+        return max(requested or 0.0, min(self.rng.uniform(0, window), remaining)) if remaining > 0 else None
 
     def sleep(self, seconds: float) -> None:
-        self.tries += 1
+        self.attempts += 1
         self.clock.sleep(seconds)
         self.spent += seconds
 
 
-def worth_asking_again(outcome: Response | WireError) -> bool:
+def is_retryable_read(outcome: Response | WireError) -> bool:
     """For reads: they change nothing."""
     if isinstance(outcome, WireError):
         return not outcome.final
-    return outcome.status in TRANSIENT
+    return outcome.status in RETRYABLE_STATUSES
 
 
-def surely_not_taken(outcome: Response | WireError) -> bool:
+def is_safe_to_resend(outcome: Response | WireError) -> bool:
     """For the offboard: only what the service did not take may be sent again without looking."""
     if isinstance(outcome, WireError):
         return not outcome.sent and not outcome.final
     return outcome.status == 429
 
 
-def is_unclear(error: MdeError) -> bool:
+def outcome_in_doubt(error: MdeError) -> bool:
     """Whether a POST that ended so may have been carried out all the same: always, but for three ends.
 
     No byte of it was written to a connection. The quota was used up (429). Or the service itself refused it, in a
@@ -113,7 +113,7 @@ def is_unclear(error: MdeError) -> bool:
     return not isinstance(error, (SignInError, OptionError, LibraryError, TooLateError))
 
 
-def bars_the_way(error: MdeError) -> bool:
+def fatal_for_run(error: MdeError) -> bool:
     """Whether nothing else would get through either: a matter of token, connection or quota, not of one device.
 
     By then all patience is used up, so what is left of a list need not be tried one by one.
@@ -125,7 +125,7 @@ def bars_the_way(error: MdeError) -> bool:
     return error.http_status in (401, 403, 408) or error.http_status >= 500
 
 
-def refuses_one(error: ApiError) -> bool:
+def concerns_one_record(error: ApiError) -> bool:
     """Whether a read of one thing was refused for what it asked for, where reads of others have just been answered.
 
     A device outside the groups of a user's token answers 403, for example, and no other device is hit by that.

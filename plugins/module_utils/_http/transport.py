@@ -30,10 +30,10 @@ from .urls import as_shown, is_link_local, is_loopback, is_unambiguous, origin
 
 try:
     import requests
-    from requests import exceptions as wire
+    from requests import exceptions
     from requests.adapters import HTTPAdapter
     from requests.cookies import RequestsCookieJar
-    from urllib3.exceptions import HTTPError as BrokenOffError
+    from urllib3.exceptions import HTTPError as Urllib3Error
     from urllib3.exceptions import LocationValueError, ReadTimeoutError
 except ImportError:
     REQUESTS_MISSING: str | None = traceback.format_exc()
@@ -41,13 +41,13 @@ else:
     REQUESTS_MISSING = None
 
 _CHUNK = 65536
-_LONGEST_EXCERPT = 200
+_MAX_SUMMARY_LENGTH = 200
 # Of a foreign text, no more than this is looked at for a message.
 _EXAMINED = 65536
 
 
 @dataclass(frozen=True)
-class WireOptions:
+class TransportOptions:
     """How to reach the other side; the same for sign-in and API."""
 
     user_agent: str
@@ -56,7 +56,7 @@ class WireOptions:
     ca_path: str | None = None
     validate_certs: bool = True
     proxy: str | None = None
-    connections: int = 1
+    max_connections: int = 1
     """To each host, and kept for the next request."""
 
 
@@ -86,31 +86,31 @@ class Response:
             return None
 
 
-class Session:
+class HttpTransport:
     """Sends one request at a time over kept connections. Safe to use from several threads."""
 
-    def __init__(self, options: WireOptions, clock: Clock, redactor: Redactor | None = None) -> None:
+    def __init__(self, options: TransportOptions, clock: Clock, redactor: Redactor | None = None) -> None:
         """``redactor`` is given everything that is sent as a credential."""
         silence_loggers()
         self.redactor = redactor or Redactor()
         self._options = options
         self._clock = clock
-        self._reached: set[str] = set()
-        self._session = _NoRedirects()
+        self._responded: set[str] = set()
+        self._session = _RequestsSession()
         # The environment is asked below, where an option was left unset: requests would let REQUESTS_CA_BUNDLE
         # beat our own setting, and would replace the token by a password from ~/.netrc.
         self._session.trust_env = False
         self._session.cookies = _NoCookies()
         self._session.headers["User-Agent"] = options.user_agent
         self._session.headers["Accept-Encoding"] = "gzip"  # what _Decoder decodes
-        kind = _TrustingAdapter if self._verify() is True else _GuardedAdapter
-        adapter = kind(max_retries=0, pool_maxsize=options.connections)
+        kind = _TrustingAdapter if self._verify_setting() is True else _GuardedAdapter
+        adapter = kind(max_retries=0, pool_maxsize=options.max_connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
-    def has_reached(self, url: str) -> bool:
+    def has_responded(self, url: str) -> bool:
         """Whether the host of this URL ever answered: one that never did is more likely misspelt than ill."""
-        return origin(url) in self._reached
+        return origin(url) in self._responded
 
     def close(self) -> None:
         """Give back the connections."""
@@ -145,7 +145,7 @@ class Session:
         try:
             host = origin(url)
             with exchange.active():
-                answer = self._session.request(
+                response = self._session.request(
                     method,
                     url,
                     headers=headers,
@@ -154,40 +154,40 @@ class Session:
                     json=json_body,
                     timeout=self._options.timeout,
                     allow_redirects=False,
-                    verify=self._verify(),
-                    proxies=self._proxies(host),
+                    verify=self._verify_setting(),
+                    proxies=self._proxies_for(host),
                     stream=True,
                 )
-                with answer:
-                    body = self._read(answer, exchange)
+                with response:
+                    body = self._read_body(response, exchange)
         except Exception as error:  # whatever it is, a request that was sent may have been carried out
-            if not exchange.sent and not isinstance(error, (OSError, UnicodeError, BrokenOffError)):
+            if not exchange.sent and not isinstance(error, (OSError, UnicodeError, Urllib3Error)):
                 raise
-            raise self._masked(self._no_answer(method, url, error, exchange.sent)) from error
-        self._reached.add(host)
+            raise self._masked(self._transport_error(method, url, error, exchange.sent)) from error
+        self._responded.add(host)
         return Response(
             method=method,
-            url=answer.url,
-            status=answer.status_code,
-            headers={name.lower(): value for name, value in answer.headers.items()},
+            url=response.url,
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
             body=body,
             redact=self.redactor,
         )
 
     @staticmethod
-    def _read(answer: requests.Response, exchange: Exchange) -> bytes:
+    def _read_body(response: requests.Response, exchange: Exchange) -> bytes:
         """The whole body, decoded. urllib3 would decode what is small on the wire to a size without limit."""
-        decoder = _Decoder(answer.headers.get("content-encoding", ""))
-        while part := answer.raw.read(_CHUNK, decode_content=False):
+        decoder = _Decoder(response.headers.get("content-encoding", ""))
+        while part := response.raw.read(_CHUNK, decode_content=False):
             decoder.feed(part)
             exchange.time_left()
         exchange.check_end()
         return decoder.finish()
 
-    def _verify(self) -> bool | str:
+    def _verify_setting(self) -> bool | str:
         return self._options.validate_certs and (self._options.ca_path or ca_bundle() or True)
 
-    def _proxies(self, url: str) -> dict[str, str]:
+    def _proxies_for(self, url: str) -> dict[str, str]:
         if is_loopback(url) or is_link_local(url):
             return {}
         proxy = self._options.proxy or (proxy_for(url) or ("", ""))[1]
@@ -198,18 +198,18 @@ class Session:
         error.message = self.redactor.head(error.message)
         return error
 
-    def _no_answer(self, method: str, url: str, error: Exception, sent: bool) -> WireError:
+    def _transport_error(self, method: str, url: str, error: Exception, sent: bool) -> WireError:
         """Say in one line which host could not be reached and why; ``sent`` is whether the request may have arrived."""
         host = origin(url)
         what = f"{method} {host}{urlsplit(url).path}"
-        reason = _reason(error, self.redactor)
+        reason = _root_cause(error, self.redactor)
         if sent:
-            timeouts = (TimeoutError, ReadTimeoutError, wire.Timeout)
-            if any(isinstance(cause, timeouts) for cause in _causes(error)):
+            timeouts = (TimeoutError, ReadTimeoutError, exceptions.Timeout)
+            if any(isinstance(cause, timeouts) for cause in _exception_chain(error)):
                 return WireError(f"{what}: no answer within {self._options.timeout:g} s.", code="no_answer", sent=True)
-            too_large = any(isinstance(cause, TooLargeError) for cause in _causes(error))
+            too_large = any(isinstance(cause, TooLargeError) for cause in _exception_chain(error))
             return WireError(f"{what}: the connection broke ({reason}).", code="no_answer", sent=True, final=too_large)
-        if _untrusted(error):
+        if _is_certificate_failure(error):
             return WireError(
                 f"{what}: the certificate of {host} is not trusted ({reason}).",
                 code="certificate_not_trusted",
@@ -217,7 +217,7 @@ class Session:
                 sent=False,
                 final=True,
             )
-        if isinstance(error, wire.ProxyError):
+        if isinstance(error, exceptions.ProxyError):
             return WireError(
                 f"{what}: the proxy did not connect ({reason}).",
                 code="proxy_failed",
@@ -225,7 +225,14 @@ class Session:
                 sent=False,
             )
         if isinstance(
-            error, (wire.InvalidURL, wire.InvalidSchema, wire.MissingSchema, LocationValueError, UnicodeError)
+            error,
+            (
+                exceptions.InvalidURL,
+                exceptions.InvalidSchema,
+                exceptions.MissingSchema,
+                LocationValueError,
+                UnicodeError,
+            ),
         ):
             return WireError(f"{what}: {reason}.", code="unreachable", sent=False, final=True)
         return WireError(
@@ -279,17 +286,17 @@ class _Decoder:
         return b"".join(self._parts)
 
 
-def quote(redactor: Redactor, text: str, limit: int = _LONGEST_EXCERPT) -> str:
+def quote(redactor: Redactor, text: str, limit: int = _MAX_SUMMARY_LENGTH) -> str:
     """Foreign text for a message: masked, on one line, and no longer than ``limit`` characters."""
     return _line(redactor.head(text)[:_EXAMINED], limit)
 
 
-def _line(text: str, limit: int = _LONGEST_EXCERPT) -> str:
+def _line(text: str, limit: int = _MAX_SUMMARY_LENGTH) -> str:
     line = " ".join(text.split())
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
 
 
-def excerpt(response: Response) -> str:
+def summarize_body(response: Response) -> str:
     """A short, single-line taste of a body that is not the service's: a page's title where it has one.
 
     The work grows with the length of the body and not faster: no pattern here looks ahead without an end.
@@ -327,33 +334,35 @@ def _without_tags(page: str) -> str:
     return " ".join(words)
 
 
-def _causes(error: Exception) -> list[Exception]:
+def _exception_chain(error: Exception) -> list[Exception]:
     """An exception and all that requests and urllib3 packed into it, the innermost last."""
     found = [error]
     while True:
-        packed = (getattr(found[-1], name, None) for name in ("reason", "original_error"))
-        inner = next((cause for cause in (*packed, *found[-1].args) if isinstance(cause, Exception)), None)
+        wrapped = (getattr(found[-1], name, None) for name in ("reason", "original_error"))
+        inner = next((cause for cause in (*wrapped, *found[-1].args) if isinstance(cause, Exception)), None)
         if inner is None or inner in found:
             return found
         found.append(inner)
 
 
-def _untrusted(error: Exception) -> bool:
+def _is_certificate_failure(error: Exception) -> bool:
     """The other side's certificate, or the file to check it with, is no good. TLS can break in other ways, and later."""
-    inner = _causes(error)[-1]
-    if isinstance(error, wire.SSLError):
+    inner = _exception_chain(error)[-1]
+    if isinstance(error, exceptions.SSLError):
         # Of ssl and of urllib3, a failed check is a ValueError; a file that holds no certificate is X509's failure.
         return isinstance(inner, ValueError) or getattr(inner, "library", None) == "X509"
-    return not isinstance(error, (wire.RequestException, BrokenOffError, UnicodeError))  # requests finds no such file
+    return not isinstance(
+        error, (exceptions.RequestException, Urllib3Error, UnicodeError)
+    )  # requests finds no such file
 
 
-def _reason(error: Exception, redactor: Redactor) -> str:
+def _root_cause(error: Exception, redactor: Redactor) -> str:
     """The innermost cause in its own words: the layers above only repeat the address."""
-    inner = _causes(error)[-1]
+    inner = _exception_chain(error)[-1]
     if isinstance(inner, OSError) and inner.strerror:
         return quote(redactor, str(inner.strerror))
     text = next((part for part in inner.args if isinstance(part, str)), str(inner))
-    if isinstance(inner, BrokenOffError):  # urllib3 puts the connection's name before it
+    if isinstance(inner, Urllib3Error):  # urllib3 puts the connection's name before it
         text = text.split(": ", 1)[-1]
     return quote(redactor, text).rstrip(".") or type(inner).__name__
 
@@ -373,7 +382,7 @@ if REQUESTS_MISSING is None:
     class _TrustingAdapter(_GuardedAdapter, environment.SystemTrust):
         """The same, with the certificates of the system."""
 
-    class _NoRedirects(requests.Session):
+    class _RequestsSession(requests.Session):
         """requests reads the address of a redirect that it does not follow as well, and stumbles over a strange one."""
 
         def get_redirect_target(self, resp: requests.Response) -> None:

@@ -18,7 +18,7 @@ from .._api.client import Client, Known
 from .._auth.permissions import TO_OFFBOARD, TO_READ, explain, lacks
 from .._auth.token import Claims
 from .._errors import InternalError, MdeError
-from .._http.retry import Budget, bars_the_way
+from .._http.retry import RetryBudget, fatal_for_run
 from .caller import AbandonedError
 from .submission import LOOKS, Attempt, Stage
 from .workers import Crew
@@ -61,12 +61,12 @@ class Dispatch:
         most = self._client.batches.capacity(_ID_LENGTH)
         if not posts:
             return most
-        room = self._client.exchange.pacer.wait_for_room(reads + 1, _AHEAD)
+        room = self._client.exchange.rate_limiter.wait_for_capacity(reads + 1, _AHEAD)
         return max(1, min(most, room - reads))
 
     def heed(self, error: MdeError) -> None:
         """See whether an error would hit everything else as well, and then let nothing more be tried."""
-        if self.barred is None and (isinstance(error, AbandonedError) or bars_the_way(error)):
+        if self.barred is None and (isinstance(error, AbandonedError) or fatal_for_run(error)):
             self.barred = error.for_those_behind()
 
     # -- the flow ------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ class Dispatch:
                 self._ready.append(attempt)
 
     def _look_at(
-        self, attempts: t.Sequence[Attempt], budget: Budget | None = None
+        self, attempts: t.Sequence[Attempt], budget: RetryBudget | None = None
     ) -> list[tuple[Attempt, Known | MdeError]]:
         """What is known now of each, or why nothing is."""
         try:

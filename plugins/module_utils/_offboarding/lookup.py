@@ -18,7 +18,7 @@ from .._api.models import Machine, spellings
 from .._api.odata import Form, any_of, equals_any, starts_with_any
 from .._api.paging import RefusedRecord, Report
 from .._errors import ApiError
-from .._http.retry import refuses_one
+from .._http.retry import concerns_one_record
 from .._options.identifiers import DeviceRequest
 from .._same import comparable
 from .matching import Finding, first_label, has_labels, not_found, resolve
@@ -147,7 +147,7 @@ def _look_again(client: Client, requests: t.Sequence[DeviceRequest], records: _R
             try:
                 single = client.machine(request.device_id)
             except ApiError as error:
-                if not refuses_one(error):
+                if not concerns_one_record(error):
                     raise
                 refused[_Term("id", request.device_id)] = error
             else:

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from .._api.client import Client, Known
 from .._api.models import Machine, MachineAction
 from .._errors import ApiError, DeviceError, InternalError, MdeError, ThrottledError, TooLateError
-from .._http.retry import is_unclear
+from .._http.retry import outcome_in_doubt
 from .._same import comparable
 from .caller import AbandonedError, Caller, always
 from .decision import decide
@@ -160,7 +160,7 @@ class Attempt:
         except AbandonedError as error:
             self.give_up(error)
         except MdeError as error:
-            if is_unclear(error):
+            if outcome_in_doubt(error):
                 self._question(error)
             else:
                 self._finish(self._refused(error))

@@ -17,7 +17,7 @@ from .._api.odata import equals_any
 from .._auth.permissions import TO_READ, explain
 from .._auth.token import Claims
 from .._errors import ApiError, DeviceError, MdeError
-from .._http.retry import refuses_one
+from .._http.retry import concerns_one_record
 from .._offboarding.decision import came_back
 from .._options.identifiers import DeviceRequest
 from .._same import comparable
@@ -214,7 +214,7 @@ class Verifier:
             try:
                 machine = self._client.machine(device_id)
             except ApiError as error:
-                if not refuses_one(error):
+                if not concerns_one_record(error):
                     raise
                 explain(error, TO_READ, self._claims())
                 return Verdict(subject, "error", action, error=error)

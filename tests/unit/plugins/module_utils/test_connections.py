@@ -17,7 +17,11 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
 from ansible_collections.secops.mde.plugins.module_utils._http import connections, transport
-from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response, Session, WireOptions
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import (
+    HttpTransport,
+    Response,
+    TransportOptions,
+)
 from ansible_collections.secops.mde.tests.unit.module_run import FakeClock
 from ansible_collections.secops.mde.tests.unit.scripted import Script, Scripted, regular
 
@@ -31,10 +35,10 @@ INTERIM: t.Final = {
 
 
 @pytest.fixture
-def session() -> Iterator[Session]:
-    session = Session(WireOptions(user_agent="test/1", timeout=30.0), FakeClock())
-    yield session
-    session.close()
+def session() -> Iterator[HttpTransport]:
+    transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=30.0), FakeClock())
+    yield transport
+    transport.close()
 
 
 class TickingClock(FakeClock):
@@ -46,10 +50,10 @@ class TickingClock(FakeClock):
 
 
 @pytest.fixture
-def ticking() -> Iterator[Session]:
-    session = Session(WireOptions(user_agent="test/1", timeout=60.0), TickingClock())
-    yield session
-    session.close()
+def ticking() -> Iterator[HttpTransport]:
+    transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=60.0), TickingClock())
+    yield transport
+    transport.close()
 
 
 def failure(send: t.Callable[[], object]) -> WireError:
@@ -58,15 +62,15 @@ def failure(send: t.Callable[[], object]) -> WireError:
     return failed.value
 
 
-def post(session: Session, server: Scripted, path: str = "/offboard") -> Response:
-    return session.send("POST", server.url + path, json_body={"Comment": "CHG-1"})
+def post(transport: HttpTransport, server: Scripted, path: str = "/offboard") -> Response:
+    return transport.send("POST", server.url + path, json_body={"Comment": "CHG-1"})
 
 
 # -- whose response it is ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("interim", INTERIM.values(), ids=INTERIM)
-def test_an_interim_response_is_not_the_answer_and_shifts_none(session: Session, interim: bytes) -> None:
+def test_an_interim_response_is_not_the_answer_and_shifts_none(session: HttpTransport, interim: bytes) -> None:
     with Scripted(interim + regular(b'"first"', "201 Created"), regular(b'"second"')) as server:
         answers = [post(session, server, path) for path in ("/1", "/2")]
     assert [(answer.status, answer.json()) for answer in answers] == [(201, "first"), (200, "second")]
@@ -87,14 +91,14 @@ IRREGULAR: t.Final = {
 
 
 @pytest.mark.parametrize("script", IRREGULAR.values(), ids=IRREGULAR)
-def test_a_connection_with_anything_irregular_is_not_used_again(session: Session, script: bytes) -> None:
+def test_a_connection_with_anything_irregular_is_not_used_again(session: HttpTransport, script: bytes) -> None:
     with Scripted(script, regular(b'"second"')) as server:
         post(session, server, "/1")
         assert post(session, server, "/2").json() == "second"
     assert server.requests == [(1, "/1"), (2, "/2")]
 
 
-def test_a_regular_connection_is_used_again(session: Session) -> None:
+def test_a_regular_connection_is_used_again(session: HttpTransport) -> None:
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
     nothing = b"HTTP/1.1 204 No Content\r\n\r\n"
     with Scripted(regular(), chunked, nothing, regular(b"")) as server:
@@ -123,7 +127,9 @@ SPOILT: t.Final = {
 
 
 @pytest.mark.parametrize("script", SPOILT.values(), ids=SPOILT)
-def test_a_response_that_is_not_whole_is_none_and_the_request_may_have_arrived(session: Session, script: bytes) -> None:
+def test_a_response_that_is_not_whole_is_none_and_the_request_may_have_arrived(
+    session: HttpTransport, script: bytes
+) -> None:
     with Scripted(script, close=True) as server:
         error = failure(lambda: post(session, server))
     assert (error.code, error.sent) == ("no_answer", True)
@@ -131,19 +137,19 @@ def test_a_response_that_is_not_whole_is_none_and_the_request_may_have_arrived(s
 
 @pytest.mark.parametrize("kind", [MemoryError, ValueError, RuntimeError, zlib.error, AttributeError])
 def test_whatever_goes_wrong_after_a_request_was_sent_leaves_it_in_question(
-    session: Session, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+    session: HttpTransport, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
     def fail(*_: object) -> t.NoReturn:
         raise kind("no more")
 
-    monkeypatch.setattr(transport.Session, "_read", fail)
+    monkeypatch.setattr(transport.HttpTransport, "_read_body", fail)
     with Scripted(regular()) as server:
         error = failure(lambda: post(session, server))
     assert (error.code, error.sent) == ("no_answer", True)
     assert "no more" in error.message
 
 
-def test_a_response_that_comes_before_its_request_is_not_read_as_its_answer(session: Session) -> None:
+def test_a_response_that_comes_before_its_request_is_not_read_as_its_answer(session: HttpTransport) -> None:
     """The server sends a second response when the connection is idle."""
     with Scripted(regular(b'"first"') + regular(b'"of another"'), regular(b'"second"')) as server:
         assert post(session, server, "/1").json() == "first"
@@ -177,7 +183,7 @@ def drip(first: bytes, rest: bytes) -> Script:
 
 @pytest.mark.parametrize("parts", ENDLESS.values(), ids=ENDLESS)
 def test_no_part_of_a_response_can_go_on_after_the_deadline(
-    ticking: Session, parts: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+    ticking: HttpTransport, parts: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each read hands out a byte, as if no more had come.
     read = connections._Incoming.readinto
@@ -192,12 +198,12 @@ def test_no_part_of_a_response_can_go_on_after_the_deadline(
         assert error.message.endswith("no answer within 60 s.")
 
 
-def test_a_proxy_cannot_drip_for_ever_before_it_connects(ticking: Session) -> None:
+def test_a_proxy_cannot_drip_for_ever_before_it_connects(ticking: HttpTransport) -> None:
     drips = drip(b"HTTP/1.1 200 Connection established\r\n", b"X: y\r\n")
     with Scripted(drips, close=True) as proxy:
-        session = Session(WireOptions(user_agent="test/1", timeout=20.0, proxy=proxy.url), TickingClock())
-        error = failure(lambda: session.send("POST", "https://mde.example.test/offboard"))
-        session.close()
+        transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=20.0, proxy=proxy.url), TickingClock())
+        error = failure(lambda: transport.send("POST", "https://mde.example.test/offboard"))
+        transport.close()
     assert error.sent is False
     assert error.code in ("unreachable", "proxy_failed")
 
@@ -211,8 +217,8 @@ def test_a_host_with_many_addresses_gets_the_time_once(monkeypatch: pytest.Monke
 
     monkeypatch.setattr("socket.getaddrinfo", lambda *_: [("address",)] * 6)
     monkeypatch.setattr("urllib3.util.connection.create_connection", refuse)
-    session = Session(WireOptions(user_agent="test/1", timeout=30.0), FakeClock())
-    assert failure(lambda: session.send("POST", "http://mde.example.test/")).sent is False
+    transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=30.0), FakeClock())
+    assert failure(lambda: transport.send("POST", "http://mde.example.test/")).sent is False
     assert given == [5.0]
 
 
@@ -245,14 +251,14 @@ def too_large(small: int) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", too_large(0))
-def test_a_body_has_a_limit_on_the_wire_and_unpacked(session: Session, small: int, kind: str) -> None:
+def test_a_body_has_a_limit_on_the_wire_and_unpacked(session: HttpTransport, small: int, kind: str) -> None:
     with Scripted(too_large(small)[kind], close=True) as server:
         error = failure(lambda: post(session, server))
     assert (error.code, error.sent, error.final) == ("no_answer", True, True)
     assert "too large" in error.message or "larger than 1 MB" in error.message
 
 
-def test_headers_have_a_limit(session: Session) -> None:
+def test_headers_have_a_limit(session: HttpTransport) -> None:
     headers = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 60_000) for number in range(20))
     with Scripted(START + headers + b"\r\n", close=True) as server:
         error = failure(lambda: post(session, server))
@@ -260,7 +266,7 @@ def test_headers_have_a_limit(session: Session) -> None:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:])])
-def test_a_packed_body_is_unpacked(session: Session, small: int, pack: t.Callable[[bytes], bytes]) -> None:
+def test_a_packed_body_is_unpacked(session: HttpTransport, small: int, pack: t.Callable[[bytes], bytes]) -> None:
     body = b"0123456789" * (small // 10)
     with Scripted(packed(pack(body))) as server:
         assert post(session, server).body == body
@@ -288,7 +294,7 @@ HEAVY: t.Final = {
 def test_a_message_about_a_strange_page_costs_little_work_and_is_short(text: str) -> None:
     page = Response(method="GET", url="https://api.example.test", status=502, body=text.encode())
     before = time.process_time()
-    assert len(transport.excerpt(page)) < 250
+    assert len(transport.summarize_body(page)) < 250
     assert time.process_time() - before < 4  # of the processor: some milliseconds, and 25 s if it grew with the square
 
 
@@ -304,4 +310,4 @@ def test_a_message_about_a_strange_page_costs_little_work_and_is_short(text: str
     ],
 )
 def test_a_page_is_quoted_by_its_title_or_its_words(page: str, words: str) -> None:
-    assert transport.excerpt(Response(method="GET", url="https://x", status=502, body=page.encode())) == words
+    assert transport.summarize_body(Response(method="GET", url="https://x", status=502, body=page.encode())) == words

@@ -22,7 +22,7 @@ from urllib3.util import parse_url
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
 from ansible_collections.secops.mde.plugins.module_utils._http.environment import is_proxy_url
-from ansible_collections.secops.mde.plugins.module_utils._http.transport import Session, WireOptions
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._http.urls import is_unambiguous, origin
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.module_run import Clock, RunModule
@@ -73,9 +73,9 @@ AMBIGUOUS = (
 
 @pytest.mark.parametrize("url", AMBIGUOUS)
 def test_a_url_that_parsers_may_read_in_two_ways_is_never_sent(url: str) -> None:
-    session = Session(WireOptions(user_agent="test/1"), t.cast("Clock", None))
+    transport = HttpTransport(TransportOptions(user_agent="test/1"), t.cast("Clock", None))
     with pytest.raises(WireError) as refused:
-        session.send("GET", url)
+        transport.send("GET", url)
     assert (refused.value.sent, refused.value.final) == (False, True)
     assert "nothing was sent" in refused.value.message
     assert "word" not in refused.value.message

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import api_error, is_missing_entity
 from ansible_collections.secops.mde.plugins.module_utils._errors import SignInError, ThrottledError, WireError
-from ansible_collections.secops.mde.plugins.module_utils._http.retry import is_unclear
+from ansible_collections.secops.mde.plugins.module_utils._http.retry import outcome_in_doubt
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
 
 URL = "https://api.example.test/api/machines?$filter=x"
@@ -127,16 +127,16 @@ def test_only_the_service_itself_can_say_that_something_does_not_exist(status: i
     ],
 )
 def test_a_refusal_of_an_offboard_is_believed_only_from_the_service(status: int, body: str, unclear: bool) -> None:
-    assert is_unclear(api_error(answer(status, body))) is unclear
+    assert outcome_in_doubt(api_error(answer(status, body))) is unclear
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_an_empty_refusal_that_ends_with_its_connection_is_not_known_to_be_whole(status: int) -> None:
-    assert is_unclear(api_error(Response(method="POST", url=URL, status=status)))
+    assert outcome_in_doubt(api_error(Response(method="POST", url=URL, status=status)))
 
 
 def test_other_failures_are_clear_when_nothing_was_sent() -> None:
-    assert is_unclear(WireError("lost", sent=True))
-    assert not is_unclear(WireError("refused", sent=False))
-    assert not is_unclear(SignInError("no token"))
-    assert not is_unclear(ThrottledError("busy", http_status=429))
+    assert outcome_in_doubt(WireError("lost", sent=True))
+    assert not outcome_in_doubt(WireError("refused", sent=False))
+    assert not outcome_in_doubt(SignInError("no token"))
+    assert not outcome_in_doubt(ThrottledError("busy", http_status=429))

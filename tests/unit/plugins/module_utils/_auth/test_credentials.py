@@ -33,7 +33,7 @@ from ansible_collections.secops.mde.plugins.module_utils._errors import (
     OptionError,
     SignInError,
 )
-from ansible_collections.secops.mde.plugins.module_utils._http.transport import Session, WireOptions
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.tests.emulator import Emulator, Exchange
 from ansible_collections.secops.mde.tests.emulator.pki import KeyPair
 from ansible_collections.secops.mde.tests.unit.module_run import Clock
@@ -44,18 +44,18 @@ RESOURCE = "https://api.securitycenter.microsoft.com"
 
 @pytest.fixture
 def desk(emulator: Emulator, clock: Clock) -> Iterator[SignInDesk]:
-    wire = WireOptions(user_agent="test/1", ca_path=emulator.ca_path)
-    session = Session(wire, clock)
+    transport_options = TransportOptions(user_agent="test/1", ca_path=emulator.ca_path)
+    transport = HttpTransport(transport_options, clock)
     yield SignInDesk(
         cloud=Cloud(emulator.api_url, emulator.authority_host, SCOPE),
-        session=session,
-        wire=wire,
+        transport=transport,
+        transport_options=transport_options,
         clock=clock,
         rng=random.Random(1),
         retry_timeout=300,
         instance_discovery=False,
     )
-    session.close()
+    transport.close()
 
 
 def identity(emulator: Emulator, kind: str, **values: t.Any) -> Identity:
@@ -272,9 +272,9 @@ def test_metadata_endpoints_are_never_asked_through_a_proxy(
     proxy = "http://127.0.0.1:9"
     if way == "environment":
         monkeypatch.setenv("HTTP_PROXY", proxy)
-    session = Session(WireOptions(user_agent="x", proxy=proxy if way == "option" else None), clock)
-    assert sign_in(Identity("managed_identity", "options"), replace(desk, session=session)).value
-    session.close()
+    transport = HttpTransport(TransportOptions(user_agent="x", proxy=proxy if way == "option" else None), clock)
+    assert sign_in(Identity("managed_identity", "options"), replace(desk, transport=transport)).value
+    transport.close()
 
 
 @pytest.mark.parametrize("status", [404, 410, 429, 500, 503])
@@ -382,8 +382,10 @@ def test_an_older_azure_cli_does_not_say_when_the_token_ends(more: dict[str, t.A
 
 def test_the_azure_cli_goes_the_way_that_the_options_name(az: Az, desk: SignInDesk) -> None:
     az.says('{"accessToken": "cli-token"}')
-    wire = WireOptions(user_agent="x", ca_path="/made/up/ca.pem", proxy="http://p.example:1", validate_certs=False)
-    sign_in(CLI, replace(desk, wire=wire))
+    transport_options = TransportOptions(
+        user_agent="x", ca_path="/made/up/ca.pem", proxy="http://p.example:1", validate_certs=False
+    )
+    sign_in(CLI, replace(desk, transport_options=transport_options))
     assert {name: az.environment.get(name) for name in ("REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "https_proxy")} == {
         "REQUESTS_CA_BUNDLE": "/made/up/ca.pem",
         "HTTPS_PROXY": "http://p.example:1",
@@ -398,7 +400,7 @@ def test_the_azure_cli_keeps_its_own_way_where_no_option_names_one(
     az.says('{"accessToken": "cli-token"}')
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/theirs.pem")
     monkeypatch.setenv("HTTPS_PROXY", "http://theirs.example:1")
-    sign_in(CLI, replace(desk, wire=WireOptions(user_agent="x")))
+    sign_in(CLI, replace(desk, transport_options=TransportOptions(user_agent="x")))
     assert az.environment["REQUESTS_CA_BUNDLE"] == "/theirs.pem"
     assert az.environment["HTTPS_PROXY"] == "http://theirs.example:1"
     assert "AZURE_CLI_DISABLE_CONNECTION_VERIFICATION" not in az.environment
@@ -455,7 +457,7 @@ def test_an_azure_cli_that_cannot_be_run_is_a_failed_sign_in(az: Az, desk: SignI
 def test_an_azure_cli_that_hangs_is_left_after_the_timeout(az: Az, desk: SignInDesk, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "az").write_text(f"#!/bin/sh\nread line < '{tmp_path}/pipe'\n", encoding="ascii")
-    error = refusal(CLI, replace(desk, wire=replace(desk.wire, timeout=0.1)))
+    error = refusal(CLI, replace(desk, transport_options=replace(desk.transport_options, timeout=0.1)))
     assert error.code == "sign_in_failed"
     assert error.message.endswith("no answer within 0.1 s.")
 
@@ -469,7 +471,7 @@ def test_what_the_azure_cli_started_ends_with_it_after_the_timeout(az: Az, desk:
     )
     reader = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
     writer = os.open(tmp_path / "alive", os.O_WRONLY)
-    error = refusal(CLI, replace(desk, wire=replace(desk.wire, timeout=0.5)))
+    error = refusal(CLI, replace(desk, transport_options=replace(desk.transport_options, timeout=0.5)))
     os.close(writer)
     ended, _, _ = select.select([reader], [], [], 10)
     os.close(reader)

@@ -16,8 +16,8 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
 from ansible_collections.secops.mde.plugins.module_utils._api.session import Exchange
 from ansible_collections.secops.mde.plugins.module_utils._errors import ApiError, MdeError, ThrottledError, WireError
-from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import Pacer
-from ansible_collections.secops.mde.plugins.module_utils._http.retry import Budget, retry_after
+from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
+from ansible_collections.secops.mde.plugins.module_utils._http.retry import RetryBudget, retry_after
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import http_date
 from ansible_collections.secops.mde.tests.unit.module_run import FakeClock
@@ -72,33 +72,33 @@ def test_a_date_means_utc_in_all_forms_of_http_wherever_this_machine_is(
 
 
 class TestBudget:
-    def budget(self, limit: float = 300.0) -> Budget:
-        return Budget(limit=limit, clock=FakeClock(), rng=random.Random(7))
+    def budget(self, limit: float = 300.0) -> RetryBudget:
+        return RetryBudget(limit=limit, clock=FakeClock(), rng=random.Random(7))
 
     def test_what_the_service_asks_is_never_shortened(self) -> None:
         budget = self.budget(100)
-        assert budget.pause(100) == 100
-        assert budget.pause(100.1) is None
+        assert budget.next_delay(100) == 100
+        assert budget.next_delay(100.1) is None
 
     def test_pauses_jitter_within_a_window_that_doubles(self) -> None:
         budget = self.budget()
         seen = []
         for _step in range(8):
-            pause = budget.pause(None)
+            pause = budget.next_delay(None)
             assert pause is not None
             seen.append(pause)
-            budget.tries += 1
+            budget.attempts += 1
         assert all(pause <= min(30, 2**step) for step, pause in enumerate(seen))
         assert len(set(seen)) == len(seen)
 
     def test_the_last_pause_ends_with_the_budget(self) -> None:
         budget = self.budget(10)
         budget.spent = 9.9
-        pause = budget.pause(None)
+        pause = budget.next_delay(None)
         assert pause is not None
         assert pause <= 0.1 + 1e-9
         budget.spent = 10
-        assert budget.pause(None) is None
+        assert budget.next_delay(None) is None
 
 
 class FakeSession:
@@ -143,7 +143,7 @@ def client(
         t.cast("t.Any", session),
         Tokens(),
         "https://api.example.test",
-        pacer=Pacer(clock, per_minute=100, per_hour=1500),
+        rate_limiter=RateLimiter(clock, per_minute=100, per_hour=1500),
         clock=clock,
         rng=random.Random(7),
         retry_timeout=retry_timeout,

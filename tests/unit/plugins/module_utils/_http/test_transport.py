@@ -23,7 +23,11 @@ import yaml
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
 from ansible_collections.secops.mde.plugins.module_utils._http import transport as _http
-from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response, Session, WireOptions
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import (
+    HttpTransport,
+    Response,
+    TransportOptions,
+)
 from ansible_collections.secops.mde.plugins.module_utils._version import COLLECTION_VERSION
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.https_proxy import Proxy
@@ -37,18 +41,18 @@ FAR = "/api/machines"
 class Open(t.Protocol):
     """The fixture ``session``."""
 
-    def __call__(self, **options: t.Any) -> Session:
+    def __call__(self, **options: t.Any) -> HttpTransport:
         """Open one with these options."""
 
 
 @pytest.fixture
 def session(emulator: Emulator, clock: Clock) -> Iterator[Open]:
     """Opens sessions that trust the emulator, unless told otherwise, and closes them."""
-    opened: list[Session] = []
+    opened: list[HttpTransport] = []
 
-    def create(**options: t.Any) -> Session:
+    def create(**options: t.Any) -> HttpTransport:
         options = {"user_agent": "test/1", "ca_path": emulator.ca_path, **options}
-        opened.append(Session(WireOptions(**options), clock))
+        opened.append(HttpTransport(TransportOptions(**options), clock))
         return opened[-1]
 
     yield create
@@ -404,8 +408,8 @@ def test_a_host_has_been_reached_once_it_answered_anything(session: Open, emulat
     one = session()
     failure(lambda: one.send("GET", nowhere))
     one.send("GET", emulator.api_url + FAR)
-    assert one.has_reached(f"{emulator.api_url}/other")
-    assert not one.has_reached(nowhere)
+    assert one.has_responded(f"{emulator.api_url}/other")
+    assert not one.has_responded(nowhere)
 
 
 @pytest.mark.parametrize(

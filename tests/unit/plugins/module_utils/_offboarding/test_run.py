@@ -14,8 +14,8 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
 from ansible_collections.secops.mde.plugins.module_utils._api.session import Exchange
 from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenKeeper, read_claims
-from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import Pacer
-from ansible_collections.secops.mde.plugins.module_utils._http.transport import Session, WireOptions
+from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._offboarding import run as _offboarding
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import Order
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult, Report
@@ -35,10 +35,10 @@ def run(emulator: Emulator, clock: Clock) -> Run:
     """Carry out an order for the devices given as dicts."""
     token = emulator.token()
     exchange = Exchange(
-        Session(WireOptions(user_agent="test", ca_path=emulator.ca_path), clock),
+        HttpTransport(TransportOptions(user_agent="test", ca_path=emulator.ca_path), clock),
         TokenKeeper(lambda _patience: Token(token), clock, on_token=lambda _token: None),
         emulator.api_url,
-        pacer=Pacer(clock, per_minute=100, per_hour=1500),
+        rate_limiter=RateLimiter(clock, per_minute=100, per_hour=1500),
         clock=clock,
         rng=random.Random(7),
         retry_timeout=300,
