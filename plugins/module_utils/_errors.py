@@ -40,11 +40,11 @@ class MdeError(Exception):
         self.correlation_id = None if correlation_id is None else one_line(correlation_id)
 
     def __str__(self) -> str:
-        told = self.message if self.message.endswith(".") else f"{self.message}."
+        message = self.message if self.message.endswith(".") else f"{self.message}."
         quote = f"To quote to support: {self.correlation_id}." if self.correlation_id else None
-        return one_line(" ".join(part for part in (told, quote, self.hint) if part))
+        return one_line(" ".join(part for part in (message, quote, self.hint) if part))
 
-    def for_those_behind(self) -> MdeError:
+    def for_skipped_devices(self) -> MdeError:
         """The same error for devices that were not tried any more because of it."""
         return MdeError(
             f"Not tried, because this came before: {self.message}",
@@ -88,16 +88,16 @@ class SignInError(MdeError):
         """The other side understood and said no: the same credential would get the same answer."""
 
 
-class WireError(MdeError):
-    """There is no answer. ``sent`` is false only when the request surely did not reach the service."""
+class TransportError(MdeError):
+    """There is no answer. ``may_have_arrived`` is false only when the request surely did not reach the service."""
 
     code = "no_answer"
 
-    def __init__(self, message: str, *, sent: bool, final: bool = False, **details: t.Any) -> None:
+    def __init__(self, message: str, *, may_have_arrived: bool, retryable: bool = True, **details: t.Any) -> None:
         super().__init__(message, **details)
-        self.sent = sent
-        self.final = final
-        """Asking again is pointless, as after a certificate that is not trusted."""
+        self.may_have_arrived = may_have_arrived
+        self.retryable = retryable
+        """False where sending again is pointless, as after a certificate that is not trusted."""
 
 
 class ApiError(MdeError):
@@ -137,7 +137,7 @@ class ThrottledError(ApiError):
     code = "throttled"
 
 
-class BadAnswerError(ApiError):
+class UnexpectedResponseError(ApiError):
     """A success by its status, but the body is not what the service sends."""
 
     code = "bad_answer"
@@ -149,7 +149,7 @@ class DeviceError(MdeError):
     code = "device_error"
 
 
-class TooLateError(MdeError):
+class DeadlineExceededError(MdeError):
     """A request was held back for so long that what it rests on has to be read again. It was not sent."""
 
     code = "too_late"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
+from ansible_collections.secops.mde.plugins.module_utils._errors import TransportError
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import (
     HttpTransport,
     Response,
@@ -78,8 +78,8 @@ def bearer(emulator: Emulator) -> dict[str, str]:
     return {"Authorization": f"Bearer {emulator.token()}", "Accept": "application/json"}
 
 
-def failure(send: t.Callable[[], object]) -> WireError:
-    with pytest.raises(WireError) as failed:
+def failure(send: t.Callable[[], object]) -> TransportError:
+    with pytest.raises(TransportError) as failed:
         send()
     return failed.value
 
@@ -206,7 +206,7 @@ def test_a_broken_connection_leaves_it_open_whether_the_request_arrived(
 ) -> None:
     emulator.fault(method="POST", kind=kind)
     error = failure(line.offboard)
-    assert (error.code, error.sent) == ("no_answer", True)
+    assert (error.code, error.may_have_arrived) == ("no_answer", True)
     assert "the connection broke (Connection reset by peer)" in str(error)
     assert len(emulator.actions()) == arrived
     assert [(call.fault, call.status) for call in emulator.log] == [(kind, None)]
@@ -219,7 +219,7 @@ def test_a_server_that_hangs_costs_the_time_out(
 ) -> None:
     emulator.fault(kind="hang", handled=handled)
     error = failure(line.offboard)
-    assert (error.code, error.sent) == ("no_answer", True)
+    assert (error.code, error.may_have_arrived) == ("no_answer", True)
     assert "no answer within 30 s" in str(error)
     assert time.monotonic() == TIMEOUT
     assert len(emulator.actions()) == handled
@@ -240,7 +240,7 @@ def test_an_answer_that_drips_for_too_long_is_none(emulator: Emulator, time: Vir
 
 def test_nobody_is_reached_at_another_address(line: Line) -> None:
     error = failure(lambda: line.session.send("GET", "https://api.example.test/api/machines"))
-    assert (error.code, error.sent) == ("unreachable", False)
+    assert (error.code, error.may_have_arrived) == ("unreachable", False)
     assert "Connection refused" in str(error)
 
 
@@ -278,7 +278,7 @@ def test_a_slow_answer_to_one_does_not_hold_up_the_others(emulator: Emulator, ti
     def work(_call: int) -> None:
         try:
             line.get("/api/machines")
-        except WireError:
+        except TransportError:
             ends.append(-time.monotonic())
         else:
             ends.append(time.monotonic())

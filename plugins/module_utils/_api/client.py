@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-from .._errors import BadAnswerError, MdeError, WireError
+from .._errors import MdeError, TransportError, UnexpectedResponseError
 from .._http.retry import RetryBudget, is_retryable_read, is_safe_to_resend
 from .._http.transport import Response
 from .._same import comparable, same
@@ -193,7 +193,7 @@ class Client:
     ) -> MachineAction:
         """Ask for the offboard of one device, once: repeated only when it surely was not taken.
 
-        ``budget``, ``not_after`` and ``on_send`` are those of Exchange.call. Raises TooLateError, WireError or ApiError; after some
+        ``budget``, ``not_after`` and ``on_send`` are those of Exchange.call. Raises DeadlineExceededError, TransportError or ApiError; after some
         of them the caller has to find out what became of it: see ``outcome_in_doubt``.
         """
         try:
@@ -209,13 +209,13 @@ class Client:
             if not 200 <= response.status < 300:
                 raise api_error(response)
             action = _checked(MachineAction.checked, response, "an action")
-        except BadAnswerError:
+        except UnexpectedResponseError:
             self.exchange.drop_connections()
             raise
         except MdeError:
             raise
         except Exception as error:  # whatever it is, the request may have been carried out
-            raise WireError(f"Unexpected {type(error).__name__}: {error}", sent=True) from error
+            raise TransportError(f"Unexpected {type(error).__name__}: {error}", may_have_arrived=True) from error
         if not action.is_offboard:
             self.exchange.drop_connections()
             raise bad_answer(response, "an Offboard action")
@@ -228,7 +228,7 @@ Record = t.TypeVar("Record")
 
 
 def _checked(parse: t.Callable[[object], Record], response: Response, what: str) -> Record:
-    """The one record of an answer. Raises BadAnswerError."""
+    """The one record of an answer. Raises UnexpectedResponseError."""
     try:
         return parse(response.json())
     except RecordError as error:

@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 from json import dumps
 
-from .._errors import ApiError, BadAnswerError
+from .._errors import ApiError, UnexpectedResponseError
 from .._foreign_json import parse_json
 from .._http.retry import RetryBudget, is_retryable_read
 from .._http.transport import Response, summarize_body
@@ -81,7 +81,7 @@ class RefusedRecord:
 
     value: t.Any
     """What came in its place."""
-    error: BadAnswerError
+    error: UnexpectedResponseError
     """What is wrong with it, and where it was."""
 
 
@@ -273,7 +273,7 @@ def _content(response: Response | None) -> tuple[list[t.Any], int | None, bool]:
 def _refused(path: str, value: object, number: int, flaw: str) -> RefusedRecord:
     return RefusedRecord(
         presentable(value),
-        BadAnswerError(
+        UnexpectedResponseError(
             f"GET {path}: record {number} of the list cannot be used: {flaw}.",
             http_status=200,
             hint="Look at this record in the portal. If it is not like this there, something between here and the service "
@@ -282,8 +282,8 @@ def _refused(path: str, value: object, number: int, flaw: str) -> RefusedRecord:
     )
 
 
-def _unreadable(path: str, why: str) -> BadAnswerError:
-    return BadAnswerError(
+def _unreadable(path: str, why: str) -> UnexpectedResponseError:
+    return UnexpectedResponseError(
         f"GET {path}: the list cannot be read whole: {why}.",
         http_status=200,
         hint="Run the task again later, or ask for fewer devices at a time. If it stays like this, check api_url and any "
@@ -291,9 +291,9 @@ def _unreadable(path: str, why: str) -> BadAnswerError:
     )
 
 
-def bad_answer(response: Response, wanted: str) -> BadAnswerError:
+def bad_answer(response: Response, wanted: str) -> UnexpectedResponseError:
     """A success by its status that does not hold what it should."""
-    return BadAnswerError(
+    return UnexpectedResponseError(
         f"{response.method} {response.url.split('?')[0]} answered {response.status}, but not with {wanted}: "
         f"{_flaw(response)}",
         http_status=response.status,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from .._clock import Clock
-from .._errors import ThrottledError, TooLateError, WireError
+from .._errors import DeadlineExceededError, ThrottledError, TransportError
 from .._http.rate_limit import RateLimiter
 from .._http.retry import UNREACHABLE_HOST_LIMIT, RetryBudget, retry_after
 from .._http.transport import HttpTransport, Response
@@ -118,7 +118,7 @@ class Exchange:
         method: str,
         path: str,
         *,
-        may_repeat: t.Callable[[Response | WireError], bool],
+        may_repeat: t.Callable[[Response | TransportError], bool],
         params: t.Mapping[str, t.Any] | None = None,
         json_body: t.Any = None,
         budget: RetryBudget | None = None,
@@ -129,8 +129,8 @@ class Exchange:
 
         ``path`` is relative to the API; ``may_repeat`` judges each outcome by the rules of the verb; ``budget`` is that
         of an earlier part of the same call; ``not_after`` (monotonic seconds) is the moment from which nothing may be
-        sent any more; ``on_send`` is told right before each try, after all waiting. Raises WireError without an answer,
-        ThrottledError or ApiError when the time for retries is used up, TooLateError, and what the sign-in raises.
+        sent any more; ``on_send`` is told right before each try, after all waiting. Raises TransportError without an answer,
+        ThrottledError or ApiError when the time for retries is used up, DeadlineExceededError, and what the sign-in raises.
         """
         url = f"{self._base}/{path}"
         query = "&".join(f"{k}={encoded(str(v))}" for k, v in (params or {}).items() if v is not None)
@@ -138,14 +138,14 @@ class Exchange:
         renewed = False
         while True:
             if not self.rate_limiter.acquire(not_after):
-                raise TooLateError("The pace of calls leaves no place for this one in time.", hint=_PACE)
+                raise DeadlineExceededError("The pace of calls leaves no place for this one in time.", hint=_PACE)
             token = self._tokens.token(budget.remaining())
             self._service_time.observe_token(token)
             began = self.clock.monotonic()
             if not_after is not None and began > not_after:
-                raise TooLateError("The sign-in took so long that it is too late for this call.")
+                raise DeadlineExceededError("The sign-in took so long that it is too late for this call.")
             on_send()
-            outcome: Response | WireError
+            outcome: Response | TransportError
             try:
                 outcome = self._transport.send(
                     method,
@@ -156,7 +156,7 @@ class Exchange:
                 )
                 self._check_kind(outcome, method)
                 self._service_time.observe(outcome)
-            except WireError as error:
+            except TransportError as error:
                 outcome = error
             budget.spent += self.clock.monotonic() - began
             with self._lock:
@@ -166,7 +166,7 @@ class Exchange:
                 self._tokens.renew(token, budget.remaining())
             elif may_repeat(outcome):
                 self._pause_or_give_up(outcome, budget, url)
-            elif isinstance(outcome, WireError):
+            elif isinstance(outcome, TransportError):
                 raise outcome
             else:
                 return outcome
@@ -178,16 +178,16 @@ class Exchange:
         self._transport.close()
 
     def _check_kind(self, response: Response, method: str) -> None:
-        """Raise WireError for the success of a request of another kind: a read is answered with 200 and nothing else."""
+        """Raise TransportError for the success of a request of another kind: a read is answered with 200 and nothing else."""
         if method == "GET" and 200 < response.status < 300:
             self.drop_connections()
-            raise WireError(
+            raise TransportError(
                 f"GET {response.url.split('?')[0]}: the response has status {response.status}, which no read returns.",
-                sent=True,
+                may_have_arrived=True,
             )
 
-    def _pause_or_give_up(self, outcome: Response | WireError, budget: RetryBudget, url: str) -> None:
-        if isinstance(outcome, WireError):
+    def _pause_or_give_up(self, outcome: Response | TransportError, budget: RetryBudget, url: str) -> None:
+        if isinstance(outcome, TransportError):
             limit = None if self._transport.has_responded(url) else UNREACHABLE_HOST_LIMIT
             pause = budget.next_delay(None, limit)
             if pause is None:
@@ -224,8 +224,8 @@ class Exchange:
         )
 
 
-def _token_refused(outcome: Response | WireError, method: str) -> bool:
+def _token_refused(outcome: Response | TransportError, method: str) -> bool:
     """Whether the same with another token is right; what is no read must surely not have been carried out."""
-    if isinstance(outcome, WireError) or outcome.status != 401:
+    if isinstance(outcome, TransportError) or outcome.status != 401:
         return False
     return method == "GET" or is_by_service(outcome)

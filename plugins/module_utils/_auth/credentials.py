@@ -77,7 +77,7 @@ class Credential(t.Protocol):
         """Check what can be checked without a request; raises OptionError or LibraryError."""
 
     def sign_in(self, desk: SignInDesk) -> Token:
-        """Get a new token; raises SignInError or WireError."""
+        """Get a new token; raises SignInError or TransportError."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import sys
 import typing as t
 
 from .._clock import Clock
-from .._errors import LibraryError, MdeError, SignInError, WireError
+from .._errors import LibraryError, MdeError, SignInError, TransportError
 from .._http.redaction import Redactor, silence_loggers
 from .._http.retry import RETRYABLE_STATUSES, UNREACHABLE_HOST_LIMIT, RetryBudget, retry_after
 from .._http.transport import HttpTransport, Response, summarize_body
@@ -125,10 +125,10 @@ class MsalSession:
         budget = self._budget
         while True:
             began = self._clock.monotonic()
-            outcome: Response | WireError
+            outcome: Response | TransportError
             try:
                 outcome = self._transport.send(method, url, params=params, headers=headers, data=data)
-            except WireError as error:
+            except TransportError as error:
                 outcome = error
             budget.spent += self._clock.monotonic() - began
             if isinstance(outcome, Response):
@@ -142,7 +142,7 @@ class MsalSession:
             else:
                 self.last = None
                 limit = None if self._transport.has_responded(url) else UNREACHABLE_HOST_LIMIT
-                pause = None if outcome.final else budget.next_delay(None, limit)
+                pause = None if not outcome.retryable else budget.next_delay(None, limit)
                 if pause is None:
                     raise outcome
             budget.sleep(pause)
@@ -173,7 +173,7 @@ def ask(session: MsalSession, where: str, question: t.Callable[[], t.Any]) -> di
     """
     try:
         answer = question()
-    except WireError as error:  # not one of the API's: whether a request to that was sent is another question
+    except TransportError as error:  # not one of the API's: whether a request to that was sent is another question
         raise SignInError(f"Sign-in at {where} failed: {error.message}", code=error.code, hint=error.hint) from error
     except MdeError:
         raise

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from .._clock import Clock
 from .._errors import (
     ApiError,
+    DeadlineExceededError,
     LibraryError,
     MdeError,
     OptionError,
     SignInError,
     ThrottledError,
-    TooLateError,
-    WireError,
+    TransportError,
 )
 from .._timestamps import http_date
 from .transport import Response
@@ -84,17 +84,17 @@ class RetryBudget:
         self.spent += seconds
 
 
-def is_retryable_read(outcome: Response | WireError) -> bool:
+def is_retryable_read(outcome: Response | TransportError) -> bool:
     """For reads: they change nothing."""
-    if isinstance(outcome, WireError):
-        return not outcome.final
+    if isinstance(outcome, TransportError):
+        return outcome.retryable
     return outcome.status in RETRYABLE_STATUSES
 
 
-def is_safe_to_resend(outcome: Response | WireError) -> bool:
+def is_safe_to_resend(outcome: Response | TransportError) -> bool:
     """For the offboard: only what the service did not take may be sent again without looking."""
-    if isinstance(outcome, WireError):
-        return not outcome.sent and not outcome.final
+    if isinstance(outcome, TransportError):
+        return not outcome.may_have_arrived and outcome.retryable
     return outcome.status == 429
 
 
@@ -104,13 +104,13 @@ def outcome_in_doubt(error: MdeError) -> bool:
     No byte of it was written to a connection. The quota was used up (429). Or the service itself refused it, in a
     complete response (``ApiError.by_service``): a page of a gateway, a redirect, anything else can hide a success.
     """
-    if isinstance(error, WireError):
-        return error.sent
+    if isinstance(error, TransportError):
+        return error.may_have_arrived
     if isinstance(error, ApiError):
         status = error.http_status or 0
         refused = status == 429 or (400 <= status < 500 and status != 408 and error.by_service)
         return not (refused or isinstance(error, ThrottledError))
-    return not isinstance(error, (SignInError, OptionError, LibraryError, TooLateError))
+    return not isinstance(error, (SignInError, OptionError, LibraryError, DeadlineExceededError))
 
 
 def fatal_for_run(error: MdeError) -> bool:
@@ -118,7 +118,7 @@ def fatal_for_run(error: MdeError) -> bool:
 
     By then all patience is used up, so what is left of a list need not be tried one by one.
     """
-    if isinstance(error, (SignInError, WireError, ThrottledError)):
+    if isinstance(error, (SignInError, TransportError, ThrottledError)):
         return True
     if not isinstance(error, ApiError) or error.http_status is None:
         return False

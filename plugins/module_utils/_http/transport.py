@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from .._clock import Clock
-from .._errors import WireError
+from .._errors import TransportError
 from .._foreign_json import parse_json
 from . import environment
 from .connections import MAX_BODY, Exchange, TooLargeError, guard
@@ -130,15 +130,15 @@ class HttpTransport:
         """Send once and read the whole answer, of whatever status; redirects are not followed.
 
         ``not_after`` (monotonic seconds) is the moment from which no byte of the request may leave.
-        Raises WireError when there is none, with ``sent`` false only if no byte of the request can have arrived.
+        Raises TransportError when there is none, with ``may_have_arrived`` false only if no byte of the request can have arrived.
         """
         if not is_unambiguous(url):
-            raise WireError(
+            raise TransportError(
                 f"{method}: {as_shown(url)} is not a plain URL, so nothing was sent.",
                 code="unreachable",
                 hint="Check the address (api_url, authority_host), and any proxy in between.",
-                sent=False,
-                final=True,
+                may_have_arrived=False,
+                retryable=False,
             )
         self.redactor.add_request(headers, data)
         exchange = Exchange(self._clock, self._options.timeout, not_after)
@@ -194,11 +194,11 @@ class HttpTransport:
         self.redactor.add_password(proxy)
         return {"http": proxy, "https": proxy} if proxy else {}
 
-    def _masked(self, error: WireError) -> WireError:
+    def _masked(self, error: TransportError) -> TransportError:
         error.message = self.redactor.head(error.message)
         return error
 
-    def _transport_error(self, method: str, url: str, error: Exception, sent: bool) -> WireError:
+    def _transport_error(self, method: str, url: str, error: Exception, sent: bool) -> TransportError:
         """Say in one line which host could not be reached and why; ``sent`` is whether the request may have arrived."""
         host = origin(url)
         what = f"{method} {host}{urlsplit(url).path}"
@@ -206,23 +206,30 @@ class HttpTransport:
         if sent:
             timeouts = (TimeoutError, ReadTimeoutError, exceptions.Timeout)
             if any(isinstance(cause, timeouts) for cause in _exception_chain(error)):
-                return WireError(f"{what}: no answer within {self._options.timeout:g} s.", code="no_answer", sent=True)
+                return TransportError(
+                    f"{what}: no answer within {self._options.timeout:g} s.", code="no_answer", may_have_arrived=True
+                )
             too_large = any(isinstance(cause, TooLargeError) for cause in _exception_chain(error))
-            return WireError(f"{what}: the connection broke ({reason}).", code="no_answer", sent=True, final=too_large)
+            return TransportError(
+                f"{what}: the connection broke ({reason}).",
+                code="no_answer",
+                may_have_arrived=True,
+                retryable=not too_large,
+            )
         if _is_certificate_failure(error):
-            return WireError(
+            return TransportError(
                 f"{what}: the certificate of {host} is not trusted ({reason}).",
                 code="certificate_not_trusted",
                 hint="Set ca_path to the file with your CA's certificates, for example that of a proxy which opens TLS.",
-                sent=False,
-                final=True,
+                may_have_arrived=False,
+                retryable=False,
             )
         if isinstance(error, exceptions.ProxyError):
-            return WireError(
+            return TransportError(
                 f"{what}: the proxy did not connect ({reason}).",
                 code="proxy_failed",
                 hint="Check proxy, its user and password, and that it may reach this host.",
-                sent=False,
+                may_have_arrived=False,
             )
         if isinstance(
             error,
@@ -234,12 +241,12 @@ class HttpTransport:
                 UnicodeError,
             ),
         ):
-            return WireError(f"{what}: {reason}.", code="unreachable", sent=False, final=True)
-        return WireError(
+            return TransportError(f"{what}: {reason}.", code="unreachable", may_have_arrived=False, retryable=False)
+        return TransportError(
             f"{what}: no connection to {host} ({reason}).",
             code="unreachable",
             hint="Check the address (api_url, authority_host, cloud, region), name resolution, the firewall and proxy.",
-            sent=False,
+            may_have_arrived=False,
         )
 
 

@@ -67,7 +67,7 @@ class Dispatch:
     def heed(self, error: MdeError) -> None:
         """See whether an error would hit everything else as well, and then let nothing more be tried."""
         if self.barred is None and (isinstance(error, AbandonedError) or fatal_for_run(error)):
-            self.barred = error.for_those_behind()
+            self.barred = error.for_skipped_devices()
 
     # -- the flow ------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 
 from .._api.client import Client, Known
 from .._api.models import Machine, MachineAction
-from .._errors import ApiError, DeviceError, InternalError, MdeError, ThrottledError, TooLateError
+from .._errors import ApiError, DeadlineExceededError, DeviceError, InternalError, MdeError, ThrottledError
 from .._http.retry import outcome_in_doubt
 from .._same import comparable
 from .caller import AbandonedError, Caller, always
@@ -155,7 +155,7 @@ class Attempt:
                 not_after=self._good_until,
                 on_send=self._note_try,
             )
-        except TooLateError:
+        except DeadlineExceededError:
             self.stage = Stage.HELD
         except AbandonedError as error:
             self.give_up(error)

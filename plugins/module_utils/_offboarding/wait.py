@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .._api.client import Client
 from .._api.models import MachineAction
-from .._errors import DeviceError, InternalError, MdeError, TooLateError
+from .._errors import DeadlineExceededError, DeviceError, InternalError, MdeError
 from .._same import comparable
 
 # Actions are asked for by their ids as long as that takes no more filters; then by their time, which takes one.
@@ -65,7 +65,7 @@ def wait_for(client: Client, actions: t.Sequence[MachineAction], options: WaitOp
             seen, trouble = _look(client, pending, deadline)
         except MdeError as error:
             trouble = error
-            if isinstance(error, TooLateError):
+            if isinstance(error, DeadlineExceededError):
                 break
         except Exception as error:  # the last resort: a mistake of ours must not lose what was done
             trouble = InternalError(error)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
+from ansible_collections.secops.mde.plugins.module_utils._errors import TransportError
 from ansible_collections.secops.mde.plugins.module_utils._http import connections, transport
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import (
     HttpTransport,
@@ -56,8 +56,8 @@ def ticking() -> Iterator[HttpTransport]:
     transport.close()
 
 
-def failure(send: t.Callable[[], object]) -> WireError:
-    with pytest.raises(WireError) as failed:
+def failure(send: t.Callable[[], object]) -> TransportError:
+    with pytest.raises(TransportError) as failed:
         send()
     return failed.value
 
@@ -132,7 +132,7 @@ def test_a_response_that_is_not_whole_is_none_and_the_request_may_have_arrived(
 ) -> None:
     with Scripted(script, close=True) as server:
         error = failure(lambda: post(session, server))
-    assert (error.code, error.sent) == ("no_answer", True)
+    assert (error.code, error.may_have_arrived) == ("no_answer", True)
 
 
 @pytest.mark.parametrize("kind", [MemoryError, ValueError, RuntimeError, zlib.error, AttributeError])
@@ -145,7 +145,7 @@ def test_whatever_goes_wrong_after_a_request_was_sent_leaves_it_in_question(
     monkeypatch.setattr(transport.HttpTransport, "_read_body", fail)
     with Scripted(regular()) as server:
         error = failure(lambda: post(session, server))
-    assert (error.code, error.sent) == ("no_answer", True)
+    assert (error.code, error.may_have_arrived) == ("no_answer", True)
     assert "no more" in error.message
 
 
@@ -193,7 +193,7 @@ def test_no_part_of_a_response_can_go_on_after_the_deadline(
     monkeypatch.setattr(connections, "_MAX_INTERIM", 10_000)
     with Scripted(drip(*parts), close=True) as server:
         error = failure(lambda: post(ticking, server))
-    assert (error.code, error.sent) == ("no_answer", True)
+    assert (error.code, error.may_have_arrived) == ("no_answer", True)
     if parts[1] != b"\x1f":
         assert error.message.endswith("no answer within 60 s.")
 
@@ -204,7 +204,7 @@ def test_a_proxy_cannot_drip_for_ever_before_it_connects(ticking: HttpTransport)
         transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=20.0, proxy=proxy.url), TickingClock())
         error = failure(lambda: transport.send("POST", "https://mde.example.test/offboard"))
         transport.close()
-    assert error.sent is False
+    assert error.may_have_arrived is False
     assert error.code in ("unreachable", "proxy_failed")
 
 
@@ -218,7 +218,7 @@ def test_a_host_with_many_addresses_gets_the_time_once(monkeypatch: pytest.Monke
     monkeypatch.setattr("socket.getaddrinfo", lambda *_: [("address",)] * 6)
     monkeypatch.setattr("urllib3.util.connection.create_connection", refuse)
     transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=30.0), FakeClock())
-    assert failure(lambda: transport.send("POST", "http://mde.example.test/")).sent is False
+    assert failure(lambda: transport.send("POST", "http://mde.example.test/")).may_have_arrived is False
     assert given == [5.0]
 
 
@@ -254,7 +254,7 @@ def too_large(small: int) -> dict[str, bytes]:
 def test_a_body_has_a_limit_on_the_wire_and_unpacked(session: HttpTransport, small: int, kind: str) -> None:
     with Scripted(too_large(small)[kind], close=True) as server:
         error = failure(lambda: post(session, server))
-    assert (error.code, error.sent, error.final) == ("no_answer", True, True)
+    assert (error.code, error.may_have_arrived, not error.retryable) == ("no_answer", True, True)
     assert "too large" in error.message or "larger than 1 MB" in error.message
 
 
@@ -262,7 +262,7 @@ def test_headers_have_a_limit(session: HttpTransport) -> None:
     headers = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 60_000) for number in range(20))
     with Scripted(START + headers + b"\r\n", close=True) as server:
         error = failure(lambda: post(session, server))
-    assert (error.code, error.sent, error.final) == ("no_answer", True, True)
+    assert (error.code, error.may_have_arrived, not error.retryable) == ("no_answer", True, True)
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:])])

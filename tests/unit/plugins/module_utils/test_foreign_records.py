@@ -171,7 +171,7 @@ def test_a_message_shows_what_a_terminal_would_obey() -> None:
         api_error(Response("GET", "https://api.example.test/x", 400, body=body)),
         api_error(Response("GET", "https://api.example.test/x", 500, body=f"<title>{ESCAPES}</title>".encode())),
         api_error(Response("GET", "https://api.example.test/x", 307, headers={"location": ESCAPES})),
-        MdeError("x", hint="y", correlation_id=ESCAPES).for_those_behind(),
+        MdeError("x", hint="y", correlation_id=ESCAPES).for_skipped_devices(),
     ):
         assert not raw(str(error))
         assert not raw(json.dumps(error.as_dict(), ensure_ascii=False))

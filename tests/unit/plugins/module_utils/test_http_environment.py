@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.util import parse_url
 
-from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
+from ansible_collections.secops.mde.plugins.module_utils._errors import TransportError
 from ansible_collections.secops.mde.plugins.module_utils._http.environment import is_proxy_url
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._http.urls import is_unambiguous, origin
@@ -74,9 +74,9 @@ AMBIGUOUS = (
 @pytest.mark.parametrize("url", AMBIGUOUS)
 def test_a_url_that_parsers_may_read_in_two_ways_is_never_sent(url: str) -> None:
     transport = HttpTransport(TransportOptions(user_agent="test/1"), t.cast("Clock", None))
-    with pytest.raises(WireError) as refused:
+    with pytest.raises(TransportError) as refused:
         transport.send("GET", url)
-    assert (refused.value.sent, refused.value.final) == (False, True)
+    assert (refused.value.may_have_arrived, not refused.value.retryable) == (False, True)
     assert "nothing was sent" in refused.value.message
     assert "word" not in refused.value.message
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
-from ansible_collections.secops.mde.plugins.module_utils._errors import BadAnswerError
+from ansible_collections.secops.mde.plugins.module_utils._errors import UnexpectedResponseError
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.simulated_run import Operator
@@ -112,7 +112,7 @@ def test_more_devices_leave_than_pages_share(emulator: Emulator) -> None:
 
 def test_a_list_that_changes_too_fast_is_a_failed_read(emulator: Emulator) -> None:
     tenant = Tenant(emulator, 3000, page_cap=250)
-    with pytest.raises(BadAnswerError, match="changes faster"):
+    with pytest.raises(UnexpectedResponseError, match="changes faster"):
         tenant.read(lambda skip: tenant.leave(*range(240)))
     assert len(tenant.pages) < 20
 
@@ -154,7 +154,7 @@ def test_fewer_records_than_the_service_counts_is_a_failed_read(emulator: Emulat
     records = ", ".join(f'{{"id": "a{number}"}}' for number in range(3))
     emulator.fault(path="/machines", kind="body", body=f'{{"@odata.count": 4, "value": [{records}]}}', times=None)
     try:
-        with pytest.raises(BadAnswerError, match="1 of 4 records did not come"):
+        with pytest.raises(UnexpectedResponseError, match="1 of 4 records did not come"):
             list(client_of(emulator).machine_pages("", count=True))
     finally:
         emulator.faults.clear() if hasattr(emulator, "faults") else emulator._faults.clear()
@@ -177,7 +177,7 @@ def test_whatever_moves_the_list_is_whole_or_failed(seed: int) -> None:
 
         try:
             found = tenant.read(change)
-        except BadAnswerError:
+        except UnexpectedResponseError:
             return
         assert found >= tenant.always
 
@@ -207,5 +207,5 @@ def test_pages_that_never_end_are_a_failed_read(emulator: Emulator) -> None:
         return replace(answer, raw=io.BytesIO(body), headers={**answer.headers, "Content-Length": str(len(body))})
 
     wire.carry = one_more
-    with pytest.raises(BadAnswerError, match="does not end after"):
+    with pytest.raises(UnexpectedResponseError, match="does not end after"):
         list(endless.machine_pages(""))

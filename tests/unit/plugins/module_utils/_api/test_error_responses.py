@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import api_error, is_missing_entity
-from ansible_collections.secops.mde.plugins.module_utils._errors import SignInError, ThrottledError, WireError
+from ansible_collections.secops.mde.plugins.module_utils._errors import SignInError, ThrottledError, TransportError
 from ansible_collections.secops.mde.plugins.module_utils._http.retry import outcome_in_doubt
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
 
@@ -136,7 +136,7 @@ def test_an_empty_refusal_that_ends_with_its_connection_is_not_known_to_be_whole
 
 
 def test_other_failures_are_clear_when_nothing_was_sent() -> None:
-    assert outcome_in_doubt(WireError("lost", sent=True))
-    assert not outcome_in_doubt(WireError("refused", sent=False))
+    assert outcome_in_doubt(TransportError("lost", may_have_arrived=True))
+    assert not outcome_in_doubt(TransportError("refused", may_have_arrived=False))
     assert not outcome_in_doubt(SignInError("no token"))
     assert not outcome_in_doubt(ThrottledError("busy", http_status=429))

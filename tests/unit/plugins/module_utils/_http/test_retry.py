@@ -15,7 +15,12 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
 from ansible_collections.secops.mde.plugins.module_utils._api.session import Exchange
-from ansible_collections.secops.mde.plugins.module_utils._errors import ApiError, MdeError, ThrottledError, WireError
+from ansible_collections.secops.mde.plugins.module_utils._errors import (
+    ApiError,
+    MdeError,
+    ThrottledError,
+    TransportError,
+)
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
 from ansible_collections.secops.mde.plugins.module_utils._http.retry import RetryBudget, retry_after
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
@@ -104,7 +109,7 @@ class TestBudget:
 class FakeSession:
     """The wire: hands out prepared answers and keeps what was sent."""
 
-    def __init__(self, *answers: Response | WireError, reached: bool = True) -> None:
+    def __init__(self, *answers: Response | TransportError, reached: bool = True) -> None:
         self.answers = list(answers)
         self.sent: list[tuple[str, str]] = []
         self.reached = reached
@@ -115,7 +120,7 @@ class FakeSession:
     def send(self, method: str, url: str, **_more: t.Any) -> Response:
         self.sent.append((method, url))
         result = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(result, WireError):
+        if isinstance(result, TransportError):
             raise result
         return result
 
@@ -136,7 +141,7 @@ class Tokens:
 
 
 def client(
-    *answers: Response | WireError, retry_timeout: float = 300, reached: bool = True
+    *answers: Response | TransportError, retry_timeout: float = 300, reached: bool = True
 ) -> tuple[Client, FakeSession, FakeClock]:
     clock, session = FakeClock(), FakeSession(*answers, reached=reached)
     made = Exchange(
@@ -153,9 +158,9 @@ def client(
 
 MACHINES = answer(200, b'{"value": [{"id": "a1"}]}')
 ACTION = answer(201, b'{"id": "x1", "type": "Offboard", "machineId": "a1", "status": "Pending"}')
-REFUSED = WireError("refused", sent=False)
-LOST = WireError("lost", sent=True)
-UNTRUSTED = WireError("certificate", sent=False, final=True)
+REFUSED = TransportError("refused", may_have_arrived=False)
+LOST = TransportError("lost", may_have_arrived=True)
+UNTRUSTED = TransportError("certificate", may_have_arrived=False, retryable=False)
 
 # what comes back, whether a read is asked again, whether an offboard is
 BY_VERB = [
@@ -178,7 +183,7 @@ BY_VERB = [
 
 @pytest.mark.parametrize(("trouble", "read", "_post"), BY_VERB, ids=str)
 def test_a_read_is_repeated_after_everything_that_passes(
-    trouble: Response | WireError, read: bool, _post: bool
+    trouble: Response | TransportError, read: bool, _post: bool
 ) -> None:
     made, session, _clock = client(trouble, MACHINES)
     if read:
@@ -192,13 +197,13 @@ def test_a_read_is_repeated_after_everything_that_passes(
 
 @pytest.mark.parametrize(("trouble", "_read", "post"), BY_VERB, ids=str)
 def test_an_offboard_is_repeated_only_when_it_surely_was_not_taken(
-    trouble: Response | WireError, _read: bool, post: bool
+    trouble: Response | TransportError, _read: bool, post: bool
 ) -> None:
     made, session, _clock = client(trouble, ACTION)
     if post:
         assert made.offboard("a1", "CHG-1").id == "x1"
     else:
-        with pytest.raises((ApiError, WireError)):
+        with pytest.raises((ApiError, TransportError)):
             made.offboard("a1", "CHG-1")
     assert len(session.sent) == 1 + post
 
@@ -214,7 +219,7 @@ def test_reads_go_on_until_the_time_for_retries_is_over() -> None:
 
 def test_a_host_that_never_answered_is_given_up_sooner() -> None:
     made, _session, clock = client(REFUSED, reached=False)
-    with pytest.raises(WireError):
+    with pytest.raises(TransportError):
         made.machines("id eq 'a1'")
     assert clock.passed == pytest.approx(60)
 

@@ -21,7 +21,7 @@ import urllib3
 import urllib3.util.connection
 import yaml
 
-from ansible_collections.secops.mde.plugins.module_utils._errors import WireError
+from ansible_collections.secops.mde.plugins.module_utils._errors import TransportError
 from ansible_collections.secops.mde.plugins.module_utils._http import transport as _http
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import (
     HttpTransport,
@@ -75,8 +75,8 @@ def nowhere() -> Iterator[str]:
         yield f"https://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def failure(send: t.Callable[[], object]) -> WireError:
-    with pytest.raises(WireError) as failed:
+def failure(send: t.Callable[[], object]) -> TransportError:
+    with pytest.raises(TransportError) as failed:
         send()
     return failed.value
 
@@ -172,7 +172,7 @@ def test_options_decide_whom_to_trust_and_the_environment_where_none_is_given(
         assert one.send("GET", emulator.api_url + FAR).status == 401
         return
     failed = failure(lambda: one.send("GET", emulator.api_url + FAR))
-    assert (failed.code, failed.sent, failed.final) == ("certificate_not_trusted", False, True)
+    assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("certificate_not_trusted", False, True)
     assert "ca_path" in str(failed.hint)
     assert emulator.log == []
 
@@ -180,7 +180,7 @@ def test_options_decide_whom_to_trust_and_the_environment_where_none_is_given(
 def test_a_certificate_for_another_name_is_not_trusted(session: Open, emulator: Emulator) -> None:
     with Proxy({"mde.example.test": emulator.api_url}) as proxy:
         failed = failure(lambda: session(proxy=proxy.url).send("POST", HOST + FAR))
-    assert (failed.code, failed.sent, failed.final) == ("certificate_not_trusted", False, True)
+    assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("certificate_not_trusted", False, True)
     assert "mde.example.test" in failed.message
     assert emulator.log == []
 
@@ -241,8 +241,8 @@ def test_the_proxy_option_beats_the_environment_and_this_machine_and_its_platfor
         monkeypatch.setenv(name, value)
     failed = failure(lambda: session(proxy=option).send("GET", url))
     assert dialled == [via]
-    assert not failed.sent
-    assert not failed.final
+    assert not failed.may_have_arrived
+    assert failed.retryable
     assert failed.code == ("unreachable" if via in url else "proxy_failed")
     assert "Connection refused" in failed.message
 
@@ -261,7 +261,7 @@ def test_a_proxy_is_given_its_password_and_the_service_is_not(session: Open, emu
 def test_a_proxy_that_says_no_is_named_and_the_request_was_not_sent(refusal: str, session: Open) -> None:
     with Proxy({}, refusal) as proxy:
         failed = failure(lambda: session(proxy=proxy.url).send("POST", HOST + FAR))
-    assert (failed.code, failed.sent, failed.final) == ("proxy_failed", False, False)
+    assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("proxy_failed", False, False)
     assert refusal in failed.message
 
 
@@ -278,7 +278,7 @@ def test_an_answer_that_is_lost_behind_a_proxy_is_no_failure_to_connect(
             one.send("GET", HOST + FAR)
         failed = failure(lambda: one.send("POST", HOST + FAR))
         one.close()
-    assert (failed.code, failed.sent, failed.final) == ("no_answer", True, False)
+    assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
     assert len(emulator.calls(method="POST")) == 1
 
 
@@ -287,7 +287,7 @@ def test_an_answer_that_is_lost_behind_a_proxy_is_no_failure_to_connect(
 
 def test_a_refused_connection_was_not_sent(session: Open, nowhere: str) -> None:
     failed = failure(lambda: session().send("POST", nowhere))
-    assert (failed.code, failed.sent, failed.final) == ("unreachable", False, False)
+    assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, False)
     assert failed.message.startswith(f"POST {nowhere}: no connection to {nowhere} (")
     assert "Connection refused" in failed.message
     assert "api_url" in str(failed.hint)
@@ -299,7 +299,7 @@ def test_an_unknown_host_was_not_sent(session: Open, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     failed = failure(lambda: session().send("POST", HOST))
-    assert (failed.code, failed.sent, failed.final) == ("unreachable", False, False)
+    assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, False)
     assert "Name or service not known" in failed.message
 
 
@@ -311,7 +311,7 @@ def test_a_connection_that_does_not_come_about_in_time_was_not_sent(
 
     monkeypatch.setattr(urllib3.util.connection, "create_connection", late)
     failed = failure(lambda: session().send("POST", HOST))
-    assert (failed.code, failed.sent, failed.final) == ("unreachable", False, False)
+    assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, False)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_a_connection_that_does_not_come_about_in_time_was_not_sent(
 )
 def test_an_address_that_no_host_can_have_is_final_and_was_not_sent(url: str, session: Open) -> None:
     failed = failure(lambda: session().send("POST", url))
-    assert (failed.code, failed.sent, failed.final) == ("unreachable", False, True)
+    assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, True)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("socks") is not None, reason="PySocks is installed here")
@@ -328,7 +328,7 @@ def test_a_proxy_of_a_kind_that_is_not_installed_is_final_and_says_so(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy.example.test:1080")
     failed = failure(lambda: session().send("POST", HOST))
-    assert (failed.code, failed.sent, failed.final) == ("unreachable", False, True)
+    assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, True)
     assert "SOCKS" in failed.message
 
 
@@ -336,14 +336,14 @@ def test_a_proxy_of_a_kind_that_is_not_installed_is_final_and_says_so(
 def test_an_answer_that_is_lost_may_have_been_sent(kind: str, session: Open, emulator: Emulator) -> None:
     emulator.fault(kind=kind)
     failed = failure(lambda: session().send("POST", emulator.api_url + FAR))
-    assert (failed.code, failed.sent, failed.final) == ("no_answer", True, False)
+    assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
     assert failed.message.startswith(f"POST {emulator.api_url}{FAR}: the connection broke (")
 
 
 def test_a_server_that_hangs_is_left_after_the_timeout(session: Open, emulator: Emulator) -> None:
     emulator.fault(kind="hang")
     failed = failure(lambda: session(timeout=0.2).send("POST", emulator.api_url + FAR))
-    assert (failed.code, failed.sent, failed.final) == ("no_answer", True, False)
+    assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
     assert failed.message == f"POST {emulator.api_url}{FAR}: no answer within 0.2 s."
 
 
@@ -354,14 +354,14 @@ def test_a_server_that_drips_is_left_after_the_timeout_though_each_byte_comes_in
     ticking = iter(range(10_000))
     monkeypatch.setattr(clock, "monotonic", lambda: float(next(ticking)))
     failed = failure(lambda: session(timeout=30).send("GET", emulator.api_url + FAR))
-    assert (failed.code, failed.sent, failed.final) == ("no_answer", True, False)
+    assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
     assert "no answer within 30 s" in failed.message
 
 
 def test_a_body_that_cannot_be_unpacked_is_a_broken_connection(session: Open, emulator: Emulator) -> None:
     emulator.fault(kind="body", body=b"not packed", headers={"Content-Encoding": "gzip"})
     failed = failure(lambda: session().send("POST", emulator.api_url + FAR))
-    assert (failed.code, failed.sent, failed.final) == ("no_answer", True, False)
+    assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
 
 
 class Mute:
@@ -390,7 +390,7 @@ class Mute:
 def test_tls_that_breaks_is_not_mistaken_for_a_certificate_that_is_not_trusted(say: bytes, session: Open) -> None:
     with Mute(say) as server:
         failed = failure(lambda: session().send("POST", server.url))
-    assert (failed.code, failed.sent, failed.final) == ("unreachable", False, False)
+    assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, False)
 
 
 # -- what comes back -----------------------------------------------------------------------------------------
