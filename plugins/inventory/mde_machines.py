@@ -105,7 +105,7 @@ from ansible.inventory.data import InventoryData
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine
-from ansible_collections.secops.mde.plugins.module_utils._auth.permissions import TO_READ, explain
+from ansible_collections.secops.mde.plugins.module_utils._auth.permissions import READ, add_hint_for_403
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError, OptionError
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import Spec, blank_nulls
 from ansible_collections.secops.mde.plugins.module_utils._presentable import one_line
@@ -209,7 +209,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 self.display.warning(one_line(warning))
             return found
         except MdeError as error:
-            explain(error, TO_READ, options.claims)
+            add_hint_for_403(error, READ, options.claims)
             raise
         finally:
             client.exchange.close()

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from ._api.client import Client
 from ._api.models import MachineAction
-from ._auth.permissions import TO_CANCEL, TO_READ, explain, foretold_refusal, lacks
-from ._auth.token import Claims
+from ._auth.permissions import CANCEL, READ, add_hint_for_403, lacks_permission, predicted_refusal
+from ._auth.token import TokenClaims
 from ._errors import ApiError, MdeError
 from ._http.retry import fatal_for_run
 from ._options.argument_spec import Spec
@@ -80,7 +80,9 @@ class Cancelled:
 class Cancellation:
     """Cancels one action by its id."""
 
-    def __init__(self, client: Client, claims: t.Callable[[], Claims | None], warn: t.Callable[[str], None]) -> None:
+    def __init__(
+        self, client: Client, claims: t.Callable[[], TokenClaims | None], warn: t.Callable[[str], None]
+    ) -> None:
         self._client = client
         self._claims = claims
         self._warn = warn
@@ -90,7 +92,7 @@ class Cancellation:
         try:
             action = self._find(action_id)
         except MdeError as error:
-            explain(error, TO_READ, self._claims())
+            add_hint_for_403(error, READ, self._claims())
             raise
         if action is None:
             raise MdeError(
@@ -109,7 +111,7 @@ class Cancellation:
         try:
             self._client.cancel(action.id, comment)
         except MdeError as error:
-            explain(error, TO_CANCEL, self._claims())
+            add_hint_for_403(error, CANCEL, self._claims())
             refusal = error  # an answer can get lost, and a refusal can mean that the action has just ended: look
         return self._look(action, comment, refusal)
 
@@ -121,8 +123,8 @@ class Cancellation:
         claims = self._claims()
         if claims is None:
             self._warn("The token cannot be read, so check mode cannot tell whether it may cancel.")
-        if lacks(claims, TO_CANCEL):
-            return Cancelled(action.record, action.record, failure=foretold_refusal(claims, TO_CANCEL))
+        if lacks_permission(claims, CANCEL):
+            return Cancelled(action.record, action.record, failure=predicted_refusal(claims, CANCEL))
         expected = {"status": "Cancelled", "cancellationComment": comment}
         return Cancelled({**action.record, **expected}, action.record, changed=True, predicted=True)
 

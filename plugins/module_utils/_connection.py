@@ -15,9 +15,9 @@ from pathlib import Path
 
 from ._api.client import Client
 from ._api.session import Exchange
-from ._auth.credentials import Credential, SignInDesk, credential_for
-from ._auth.sources import Identity, choose_identity, families
-from ._auth.token import TokenKeeper
+from ._auth.credentials import Credential, SignInContext, create_credential
+from ._auth.sources import Identity, credential_sources, resolve_identity
+from ._auth.token import TokenCache
 from ._clock import Clock
 from ._clouds import Cloud, resolve_cloud
 from ._errors import OptionError
@@ -74,11 +74,11 @@ class Connection:
             proxy=_proxy(params["proxy"]),
             max_connections=connections,
         )
-        identity = choose_identity(families(given, environ), params["auth_source"])
+        identity = resolve_identity(credential_sources(given, environ), params["auth_source"])
         if not wire.proxy:
             for url in (cloud.api_url, cloud.authority_host):
                 _check_environment_proxy(url)
-        credential = credential_for(identity)
+        credential = create_credential(identity)
         credential.validate()
         return cls(
             cloud=cloud,
@@ -95,7 +95,7 @@ class Connection:
     def open(self, clock: Clock, rng: random.Random, *, on_token: t.Callable[[str], None]) -> Client:
         """A client that signs in at its first call. ``on_token`` is told each token, to keep it out of output."""
         transport = HttpTransport(self.transport_options, clock, self.redactor)
-        desk = SignInDesk(
+        context = SignInContext(
             cloud=self.cloud,
             transport=transport,
             transport_options=self.transport_options,
@@ -106,7 +106,11 @@ class Connection:
         )
         exchange = Exchange(
             transport,
-            TokenKeeper(lambda patience: self.credential.sign_in(desk.within(patience)), clock, on_token=on_token),
+            TokenCache(
+                lambda time_limit: self.credential.acquire_token(context.with_time_limit(time_limit)),
+                clock,
+                on_token=on_token,
+            ),
             self.cloud.api_url,
             rate_limiter=RateLimiter(clock, per_minute=self.per_minute, per_hour=self.per_hour),
             clock=clock,

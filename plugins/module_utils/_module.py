@@ -17,7 +17,7 @@ from ansible.module_utils.common.validation import check_type_dict, check_type_l
 from ._api.client import Client
 from ._api.session import Statistics
 from ._auth.sources import SECRETS
-from ._auth.token import Claims, read_claims
+from ._auth.token import TokenClaims, read_claims
 from ._clock import Clock, SystemClock
 from ._connection import Connection, passwords_in_addresses
 from ._errors import InternalError, LibraryError, OptionError
@@ -74,7 +74,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         self._secrets: set[str] = set()
         self._connection: Connection | None = None
         self._client: Client | None = None
-        self._claims: Claims | None = None
+        self._claims: TokenClaims | None = None
         super().__init__(
             argument_spec={**connection_spec(), **self._filters, **options}, supports_check_mode=True, **constraints
         )
@@ -127,7 +127,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         """A warning in one line of visible characters: it may quote the service."""
         super().warn(one_line(warning), **details)
 
-    def claims(self) -> Claims | None:
+    def claims(self) -> TokenClaims | None:
         """What the current token says of itself, if it can be read."""
         return self._claims
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from ._api.client import TAG_BATCH, Client
 from ._api.models import Machine, meant
 from ._api.odata import equals_any
-from ._auth.permissions import TO_READ, TO_TAG, explain, foretold_refusal, lacks
-from ._auth.token import Claims
+from ._auth.permissions import READ, TAG, add_hint_for_403, lacks_permission, predicted_refusal
+from ._auth.token import TokenClaims
 from ._errors import ApiError, MdeError, OptionError
 from ._http.retry import fatal_for_run
 from ._options.argument_spec import Spec
@@ -134,7 +134,7 @@ class Tagging:
         client: Client,
         request: TagRequest,
         *,
-        claims: t.Callable[[], Claims | None],
+        claims: t.Callable[[], TokenClaims | None],
         warn: t.Callable[[str], None],
     ) -> None:
         self._client = client
@@ -165,7 +165,7 @@ class Tagging:
         try:
             return self._records(self._device_ids)
         except MdeError as error:
-            explain(error, TO_READ, self._claims())
+            add_hint_for_403(error, READ, self._claims())
             raise
 
     def _records(self, device_ids: t.Sequence[str]) -> dict[str, Machine | None]:
@@ -198,8 +198,8 @@ class Tagging:
         claims = self._claims()
         if planned and claims is None:
             self._warn("The token cannot be read, so check mode cannot tell whether it may tag.")
-        if lacks(claims, TO_TAG):
-            return [_unchanged(one, foretold_refusal(claims, TO_TAG)) for one in planned]
+        if lacks_permission(claims, TAG):
+            return [_unchanged(one, predicted_refusal(claims, TAG)) for one in planned]
         return list(planned)
 
     def _send(self, batch: t.Sequence[Tagged]) -> list[Tagged]:
@@ -210,7 +210,7 @@ class Tagging:
         try:
             shown = self._client.tag(ids, self._tag, "Add" if self._present else "Remove")
         except MdeError as error:
-            explain(error, TO_TAG, self._claims())
+            add_hint_for_403(error, TAG, self._claims())
             if len(batch) > 1 and self._may_be_about_one(error):
                 half = len(batch) // 2
                 return [*self._send(batch[:half]), *self._send(batch[half:])]

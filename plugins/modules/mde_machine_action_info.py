@@ -172,7 +172,7 @@ error:
       type: str
 """
 
-from ansible_collections.secops.mde.plugins.module_utils._auth.permissions import TO_READ, explain
+from ansible_collections.secops.mde.plugins.module_utils._auth.permissions import READ, add_hint_for_403
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
@@ -188,7 +188,7 @@ def main(clock: Clock | None = None) -> None:
         wanted = ActionFilter.from_options(module.params)
         actions = wanted.find(module.connect(), module.warn)
     except MdeError as error:
-        explain(error, TO_READ, module.claims())
+        add_hint_for_403(error, READ, module.claims())
         module.finish(Listing("machine_actions", failure=error))
     module.finish(Listing("machine_actions", tuple(action.record for action in actions)))
 

@@ -17,7 +17,7 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..module_utils._api.client import Client
-from ..module_utils._auth.token import Claims, read_claims
+from ..module_utils._auth.token import TokenClaims, read_claims
 from ..module_utils._clock import SystemClock
 from ..module_utils._connection import Connection, passwords_in_addresses
 from ..module_utils._errors import LibraryError, OptionError
@@ -55,7 +55,7 @@ class PluginOptions:
             raise OptionError(_without(secrets, " ".join(checked.error_messages)))
         self.params: dict[str, t.Any] = checked.validated_parameters
         self._given = {option: self.params[option] for option in params if option in self.params}
-        self.claims: Claims | None = None
+        self.claims: TokenClaims | None = None
         self._redactor = Redactor()
 
     def redact(self, text: str) -> str:

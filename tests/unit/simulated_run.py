@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 
 from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
 from ansible_collections.secops.mde.plugins.module_utils._api.session import Exchange
-from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenKeeper, read_claims
+from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenCache, read_claims
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import Order
@@ -67,7 +67,7 @@ class Operator:
             transport._session.mount("https://", self.adapter)
         exchange = Exchange(
             transport,
-            TokenKeeper(self._sign_in, self.time, on_token=lambda _token: None),
+            TokenCache(self._sign_in, self.time, on_token=lambda _token: None),
             self.emulator.api_url,
             rate_limiter=RateLimiter(self.time, per_minute=self.per_minute, per_hour=self.per_hour),
             clock=self.time,

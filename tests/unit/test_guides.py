@@ -23,7 +23,11 @@ import yaml
 from ansible.parsing.splitter import parse_kv
 
 from ansible_collections.secops.mde.plugins.module_utils._auth.msal_adapter import _HINTS
-from ansible_collections.secops.mde.plugins.module_utils._auth.sources import VARIABLES, choose_identity, families
+from ansible_collections.secops.mde.plugins.module_utils._auth.sources import (
+    ENVIRONMENT_VARIABLES,
+    credential_sources,
+    resolve_identity,
+)
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import ENVIRONMENT
 from ansible_collections.secops.mde.tests import emulator
 from ansible_collections.secops.mde.tests.emulator.faults import Fault
@@ -62,7 +66,7 @@ VERIFIED = {"done", "came_back", "pending", "failed", "timed_out", "cancelled", 
 MODULES = {path.stem for path in (COLLECTION / "plugins" / "modules").glob("mde_*.py")}
 PLUGINS = {path.stem for kind in ("filter", "inventory") for path in (COLLECTION / "plugins" / kind).glob("[a-z]*.py")}
 NAMES = MODULES | PLUGINS | PLAYBOOKS
-VARIABLE_NAMES = {name for names in [*ENVIRONMENT.values(), *VARIABLES.values()] for name in names} | {
+VARIABLE_NAMES = {name for names in [*ENVIRONMENT.values(), *ENVIRONMENT_VARIABLES.values()] for name in names} | {
     "MDE_EMULATOR_CONTROL"
 }
 PROGRAMS = {
@@ -312,8 +316,8 @@ def test_credential_type(filled: dict[str, str], kind: str) -> None:
         name: engine.from_string(template).render(given, tower={"filename": files})
         for name, template in injectors["env"].items()
     }
-    identity = choose_identity(families({}, environ))
-    assert (identity.kind, identity.tenant_id, identity.client_id) == (kind, "corp.example", "made-up-id")
+    identity = resolve_identity(credential_sources({}, environ))
+    assert (identity.auth_source, identity.tenant_id, identity.client_id) == (kind, "corp.example", "made-up-id")
     assert (identity.certificate_path is not None) == (kind == "certificate")
     assert environ["MDE_CA_PATH"] == ""
 

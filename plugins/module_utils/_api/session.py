@@ -33,10 +33,10 @@ _PACE = "calls_per_minute and calls_per_hour set the pace; 100 and 1500 is what 
 class TokenSource(t.Protocol):
     """Where the client gets its token from."""
 
-    def token(self, patience: float) -> str:
+    def token(self, time_limit: float) -> str:
         """A token that is good for now; getting one may take so many seconds."""
 
-    def renew(self, refused: str, patience: float) -> str:
+    def refresh(self, refused: str, time_limit: float) -> str:
         """Another token than the one the API refused; raises when there can be none."""
 
 
@@ -135,7 +135,7 @@ class Exchange:
         url = f"{self._base}/{path}"
         query = "&".join(f"{k}={encoded(str(v))}" for k, v in (params or {}).items() if v is not None)
         budget = budget or self.budget()
-        renewed = False
+        refreshed = False
         while True:
             if not self.rate_limiter.acquire(not_after):
                 raise DeadlineExceededError("The pace of calls leaves no place for this one in time.", hint=_PACE)
@@ -161,9 +161,9 @@ class Exchange:
             budget.spent += self.clock.monotonic() - began
             with self._lock:
                 self.statistics.calls += 1
-            if _token_refused(outcome, method) and not renewed:
-                renewed = True
-                self._tokens.renew(token, budget.remaining())
+            if _token_refused(outcome, method) and not refreshed:
+                refreshed = True
+                self._tokens.refresh(token, budget.remaining())
             elif may_repeat(outcome):
                 self._pause_or_give_up(outcome, budget, url)
             elif isinstance(outcome, TransportError):

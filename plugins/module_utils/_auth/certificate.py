@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .._errors import OptionError
 
-_WANTED = (
+_HINT = (
     "Give a PEM file with the private key and its certificate, or a PFX file, and certificate_password if it has one."
 )
 
@@ -38,7 +38,7 @@ def load_certificate(path: str, password: str | None) -> dict[str, str]:
     )
 
     def refuse(why: str) -> t.NoReturn:
-        raise OptionError(f"certificate_path: {path} {why}.", hint=_WANTED)
+        raise OptionError(f"certificate_path: {path} {why}.", hint=_HINT)
 
     try:
         content = _plain(Path(path).read_bytes())
@@ -69,7 +69,7 @@ def load_certificate(path: str, password: str | None) -> dict[str, str]:
     if not isinstance(key, RSAPrivateKey):
         refuse("holds a key that is not RSA")
     numbers = key.public_key().public_numbers()
-    own = [one for one in certificates if _numbers(one) == numbers]
+    own = [one for one in certificates if _public_numbers(one) == numbers]
     if not own:
         refuse("holds no certificate for its key")
     return {
@@ -105,6 +105,6 @@ def _key_block(content: bytes) -> bytes:
     return content[start : content.index(b"-----", close + len(b"-----END")) + len(b"-----")] + b"\n"
 
 
-def _numbers(certificate: t.Any) -> t.Any:
+def _public_numbers(certificate: t.Any) -> t.Any:
     public = certificate.public_key()
     return public.public_numbers() if hasattr(public, "public_numbers") else None

@@ -30,9 +30,9 @@ from .._clouds import Cloud
 from .._errors import OptionError, SignInError
 from .._http.transport import HttpTransport, TransportOptions
 from .certificate import load_certificate
-from .msal_adapter import MsalSession, ask, import_msal
+from .msal_adapter import MsalHttpClient, acquire_token, import_msal
 from .sources import Identity
-from .token import Token, is_token, read_claims
+from .token import Token, is_bearer_token, read_claims
 
 # What az says before 2.77 with a managed identity, in a Cloud Shell, and before it had the option.
 _TENANT_REFUSED = re.compile(
@@ -42,7 +42,7 @@ _TENANT_REFUSED = re.compile(
 
 
 @dataclass(frozen=True)
-class SignInDesk:
+class SignInContext:
     """Where and with what to sign in."""
 
     cloud: Cloud
@@ -53,16 +53,16 @@ class SignInDesk:
     retry_timeout: float
     instance_discovery: bool = True
 
-    def within(self, patience: float) -> SignInDesk:
+    def with_time_limit(self, time_limit: float) -> SignInContext:
         """The same where no more than so many seconds are left."""
-        return replace(self, retry_timeout=min(self.retry_timeout, patience))
+        return replace(self, retry_timeout=min(self.retry_timeout, time_limit))
 
     @property
     def resource(self) -> str:
         """The API as the older protocols name it: the scope without its last part."""
         return self.cloud.scope.removesuffix("/.default")
 
-    def token(self, value: str, expires_in: t.Any) -> Token:
+    def build_token(self, value: str, expires_in: t.Any) -> Token:
         """A token with its end by our clock; lifetimes come as numbers and as text."""
         try:
             return Token(value, self.clock.monotonic() + float(expires_in))
@@ -76,91 +76,91 @@ class Credential(t.Protocol):
     def validate(self) -> None:
         """Check what can be checked without a request; raises OptionError or LibraryError."""
 
-    def sign_in(self, desk: SignInDesk) -> Token:
+    def acquire_token(self, context: SignInContext) -> Token:
         """Get a new token; raises SignInError or TransportError."""
 
 
 @dataclass(frozen=True)
-class AccessToken:
+class StaticTokenCredential:
     """A ready token, from a vault or another task. msal is not needed."""
 
     value: str
 
     def validate(self) -> None:
-        if not is_token(self.value):
+        if not is_bearer_token(self.value):
             raise OptionError(
                 "access_token: it holds white space or characters that no token has.",
                 hint="Give the token alone, without 'Bearer' and without a line break.",
             )
 
-    def sign_in(self, desk: SignInDesk) -> Token:
+    def acquire_token(self, context: SignInContext) -> Token:
         return Token(self.value)
 
 
 @dataclass(frozen=True)
-class ConfidentialClient:
+class ConfidentialClientCredential:
     """The common part of all that sign in as an application with something to prove it."""
 
     tenant_id: str
     client_id: str
 
-    def proof(self) -> t.Any:
+    def client_credential(self) -> t.Any:
         """The credential in the form that msal takes."""
         raise NotImplementedError
 
     def validate(self) -> None:
         import_msal()
-        self.proof()
+        self.client_credential()
 
-    def sign_in(self, desk: SignInDesk) -> Token:
+    def acquire_token(self, context: SignInContext) -> Token:
         msal = import_msal()
-        authority = f"{desk.cloud.authority_host}/{quote(self.tenant_id, safe='')}"
-        sender = MsalSession(
-            desk.transport,
-            clock=desk.clock,
-            rng=desk.rng,
-            retry_timeout=desk.retry_timeout,
-            post_to=desk.cloud.authority_host,
+        authority = f"{context.cloud.authority_host}/{quote(self.tenant_id, safe='')}"
+        http_client = MsalHttpClient(
+            context.transport,
+            clock=context.clock,
+            rng=context.rng,
+            retry_timeout=context.retry_timeout,
+            allowed_origin=context.cloud.authority_host,
         )
 
-        def question() -> t.Any:
+        def request() -> t.Any:
             application = msal.ConfidentialClientApplication(
                 self.client_id,
-                client_credential=self.proof(),
+                client_credential=self.client_credential(),
                 authority=authority,
-                http_client=sender,
-                instance_discovery=None if desk.instance_discovery else False,
+                http_client=http_client,
+                instance_discovery=None if context.instance_discovery else False,
                 azure_region=False,  # no regional sign-in host by way of the environment
             )
-            return application.acquire_token_for_client(scopes=[desk.cloud.scope])
+            return application.acquire_token_for_client(scopes=[context.cloud.scope])
 
-        answer = ask(sender, authority, question)
-        return desk.token(answer["access_token"], answer.get("expires_in"))
+        response = acquire_token(http_client, authority, request)
+        return context.build_token(response["access_token"], response.get("expires_in"))
 
 
 @dataclass(frozen=True)
-class ClientSecret(ConfidentialClient):
+class ClientSecretCredential(ConfidentialClientCredential):
     """An application with a secret."""
 
     client_secret: str
 
-    def proof(self) -> str:
+    def client_credential(self) -> str:
         return self.client_secret
 
 
 @dataclass(frozen=True)
-class Certificate(ConfidentialClient):
+class CertificateCredential(ConfidentialClientCredential):
     """An application with a certificate: PEM with key and certificate, or PFX."""
 
     path: str
     password: str | None = None
 
-    def proof(self) -> dict[str, str]:
+    def client_credential(self) -> dict[str, str]:
         return load_certificate(self.path, self.password)
 
 
 @dataclass(frozen=True)
-class WorkloadIdentity(ConfidentialClient):
+class WorkloadIdentityCredential(ConfidentialClientCredential):
     """An application that trusts another issuer; its token stands in a file, and is read at each sign-in."""
 
     token_file: str
@@ -169,7 +169,7 @@ class WorkloadIdentity(ConfidentialClient):
         super().validate()
         self.assertion()
 
-    def proof(self) -> dict[str, t.Callable[[], str]]:
+    def client_credential(self) -> dict[str, t.Callable[[], str]]:
         return {"client_assertion": self.assertion}  # msal warns of one that is read once and then expires
 
     def assertion(self) -> str:
@@ -178,7 +178,7 @@ class WorkloadIdentity(ConfidentialClient):
             assertion = Path(self.token_file).read_text(encoding="ascii").strip()
         except (OSError, ValueError) as error:
             raise OptionError(
-                f"federated_token_file: {self.token_file} cannot be read ({_cause(error)}).",
+                f"federated_token_file: {self.token_file} cannot be read ({_os_error_text(error)}).",
                 hint="The platform writes this file, for example a Kubernetes service account token: check its volume.",
             ) from error
         if not assertion:
@@ -187,7 +187,7 @@ class WorkloadIdentity(ConfidentialClient):
 
 
 @dataclass(frozen=True)
-class ManagedIdentity:
+class ManagedIdentityCredential:
     """The identity that Azure gives to a virtual machine, an App Service or an Arc server."""
 
     client_id: str | None
@@ -195,31 +195,31 @@ class ManagedIdentity:
     def validate(self) -> None:
         import_msal()
 
-    def sign_in(self, desk: SignInDesk) -> Token:
+    def acquire_token(self, context: SignInContext) -> Token:
         msal = import_msal()
-        sender = MsalSession(
-            desk.transport,
-            clock=desk.clock,
-            rng=desk.rng,
-            retry_timeout=desk.retry_timeout,
-            post_to=None,
+        http_client = MsalHttpClient(
+            context.transport,
+            clock=context.clock,
+            rng=context.rng,
+            retry_timeout=context.retry_timeout,
+            allowed_origin=None,
             metadata=True,
         )
 
-        def question() -> t.Any:
+        def request() -> t.Any:
             if self.client_id:
                 who = msal.UserAssignedManagedIdentity(client_id=self.client_id)
             else:
                 who = msal.SystemAssignedManagedIdentity()
-            client = msal.ManagedIdentityClient(who, http_client=sender)
-            return client.acquire_token_for_client(resource=desk.resource)
+            client = msal.ManagedIdentityClient(who, http_client=http_client)
+            return client.acquire_token_for_client(resource=context.resource)
 
-        answer = ask(sender, "the managed identity endpoint", question)
-        return desk.token(answer["access_token"], answer.get("expires_in"))
+        response = acquire_token(http_client, "the managed identity endpoint", request)
+        return context.build_token(response["access_token"], response.get("expires_in"))
 
 
 @dataclass(frozen=True)
-class AzureCli:
+class AzureCliCredential:
     """Whoever is signed in to the Azure CLI of this machine. msal is not needed."""
 
     tenant_id: str | None
@@ -231,21 +231,21 @@ class AzureCli:
                 hint="Install the Azure CLI where the module runs, or choose another auth_source.",
             )
 
-    def sign_in(self, desk: SignInDesk) -> Token:
+    def acquire_token(self, context: SignInContext) -> Token:
         command = [shutil.which("az") or "az", "account", "get-access-token", "--output", "json"]
-        command += ["--resource", desk.resource]
-        code, out, err = self._run([*command, *(["--tenant", self.tenant_id] if self.tenant_id else [])], desk)
+        command += ["--resource", context.resource]
+        code, out, err = self._run([*command, *(["--tenant", self.tenant_id] if self.tenant_id else [])], context)
         refused_tenant = bool(self.tenant_id and code != 0 and _TENANT_REFUSED.search(err))
         if refused_tenant:
-            code, out, err = self._run(command, desk)
+            code, out, err = self._run(command, context)
         if code != 0:
-            words = " ".join(desk.transport.redactor.head(err).split()) or f"az ended with code {code}"
+            message = " ".join(context.transport.redactor.head(err).split()) or f"az ended with code {code}"
             raise SignInError(
-                f"Sign-in with the Azure CLI failed: {words[:400]}",
+                f"Sign-in with the Azure CLI failed: {message[:400]}",
                 hint="Run 'az login' as the user that runs the module; best as a service principal or managed identity.",
                 final=True,
             )
-        token = self._token(out, desk)
+        token = self._token(out, context)
         if refused_tenant:
             self._require_tenant(token.value)
         return token
@@ -264,43 +264,43 @@ class AzureCli:
             final=True,
         )
 
-    def _run(self, command: t.Sequence[str], desk: SignInDesk) -> tuple[int, str, str]:
+    def _run(self, command: t.Sequence[str], context: SignInContext) -> tuple[int, str, str]:
         """Run az without input: its exit code, and what it wrote to both outputs."""
         try:
             # pylint: disable-next=ansible-bad-function  # AnsibleModule.run_command has no time-out
             with subprocess.Popen(
                 command,
-                env=self._environment(desk.transport_options),
+                env=self._environment(context.transport_options),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             ) as process:
                 try:
-                    out, err = process.communicate(timeout=desk.transport_options.timeout)
+                    out, err = process.communicate(timeout=context.transport_options.timeout)
                 finally:  # az is a wrapper: what it started ends with it, or would keep its pipes open
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.killpg(process.pid, signal.SIGKILL)
         except subprocess.TimeoutExpired as error:
             raise SignInError(
-                f"Sign-in with the Azure CLI failed: no answer within {desk.transport_options.timeout:g} s."
+                f"Sign-in with the Azure CLI failed: no answer within {context.transport_options.timeout:g} s."
             ) from error
         except OSError as error:
-            raise SignInError(f"Sign-in with the Azure CLI failed: {_cause(error)}.") from error
+            raise SignInError(f"Sign-in with the Azure CLI failed: {_os_error_text(error)}.") from error
         return process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
 
     @staticmethod
-    def _token(out: str, desk: SignInDesk) -> Token:
+    def _token(out: str, context: SignInContext) -> Token:
         try:
-            answer = json.loads(out)
-            token = AccessToken(answer["accessToken"])
+            response = json.loads(out)
+            token = StaticTokenCredential(response["accessToken"])
             token.validate()
-            desk.transport.redactor.add(token.value)
-            left = float(answer["expires_on"]) - desk.clock.time() if answer.get("expires_on") else None
+            context.transport.redactor.add(token.value)
+            left = float(response["expires_on"]) - context.clock.time() if response.get("expires_on") else None
         except (ValueError, KeyError, TypeError, OptionError, RecursionError):
             # Without the cause: the error of a JSON parser holds all that it was given.
             raise SignInError("Sign-in with the Azure CLI failed: az printed something else than a token.") from None
-        return desk.token(token.value, left)
+        return context.build_token(token.value, left)
 
     @staticmethod
     def _environment(transport_options: TransportOptions) -> dict[str, str]:
@@ -314,21 +314,23 @@ class AzureCli:
         return {**os.environ, **{name: value for name, value in ours.items() if value}}
 
 
-def credential_for(identity: Identity) -> Credential:
+def create_credential(identity: Identity) -> Credential:
     """The credential of an identity, whose kind says which of its fields are set."""
-    kind, tenant, client = identity.kind, identity.tenant_id or "", identity.client_id or ""
+    kind, tenant, client = identity.auth_source, identity.tenant_id or "", identity.client_id or ""
     if kind == "access_token":
-        return AccessToken(identity.access_token or "")
+        return StaticTokenCredential(identity.access_token or "")
     if kind == "client_secret":
-        return ClientSecret(tenant, client, identity.client_secret or "")
+        return ClientSecretCredential(tenant, client, identity.client_secret or "")
     if kind == "certificate":
-        return Certificate(tenant, client, identity.certificate_path or "", identity.certificate_password or None)
+        return CertificateCredential(
+            tenant, client, identity.certificate_path or "", identity.certificate_password or None
+        )
     if kind == "workload_identity":
-        return WorkloadIdentity(tenant, client, identity.federated_token_file or "")
+        return WorkloadIdentityCredential(tenant, client, identity.federated_token_file or "")
     if kind == "managed_identity":
-        return ManagedIdentity(identity.client_id)
-    return AzureCli(identity.tenant_id)
+        return ManagedIdentityCredential(identity.client_id)
+    return AzureCliCredential(identity.tenant_id)
 
 
-def _cause(error: Exception) -> str:
+def _os_error_text(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)

@@ -23,12 +23,12 @@ from .._http.redaction import Redactor, silence_loggers
 from .._http.retry import RETRYABLE_STATUSES, UNREACHABLE_HOST_LIMIT, RetryBudget, retry_after
 from .._http.transport import HttpTransport, Response, summarize_body
 from .._http.urls import as_shown, is_unambiguous, origin
-from .token import is_token
+from .token import is_bearer_token
 
 # The first version that makes the SHA-256 assertion of a PEM certificate; requirements.txt says the same.
 MSAL_MINIMUM: t.Final = (1, 35, 0)
 # Of a virtual machine's metadata service: not found and gone mean "updating" there.
-_METADATA_TRANSIENT: t.Final = RETRYABLE_STATUSES | {404, 410}
+_IMDS_RETRYABLE_STATUSES: t.Final = RETRYABLE_STATUSES | {404, 410}
 
 _HINTS: t.Final[t.Mapping[int, str]] = {
     7000215: "The client secret is wrong: use the secret's value, not its id.",
@@ -54,9 +54,9 @@ def import_msal() -> t.Any:
 
     Raises LibraryError naming this interpreter, and what to run, when it is missing or too old.
     """
-    wanted = ".".join(map(str, MSAL_MINIMUM))
+    required = ".".join(map(str, MSAL_MINIMUM))
     fix = (
-        f"Install it for the interpreter that runs the module: {sys.executable} -m pip install 'msal>={wanted}'. "
+        f"Install it for the interpreter that runs the module: {sys.executable} -m pip install 'msal>={required}'. "
         "Tasks delegated to localhost use the interpreter of ansible-playbook. With access_token msal is not needed."
     )
     try:
@@ -68,14 +68,14 @@ def import_msal() -> t.Any:
     # Numbers, not text: 1.9 is older than 1.10.
     if tuple(int(part) for part in re.findall(r"\d+", found)[:3]) < MSAL_MINIMUM:
         raise LibraryError(
-            f"The Python library msal is too old for {sys.executable}: {found}, wanted {wanted}.",
+            f"The Python library msal is too old for {sys.executable}: {found}, wanted {required}.",
             code="library_too_old",
             hint=fix,
         )
     return msal
 
 
-class MsalSession:
+class MsalHttpClient:
     """What msal sends with: ``get`` and ``post`` as it expects them, over the session of the collection.
 
     Asking for a token changes nothing, so every verb may be repeated. Credentials are posted only to the origin
@@ -89,15 +89,15 @@ class MsalSession:
         clock: Clock,
         rng: random.Random,
         retry_timeout: float,
-        post_to: str | None,
+        allowed_origin: str | None,
         metadata: bool = False,
     ) -> None:
         self.last: Response | None = None
         self._transport = transport
         self._clock = clock
         self._budget = RetryBudget(limit=retry_timeout, clock=clock, rng=rng)
-        self._post_to = post_to
-        self._transient = _METADATA_TRANSIENT if metadata else RETRYABLE_STATUSES
+        self._allowed_origin = allowed_origin
+        self._retryable_statuses = _IMDS_RETRYABLE_STATUSES if metadata else RETRYABLE_STATUSES
 
     @property
     def redact(self) -> Redactor:
@@ -110,10 +110,10 @@ class MsalSession:
     def post(
         self, url: str, *, params: t.Any = None, data: t.Any = None, headers: t.Any = None, **_ignored: t.Any
     ) -> _MsalResponse:
-        if self._post_to is None or not is_unambiguous(url) or origin(url) != origin(self._post_to):
+        if self._allowed_origin is None or not is_unambiguous(url) or origin(url) != origin(self._allowed_origin):
             there = origin(url) if is_unambiguous(url) else as_shown(url)
             raise SignInError(
-                f"The sign-in host wants the credential sent to {there}, which is not {self._post_to}.",
+                f"The sign-in host wants the credential sent to {there}, which is not {self._allowed_origin}.",
                 hint="Check authority_host and any proxy in between.",
             )
         return self._send("POST", url, params=params, data=data, headers=headers)
@@ -134,7 +134,7 @@ class MsalSession:
             if isinstance(outcome, Response):
                 self.last = outcome
                 self.redact.add_tokens(outcome.json())
-                if outcome.status not in self._transient:
+                if outcome.status not in self._retryable_statuses:
                     return _MsalResponse(outcome)
                 pause = budget.next_delay(retry_after(outcome, self._clock.time()))
                 if pause is None:
@@ -162,37 +162,39 @@ class _MsalResponse:
 
 
 class _StatusError(Exception):
-    """msal wants an exception for a bad status; ``ask`` says what the answer was."""
+    """msal wants an exception for a bad status; ``acquire_token`` says what the answer was."""
 
 
-def ask(session: MsalSession, where: str, question: t.Callable[[], t.Any]) -> dict[str, t.Any]:
+def acquire_token(http_client: MsalHttpClient, where: str, request: t.Callable[[], t.Any]) -> dict[str, t.Any]:
     """Put a question to msal: the answer with its ``access_token``, or a SignInError in plain words.
 
     msal reports a failure as a dict, as a ValueError with advice of its own, or by letting ours through; what the
     other side really said is in the session's last answer.
     """
     try:
-        answer = question()
+        response = request()
     except TransportError as error:  # not one of the API's: whether a request to that was sent is another question
         raise SignInError(f"Sign-in at {where} failed: {error.message}", code=error.code, hint=error.hint) from error
     except MdeError:
         raise
     except Exception as error:  # msal's own classes cannot be named here, and a strange body makes it raise any
-        answer = {}
-        spoken = str(error) or type(error).__name__
+        response = {}
+        message = str(error) or type(error).__name__
     else:
-        spoken = "an answer that is not a token"
-    if isinstance(answer, dict) and is_token(answer.get("access_token")):
-        return answer
-    raise _refusal(session.last, where, answer if isinstance(answer, dict) else {}, spoken, session.redact.head)
+        message = "an answer that is not a token"
+    if isinstance(response, dict) and is_bearer_token(response.get("access_token")):
+        return response
+    raise _sign_in_error(
+        http_client.last, where, response if isinstance(response, dict) else {}, message, http_client.redact.head
+    )
 
 
-def _refusal(
-    last: Response | None, where: str, answer: t.Mapping[str, t.Any], spoken: str, shown: t.Callable[[str], str]
+def _sign_in_error(
+    last: Response | None, where: str, response: t.Mapping[str, t.Any], message: str, shown: t.Callable[[str], str]
 ) -> SignInError:
     document = last.json() if last is not None else None
-    said: dict[str, t.Any] = document if isinstance(document, dict) and "error" in document else dict(answer)
-    error, description = said.get("error"), shown(str(said.get("error_description") or ""))
+    error_body: dict[str, t.Any] = document if isinstance(document, dict) and "error" in document else dict(response)
+    error, description = error_body.get("error"), shown(str(error_body.get("error_description") or ""))
     if error:
         detail = shown(str(error)) + (f": {description.splitlines()[0]}" if description.strip() else "")
     elif last is not None and last.status >= 300:
@@ -200,9 +202,9 @@ def _refusal(
     elif last is not None and document is None:
         detail = summarize_body(last)
     else:
-        detail = shown(spoken)
+        detail = shown(message)
     number = re.match(r"AADSTS(\d+)", description)
-    correlation = said.get("correlation_id")
+    correlation = error_body.get("correlation_id")
     return SignInError(
         f"Sign-in at {where} failed: {detail}",
         http_status=last.status if last is not None else None,

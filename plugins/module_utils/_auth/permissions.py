@@ -10,14 +10,14 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import ApiError, MdeError
-from .token import Claims
+from .token import TokenClaims
 
 # Permissions of which any one is enough.
-TO_OFFBOARD: t.Final = ("Machine.Offboard",)
-TO_READ: t.Final = ("Machine.Read.All", "Machine.ReadWrite.All")
-TO_TAG: t.Final = ("Machine.ReadWrite.All",)
+OFFBOARD: t.Final = ("Machine.Offboard",)
+READ: t.Final = ("Machine.Read.All", "Machine.ReadWrite.All")
+TAG: t.Final = ("Machine.ReadWrite.All",)
 # Microsoft Learn, "Cancel machine action": "One of the following permissions".
-TO_CANCEL: t.Final = (
+CANCEL: t.Final = (
     "Machine.Offboard",
     "Machine.CollectForensics",
     "Machine.Isolate",
@@ -27,34 +27,32 @@ TO_CANCEL: t.Final = (
     "Machine.LiveResponse",
 )
 # What a user's token holds in place of an application's.
-_OF_USERS: t.Final = {"Machine.Read.All": "Machine.Read", "Machine.ReadWrite.All": "Machine.ReadWrite"}
+_DELEGATED_NAMES: t.Final = {"Machine.Read.All": "Machine.Read", "Machine.ReadWrite.All": "Machine.ReadWrite"}
 
 
-def lacks(claims: Claims | None, permissions: t.Sequence[str]) -> bool:
+def lacks_permission(claims: TokenClaims | None, permissions: t.Sequence[str]) -> bool:
     """Whether the token can be read and holds none of these permissions."""
-    accepted = {*permissions, *(_OF_USERS[name] for name in permissions if name in _OF_USERS)}
+    accepted = {*permissions, *(_DELEGATED_NAMES[name] for name in permissions if name in _DELEGATED_NAMES)}
     return claims is not None and not accepted & claims.permissions
 
 
-def foretold_refusal(claims: Claims | None, permissions: t.Sequence[str]) -> MdeError:
+def predicted_refusal(claims: TokenClaims | None, permissions: t.Sequence[str]) -> MdeError:
     """What a real run would end with, for a token without the permission."""
     return MdeError(
-        f"The application lacks the permission {permissions[0]}; {_held(claims)}.",
+        f"The application lacks the permission {permissions[0]}; {_granted(claims)}.",
         code="permission_missing",
         hint=f"Grant it {permissions[0]}, with admin consent: a real run would be refused.",
     )
 
 
-def explain(error: MdeError, permissions: t.Sequence[str], claims: Claims | None) -> None:
+def add_hint_for_403(error: MdeError, permissions: t.Sequence[str], claims: TokenClaims | None) -> None:
     """Let the hint of a 403 say what is needed and what the token holds; other errors stay as they are."""
     if not isinstance(error, ApiError) or error.code != "permission_missing":
         return
     if claims is None:
         error.hint = f"Grant the application the permission {permissions[0]}, with admin consent."
-    elif lacks(claims, permissions):
-        error.hint = (
-            f"{permissions[0]} is needed; {_held(claims)}. Grant the application that permission, with admin consent."
-        )
+    elif lacks_permission(claims, permissions):
+        error.hint = f"{permissions[0]} is needed; {_granted(claims)}. Grant the application that permission, with admin consent."
     else:
         error.hint = (
             f"The token holds {permissions[0]}, so the refusal has another cause: the device group of a user's "
@@ -62,6 +60,6 @@ def explain(error: MdeError, permissions: t.Sequence[str], claims: Claims | None
         )
 
 
-def _held(claims: Claims | None) -> str:
-    held = ", ".join(sorted(claims.permissions)) if claims else ""
-    return f"the token holds {held}" if held else "the token holds none"
+def _granted(claims: TokenClaims | None) -> str:
+    granted = ", ".join(sorted(claims.permissions)) if claims else ""
+    return f"the token holds {granted}" if granted else "the token holds none"

@@ -20,20 +20,20 @@ AUTO: t.Final = "auto"
 OPTIONS: t.Final = "options"
 
 # What each kind of credential needs of its own family, in the order in which ``auto`` looks.
-NEEDS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
+REQUIRED_OPTIONS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "access_token": ("access_token",),
     "client_secret": ("client_id", "client_secret"),
     "certificate": ("client_id", "certificate_path"),
     "workload_identity": ("client_id", "federated_token_file"),
 }
 # Kinds that hold no secret here: only when named, because nothing may probe the network or run programs unasked.
-AMBIENT: t.Final = ("managed_identity", "azure_cli")
-AUTH_SOURCES: t.Final = (AUTO, *NEEDS, *AMBIENT)
+AMBIENT_SOURCES: t.Final = ("managed_identity", "azure_cli")
+AUTH_SOURCES: t.Final = (AUTO, *REQUIRED_OPTIONS, *AMBIENT_SOURCES)
 # The kinds that sign in to a tenant by name.
-_NEEDS_TENANT: t.Final = frozenset({"client_secret", "certificate", "workload_identity"})
+_TENANT_REQUIRED: t.Final = frozenset({"client_secret", "certificate", "workload_identity"})
 
 # Every option that says who signs in; the first non-empty variable of a family wins.
-VARIABLES: t.Final[t.Mapping[str, tuple[str, ...]]] = {
+ENVIRONMENT_VARIABLES: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "tenant_id": ("MDE_TENANT_ID", "AZURE_TENANT_ID", "AZURE_TENANT"),
     "client_id": ("MDE_CLIENT_ID", "AZURE_CLIENT_ID"),
     "client_secret": ("MDE_CLIENT_SECRET", "AZURE_CLIENT_SECRET", "AZURE_SECRET"),
@@ -52,26 +52,26 @@ SECRETS: t.Final = ("client_secret", "certificate_password", "access_token")
 
 
 @dataclass(frozen=True)
-class Family:
+class CredentialSource:
     """What one place holds of an identity. Blank values are not in ``values``."""
 
     name: str
     values: t.Mapping[str, str]
 
-    def lacks(self, kind: str) -> list[str]:
-        return [option for option in NEEDS[kind] if option not in self.values]
+    def missing(self, kind: str) -> list[str]:
+        return [option for option in REQUIRED_OPTIONS[kind] if option not in self.values]
 
-    def complete(self, kinds: t.Iterable[str]) -> str | None:
+    def first_complete(self, kinds: t.Iterable[str]) -> str | None:
         """The first of these kinds that this family holds a whole credential for."""
-        return next((kind for kind in kinds if not self.lacks(kind)), None)
+        return next((kind for kind in kinds if not self.missing(kind)), None)
 
 
 @dataclass(frozen=True)
 class Identity:
     """One way to sign in; what its kind does not use is None."""
 
-    kind: str
-    family: str
+    auth_source: str
+    source: str
     tenant_id: str | None = None
     client_id: str | None = None
     client_secret: str | None = None
@@ -81,19 +81,21 @@ class Identity:
     access_token: str | None = None
 
 
-def families(given: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> list[Family]:
+def credential_sources(user_params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> list[CredentialSource]:
     """The three families, best first: the options as given by the user, then the variables by their prefix."""
-    result = [Family(OPTIONS, _filled({option: given.get(option) for option in VARIABLES}))]
+    result = [
+        CredentialSource(OPTIONS, _nonblank({option: user_params.get(option) for option in ENVIRONMENT_VARIABLES}))
+    ]
     for prefix in ("MDE_", "AZURE_"):
         values = {
             option: next((environ[n] for n in names if n.startswith(prefix) and environ.get(n, "").strip()), None)
-            for option, names in VARIABLES.items()
+            for option, names in ENVIRONMENT_VARIABLES.items()
         }
-        result.append(Family(f"{prefix}* environment variables", _filled(values)))
+        result.append(CredentialSource(f"{prefix}* environment variables", _nonblank(values)))
     return result
 
 
-def choose_identity(sources: t.Sequence[Family], auth_source: str = AUTO) -> Identity:
+def resolve_identity(sources: t.Sequence[CredentialSource], auth_source: str = AUTO) -> Identity:
     """Pick the identity to sign in with.
 
     Raises OptionError, naming what is missing for each kind, when no family is complete; also when the options
@@ -101,69 +103,71 @@ def choose_identity(sources: t.Sequence[Family], auth_source: str = AUTO) -> Ide
     """
     if auth_source not in AUTH_SOURCES:
         raise OptionError(f"auth_source: {auth_source!r} is not known.", hint=f"Allowed: {', '.join(AUTH_SOURCES)}.")
-    if auth_source in AMBIENT:
+    if auth_source in AMBIENT_SOURCES:
         return Identity(
-            kind=auth_source,
-            family=OPTIONS,
-            tenant_id=_first(sources, "tenant_id"),
-            client_id=_first(sources, "client_id") if auth_source == "managed_identity" else None,
+            auth_source=auth_source,
+            source=OPTIONS,
+            tenant_id=_first_value(sources, "tenant_id"),
+            client_id=_first_value(sources, "client_id") if auth_source == "managed_identity" else None,
         )
-    kinds = tuple(NEEDS) if auth_source == AUTO else (auth_source,)
-    for family in sources:
-        kind = family.complete(kinds)
+    kinds = tuple(REQUIRED_OPTIONS) if auth_source == AUTO else (auth_source,)
+    for source in sources:
+        kind = source.first_complete(kinds)
         if kind:
-            _insist_on_options(sources[0], family, kinds)
-            return _identity(kind, family, sources)
+            _reject_conflicting_options(sources[0], source, kinds)
+            return _build_identity(kind, source, sources)
     raise OptionError(
-        "No complete credential: " + "; ".join(_shortfall(kind, sources) for kind in kinds) + ".",
+        "No complete credential: " + "; ".join(_describe_missing(kind, sources) for kind in kinds) + ".",
         code="credential_incomplete",
         hint="A secret, certificate or token file is used only with the client_id from the same place: the options, "
         "the MDE_* variables or the AZURE_* variables. Managed identity and Azure CLI are used when auth_source names them.",
     )
 
 
-def _identity(kind: str, family: Family, sources: t.Sequence[Family]) -> Identity:
-    own = {option: family.values[option] for option in NEEDS[kind]}
+def _build_identity(kind: str, source: CredentialSource, sources: t.Sequence[CredentialSource]) -> Identity:
+    own = {option: source.values[option] for option in REQUIRED_OPTIONS[kind]}
     if kind == "certificate":
-        own["certificate_password"] = family.values.get("certificate_password", "")
+        own["certificate_password"] = source.values.get("certificate_password", "")
     # The tenant may be completed from elsewhere: an explicit option first, then the family's own.
-    tenant = _first([sources[0], family, *sources], "tenant_id")
-    if tenant is None and kind in _NEEDS_TENANT:
+    tenant = _first_value([sources[0], source, *sources], "tenant_id")
+    if tenant is None and kind in _TENANT_REQUIRED:
         raise OptionError(
-            f"tenant_id is missing: the {kind} credential from the {family.name} needs it.",
+            f"tenant_id is missing: the {kind} credential from the {source.name} needs it.",
             code="credential_incomplete",
             hint="Set tenant_id (or MDE_TENANT_ID) to the tenant's GUID or one of its verified domains.",
         )
-    return Identity(kind=kind, family=family.name, tenant_id=tenant, **own)
+    return Identity(auth_source=kind, source=source.name, tenant_id=tenant, **own)
 
 
-def _insist_on_options(options: Family, chosen: Family, kinds: t.Sequence[str]) -> None:
+def _reject_conflicting_options(options: CredentialSource, chosen: CredentialSource, kinds: t.Sequence[str]) -> None:
     """Half-filled options beside a complete environment: sign in as asked, or not at all."""
-    used = {name for kind in kinds for name in NEEDS[kind]}
-    stray = sorted(name for name, value in options.values.items() if name in used and chosen.values.get(name) != value)
-    if chosen is options or not stray or (stray == ["client_id"] and "client_id" not in chosen.values):
+    used = {name for kind in kinds for name in REQUIRED_OPTIONS[kind]}
+    conflicting = sorted(
+        name for name, value in options.values.items() if name in used and chosen.values.get(name) != value
+    )
+    if chosen is options or not conflicting or (conflicting == ["client_id"] and "client_id" not in chosen.values):
         return
     raise OptionError(
-        f"The options give {', '.join(stray)}, but no complete credential; the {chosen.name} hold one that differs.",
+        f"The options give {', '.join(conflicting)}, but no complete credential; the {chosen.name} hold one that differs.",
         code="credential_incomplete",
         hint="Give the whole credential as options, or none of it.",
     )
 
 
-def _shortfall(kind: str, sources: t.Sequence[Family]) -> str:
+def _describe_missing(kind: str, sources: t.Sequence[CredentialSource]) -> str:
     """What one kind needs, and who comes nearest to it: ``certificate needs a and b (options: b is missing)``."""
-    needs = " and ".join(NEEDS[kind])
-    begun = [family for family in sources if len(family.lacks(kind)) < len(NEEDS[kind])]
+    needs = " and ".join(REQUIRED_OPTIONS[kind])
+    begun = [source for source in sources if len(source.missing(kind)) < len(REQUIRED_OPTIONS[kind])]
     return f"{kind} needs {needs}" + "".join(
-        f" ({family.name}: {' and '.join(family.lacks(kind))} missing)" for family in begun
+        f" ({source.name}: {' and '.join(source.missing(kind))} missing)" for source in begun
     )
 
 
-def _first(sources: t.Sequence[Family], option: str) -> str | None:
-    return next((family.values[option] for family in sources if option in family.values), None)
+def _first_value(sources: t.Sequence[CredentialSource], option: str) -> str | None:
+    return next((source.values[option] for source in sources if option in source.values), None)
 
 
-def _filled(values: t.Mapping[str, t.Any]) -> dict[str, str]:
+def _nonblank(values: t.Mapping[str, t.Any]) -> dict[str, str]:
     return {
         option: trimmed(option, str(value))
         for option, value in values.items()

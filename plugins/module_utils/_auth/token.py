@@ -18,7 +18,7 @@ from .._clock import Clock
 from .._errors import SignInError
 
 # A token is exchanged this long before its end, so that none expires on its way.
-_EARLY = 300.0
+_REFRESH_MARGIN = 300.0
 _END_OF_TIME = 2.0e11
 
 
@@ -31,7 +31,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Claims:
+class TokenClaims:
     """What a token says about itself. Nothing here is verified: the service does that."""
 
     permissions: frozenset[str]
@@ -42,7 +42,7 @@ class Claims:
     expires_at: float | None = None
 
 
-def read_claims(token: str) -> Claims | None:
+def read_claims(token: str) -> TokenClaims | None:
     """The claims of a token, or None for one that cannot be read: by contract a token is opaque to its bearer.
 
     Application permissions stand in ``roles`` (a list), those of a user in ``scp`` (words in one string). A
@@ -56,10 +56,10 @@ def read_claims(token: str) -> Claims | None:
     if not isinstance(claims, dict):
         return None
     roles, scopes = claims.get("roles"), claims.get("scp")
-    held = [role for role in roles if isinstance(role, str)] if isinstance(roles, list) else []
-    held += scopes.split() if isinstance(scopes, str) else []
-    return Claims(
-        permissions=frozenset(held),
+    granted = [role for role in roles if isinstance(role, str)] if isinstance(roles, list) else []
+    granted += scopes.split() if isinstance(scopes, str) else []
+    return TokenClaims(
+        permissions=frozenset(granted),
         tenant_id=_text(claims.get("tid")),
         client_id=_text(claims.get("appid") or claims.get("azp")),
         issued_at=_seconds(claims.get("iat")),
@@ -77,12 +77,12 @@ def _seconds(value: object) -> float | None:
     return float(t.cast("float", value)) if usable else None
 
 
-def is_token(value: object) -> bool:
+def is_bearer_token(value: object) -> bool:
     """Whether a header can carry this. With anything else in it, the error of the first request would quote it."""
     return isinstance(value, str) and re.fullmatch("[!-~]+", value) is not None
 
 
-class TokenKeeper:
+class TokenCache:
     """Signs in once, keeps the token while it is good, and gets another when the API refuses it."""
 
     def __init__(self, sign_in: t.Callable[[float], Token], clock: Clock, *, on_token: t.Callable[[str], None]) -> None:
@@ -94,19 +94,19 @@ class TokenKeeper:
         self._lock = threading.Lock()
         self._token: Token | None = None
         self._refused: SignInError | None = None
-        self._exchange_at = float("inf")
+        self._refresh_at = float("inf")
 
-    def token(self, patience: float) -> str:
-        """A token that is good for now; signs in when there is none, for ``patience`` seconds at most.
+    def token(self, time_limit: float) -> str:
+        """A token that is good for now; signs in when there is none, for ``time_limit`` seconds at most.
 
         Raises what the sign-in raises; a refusal is final, and raised again without another request.
         """
         with self._lock:
-            if self._token is None or self._clock.monotonic() >= self._exchange_at:
-                return self._fetch(patience)
+            if self._token is None or self._clock.monotonic() >= self._refresh_at:
+                return self._fetch(time_limit)
             return self._token.value
 
-    def renew(self, refused: str, patience: float) -> str:
+    def refresh(self, refused: str, time_limit: float) -> str:
         """Another token than the one that the API refused with 401.
 
         Of several threads that were refused, one signs in. Raises SignInError when the sign-in hands out the
@@ -114,7 +114,7 @@ class TokenKeeper:
         """
         with self._lock:
             current = self._token.value if self._token else None
-            fresh = current if current is not None and current != refused else self._fetch(patience)
+            fresh = current if current is not None and current != refused else self._fetch(time_limit)
         if fresh == refused:
             raise SignInError(
                 "The API refused the token (401), and there is no other to be had.",
@@ -124,11 +124,11 @@ class TokenKeeper:
             )
         return fresh
 
-    def _fetch(self, patience: float) -> str:
+    def _fetch(self, time_limit: float) -> str:
         if self._refused is not None:
             raise self._refused
         try:
-            token = self._sign_in(patience)
+            token = self._sign_in(time_limit)
         except SignInError as error:
             if error.final:  # asking again gets the same no, and may lock the application out
                 self._refused = error
@@ -137,7 +137,7 @@ class TokenKeeper:
         now = self._clock.monotonic()
         self._token = token
         if token.expires_at is None:
-            self._exchange_at = float("inf")
+            self._refresh_at = float("inf")
         else:  # of a short-lived token, use the first half
-            self._exchange_at = token.expires_at - min(_EARLY, (token.expires_at - now) / 2)
+            self._refresh_at = token.expires_at - min(_REFRESH_MARGIN, (token.expires_at - now) / 2)
         return token.value

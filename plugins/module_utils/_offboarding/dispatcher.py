@@ -15,8 +15,8 @@ import typing as t
 from collections import deque
 
 from .._api.client import Client, Known
-from .._auth.permissions import TO_OFFBOARD, TO_READ, explain, lacks
-from .._auth.token import Claims
+from .._auth.permissions import OFFBOARD, READ, add_hint_for_403, lacks_permission
+from .._auth.token import TokenClaims
 from .._errors import InternalError, MdeError
 from .._http.retry import RetryBudget, fatal_for_run
 from .caller import AbandonedError
@@ -34,7 +34,7 @@ _MANY: t.Final = 40
 class Dispatch:
     """The attempts of one run, on their way."""
 
-    def __init__(self, client: Client, crew: Crew, claims: t.Callable[[], Claims | None]) -> None:
+    def __init__(self, client: Client, crew: Crew, claims: t.Callable[[], TokenClaims | None]) -> None:
         self.barred: MdeError | None = None
         """Why nothing more would get through: no token, no connection, no quota, no permission."""
         self._client = client
@@ -108,9 +108,9 @@ class Dispatch:
 
     def _note_refusal(self, error: MdeError) -> None:
         claims = self._claims()
-        explain(error, TO_OFFBOARD, claims)
+        add_hint_for_403(error, OFFBOARD, claims)
         # One device may be closed to us and the next one open, unless the token may offboard none.
-        if error.code != "permission_missing" or lacks(claims, TO_OFFBOARD):
+        if error.code != "permission_missing" or lacks_permission(claims, OFFBOARD):
             self.heed(error)
 
     def _weigh_held(self) -> None:
@@ -154,7 +154,7 @@ class Dispatch:
         try:
             known = self._client.offboard_actions([attempt.machine.id for attempt in attempts], budget=budget)
         except MdeError as error:
-            explain(error, TO_READ, self._claims())
+            add_hint_for_403(error, READ, self._claims())
             return [(attempt, error) for attempt in attempts]
         except Exception as error:  # a mistake of ours is a look that failed: what was sent stays in question
             mistake = InternalError(error)

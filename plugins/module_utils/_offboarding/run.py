@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from .._api.client import Client, Known
 from .._api.models import Machine, MachineAction, predicted_offboard
-from .._auth.permissions import TO_OFFBOARD, TO_READ, explain, foretold_refusal, lacks
-from .._auth.token import Claims
+from .._auth.permissions import OFFBOARD, READ, add_hint_for_403, lacks_permission, predicted_refusal
+from .._auth.token import TokenClaims
 from .._errors import InternalError, MdeError
 from .._options.identifiers import DeviceRequest
 from .._same import comparable
@@ -59,7 +59,7 @@ class Offboarding:
         client: Client,
         crew: Crew,
         *,
-        claims: t.Callable[[], Claims | None],
+        claims: t.Callable[[], TokenClaims | None],
         warn: t.Callable[[str], None],
         caller: Caller = always,
     ) -> None:
@@ -152,7 +152,7 @@ class Offboarding:
     def _without_machine(self, request: DeviceRequest, finding: Finding) -> DeviceResult:
         accepted = finding.outcome == "not_found" and self._order.missing_ok and not finding.near_miss
         if finding.error is not None:
-            explain(finding.error, TO_READ, self._claims())
+            add_hint_for_403(finding.error, READ, self._claims())
         return DeviceResult(
             request,
             finding.outcome or "error",
@@ -184,7 +184,7 @@ class Offboarding:
             self._tell(line)
 
     def _note(self, error: MdeError) -> None:
-        explain(error, TO_READ, self._claims())
+        add_hint_for_403(error, READ, self._claims())
         self._dispatch.heed(error)
 
     # -- one device ----------------------------------------------------------------------------------------
@@ -217,8 +217,8 @@ class Offboarding:
         claims = self._claims()
         if claims is None:
             self._warn("The token cannot be read, so check mode cannot tell whether it may offboard.")
-        if lacks(claims, TO_OFFBOARD):
-            return replace(result, outcome="refused", error=foretold_refusal(claims, TO_OFFBOARD))
+        if lacks_permission(claims, OFFBOARD):
+            return replace(result, outcome="refused", error=predicted_refusal(claims, OFFBOARD))
         return replace(result, action=predicted_offboard(machine, comment, claims.client_id if claims else None))
 
     # -- waiting -------------------------------------------------------------------------------------------

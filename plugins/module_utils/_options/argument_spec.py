@@ -15,7 +15,7 @@ import typing as t
 
 from ansible.module_utils.common.parameters import AnsibleFallbackNotFound
 
-from .._auth.sources import AUTH_SOURCES, SECRETS, VARIABLES, trimmed
+from .._auth.sources import AUTH_SOURCES, ENVIRONMENT_VARIABLES, SECRETS, trimmed
 from .._clouds import CLOUDS, REGIONS
 from .._errors import OptionError
 
@@ -24,7 +24,7 @@ Spec = dict[str, dict[str, t.Any]]
 # Environment variables of each option; the first that is not empty wins.
 ENVIRONMENT: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "auth_source": ("MDE_AUTH_SOURCE",),
-    **VARIABLES,
+    **ENVIRONMENT_VARIABLES,
     "cloud": ("MDE_CLOUD", "AZURE_CLOUD_ENVIRONMENT"),
     "region": ("MDE_REGION",),
     "api_url": ("MDE_API_URL",),
@@ -149,7 +149,7 @@ def secret_values(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -
     """
     found: set[str] = set()
     for option in SECRETS:
-        for given in (params.get(option), *map(environ.get, VARIABLES[option])):
+        for given in (params.get(option), *map(environ.get, ENVIRONMENT_VARIABLES[option])):
             value = str(given or "")
             found |= {value, value.strip(), trimmed(option, value)} if value.strip() else set()
     return found

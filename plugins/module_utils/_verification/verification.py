@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from .._api.client import Client, Known
 from .._api.models import Machine, MachineAction, meant, newest_first, spellings
 from .._api.odata import equals_any
-from .._auth.permissions import TO_READ, explain
-from .._auth.token import Claims
+from .._auth.permissions import READ, add_hint_for_403
+from .._auth.token import TokenClaims
 from .._errors import ApiError, DeviceError, MdeError
 from .._http.retry import concerns_one_record
 from .._offboarding.decision import came_back
@@ -130,7 +130,9 @@ class Verification:
 class Verifier:
     """Reads what there is to know and judges it."""
 
-    def __init__(self, client: Client, claims: t.Callable[[], Claims | None], warn: t.Callable[[str], None]) -> None:
+    def __init__(
+        self, client: Client, claims: t.Callable[[], TokenClaims | None], warn: t.Callable[[str], None]
+    ) -> None:
         self._client = client
         self._claims = claims
         self._warn = warn
@@ -145,7 +147,7 @@ class Verifier:
         try:
             verdicts = self._run(subjects.each)
         except MdeError as error:
-            explain(error, TO_READ, self._claims())
+            add_hint_for_403(error, READ, self._claims())
             raise
         claims = self._claims()
         subjects.insist_on_tenant(claims.tenant_id if claims else None)
@@ -216,7 +218,7 @@ class Verifier:
             except ApiError as error:
                 if not concerns_one_record(error):
                     raise
-                explain(error, TO_READ, self._claims())
+                add_hint_for_403(error, READ, self._claims())
                 return Verdict(subject, "error", action, error=error)
             outcome, action = judge(every.values(), machine)
         return Verdict(subject, outcome, action, machine)

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 import requests
 
-from ansible_collections.secops.mde.plugins.module_utils._auth.token import TokenKeeper
+from ansible_collections.secops.mde.plugins.module_utils._auth.token import TokenCache
 from ansible_collections.secops.mde.plugins.module_utils._http import transport
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time, parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
@@ -566,16 +566,16 @@ def test_a_machine_that_sleeps_between_the_look_and_the_post_looks_again(
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
     time = VirtualTime(emulator)
-    token, calls = TokenKeeper.token, []
+    token, calls = TokenCache.token, []
 
-    def slow(self: TokenKeeper, patience: float) -> str:
+    def slow(self: TokenCache, patience: float) -> str:
         calls.append(patience)
         if len(calls) == 3:  # of the POST
             time.elapse(176)
             offboard_by_hand(emulator, device.id)
         return token(self, patience)
 
-    monkeypatch.setattr(TokenKeeper, "token", slow)
+    monkeypatch.setattr(TokenCache, "token", slow)
     (result,) = Operator(emulator, time).run([{"device_id": device.id}])
     assert result.outcome == "in_progress"
     assert posts(emulator) == 0  # but for the one by hand, whose log was cleared

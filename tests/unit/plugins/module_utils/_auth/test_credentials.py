@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.secops.mde.plugins.doc_fragments.connection import ModuleDocFragment
-from ansible_collections.secops.mde.plugins.module_utils._auth.credentials import SignInDesk, credential_for
+from ansible_collections.secops.mde.plugins.module_utils._auth.credentials import SignInContext, create_credential
 from ansible_collections.secops.mde.plugins.module_utils._auth.msal_adapter import MSAL_MINIMUM, import_msal
 from ansible_collections.secops.mde.plugins.module_utils._auth.sources import Identity
 from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, read_claims
@@ -43,10 +43,10 @@ RESOURCE = "https://api.securitycenter.microsoft.com"
 
 
 @pytest.fixture
-def desk(emulator: Emulator, clock: Clock) -> Iterator[SignInDesk]:
+def desk(emulator: Emulator, clock: Clock) -> Iterator[SignInContext]:
     transport_options = TransportOptions(user_agent="test/1", ca_path=emulator.ca_path)
     transport = HttpTransport(transport_options, clock)
-    yield SignInDesk(
+    yield SignInContext(
         cloud=Cloud(emulator.api_url, emulator.authority_host, SCOPE),
         transport=transport,
         transport_options=transport_options,
@@ -63,15 +63,15 @@ def identity(emulator: Emulator, kind: str, **values: t.Any) -> Identity:
     return Identity(kind, "options", **values)
 
 
-def sign_in(who: Identity, desk: SignInDesk) -> Token:
-    credential = credential_for(who)
+def sign_in(who: Identity, context: SignInContext) -> Token:
+    credential = create_credential(who)
     credential.validate()
-    return credential.sign_in(desk)
+    return credential.acquire_token(context)
 
 
-def refusal(who: Identity, desk: SignInDesk) -> MdeError:
+def refusal(who: Identity, context: SignInContext) -> MdeError:
     with pytest.raises(MdeError) as refused:
-        sign_in(who, desk)
+        sign_in(who, context)
     return refused.value
 
 
@@ -103,7 +103,9 @@ PROOFS = ("client_secret", "certificate", "certificate, encrypted", "certificate
 
 
 @pytest.mark.parametrize("proof", PROOFS)
-def test_an_application_signs_in_with_one_request_for_a_token(proof: str, emulator: Emulator, desk: SignInDesk) -> None:
+def test_an_application_signs_in_with_one_request_for_a_token(
+    proof: str, emulator: Emulator, desk: SignInContext
+) -> None:
     token = sign_in(identity(emulator, proof.partition(",")[0], **proofs(emulator)[proof]), desk)
     claims = read_claims(token.value)
     assert claims is not None
@@ -119,27 +121,27 @@ def test_an_application_signs_in_with_one_request_for_a_token(proof: str, emulat
 
 
 @pytest.mark.parametrize("tenant", ["domain", "upper case"])
-def test_a_tenant_may_be_named_in_every_way_it_has(tenant: str, emulator: Emulator, desk: SignInDesk) -> None:
+def test_a_tenant_may_be_named_in_every_way_it_has(tenant: str, emulator: Emulator, desk: SignInContext) -> None:
     name = emulator.tenant_domain if tenant == "domain" else emulator.tenant_id.upper()
     who = identity(emulator, "client_secret", client_secret=emulator.client_secret, tenant_id=name)
     assert read_claims(sign_in(who, desk).value)
 
 
 @pytest.mark.parametrize("proof", PROOFS)
-def test_each_sign_in_asks_anew_and_gets_another_token(proof: str, emulator: Emulator, desk: SignInDesk) -> None:
+def test_each_sign_in_asks_anew_and_gets_another_token(proof: str, emulator: Emulator, desk: SignInContext) -> None:
     who = identity(emulator, proof.partition(",")[0], **proofs(emulator)[proof])
     assert sign_in(who, desk).value != sign_in(who, desk).value
     assert len(asked(emulator)) == 2
 
 
-def test_the_federated_token_is_read_from_its_file_at_each_sign_in(emulator: Emulator, desk: SignInDesk) -> None:
+def test_the_federated_token_is_read_from_its_file_at_each_sign_in(emulator: Emulator, desk: SignInContext) -> None:
     path = Path(emulator.federated_token_file)
-    credential = credential_for(identity(emulator, "workload_identity", federated_token_file=str(path)))
+    credential = create_credential(identity(emulator, "workload_identity", federated_token_file=str(path)))
     credential.validate()
     first, second = emulator.federated_token(jti="1"), emulator.federated_token(jti="2")
     for content in (first, f"{second}\n"):
         path.write_text(content, encoding="ascii")
-        credential.sign_in(desk)
+        credential.acquire_token(desk)
     assert [call.body["client_assertion"] for call in asked(emulator)] == [first, second]
 
 
@@ -153,7 +155,7 @@ def test_the_federated_token_is_read_from_its_file_at_each_sign_in(emulator: Emu
     ],
 )
 def test_a_federated_token_file_that_is_no_use_is_refused_before_any_request(
-    content: bytes | None, says: str, emulator: Emulator, desk: SignInDesk, tmp_path: Path
+    content: bytes | None, says: str, emulator: Emulator, desk: SignInContext, tmp_path: Path
 ) -> None:
     path = tmp_path / "token"
     if content is not None:
@@ -164,13 +166,15 @@ def test_a_federated_token_file_that_is_no_use_is_refused_before_any_request(
     assert emulator.log == []
 
 
-def test_a_federated_token_file_that_is_gone_at_the_next_sign_in_is_named(emulator: Emulator, desk: SignInDesk) -> None:
+def test_a_federated_token_file_that_is_gone_at_the_next_sign_in_is_named(
+    emulator: Emulator, desk: SignInContext
+) -> None:
     path = Path(emulator.federated_token_file)
-    credential = credential_for(identity(emulator, "workload_identity", federated_token_file=str(path)))
-    credential.sign_in(desk)
+    credential = create_credential(identity(emulator, "workload_identity", federated_token_file=str(path)))
+    credential.acquire_token(desk)
     path.unlink()
     with pytest.raises(OptionError, match="federated_token_file"):
-        credential.sign_in(desk)
+        credential.acquire_token(desk)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +182,7 @@ def test_a_federated_token_file_that_is_gone_at_the_next_sign_in_is_named(emulat
     [({"iss": "https://other.example.test/"}, 700211), ({"sub": "somebody"}, 700213), ({"exp": 1, "nbf": 0}, 700024)],
 )
 def test_a_federated_token_that_does_not_fit_is_explained(
-    claims: dict[str, t.Any], number: int, emulator: Emulator, desk: SignInDesk
+    claims: dict[str, t.Any], number: int, emulator: Emulator, desk: SignInContext
 ) -> None:
     Path(emulator.federated_token_file).write_text(emulator.federated_token(**claims), encoding="ascii")
     error = refusal(identity(emulator, "workload_identity", federated_token_file=emulator.federated_token_file), desk)
@@ -188,7 +192,7 @@ def test_a_federated_token_that_does_not_fit_is_explained(
 
 @pytest.mark.parametrize("form", ["pem", "pfx"])
 def test_a_certificate_that_is_not_registered_is_refused_by_the_service(
-    form: str, emulator: Emulator, desk: SignInDesk, tmp_path: Path
+    form: str, emulator: Emulator, desk: SignInContext, tmp_path: Path
 ) -> None:
     assert emulator.certificate_path
     stranger = KeyPair.make("stranger.corp.example")
@@ -204,13 +208,15 @@ def test_a_certificate_that_is_not_registered_is_refused_by_the_service(
 # -- a ready token -------------------------------------------------------------------------------------------
 
 
-def test_a_ready_token_is_taken_as_it_is_without_a_request(emulator: Emulator, desk: SignInDesk) -> None:
+def test_a_ready_token_is_taken_as_it_is_without_a_request(emulator: Emulator, desk: SignInContext) -> None:
     assert sign_in(Identity("access_token", "options", access_token="opaque"), desk) == Token("opaque")
     assert emulator.log == []
 
 
 @pytest.mark.parametrize("value", ["Bearer abc", "abc\n", "a\tb", "abc\x00", "abcé", "a b"])
-def test_a_ready_token_with_something_around_it_is_refused_without_being_repeated(value: str, desk: SignInDesk) -> None:
+def test_a_ready_token_with_something_around_it_is_refused_without_being_repeated(
+    value: str, desk: SignInContext
+) -> None:
     error = refusal(Identity("access_token", "options", access_token=value), desk)
     assert isinstance(error, OptionError)
     assert value not in str(error)
@@ -238,7 +244,7 @@ def host(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str
 @pytest.mark.parametrize("assigned", ["system", "user"])
 @pytest.mark.parametrize("kind", ["imds", "app_service", "arc"])
 def test_a_managed_identity_signs_in_at_the_endpoint_of_its_host(
-    kind: str, assigned: str, emulator: Emulator, desk: SignInDesk, host: t.Callable[[str], None]
+    kind: str, assigned: str, emulator: Emulator, desk: SignInContext, host: t.Callable[[str], None]
 ) -> None:
     host(kind)
     client_id = emulator.identity_client_id if assigned == "user" else None
@@ -263,7 +269,7 @@ def test_a_managed_identity_signs_in_at_the_endpoint_of_its_host(
 def test_metadata_endpoints_are_never_asked_through_a_proxy(
     way: str,
     emulator: Emulator,
-    desk: SignInDesk,
+    desk: SignInContext,
     clock: Clock,
     host: t.Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
@@ -279,7 +285,7 @@ def test_metadata_endpoints_are_never_asked_through_a_proxy(
 
 @pytest.mark.parametrize("status", [404, 410, 429, 500, 503])
 def test_a_metadata_service_that_is_updating_is_asked_again(
-    status: int, emulator: Emulator, desk: SignInDesk, clock: Clock, host: t.Callable[[str], None]
+    status: int, emulator: Emulator, desk: SignInContext, clock: Clock, host: t.Callable[[str], None]
 ) -> None:
     host("imds")
     emulator.fault(service="metadata", kind="body", status=status, body='{"error": "busy"}', times=2)
@@ -290,7 +296,7 @@ def test_a_metadata_service_that_is_updating_is_asked_again(
 
 @pytest.mark.parametrize("kind", ["imds", "app_service"])
 def test_an_identity_that_the_host_does_not_have_is_refused_in_its_own_words(
-    kind: str, emulator: Emulator, desk: SignInDesk, host: t.Callable[[str], None]
+    kind: str, emulator: Emulator, desk: SignInContext, host: t.Callable[[str], None]
 ) -> None:
     host(kind)
     error = refusal(Identity("managed_identity", "options", client_id="0a1b2c3d-0000-4000-8000-000000000009"), desk)
@@ -302,7 +308,7 @@ def test_an_identity_that_the_host_does_not_have_is_refused_in_its_own_words(
 
 
 def test_a_machine_without_a_managed_identity_is_told_after_a_minute(
-    desk: SignInDesk, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    desk: SignInContext, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
     error = refusal(Identity("managed_identity", "options"), desk)
@@ -312,7 +318,7 @@ def test_a_machine_without_a_managed_identity_is_told_after_a_minute(
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", "<html><title>Portal</title></html>", '{"access_token": 5}'])
 def test_a_metadata_answer_that_is_no_token_is_a_failed_sign_in(
-    body: str, emulator: Emulator, desk: SignInDesk, host: t.Callable[[str], None]
+    body: str, emulator: Emulator, desk: SignInContext, host: t.Callable[[str], None]
 ) -> None:
     host("imds")
     emulator.fault(service="metadata", kind="body", body=body, times=None)
@@ -363,7 +369,7 @@ CLI: t.Final = Identity("azure_cli", "options")
 
 @pytest.mark.parametrize("tenant", [None, "corp.example"])
 def test_the_azure_cli_is_asked_for_a_token_of_the_api(
-    tenant: str | None, az: Az, desk: SignInDesk, emulator: Emulator, clock: Clock
+    tenant: str | None, az: Az, desk: SignInContext, emulator: Emulator, clock: Clock
 ) -> None:
     az.says(json.dumps({"accessToken": "cli-token", "expires_on": int(clock.time()) + 1000, "tokenType": "Bearer"}))
     token = sign_in(replace(CLI, tenant_id=tenant), desk)
@@ -375,12 +381,14 @@ def test_the_azure_cli_is_asked_for_a_token_of_the_api(
 
 
 @pytest.mark.parametrize("more", [{}, {"expires_on": None}, {"expiresOn": "2026-01-01 00:00:00.000000"}])
-def test_an_older_azure_cli_does_not_say_when_the_token_ends(more: dict[str, t.Any], az: Az, desk: SignInDesk) -> None:
+def test_an_older_azure_cli_does_not_say_when_the_token_ends(
+    more: dict[str, t.Any], az: Az, desk: SignInContext
+) -> None:
     az.says(json.dumps({"accessToken": "cli-token", **more}))
     assert sign_in(CLI, desk) == Token("cli-token")
 
 
-def test_the_azure_cli_goes_the_way_that_the_options_name(az: Az, desk: SignInDesk) -> None:
+def test_the_azure_cli_goes_the_way_that_the_options_name(az: Az, desk: SignInContext) -> None:
     az.says('{"accessToken": "cli-token"}')
     transport_options = TransportOptions(
         user_agent="x", ca_path="/made/up/ca.pem", proxy="http://p.example:1", validate_certs=False
@@ -395,7 +403,7 @@ def test_the_azure_cli_goes_the_way_that_the_options_name(az: Az, desk: SignInDe
 
 
 def test_the_azure_cli_keeps_its_own_way_where_no_option_names_one(
-    az: Az, desk: SignInDesk, monkeypatch: pytest.MonkeyPatch
+    az: Az, desk: SignInContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     az.says('{"accessToken": "cli-token"}')
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/theirs.pem")
@@ -424,7 +432,7 @@ def test_the_azure_cli_keeps_its_own_way_where_no_option_names_one(
     ],
 )
 def test_an_azure_cli_that_prints_something_else_is_a_failed_sign_in(
-    out: str | bytes, az: Az, desk: SignInDesk
+    out: str | bytes, az: Az, desk: SignInContext
 ) -> None:
     az.says(out)
     error = refusal(CLI, desk)
@@ -440,7 +448,7 @@ def test_an_azure_cli_that_prints_something_else_is_a_failed_sign_in(
         ("x" * 5000, "x" * 400),
     ],
 )
-def test_an_azure_cli_that_fails_is_quoted_in_one_line(err: str, says: str, az: Az, desk: SignInDesk) -> None:
+def test_an_azure_cli_that_fails_is_quoted_in_one_line(err: str, says: str, az: Az, desk: SignInContext) -> None:
     az.says("", err=err, code=3)
     error = refusal(CLI, desk)
     assert error.code == "sign_in_failed"
@@ -448,13 +456,13 @@ def test_an_azure_cli_that_fails_is_quoted_in_one_line(err: str, says: str, az: 
     assert "az login" in str(error.hint)
 
 
-def test_an_azure_cli_that_cannot_be_run_is_a_failed_sign_in(az: Az, desk: SignInDesk, tmp_path: Path) -> None:
+def test_an_azure_cli_that_cannot_be_run_is_a_failed_sign_in(az: Az, desk: SignInContext, tmp_path: Path) -> None:
     (tmp_path / "az").write_text("#!/nowhere/interpreter\n", encoding="ascii")
     error = refusal(CLI, desk)
     assert error.message == "Sign-in with the Azure CLI failed: No such file or directory."
 
 
-def test_an_azure_cli_that_hangs_is_left_after_the_timeout(az: Az, desk: SignInDesk, tmp_path: Path) -> None:
+def test_an_azure_cli_that_hangs_is_left_after_the_timeout(az: Az, desk: SignInContext, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "az").write_text(f"#!/bin/sh\nread line < '{tmp_path}/pipe'\n", encoding="ascii")
     error = refusal(CLI, replace(desk, transport_options=replace(desk.transport_options, timeout=0.1)))
@@ -462,7 +470,7 @@ def test_an_azure_cli_that_hangs_is_left_after_the_timeout(az: Az, desk: SignInD
     assert error.message.endswith("no answer within 0.1 s.")
 
 
-def test_what_the_azure_cli_started_ends_with_it_after_the_timeout(az: Az, desk: SignInDesk, tmp_path: Path) -> None:
+def test_what_the_azure_cli_started_ends_with_it_after_the_timeout(az: Az, desk: SignInContext, tmp_path: Path) -> None:
     for name in ("pipe", "alive"):
         os.mkfifo(tmp_path / name)
     # A wrapper, as az is one around Python, whose child keeps the outputs open; so long as it lives, so does descriptor 3.
@@ -499,7 +507,7 @@ def _says_without_tenant(folder: Path, token: str, refusal_text: str) -> None:
 
 @pytest.mark.parametrize("refusal_text", REFUSALS)
 def test_an_azure_cli_that_takes_no_tenant_is_asked_without_it(
-    refusal_text: str, az: Az, desk: SignInDesk, emulator: Emulator, tmp_path: Path
+    refusal_text: str, az: Az, desk: SignInContext, emulator: Emulator, tmp_path: Path
 ) -> None:
     token = emulator.token()
     _says_without_tenant(tmp_path, token, refusal_text)
@@ -509,7 +517,7 @@ def test_an_azure_cli_that_takes_no_tenant_is_asked_without_it(
 
 @pytest.mark.parametrize("case", ["another tenant", "unreadable", "without tid", "domain"])
 def test_a_token_of_an_azure_cli_that_takes_no_tenant_must_be_for_the_tenant_asked_for(
-    case: str, az: Az, desk: SignInDesk, emulator: Emulator, tmp_path: Path
+    case: str, az: Az, desk: SignInContext, emulator: Emulator, tmp_path: Path
 ) -> None:
     payload = base64.urlsafe_b64encode(b'{"aud": "made-up"}').decode().rstrip("=")
     token = {"unreadable": "opaque-made-up", "without tid": f"eyJhbGciOiJub25lIn0.{payload}."}.get(case)
@@ -521,14 +529,16 @@ def test_a_token_of_an_azure_cli_that_takes_no_tenant_must_be_for_the_tenant_ask
     assert "Set tenant_id to the GUID" in str(error.hint)
 
 
-def test_another_refusal_of_the_azure_cli_is_told_and_not_tried_again(az: Az, desk: SignInDesk, tmp_path: Path) -> None:
+def test_another_refusal_of_the_azure_cli_is_told_and_not_tried_again(
+    az: Az, desk: SignInContext, tmp_path: Path
+) -> None:
     _says_without_tenant(tmp_path, "made-up", "ERROR: AADSTS90002: Tenant 'other' not found.")
     assert "AADSTS90002" in refusal(replace(CLI, tenant_id=TENANT), desk).message
     assert (tmp_path / "runs").read_text("utf-8") == "\n"
 
 
 def test_an_azure_cli_that_is_not_there_is_refused_by_the_option_that_wants_it(
-    desk: SignInDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    desk: SignInContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     error = refusal(CLI, desk)
@@ -587,21 +597,21 @@ def test_the_version_of_msal_is_compared_by_numbers(
         Identity("workload_identity", "options", "t", "a", federated_token_file="/f"),
         Identity("managed_identity", "options"),
     ],
-    ids=lambda who: str(who.kind),
+    ids=lambda who: str(who.auth_source),
 )
 def test_a_missing_msal_is_told_before_any_request_with_the_interpreter_that_lacks_it(
     who: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "msal", None)
     with pytest.raises(LibraryError) as refused:
-        credential_for(who).validate()
+        create_credential(who).validate()
     assert refused.value.code == "library_missing"
     assert f"msal is missing for {sys.executable}" in refused.value.message
     assert "pip install" in str(refused.value.hint)
 
 
 def test_a_ready_token_and_the_azure_cli_do_without_msal(
-    az: Az, desk: SignInDesk, monkeypatch: pytest.MonkeyPatch
+    az: Az, desk: SignInContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "msal", None)
     with pytest.raises(ImportError):

@@ -12,10 +12,10 @@ import typing as t
 import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._auth.sources import (
-    NEEDS,
+    REQUIRED_OPTIONS,
     Identity,
-    choose_identity,
-    families,
+    credential_sources,
+    resolve_identity,
 )
 from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 
@@ -38,7 +38,7 @@ def choose(
     environ: t.Mapping[str, str] | None = None,
     auth_source: str = "auto",
 ) -> Identity:
-    return choose_identity(families(given or {}, environ or {}), auth_source)
+    return resolve_identity(credential_sources(given or {}, environ or {}), auth_source)
 
 
 def fill(place: dict[str, str], name: str, state: str, value: str) -> None:
@@ -76,7 +76,7 @@ def test_no_credential_is_ever_paired_with_the_client_id_of_another_family(
         else:
             chosen = choose(given, environ)
             proof = getattr(chosen, SECOND[credential][0])
-            assert (chosen.kind, chosen.client_id, proof) == (kind, f"{winner} app", f"{winner} proof")
+            assert (chosen.auth_source, chosen.client_id, proof) == (kind, f"{winner} app", f"{winner} proof")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_half_filled_options_are_never_ignored_in_favour_of_the_environment(
     given: dict[str, str], named: str | None
 ) -> None:
     if named is None:  # with a client id this is a whole credential, and asks for a tenant only
-        assert choose(given, ONE).kind == "certificate"
+        assert choose(given, ONE).auth_source == "certificate"
         return
     with pytest.raises(OptionError) as refused:
         choose(given, ONE)
@@ -158,7 +158,7 @@ def test_half_filled_options_are_never_ignored_in_favour_of_the_environment(
 
 
 def test_a_client_id_given_beside_a_ready_token_is_no_contradiction() -> None:
-    assert choose({"client_id": "app"}, {"MDE_ACCESS_TOKEN": "abc"}).kind == "access_token"
+    assert choose({"client_id": "app"}, {"MDE_ACCESS_TOKEN": "abc"}).auth_source == "access_token"
 
 
 def test_within_a_family_the_order_of_auth_source_decides() -> None:
@@ -171,14 +171,14 @@ def test_within_a_family_the_order_of_auth_source_decides() -> None:
         "federated_token_file": "/f",
     }
     for kind in ("access_token", "client_secret", "certificate", "workload_identity"):
-        assert choose(everything).kind == kind
-        del everything[NEEDS[kind][-1]]
+        assert choose(everything).auth_source == kind
+        del everything[REQUIRED_OPTIONS[kind][-1]]
     with pytest.raises(OptionError):
         choose(everything)
 
 
 @pytest.mark.parametrize(
-    ("auth_source", "option"), [(kind, needs[-1]) for kind, needs in NEEDS.items() if kind != "access_token"]
+    ("auth_source", "option"), [(kind, needs[-1]) for kind, needs in REQUIRED_OPTIONS.items() if kind != "access_token"]
 )
 def test_a_kind_that_is_named_looks_for_itself_alone_even_in_a_later_family(auth_source: str, option: str) -> None:
     variables = {"certificate_path": "MDE_CERTIFICATE_PATH", "federated_token_file": "MDE_FEDERATED_TOKEN_FILE"}
@@ -189,7 +189,7 @@ def test_a_kind_that_is_named_looks_for_itself_alone_even_in_a_later_family(auth
         variables.get(option, "MDE_CLIENT_SECRET"): "proof",
     }
     found = choose({"access_token": "mine"}, environ, auth_source)
-    assert (found.kind, found.client_id, getattr(found, option)) == (auth_source, "app", "proof")
+    assert (found.auth_source, found.client_id, getattr(found, option)) == (auth_source, "app", "proof")
     assert found.access_token is None
     with pytest.raises(OptionError, match=f"{auth_source} needs client_id and {option}"):
         choose({"access_token": "mine"}, {}, auth_source)
@@ -199,7 +199,7 @@ def test_access_token_that_is_named_passes_over_a_complete_secret() -> None:
     found = choose(
         {"client_id": "a", "client_secret": "s", "tenant_id": "t"}, {"MDE_ACCESS_TOKEN": "x"}, "access_token"
     )
-    assert (found.kind, found.access_token, found.client_secret) == ("access_token", "x", None)
+    assert (found.auth_source, found.access_token, found.client_secret) == ("access_token", "x", None)
 
 
 @pytest.mark.parametrize(("auth_source", "client_id"), [("managed_identity", "mde-app"), ("azure_cli", None)])
@@ -214,7 +214,7 @@ def test_ambient_identities_are_used_when_named_and_take_no_secret_along(
 def test_nothing_given_names_every_way_and_says_that_ambient_ones_must_be_asked_for() -> None:
     with pytest.raises(OptionError) as refused:
         choose()
-    for kind, needs in NEEDS.items():
+    for kind, needs in REQUIRED_OPTIONS.items():
         assert f"{kind} needs {' and '.join(needs)}" in refused.value.message
     assert "when auth_source names them" in str(refused.value)
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._auth.token import Claims, Token, TokenKeeper, read_claims
+from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenCache, TokenClaims, read_claims
 from ansible_collections.secops.mde.plugins.module_utils._errors import SignInError
 
 PATIENCE = 300.0
@@ -51,8 +51,8 @@ class Desk:
         self.count += 1
         return Token(f"t{self.count}", None if self.lifetime is None else self.clock.now + self.lifetime)
 
-    def keeper(self) -> TokenKeeper:
-        return TokenKeeper(self.sign_in, self.clock, on_token=self.heard.append)
+    def keeper(self) -> TokenCache:
+        return TokenCache(self.sign_in, self.clock, on_token=self.heard.append)
 
 
 @pytest.mark.parametrize(
@@ -60,19 +60,19 @@ class Desk:
     [
         (
             {"roles": ["Machine.Read.All", "Machine.Offboard"], "tid": "t", "appid": "a"},
-            Claims(frozenset({"Machine.Read.All", "Machine.Offboard"}), "t", "a"),
+            TokenClaims(frozenset({"Machine.Read.All", "Machine.Offboard"}), "t", "a"),
         ),
         (
             {"scp": "Machine.Read Machine.Offboard", "azp": "b"},
-            Claims(frozenset({"Machine.Read", "Machine.Offboard"}), None, "b"),
+            TokenClaims(frozenset({"Machine.Read", "Machine.Offboard"}), None, "b"),
         ),
-        ({"roles": ["A"], "scp": "B"}, Claims(frozenset({"A", "B"}), None, None)),
-        ({}, Claims(frozenset(), None, None)),
-        ({"roles": "Machine.Offboard", "scp": ["x"], "tid": 5, "appid": ""}, Claims(frozenset(), None, None)),
-        ({"roles": ["A", 5, None]}, Claims(frozenset({"A"}), None, None)),
+        ({"roles": ["A"], "scp": "B"}, TokenClaims(frozenset({"A", "B"}), None, None)),
+        ({}, TokenClaims(frozenset(), None, None)),
+        ({"roles": "Machine.Offboard", "scp": ["x"], "tid": 5, "appid": ""}, TokenClaims(frozenset(), None, None)),
+        ({"roles": ["A", 5, None]}, TokenClaims(frozenset({"A"}), None, None)),
     ],
 )
-def test_the_permissions_of_applications_and_of_users_are_read(claims: t.Any, read: Claims) -> None:
+def test_the_permissions_of_applications_and_of_users_are_read(claims: t.Any, read: TokenClaims) -> None:
     assert read_claims(jwt(claims)) == read
 
 
@@ -131,8 +131,8 @@ def test_a_refused_token_is_exchanged_and_the_next_caller_gets_the_new_one() -> 
     desk = Desk(Clock(), 3600)
     keeper = desk.keeper()
     refused = keeper.token(PATIENCE)
-    assert keeper.renew(refused, PATIENCE) == "t2"
-    assert keeper.renew(refused, PATIENCE) == "t2"
+    assert keeper.refresh(refused, PATIENCE) == "t2"
+    assert keeper.refresh(refused, PATIENCE) == "t2"
     assert keeper.token(PATIENCE) == "t2"
     assert desk.count == 2
 
@@ -145,7 +145,7 @@ def test_of_many_threads_that_were_refused_one_signs_in() -> None:
 
     def renew(_turn: int) -> str:
         together.wait()
-        return keeper.renew(refused, PATIENCE)
+        return keeper.refresh(refused, PATIENCE)
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(renew, range(8))) == {"t2"}
@@ -153,10 +153,10 @@ def test_of_many_threads_that_were_refused_one_signs_in() -> None:
 
 
 def test_the_same_token_again_means_that_there_is_no_other() -> None:
-    keeper = TokenKeeper(lambda _patience: Token("ready"), Clock(), on_token=lambda _: None)
+    keeper = TokenCache(lambda _patience: Token("ready"), Clock(), on_token=lambda _: None)
     refused = keeper.token(PATIENCE)
     with pytest.raises(SignInError) as failed:
-        keeper.renew(refused, PATIENCE)
+        keeper.refresh(refused, PATIENCE)
     assert (failed.value.code, failed.value.http_status) == ("unauthorized", 401)
     assert "access_token" in str(failed.value.hint)
 
@@ -168,7 +168,7 @@ def test_a_sign_in_that_was_refused_is_not_tried_again_by_any_thread() -> None:
         tries.append(patience)
         raise SignInError("AADSTS7000215: wrong", final=True)
 
-    keeper = TokenKeeper(sign_in, Clock(), on_token=lambda _: None)
+    keeper = TokenCache(sign_in, Clock(), on_token=lambda _: None)
 
     def ask(_turn: int) -> str:
         with pytest.raises(SignInError) as refused:
@@ -178,7 +178,7 @@ def test_a_sign_in_that_was_refused_is_not_tried_again_by_any_thread() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(ask, range(40))) == {"AADSTS7000215: wrong"}
     with pytest.raises(SignInError, match="AADSTS7000215"):
-        keeper.renew("t0", PATIENCE)
+        keeper.refresh("t0", PATIENCE)
     assert len(tries) == 1
 
 
@@ -191,7 +191,7 @@ def test_a_sign_in_that_fails_leaves_the_keeper_able_to_try_again() -> None:
             raise SignInError("no")
         return Token("late")
 
-    keeper = TokenKeeper(sign_in, Clock(), on_token=lambda _: None)
+    keeper = TokenCache(sign_in, Clock(), on_token=lambda _: None)
     with pytest.raises(SignInError):
         keeper.token(PATIENCE)
     assert keeper.token(PATIENCE) == "late"

@@ -106,7 +106,7 @@ class TestBudget:
         assert budget.next_delay(None) is None
 
 
-class FakeSession:
+class FakeTransport:
     """The wire: hands out prepared answers and keeps what was sent."""
 
     def __init__(self, *answers: Response | TransportError, reached: bool = True) -> None:
@@ -114,7 +114,7 @@ class FakeSession:
         self.sent: list[tuple[str, str]] = []
         self.reached = reached
 
-    def has_reached(self, url: str) -> bool:
+    def has_responded(self, url: str) -> bool:
         return self.reached
 
     def send(self, method: str, url: str, **_more: t.Any) -> Response:
@@ -130,20 +130,20 @@ class FakeSession:
 
 class Tokens:
     def __init__(self) -> None:
-        self.renewed: list[str] = []
+        self.refreshed: list[str] = []
 
     def token(self, patience: float) -> str:
         return "t0"
 
-    def renew(self, refused: str, patience: float) -> str:
-        self.renewed.append(refused)
-        return f"t{len(self.renewed)}"
+    def refresh(self, refused: str, patience: float) -> str:
+        self.refreshed.append(refused)
+        return f"t{len(self.refreshed)}"
 
 
 def client(
     *answers: Response | TransportError, retry_timeout: float = 300, reached: bool = True
-) -> tuple[Client, FakeSession, FakeClock]:
-    clock, session = FakeClock(), FakeSession(*answers, reached=reached)
+) -> tuple[Client, FakeTransport, FakeClock]:
+    clock, session = FakeClock(), FakeTransport(*answers, reached=reached)
     made = Exchange(
         t.cast("t.Any", session),
         Tokens(),

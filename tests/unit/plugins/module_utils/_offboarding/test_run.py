@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
 from ansible_collections.secops.mde.plugins.module_utils._api.session import Exchange
-from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenKeeper, read_claims
+from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenCache, read_claims
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._offboarding import run as _offboarding
@@ -36,7 +36,7 @@ def run(emulator: Emulator, clock: Clock) -> Run:
     token = emulator.token()
     exchange = Exchange(
         HttpTransport(TransportOptions(user_agent="test", ca_path=emulator.ca_path), clock),
-        TokenKeeper(lambda _patience: Token(token), clock, on_token=lambda _token: None),
+        TokenCache(lambda _patience: Token(token), clock, on_token=lambda _token: None),
         emulator.api_url,
         rate_limiter=RateLimiter(clock, per_minute=100, per_hour=1500),
         clock=clock,
