@@ -205,14 +205,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         client = options.connect()
         try:
             found = MachineFilter.from_options(options.params).find(client, self.display.warning)
-            for warning in client.exchange.warnings():
+            for warning in client.session.warnings():
                 self.display.warning(one_line(warning))
             return found
         except MdeError as error:
             add_hint_for_403(error, READ, options.claims)
             raise
         finally:
-            client.exchange.close()
+            client.session.close()
 
     def _fill(self, machines: t.Sequence[Machine], params: t.Mapping[str, t.Any]) -> None:
         own = self.get_option("groups") or {}

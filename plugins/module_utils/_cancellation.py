@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ._api.client import Client
+from ._api.client import MdeClient
 from ._api.models import MachineAction
 from ._auth.permissions import CANCEL, READ, add_hint_for_403, lacks_permission, predicted_refusal
 from ._auth.token import TokenClaims
@@ -49,7 +49,7 @@ class Cancelled:
 
     def as_dict(self) -> dict[str, t.Any]:
         action = MachineAction.from_json(self.action)
-        cancelled = action is not None and action.state == CANCELLED
+        cancelled = action is not None and action.normalized_status == CANCELLED
         if self.failure is not None:
             message = str(self.failure)
         else:
@@ -81,7 +81,7 @@ class Cancellation:
     """Cancels one action by its id."""
 
     def __init__(
-        self, client: Client, claims: t.Callable[[], TokenClaims | None], warn: t.Callable[[str], None]
+        self, client: MdeClient, claims: t.Callable[[], TokenClaims | None], warn: t.Callable[[str], None]
     ) -> None:
         self._client = client
         self._claims = claims
@@ -101,15 +101,15 @@ class Cancellation:
                 hint="Check the id: it is action.id in the result of the offboard, not the id of the device.",
             )
         before = action.record
-        if action.state == CANCELLED:
+        if action.normalized_status == CANCELLED:
             return Cancelled(before, before)
-        if action.ended:
+        if action.is_final:
             return Cancelled(before, before, failure=_too_late(action))
         if check_mode:
             return self._predict(action, comment)
         refusal: MdeError | None = None
         try:
-            self._client.cancel(action.id, comment)
+            self._client.cancel_action(action.id, comment)
         except MdeError as error:
             add_hint_for_403(error, CANCEL, self._claims())
             refusal = error  # an answer can get lost, and a refusal can mean that the action has just ended: look
@@ -117,7 +117,7 @@ class Cancellation:
 
     def _find(self, action_id: str) -> MachineAction | None:
         """By its own read, and by the list where that knows nothing: a fresh action can be missing from either."""
-        return self._client.action(action_id) or next(iter(self._client.actions_by_id([action_id]).records), None)
+        return self._client.get_action(action_id) or next(iter(self._client.actions_by_id([action_id]).records), None)
 
     def _predict(self, action: MachineAction, comment: str) -> Cancelled:
         claims = self._claims()
@@ -132,23 +132,23 @@ class Cancellation:
         """Look until it has ended, or for 15 seconds."""
         now, trouble = action, None
         for pause in _LOOKS:
-            self._client.exchange.clock.sleep(pause)
+            self._client.session.clock.sleep(pause)
             try:
-                now, trouble = self._client.action(action.id) or now, None
+                now, trouble = self._client.get_action(action.id) or now, None
             except MdeError as error:
                 trouble = error
                 if fatal_for_run(error):
                     break  # all patience was used up on it
                 continue
-            if now.ended or _surely_refused(refusal):
+            if now.is_final or _surely_refused(refusal):
                 break
-        if now.state == CANCELLED:
+        if now.normalized_status == CANCELLED:
             # Somebody else can have been faster. A service that keeps no comment leaves the benefit of the doubt, but not
             # one that has just refused.
             kept = now.record.get("cancellationComment")
             ours = kept == comment if kept else not _surely_refused(refusal)
             return Cancelled(now.record, action.record, changed=ours)
-        if now.ended:
+        if now.is_final:
             return Cancelled(now.record, action.record, failure=_too_late(now))
         return Cancelled(now.record, action.record, failure=refusal or _unread(now, trouble) or _still_active(now))
 

@@ -13,8 +13,8 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ._api.client import Client
-from ._api.session import Exchange
+from ._api.client import MdeClient
+from ._api.session import ApiSession
 from ._auth.credentials import Credential, SignInContext, create_credential
 from ._auth.sources import Identity, credential_sources, resolve_identity
 from ._auth.token import TokenCache
@@ -92,7 +92,7 @@ class Connection:
             redactor=Redactor((identity.client_secret, identity.certificate_password, identity.access_token)),
         )
 
-    def open(self, clock: Clock, rng: random.Random, *, on_token: t.Callable[[str], None]) -> Client:
+    def open(self, clock: Clock, rng: random.Random, *, on_token: t.Callable[[str], None]) -> MdeClient:
         """A client that signs in at its first call. ``on_token`` is told each token, to keep it out of output."""
         transport = HttpTransport(self.transport_options, clock, self.redactor)
         context = SignInContext(
@@ -104,7 +104,7 @@ class Connection:
             retry_timeout=self.retry_timeout,
             instance_discovery=self.instance_discovery,
         )
-        exchange = Exchange(
+        session = ApiSession(
             transport,
             TokenCache(
                 lambda time_limit: self.credential.acquire_token(context.with_time_limit(time_limit)),
@@ -117,7 +117,7 @@ class Connection:
             rng=rng,
             retry_timeout=self.retry_timeout,
         )
-        return Client(exchange)
+        return MdeClient(session)
 
 
 def passwords_in_addresses(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:

@@ -14,8 +14,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.validation import check_type_dict, check_type_list
 
-from ._api.client import Client
-from ._api.session import Statistics
+from ._api.client import MdeClient
+from ._api.session import ApiStatistics
 from ._auth.sources import SECRETS
 from ._auth.token import TokenClaims, read_claims
 from ._clock import Clock, SystemClock
@@ -73,7 +73,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         self._given: dict[str, t.Any] = {}
         self._secrets: set[str] = set()
         self._connection: Connection | None = None
-        self._client: Client | None = None
+        self._client: MdeClient | None = None
         self._claims: TokenClaims | None = None
         super().__init__(
             argument_spec={**connection_spec(), **self._filters, **options}, supports_check_mode=True, **constraints
@@ -109,7 +109,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
             self.refused = OptionError(f"{where}: {told}.", hint=hint)
             self.params[option] = []
 
-    def connect(self, *, connections: int = 1, patient: bool = False) -> Client:
+    def connect(self, *, connections: int = 1, patient: bool = False) -> MdeClient:
         """A client, not signed in yet. Raises OptionError or LibraryError.
 
         ``connections`` is how many threads will use it; a ``patient`` one waits out an hour of throttling by default.
@@ -138,10 +138,10 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
     def finish(self, result: Result) -> t.NoReturn:
         """End the module; the task fails when the result has an error."""
         if self._client is not None:
-            self._client.exchange.close()
-            for warning in self._client.exchange.warnings():
+            self._client.session.close()
+            for warning in self._client.session.warnings():
                 self.warn(warning)
-        statistics = self._client.exchange.statistics if self._client else Statistics()
+        statistics = self._client.session.statistics if self._client else ApiStatistics()
         document = complete(result, self._context(), statistics.as_dict())
         document["msg"] = one_line(document["msg"])
         if self._diff:

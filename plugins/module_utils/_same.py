@@ -27,7 +27,7 @@ def comparable(text: str) -> str:
     return "".join(runs)
 
 
-def same(one: str | None, other: str | None) -> bool:
+def equal_ignoring_case(one: str | None, other: str | None) -> bool:
     """Whether two IDs or names are the same; nothing is the same as nothing."""
     return one is not None and other is not None and comparable(one) == comparable(other)
 

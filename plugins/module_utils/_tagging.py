@@ -10,9 +10,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
-from ._api.client import TAG_BATCH, Client
+from ._api.client import TAG_BATCH, MdeClient
 from ._api.models import Machine, meant
-from ._api.odata import equals_any
+from ._api.odata import property_in
 from ._auth.permissions import READ, TAG, add_hint_for_403, lacks_permission, predicted_refusal
 from ._auth.token import TokenClaims
 from ._errors import ApiError, MdeError, OptionError
@@ -131,7 +131,7 @@ class Tagging:
 
     def __init__(
         self,
-        client: Client,
+        client: MdeClient,
         request: TagRequest,
         *,
         claims: t.Callable[[], TokenClaims | None],
@@ -169,13 +169,13 @@ class Tagging:
             raise
 
     def _records(self, device_ids: t.Sequence[str]) -> dict[str, Machine | None]:
-        reading = self._client.batches.read(
-            device_ids, lambda some, form: equals_any("id", some, lists=form.lists), self._client.machines
+        batch_result = self._client.filter_batcher.read(
+            device_ids, lambda some, syntax: property_in("id", some, use_in=syntax.use_in), self._client.list_machines
         )
-        found = {id_: meant([id_], reading.records) for id_ in device_ids}
+        found = {id_: meant([id_], batch_result.records) for id_ in device_ids}
         # None too where several IDs differ from the one asked for in case alone: nobody knows which is meant.
         return {
-            id_: self._client.machine(id_) if not some else some[0] if len(some) == 1 else None
+            id_: self._client.get_machine(id_) if not some else some[0] if len(some) == 1 else None
             for id_, some in found.items()
         }
 
@@ -208,7 +208,7 @@ class Tagging:
             return [_unchanged(one, self._barred) for one in batch]
         ids = [one.machine.id for one in batch if one.machine]
         try:
-            shown = self._client.tag(ids, self._tag, "Add" if self._present else "Remove")
+            shown = self._client.update_tag(ids, self._tag, "Add" if self._present else "Remove")
         except MdeError as error:
             add_hint_for_403(error, TAG, self._claims())
             if len(batch) > 1 and self._may_be_about_one(error):

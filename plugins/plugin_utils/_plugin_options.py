@@ -16,7 +16,7 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ..module_utils._api.client import Client
+from ..module_utils._api.client import MdeClient
 from ..module_utils._auth.token import TokenClaims, read_claims
 from ..module_utils._clock import SystemClock
 from ..module_utils._connection import Connection, passwords_in_addresses
@@ -67,7 +67,7 @@ class PluginOptions:
         claims = read_claims(self.params["access_token"] or "")
         return {**{option: self.params[option] for option in _WHOSE}, "token": claims and claims.tenant_id}
 
-    def connect(self) -> Client:
+    def connect(self) -> MdeClient:
         """A client, not signed in yet. Raises OptionError or LibraryError."""
         if REQUESTS_MISSING:
             raise LibraryError("The Python library requests is missing on the controller.")

@@ -82,11 +82,13 @@ def plan(quick: bool) -> list[Group]:
     """Everything, in the order of the runs; ``quick`` leaves out what takes minutes."""
     groups: list[Group] = []
     for count, forms in ((1, (URI, SINGLE, LOOP, LIST)), (10, (URI, LOOP, LIST)), (50, (URI, LOOP, LIST))):
-        groups += [[Case(form, count, latency, runs=1 if count > 10 else 3) for form in forms] for latency in LATENCIES]
-    groups[-1] += [Case(form, 0, TOLD_APART.latency) for form in (NOOP, PING)]
+        groups += [
+            [Case(syntax, count, latency, runs=1 if count > 10 else 3) for syntax in forms] for latency in LATENCIES
+        ]
+    groups[-1] += [Case(syntax, 0, TOLD_APART.latency) for syntax in (NOOP, PING)]
     if not quick:
         forms = (URI, LOOP, LIST, UNPACED)
-        groups += [[Case(form, 200, latency, runs=1) for form in forms] for latency in LATENCIES]
+        groups += [[Case(syntax, 200, latency, runs=1) for syntax in forms] for latency in LATENCIES]
         groups += [[Case(CHECK, count, 0.0, runs=1)] for count in (1_000, 10_000)]
     return groups
 

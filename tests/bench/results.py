@@ -107,8 +107,8 @@ class Results:
 
     all: Sequence[Result]
 
-    def find(self, form: Form, devices: int, latency: float) -> Result | None:
-        return next((item for item in self.all if item.case.name == Case(form, devices, latency).name), None)
+    def find(self, syntax: Form, devices: int, latency: float) -> Result | None:
+        return next((item for item in self.all if item.case.name == Case(syntax, devices, latency).name), None)
 
     def ratio(self, result: Result) -> float | None:
         """How many times as fast as the uri play with as many devices at the same latency."""
@@ -117,8 +117,8 @@ class Results:
 
     def parts(self) -> dict[str, float] | None:
         """Where the time of a list goes: the middle run, its start told apart with the two plays that do nothing."""
-        form, devices, latency = TOLD_APART.form, TOLD_APART.devices, TOLD_APART.latency
-        noop, ping, work = self.find(NOOP, 0, latency), self.find(PING, 0, latency), self.find(form, devices, latency)
+        syntax, devices, latency = TOLD_APART.form, TOLD_APART.devices, TOLD_APART.latency
+        noop, ping, work = self.find(NOOP, 0, latency), self.find(PING, 0, latency), self.find(syntax, devices, latency)
         line = work.middle.timeline if work is not None else None
         if noop is None or ping is None or line is None:
             return None

@@ -71,12 +71,12 @@ def _parts(results: Results) -> list[str]:
 def _targets(results: Results) -> list[str]:
     """What the collection promises itself."""
     lines = []
-    for title, form, devices, latency, least in (
+    for title, syntax, devices, latency, least in (
         ("a list of 50 devices at 200 ms", LIST, 50, 0.2, 12.0),
         ("one device by its id at 0 ms", SINGLE, 1, 0.0, 1 / 0.7),
         ("one device by its id at 200 ms", SINGLE, 1, 0.2, 1 / 0.7),
     ):
-        found = _ratio(results, form, devices, latency)
+        found = _ratio(results, syntax, devices, latency)
         if found is not None:
             verdict = "met" if found >= least else "MISSED"
             lines.append(
@@ -85,8 +85,8 @@ def _targets(results: Results) -> list[str]:
     return ["Targets:", "\n".join(lines)] if lines else []
 
 
-def _ratio(results: Results, form: Form, devices: int, latency: float) -> float | None:
-    result = results.find(form, devices, latency)
+def _ratio(results: Results, syntax: Form, devices: int, latency: float) -> float | None:
+    result = results.find(syntax, devices, latency)
     return results.ratio(result) if result is not None else None
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from requests.adapters import HTTPAdapter
 
-from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
-from ansible_collections.secops.mde.plugins.module_utils._api.session import Exchange
+from ansible_collections.secops.mde.plugins.module_utils._api.client import MdeClient
+from ansible_collections.secops.mde.plugins.module_utils._api.session import ApiSession
 from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenCache, read_claims
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
@@ -58,14 +58,14 @@ class Operator:
         crew = self.time.crew(order.concurrency)
         return Offboarding(order, self.client(), crew, claims=lambda: claims, warn=self.warnings.append)
 
-    def client(self) -> Client:
+    def client(self) -> MdeClient:
         """The typed calls of a new process."""
         transport = HttpTransport(TransportOptions(user_agent="simulated", max_connections=self.concurrency), self.time)
         if self.adapter is None:
             connect(transport, InProcess(self.emulator, self.time, self.latency), shortcut=self.shortcut)
         else:
             transport._session.mount("https://", self.adapter)
-        exchange = Exchange(
+        session = ApiSession(
             transport,
             TokenCache(self._sign_in, self.time, on_token=lambda _token: None),
             self.emulator.api_url,
@@ -74,7 +74,7 @@ class Operator:
             rng=random.Random(self.seed),
             retry_timeout=self.retry_timeout,
         )
-        return Client(exchange)
+        return MdeClient(session)
 
     def _sign_in(self, _patience: float) -> Token:
         """Takes no time: a crew in virtual time must not sleep there."""

@@ -19,70 +19,70 @@ from urllib.parse import quote
 from .._errors import MdeError, TransportError, UnexpectedResponseError
 from .._http.retry import RetryBudget, is_retryable_read, is_safe_to_resend
 from .._http.transport import Response
-from .._same import comparable, same
-from .error_responses import api_error
-from .filter_batches import Batches, Reading
+from .._same import comparable, equal_ignoring_case
+from .error_responses import error_from_response
+from .filter_batches import BatchResult, FilterBatcher
 from .models import Machine, MachineAction, RecordError, is_record_id
-from .odata import Form, all_of, equals_any, odata_time
-from .paging import Lists, RefusedRecord, Report, bad_answer, read
-from .session import Exchange
+from .odata import FilterSyntax, all_of, property_in, time_literal
+from .paging import Lists, RefusedRecord, Report, get, unexpected_response
+from .session import ApiSession
 
 # Microsoft Learn, "Add or remove a tag for multiple machines": at most 500 ids a call.
 TAG_BATCH: t.Final = 500
 
 
 @dataclass(frozen=True)
-class Known:
+class ActionSnapshot:
     """The Offboard actions of one machine, all of them, as they were at one moment."""
 
     actions: tuple[MachineAction, ...]
-    as_of: float
+    read_at: float
     """Seconds of the monotonic clock."""
 
 
-class Client:
+class MdeClient:
     """What can be asked of one tenant. Safe to use from several threads."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
-        self.batches = Batches(exchange.clock)
-        self._lists = Lists(exchange)
+    def __init__(self, session: ApiSession) -> None:
+        self.session = session
+        self.filter_batcher = FilterBatcher(session.clock)
+        self._lists = Lists(session)
         self.own_actions: set[str] = set()
         """IDs of the actions that this run made, each on the device that it was meant for."""
 
     # -- machines ------------------------------------------------------------------------------------------
 
-    def machine(self, machine_id: str) -> Machine | None:
+    def get_machine(self, machine_id: str) -> Machine | None:
         """One record by its id, or None when the service itself says that there is none."""
-        response = read(self.exchange, f"machines/{quote(machine_id, safe='')}", missing_ok=True)
+        response = get(self.session, f"machines/{quote(machine_id, safe='')}", missing_ok=True)
         if response is None:
             return None
         found = _checked(Machine.checked, response, "a machine")
-        return found if same(found.id, machine_id) else None  # this read also takes a name for an id
+        return found if equal_ignoring_case(found.id, machine_id) else None  # this read also takes a name for an id
 
-    def machines(self, condition: str, *, report: Report | None = None) -> list[Machine]:
+    def list_machines(self, condition: str, *, report: Report | None = None) -> list[Machine]:
         """All records that fit an OData condition, in the service's order, each id once. See ``Lists.pages``."""
-        return [machine for page in self.machine_pages(condition, report=report) for machine in page]
+        return [machine for page in self.iter_machine_pages(condition, report=report) for machine in page]
 
-    def machine_pages(
+    def iter_machine_pages(
         self, condition: str, *, limit: int | None = None, count: bool = False, report: Report | None = None
     ) -> t.Iterator[list[Machine]]:
         """The same page by page."""
         return self._lists.pages("machines", condition, Machine.checked, limit=limit, count=count, report=report)
 
-    def tag(self, machine_ids: t.Sequence[str], tag: str, action: str) -> list[Machine]:
+    def update_tag(self, machine_ids: t.Sequence[str], tag: str, action: str) -> list[Machine]:
         """``Add`` or ``Remove`` a tag on up to ``TAG_BATCH`` machines; their records as the service sent them back.
 
         May be repeated like a read: the second time it changes nothing. Raises MdeError.
         """
-        response = self.exchange.call(
+        response = self.session.request(
             "POST",
             "machines/AddOrRemoveTagForMultipleMachines",
-            may_repeat=is_retryable_read,
+            should_retry=is_retryable_read,
             json_body={"Value": tag, "Action": action, "MachineIds": list(machine_ids)},
         )
         if not 200 <= response.status < 300:
-            raise api_error(response)
+            raise error_from_response(response)
         document = response.json()
         records = document.get("value") if isinstance(document, dict) else None
         found = [Machine.from_json(record) for record in records or ()]
@@ -90,53 +90,57 @@ class Client:
 
     # -- machine actions -----------------------------------------------------------------------------------
 
-    def offboard_actions(
+    def get_offboard_actions(
         self, machine_ids: t.Sequence[str], *, budget: RetryBudget | None = None
-    ) -> dict[str, Known | MdeError]:
+    ) -> dict[str, ActionSnapshot | MdeError]:
         """Every Offboard action of these machines, by the id as given, in as few calls as the service allows.
 
         ``budget`` is one that several looks share. For an id that the service does not take in a filter, its error.
         Raises MdeError when a read fails otherwise.
         """
 
-        def condition(some: t.Sequence[str], form: Form) -> str:
-            return all_of([equals_any("machineId", some, lists=form.lists), "type eq 'Offboard'"])
+        def condition(values: t.Sequence[str], syntax: FilterSyntax) -> str:
+            return all_of([property_in("machineId", values, use_in=syntax.use_in), "type eq 'Offboard'"])
 
         refused: list[RefusedRecord] = []
-        reading = self.batches.read(
-            machine_ids, condition, lambda text: self._actions(text, budget=budget, report=refused.append)
+        batch_result = self.filter_batcher.read(
+            machine_ids, condition, lambda text: self._list_actions(text, budget=budget, report=refused.append)
         )
         found: dict[str, list[MachineAction]] = {machine_id: [] for machine_id in machine_ids}
-        for action in reading.records:
+        for action in batch_result.records:
             of_machine = found.get(action.machine_id)
             if of_machine is not None and action.is_offboard:  # what the service sends beside them is dropped
                 of_machine.append(action)
-        known = {id_: Known(tuple(found[id_]), reading.as_of) for id_ in machine_ids}
-        return {**known, **reading.refused, **_affected(machine_ids, refused)}
+        snapshots = {id_: ActionSnapshot(tuple(found[id_]), batch_result.read_at) for id_ in machine_ids}
+        return {**snapshots, **batch_result.rejected, **_affected(machine_ids, refused)}
 
-    def actions_by_id(self, action_ids: t.Sequence[str], *, until: float | None = None) -> Reading[str, MachineAction]:
+    def actions_by_id(
+        self, action_ids: t.Sequence[str], *, until: float | None = None
+    ) -> BatchResult[str, MachineAction]:
         """These actions as they are now. One that is missing is no news: lists lag behind.
 
         ``until`` (monotonic seconds) is when it is too late to ask again, or at all.
         """
 
-        def condition(some: t.Sequence[str], form: Form) -> str:
-            return equals_any("id", some, lists=form.lists)
+        def condition(values: t.Sequence[str], syntax: FilterSyntax) -> str:
+            return property_in("id", values, use_in=syntax.use_in)
 
-        reading = self.batches.read(action_ids, condition, lambda text: self._actions(text, until=until))
+        batch_result = self.filter_batcher.read(
+            action_ids, condition, lambda text: self._list_actions(text, until=until)
+        )
         wanted = set(map(comparable, action_ids))
-        reading.records = [action for action in reading.records if comparable(action.id) in wanted]
-        return reading
+        batch_result.records = [action for action in batch_result.records if comparable(action.id) in wanted]
+        return batch_result
 
-    def offboard_actions_since(self, created: datetime, *, until: float | None = None) -> list[MachineAction]:
+    def list_offboard_actions_since(self, created: datetime, *, until: float | None = None) -> list[MachineAction]:
         """Every Offboard action of the tenant from a moment on; ``until`` as for ``actions_by_id``."""
-        condition = f"type eq 'Offboard' and creationDateTimeUtc ge {odata_time(created)}"
-        return self._actions(condition, until=until, count=True)
+        condition = f"type eq 'Offboard' and creationDateTimeUtc ge {time_literal(created)}"
+        return self._list_actions(condition, until=until, count=True)
 
-    def _actions(self, condition: str, **reading: t.Any) -> list[MachineAction]:
-        return [action for page in self.action_pages(condition, **reading) for action in page]
+    def _list_actions(self, condition: str, **reading: t.Any) -> list[MachineAction]:
+        return [action for page in self.iter_action_pages(condition, **reading) for action in page]
 
-    def action_pages(
+    def iter_action_pages(
         self,
         condition: str,
         *,
@@ -160,67 +164,67 @@ class Client:
             budget=budget,
         )
 
-    def action(self, action_id: str) -> MachineAction | None:
+    def get_action(self, action_id: str) -> MachineAction | None:
         """One action by its id, or None when the service itself says that there is none (yet)."""
-        response = read(self.exchange, f"machineactions/{quote(action_id, safe='')}", missing_ok=True)
+        response = get(self.session, f"machineactions/{quote(action_id, safe='')}", missing_ok=True)
         if response is None:
             return None
         found = _checked(MachineAction.checked, response, "an action")
-        return found if same(found.id, action_id) else None  # what is cancelled is never another one
+        return found if equal_ignoring_case(found.id, action_id) else None  # what is cancelled is never another one
 
-    def cancel(self, action_id: str, comment: str) -> None:
+    def cancel_action(self, action_id: str, comment: str) -> None:
         """Ask for the end of an action. May be repeated like a read; what became of it has to be read.
 
         Raises MdeError.
         """
-        response = self.exchange.call(
+        response = self.session.request(
             "POST",
             f"machineactions/{quote(action_id, safe='')}/cancel",
-            may_repeat=is_retryable_read,
+            should_retry=is_retryable_read,
             json_body={"Comment": comment},
         )
         if not 200 <= response.status < 300:
-            raise api_error(response)
+            raise error_from_response(response)
 
-    def offboard(
+    def offboard_machine(
         self,
         machine_id: str,
         comment: str,
         *,
         budget: RetryBudget | None = None,
         not_after: float | None = None,
-        on_send: t.Callable[[], None] = lambda: None,
+        before_send: t.Callable[[], None] = lambda: None,
     ) -> MachineAction:
         """Ask for the offboard of one device, once: repeated only when it surely was not taken.
 
-        ``budget``, ``not_after`` and ``on_send`` are those of Exchange.call. Raises DeadlineExceededError, TransportError or ApiError; after some
+        ``budget``, ``not_after`` and ``before_send`` are those of ApiSession.request. Raises DeadlineExceededError, TransportError or ApiError; after some
         of them the caller has to find out what became of it: see ``outcome_in_doubt``.
         """
         try:
-            response = self.exchange.call(
+            response = self.session.request(
                 "POST",
                 f"machines/{quote(machine_id, safe='')}/offboard",
-                may_repeat=is_safe_to_resend,
+                should_retry=is_safe_to_resend,
                 json_body={"Comment": comment},
                 budget=budget,
                 not_after=not_after,
-                on_send=on_send,
+                before_send=before_send,
             )
             if not 200 <= response.status < 300:
-                raise api_error(response)
+                raise error_from_response(response)
             action = _checked(MachineAction.checked, response, "an action")
         except UnexpectedResponseError:
-            self.exchange.drop_connections()
+            self.session.drop_connections()
             raise
         except MdeError:
             raise
         except Exception as error:  # whatever it is, the request may have been carried out
             raise TransportError(f"Unexpected {type(error).__name__}: {error}", may_have_arrived=True) from error
         if not action.is_offboard:
-            self.exchange.drop_connections()
-            raise bad_answer(response, "an Offboard action")
+            self.session.drop_connections()
+            raise unexpected_response(response, "an Offboard action")
         if action.machine_id != machine_id:
-            self.exchange.drop_connections()
+            self.session.drop_connections()
         return action
 
 
@@ -232,7 +236,7 @@ def _checked(parse: t.Callable[[object], Record], response: Response, what: str)
     try:
         return parse(response.json())
     except RecordError as error:
-        raise bad_answer(response, f"{what} that can be used ({error})") from error
+        raise unexpected_response(response, f"{what} that can be used ({error})") from error
 
 
 def _affected(machine_ids: t.Sequence[str], refused: t.Sequence[RefusedRecord]) -> dict[str, MdeError]:
@@ -241,5 +245,5 @@ def _affected(machine_ids: t.Sequence[str], refused: t.Sequence[RefusedRecord]) 
     for one in refused:
         on = one.value.get("machineId") if isinstance(one.value, dict) else None
         known = isinstance(on, str) and is_record_id(on)
-        affected.update({id_: one.error for id_ in machine_ids if not known or same(id_, on)})
+        affected.update({id_: one.error for id_ in machine_ids if not known or equal_ignoring_case(id_, on)})
     return affected

@@ -41,7 +41,7 @@ _HINTS: t.Final[t.Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Complaint:
+class ErrorBody:
     """What an error's body says. ``code`` is None where the service itself did not write it."""
 
     code: str | None
@@ -49,26 +49,26 @@ class Complaint:
     target: str | None = None
 
 
-def complaint(response: Response) -> Complaint:
+def parse_error_body(response: Response) -> ErrorBody:
     """Read the body of an error, whatever it is."""
     document = response.json()
     error = document.get("error") if isinstance(document, dict) else None
     if isinstance(error, dict) and isinstance(error.get("code"), (str, int)):
         target = error.get("target")
-        return Complaint(
+        return ErrorBody(
             code=quote(response.redact, str(error["code"])),
             message=quote(response.redact, str(error.get("message") or ""), _MAX_MESSAGE) or "(no message)",
             target=quote(response.redact, target) if isinstance(target, str) and target else None,
         )
-    return Complaint(code=None, message=summarize_body(response))
+    return ErrorBody(code=None, message=summarize_body(response))
 
 
-def is_missing_entity(response: Response) -> bool:
+def is_resource_not_found(response: Response) -> bool:
     """Whether this is the service itself saying that there is no such machine or action.
 
     Anything else with 404 (a page, an empty body, the code NotFound) is a wrong address, and never an absence.
     """
-    return response.status == 404 and complaint(response).code == "ResourceNotFound"
+    return response.status == 404 and parse_error_body(response).code == "ResourceNotFound"
 
 
 def is_by_service(response: Response) -> bool:
@@ -79,35 +79,35 @@ def is_by_service(response: Response) -> bool:
     """
     if response.status in (401, 403) and not response.body:
         return not {"content-length", "transfer-encoding"}.isdisjoint(response.headers)
-    return complaint(response).code is not None
+    return parse_error_body(response).code is not None
 
 
-def api_error(response: Response) -> ApiError:
+def error_from_response(response: Response) -> ApiError:
     """The exception for an answer that is not a success."""
-    said = complaint(response)
-    code = _code(response.status, said)
-    spoken = f"{said.code}: {said.message}" if said.code else said.message
+    body = parse_error_body(response)
+    code = _error_code(response.status, body)
+    message = f"{body.code}: {body.message}" if body.code else body.message
     where = f"{response.method} {origin(response.url)}{response.url.split('?')[0].removeprefix(origin(response.url))}"
     if code == "redirected":
-        spoken = f"redirect to {quote(response.redact, response.headers.get('location', '')) or 'nowhere'}"
+        message = f"redirect to {quote(response.redact, response.headers.get('location', '')) or 'nowhere'}"
     return ApiError(
-        f"{where} answered {response.status}, {spoken}",
+        f"{where} answered {response.status}, {message}",
         http_status=response.status,
-        service_code=said.code,
+        service_code=body.code,
         by_service=is_by_service(response),
         code=code,
         hint=_HINTS.get(code),
-        correlation_id=said.target,
+        correlation_id=body.target,
     )
 
 
-def _code(status: int, said: Complaint) -> str:
+def _error_code(status: int, body: ErrorBody) -> str:
     if status == 401:
         return "unauthorized"
     if status == 403:
-        return "disallowed" if said.code in ("DisabledFeature", "DisallowedOperation") else "permission_missing"
-    if said.code is not None and said.code in _CODES:
-        return _CODES[said.code]
+        return "disallowed" if body.code in ("DisabledFeature", "DisallowedOperation") else "permission_missing"
+    if body.code is not None and body.code in _CODES:
+        return _CODES[body.code]
     if status == 404:
         return "wrong_address"
     if status == 429:

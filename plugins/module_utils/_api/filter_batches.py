@@ -17,133 +17,141 @@ from dataclasses import dataclass, field, replace
 
 from .._clock import Clock
 from .._errors import ApiError
-from .odata import Form, encoded
+from .odata import FilterSyntax, url_encode
 
 # Characters of a filter as it goes over the wire: to begin with, and at most, so that no URL has more than 4,000.
-FIRST: t.Final = 2250
-MOST: t.Final = 3800
+INITIAL_FILTER_LENGTH: t.Final = 2250
+MAX_FILTER_LENGTH: t.Final = 3800
 # What a filter needs beside its values, with room to spare, and each value beside its text.
-_FRAME = 80
-_QUOTES = 3
+_FILTER_OVERHEAD = 80
+_VALUE_OVERHEAD = 3
 
 Value = t.TypeVar("Value", bound=t.Hashable)
 Record = t.TypeVar("Record")
 
 
 @dataclass
-class Reading(t.Generic[Value, Record]):
+class BatchResult(t.Generic[Value, Record]):
     """What the filters brought, all of them together."""
 
     records: list[Record] = field(default_factory=list)
-    refused: dict[Value, ApiError] = field(default_factory=dict)
+    rejected: dict[Value, ApiError] = field(default_factory=dict)
     """Values that the service did not take even alone, while it took others."""
-    as_of: float = 0.0
+    read_at: float = 0.0
     """Moment (monotonic) of the first answer: nothing here is older."""
 
-    def whole(self) -> list[Record]:
+    def records_or_raise(self) -> list[Record]:
         """The records, for those to whom a part of them is nothing. Raises the ApiError of a value that was refused."""
-        for error in self.refused.values():
+        for error in self.rejected.values():
             raise error
         return self.records
 
 
 @dataclass(frozen=True)
 class _Limits:
-    characters: int = FIRST
+    characters: int = INITIAL_FILTER_LENGTH
     values: int | None = None
     growing: bool = True
 
-    def after(self, error: ApiError, length: int, count: int) -> _Limits:
+    def after_rejection(self, error: ApiError, length: int, count: int) -> _Limits:
         """Half of what was refused."""
         if error.too_long:
             return replace(self, characters=length // 2, growing=False)
         return replace(self, values=max(1, count // 2))
 
-    def proved(self, length: int) -> _Limits:
+    def after_success(self, length: int) -> _Limits:
         """More, once a filter that nearly filled these has worked."""
-        return replace(self, characters=MOST) if self.growing and length > 0.8 * self.characters else self
+        return replace(self, characters=MAX_FILTER_LENGTH) if self.growing and length > 0.8 * self.characters else self
 
 
-class Batches:
+class FilterBatcher:
     """What one service is known to take. Safe to use from several threads: at worst something is learned twice."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._limits = _Limits()
-        self._lists: list[bool] = [True, False]
-        self._bare_guids: list[bool] = [False, True]
+        self._use_in: list[bool] = [True, False]
+        self._unquoted_guids: list[bool] = [False, True]
         """Forms that may still be worth a try, the best first."""
-        self._worked = False
+        self._any_accepted = False
 
     def capacity(self, length: int) -> int:
         """How many values of so many characters one filter holds."""
-        return max(1, min((self._limits.characters - _FRAME) // (length + _QUOTES), self._limits.values or MOST))
+        return max(
+            1,
+            min(
+                (self._limits.characters - _FILTER_OVERHEAD) // (length + _VALUE_OVERHEAD),
+                self._limits.values or MAX_FILTER_LENGTH,
+            ),
+        )
 
     def read(
         self,
         values: t.Sequence[Value],
-        condition: t.Callable[[t.Sequence[Value], Form], str],
+        condition: t.Callable[[t.Sequence[Value], FilterSyntax], str],
         fetch: t.Callable[[str], list[Record]],
-    ) -> Reading[Value, Record]:
+    ) -> BatchResult[Value, Record]:
         """Fetch what fits any of the values. Raises what ``fetch`` raises, but for a refusal that has a remedy.
 
         ``condition`` writes some of the values as a filter in one of the forms; ``fetch`` reads what fits a filter.
         """
-        reading: Reading[Value, Record] = Reading()
+        batch_result: BatchResult[Value, Record] = BatchResult()
         rest = list(values)
         at_first = self._limits
-        stumbled = False
+        previous_rejected = False
         while rest:
-            count = self._fitting(rest, condition)
-            length = len(encoded(condition(rest[:count], self._forms()[0])))
+            count = self._count_that_fits(rest, condition)
+            length = len(url_encode(condition(rest[:count], self._syntaxes()[0])))
             try:
-                records = self._ask(rest[:count], condition, fetch)
+                records = self._fetch_in_any_syntax(rest[:count], condition, fetch)
             except ApiError as error:
                 if (error.query_refused or error.too_long) and count > 1:
-                    self._limits = self._limits.after(error, length, count)
+                    self._limits = self._limits.after_rejection(error, length, count)
                     continue
                 self._limits = at_first  # the size was not the trouble
-                if stumbled or not self._worked or not (error.query_refused or error.too_long):
+                if previous_rejected or not self._any_accepted or not (error.query_refused or error.too_long):
                     raise
-                reading.refused[rest.pop(0)] = error
-                stumbled = True  # a second one in a row is no coincidence
+                batch_result.rejected[rest.pop(0)] = error
+                previous_rejected = True  # a second one in a row is no coincidence
                 continue
-            reading.as_of = reading.as_of or self._clock.monotonic()
-            reading.records += records
+            batch_result.read_at = batch_result.read_at or self._clock.monotonic()
+            batch_result.records += records
             rest = rest[count:]
-            self._limits = self._limits.proved(length)
-            stumbled = False
-        return reading
+            self._limits = self._limits.after_success(length)
+            previous_rejected = False
+        return batch_result
 
-    def _fitting(self, values: t.Sequence[Value], condition: t.Callable[[t.Sequence[Value], Form], str]) -> int:
+    def _count_that_fits(
+        self, values: t.Sequence[Value], condition: t.Callable[[t.Sequence[Value], FilterSyntax], str]
+    ) -> int:
         """How many of the values go into the next filter; one always does."""
 
         def fits(count: int) -> bool:
-            return len(encoded(condition(values[:count], self._forms()[0]))) <= self._limits.characters
+            return len(url_encode(condition(values[:count], self._syntaxes()[0]))) <= self._limits.characters
 
-        most = min(len(values), self._limits.values or MOST, self._limits.characters // _QUOTES)
-        if fits(most):  # as a batch of the usual size does
-            return most
-        good, bad = 1, most
+        limit = min(len(values), self._limits.values or MAX_FILTER_LENGTH, self._limits.characters // _VALUE_OVERHEAD)
+        if fits(limit):  # as a batch of the usual size does
+            return limit
+        good, bad = 1, limit
         while bad - good > 1:
             count = (good + bad) // 2
             good, bad = (count, bad) if fits(count) else (good, count)
         return good
 
-    def _ask(
+    def _fetch_in_any_syntax(
         self,
         values: t.Sequence[Value],
-        condition: t.Callable[[t.Sequence[Value], Form], str],
+        condition: t.Callable[[t.Sequence[Value], FilterSyntax], str],
         fetch: t.Callable[[str], list[Record]],
     ) -> list[Record]:
         """Try the forms that make a difference for these values, and remember the one that works."""
-        asked: dict[str, Form] = {}
-        for form in self._forms():
-            text = condition(values, form)
-            if not asked or len(encoded(text)) <= MOST:
-                asked.setdefault(text, form)
+        asked: dict[str, FilterSyntax] = {}
+        for syntax in self._syntaxes():
+            text = condition(values, syntax)
+            if not asked or len(url_encode(text)) <= MAX_FILTER_LENGTH:
+                asked.setdefault(text, syntax)
         refusal: ApiError | None = None
-        for text, form in asked.items():
+        for text, syntax in asked.items():
             try:
                 records = fetch(text)
             except ApiError as error:
@@ -151,13 +159,15 @@ class Batches:
                     raise
                 refusal = refusal or error
                 continue
-            self._worked = True
-            if condition(values, replace(form, lists=not form.lists)) != text:
-                self._lists = [form.lists]
-            if condition(values, replace(form, bare_guids=not form.bare_guids)) != text:
-                self._bare_guids = [form.bare_guids]
+            self._any_accepted = True
+            if condition(values, replace(syntax, use_in=not syntax.use_in)) != text:
+                self._use_in = [syntax.use_in]
+            if condition(values, replace(syntax, unquoted_guids=not syntax.unquoted_guids)) != text:
+                self._unquoted_guids = [syntax.unquoted_guids]
             return records
         raise refusal or AssertionError("no form was tried")
 
-    def _forms(self) -> list[Form]:
-        return [Form(lists, bare) for lists, bare in itertools.product(self._lists, self._bare_guids)]
+    def _syntaxes(self) -> list[FilterSyntax]:
+        return [
+            FilterSyntax(use_in, unquoted) for use_in, unquoted in itertools.product(self._use_in, self._unquoted_guids)
+        ]

@@ -30,7 +30,7 @@ _LONGEST_EXCERPT: t.Final = 80
 
 ACTIVE_STATUSES: t.Final = frozenset({"pending", "inprogress"})
 _SPELLINGS: t.Final = {"canceled": "cancelled"}
-ENDED_STATUSES: t.Final = frozenset({"succeeded", "failed", "timeout", "cancelled"})
+FINAL_STATUSES: t.Final = frozenset({"succeeded", "failed", "timeout", "cancelled"})
 _NOT_ONBOARDED: t.Final = frozenset({"canbeonboarded", "unsupported", "insufficientinfo"})
 
 
@@ -134,7 +134,7 @@ class Machine:
         """False for exactly three known values; a missing or unknown one must not hide a device."""
         return str(self.record.get("onboardingStatus")).lower() not in _NOT_ONBOARDED
 
-    def brief(self) -> dict[str, t.Any]:
+    def as_candidate(self) -> dict[str, t.Any]:
         """What a person needs to tell candidates apart."""
         return {
             "device_id": self.id,
@@ -178,9 +178,9 @@ class MachineAction:
         return str(self.record.get("status"))
 
     @property
-    def state(self) -> str:
+    def normalized_status(self) -> str:
         """The status in one spelling to compare with: lower case, two l's in cancelled."""
-        return canonical_status(self.status)
+        return normalize_status(self.status)
 
     @property
     def device_name(self) -> str | None:
@@ -200,14 +200,14 @@ class MachineAction:
         return parse_time(self.record.get("lastUpdateDateTimeUtc") or self.record.get("lastUpdateTimeUtc"))
 
     @property
-    def active(self) -> bool:
+    def is_active(self) -> bool:
         """Queued or at work, by a status that we know."""
-        return self.state in ACTIVE_STATUSES
+        return self.normalized_status in ACTIVE_STATUSES
 
     @property
-    def ended(self) -> bool:
+    def is_final(self) -> bool:
         """In a state that never changes again; an unknown status is not one."""
-        return self.state in ENDED_STATUSES
+        return self.normalized_status in FINAL_STATUSES
 
     @property
     def is_offboard(self) -> bool:
@@ -217,12 +217,12 @@ class MachineAction:
         return self.is_offboard and self.machine_id == machine_id
 
 
-_BEFORE_ALL_TIME: t.Final = datetime.min.replace(tzinfo=timezone.utc)
+_MIN_TIME: t.Final = datetime.min.replace(tzinfo=timezone.utc)
 
 
 def newest_first(actions: t.Iterable[MachineAction]) -> list[MachineAction]:
     """By their creation; those without a readable time come last."""
-    return sorted(actions, key=lambda action: action.created or _BEFORE_ALL_TIME, reverse=True)
+    return sorted(actions, key=lambda action: action.created or _MIN_TIME, reverse=True)
 
 
 class _Record(t.Protocol):
@@ -253,7 +253,7 @@ def comparables(texts: t.Iterable[str] | None) -> frozenset[str] | None:
     return frozenset(map(comparable, texts)) if texts else None
 
 
-def spellings(texts: t.Iterable[str]) -> list[str]:
+def case_variants(texts: t.Iterable[str]) -> list[str]:
     """What to ask the service for: each text as typed, in lower case, and with its accents in both encodings."""
     forms: dict[str, None] = {}
     for text in texts:
@@ -263,7 +263,7 @@ def spellings(texts: t.Iterable[str]) -> list[str]:
     return list(forms)
 
 
-def canonical_status(text: str) -> str:
+def normalize_status(text: str) -> str:
     """A status in one spelling to compare with: lower case, two l's in cancelled."""
     return _SPELLINGS.get(text.lower(), text.lower())
 

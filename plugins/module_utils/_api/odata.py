@@ -22,16 +22,16 @@ _UNSAFE: t.Final = re.compile(r"[^\w.~/$'(),-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Form:
+class FilterSyntax:
     """How a filter is written where services differ in what they take."""
 
-    lists: bool = True
+    use_in: bool = True
     """``in (...)`` for several values; else ``eq`` joined by ``or``."""
-    bare_guids: bool = False
+    unquoted_guids: bool = False
     """GUIDs without quotes, as OData has them."""
 
 
-def encoded(text: str) -> str:
+def url_encode(text: str) -> str:
     """Text as it stands in a URL's query. A space is ``%20``: some gateways read ``+`` as a plus.
 
     Quotes, commas and parentheses are allowed there, and stay: a third more fits into a filter.
@@ -39,25 +39,25 @@ def encoded(text: str) -> str:
     return _UNSAFE.sub(lambda found: quote(found[0], safe=""), text)
 
 
-def quoted(value: str) -> str:
+def string_literal(value: str) -> str:
     """A string literal; a quote inside is doubled, as OData wants it. URL encoding comes later, once."""
     return "'" + value.replace("'", "''") + "'"
 
 
-def equals_any(prop: str, values: t.Sequence[str], *, lists: bool = True, bare: bool = False) -> str:
-    """``prop`` has one of the values: ``eq`` for one; for several ``in (...)``, or an ``or`` without ``lists``.
+def property_in(prop: str, values: t.Sequence[str], *, use_in: bool = True, unquoted: bool = False) -> str:
+    """``prop`` has one of the values: ``eq`` for one; for several ``in (...)``, or an ``or`` without ``use_in``.
 
-    ``bare`` leaves out the quotes, as OData writes GUIDs; only for values that were checked to be one.
+    ``unquoted`` leaves out the quotes, as OData writes GUIDs; only for values that were checked to be one.
     """
-    literals = list(values) if bare else [quoted(value) for value in values]
-    if lists and len(literals) > 1:
+    literals = list(values) if unquoted else [string_literal(value) for value in values]
+    if use_in and len(literals) > 1:
         return f"{prop} in ({','.join(literals)})"
     return any_of([f"{prop} eq {literal}" for literal in literals])
 
 
 def starts_with_any(prop: str, values: t.Sequence[str]) -> str:
     """``prop`` begins with one of the values."""
-    return any_of([f"startswith({prop},{quoted(value)})" for value in values])
+    return any_of([f"startswith({prop},{string_literal(value)})" for value in values])
 
 
 def any_of(conditions: t.Sequence[str]) -> str:
@@ -70,14 +70,14 @@ def all_of(conditions: t.Iterable[str]) -> str:
     return " and ".join(f"({part})" if " or " in part else part for part in conditions)
 
 
-def odata_time(when: datetime) -> str:
+def time_literal(when: datetime) -> str:
     """A time literal in UTC, to the whole second below. The year always has four digits, as strftime does not see to."""
     return f"{when.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
-def odata_time_above(when: datetime) -> str:
+def time_literal_rounded_up(when: datetime) -> str:
     """A time literal with which ``lt`` loses nothing that is before the moment."""
     try:
-        return odata_time(when + timedelta(seconds=1))
+        return time_literal(when + timedelta(seconds=1))
     except OverflowError:  # the end of time
-        return odata_time(when)
+        return time_literal(when)

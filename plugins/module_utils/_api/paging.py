@@ -20,9 +20,9 @@ from .._foreign_json import parse_json
 from .._http.retry import RetryBudget, is_retryable_read
 from .._http.transport import Response, summarize_body
 from .._presentable import presentable
-from .error_responses import api_error, is_missing_entity
+from .error_responses import error_from_response, is_resource_not_found
 from .models import NoRecordError, RecordError
-from .session import Exchange
+from .session import ApiSession
 
 # The service's largest page. Microsoft Learn: "Maximum page size is 10,000".
 PAGE_SIZE: t.Final = 10000
@@ -34,20 +34,20 @@ PASSES: t.Final = 3
 MOST_PAGES: t.Final = 1000
 MOST_RECORDS: t.Final = 1_000_000
 # Seconds after a deadline in which a first try may still leave: nobody sleeps to the exact moment.
-_LATE: t.Final = 1.0
+_DEADLINE_GRACE: t.Final = 1.0
 
 
-class _Entity(t.Protocol):
+class HasId(t.Protocol):
     @property
     def id(self) -> str:
         """What no two of them share."""
 
 
-Item = t.TypeVar("Item", bound=_Entity)
+Item = t.TypeVar("Item", bound=HasId)
 
 
-def read(
-    exchange: Exchange,
+def get(
+    session: ApiSession,
     path: str,
     params: t.Mapping[str, t.Any] | None = None,
     *,
@@ -60,19 +60,19 @@ def read(
     ``until`` (monotonic seconds) is when it is too late to ask again, or at all; ``budget`` is one that several reads
     share. Raises MdeError otherwise.
     """
-    response = exchange.call(
+    response = session.request(
         "GET",
         path,
-        may_repeat=is_retryable_read,
+        should_retry=is_retryable_read,
         params=params,
-        budget=budget or exchange.budget(until),
-        not_after=None if until is None else until + _LATE,
+        budget=budget or session.budget(until),
+        not_after=None if until is None else until + _DEADLINE_GRACE,
     )
     if response.status == 200:
         return response
-    if missing_ok and is_missing_entity(response):
+    if missing_ok and is_resource_not_found(response):
         return None
-    raise api_error(response)
+    raise error_from_response(response)
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ Report = t.Callable[[RefusedRecord], None]
 class Lists:
     """Reads the lists of one service, and learns whether it counts them. Safe to use from several threads."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    def __init__(self, session: ApiSession) -> None:
+        self._exchange = session
         self._counts = True
         """Whether ``$count`` may still be worth a try."""
 
@@ -146,16 +146,16 @@ class Lists:
         """One page. An empty list is documented as 404."""
         if counted and self._counts:
             try:
-                return read(
+                return get(
                     self._exchange, path, {**query, "$count": "true"}, missing_ok=True, until=until, budget=budget
                 )
             except ApiError as error:
                 if not error.query_refused:
                     raise
-            response = read(self._exchange, path, query, missing_ok=True, until=until, budget=budget)
+            response = get(self._exchange, path, query, missing_ok=True, until=until, budget=budget)
             self._counts = False  # it was that, and not the filter
             return response
-        return read(self._exchange, path, query, missing_ok=True, until=until, budget=budget)
+        return get(self._exchange, path, query, missing_ok=True, until=until, budget=budget)
 
 
 class _Taken(t.Generic[Item]):
@@ -264,7 +264,7 @@ def _content(response: Response | None) -> tuple[list[t.Any], int | None, bool]:
     document = response.json()
     records = document.get("value") if isinstance(document, dict) else None
     if not isinstance(records, list):
-        raise bad_answer(response, "a list")
+        raise unexpected_response(response, "a list")
     total = document.get("@odata.count")
     counted = isinstance(total, int) and not isinstance(total, bool) and total >= 0
     return records, total if counted else None, bool(document.get("@odata.nextLink"))
@@ -291,10 +291,10 @@ def _unreadable(path: str, why: str) -> UnexpectedResponseError:
     )
 
 
-def bad_answer(response: Response, wanted: str) -> UnexpectedResponseError:
+def unexpected_response(response: Response, expected: str) -> UnexpectedResponseError:
     """A success by its status that does not hold what it should."""
     return UnexpectedResponseError(
-        f"{response.method} {response.url.split('?')[0]} answered {response.status}, but not with {wanted}: "
+        f"{response.method} {response.url.split('?')[0]} answered {response.status}, but not with {expected}: "
         f"{_flaw(response)}",
         http_status=response.status,
         hint="Something between here and the service may have written this: check api_url and any proxy.",

@@ -23,11 +23,13 @@ from .._http.rate_limit import RateLimiter
 from .._http.retry import UNREACHABLE_HOST_LIMIT, RetryBudget, retry_after
 from .._http.transport import HttpTransport, Response
 from .._timestamps import format_time
-from .error_responses import api_error, is_by_service
-from .odata import encoded
+from .error_responses import error_from_response, is_by_service
+from .odata import url_encode
 from .service_time import ServiceTime
 
-_PACE = "calls_per_minute and calls_per_hour set the pace; 100 and 1500 is what the service allows an application."
+_RATE_LIMIT_HINT = (
+    "calls_per_minute and calls_per_hour set the pace; 100 and 1500 is what the service allows an application."
+)
 
 
 class TokenSource(t.Protocol):
@@ -41,7 +43,7 @@ class TokenSource(t.Protocol):
 
 
 @dataclass
-class Statistics:
+class ApiStatistics:
     """What the calls cost; shown as ``summary.api``."""
 
     calls: int = 0
@@ -56,7 +58,7 @@ class Statistics:
         }
 
 
-class Exchange:
+class ApiSession:
     """The way to one API with one identity. Safe to use from several threads."""
 
     def __init__(
@@ -71,7 +73,7 @@ class Exchange:
         retry_timeout: float,
     ) -> None:
         """``api_url`` is the base without ``/api``; ``retry_timeout`` is in seconds for each call."""
-        self.statistics = Statistics()
+        self.statistics = ApiStatistics()
         self.clock = clock
         self._transport = transport
         self._tokens = tokens
@@ -79,7 +81,7 @@ class Exchange:
         self.rate_limiter = rate_limiter
         self._rng = rng
         self._retry_timeout = retry_timeout
-        self._service_time = ServiceTime(clock)
+        self._service_clock = ServiceTime(clock)
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -88,7 +90,7 @@ class Exchange:
 
     def service_time(self) -> datetime | None:
         """Now, by the ``Date`` headers of the service; None as long as there is none that is believed."""
-        return self._service_time.by_headers()
+        return self._service_clock.by_headers()
 
     def now(self) -> datetime:
         """Now, for decisions and selections: the service's time where it is known, and this machine's where it is not.
@@ -96,55 +98,57 @@ class Exchange:
         Signs in, as long as nothing was sent: the token is the first to show that this machine's clock is wrong.
         Raises what the sign-in raises.
         """
-        if not self._service_time.is_informed:
-            self._service_time.observe_token(self._tokens.token(self._retry_timeout))
-        return self._service_time.now()
+        if not self._service_clock.is_informed:
+            self._service_clock.observe_token(self._tokens.token(self._retry_timeout))
+        return self._service_clock.now()
 
     def observe_records(self, records: t.Sequence[object]) -> None:
         """Let the times in records, as the service sent them, help to judge what time it is."""
-        self._service_time.observe_records(records)
+        self._service_clock.observe_records(records)
 
     def warnings(self) -> list[str]:
         """What people should know of the exchange so far."""
-        return self._service_time.warnings()
+        return self._service_clock.warnings()
 
     def budget(self, until: float | None = None) -> RetryBudget:
         """A new allowance for one call; it lasts up to the moment ``until`` (monotonic seconds) at most."""
         left = self._retry_timeout if until is None else max(0.0, until - self.clock.monotonic())
         return RetryBudget(limit=min(left, self._retry_timeout), clock=self.clock, rng=self._rng)
 
-    def call(
+    def request(
         self,
         method: str,
         path: str,
         *,
-        may_repeat: t.Callable[[Response | TransportError], bool],
+        should_retry: t.Callable[[Response | TransportError], bool],
         params: t.Mapping[str, t.Any] | None = None,
         json_body: t.Any = None,
         budget: RetryBudget | None = None,
         not_after: float | None = None,
-        on_send: t.Callable[[], None] = lambda: None,
+        before_send: t.Callable[[], None] = lambda: None,
     ) -> Response:
         """Send until there is an answer to keep, of whatever status.
 
-        ``path`` is relative to the API; ``may_repeat`` judges each outcome by the rules of the verb; ``budget`` is that
+        ``path`` is relative to the API; ``should_retry`` judges each outcome by the rules of the verb; ``budget`` is that
         of an earlier part of the same call; ``not_after`` (monotonic seconds) is the moment from which nothing may be
-        sent any more; ``on_send`` is told right before each try, after all waiting. Raises TransportError without an answer,
+        sent any more; ``before_send`` is told right before each try, after all waiting. Raises TransportError without an answer,
         ThrottledError or ApiError when the time for retries is used up, DeadlineExceededError, and what the sign-in raises.
         """
         url = f"{self._base}/{path}"
-        query = "&".join(f"{k}={encoded(str(v))}" for k, v in (params or {}).items() if v is not None)
+        query = "&".join(f"{k}={url_encode(str(v))}" for k, v in (params or {}).items() if v is not None)
         budget = budget or self.budget()
         refreshed = False
         while True:
             if not self.rate_limiter.acquire(not_after):
-                raise DeadlineExceededError("The pace of calls leaves no place for this one in time.", hint=_PACE)
+                raise DeadlineExceededError(
+                    "The pace of calls leaves no place for this one in time.", hint=_RATE_LIMIT_HINT
+                )
             token = self._tokens.token(budget.remaining())
-            self._service_time.observe_token(token)
+            self._service_clock.observe_token(token)
             began = self.clock.monotonic()
             if not_after is not None and began > not_after:
                 raise DeadlineExceededError("The sign-in took so long that it is too late for this call.")
-            on_send()
+            before_send()
             outcome: Response | TransportError
             try:
                 outcome = self._transport.send(
@@ -155,7 +159,7 @@ class Exchange:
                     not_after=not_after,
                 )
                 self._check_kind(outcome, method)
-                self._service_time.observe(outcome)
+                self._service_clock.observe(outcome)
             except TransportError as error:
                 outcome = error
             budget.spent += self.clock.monotonic() - began
@@ -164,8 +168,8 @@ class Exchange:
             if _token_refused(outcome, method) and not refreshed:
                 refreshed = True
                 self._tokens.refresh(token, budget.remaining())
-            elif may_repeat(outcome):
-                self._pause_or_give_up(outcome, budget, url)
+            elif should_retry(outcome):
+                self._wait_or_raise(outcome, budget, url)
             elif isinstance(outcome, TransportError):
                 raise outcome
             else:
@@ -186,7 +190,7 @@ class Exchange:
                 may_have_arrived=True,
             )
 
-    def _pause_or_give_up(self, outcome: Response | TransportError, budget: RetryBudget, url: str) -> None:
+    def _wait_or_raise(self, outcome: Response | TransportError, budget: RetryBudget, url: str) -> None:
         if isinstance(outcome, TransportError):
             limit = None if self._transport.has_responded(url) else UNREACHABLE_HOST_LIMIT
             pause = budget.next_delay(None, limit)
@@ -194,26 +198,26 @@ class Exchange:
                 raise outcome
             budget.sleep(pause)
             return
-        asked = retry_after(outcome, self.clock.time())
-        pause = budget.next_delay(asked)
+        requested = retry_after(outcome, self.clock.time())
+        pause = budget.next_delay(requested)
         throttled = outcome.status == 429
         if pause is None:
-            raise self._throttled(outcome, asked) if throttled else api_error(outcome)
+            raise self._throttled(outcome, requested) if throttled else error_from_response(outcome)
         if throttled:
             held = self.rate_limiter.block_all(pause)
             with self._lock:
                 self.statistics.throttled_seconds += held
         budget.sleep(pause)
 
-    def _throttled(self, response: Response, asked: float | None) -> ThrottledError:
-        error = api_error(response)
-        if asked is None:
+    def _throttled(self, response: Response, requested: float | None) -> ThrottledError:
+        error = error_from_response(response)
+        if requested is None:
             when = "It did not say when to come back"
         else:
             try:
-                when = f"Come back after {format_time(self.now().timestamp() + asked)}"
+                when = f"Come back after {format_time(self.now().timestamp() + requested)}"
             except (ValueError, OverflowError, OSError):  # no calendar goes as far
-                when = f"It asks for a pause of {asked:g} s"
+                when = f"It asks for a pause of {requested:g} s"
         return ThrottledError(
             error.message,
             http_status=429,

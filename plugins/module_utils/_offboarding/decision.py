@@ -162,7 +162,7 @@ def _situation(machine: Machine, offboards: t.Sequence[MachineAction], now: date
         past = Past.NONE if newest is None else Past.NEVER_SUCCEEDED
     else:
         past = Past.NEWEST_SUCCEEDED if success is newest else Past.ONCE_SUCCEEDED
-    under_way = [action for action in offboards if not action.ended]
+    under_way = [action for action in offboards if not action.is_final]
     if any(_is_young(action, now) for action in under_way):
         work = Work.YOUNG
     else:
@@ -176,7 +176,7 @@ def _situation(machine: Machine, offboards: t.Sequence[MachineAction], now: date
 
 
 def _is_young(action: MachineAction, now: datetime) -> bool:
-    return action.active and action.created is not None and now - action.created <= ACTION_LIFE
+    return action.is_active and action.created is not None and now - action.created <= ACTION_LIFE
 
 
 def came_back(machine: Machine, success: MachineAction) -> bool:
@@ -186,11 +186,11 @@ def came_back(machine: Machine, success: MachineAction) -> bool:
 
 
 def _newest(offboards: t.Sequence[MachineAction], *, succeeded: bool = False) -> MachineAction | None:
-    wanted = (a for a in offboards if (a.state == "succeeded" if succeeded else a.ended))
+    wanted = (a for a in offboards if (a.normalized_status == "succeeded" if succeeded else a.is_final))
     return next(wanted, None)
 
 
 def _under_way(offboards: t.Sequence[MachineAction], now: datetime) -> MachineAction | None:
     """The action to show: a young one before one that hangs."""
-    under_way = [action for action in offboards if not action.ended]
+    under_way = [action for action in offboards if not action.is_final]
     return next((action for action in under_way if _is_young(action, now)), under_way[0] if under_way else None)

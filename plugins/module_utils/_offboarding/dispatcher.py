@@ -14,7 +14,7 @@ from __future__ import annotations
 import typing as t
 from collections import deque
 
-from .._api.client import Client, Known
+from .._api.client import ActionSnapshot, MdeClient
 from .._auth.permissions import OFFBOARD, READ, add_hint_for_403, lacks_permission
 from .._auth.token import TokenClaims
 from .._errors import InternalError, MdeError
@@ -34,7 +34,7 @@ _MANY: t.Final = 40
 class Dispatch:
     """The attempts of one run, on their way."""
 
-    def __init__(self, client: Client, crew: Crew, claims: t.Callable[[], TokenClaims | None]) -> None:
+    def __init__(self, client: MdeClient, crew: Crew, claims: t.Callable[[], TokenClaims | None]) -> None:
         self.barred: MdeError | None = None
         """Why nothing more would get through: no token, no connection, no quota, no permission."""
         self._client = client
@@ -58,10 +58,10 @@ class Dispatch:
         Returns when the first of them can be, so that nothing is read ahead of a long wait for the quota. ``reads`` is
         what the reading will cost; ``posts`` is false where nothing will be sent.
         """
-        most = self._client.batches.capacity(_ID_LENGTH)
+        most = self._client.filter_batcher.capacity(_ID_LENGTH)
         if not posts:
             return most
-        room = self._client.exchange.rate_limiter.wait_for_capacity(reads + 1, _AHEAD)
+        room = self._client.session.rate_limiter.wait_for_capacity(reads + 1, _AHEAD)
         return max(1, min(most, room - reads))
 
     def heed(self, error: MdeError) -> None:
@@ -134,11 +134,11 @@ class Dispatch:
         Afterwards each has ended, or is ready to be sent again, since it is certain enough that nothing was taken.
         """
         questions = _take(self._questions, len(self._questions))
-        budget = self._client.exchange.budget()  # one for all looks: an outage is waited for once
+        budget = self._client.session.budget()  # one for all looks: an outage is waited for once
         for pause in LOOKS if questions else ():
-            self._client.exchange.clock.sleep(pause)
-            for attempt, known in self._look_at(questions, budget):
-                attempt.look(None if isinstance(known, MdeError) else known)
+            self._client.session.clock.sleep(pause)
+            for attempt, snapshot in self._look_at(questions, budget):
+                attempt.look(None if isinstance(snapshot, MdeError) else snapshot)
             questions = [attempt for attempt in questions if attempt.stage is Stage.IN_QUESTION]
             if not questions:
                 return
@@ -149,10 +149,10 @@ class Dispatch:
 
     def _look_at(
         self, attempts: t.Sequence[Attempt], budget: RetryBudget | None = None
-    ) -> list[tuple[Attempt, Known | MdeError]]:
+    ) -> list[tuple[Attempt, ActionSnapshot | MdeError]]:
         """What is known now of each, or why nothing is."""
         try:
-            known = self._client.offboard_actions([attempt.machine.id for attempt in attempts], budget=budget)
+            known = self._client.get_offboard_actions([attempt.machine.id for attempt in attempts], budget=budget)
         except MdeError as error:
             add_hint_for_403(error, READ, self._claims())
             return [(attempt, error) for attempt in attempts]

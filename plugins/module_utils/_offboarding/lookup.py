@@ -13,9 +13,9 @@ from __future__ import annotations
 import typing as t
 from collections import defaultdict
 
-from .._api.client import Client
-from .._api.models import Machine, spellings
-from .._api.odata import Form, any_of, equals_any, starts_with_any
+from .._api.client import MdeClient
+from .._api.models import Machine, case_variants
+from .._api.odata import FilterSyntax, any_of, property_in, starts_with_any
 from .._api.paging import RefusedRecord, Report
 from .._errors import ApiError
 from .._http.retry import concerns_one_record
@@ -25,7 +25,7 @@ from .matching import Finding, first_label, has_labels, not_found, resolve
 
 
 def find_machines(
-    client: Client, requests: t.Sequence[DeviceRequest], *, match_short_names: bool, force: bool
+    client: MdeClient, requests: t.Sequence[DeviceRequest], *, match_short_names: bool, force: bool
 ) -> list[Finding]:
     """Look up all requests, in their order. Raises MdeError when a read fails: that is never an absence."""
     records = _Records()
@@ -104,13 +104,15 @@ class _Records:
 
 
 def _read(
-    client: Client, requests: t.Sequence[DeviceRequest], records: _Records, match_short_names: bool
+    client: MdeClient, requests: t.Sequence[DeviceRequest], records: _Records, match_short_names: bool
 ) -> t.Mapping[_Term, ApiError]:
     """Read every record that fits one of the identifiers; what comes back is what the service did not take."""
     terms = list(dict.fromkeys(term for request in requests for term in _terms(request, match_short_names)))
-    reading = client.batches.read(terms, _condition, lambda text: client.machines(text, report=records.refuse))
-    records.add(reading.records)
-    return reading.refused
+    batch_result = client.filter_batcher.read(
+        terms, _condition, lambda text: client.list_machines(text, report=records.refuse)
+    )
+    records.add(batch_result.records)
+    return batch_result.rejected
 
 
 def _terms(request: DeviceRequest, match_short_names: bool) -> list[_Term]:
@@ -124,7 +126,7 @@ def _terms(request: DeviceRequest, match_short_names: bool) -> list[_Term]:
     return terms
 
 
-def _condition(terms: t.Sequence[_Term], form: Form) -> str:
+def _condition(terms: t.Sequence[_Term], syntax: FilterSyntax) -> str:
     """One filter for everything that was asked."""
     by_property: dict[tuple[str, bool], list[str]] = defaultdict(list)
     for term in terms:
@@ -133,19 +135,23 @@ def _condition(terms: t.Sequence[_Term], form: Form) -> str:
         [
             starts_with_any(prop, values)
             if prefix
-            else equals_any(prop, values, lists=form.lists, bare=prop == "aadDeviceId" and form.bare_guids)
+            else property_in(
+                prop, values, use_in=syntax.use_in, unquoted=prop == "aadDeviceId" and syntax.unquoted_guids
+            )
             for (prop, prefix), values in by_property.items()
         ]
     )
 
 
-def _look_again(client: Client, requests: t.Sequence[DeviceRequest], records: _Records) -> t.Mapping[_Term, ApiError]:
+def _look_again(
+    client: MdeClient, requests: t.Sequence[DeviceRequest], records: _Records
+) -> t.Mapping[_Term, ApiError]:
     """Ask once more in another way, and collect near misses on the way; comes back as ``_read`` does."""
     refused: dict[_Term, ApiError] = {}
     for request in requests:
         if request.device_id:
             try:
-                single = client.machine(request.device_id)
+                single = client.get_machine(request.device_id)
             except ApiError as error:
                 if not concerns_one_record(error):
                     raise
@@ -155,9 +161,11 @@ def _look_again(client: Client, requests: t.Sequence[DeviceRequest], records: _R
         if request.aad_device_id:
             records.add(_read_entra_id_otherwise(client, request.aad_device_id, records.refuse))
     labels = list(dict.fromkeys(term for request in requests for term in _label_terms(request)))
-    reading = client.batches.read(labels, _condition, lambda text: client.machines(text, report=records.refuse))
-    records.add(reading.records)
-    return {**refused, **reading.refused}
+    batch_result = client.filter_batcher.read(
+        labels, _condition, lambda text: client.list_machines(text, report=records.refuse)
+    )
+    records.add(batch_result.records)
+    return {**refused, **batch_result.rejected}
 
 
 def _label_terms(request: DeviceRequest) -> list[_Term]:
@@ -165,15 +173,15 @@ def _label_terms(request: DeviceRequest) -> list[_Term]:
     return [_Term("computerDnsName", label, prefix=True) for label in labels]
 
 
-def _read_entra_id_otherwise(client: Client, aad_device_id: str, report: Report) -> list[Machine]:
+def _read_entra_id_otherwise(client: MdeClient, aad_device_id: str, report: Report) -> list[Machine]:
     """The other form of the literal; where the service does not take it, the first one again."""
     try:
-        return client.machines(equals_any("aadDeviceId", [aad_device_id], bare=True), report=report)
+        return client.list_machines(property_in("aadDeviceId", [aad_device_id], unquoted=True), report=report)
     except ApiError as error:
         if not error.query_refused:
             raise
-        return client.machines(equals_any("aadDeviceId", [aad_device_id]), report=report)
+        return client.list_machines(property_in("aadDeviceId", [aad_device_id]), report=report)
 
 
 def _spellings(value: str | None) -> list[str]:
-    return spellings([value]) if value else []
+    return case_variants([value]) if value else []

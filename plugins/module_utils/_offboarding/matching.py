@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from .._api.models import Machine, meant
 from .._errors import DeviceError, MdeError
 from .._options.identifiers import DeviceRequest, is_dns_name
-from .._same import same
+from .._same import equal_ignoring_case
 
 # Near misses to show for a device that was not found.
 _MOST_CANDIDATES = 10
@@ -42,7 +42,11 @@ def resolve(
     """Decide which of the records is meant. Pure: everything it knows is in its arguments."""
     if request.device_id:
         with_id = meant([request.device_id], records)
-        records = [machine for machine in records if machine in with_id or not same(machine.id, request.device_id)]
+        records = [
+            machine
+            for machine in records
+            if machine in with_id or not equal_ignoring_case(machine.id, request.device_id)
+        ]
     candidates = [machine for machine in records if _fits_all(request, machine, match_short_names)]
     if not candidates:
         touched = [machine for machine in records if any(_fits(request, machine, match_short_names))]
@@ -65,9 +69,9 @@ def _fits(request: DeviceRequest, machine: Machine, match_short_names: bool) -> 
     """For each identifier that was given, whether the record has it."""
     verdicts = []
     if request.device_id:
-        verdicts.append(same(request.device_id, machine.id))
+        verdicts.append(equal_ignoring_case(request.device_id, machine.id))
     if request.aad_device_id:
-        verdicts.append(same(request.aad_device_id, machine.aad_device_id))
+        verdicts.append(equal_ignoring_case(request.aad_device_id, machine.aad_device_id))
     if request.device_name:
         beside_an_id = bool(request.device_id or request.aad_device_id)
         verdicts.append(_name_fits(request.device_name, machine.name, match_short_names, beside_an_id))
@@ -83,7 +87,7 @@ def _name_fits(asked: str, name: str | None, match_short_names: bool, guards: bo
     if name is None:
         return False
     name = _without_root(name)
-    if same(asked, name):
+    if equal_ignoring_case(asked, name):
         return True
     return (guards or (match_short_names and "." not in asked)) and short_and_full(asked, name)
 
@@ -97,7 +101,7 @@ def short_and_full(one: str, other: str) -> bool:
         ("." in one) != ("." in other)
         and has_labels(one)
         and has_labels(other)
-        and same(first_label(one), first_label(other))
+        and equal_ignoring_case(first_label(one), first_label(other))
     )
 
 
@@ -120,7 +124,7 @@ def _without_root(name: str) -> str:
 
 def _short_name_warnings(request: DeviceRequest, machine: Machine) -> t.Iterator[str]:
     alone = request.device_name and not (request.device_id or request.aad_device_id)
-    if alone and machine.name and not same(request.device_name, _without_root(machine.name)):
+    if alone and machine.name and not equal_ignoring_case(request.device_name, _without_root(machine.name)):
         yield f"{request.device_name}: taken for {machine.name} (device id {machine.id}) by its first label."
 
 

@@ -70,7 +70,7 @@ class DeviceResult:
             "failed": self.error is not None,
             "action": self.action,
             "machine": self.machine.record if self.machine else None,
-            "candidates": [candidate.brief() for candidate in self.candidates],
+            "candidates": [candidate.as_candidate() for candidate in self.candidates],
             "error": self.error.as_dict() if self.error else None,
         }
 

@@ -11,7 +11,7 @@ import typing as t
 from collections import deque
 from dataclasses import dataclass, replace
 
-from .._api.client import Client, Known
+from .._api.client import ActionSnapshot, MdeClient
 from .._api.models import Machine, MachineAction, predicted_offboard
 from .._auth.permissions import OFFBOARD, READ, add_hint_for_403, lacks_permission, predicted_refusal
 from .._auth.token import TokenClaims
@@ -56,7 +56,7 @@ class Offboarding:
     def __init__(
         self,
         order: Order,
-        client: Client,
+        client: MdeClient,
         crew: Crew,
         *,
         claims: t.Callable[[], TokenClaims | None],
@@ -163,7 +163,7 @@ class Offboarding:
     def _decide_all(self, cases: t.Sequence[_Case]) -> t.Sequence[_Case]:
         """Read the actions of these devices, and decide each; a mistake of ours over one loses no other."""
         try:
-            known = self._client.offboard_actions([case.machine.id for case in cases])
+            known = self._client.get_offboard_actions([case.machine.id for case in cases])
         except MdeError as error:
             self._note(error)
             known = {case.machine.id: error for case in cases}
@@ -189,13 +189,13 @@ class Offboarding:
 
     # -- one device ----------------------------------------------------------------------------------------
 
-    def _decide(self, case: _Case, known: Known | MdeError) -> None:
+    def _decide(self, case: _Case, snapshot: ActionSnapshot | MdeError) -> None:
         """Settle what becomes of a device; where that is an offboard, the case gets its attempt."""
-        if isinstance(known, MdeError):
-            case.decided = replace(case.decided, error=known)
+        if isinstance(snapshot, MdeError):
+            case.decided = replace(case.decided, error=snapshot)
             return
         machine, force = case.machine, self._order.force
-        decision = decide(machine, known.actions, self._client.exchange.now(), force=force)
+        decision = decide(machine, snapshot.actions, self._client.session.now(), force=force)
         if decision.warning:
             self._warn(decision.warning)
         action = decision.action.record if decision.action else None
@@ -210,7 +210,7 @@ class Offboarding:
         if self._order.check_mode:
             case.decided = self._predict(case.decided, machine, comment)
         else:
-            case.attempt = Attempt(self._client, machine, comment, known, force=force, caller=self._caller)
+            case.attempt = Attempt(self._client, machine, comment, snapshot, force=force, caller=self._caller)
 
     def _predict(self, result: DeviceResult, machine: Machine, comment: str) -> DeviceResult:
         """What the POST would bring, as far as the token lets us know."""

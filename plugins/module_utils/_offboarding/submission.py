@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from .._api.client import Client, Known
+from .._api.client import ActionSnapshot, MdeClient
 from .._api.models import Machine, MachineAction
 from .._errors import ApiError, DeadlineExceededError, DeviceError, InternalError, MdeError, ThrottledError
 from .._http.retry import outcome_in_doubt
@@ -96,15 +96,15 @@ class Attempt:
 
     def __init__(
         self,
-        client: Client,
+        client: MdeClient,
         machine: Machine,
         comment: str,
-        known: Known,
+        snapshot: ActionSnapshot,
         *,
         force: bool = False,
         caller: Caller = always,
     ) -> None:
-        """``known`` is what was just read of the machine, and what spoke for an offboard; ``caller`` waits for the end."""
+        """``snapshot`` is what was just read of the machine, and what spoke for an offboard; ``caller`` waits for the end."""
         self.machine = machine
         self.stage = Stage.READY
         self.end: Submission | None = None
@@ -113,8 +113,8 @@ class Attempt:
         self._comment = comment
         self._force = force
         self._caller = caller
-        self._exchange = client.exchange
-        self._budget = client.exchange.budget()
+        self._session = client.session
+        self._budget = client.session.budget()
         self._tries = 0
         self._sending = False
         """Whether the last call of ``send`` came as far as a try."""
@@ -122,19 +122,19 @@ class Attempt:
         """How an earlier try ended that may have been taken."""
         self._foreign: Submission | None = None
         """What to say where the response was another device's, and no action of ours shows."""
-        self._seen: Known | None = None
+        self._seen: ActionSnapshot | None = None
         """The last look after that; None when it failed, so that not finding means nothing."""
-        self._stake(known)
+        self._stake(snapshot)
 
-    def _stake(self, known: Known) -> None:
+    def _stake(self, snapshot: ActionSnapshot) -> None:
         """From here on: these actions are not ours, and what comes after them may be."""
         self._claim = Claim(
             machine_id=self.machine.id,
             comment=self._comment,
-            known_ids=frozenset(comparable(action.id) for action in known.actions),
-            first_try=self._exchange.service_time(),
+            known_ids=frozenset(comparable(action.id) for action in snapshot.actions),
+            first_try=self._session.service_time(),
         )
-        self._good_until = known.as_of + DECISION_LIFE
+        self._good_until = snapshot.read_at + DECISION_LIFE
 
     def _finish(self, end: Submission) -> None:
         self.end = end
@@ -148,12 +148,12 @@ class Attempt:
         """Send one POST; the stage then tells what comes next."""
         self._sending = False
         try:
-            action = self._client.offboard(
+            action = self._client.offboard_machine(
                 self.machine.id,
                 self._comment,
                 budget=self._budget,
                 not_after=self._good_until,
-                on_send=self._note_try,
+                before_send=self._note_try,
             )
         except DeadlineExceededError:
             self.stage = Stage.HELD
@@ -200,21 +200,21 @@ class Attempt:
         if not self._caller():
             raise AbandonedError
         if self._unclear is None:
-            self._claim = replace(self._claim, first_try=self._exchange.service_time())
+            self._claim = replace(self._claim, first_try=self._session.service_time())
         self._sending = True
 
-    def weigh(self, known: Known) -> None:
+    def weigh(self, snapshot: ActionSnapshot) -> None:
         """Decide again by what is known now: has somebody else been here while the POST was held back?"""
-        own = self._own(known.actions)
-        decision = decide(self.machine, known.actions, self._exchange.now(), force=self._force)
+        own = self._own(snapshot.actions)
+        decision = decide(self.machine, snapshot.actions, self._session.now(), force=self._force)
         if own is not None:
             self._finish(Submission("submitted", own))
         elif decision.outcome != "submitted":
             self._finish(Submission(decision.outcome, decision.action))
         else:
             if self._unclear is None:
-                self._stake(known)
-            self._good_until = known.as_of + DECISION_LIFE
+                self._stake(snapshot)
+            self._good_until = snapshot.read_at + DECISION_LIFE
             self.stage = Stage.READY
 
     def give_up(self, error: MdeError, outcome: str = "error") -> None:
@@ -236,33 +236,33 @@ class Attempt:
 
     def _who_is_active(self) -> Submission | None:
         """The service refused us for an action that is under way: look at once, and until it shows."""
-        budget = self._exchange.budget()  # one for all looks: an outage is waited for once
+        budget = self._session.budget()  # one for all looks: an outage is waited for once
         for pause in (0.0, *LOOKS):
-            self._exchange.clock.sleep(pause)
+            self._session.clock.sleep(pause)
             try:
-                known = self._client.offboard_actions([self.machine.id], budget=budget)[self.machine.id]
+                snapshot = self._client.get_offboard_actions([self.machine.id], budget=budget)[self.machine.id]
             except Exception:  # a look that failed, for whatever reason, is none
                 continue
-            if isinstance(known, MdeError):
+            if isinstance(snapshot, MdeError):
                 continue
-            own = self._own(known.actions)
+            own = self._own(snapshot.actions)
             if own is not None:
                 return Submission("submitted", own)
             # Without force, which goes past an action that hangs: that may be the one the service means.
-            decision = decide(self.machine, known.actions, self._exchange.now())
+            decision = decide(self.machine, snapshot.actions, self._session.now())
             if decision.action_under_way is not None:
                 return Submission("in_progress", decision.action_under_way)
         return None
 
     # -- looking -------------------------------------------------------------------------------------------
 
-    def look(self, known: Known | None) -> None:
+    def look(self, snapshot: ActionSnapshot | None) -> None:
         """Take note of what is known now, or of a read that failed (None).
 
         An action of somebody else does not end the search before its time: ours may still be on its way to the list.
         """
-        self._seen = known
-        own = self._own(known.actions) if known is not None else None
+        self._seen = snapshot
+        own = self._own(snapshot.actions) if snapshot is not None else None
         if own is not None:
             self._finish(Submission("submitted", own))
 

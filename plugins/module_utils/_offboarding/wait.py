@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._api.client import Client
+from .._api.client import MdeClient
 from .._api.models import MachineAction
 from .._errors import DeadlineExceededError, DeviceError, InternalError, MdeError
 from .._same import comparable
@@ -47,16 +47,16 @@ class Waited:
     error: MdeError | None
 
 
-def wait_for(client: Client, actions: t.Sequence[MachineAction], options: WaitOptions) -> list[Waited]:
+def wait_for(client: MdeClient, actions: t.Sequence[MachineAction], options: WaitOptions) -> list[Waited]:
     """Read the actions until all have ended or the time is over; the answer keeps their order.
 
     Never raises: what could not be read becomes the error of those that were still pending.
     """
     latest = {comparable(action.id): action for action in actions}
-    clock = client.exchange.clock
+    clock = client.session.clock
     deadline = clock.monotonic() + options.timeout
     trouble: MdeError | None = None
-    while pending := [action for action in latest.values() if not action.ended]:
+    while pending := [action for action in latest.values() if not action.is_final]:
         left = deadline - clock.monotonic()
         if left <= 0:
             break
@@ -92,7 +92,7 @@ def unseen(who: str) -> MdeError:
 
 
 def _look(
-    client: Client, pending: t.Sequence[MachineAction], deadline: float
+    client: MdeClient, pending: t.Sequence[MachineAction], deadline: float
 ) -> tuple[list[MachineAction], MdeError | None]:
     """The actions as they are now, in few reads: by their ids, or, where these are many, all since the oldest of them.
 
@@ -100,19 +100,19 @@ def _look(
     """
     created = [action.created for action in pending]
     oldest = min((moment for moment in created if moment is not None), default=None)
-    few = len(pending) <= _FEW_FILTERS * client.batches.capacity(_ID_LENGTH)
+    few = len(pending) <= _FEW_FILTERS * client.filter_batcher.capacity(_ID_LENGTH)
     if few or oldest is None or None in created:
-        reading = client.actions_by_id([action.id for action in pending], until=deadline)
-        return reading.records, next(iter(reading.refused.values()), None)
-    return client.offboard_actions_since(oldest, until=deadline), None
+        batch_result = client.actions_by_id([action.id for action in pending], until=deadline)
+        return batch_result.records, next(iter(batch_result.rejected.values()), None)
+    return client.list_offboard_actions_since(oldest, until=deadline), None
 
 
 def _verdict(action: MachineAction, options: WaitOptions, trouble: MdeError | None) -> Waited:
-    if action.state == "succeeded":
+    if action.normalized_status == "succeeded":
         return Waited(action, None)
     who = action.record.get("computerDnsName") or action.machine_id
-    if action.ended:
-        code, hint = _ENDS[action.state]
+    if action.is_final:
+        code, hint = _ENDS[action.normalized_status]
         return Waited(
             action,
             DeviceError(

@@ -10,9 +10,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._api.client import Client
-from .._api.models import MachineAction, canonical_status, comparables, meant, newest_first, spellings
-from .._api.odata import Form, all_of, equals_any, odata_time, odata_time_above
+from .._api.client import MdeClient
+from .._api.models import MachineAction, case_variants, comparables, meant, newest_first, normalize_status
+from .._api.odata import FilterSyntax, all_of, property_in, time_literal, time_literal_rounded_up
 from .._api.paging import Report
 from .._errors import ApiError
 from .._options.argument_spec import Spec, insist_on_positive
@@ -94,7 +94,7 @@ class ActionFilter:
         yield from unknown_words("type", self.types, TYPES)
         yield from unknown_words("status", self.statuses, STATUSES)
 
-    def find(self, client: Client, warn: t.Callable[[str], None]) -> list[MachineAction]:
+    def find(self, client: MdeClient, warn: t.Callable[[str], None]) -> list[MachineAction]:
         """All actions that fit, the newest first; ``warn`` takes a line for people.
 
         Raises MdeError when a read fails: a list is whole or it is none. A record that cannot be used is a warning, but
@@ -109,13 +109,13 @@ class ActionFilter:
             warn(line)
         return found
 
-    def _find(self, client: Client, now: Now, warn: t.Callable[[str], None]) -> list[MachineAction]:
+    def _find(self, client: MdeClient, now: Now, warn: t.Callable[[str], None]) -> list[MachineAction]:
         fits = self.test(now)
         found = {comparable(action.id): action for action in self._read(client, now, fits, warn)}
         if self.action_ids and not self.raw:
             # Lists lag behind: an id is missing only when its own read says so as well.
             for action_id in self.action_ids:
-                if comparable(action_id) not in found and (action := client.action(action_id)) and fits(action):
+                if comparable(action_id) not in found and (action := client.get_action(action_id)) and fits(action):
                     found[comparable(action.id)] = action
         actions = newest_first(found.values())
         if self.device_ids:
@@ -124,7 +124,7 @@ class ActionFilter:
 
     def _read(
         self,
-        client: Client,
+        client: MdeClient,
         now: Now,
         fits: t.Callable[[MachineAction], bool],
         warn: t.Callable[[str], None],
@@ -137,46 +137,46 @@ class ActionFilter:
                 except ApiError as error:
                     if not error.query_refused:
                         raise  # else: $orderby is not documented for this list, so all of it is read and sorted here
-            pages = client.action_pages(condition, count=not wanted, report=report)
+            pages = client.iter_action_pages(condition, count=not wanted, report=report)
             return [action for page in pages for action in page if fits(action)]
 
         prop, wanted = ("id", self.action_ids) if self.action_ids else ("machineId", self.device_ids)
         report = None if wanted else reporting(warn)
-        reading = client.batches.read(
-            spellings(wanted or ("",)),
-            lambda some, form: all_of(self._conditions(prop, some if wanted else (), form, now)),
+        batch_result = client.filter_batcher.read(
+            case_variants(wanted or ("",)),
+            lambda some, syntax: all_of(self._conditions(prop, some if wanted else (), syntax, now)),
             fetch,
         )
-        return reading.whole()
+        return batch_result.records_or_raise()
 
     def _newest(
-        self, client: Client, condition: str, fits: t.Callable[[MachineAction], bool], report: Report | None
+        self, client: MdeClient, condition: str, fits: t.Callable[[MachineAction], bool], report: Report | None
     ) -> list[MachineAction]:
         found: list[MachineAction] = []
-        for page in client.action_pages(condition, order=_NEWEST_FIRST, limit=self.limit, report=report):
+        for page in client.iter_action_pages(condition, order=_NEWEST_FIRST, limit=self.limit, report=report):
             found += filter(fits, page)
             if len(found) >= (self.limit or 0):
                 break
         return found
 
-    def _conditions(self, prop: str, wanted: t.Sequence[str], form: Form, now: Now) -> t.Iterator[str]:
+    def _conditions(self, prop: str, wanted: t.Sequence[str], syntax: FilterSyntax, now: Now) -> t.Iterator[str]:
         if wanted:
-            yield equals_any(prop, wanted, lists=form.lists)
+            yield property_in(prop, wanted, use_in=syntax.use_in)
         if self.types:
-            yield equals_any("type", self.types, lists=form.lists)
+            yield property_in("type", self.types, use_in=syntax.use_in)
         if self.statuses:
-            yield equals_any("status", self.statuses, lists=form.lists)
+            yield property_in("status", self.statuses, use_in=syntax.use_in)
         if self.created_after:
-            yield f"creationDateTimeUtc ge {odata_time(now.after(self.created_after))}"
+            yield f"creationDateTimeUtc ge {time_literal(now.after(self.created_after))}"
         if self.created_before:
-            yield f"creationDateTimeUtc lt {odata_time_above(now.before(self.created_before))}"
+            yield f"creationDateTimeUtc lt {time_literal_rounded_up(now.before(self.created_before))}"
         if self.raw:
             yield self.raw
 
     def test(self, now: Now) -> t.Callable[[MachineAction], bool]:
         """A test of records for what was asked, as far as that can be told here: not by the raw filter."""
         ids, machines, types = (comparables(some) for some in (self.action_ids, self.device_ids, self.types))
-        states = frozenset(map(canonical_status, self.statuses)) if self.statuses else None
+        states = frozenset(map(normalize_status, self.statuses)) if self.statuses else None
         after, before = self.created_after, self.created_before
 
         def fits(action: MachineAction) -> bool:
@@ -185,7 +185,7 @@ class ActionFilter:
                 (ids is None or comparable(action.id) in ids)
                 and (machines is None or comparable(action.machine_id) in machines)
                 and (types is None or comparable(action.type) in types)
-                and (states is None or action.state in states)
+                and (states is None or action.normalized_status in states)
                 and (after is None or (created is not None and created >= now.exactly(after)))
                 and (before is None or (created is not None and created < now.exactly(before)))
             )
@@ -195,5 +195,5 @@ class ActionFilter:
 
 def _status(text: str) -> str:
     """In the spelling of the wire, also for one l and for one word."""
-    states = {canonical_status(status): status for status in STATUSES}
-    return states.get(canonical_status(text.strip()), text.strip())
+    states = {normalize_status(status): status for status in STATUSES}
+    return states.get(normalize_status(text.strip()), text.strip())

@@ -13,9 +13,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._api.client import Client
-from .._api.models import Machine, comparables, meant, spellings
-from .._api.odata import Form, all_of, equals_any, odata_time, odata_time_above, quoted
+from .._api.client import MdeClient
+from .._api.models import Machine, case_variants, comparables, meant
+from .._api.odata import FilterSyntax, all_of, property_in, string_literal, time_literal, time_literal_rounded_up
 from .._options.argument_spec import Spec, insist_on_positive
 from .._options.identifiers import clean_aad_device_id, clean_device_id, clean_device_name
 from .._options.values import Moment, filled, moment, raw_filter, spelled_as, unknown_words, values
@@ -85,7 +85,7 @@ class MachineFilter:
         yield from unknown_words("health_status", self.health, HEALTH)
         yield from unknown_words("onboarding_status", self.onboarding, ONBOARDING)
 
-    def find(self, client: Client, warn: t.Callable[[str], None]) -> list[Machine]:
+    def find(self, client: MdeClient, warn: t.Callable[[str], None]) -> list[Machine]:
         """All machines that fit, each once; ``warn`` takes a line for people.
 
         Raises MdeError when a read fails: a list is whole or it is none. A record that cannot be used is a warning, but
@@ -100,13 +100,13 @@ class MachineFilter:
             warn(line)
         return found
 
-    def _read(self, client: Client, now: Now, warn: t.Callable[[str], None]) -> list[Machine]:
+    def _read(self, client: MdeClient, now: Now, warn: t.Callable[[str], None]) -> list[Machine]:
         found: dict[str, Machine] = {}
         fits = self.test(now)
 
         def fetch(condition: str) -> list[Machine]:
             left = self.limit - len(found) if self.limit else None
-            pages = client.machine_pages(condition, limit=left, count=not (wanted or left), report=report)
+            pages = client.iter_machine_pages(condition, limit=left, count=not (wanted or left), report=report)
             for page in pages if left != 0 else ():
                 for machine in filter(fits, page):
                     found.setdefault(machine.id, machine)
@@ -116,10 +116,10 @@ class MachineFilter:
 
         prop, wanted = self._asked_by_value()
         report = None if wanted else reporting(warn)
-        reading = client.batches.read(
-            wanted or [""], lambda some, form: all_of(self._conditions(prop, some, form, now)), fetch
+        batch_result = client.filter_batcher.read(
+            wanted or [""], lambda some, syntax: all_of(self._conditions(prop, some, syntax, now)), fetch
         )
-        reading.whole()
+        batch_result.records_or_raise()
         machines = list(found.values())
         return (meant(self.device_ids, machines) if self.device_ids else machines)[: self.limit]
 
@@ -131,24 +131,24 @@ class MachineFilter:
             ("computerDnsName", self.names),
         ):
             if wanted:
-                return prop, spellings(wanted)
+                return prop, case_variants(wanted)
         return None, []
 
-    def _conditions(self, prop: str | None, wanted: t.Sequence[str], form: Form, now: Now) -> t.Iterator[str]:
+    def _conditions(self, prop: str | None, wanted: t.Sequence[str], syntax: FilterSyntax, now: Now) -> t.Iterator[str]:
         if prop:
-            bare = prop == "aadDeviceId" and form.bare_guids
-            yield equals_any(prop, wanted, lists=form.lists, bare=bare)
+            bare = prop == "aadDeviceId" and syntax.unquoted_guids
+            yield property_in(prop, wanted, use_in=syntax.use_in, unquoted=bare)
         if self.tag:
-            yield f"machineTags/any(tag: tag eq {quoted(self.tag)})"
+            yield f"machineTags/any(tag: tag eq {string_literal(self.tag)})"
         if self.health:
-            yield equals_any("healthStatus", self.health, lists=form.lists)
+            yield property_in("healthStatus", self.health, use_in=syntax.use_in)
         if self.onboarding:
-            yield equals_any("onboardingStatus", self.onboarding, lists=form.lists)
+            yield property_in("onboardingStatus", self.onboarding, use_in=syntax.use_in)
         if self.seen_before:
             # Whole seconds are sent, rounded so that nothing is lost; the exact test comes after.
-            yield f"lastSeen lt {odata_time_above(now.before(self.seen_before))}"
+            yield f"lastSeen lt {time_literal_rounded_up(now.before(self.seen_before))}"
         if self.seen_after:
-            yield f"lastSeen ge {odata_time(now.after(self.seen_after))}"
+            yield f"lastSeen ge {time_literal(now.after(self.seen_after))}"
         if self.raw:
             yield self.raw
 

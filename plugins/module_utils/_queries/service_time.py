@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from .._api.client import Client
+from .._api.client import MdeClient
 from .._options.values import Moment
 
 Found = t.TypeVar("Found")
@@ -21,8 +21,8 @@ SLACK: t.Final = timedelta(minutes=5)
 class Now:
     """The moment of a selection in service time. Before the first answer it is a guess by this machine's clock."""
 
-    def __init__(self, client: Client) -> None:
-        self._exchange = client.exchange
+    def __init__(self, client: MdeClient) -> None:
+        self._exchange = client.session
         self._here = self._local()
         self._known = self._exchange.service_time()
         self._guessed = False
@@ -58,14 +58,14 @@ class Now:
         return datetime.fromtimestamp(self._exchange.clock.time(), timezone.utc)
 
 
-def in_service_time(client: Client, read: t.Callable[[Now], Found]) -> Found:
+def in_service_time(client: MdeClient, read: t.Callable[[Now], Found]) -> Found:
     """What ``read`` finds; it is called once more where the first call asked for the wrong span."""
     now = Now(client)
     found = read(now)
     return read(now) if now.was_misjudged() else found
 
 
-def unknown_time(client: Client, *moments: Moment | None) -> t.Iterator[str]:
+def unknown_time(client: MdeClient, *moments: Moment | None) -> t.Iterator[str]:
     """A warning where the service has sent no time, so that this machine's clock has decided."""
-    if client.exchange.service_time() is None and any(moment and moment.at is None for moment in moments):
+    if client.session.service_time() is None and any(moment and moment.at is None for moment in moments):
         yield "The service sent no time: the days before now are counted by the clock of this machine."

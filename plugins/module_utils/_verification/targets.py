@@ -11,14 +11,14 @@ import typing as t
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .._api.models import ACTIVE_STATUSES, ENDED_STATUSES, canonical_status
+from .._api.models import ACTIVE_STATUSES, FINAL_STATUSES, normalize_status
 from .._errors import OptionError
 from .._evidence_format import EvidenceFileError, load, mapping
 from .._offboarding.results import OUTCOMES
 from .._options.argument_spec import Spec
 from .._options.identifiers import clean_action_id, clean_device_id, is_guid
 from .._options.values import values
-from .._same import same
+from .._same import equal_ignoring_case
 from .verification import VERDICTS
 
 _OUTCOMES: t.Final = (*OUTCOMES, *(verdict for verdict in VERDICTS if verdict not in OUTCOMES))
@@ -56,7 +56,7 @@ class Subjects:
     def insist_on_tenant(self, current: str | None) -> None:
         """Raise OptionError where the devices are of another tenant than this one: there, nothing is known of them."""
         ids = (self.tenant_id or "", current or "")
-        if all(map(is_guid, ids)) and not same(*ids):
+        if all(map(is_guid, ids)) and not equal_ignoring_case(*ids):
             raise OptionError(
                 f"evidence: it is of a run in tenant {ids[0]}, and this one has signed in to tenant {ids[1]}.",
                 hint="Sign in to the tenant of the evidence: of another one's devices this one knows nothing.",
@@ -99,7 +99,7 @@ def _notes(document: t.Mapping[str, t.Any], count: int) -> t.Iterator[str]:
         )
     for place, device in enumerate(document["devices"]):
         status = mapping(device.get("action")).get("status")
-        if isinstance(status, str) and canonical_status(status) not in ACTIVE_STATUSES | ENDED_STATUSES:
+        if isinstance(status, str) and normalize_status(status) not in ACTIVE_STATUSES | FINAL_STATUSES:
             yield f"devices[{place}] of the evidence has the action status {status[:60]!r}, which is not known here."
 
 

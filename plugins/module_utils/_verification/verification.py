@@ -11,9 +11,9 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from .._api.client import Client, Known
-from .._api.models import Machine, MachineAction, meant, newest_first, spellings
-from .._api.odata import equals_any
+from .._api.client import ActionSnapshot, MdeClient
+from .._api.models import Machine, MachineAction, case_variants, meant, newest_first
+from .._api.odata import property_in
 from .._auth.permissions import READ, add_hint_for_403
 from .._auth.token import TokenClaims
 from .._errors import ApiError, DeviceError, MdeError
@@ -36,14 +36,14 @@ def judge(actions: t.Iterable[MachineAction], machine: Machine | None) -> tuple[
     history = newest_first(actions)
     if not history:
         return "no_action", None
-    under_way = next((action for action in history if not action.ended), None)
+    under_way = next((action for action in history if not action.is_final), None)
     if under_way:
         return "pending", under_way
-    success = next((action for action in history if action.state == "succeeded"), None)
+    success = next((action for action in history if action.normalized_status == "succeeded"), None)
     if success and not (machine and machine.onboarded and came_back(machine, success)):
         return "done", success
     newest = history[0]
-    return ("came_back", newest) if newest is success else (_ENDS[newest.state], newest)
+    return ("came_back", newest) if newest is success else (_ENDS[newest.normalized_status], newest)
 
 
 _SAYS: t.Final[t.Mapping[str, str]] = {
@@ -131,7 +131,7 @@ class Verifier:
     """Reads what there is to know and judges it."""
 
     def __init__(
-        self, client: Client, claims: t.Callable[[], TokenClaims | None], warn: t.Callable[[str], None]
+        self, client: MdeClient, claims: t.Callable[[], TokenClaims | None], warn: t.Callable[[str], None]
     ) -> None:
         self._client = client
         self._claims = claims
@@ -156,17 +156,17 @@ class Verifier:
     def _run(self, subjects: t.Sequence[Subject]) -> list[Verdict]:
         named = self._by_id([subject.action_id for subject in subjects if subject.action_id])
         complete = [self._with_device(subject, named) for subject in subjects]
-        ids = spellings(dict.fromkeys(subject.device_id for subject in complete if subject.device_id))
-        known = self._client.offboard_actions(ids) if ids else {}
+        ids = case_variants(dict.fromkeys(subject.device_id for subject in complete if subject.device_id))
+        snapshot = self._client.get_offboard_actions(ids) if ids else {}
         machines = self._machines(ids)
-        return [self._judge(subject, known, named, machines) for subject in complete]
+        return [self._judge(subject, snapshot, named, machines) for subject in complete]
 
     def _by_id(self, action_ids: t.Sequence[str]) -> dict[str, MachineAction]:
         """Those that exist. One that the list does not have is read by itself: lists lag behind."""
         ids = list(dict.fromkeys(action_ids))
         found = {comparable(action.id): action for action in self._client.actions_by_id(ids).records} if ids else {}
         for action_id in ids:
-            if comparable(action_id) not in found and (action := self._client.action(action_id)):
+            if comparable(action_id) not in found and (action := self._client.get_action(action_id)):
                 found[comparable(action_id)] = action
         return found
 
@@ -180,15 +180,15 @@ class Verifier:
     def _machines(self, ids: t.Sequence[str]) -> list[Machine]:
         if not ids:
             return []
-        reading = self._client.batches.read(
-            ids, lambda some, form: equals_any("id", some, lists=form.lists), self._client.machines
+        batch_result = self._client.filter_batcher.read(
+            ids, lambda some, syntax: property_in("id", some, use_in=syntax.use_in), self._client.list_machines
         )
-        return reading.records
+        return batch_result.records
 
     def _judge(
         self,
         subject: Subject,
-        known: t.Mapping[str, Known | MdeError],
+        snapshot: t.Mapping[str, ActionSnapshot | MdeError],
         named: t.Mapping[str, MachineAction],
         machines: t.Sequence[Machine],
     ) -> Verdict:
@@ -196,8 +196,8 @@ class Verifier:
         asked = subject.device_id or ""
         records = meant([asked], machines)
         machine = records[0] if len(records) == 1 else None
-        device_id = machine.id if machine else _spelled_as_known(asked, known)
-        actions = known.get(device_id)
+        device_id = machine.id if machine else _spelled_as_known(asked, snapshot)
+        actions = snapshot.get(device_id)
         if isinstance(actions, MdeError):
             return Verdict(subject, "error", error=actions)
         every = {comparable(action.id): action for action in (actions.actions if actions else ())}
@@ -214,7 +214,7 @@ class Verifier:
         if outcome == "done" and machine is None and device_id:
             # Only a record that is there can tell of a return: its absence is believed after a second, different read.
             try:
-                machine = self._client.machine(device_id)
+                machine = self._client.get_machine(device_id)
             except ApiError as error:
                 if not concerns_one_record(error):
                     raise
@@ -224,11 +224,11 @@ class Verifier:
         return Verdict(subject, outcome, action, machine)
 
 
-def _spelled_as_known(device_id: str, known: t.Mapping[str, Known | MdeError]) -> str:
+def _spelled_as_known(device_id: str, snapshot: t.Mapping[str, ActionSnapshot | MdeError]) -> str:
     """The ID of a device without a record: in the case in which it has actions, else as asked."""
     for spelling in (device_id, device_id.lower()):
-        actions = known.get(spelling)
-        if isinstance(actions, Known) and actions.actions:
+        actions = snapshot.get(spelling)
+        if isinstance(actions, ActionSnapshot) and actions.actions:
             return spelling
     return device_id
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ...module_utils._options.identifiers import is_dns_name, is_guid
-from ...module_utils._same import comparable, same
+from ...module_utils._same import comparable, equal_ignoring_case
 from .words import Device, Unclear, by_entra_id, by_id, by_option, is_device_id, is_no_entra_id, looks_like_id
 
 Row = t.Sequence[str]
@@ -176,7 +176,7 @@ class Columns:
 def _place(header: Row, name: str) -> int:
     """The place of the header that the user named, as written or else without case. Raises Unclear."""
     found = [place for place, cell in enumerate(header) if cell == name]
-    found = found or [place for place, cell in enumerate(header) if same(cell, name)]
+    found = found or [place for place, cell in enumerate(header) if equal_ignoring_case(cell, name)]
     if len(found) != 1:
         told = ", ".join(repr(cell[:60]) for cell in header[:20])
         raise Unclear(f"the header {name[:60]!r} of columns is {'there twice' if found else 'missing'} in {told}")
@@ -197,4 +197,9 @@ def _ruled_out(
 
 
 def _is_short_for(name: str, full: str) -> bool:
-    return "." not in name and is_dns_name(name) and is_dns_name(full) and same(full.partition(".")[0], name)
+    return (
+        "." not in name
+        and is_dns_name(name)
+        and is_dns_name(full)
+        and equal_ignoring_case(full.partition(".")[0], name)
+    )

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
 from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import clean_device_name
-from ansible_collections.secops.mde.plugins.module_utils._same import same
+from ansible_collections.secops.mde.plugins.module_utils._same import equal_ignoring_case
 from ansible_collections.secops.mde.tests.unit.tables import random_table
 
 parse = FilterModule().filters()["parse_devices"]
@@ -249,4 +249,6 @@ def test_every_record_of_the_service_comes_back_with_its_id_and_its_name(
     assert len(found) <= len(records)
     for record in records:
         name = clean_device_name(record["computerDnsName"])
-        assert any(one["device_id"] == record["id"] and same(one["device_name"], name) for one in found), record
+        assert any(
+            one["device_id"] == record["id"] and equal_ignoring_case(one["device_name"], name) for one in found
+        ), record

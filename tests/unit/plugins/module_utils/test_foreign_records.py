@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import api_error
+from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import error_from_response
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine, MachineAction, RecordError
 from ansible_collections.secops.mde.plugins.module_utils._errors import InternalError, MdeError
 from ansible_collections.secops.mde.plugins.module_utils._foreign_json import parse_json
@@ -168,9 +168,11 @@ def test_a_message_shows_what_a_terminal_would_obey() -> None:
     for error in (
         MdeError(ESCAPES, hint=ESCAPES, correlation_id=ESCAPES),
         InternalError(ValueError(ESCAPES)),
-        api_error(Response("GET", "https://api.example.test/x", 400, body=body)),
-        api_error(Response("GET", "https://api.example.test/x", 500, body=f"<title>{ESCAPES}</title>".encode())),
-        api_error(Response("GET", "https://api.example.test/x", 307, headers={"location": ESCAPES})),
+        error_from_response(Response("GET", "https://api.example.test/x", 400, body=body)),
+        error_from_response(
+            Response("GET", "https://api.example.test/x", 500, body=f"<title>{ESCAPES}</title>".encode())
+        ),
+        error_from_response(Response("GET", "https://api.example.test/x", 307, headers={"location": ESCAPES})),
         MdeError("x", hint="y", correlation_id=ESCAPES).for_skipped_devices(),
     ):
         assert not raw(str(error))

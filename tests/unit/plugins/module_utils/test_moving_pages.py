@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
+from ansible_collections.secops.mde.plugins.module_utils._api.client import MdeClient
 from ansible_collections.secops.mde.plugins.module_utils._errors import UnexpectedResponseError
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
@@ -71,7 +71,7 @@ class Tenant:
 
         self.emulator.before_page(before)
         client = Operator(self.emulator, VirtualTime(self.emulator)).client()
-        found = [machine.id for page in client.machine_pages("", count=True, **options) for machine in page]
+        found = [machine.id for page in client.iter_machine_pages("", count=True, **options) for machine in page]
         assert len(found) == len(set(found))
         return set(found)
 
@@ -82,7 +82,7 @@ def once(change: t.Callable[[], None]) -> t.Callable[[int], None]:
     return lambda _skip: next(left, lambda: None)()
 
 
-def client_of(emulator: Emulator) -> Client:
+def client_of(emulator: Emulator) -> MdeClient:
     return Operator(emulator, VirtualTime(emulator)).client()
 
 
@@ -155,7 +155,7 @@ def test_fewer_records_than_the_service_counts_is_a_failed_read(emulator: Emulat
     emulator.fault(path="/machines", kind="body", body=f'{{"@odata.count": 4, "value": [{records}]}}', times=None)
     try:
         with pytest.raises(UnexpectedResponseError, match="1 of 4 records did not come"):
-            list(client_of(emulator).machine_pages("", count=True))
+            list(client_of(emulator).iter_machine_pages("", count=True))
     finally:
         emulator.faults.clear() if hasattr(emulator, "faults") else emulator._faults.clear()
 
@@ -197,7 +197,7 @@ def test_25000_devices_are_all_there_whoever_leaves_arrives_or_jumps(emulator: E
 
 def test_pages_that_never_end_are_a_failed_read(emulator: Emulator) -> None:
     endless = client_of(emulator)
-    wire = endless.exchange._transport._session.get_adapter("https://x")
+    wire = endless.session._transport._session.get_adapter("https://x")
     numbers = itertools.count()
     carry = wire.carry
 
@@ -208,4 +208,4 @@ def test_pages_that_never_end_are_a_failed_read(emulator: Emulator) -> None:
 
     wire.carry = one_more
     with pytest.raises(UnexpectedResponseError, match="does not end after"):
-        list(endless.machine_pages(""))
+        list(endless.iter_machine_pages(""))

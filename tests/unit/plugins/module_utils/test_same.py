@@ -12,7 +12,7 @@ from collections import defaultdict
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._same import comparable, same
+from ansible_collections.secops.mde.plugins.module_utils._same import comparable, equal_ignoring_case
 
 # Everything that case or normalization could change.
 CHANGING = [
@@ -36,8 +36,8 @@ CHANGING = [
     ],
 )
 def test_case_and_the_encoding_of_accents_make_no_difference(one: str, other: str) -> None:
-    assert same(one, other)
-    assert same(other, one)
+    assert equal_ignoring_case(one, other)
+    assert equal_ignoring_case(other, one)
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_case_and_the_encoding_of_accents_make_no_difference(one: str, other: st
     ],
 )
 def test_different_letters_are_not_the_same(one: str | None, other: str | None) -> None:
-    assert not same(one, other)
-    assert not same(other, one)
+    assert not equal_ignoring_case(one, other)
+    assert not equal_ignoring_case(other, one)
 
 
 def test_no_two_small_letters_are_the_same() -> None:
@@ -78,9 +78,9 @@ def test_the_comparable_form_is_stable() -> None:
     for letter in CHANGING:
         assert comparable(comparable(letter)) == comparable(letter)
         if len(unicodedata.decomposition(letter).split()) != 1:
-            assert same(unicodedata.normalize("NFC", letter), unicodedata.normalize("NFD", letter))
+            assert equal_ignoring_case(unicodedata.normalize("NFC", letter), unicodedata.normalize("NFD", letter))
 
 
 def test_half_a_character_is_compared_like_any_other() -> None:
-    assert same("\ud800PC", "\ud800pc")
-    assert not same("\ud800", "\ud801")
+    assert equal_ignoring_case("\ud800PC", "\ud800pc")
+    assert not equal_ignoring_case("\ud800", "\ud801")

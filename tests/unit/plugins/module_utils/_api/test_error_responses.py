@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import api_error, is_missing_entity
+from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import (
+    error_from_response,
+    is_resource_not_found,
+)
 from ansible_collections.secops.mde.plugins.module_utils._errors import SignInError, ThrottledError, TransportError
 from ansible_collections.secops.mde.plugins.module_utils._http.retry import outcome_in_doubt
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
@@ -65,7 +68,9 @@ CASES = [
 def test_each_body_becomes_an_error_to_act_on(
     status: int, body: str, code: str, words: str, target: str | None
 ) -> None:
-    error = api_error(Response(method="GET", url=URL, status=status, body=body.encode("utf-8", "surrogateescape")))
+    error = error_from_response(
+        Response(method="GET", url=URL, status=status, body=body.encode("utf-8", "surrogateescape"))
+    )
     assert error.code == code
     assert words in error.message
     assert error.as_dict() == {
@@ -80,7 +85,7 @@ def test_each_body_becomes_an_error_to_act_on(
 
 
 def test_a_long_page_is_cut_short() -> None:
-    assert len(api_error(answer(500, "x" * 100_000)).message) < 400
+    assert len(error_from_response(answer(500, "x" * 100_000)).message) < 400
 
 
 @pytest.mark.parametrize(
@@ -96,7 +101,7 @@ def test_a_long_page_is_cut_short() -> None:
     ],
 )
 def test_only_the_service_itself_can_say_that_something_does_not_exist(status: int, body: str, missing: bool) -> None:
-    assert is_missing_entity(answer(status, body)) is missing
+    assert is_resource_not_found(answer(status, body)) is missing
 
 
 @pytest.mark.parametrize(
@@ -127,12 +132,12 @@ def test_only_the_service_itself_can_say_that_something_does_not_exist(status: i
     ],
 )
 def test_a_refusal_of_an_offboard_is_believed_only_from_the_service(status: int, body: str, unclear: bool) -> None:
-    assert outcome_in_doubt(api_error(answer(status, body))) is unclear
+    assert outcome_in_doubt(error_from_response(answer(status, body))) is unclear
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_an_empty_refusal_that_ends_with_its_connection_is_not_known_to_be_whole(status: int) -> None:
-    assert outcome_in_doubt(api_error(Response(method="POST", url=URL, status=status)))
+    assert outcome_in_doubt(error_from_response(Response(method="POST", url=URL, status=status)))
 
 
 def test_other_failures_are_clear_when_nothing_was_sent() -> None:

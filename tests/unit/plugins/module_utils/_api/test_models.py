@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._api.models import (
     Machine,
     MachineAction,
+    case_variants,
     meant,
-    spellings,
 )
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time, parse_time
 
@@ -93,7 +93,7 @@ def test_a_status_is_read_without_case_and_unknown_ones_are_open(
 ) -> None:
     action = MachineAction.from_json({"id": "x", "machineId": "a1", "status": status})
     assert action is not None
-    assert (action.state, action.active, action.ended) == (state, active, ended)
+    assert (action.normalized_status, action.is_active, action.is_final) == (state, active, ended)
 
 
 def test_a_record_merged_into_itself_is_not_merged() -> None:
@@ -121,5 +121,5 @@ def test_an_id_means_the_record_that_has_it_exactly_or_else_those_that_differ_in
 
 
 def test_a_name_is_asked_for_as_typed_in_lower_case_and_in_both_encodings() -> None:
-    assert spellings(["PC1"]) == ["PC1", "pc1"]
-    assert set(spellings(["B\u00dcRO"])) == {"B\u00dcRO", "BU\u0308RO", "b\u00fcro", "bu\u0308ro"}
+    assert case_variants(["PC1"]) == ["PC1", "pc1"]
+    assert set(case_variants(["B\u00dcRO"])) == {"B\u00dcRO", "BU\u0308RO", "b\u00fcro", "bu\u0308ro"}

@@ -13,8 +13,8 @@ from email.utils import formatdate
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
-from ansible_collections.secops.mde.plugins.module_utils._api.session import Exchange
+from ansible_collections.secops.mde.plugins.module_utils._api.client import MdeClient
+from ansible_collections.secops.mde.plugins.module_utils._api.session import ApiSession
 from ansible_collections.secops.mde.plugins.module_utils._errors import (
     ApiError,
     MdeError,
@@ -142,9 +142,9 @@ class Tokens:
 
 def client(
     *answers: Response | TransportError, retry_timeout: float = 300, reached: bool = True
-) -> tuple[Client, FakeTransport, FakeClock]:
+) -> tuple[MdeClient, FakeTransport, FakeClock]:
     clock, session = FakeClock(), FakeTransport(*answers, reached=reached)
-    made = Exchange(
+    made = ApiSession(
         t.cast("t.Any", session),
         Tokens(),
         "https://api.example.test",
@@ -153,7 +153,7 @@ def client(
         rng=random.Random(7),
         retry_timeout=retry_timeout,
     )
-    return Client(made), session, clock
+    return MdeClient(made), session, clock
 
 
 MACHINES = answer(200, b'{"value": [{"id": "a1"}]}')
@@ -187,11 +187,11 @@ def test_a_read_is_repeated_after_everything_that_passes(
 ) -> None:
     made, session, _clock = client(trouble, MACHINES)
     if read:
-        assert [machine.id for machine in made.machines("id eq 'a1'")] == ["a1"]
-        assert made.exchange.statistics.retries == 1
+        assert [machine.id for machine in made.list_machines("id eq 'a1'")] == ["a1"]
+        assert made.session.statistics.retries == 1
     else:
         with pytest.raises(MdeError):
-            made.machines("id eq 'a1'")
+            made.list_machines("id eq 'a1'")
     assert len(session.sent) == 1 + read
 
 
@@ -201,17 +201,17 @@ def test_an_offboard_is_repeated_only_when_it_surely_was_not_taken(
 ) -> None:
     made, session, _clock = client(trouble, ACTION)
     if post:
-        assert made.offboard("a1", "CHG-1").id == "x1"
+        assert made.offboard_machine("a1", "CHG-1").id == "x1"
     else:
         with pytest.raises((ApiError, TransportError)):
-            made.offboard("a1", "CHG-1")
+            made.offboard_machine("a1", "CHG-1")
     assert len(session.sent) == 1 + post
 
 
 def test_reads_go_on_until_the_time_for_retries_is_over() -> None:
     made, session, clock = client(answer(503), retry_timeout=120)
     with pytest.raises(ApiError) as failure:
-        made.machines("id eq 'a1'")
+        made.list_machines("id eq 'a1'")
     assert failure.value.code == "service_error"
     assert clock.passed == pytest.approx(120)
     assert len(session.sent) > 5
@@ -220,14 +220,14 @@ def test_reads_go_on_until_the_time_for_retries_is_over() -> None:
 def test_a_host_that_never_answered_is_given_up_sooner() -> None:
     made, _session, clock = client(REFUSED, reached=False)
     with pytest.raises(TransportError):
-        made.machines("id eq 'a1'")
+        made.list_machines("id eq 'a1'")
     assert clock.passed == pytest.approx(60)
 
 
 def test_throttling_beyond_the_time_left_fails_at_once_and_says_when_to_come_back() -> None:
     made, session, clock = client(answer(429, retry_after="301"))
     with pytest.raises(ThrottledError) as failure:
-        made.machines("id eq 'a1'")
+        made.list_machines("id eq 'a1'")
     assert clock.passed == 0
     assert len(session.sent) == 1
     assert "Come back after 2026-" in str(failure.value)
@@ -240,10 +240,10 @@ def test_throttling_until_the_end_of_time_is_throttling_too(wish: str) -> None:
         answer(200, b"{}", date="Fri, 31 Dec 9999 23:59:58 GMT"), answer(429, retry_after=wish)
     )
     with pytest.raises(ApiError):  # the answer itself is nonsense, its date sets the service's clock
-        made.machines("id eq 'a1'")
+        made.list_machines("id eq 'a1'")
     clock.sleep(5)
     with pytest.raises(ThrottledError) as failure:
-        made.machines("id eq 'a1'")
+        made.list_machines("id eq 'a1'")
     assert len(session.sent) == 2
     assert "retry_timeout" in str(failure.value)
 
@@ -253,33 +253,33 @@ def test_throttling_until_the_end_of_time_is_throttling_too(wish: str) -> None:
 def test_a_service_that_always_asks_for_no_pause_is_given_up_in_time_and_not_hammered(status: int, wish: str) -> None:
     made, _session, clock = client(*[answer(status, retry_after=wish)] * 60, MACHINES, retry_timeout=120)
     with pytest.raises(ApiError):
-        made.machines("id eq 'a1'")
+        made.list_machines("id eq 'a1'")
     assert clock.passed <= 180  # some pauses are those of the pace
 
 
 def test_throttling_that_adds_up_ends_too() -> None:
     made, session, clock = client(answer(429, retry_after="100"))
     with pytest.raises(ThrottledError):
-        made.machines("id eq 'a1'")
+        made.list_machines("id eq 'a1'")
     assert clock.sleeps == [100, 100, 100]
-    assert made.exchange.statistics.as_dict() == {"calls": 4, "retries": 3, "throttled_seconds": 300}
+    assert made.session.statistics.as_dict() == {"calls": 4, "retries": 3, "throttled_seconds": 300}
     assert len(session.sent) == 4
 
 
 def test_a_refused_token_is_renewed_once() -> None:
     made, session, _clock = client(answer(401), MACHINES)
-    assert made.machines("id eq 'a1'")
+    assert made.list_machines("id eq 'a1'")
     assert len(session.sent) == 2
     made, session, _clock = client(answer(401))
     with pytest.raises(ApiError) as failure:
-        made.machines("id eq 'a1'")
+        made.list_machines("id eq 'a1'")
     assert failure.value.code == "unauthorized"
     assert len(session.sent) == 2
 
 
 def test_a_query_is_encoded_once_and_without_plus_signs() -> None:
     made, session, _clock = client(MACHINES)
-    made.machines("computerDnsName eq 'r&d +1#o''b%25'")
+    made.list_machines("computerDnsName eq 'r&d +1#o''b%25'")
     (_method, url), *_rest = session.sent
     assert url.startswith("https://api.example.test/api/machines?$filter=computerDnsName%20eq%20'r%26d%20%2B1%23")
     assert "''b%2525'" in url

@@ -247,14 +247,14 @@ def test_nothing_that_the_service_may_send_is_left_without_a_decision(
     young = [
         a
         for a in actions
-        if a.is_offboard_of(DEVICE) and a.active and a.created is not None and a.created >= NOW - 4 * DAY
+        if a.is_offboard_of(DEVICE) and a.is_active and a.created is not None and a.created >= NOW - 4 * DAY
     ]
     if young:  # never twice, not even with force
         assert decision.outcome == "in_progress"
         assert decision.action in young
     if decision.outcome == "already_offboarded":  # never a false "done"
         assert decision.action is not None
-        assert decision.action.state == "succeeded"
+        assert decision.action.normalized_status == "succeeded"
 
 
 def test_a_hanging_action_is_named_with_the_way_out() -> None:

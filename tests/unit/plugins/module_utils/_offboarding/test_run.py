@@ -11,8 +11,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._api.client import Client
-from ansible_collections.secops.mde.plugins.module_utils._api.session import Exchange
+from ansible_collections.secops.mde.plugins.module_utils._api.client import MdeClient
+from ansible_collections.secops.mde.plugins.module_utils._api.session import ApiSession
 from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenCache, read_claims
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
@@ -34,7 +34,7 @@ Run = t.Callable[..., list[DeviceResult]]
 def run(emulator: Emulator, clock: Clock) -> Run:
     """Carry out an order for the devices given as dicts."""
     token = emulator.token()
-    exchange = Exchange(
+    session = ApiSession(
         HttpTransport(TransportOptions(user_agent="test", ca_path=emulator.ca_path), clock),
         TokenCache(lambda _patience: Token(token), clock, on_token=lambda _token: None),
         emulator.api_url,
@@ -50,7 +50,7 @@ def run(emulator: Emulator, clock: Clock) -> Run:
         requests = tuple(DeviceRequest.from_options(**one, comment="CHG-1") for one in asked)
         order = Order(requests=requests, single=False, check_mode=check_mode, wait=wait)
         return Offboarding(
-            order, Client(exchange), Threads(1), claims=lambda: read_claims(token), warn=lambda _line: None
+            order, MdeClient(session), Threads(1), claims=lambda: read_claims(token), warn=lambda _line: None
         ).run()
 
     return carry_out
@@ -102,13 +102,13 @@ def test_a_mistake_of_ours_loses_no_result_of_others(
     assert posts(emulator) == 1
 
 
-@pytest.mark.parametrize("read", ["machines", "offboard_actions"])
+@pytest.mark.parametrize("read", ["list_machines", "get_offboard_actions"])
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_a_mistake_of_ours_before_the_decision_is_never_taken_for_success(
     emulator: Emulator, run: Run, monkeypatch: pytest.MonkeyPatch, read: str, check_mode: bool
 ) -> None:
     emulator.add_device(Device(name="pc1"))
-    monkeypatch.setattr(Client, read, _mistaken)
+    monkeypatch.setattr(MdeClient, read, _mistaken)
     (lost,) = run({"device_name": "pc1"}, check_mode=check_mode)
     assert (lost.outcome, lost.changed) == ("error", False)
     assert lost.error is not None
@@ -120,7 +120,7 @@ def test_a_mistake_of_ours_while_waiting_loses_nothing_that_was_done(
     emulator: Emulator, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator.add_device(Device(name="pc1", fate="offline"))
-    monkeypatch.setattr(Client, "actions_by_id", _mistaken)
+    monkeypatch.setattr(MdeClient, "actions_by_id", _mistaken)
     (done,) = run({"device_name": "pc1"}, wait=WaitOptions(timeout=60, sleep=10))
     assert (done.outcome, done.changed) == ("submitted", True)
     assert done.action is not None

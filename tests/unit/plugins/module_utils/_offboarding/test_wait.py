@@ -27,12 +27,12 @@ class Lists:
 
     def __init__(self, *lists: list[MachineAction]) -> None:
         self._lists = list(lists)
-        self.exchange = types.SimpleNamespace(clock=FakeClock())
-        self.batches = types.SimpleNamespace(
+        self.session = types.SimpleNamespace(clock=FakeClock())
+        self.filter_batcher = types.SimpleNamespace(
             capacity=lambda _length: 0
         )  # so many that they are asked for by their time
 
-    def offboard_actions_since(self, _created: datetime, *, until: float) -> list[MachineAction]:
+    def list_offboard_actions_since(self, _created: datetime, *, until: float) -> list[MachineAction]:
         return self._lists.pop(0) if len(self._lists) > 1 else self._lists[0]
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.module_utils._api.odata import odata_time, odata_time_above
+from ansible_collections.secops.mde.plugins.module_utils._api.odata import time_literal, time_literal_rounded_up
 from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 from ansible_collections.secops.mde.plugins.module_utils._options.values import (
     filled,
@@ -78,7 +78,7 @@ def test_what_is_no_moment_is_refused_by_the_option_s_name(given: object) -> Non
     ids=["a fraction", "an early year", "the end of time"],
 )
 def test_a_moment_in_a_query_has_whole_seconds_and_four_digits_of_a_year(when: datetime, at: str, above: str) -> None:
-    assert (odata_time(when), odata_time_above(when)) == (at, above)
+    assert (time_literal(when), time_literal_rounded_up(when)) == (at, above)
 
 
 @pytest.mark.parametrize(
