@@ -107,7 +107,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine
 from ansible_collections.secops.mde.plugins.module_utils._auth.permissions import READ, add_hint_for_403
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError, OptionError
-from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import Spec, blank_nulls
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import Spec, nulls_to_blank
 from ansible_collections.secops.mde.plugins.module_utils._presentable import one_line
 from ansible_collections.secops.mde.plugins.module_utils._queries.machine_filter import MACHINE_FILTER, MachineFilter
 from ansible_collections.secops.mde.plugins.plugin_utils._host_names import (
@@ -174,7 +174,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         self.templar.available_variables = self._vars
         constructed = ("compose", "groups", "keyed_groups", "plugin")
         given = {name: self._plain(value) for name, value in config.items() if name not in constructed}
-        blank_nulls(given, MACHINE_FILTER)
+        nulls_to_blank(given, MACHINE_FILTER)
         return given
 
     def _plain(self, value: t.Any) -> t.Any:

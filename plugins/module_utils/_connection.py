@@ -26,7 +26,7 @@ from ._http.rate_limit import RateLimiter
 from ._http.redaction import Redactor, users_and_passwords
 from ._http.transport import HttpTransport, TransportOptions
 from ._http.urls import is_link_local, is_loopback
-from ._options.argument_spec import ENVIRONMENT, PATIENCE, insist_on_pace, insist_on_positive
+from ._options.argument_spec import DEFAULT_RETRY_TIMEOUT, ENVIRONMENT, require_positive, validate_rate_limits
 from ._version import COLLECTION_VERSION
 
 
@@ -49,33 +49,33 @@ class Connection:
     def from_options(
         cls,
         params: t.Mapping[str, t.Any],
-        given: t.Mapping[str, t.Any],
+        user_params: t.Mapping[str, t.Any],
         environ: t.Mapping[str, str],
         *,
-        connections: int = 1,
-        patience: float = PATIENCE,
+        max_connections: int = 1,
+        default_retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
     ) -> Connection:
         """Check everything that can be checked without a request.
 
-        ``params`` are the resolved options, those of the pace among them, ``given`` only what the user wrote, from which
-        the identity is chosen together with ``environ``; ``connections`` are kept at once; ``patience`` in seconds is
+        ``params`` are the resolved options, those of the pace among them, ``user_params`` only what the user wrote, from which
+        the identity is chosen together with ``environ``; ``max_connections`` are kept at once; ``default_retry_timeout`` in seconds is
         ``retry_timeout`` where that is not given. Raises OptionError or LibraryError.
         """
-        insist_on_pace(params)
-        insist_on_positive(params, "retry_timeout", "timeout")
+        validate_rate_limits(params)
+        require_positive(params, "retry_timeout", "timeout")
         cloud = resolve_cloud(
             params["cloud"], params["region"], params["api_url"], params["authority_host"], params["scope"]
         )
-        wire = TransportOptions(
+        transport_options = TransportOptions(
             user_agent=f"secops.mde/{COLLECTION_VERSION}",
             timeout=params["timeout"],
-            ca_path=_bundle(params["ca_path"]),
+            ca_path=_check_ca_path(params["ca_path"]),
             validate_certs=params["validate_certs"],
-            proxy=_proxy(params["proxy"]),
-            max_connections=connections,
+            proxy=_check_proxy(params["proxy"]),
+            max_connections=max_connections,
         )
-        identity = resolve_identity(credential_sources(given, environ), params["auth_source"])
-        if not wire.proxy:
+        identity = resolve_identity(credential_sources(user_params, environ), params["auth_source"])
+        if not transport_options.proxy:
             for url in (cloud.api_url, cloud.authority_host):
                 _check_environment_proxy(url)
         credential = create_credential(identity)
@@ -84,15 +84,15 @@ class Connection:
             cloud=cloud,
             identity=identity,
             credential=credential,
-            transport_options=wire,
+            transport_options=transport_options,
             per_minute=params["calls_per_minute"],
             per_hour=params["calls_per_hour"],
-            retry_timeout=params["retry_timeout"] or patience,
+            retry_timeout=params["retry_timeout"] or default_retry_timeout,
             instance_discovery=params["instance_discovery"],
             redactor=Redactor((identity.client_secret, identity.certificate_password, identity.access_token)),
         )
 
-    def open(self, clock: Clock, rng: random.Random, *, on_token: t.Callable[[str], None]) -> MdeClient:
+    def connect(self, clock: Clock, rng: random.Random, *, on_token: t.Callable[[str], None]) -> MdeClient:
         """A client that signs in at its first call. ``on_token`` is told each token, to keep it out of output."""
         transport = HttpTransport(self.transport_options, clock, self.redactor)
         context = SignInContext(
@@ -120,15 +120,15 @@ class Connection:
         return MdeClient(session)
 
 
-def passwords_in_addresses(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
+def passwords_in_urls(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
     """The passwords in all addresses in reach, as written and as meant. Only a proxy may have one; others are refused."""
     options = ("proxy", "api_url", "authority_host")
     variables = (*PROXY_VARIABLES, *(name for option in options for name in ENVIRONMENT[option]))
     addresses = (*map(params.get, options), *map(environ.get, variables))
-    return {password for address in addresses for _user, password in users_and_passwords(address)}
+    return {password for url in addresses for _user, password in users_and_passwords(url)}
 
 
-def _bundle(path: str | None) -> str | None:
+def _check_ca_path(path: str | None) -> str | None:
     if path is not None:
         try:
             kind = "capath" if Path(path).is_dir() else "cafile"
@@ -147,13 +147,13 @@ _PROXY_HINT = (
 )
 
 
-def _proxy(address: str | None) -> str | None:
-    if address is None:
+def _check_proxy(url: str | None) -> str | None:
+    if url is None:
         return None
-    address = address.strip()
-    if not is_proxy_url(address):
+    url = url.strip()
+    if not is_proxy_url(url):
         raise OptionError("proxy: it is not an address.", hint=_PROXY_HINT)
-    return address
+    return url
 
 
 def _check_environment_proxy(url: str) -> None:

@@ -19,21 +19,21 @@ from ._api.session import ApiStatistics
 from ._auth.sources import SECRETS
 from ._auth.token import TokenClaims, read_claims
 from ._clock import Clock, SystemClock
-from ._connection import Connection, passwords_in_addresses
+from ._connection import Connection, passwords_in_urls
 from ._errors import InternalError, LibraryError, OptionError
 from ._http.redaction import MASK, Redactor
 from ._http.transport import REQUESTS_MISSING
 from ._options.argument_spec import (
-    HOURS_PATIENCE,
-    PATIENCE,
+    DEFAULT_RETRY_TIMEOUT,
+    LIST_RETRY_TIMEOUT,
     Spec,
-    blank_nulls,
     connection_spec,
-    normalise,
+    drop_empty_options,
+    nulls_to_blank,
     secret_values,
 )
 from ._presentable import one_line, presentable, visible
-from ._results import Context, Result, complete
+from ._results import Result, RunContext, to_module_result
 from ._timestamps import format_time
 from ._version import COLLECTION_VERSION
 
@@ -70,7 +70,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         self._filters = filters or {}
         self.clock = clock or SystemClock()
         self._started_at = format_time(self.clock.time())
-        self._given: dict[str, t.Any] = {}
+        self._user_params: dict[str, t.Any] = {}
         self._secrets: set[str] = set()
         self._connection: Connection | None = None
         self._client: MdeClient | None = None
@@ -83,13 +83,13 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         super()._load_params()
         # Ansible prints them with the result; its own ones have keys that must stay.
         self.params = {name: presentable(value) for name, value in self.params.items()}
-        normalise(self.params, self.argument_spec)
-        blank_nulls(self.params, self._filters)
+        drop_empty_options(self.params, self.argument_spec)
+        nulls_to_blank(self.params, self._filters)
         for option, hint in self._records.items():
             self._refuse_other_than_dicts(option, hint)
-        self._given = dict(self.params)
+        self._user_params = dict(self.params)
         # Before Ansible's parser, whose refusals print the options; also the secrets that this run does not use.
-        self._secrets = secret_values(self.params, os.environ) | passwords_in_addresses(self.params, os.environ)
+        self._secrets = secret_values(self.params, os.environ) | passwords_in_urls(self.params, os.environ)
         self.no_log_values |= self._secrets
 
     def _refuse_other_than_dicts(self, option: str, hint: str) -> None:
@@ -109,18 +109,22 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
             self.refused = OptionError(f"{where}: {told}.", hint=hint)
             self.params[option] = []
 
-    def connect(self, *, connections: int = 1, patient: bool = False) -> MdeClient:
+    def connect(self, *, max_connections: int = 1, for_list: bool = False) -> MdeClient:
         """A client, not signed in yet. Raises OptionError or LibraryError.
 
-        ``connections`` is how many threads will use it; a ``patient`` one waits out an hour of throttling by default.
+        ``max_connections`` is how many threads will use it; a ``for_list`` one waits out an hour of throttling by default.
         """
         if REQUESTS_MISSING:
             raise LibraryError(missing_required_lib("requests"))
-        given = {option: self.params[option] for option in self._given if option in self.params}
+        user_params = {option: self.params[option] for option in self._user_params if option in self.params}
         self._connection = Connection.from_options(
-            self.params, given, os.environ, connections=connections, patience=HOURS_PATIENCE if patient else PATIENCE
+            self.params,
+            user_params,
+            os.environ,
+            max_connections=max_connections,
+            default_retry_timeout=LIST_RETRY_TIMEOUT if for_list else DEFAULT_RETRY_TIMEOUT,
         )
-        self._client = self._connection.open(self.clock, random.Random(), on_token=self._keep_token)
+        self._client = self._connection.connect(self.clock, random.Random(), on_token=self._hide_token)
         return self._client
 
     def warn(self, warning: str, **details: t.Any) -> None:
@@ -131,18 +135,18 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         """What the current token says of itself, if it can be read."""
         return self._claims
 
-    def _keep_token(self, token: str) -> None:
+    def _hide_token(self, token: str) -> None:
         self.no_log_values.add(token)
         self._claims = read_claims(token)
 
-    def finish(self, result: Result) -> t.NoReturn:
+    def exit(self, result: Result) -> t.NoReturn:
         """End the module; the task fails when the result has an error."""
         if self._client is not None:
             self._client.session.close()
             for warning in self._client.session.warnings():
                 self.warn(warning)
         statistics = self._client.session.statistics if self._client else ApiStatistics()
-        document = complete(result, self._context(), statistics.as_dict())
+        document = to_module_result(result, self._context(), statistics.as_dict())
         document["msg"] = one_line(document["msg"])
         if self._diff:
             document["diff"] = result.diff()
@@ -193,10 +197,10 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         value = str(self.params.get(option) or "")
         return any(secret in value for secret in secrets)
 
-    def _context(self) -> Context:
+    def _context(self) -> RunContext:
         """Who asked whom and when; the token knows better than the options whose it is."""
         who = [source for source in (self._claims, self._connection and self._connection.identity) if source]
-        return Context(
+        return RunContext(
             tenant_id=next((source.tenant_id for source in who if source.tenant_id), None),
             client_id=next((source.client_id for source in who if source.client_id), None),
             api_url=self._connection.cloud.api_url if self._connection else None,

@@ -15,7 +15,7 @@ from ._errors import MdeError
 
 
 @dataclass(frozen=True)
-class Context:
+class RunContext:
     """Who asked whom and when: what evidence needs."""
 
     tenant_id: str | None = None
@@ -46,7 +46,7 @@ class Result(t.Protocol):
         """Before and after of what changes, as Ansible shows them."""
 
 
-def complete(result: Result, context: Context, api: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def to_module_result(result: Result, context: RunContext, api: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The keys of a result, and those that all modules have."""
     document = result.as_dict()
     document["summary"] = {**document["summary"], "api": dict(api)}
@@ -54,7 +54,7 @@ def complete(result: Result, context: Context, api: t.Mapping[str, t.Any]) -> di
     return {**document, "context": context.as_dict(), "error": error.as_dict() if error else None}
 
 
-def of_several(failed: t.Sequence[tuple[str, MdeError]], total: int) -> MdeError | None:
+def combine_errors(failed: t.Sequence[tuple[str, MdeError]], total: int) -> MdeError | None:
     """One error for the devices that failed, as pairs of name and error, out of ``total``: the only one as it is;
     of several the first ones by name and code, and the very first told in full."""
     if len(failed) <= 1:
@@ -80,7 +80,7 @@ def reporting(warn: t.Callable[[str], None] | None) -> Report | None:
 
 
 @dataclass(frozen=True)
-class Listing:
+class ListResult:
     """Records under the plural of their kind."""
 
     key: str

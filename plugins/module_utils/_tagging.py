@@ -19,8 +19,8 @@ from ._errors import ApiError, MdeError, OptionError
 from ._http.retry import fatal_for_run
 from ._options.argument_spec import Spec
 from ._options.identifiers import clean_device_id
-from ._options.values import values
-from ._results import of_several
+from ._options.values import clean_list
+from ._results import combine_errors
 from ._same import comparable
 
 TAG: t.Final[Spec] = {
@@ -46,7 +46,7 @@ class TagRequest:
     def from_options(cls, params: t.Mapping[str, t.Any]) -> TagRequest:
         """Check and clean the options of ``TAG``. Raises OptionError."""
         return cls(
-            device_ids=values("device_id", params["device_id"], clean_device_id) or (),
+            device_ids=clean_list("device_id", params["device_id"], clean_device_id) or (),
             tag=clean_tag(params["tag"]),
             present=params["state"] == "present",
         )
@@ -93,7 +93,7 @@ class TagReport:
     @property
     def error(self) -> MdeError | None:
         failed = [(device.name, device.error) for device in self.devices if device.error is not None]
-        return self.failure or of_several(failed, len(self.devices))
+        return self.failure or combine_errors(failed, len(self.devices))
 
     def errors(self) -> list[MdeError]:
         found = [self.failure, *(device.error for device in self.devices)]

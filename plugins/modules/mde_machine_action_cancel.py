@@ -133,20 +133,20 @@ from ansible_collections.secops.mde.plugins.module_utils._cancellation import CA
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
-from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import PACING
-from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import clean_action_id, comment_text
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import RATE_LIMIT_OPTIONS
+from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import clean_action_id, clean_comment
 
 
 def main(clock: Clock | None = None) -> None:
     """Run the module; ``clock`` is for tests."""
-    module = MdeModule(options={**CANCEL, **PACING}, clock=clock)
+    module = MdeModule(options={**CANCEL, **RATE_LIMIT_OPTIONS}, clock=clock)
     try:
-        action_id, comment = clean_action_id(module.params["action_id"]), comment_text(module.params["comment"])
+        action_id, comment = clean_action_id(module.params["action_id"]), clean_comment(module.params["comment"])
         cancellation = Cancellation(module.connect(), module.claims, module.warn)
         cancelled = cancellation.run(action_id, comment, check_mode=module.check_mode)
     except MdeError as error:
-        module.finish(Cancelled(failure=error))
-    module.finish(cancelled)
+        module.exit(Cancelled(failure=error))
+    module.exit(cancelled)
 
 
 if __name__ == "__main__":

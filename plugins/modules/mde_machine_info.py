@@ -137,21 +137,21 @@ from ansible_collections.secops.mde.plugins.module_utils._auth.permissions impor
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
-from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import PACING
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import RATE_LIMIT_OPTIONS
 from ansible_collections.secops.mde.plugins.module_utils._queries.machine_filter import MACHINE_FILTER, MachineFilter
-from ansible_collections.secops.mde.plugins.module_utils._results import Listing
+from ansible_collections.secops.mde.plugins.module_utils._results import ListResult
 
 
 def main(clock: Clock | None = None) -> None:
     """Run the module; ``clock`` is for tests."""
-    module = MdeModule(options=PACING, filters=MACHINE_FILTER, clock=clock)
+    module = MdeModule(options=RATE_LIMIT_OPTIONS, filters=MACHINE_FILTER, clock=clock)
     try:
         wanted = MachineFilter.from_options(module.params)
         machines = wanted.find(module.connect(), module.warn)
     except MdeError as error:
         add_hint_for_403(error, READ, module.claims())
-        module.finish(Listing("machines", failure=error))
-    module.finish(Listing("machines", tuple(machine.record for machine in machines)))
+        module.exit(ListResult("machines", failure=error))
+    module.exit(ListResult("machines", tuple(machine.record for machine in machines)))
 
 
 if __name__ == "__main__":

@@ -367,7 +367,11 @@ from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import Report
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import Offboarding
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import Crew, Threads
-from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import PACING, WAITING, Spec
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import (
+    RATE_LIMIT_OPTIONS,
+    WAIT_OPTIONS,
+    Spec,
+)
 
 IDENTIFIERS: Spec = {
     "device_id": {"type": "str"},
@@ -382,8 +386,8 @@ OPTIONS: Spec = {
     "match_short_names": {"type": "bool", "default": False},
     "missing_ok": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
-    **PACING,
-    **WAITING,
+    **RATE_LIMIT_OPTIONS,
+    **WAIT_OPTIONS,
 }
 
 
@@ -401,14 +405,14 @@ def main(clock: Clock | None = None, crew: t.Callable[[int], Crew] = Threads, ca
         if module.refused is not None:
             raise module.refused
         order = Order.from_options(module.params, check_mode=module.check_mode)
-        client = module.connect(connections=order.concurrency, patient=not order.single)
+        client = module.connect(max_connections=order.concurrency, for_list=not order.single)
         offboarding = Offboarding(
             order, client, crew(order.concurrency), claims=module.claims, warn=module.warn, caller=caller
         )
         devices = offboarding.run()
     except MdeError as error:
-        module.finish(Report(failure=error))
-    module.finish(Report(tuple(devices), single=order.single, predicted=module.check_mode))
+        module.exit(Report(failure=error))
+    module.exit(Report(tuple(devices), single=order.single, predicted=module.check_mode))
 
 
 if __name__ == "__main__":

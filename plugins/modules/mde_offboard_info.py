@@ -185,20 +185,20 @@ error:
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
-from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import PACING
+from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import RATE_LIMIT_OPTIONS
 from ansible_collections.secops.mde.plugins.module_utils._verification.targets import VERIFY, subjects_of
 from ansible_collections.secops.mde.plugins.module_utils._verification.verification import Verification, Verifier
 
 
 def main(clock: Clock | None = None) -> None:
     """Run the module; ``clock`` is for tests."""
-    module = MdeModule(options={**VERIFY, **PACING}, clock=clock, required_one_of=[list(VERIFY)])
+    module = MdeModule(options={**VERIFY, **RATE_LIMIT_OPTIONS}, clock=clock, required_one_of=[list(VERIFY)])
     try:
         subjects = subjects_of(module.params)
         verdicts = Verifier(module.connect(), module.claims, module.warn).run(subjects)
     except MdeError as error:
-        module.finish(Verification(failure=error))
-    module.finish(Verification(tuple(verdicts), subjects.comment))
+        module.exit(Verification(failure=error))
+    module.exit(Verification(tuple(verdicts), subjects.comment))
 
 
 if __name__ == "__main__":

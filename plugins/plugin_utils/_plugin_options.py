@@ -19,15 +19,15 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ..module_utils._api.client import MdeClient
 from ..module_utils._auth.token import TokenClaims, read_claims
 from ..module_utils._clock import SystemClock
-from ..module_utils._connection import Connection, passwords_in_addresses
+from ..module_utils._connection import Connection, passwords_in_urls
 from ..module_utils._errors import LibraryError, OptionError
 from ..module_utils._http.redaction import MASK, Redactor
 from ..module_utils._http.transport import REQUESTS_MISSING
 from ..module_utils._options.argument_spec import (
-    PACING,
+    RATE_LIMIT_OPTIONS,
     Spec,
     connection_spec,
-    normalise,
+    drop_empty_options,
     secret_values,
 )
 
@@ -45,11 +45,11 @@ class PluginOptions:
         """
         environ = os.environ if environ is None else environ
         self._environ = environ
-        spec = {**connection_spec(), **PACING, **own}
+        spec = {**connection_spec(), **RATE_LIMIT_OPTIONS, **own}
         names = {name for option in spec for name in (option, *spec[option].get("aliases", ()))}
         params = {name: value for name, value in given.items() if name in names}
-        secrets = secret_values(params, environ) | passwords_in_addresses(params, environ)
-        normalise(params, spec)
+        secrets = secret_values(params, environ) | passwords_in_urls(params, environ)
+        drop_empty_options(params, spec)
         checked = ArgumentSpecValidator(spec).validate(params)
         if checked.error_messages:
             raise OptionError(_without(secrets, " ".join(checked.error_messages)))
@@ -73,7 +73,7 @@ class PluginOptions:
             raise LibraryError("The Python library requests is missing on the controller.")
         connection = Connection.from_options(self.params, self._given, self._environ)
         self._redactor = connection.redactor
-        return connection.open(SystemClock(), random.Random(), on_token=self._keep_token)
+        return connection.connect(SystemClock(), random.Random(), on_token=self._keep_token)
 
     def _keep_token(self, token: str) -> None:
         self.claims = read_claims(token)

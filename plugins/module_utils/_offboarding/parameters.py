@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import OptionError
-from .._options.argument_spec import insist_on_positive
+from .._options.argument_spec import require_positive
 from .._options.identifiers import DeviceRequest
 from .wait import WaitOptions
 
@@ -38,7 +38,7 @@ class Order:
     @classmethod
     def from_options(cls, params: t.Mapping[str, t.Any], *, check_mode: bool) -> Order:
         """The order that a module's options give; raises OptionError for what cannot be meant."""
-        insist_on_positive(params, "wait_timeout", "wait_sleep", "concurrency")
+        require_positive(params, "wait_timeout", "wait_sleep", "concurrency")
         single = params["devices"] is None
         requests = (_one_device(params),) if single else _many_devices(params)
         return cls(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from .._api.models import Machine, MachineAction
 from .._errors import MdeError
 from .._options.identifiers import DeviceRequest
-from .._results import of_several
+from .._results import combine_errors
 
 OUTCOMES: t.Final = (
     "submitted",
@@ -58,7 +58,7 @@ class DeviceResult:
     @property
     def name(self) -> str:
         """How messages call this device."""
-        return (self.machine.name or self.machine.id) if self.machine else self.request.label
+        return (self.machine.name or self.machine.id) if self.machine else self.request.display_name
 
     def as_dict(self) -> dict[str, t.Any]:
         return {
@@ -104,7 +104,7 @@ class Report:
     def error(self) -> MdeError | None:
         """The error of the run: its own, that of the one device that failed, or one for several."""
         failed = [(device.name, device.error) for device in self.devices if device.error is not None]
-        return self.failure or of_several(failed, len(self.devices))
+        return self.failure or combine_errors(failed, len(self.devices))
 
     def errors(self) -> list[MdeError]:
         """All of them, of the run and of its devices."""

@@ -36,7 +36,7 @@ ENVIRONMENT: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "proxy": ("MDE_PROXY",),
 }
 
-_CONNECTION: t.Final[Spec] = {
+_CONNECTION_OPTIONS: t.Final[Spec] = {
     "auth_source": {"type": "str", "choices": list(AUTH_SOURCES), "default": "auto"},
     "tenant_id": {"type": "str", "aliases": ["tenant"]},
     "client_id": {"type": "str"},
@@ -58,22 +58,22 @@ _CONNECTION: t.Final[Spec] = {
     "retry_timeout": {"type": "int"},
 }
 # Seconds of ``retry_timeout`` by default; and for a list, which outlasts a quota that is used up for an hour.
-PATIENCE: t.Final = 300
-HOURS_PATIENCE: t.Final = 3900
+DEFAULT_RETRY_TIMEOUT: t.Final = 300
+LIST_RETRY_TIMEOUT: t.Final = 3900
 
-PACING: t.Final[Spec] = {
+RATE_LIMIT_OPTIONS: t.Final[Spec] = {
     "calls_per_minute": {"type": "int", "default": 100},
     "calls_per_hour": {"type": "int", "default": 1500},
 }
 
-WAITING: t.Final[Spec] = {
+WAIT_OPTIONS: t.Final[Spec] = {
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 600},
     "wait_sleep": {"type": "int", "default": 10},
 }
 
 
-def first_filled(*names: str) -> str:
+def first_nonempty_variable(*names: str) -> str:
     """For an argument spec's ``fallback``: the first of these variables that is not blank, without blanks around it.
 
     Ansible keeps what comes from here out of all output where the option is marked so.
@@ -88,18 +88,20 @@ def first_filled(*names: str) -> str:
 def connection_spec() -> Spec:
     """The connection options, each with its environment variables."""
     return {
-        option: {**spec, "fallback": (first_filled, list(ENVIRONMENT[option]))} if option in ENVIRONMENT else dict(spec)
-        for option, spec in _CONNECTION.items()
+        option: {**spec, "fallback": (first_nonempty_variable, list(ENVIRONMENT[option]))}
+        if option in ENVIRONMENT
+        else dict(spec)
+        for option, spec in _CONNECTION_OPTIONS.items()
     }
 
 
-def normalise(params: dict[str, t.Any], spec: Spec) -> None:
+def drop_empty_options(params: dict[str, t.Any], spec: Spec) -> None:
     """Prepare what the user gave for Ansible's own parser, in place.
 
     Connection options: what is null or blank is dropped, so that the environment can fill it; aliases become names,
     so that one beside a variable of the same option does not look like a contradiction.
     """
-    for option in _CONNECTION:
+    for option in _CONNECTION_OPTIONS:
         names = (option, *spec[option].get("aliases", ()))
         for name in names:
             value = params.get(name)
@@ -110,14 +112,14 @@ def normalise(params: dict[str, t.Any], spec: Spec) -> None:
                 params[option] = params.pop(alias)
 
 
-def blank_nulls(params: dict[str, t.Any], filters: Spec) -> None:
+def nulls_to_blank(params: dict[str, t.Any], filters: Spec) -> None:
     """Make a filter that is null a blank one, in place: a template that came out empty is refused, and is not one left out."""
     for option, kind in filters.items():
         if option in params and params[option] is None and kind["type"] != "int":
             params[option] = ""
 
 
-def insist_on_positive(params: t.Mapping[str, t.Any], *options: str) -> None:
+def require_positive(params: t.Mapping[str, t.Any], *options: str) -> None:
     """Raise OptionError for the first of these numbers that is zero or less."""
     for option in options:
         value = params.get(option)
@@ -126,15 +128,15 @@ def insist_on_positive(params: t.Mapping[str, t.Any], *options: str) -> None:
 
 
 # Far beyond what the service allows: as good as no pace of our own.
-_FASTEST: t.Final = 1_000_000
+_MAX_RATE: t.Final = 1_000_000
 
 
-def insist_on_pace(params: t.Mapping[str, t.Any]) -> None:
+def validate_rate_limits(params: t.Mapping[str, t.Any]) -> None:
     """Raise OptionError for a pace at which nothing can ever be sent, or that no window can count."""
-    insist_on_positive(params, *PACING)
-    for option in PACING:
-        if params[option] > _FASTEST:
-            raise OptionError(f"{option}: {params[option]} is not allowed.", hint=f"Give at most {_FASTEST:,}.")
+    require_positive(params, *RATE_LIMIT_OPTIONS)
+    for option in RATE_LIMIT_OPTIONS:
+        if params[option] > _MAX_RATE:
+            raise OptionError(f"{option}: {params[option]} is not allowed.", hint=f"Give at most {_MAX_RATE:,}.")
     if params["calls_per_hour"] < 2:
         raise OptionError(
             "calls_per_hour: 1 is not allowed.",

@@ -17,9 +17,9 @@ from .._errors import OptionError
 _ID = re.compile(r"[A-Za-z0-9-]+")
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # The address of a device's page in the portal, of whatever host and cloud; one that ends before the id holds none.
-_PORTAL = re.compile(r"https?://[^/]+/machines/(?:v2/)?(?!v2(?:[/?#]|$))([A-Za-z0-9-]+)(?:[/?#].*)?", re.IGNORECASE)
+_PORTAL_URL = re.compile(r"https?://[^/]+/machines/(?:v2/)?(?!v2(?:[/?#]|$))([A-Za-z0-9-]+)(?:[/?#].*)?", re.IGNORECASE)
 # More than any DNS name: such a text is something else.
-_LONGEST_NAME = 255
+_MAX_NAME_LENGTH = 255
 _SHOWN = 60
 # Control characters, halves of characters, and line breaks. All else is in names that the service itself writes: blanks
 # that do not break, and the joiners of emoji.
@@ -52,10 +52,10 @@ class DeviceRequest:
         Raises OptionError, naming the option and what is allowed.
         """
         request = cls(
-            device_id=_given(device_id, clean_device_id),
-            device_name=_given(device_name, clean_device_name),
-            aad_device_id=_given(aad_device_id, clean_aad_device_id),
-            comment=comment_text(comment),
+            device_id=_clean_optional(device_id, clean_device_id),
+            device_name=_clean_optional(device_name, clean_device_name),
+            aad_device_id=_clean_optional(aad_device_id, clean_aad_device_id),
+            comment=clean_comment(comment),
         )
         if not (request.device_id or request.device_name or request.aad_device_id):
             raise OptionError(
@@ -64,7 +64,7 @@ class DeviceRequest:
         return request
 
     @property
-    def label(self) -> str:
+    def display_name(self) -> str:
         """How messages call this device."""
         return self.device_name or self.device_id or self.aad_device_id or "?"
 
@@ -86,7 +86,7 @@ def is_guid(text: str) -> bool:
     return _GUID.fullmatch(text) is not None
 
 
-def comment_text(comment: str | None) -> str:
+def clean_comment(comment: str | None) -> str:
     """The comment as it is sent; raises OptionError for a blank one: it is what an auditor reads later."""
     text = (comment or "").strip()
     if not text:
@@ -116,7 +116,7 @@ def _refuse_hidden(option: str, text: str) -> None:
         )
 
 
-def _given(value: str | None, clean: t.Callable[[str], str]) -> str | None:
+def _clean_optional(value: str | None, clean: t.Callable[[str], str]) -> str | None:
     text = (value or "").strip()
     return clean(text) if text else None
 
@@ -125,7 +125,7 @@ def clean_device_id(value: str) -> str:
     """An id, or that of a page's address in the portal. Raises OptionError for what cannot be one."""
     value = value.strip()
     _refuse_hidden("device_id", value)
-    portal = _PORTAL.fullmatch(value)
+    portal = _PORTAL_URL.fullmatch(value)
     if portal:
         return portal.group(1)
     if not _ID.fullmatch(value):
@@ -148,10 +148,10 @@ def clean_device_name(value: str) -> str:
     name = root if is_dns_name(root) else name
     odd = any(unicodedata.category(character) in _NOT_IN_NAMES for character in name)
     alone = name.startswith(".") and is_dns_name(name.lstrip("."))
-    if not name.strip(".") or alone or len(name) > _LONGEST_NAME or odd:
+    if not name.strip(".") or alone or len(name) > _MAX_NAME_LENGTH or odd:
         raise OptionError(
             f"device_name: {value[:_SHOWN]!r} is not a name.",
-            hint=f"Give one name, short or full, of at most {_LONGEST_NAME} characters, without control characters and line"
+            hint=f"Give one name, short or full, of at most {_MAX_NAME_LENGTH} characters, without control characters and line"
             " breaks, and with something before its first dot.",
         )
     return name

@@ -26,7 +26,7 @@ _LITERAL = re.compile(r"'(?:[^']|'')*'")
 Value = t.TypeVar("Value")
 
 
-def values(
+def clean_list(
     option: str, given: t.Sequence[str | None] | None, clean: t.Callable[[str], Value | None]
 ) -> tuple[Value, ...] | None:
     """A list option, cleaned and each value once; None where the option was not given.
@@ -48,15 +48,15 @@ def values(
     return tuple(found)
 
 
-def filled(option: str, given: object) -> str | None:
-    """The text of an option; None where it was not given. Raises OptionError for a blank one, as ``values`` does."""
+def clean_text(option: str, given: object) -> str | None:
+    """The text of an option; None where it was not given. Raises OptionError for a blank one, as ``clean_list`` does."""
     text = None if given is None else str(given).strip()
     if text == "":
         raise OptionError(f"{option}: it is blank.", hint="Leave the option out to not filter by it.")
     return text
 
 
-def spelled_as(known: t.Iterable[str]) -> t.Callable[[str], str]:
+def canonical_spelling(known: t.Iterable[str]) -> t.Callable[[str], str]:
     """A cleaner that gives known words the spelling of the service, and leaves others as they are."""
     spellings = {comparable(word): word for word in known}
     return lambda text: spellings.get(comparable(text.strip()), text.strip())
@@ -89,12 +89,12 @@ class Moment:
             return datetime.min.replace(tzinfo=timezone.utc)
 
 
-def moment(option: str, given: object) -> Moment | None:
+def clean_time(option: str, given: object) -> Moment | None:
     """A point in time: an ISO time or date (UTC where it names no zone), or a number of days before now.
 
     Raises OptionError for anything else, and for a blank text.
     """
-    text = filled(option, given)
+    text = clean_text(option, given)
     if text is None:
         return None
     days = _DAYS.fullmatch(text)
@@ -116,12 +116,12 @@ def moment(option: str, given: object) -> Moment | None:
     return Moment(found)
 
 
-def raw_filter(given: str | None) -> str | None:
+def clean_raw_filter(given: str | None) -> str | None:
     """A raw OData condition, in parentheses of our own, which it must not leave.
 
     Raises OptionError where quotes or parentheses do not match, and for a blank text.
     """
-    text = filled("filter", given)
+    text = clean_text("filter", given)
     if text is None:
         return None
     rest = _LITERAL.sub("", text)

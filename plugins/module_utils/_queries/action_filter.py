@@ -15,9 +15,9 @@ from .._api.models import MachineAction, case_variants, comparables, meant, newe
 from .._api.odata import FilterSyntax, all_of, property_in, time_literal, time_literal_rounded_up
 from .._api.paging import Report
 from .._errors import ApiError
-from .._options.argument_spec import Spec, insist_on_positive
+from .._options.argument_spec import Spec, require_positive
 from .._options.identifiers import clean_action_id, clean_device_id
-from .._options.values import Moment, moment, raw_filter, spelled_as, unknown_words, values
+from .._options.values import Moment, canonical_spelling, clean_list, clean_raw_filter, clean_time, unknown_words
 from .._results import reporting
 from .._same import comparable
 from .service_time import Now, in_service_time, unknown_time
@@ -77,15 +77,15 @@ class ActionFilter:
     @classmethod
     def from_options(cls, params: t.Mapping[str, t.Any]) -> ActionFilter:
         """Check and clean the options of ``ACTION_FILTER``. Raises OptionError."""
-        insist_on_positive(params, "limit")
+        require_positive(params, "limit")
         return cls(
-            action_ids=values("action_id", params["action_id"], clean_action_id),
-            device_ids=values("device_id", params["device_id"], clean_device_id),
-            types=values("type", params["type"], spelled_as(TYPES)),
-            statuses=values("status", params["status"], _status),
-            created_after=moment("created_after", params["created_after"]),
-            created_before=moment("created_before", params["created_before"]),
-            raw=raw_filter(params["filter"]),
+            action_ids=clean_list("action_id", params["action_id"], clean_action_id),
+            device_ids=clean_list("device_id", params["device_id"], clean_device_id),
+            types=clean_list("type", params["type"], canonical_spelling(TYPES)),
+            statuses=clean_list("status", params["status"], _status),
+            created_after=clean_time("created_after", params["created_after"]),
+            created_before=clean_time("created_before", params["created_before"]),
+            raw=clean_raw_filter(params["filter"]),
             limit=params["limit"],
         )
 

@@ -16,9 +16,17 @@ from dataclasses import dataclass
 from .._api.client import MdeClient
 from .._api.models import Machine, case_variants, comparables, meant
 from .._api.odata import FilterSyntax, all_of, property_in, string_literal, time_literal, time_literal_rounded_up
-from .._options.argument_spec import Spec, insist_on_positive
+from .._options.argument_spec import Spec, require_positive
 from .._options.identifiers import clean_aad_device_id, clean_device_id, clean_device_name
-from .._options.values import Moment, filled, moment, raw_filter, spelled_as, unknown_words, values
+from .._options.values import (
+    Moment,
+    canonical_spelling,
+    clean_list,
+    clean_raw_filter,
+    clean_text,
+    clean_time,
+    unknown_words,
+)
 from .._results import reporting
 from .._same import comparable
 from .service_time import Now, in_service_time, unknown_time
@@ -66,17 +74,17 @@ class MachineFilter:
     @classmethod
     def from_options(cls, params: t.Mapping[str, t.Any]) -> MachineFilter:
         """Check and clean the options of ``MACHINE_FILTER``. Raises OptionError."""
-        insist_on_positive(params, "limit")
+        require_positive(params, "limit")
         return cls(
-            device_ids=values("device_id", params["device_id"], clean_device_id),
-            names=values("device_name", params["device_name"], clean_device_name),
-            aad_device_ids=values("aad_device_id", params["aad_device_id"], clean_aad_device_id),
-            tag=filled("tag", params["tag"]),
-            health=values("health_status", params["health_status"], spelled_as(HEALTH)),
-            onboarding=values("onboarding_status", params["onboarding_status"], spelled_as(ONBOARDING)),
-            seen_before=moment("last_seen_before", params["last_seen_before"]),
-            seen_after=moment("last_seen_after", params["last_seen_after"]),
-            raw=raw_filter(params["filter"]),
+            device_ids=clean_list("device_id", params["device_id"], clean_device_id),
+            names=clean_list("device_name", params["device_name"], clean_device_name),
+            aad_device_ids=clean_list("aad_device_id", params["aad_device_id"], clean_aad_device_id),
+            tag=clean_text("tag", params["tag"]),
+            health=clean_list("health_status", params["health_status"], canonical_spelling(HEALTH)),
+            onboarding=clean_list("onboarding_status", params["onboarding_status"], canonical_spelling(ONBOARDING)),
+            seen_before=clean_time("last_seen_before", params["last_seen_before"]),
+            seen_after=clean_time("last_seen_after", params["last_seen_after"]),
+            raw=clean_raw_filter(params["filter"]),
             limit=params["limit"],
         )
 

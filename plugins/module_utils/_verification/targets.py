@@ -17,7 +17,7 @@ from .._evidence_format import EvidenceFileError, load, mapping
 from .._offboarding.results import OUTCOMES
 from .._options.argument_spec import Spec
 from .._options.identifiers import clean_action_id, clean_device_id, is_guid
-from .._options.values import values
+from .._options.values import clean_list
 from .._same import equal_ignoring_case
 from .verification import VERDICTS
 
@@ -65,8 +65,8 @@ class Subjects:
 
 def subjects_of(params: t.Mapping[str, t.Any]) -> Subjects:
     """What the options of ``VERIFY`` name. Raises OptionError."""
-    actions = values("action_id", params["action_id"], clean_action_id) or ()
-    devices = values("device_id", params["device_id"], clean_device_id) or ()
+    actions = clean_list("action_id", params["action_id"], clean_action_id) or ()
+    devices = clean_list("device_id", params["device_id"], clean_device_id) or ()
     found = [Subject(action_id=action_id) for action_id in actions]
     found += [Subject(device_id=device_id) for device_id in devices]
     earlier = _of_evidence(Path(params["evidence"])) if params["evidence"] else Subjects()

@@ -15,9 +15,9 @@ from ansible_collections.secops.mde.plugins.module_utils._errors import OptionEr
 from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import (
     clean_aad_device_id,
     clean_action_id,
+    clean_comment,
     clean_device_id,
     clean_device_name,
-    comment_text,
     is_dns_name,
 )
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
@@ -101,9 +101,9 @@ def test_a_refusal_is_short_whatever_was_given(clean: t.Callable[[str], str]) ->
 
 
 def test_a_comment_with_half_a_character_cannot_be_stored_and_is_refused() -> None:
-    assert comment_text(" CHG-1 \u00e4\n2 ") == "CHG-1 \u00e4\n2"
+    assert clean_comment(" CHG-1 \u00e4\n2 ") == "CHG-1 \u00e4\n2"
     with pytest.raises(OptionError, match=r"^comment: "):
-        comment_text("CHG-1 \ud83d")
+        clean_comment("CHG-1 \ud83d")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.wait import WaitOptions
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import Threads
 from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import DeviceRequest
-from ansible_collections.secops.mde.plugins.module_utils._results import Context, complete
+from ansible_collections.secops.mde.plugins.module_utils._results import RunContext, to_module_result
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.module_run import Clock, posts
 
@@ -73,7 +73,7 @@ def test_a_device_that_fails_stops_no_other(emulator: Emulator, run: Run) -> Non
     asked = ("mac1.corp.example", "gone.corp.example", "pc1.corp.example")
     results = run(*({"device_name": name} for name in asked))
     assert [result.outcome for result in results] == ["refused", "not_found", "submitted"]
-    report = complete(Report(devices=tuple(results), single=False), Context(), {})
+    report = to_module_result(Report(devices=tuple(results), single=False), RunContext(), {})
     assert report["changed"]
     assert report["action"] is None
     assert report["error"]["code"] == "devices_failed"

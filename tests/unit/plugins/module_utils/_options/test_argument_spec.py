@@ -13,14 +13,14 @@ import pytest
 import yaml
 
 from ansible_collections.secops.mde.plugins.doc_fragments.connection import ModuleDocFragment
-from ansible_collections.secops.mde.plugins.module_utils._connection import passwords_in_addresses
+from ansible_collections.secops.mde.plugins.module_utils._connection import passwords_in_urls
 from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import (
     ENVIRONMENT,
     connection_spec,
-    first_filled,
-    insist_on_positive,
+    first_nonempty_variable,
+    require_positive,
     secret_values,
 )
 from ansible_collections.secops.mde.tests.emulator import Emulator
@@ -86,7 +86,7 @@ def test_the_variables_that_are_documented_are_the_ones_that_are_read_in_that_or
     assert len(sentences) == (option in ENVIRONMENT)
     assert named == list(ENVIRONMENT.get(option, ()))
     if option in ENVIRONMENT:
-        assert SPEC[option]["fallback"] == (first_filled, named)
+        assert SPEC[option]["fallback"] == (first_nonempty_variable, named)
     else:
         assert "fallback" not in SPEC[option]
 
@@ -286,9 +286,9 @@ def test_a_variable_outside_the_choices_is_refused_as_an_option_would_be(
 
 
 def test_numbers_are_checked_one_by_one_and_missing_ones_are_no_matter() -> None:
-    insist_on_positive({"a": 1, "b": None}, "a", "b", "c")
+    require_positive({"a": 1, "b": None}, "a", "b", "c")
     with pytest.raises(OptionError, match="b: 0 is not allowed"):
-        insist_on_positive({"a": 1, "b": 0}, "a", "b")
+        require_positive({"a": 1, "b": 0}, "a", "b")
 
 
 # -- what stays out of all output ----------------------------------------------------------------------------
@@ -331,8 +331,8 @@ def test_a_secret_is_known_as_it_was_given_and_as_it_is_used() -> None:
 )
 def test_the_password_of_an_address_is_found_in_every_way_to_write_it(address: str, passwords: set[str]) -> None:
     for option in ("proxy", "api_url", "authority_host"):
-        assert passwords_in_addresses({option: address}, {}) == passwords
+        assert passwords_in_urls({option: address}, {}) == passwords
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "MDE_PROXY"):
-        assert passwords_in_addresses({"proxy": None}, {name: address}) == passwords
+        assert passwords_in_urls({"proxy": None}, {name: address}) == passwords
     for name in ("MDE_API_URL", "MDE_AUTHORITY_HOST", "AZURE_AUTHORITY_HOST"):
-        assert passwords_in_addresses({}, {name: address}) == passwords
+        assert passwords_in_urls({}, {name: address}) == passwords

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from ansible_collections.secops.mde.plugins.module_utils._api.odata import time_literal, time_literal_rounded_up
 from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 from ansible_collections.secops.mde.plugins.module_utils._options.values import (
-    filled,
-    moment,
-    raw_filter,
-    spelled_as,
-    values,
+    canonical_spelling,
+    clean_list,
+    clean_raw_filter,
+    clean_text,
+    clean_time,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -52,7 +52,7 @@ def utc(*parts: int) -> datetime:
     ],
 )
 def test_a_moment_is_a_time_a_date_or_days_before_now(given: object, meant: datetime | None) -> None:
-    found = moment("last_seen_before", given)
+    found = clean_time("last_seen_before", given)
     assert (found and found.resolve(NOW)) == meant
 
 
@@ -65,7 +65,7 @@ def test_a_moment_is_a_time_a_date_or_days_before_now(given: object, meant: date
 )  # fmt: skip
 def test_what_is_no_moment_is_refused_by_the_option_s_name(given: object) -> None:
     with pytest.raises(OptionError, match=r"^last_seen_before: "):
-        moment("last_seen_before", given)
+        clean_time("last_seen_before", given)
 
 
 @pytest.mark.parametrize(
@@ -90,25 +90,25 @@ def test_a_moment_in_a_query_has_whole_seconds_and_four_digits_of_a_year(when: d
     ],
 )
 def test_values_are_trimmed_and_each_is_there_once(given: list[str | None] | None, meant: t.Any) -> None:
-    assert values("device_id", given, str.strip) == meant
+    assert clean_list("device_id", given, str.strip) == meant
 
 
 @pytest.mark.parametrize("given", [[""], ["a", " "], ["a", None], ["\t\n"]])
 def test_a_blank_value_is_refused(given: list[str | None]) -> None:
     with pytest.raises(OptionError, match=r"^device_id: a value is blank"):
-        values("device_id", given, str.strip)
+        clean_list("device_id", given, str.strip)
 
 
 def test_a_text_that_is_given_has_to_say_something() -> None:
-    assert filled("tag", None) is None
-    assert filled("tag", " x ") == "x"
+    assert clean_text("tag", None) is None
+    assert clean_text("tag", " x ") == "x"
     for blank in ("", " \n"):
         with pytest.raises(OptionError, match=r"^tag: it is blank"):
-            filled("tag", blank)
+            clean_text("tag", blank)
 
 
 def test_known_words_get_the_service_s_spelling_and_others_stay() -> None:
-    spell = spelled_as(("Onboarded", "TimeOut"))
+    spell = canonical_spelling(("Onboarded", "TimeOut"))
     assert [spell(word) for word in ("onboarded", " TIMEOUT ", "New")] == ["Onboarded", "TimeOut", "New"]
 
 
@@ -123,7 +123,7 @@ def test_known_words_get_the_service_s_spelling_and_others_stay() -> None:
     ],
 )
 def test_a_raw_filter_is_kept_in_parentheses(given: str) -> None:
-    assert raw_filter(given) == f"({given.strip()})"
+    assert clean_raw_filter(given) == f"({given.strip()})"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_raw_filter_is_kept_in_parentheses(given: str) -> None:
 )  # fmt: skip
 def test_a_raw_filter_that_could_leave_its_parentheses_is_refused(given: str) -> None:
     with pytest.raises(OptionError, match=r"^filter: "):
-        raw_filter(given)
+        clean_raw_filter(given)
 
 
 @settings(max_examples=settings().max_examples * 3)
@@ -143,7 +143,7 @@ def test_a_raw_filter_that_could_leave_its_parentheses_is_refused(given: str) ->
 def test_whatever_a_raw_filter_holds_its_own_parentheses_close_at_its_end(text: str) -> None:
     """Read as OData reads it: character by character, a doubled quote inside a literal being a quote."""
     try:
-        kept = raw_filter(text)
+        kept = clean_raw_filter(text)
     except OptionError:
         return
     assert kept is not None
