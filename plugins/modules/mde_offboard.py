@@ -363,10 +363,10 @@ from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.caller import AnsibleRun, Caller
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import Order
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import Report
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import Offboarding
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import Crew, Threads
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import OffboardParameters
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import OffboardResult
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import OffboardRun
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import ThreadPool, WorkerPool
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import (
     RATE_LIMIT_OPTIONS,
     WAIT_OPTIONS,
@@ -397,22 +397,24 @@ DEVICES_HINT = (
 )
 
 
-def main(clock: Clock | None = None, crew: t.Callable[[int], Crew] = Threads, caller: Caller | None = None) -> None:
-    """Run the module; ``clock``, ``crew`` and ``caller`` are for tests."""
+def main(
+    clock: Clock | None = None, workers: t.Callable[[int], WorkerPool] = ThreadPool, caller: Caller | None = None
+) -> None:
+    """Run the module; ``clock``, ``workers`` and ``caller`` are for tests."""
     caller = caller or AnsibleRun()
     module = MdeModule(options=OPTIONS, records={"devices": DEVICES_HINT}, clock=clock)
     try:
         if module.refused is not None:
             raise module.refused
-        order = Order.from_options(module.params, check_mode=module.check_mode)
-        client = module.connect(max_connections=order.concurrency, for_list=not order.single)
-        offboarding = Offboarding(
-            order, client, crew(order.concurrency), claims=module.claims, warn=module.warn, caller=caller
+        parameters = OffboardParameters.from_options(module.params, check_mode=module.check_mode)
+        client = module.connect(max_connections=parameters.concurrency, for_list=not parameters.is_single)
+        run = OffboardRun(
+            parameters, client, workers(parameters.concurrency), claims=module.claims, warn=module.warn, caller=caller
         )
-        devices = offboarding.run()
+        devices = run.run()
     except MdeError as error:
-        module.exit(Report(failure=error))
-    module.exit(Report(tuple(devices), single=order.single, predicted=module.check_mode))
+        module.exit(OffboardResult(failure=error))
+    module.exit(OffboardResult(tuple(devices), is_single=parameters.is_single, predicted=module.check_mode))
 
 
 if __name__ == "__main__":

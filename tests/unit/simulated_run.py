@@ -17,9 +17,9 @@ from ansible_collections.secops.mde.plugins.module_utils._api.session import Api
 from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenCache, read_claims
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import Order
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import OffboardParameters
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import Offboarding
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import OffboardRun
 from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import DeviceRequest
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcess, connect
@@ -48,15 +48,15 @@ class Operator:
     warnings: list[str] = field(default_factory=list)
 
     def run(self, asked: t.Iterable[t.Mapping[str, str]], **order: t.Any) -> list[DeviceResult]:
-        """Carry out an order for devices given as dicts; ``order`` are the fields of Order."""
+        """Carry out an order for devices given as dicts; ``order`` are the fields of OffboardParameters."""
         requests = tuple(DeviceRequest.from_options(**{"comment": self.comment, **one}) for one in asked)
-        order = {"single": False, "concurrency": self.concurrency, **order}
-        return self._offboarding(Order(requests=requests, **order)).run()
+        order = {"is_single": False, "concurrency": self.concurrency, **order}
+        return self._offboarding(OffboardParameters(requests=requests, **order)).run()
 
-    def _offboarding(self, order: Order) -> Offboarding:
+    def _offboarding(self, parameters: OffboardParameters) -> OffboardRun:
         claims = read_claims(self.emulator.token())
-        crew = self.time.crew(order.concurrency)
-        return Offboarding(order, self.client(), crew, claims=lambda: claims, warn=self.warnings.append)
+        pool = self.time.crew(parameters.concurrency)
+        return OffboardRun(parameters, self.client(), pool, claims=lambda: claims, warn=self.warnings.append)
 
     def client(self) -> MdeClient:
         """The typed calls of a new process."""

@@ -266,7 +266,7 @@ def test_calls_of_several_threads_overlap(emulator: Emulator, time: VirtualTime,
     def work(_call: int) -> None:
         line.get("/api/machines")
 
-    time.crew(10).each(work, iter(range(40)))
+    time.crew(10).for_each(work, iter(range(40)))
     assert time.monotonic() == pytest.approx(4 * LATENCY)
     assert len(emulator.calls("api", "GET")) == 40
 
@@ -283,5 +283,5 @@ def test_a_slow_answer_to_one_does_not_hold_up_the_others(emulator: Emulator, ti
         else:
             ends.append(time.monotonic())
 
-    time.crew(3).each(work, iter(range(9)))
+    time.crew(3).for_each(work, iter(range(9)))
     assert ends == pytest.approx([0.5, 0.5, 1, 1, 1.5, 1.5, 2, 2, -TIMEOUT])

@@ -19,7 +19,7 @@ import types
 import typing as t
 from collections import deque
 
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import Crew
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import WorkerPool
 from ansible_collections.secops.mde.tests import emulator as service
 from ansible_collections.secops.mde.tests.unit.module_run import Clock
 
@@ -54,7 +54,7 @@ class VirtualTime(Clock):
         if seconds > 0:
             self._baton.lay_down(self.monotonic() + seconds)
 
-    def crew(self, count: int) -> Crew:
+    def crew(self, count: int) -> WorkerPool:
         """So many threads of this time, the caller's among them."""
         return _Relay(self._baton, count)
 
@@ -149,7 +149,7 @@ class _Turn:
 
 
 class _Relay:
-    """A crew as ``Threads`` is one, but for the baton."""
+    """A crew as ``ThreadPool`` is one, but for the baton."""
 
     def __init__(self, baton: _Baton, count: int) -> None:
         self._baton = baton

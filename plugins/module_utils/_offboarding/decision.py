@@ -19,21 +19,21 @@ from datetime import datetime, timedelta
 from .._api.models import Machine, MachineAction, newest_first
 
 # The service ends an action after some 72 hours without the device: what is pending for longer hangs.
-ACTION_LIFE: t.Final = timedelta(days=4)
+MAX_ACTION_AGE: t.Final = timedelta(days=4)
 # ``lastSeen`` is the last full report, about one in 24 hours: less than that proves no return.
 REPORT_LAG: t.Final = timedelta(hours=24)
 
 
-class Work(enum.Enum):
+class ActiveAction(enum.Enum):
     """What is under way on the device."""
 
     NONE = enum.auto()
-    YOUNG = enum.auto()
-    HANGING = enum.auto()
+    RECENT = enum.auto()
+    STUCK = enum.auto()
     """Active for longer than the service keeps an action, of unknown age, or in a status that we do not know."""
 
 
-class Past(enum.Enum):
+class History(enum.Enum):
     """What the offboards that ended say."""
 
     NONE = enum.auto()
@@ -44,74 +44,74 @@ class Past(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Situation:
+class DeviceState:
     """All that the decision depends on."""
 
-    work: Work
+    active_action: ActiveAction
     onboarded: bool
-    past: Past
+    history: History
     came_back: bool
     """Since the newest success; false without one."""
 
     @property
-    def idle(self) -> bool:
-        return self.work is Work.NONE
+    def has_no_active_action(self) -> bool:
+        return self.active_action is ActiveAction.NONE
 
     @property
     def succeeded(self) -> bool:
-        return self.past in (Past.NEWEST_SUCCEEDED, Past.ONCE_SUCCEEDED)
+        return self.history in (History.NEWEST_SUCCEEDED, History.ONCE_SUCCEEDED)
 
 
 @dataclass(frozen=True)
-class Row:
+class Rule:
     """One row of the table: when it holds, and the outcome without and with force."""
 
-    when: str
-    holds: t.Callable[[Situation], bool]
-    normal: str
-    forced: str
+    description: str
+    applies: t.Callable[[DeviceState], bool]
+    outcome: str
+    forced_outcome: str
 
 
-TABLE: t.Final = (
-    Row(
+RULES: t.Final = (
+    Rule(
         "an offboard is under way",
-        lambda s: s.work is Work.YOUNG,
+        lambda s: s.active_action is ActiveAction.RECENT,
         "in_progress",
         "in_progress",
     ),
-    Row(
+    Rule(
         "an offboard hangs",
-        lambda s: s.work is Work.HANGING,
+        lambda s: s.active_action is ActiveAction.STUCK,
         "in_progress",
         "submitted",
     ),
-    Row(
+    Rule(
         "not onboarded, and the newest offboard that ended succeeded",
-        lambda s: s.idle and not s.onboarded and s.past is Past.NEWEST_SUCCEEDED,
+        lambda s: s.has_no_active_action and not s.onboarded and s.history is History.NEWEST_SUCCEEDED,
         "already_offboarded",
         "submitted",
     ),
-    Row(
+    Rule(
         "not onboarded, and the newest offboard that ended did not succeed, or there was none",
-        lambda s: s.idle and not s.onboarded and s.past is not Past.NEWEST_SUCCEEDED,
+        lambda s: s.has_no_active_action and not s.onboarded and s.history is not History.NEWEST_SUCCEEDED,
         "not_onboarded",
         "submitted",
     ),
-    Row(
+    Rule(
         "onboarded, and no offboard ever succeeded",
-        lambda s: s.idle and s.onboarded and not s.succeeded,
+        lambda s: s.has_no_active_action and s.onboarded and not s.succeeded,
         "submitted",
         "submitted",
     ),
-    Row(
+    Rule(
         "onboarded, and came back since the newest success",
-        lambda s: s.idle and s.onboarded and s.succeeded and s.came_back,
+        lambda s: s.has_no_active_action and s.onboarded and s.succeeded and s.came_back,
         "submitted",
         "submitted",
     ),
-    Row(
+    Rule(
         "onboarded by its record, but not seen since the newest success",
-        lambda s: s.idle and s.onboarded and s.succeeded and not s.came_back,
+        lambda s: s.has_no_active_action and s.onboarded and s.succeeded and not s.came_back,
         "already_offboarded",
         "submitted",
     ),
@@ -123,12 +123,12 @@ class Decision:
     """The outcome to bring about, and the action that speaks for it, if one does."""
 
     outcome: str
-    row: Row
+    rule: Rule
     action: MachineAction | None = None
     warning: str | None = None
 
     @property
-    def action_under_way(self) -> MachineAction | None:
+    def active_action(self) -> MachineAction | None:
         """The action that is queued or at work, if there is one."""
         return self.action if self.outcome == "in_progress" else None
 
@@ -136,13 +136,13 @@ class Decision:
 def decide(machine: Machine, actions: t.Iterable[MachineAction], now: datetime, *, force: bool = False) -> Decision:
     """Find the row. Pure; ``now`` is the service's time, ``actions`` are those of this machine in any order."""
     offboards = newest_first(action for action in actions if action.is_offboard_of(machine.id))
-    situation = _situation(machine, offboards, now)
-    row = next(row for row in TABLE if row.holds(situation))
-    outcome = row.forced if force else row.normal
+    state = _device_state(machine, offboards, now)
+    rule = next(rule for rule in RULES if rule.applies(state))
+    outcome = rule.forced_outcome if force else rule.outcome
     action, warning = None, None
-    if situation.work is not Work.NONE and outcome == "in_progress":
-        action = _under_way(offboards, now)
-        if situation.work is Work.HANGING and action is not None:
+    if state.active_action is not ActiveAction.NONE and outcome == "in_progress":
+        action = _active_action(offboards, now)
+        if state.active_action is ActiveAction.STUCK and action is not None:
             warning = (
                 f"{machine.name or machine.id}: offboard action {action.id} is {action.status} since "
                 f"{action.record.get('creationDateTimeUtc')} and may never end. Cancel it with "
@@ -152,31 +152,31 @@ def decide(machine: Machine, actions: t.Iterable[MachineAction], now: datetime, 
         action = _newest(offboards, succeeded=True)
     elif outcome == "not_onboarded":
         action = _newest(offboards)
-    return Decision(outcome=outcome, row=row, action=action, warning=warning)
+    return Decision(outcome=outcome, rule=rule, action=action, warning=warning)
 
 
-def _situation(machine: Machine, offboards: t.Sequence[MachineAction], now: datetime) -> Situation:
+def _device_state(machine: Machine, offboards: t.Sequence[MachineAction], now: datetime) -> DeviceState:
     """``offboards`` are the newest first."""
     newest, success = _newest(offboards), _newest(offboards, succeeded=True)
     if success is None:
-        past = Past.NONE if newest is None else Past.NEVER_SUCCEEDED
+        history = History.NONE if newest is None else History.NEVER_SUCCEEDED
     else:
-        past = Past.NEWEST_SUCCEEDED if success is newest else Past.ONCE_SUCCEEDED
-    under_way = [action for action in offboards if not action.is_final]
-    if any(_is_young(action, now) for action in under_way):
-        work = Work.YOUNG
+        history = History.NEWEST_SUCCEEDED if success is newest else History.ONCE_SUCCEEDED
+    active = [action for action in offboards if not action.is_final]
+    if any(_is_recent(action, now) for action in active):
+        active_action = ActiveAction.RECENT
     else:
-        work = Work.HANGING if under_way else Work.NONE
-    return Situation(
-        work=work,
+        active_action = ActiveAction.STUCK if active else ActiveAction.NONE
+    return DeviceState(
+        active_action=active_action,
         onboarded=machine.onboarded,
-        past=past,
+        history=history,
         came_back=success is not None and came_back(machine, success),
     )
 
 
-def _is_young(action: MachineAction, now: datetime) -> bool:
-    return action.is_active and action.created is not None and now - action.created <= ACTION_LIFE
+def _is_recent(action: MachineAction, now: datetime) -> bool:
+    return action.is_active and action.created is not None and now - action.created <= MAX_ACTION_AGE
 
 
 def came_back(machine: Machine, success: MachineAction) -> bool:
@@ -190,7 +190,7 @@ def _newest(offboards: t.Sequence[MachineAction], *, succeeded: bool = False) ->
     return next(wanted, None)
 
 
-def _under_way(offboards: t.Sequence[MachineAction], now: datetime) -> MachineAction | None:
+def _active_action(offboards: t.Sequence[MachineAction], now: datetime) -> MachineAction | None:
     """The action to show: a young one before one that hangs."""
-    under_way = [action for action in offboards if not action.is_final]
-    return next((action for action in under_way if _is_young(action, now)), under_way[0] if under_way else None)
+    active = [action for action in offboards if not action.is_final]
+    return next((action for action in active if _is_recent(action, now)), active[0] if active else None)

@@ -20,39 +20,39 @@ from .._auth.token import TokenClaims
 from .._errors import InternalError, MdeError
 from .._http.retry import RetryBudget, fatal_for_run
 from .caller import AbandonedError
-from .submission import LOOKS, Attempt, Stage
-from .workers import Crew
+from .submission import RECONCILE_DELAYS, Submission, SubmissionState
+from .workers import WorkerPool
 
 # The service's ids: "in general 40 digits". Only the size of a batch rests on it.
 _ID_LENGTH: t.Final = 40
 # Seconds in which a batch should be sent by our own pace: half of what a decision is good for.
-_AHEAD: t.Final = 60.0
+_LOOKAHEAD: t.Final = 60.0
 # So many attempts in question are settled at once; fewer wait for the end of the list, where the same looks serve all.
-_MANY: t.Final = 40
+_RECONCILE_THRESHOLD: t.Final = 40
 
 
-class Dispatch:
+class Dispatcher:
     """The attempts of one run, on their way."""
 
-    def __init__(self, client: MdeClient, crew: Crew, claims: t.Callable[[], TokenClaims | None]) -> None:
-        self.barred: MdeError | None = None
+    def __init__(self, client: MdeClient, pool: WorkerPool, claims: t.Callable[[], TokenClaims | None]) -> None:
+        self.stopped_by: MdeError | None = None
         """Why nothing more would get through: no token, no connection, no quota, no permission."""
         self._client = client
-        self._crew = crew
+        self._pool = pool
         self._claims = claims
-        self._ready: deque[Attempt] = deque()
-        self._held: deque[Attempt] = deque()
-        self._questions: deque[Attempt] = deque()
+        self._ready: deque[Submission] = deque()
+        self._stale: deque[Submission] = deque()
+        self._in_doubt: deque[Submission] = deque()
 
-    def run(self, batches: t.Iterator[t.Sequence[Attempt]]) -> None:
+    def run(self, batches: t.Iterator[t.Sequence[Submission]]) -> None:
         """Bring all attempts to their end. The next batch is asked for when there is nothing else to send."""
         more = True
         while more:
-            self._crew.each(self._send, self._to_send(batches))
-            self._settle_questions()
-            more = bool(self._ready or self._held)
+            self._pool.for_each(self._send, self._work_queue(batches))
+            self._reconcile_in_doubt()
+            more = bool(self._ready or self._stale)
 
-    def room(self, reads: int, posts: bool = True) -> int:
+    def next_batch_size(self, reads: int, posts: bool = True) -> int:
         """How many devices to read next: as many as a filter holds, and as can be sent while the reading is fresh.
 
         Returns when the first of them can be, so that nothing is read ahead of a long wait for the quota. ``reads`` is
@@ -61,107 +61,109 @@ class Dispatch:
         most = self._client.filter_batcher.capacity(_ID_LENGTH)
         if not posts:
             return most
-        room = self._client.session.rate_limiter.wait_for_capacity(reads + 1, _AHEAD)
-        return max(1, min(most, room - reads))
+        capacity = self._client.session.rate_limiter.wait_for_capacity(reads + 1, _LOOKAHEAD)
+        return max(1, min(most, capacity - reads))
 
-    def heed(self, error: MdeError) -> None:
+    def stop_if_fatal(self, error: MdeError) -> None:
         """See whether an error would hit everything else as well, and then let nothing more be tried."""
-        if self.barred is None and (isinstance(error, AbandonedError) or fatal_for_run(error)):
-            self.barred = error.for_skipped_devices()
+        if self.stopped_by is None and (isinstance(error, AbandonedError) or fatal_for_run(error)):
+            self.stopped_by = error.for_skipped_devices()
 
     # -- the flow ------------------------------------------------------------------------------------------
 
-    def _to_send(self, batches: t.Iterator[t.Sequence[Attempt]]) -> t.Iterator[Attempt]:
+    def _work_queue(self, batches: t.Iterator[t.Sequence[Submission]]) -> t.Iterator[Submission]:
         """What is to be sent next, for as long as there is something; asked by one thread at a time."""
         while True:
             while self._ready:
                 yield self._ready.popleft()
-            if len(self._questions) >= _MANY:
-                self._settle_questions()
-            elif self._held:
-                self._weigh_held()
+            if len(self._in_doubt) >= _RECONCILE_THRESHOLD:
+                self._reconcile_in_doubt()
+            elif self._stale:
+                self._reevaluate_stale()
             else:
                 batch = next(batches, None)
                 if batch is None:
                     return
                 self._ready.extend(batch)
 
-    def _send(self, attempt: Attempt) -> None:
+    def _send(self, submission: Submission) -> None:
         """One POST, in any of the threads."""
-        if self.barred is not None:
-            self._give_up(attempt, self.barred)
+        if self.stopped_by is not None:
+            self._abandon(submission, self.stopped_by)
             return
         try:
-            attempt.send()
+            submission.send()
         except Exception as error:  # the last resort: a mistake of ours must not lose what was done for others
-            attempt.give_up(InternalError(error))  # nothing was sent, or an earlier try is in question and stays so
-        if attempt.stage is Stage.HELD:
-            self._held.append(attempt)
-        elif attempt.stage is Stage.IN_QUESTION:
-            self._questions.append(attempt)
-        elif attempt.end is not None and attempt.end.error is not None:
-            self._note_refusal(attempt.end.error)
+            submission.abandon(InternalError(error))  # nothing was sent, or an earlier try is in question and stays so
+        if submission.state is SubmissionState.STALE:
+            self._stale.append(submission)
+        elif submission.state is SubmissionState.IN_DOUBT:
+            self._in_doubt.append(submission)
+        elif submission.result is not None and submission.result.error is not None:
+            self._record_refusal(submission.result.error)
 
     @staticmethod
-    def _give_up(attempt: Attempt, barred: MdeError) -> None:
-        attempt.give_up(barred, "refused" if barred.code == "permission_missing" else "error")
+    def _abandon(submission: Submission, stopped_by: MdeError) -> None:
+        submission.abandon(stopped_by, "refused" if stopped_by.code == "permission_missing" else "error")
 
-    def _note_refusal(self, error: MdeError) -> None:
+    def _record_refusal(self, error: MdeError) -> None:
         claims = self._claims()
         add_hint_for_403(error, OFFBOARD, claims)
         # One device may be closed to us and the next one open, unless the token may offboard none.
         if error.code != "permission_missing" or lacks_permission(claims, OFFBOARD):
-            self.heed(error)
+            self.stop_if_fatal(error)
 
-    def _weigh_held(self) -> None:
+    def _reevaluate_stale(self) -> None:
         """Read the actions of what was held back once more: somebody else may have been here meanwhile."""
-        if self.barred is not None:  # the read would only wait for the same once more
-            for attempt in _take(self._held, len(self._held)):
-                self._give_up(attempt, self.barred)
+        if self.stopped_by is not None:  # the read would only wait for the same once more
+            for submission in _pop_left(self._stale, len(self._stale)):
+                self._abandon(submission, self.stopped_by)
             return
-        for attempt, known in self._look_at(_take(self._held, self.room(reads=1))):
-            if isinstance(known, MdeError):
-                self.heed(known)
-                attempt.give_up(known)
+        for submission, snapshot in self._read_snapshots(_pop_left(self._stale, self.next_batch_size(reads=1))):
+            if isinstance(snapshot, MdeError):
+                self.stop_if_fatal(snapshot)
+                submission.abandon(snapshot)
             else:
-                attempt.weigh(known)
-            if attempt.stage is Stage.READY:
-                self._ready.append(attempt)
+                submission.reevaluate(snapshot)
+            if submission.state is SubmissionState.READY:
+                self._ready.append(submission)
 
-    def _settle_questions(self) -> None:
+    def _reconcile_in_doubt(self) -> None:
         """Look at what is in question until each shows its own action, for as long as the lists may lag behind.
 
         Afterwards each has ended, or is ready to be sent again, since it is certain enough that nothing was taken.
         """
-        questions = _take(self._questions, len(self._questions))
+        in_doubt = _pop_left(self._in_doubt, len(self._in_doubt))
         budget = self._client.session.budget()  # one for all looks: an outage is waited for once
-        for pause in LOOKS if questions else ():
-            self._client.session.clock.sleep(pause)
-            for attempt, snapshot in self._look_at(questions, budget):
-                attempt.look(None if isinstance(snapshot, MdeError) else snapshot)
-            questions = [attempt for attempt in questions if attempt.stage is Stage.IN_QUESTION]
-            if not questions:
+        for delay in RECONCILE_DELAYS if in_doubt else ():
+            self._client.session.clock.sleep(delay)
+            for submission, snapshot in self._read_snapshots(in_doubt, budget):
+                submission.reconcile(None if isinstance(snapshot, MdeError) else snapshot)
+            in_doubt = [submission for submission in in_doubt if submission.state is SubmissionState.IN_DOUBT]
+            if not in_doubt:
                 return
-        for attempt in questions:
-            attempt.conclude()
-            if attempt.stage is Stage.READY:
-                self._ready.append(attempt)
+        for submission in in_doubt:
+            submission.finish_reconciliation()
+            if submission.state is SubmissionState.READY:
+                self._ready.append(submission)
 
-    def _look_at(
-        self, attempts: t.Sequence[Attempt], budget: RetryBudget | None = None
-    ) -> list[tuple[Attempt, ActionSnapshot | MdeError]]:
+    def _read_snapshots(
+        self, submissions: t.Sequence[Submission], budget: RetryBudget | None = None
+    ) -> list[tuple[Submission, ActionSnapshot | MdeError]]:
         """What is known now of each, or why nothing is."""
         try:
-            known = self._client.get_offboard_actions([attempt.machine.id for attempt in attempts], budget=budget)
+            snapshots = self._client.get_offboard_actions(
+                [submission.machine.id for submission in submissions], budget=budget
+            )
         except MdeError as error:
             add_hint_for_403(error, READ, self._claims())
-            return [(attempt, error) for attempt in attempts]
+            return [(submission, error) for submission in submissions]
         except Exception as error:  # a mistake of ours is a look that failed: what was sent stays in question
             mistake = InternalError(error)
-            return [(attempt, mistake) for attempt in attempts]
-        return [(attempt, known[attempt.machine.id]) for attempt in attempts]
+            return [(submission, mistake) for submission in submissions]
+        return [(submission, snapshots[submission.machine.id]) for submission in submissions]
 
 
-def _take(line: deque[Attempt], count: int) -> list[Attempt]:
+def _pop_left(queue: deque[Submission], count: int) -> list[Submission]:
     """The first of a line, to which other threads may add at any time."""
-    return [line.popleft() for _place in range(min(count, len(line)))]
+    return [queue.popleft() for _index in range(min(count, len(queue)))]

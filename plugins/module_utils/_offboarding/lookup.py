@@ -21,36 +21,36 @@ from .._errors import ApiError
 from .._http.retry import concerns_one_record
 from .._options.identifiers import DeviceRequest
 from .._same import comparable
-from .matching import Finding, first_label, has_labels, not_found, resolve
+from .matching import Resolution, first_label, has_labels, not_found, resolve
 
 
 def find_machines(
     client: MdeClient, requests: t.Sequence[DeviceRequest], *, match_short_names: bool, force: bool
-) -> list[Finding]:
+) -> list[Resolution]:
     """Look up all requests, in their order. Raises MdeError when a read fails: that is never an absence."""
-    records = _Records()
+    records = _MachineIndex()
     refused = _read(client, requests, records, match_short_names)
 
-    def judge(request: DeviceRequest) -> Finding:
+    def resolve_request(request: DeviceRequest) -> Resolution:
         if unusable := records.unusable(request):
-            return Finding(outcome="error", error=unusable)
+            return Resolution(outcome="error", error=unusable)
         for term in _terms(request, match_short_names) + _label_terms(request):
             if term in refused:
-                return Finding(outcome="error", error=refused[term])
-        return resolve(request, records.near(request), match_short_names=match_short_names, force=force)
+                return Resolution(outcome="error", error=refused[term])
+        return resolve(request, records.candidates_for(request), match_short_names=match_short_names, force=force)
 
-    findings = {request: judge(request) for request in requests}
-    doubtful = [request for request, finding in findings.items() if finding.outcome == "not_found"]
-    refused = {**refused, **_look_again(client, doubtful, records)}
+    resolutions = {request: resolve_request(request) for request in requests}
+    doubtful = [request for request, resolution in resolutions.items() if resolution.outcome == "not_found"]
+    refused = {**refused, **_confirm_missing(client, doubtful, records)}
     for request in doubtful:
-        finding = judge(request)
-        if finding.outcome == "not_found":
-            finding = not_found(request, records.near(request, loosely=True))
-        findings[request] = finding
-    return [findings[request] for request in requests]
+        resolution = resolve_request(request)
+        if resolution.outcome == "not_found":
+            resolution = not_found(request, records.candidates_for(request, include_prefixes=True))
+        resolutions[request] = resolution
+    return [resolutions[request] for request in requests]
 
 
-class _Term(t.NamedTuple):
+class _SearchTerm(t.NamedTuple):
     """One thing to ask for."""
 
     prop: str
@@ -59,7 +59,7 @@ class _Term(t.NamedTuple):
     """The property begins with the value, instead of being it."""
 
 
-class _Records:
+class _MachineIndex:
     """What has been read, and which of it has to do with a request."""
 
     def __init__(self) -> None:
@@ -86,11 +86,11 @@ class _Records:
                 return refused.error
         return None
 
-    def near(self, request: DeviceRequest, *, loosely: bool = False) -> list[Machine]:
-        """All that share an identifier, or the first label of the name; ``loosely`` also what begins with that label."""
+    def candidates_for(self, request: DeviceRequest, *, include_prefixes: bool = False) -> list[Machine]:
+        """All that share an identifier, or the first label of the name; ``include_prefixes`` also what begins with that label."""
         keys = self._keys(request.device_id, request.aad_device_id, request.device_name)
         found = {id_: machine for key in keys for id_, machine in self._by_key.get(key, {}).items()}
-        if loosely and request.device_name:
+        if include_prefixes and request.device_name:
             label = comparable(first_label(request.device_name))
             for (kind, text), machines in self._by_key.items():
                 if kind == "label" and text.startswith(label):
@@ -104,8 +104,8 @@ class _Records:
 
 
 def _read(
-    client: MdeClient, requests: t.Sequence[DeviceRequest], records: _Records, match_short_names: bool
-) -> t.Mapping[_Term, ApiError]:
+    client: MdeClient, requests: t.Sequence[DeviceRequest], records: _MachineIndex, match_short_names: bool
+) -> t.Mapping[_SearchTerm, ApiError]:
     """Read every record that fits one of the identifiers; what comes back is what the service did not take."""
     terms = list(dict.fromkeys(term for request in requests for term in _terms(request, match_short_names)))
     batch_result = client.filter_batcher.read(
@@ -115,18 +115,18 @@ def _read(
     return batch_result.rejected
 
 
-def _terms(request: DeviceRequest, match_short_names: bool) -> list[_Term]:
+def _terms(request: DeviceRequest, match_short_names: bool) -> list[_SearchTerm]:
     """What to ask for: as typed and in lower case, for services that tell them apart."""
-    terms = [_Term("id", value) for value in _spellings(request.device_id)]
-    terms += [_Term("computerDnsName", value) for value in _spellings(request.device_name)]
-    terms += [_Term("aadDeviceId", value) for value in _spellings(request.aad_device_id)]
+    terms = [_SearchTerm("id", value) for value in _spellings(request.device_id)]
+    terms += [_SearchTerm("computerDnsName", value) for value in _spellings(request.device_name)]
+    terms += [_SearchTerm("aadDeviceId", value) for value in _spellings(request.aad_device_id)]
     name = request.device_name
     if match_short_names and name and "." not in name and has_labels(name):
-        terms += [_Term("computerDnsName", f"{value}.", prefix=True) for value in _spellings(name)]
+        terms += [_SearchTerm("computerDnsName", f"{value}.", prefix=True) for value in _spellings(name)]
     return terms
 
 
-def _condition(terms: t.Sequence[_Term], syntax: FilterSyntax) -> str:
+def _condition(terms: t.Sequence[_SearchTerm], syntax: FilterSyntax) -> str:
     """One filter for everything that was asked."""
     by_property: dict[tuple[str, bool], list[str]] = defaultdict(list)
     for term in terms:
@@ -143,11 +143,11 @@ def _condition(terms: t.Sequence[_Term], syntax: FilterSyntax) -> str:
     )
 
 
-def _look_again(
-    client: MdeClient, requests: t.Sequence[DeviceRequest], records: _Records
-) -> t.Mapping[_Term, ApiError]:
+def _confirm_missing(
+    client: MdeClient, requests: t.Sequence[DeviceRequest], records: _MachineIndex
+) -> t.Mapping[_SearchTerm, ApiError]:
     """Ask once more in another way, and collect near misses on the way; comes back as ``_read`` does."""
-    refused: dict[_Term, ApiError] = {}
+    refused: dict[_SearchTerm, ApiError] = {}
     for request in requests:
         if request.device_id:
             try:
@@ -155,11 +155,11 @@ def _look_again(
             except ApiError as error:
                 if not concerns_one_record(error):
                     raise
-                refused[_Term("id", request.device_id)] = error
+                refused[_SearchTerm("id", request.device_id)] = error
             else:
                 records.add([single] if single else [])
         if request.aad_device_id:
-            records.add(_read_entra_id_otherwise(client, request.aad_device_id, records.refuse))
+            records.add(_read_entra_id_in_other_syntax(client, request.aad_device_id, records.refuse))
     labels = list(dict.fromkeys(term for request in requests for term in _label_terms(request)))
     batch_result = client.filter_batcher.read(
         labels, _condition, lambda text: client.list_machines(text, report=records.refuse)
@@ -168,12 +168,12 @@ def _look_again(
     return {**refused, **batch_result.rejected}
 
 
-def _label_terms(request: DeviceRequest) -> list[_Term]:
+def _label_terms(request: DeviceRequest) -> list[_SearchTerm]:
     labels = _spellings(first_label(request.device_name)) if request.device_name else []
-    return [_Term("computerDnsName", label, prefix=True) for label in labels]
+    return [_SearchTerm("computerDnsName", label, prefix=True) for label in labels]
 
 
-def _read_entra_id_otherwise(client: MdeClient, aad_device_id: str, report: Report) -> list[Machine]:
+def _read_entra_id_in_other_syntax(client: MdeClient, aad_device_id: str, report: Report) -> list[Machine]:
     """The other form of the literal; where the service does not take it, the first one again."""
     try:
         return client.list_machines(property_in("aadDeviceId", [aad_device_id], unquoted=True), report=report)

@@ -24,7 +24,7 @@ _MOST_CANDIDATES = 10
 
 
 @dataclass(frozen=True)
-class Finding:
+class Resolution:
     """The answer for one request: a machine, or the outcome and error that stand in its place."""
 
     machine: Machine | None = None
@@ -38,7 +38,7 @@ class Finding:
 
 def resolve(
     request: DeviceRequest, records: t.Sequence[Machine], *, match_short_names: bool = False, force: bool = False
-) -> Finding:
+) -> Resolution:
     """Decide which of the records is meant. Pure: everything it knows is in its arguments."""
     if request.device_id:
         with_id = meant([request.device_id], records)
@@ -47,49 +47,49 @@ def resolve(
             for machine in records
             if machine in with_id or not equal_ignoring_case(machine.id, request.device_id)
         ]
-    candidates = [machine for machine in records if _fits_all(request, machine, match_short_names)]
+    candidates = [machine for machine in records if _matches_all(request, machine, match_short_names)]
     if not candidates:
-        touched = [machine for machine in records if any(_fits(request, machine, match_short_names))]
-        return _mismatch(request, touched) if touched else not_found(request, ())
+        partial_matches = [machine for machine in records if any(_matches(request, machine, match_short_names))]
+        return _mismatch(request, partial_matches) if partial_matches else not_found(request, ())
     ids = {machine.id for machine in candidates}
     # A record merged into another candidate is the same device twice. Should they all point at each other, all stay.
-    standing = [m for m in candidates if m.merged_into not in ids] or candidates
-    if len(standing) > 1:
-        return _ambiguous(request, standing)
-    machine = standing[0]
+    not_merged = [m for m in candidates if m.merged_into not in ids] or candidates
+    if len(not_merged) > 1:
+        return _ambiguous(request, not_merged)
+    machine = not_merged[0]
     if machine.merged_into and not force:
         return _merged(request, machine)
-    return Finding(machine=machine, warnings=tuple(_short_name_warnings(request, machine)))
+    return Resolution(machine=machine, warnings=tuple(_short_name_warnings(request, machine)))
 
 
 # -- fitting -----------------------------------------------------------------------------------------------------
 
 
-def _fits(request: DeviceRequest, machine: Machine, match_short_names: bool) -> list[bool]:
+def _matches(request: DeviceRequest, machine: Machine, match_short_names: bool) -> list[bool]:
     """For each identifier that was given, whether the record has it."""
-    verdicts = []
+    matches = []
     if request.device_id:
-        verdicts.append(equal_ignoring_case(request.device_id, machine.id))
+        matches.append(equal_ignoring_case(request.device_id, machine.id))
     if request.aad_device_id:
-        verdicts.append(equal_ignoring_case(request.aad_device_id, machine.aad_device_id))
+        matches.append(equal_ignoring_case(request.aad_device_id, machine.aad_device_id))
     if request.device_name:
         beside_an_id = bool(request.device_id or request.aad_device_id)
-        verdicts.append(_name_fits(request.device_name, machine.name, match_short_names, beside_an_id))
-    return verdicts
+        matches.append(_name_matches(request.device_name, machine.name, match_short_names, beside_an_id))
+    return matches
 
 
-def _fits_all(request: DeviceRequest, machine: Machine, match_short_names: bool) -> bool:
-    return all(_fits(request, machine, match_short_names))
+def _matches_all(request: DeviceRequest, machine: Machine, match_short_names: bool) -> bool:
+    return all(_matches(request, machine, match_short_names))
 
 
-def _name_fits(asked: str, name: str | None, match_short_names: bool, guards: bool) -> bool:
+def _name_matches(requested: str, name: str | None, match_short_names: bool, is_safeguard: bool) -> bool:
     """Whole and without case. A name that only guards an id, or a short one where that is allowed, by first label."""
     if name is None:
         return False
     name = _without_root(name)
-    if equal_ignoring_case(asked, name):
+    if equal_ignoring_case(requested, name):
         return True
-    return (guards or (match_short_names and "." not in asked)) and short_and_full(asked, name)
+    return (is_safeguard or (match_short_names and "." not in requested)) and short_and_full(requested, name)
 
 
 def short_and_full(one: str, other: str) -> bool:
@@ -131,14 +131,14 @@ def _short_name_warnings(request: DeviceRequest, machine: Machine) -> t.Iterator
 # -- findings ----------------------------------------------------------------------------------------------------
 
 
-def not_found(request: DeviceRequest, near: t.Sequence[Machine]) -> Finding:
-    """No record fits; ``near`` are those to show, in case the request was misspelt."""
+def not_found(request: DeviceRequest, candidates: t.Sequence[Machine]) -> Resolution:
+    """No record fits; ``candidates`` are those to show, in case the request was misspelt."""
     hints = []
     if request.looks_like_guid and not request.aad_device_id:
         hints.append("device_id has the form of an Entra device id: if it is one, give it as aad_device_id.")
     asked = request.device_name
     near_miss = asked is not None and any(
-        machine.name and short_and_full(asked, _without_root(machine.name)) for machine in near
+        machine.name and short_and_full(asked, _without_root(machine.name)) for machine in candidates
     )
     if near_miss and asked and "." not in asked:
         hints.append("A full name begins with it: give the full name, or set match_short_names.")
@@ -148,59 +148,61 @@ def not_found(request: DeviceRequest, near: t.Sequence[Machine]) -> Finding:
         "Check the spelling and the tenant; records age out after 180 days without contact. "
         "Set missing_ok where an absent device is fine."
     )
-    return Finding(
+    return Resolution(
         outcome="not_found",
-        candidates=tuple(near[:_MOST_CANDIDATES]),
+        candidates=tuple(candidates[:_MOST_CANDIDATES]),
         error=DeviceError(
-            f"{_described(request)} was not found{_named(near, 'near it')}.", code="not_found", hint=" ".join(hints)
+            f"{_describe_request(request)} was not found{_describe_machines(candidates, 'near it')}.",
+            code="not_found",
+            hint=" ".join(hints),
         ),
         near_miss=near_miss,
     )
 
 
-def _ambiguous(request: DeviceRequest, machines: t.Sequence[Machine]) -> Finding:
-    return Finding(
+def _ambiguous(request: DeviceRequest, machines: t.Sequence[Machine]) -> Resolution:
+    return Resolution(
         outcome="ambiguous",
         candidates=tuple(machines),
         error=DeviceError(
-            f"{_described(request)} fits {len(machines)} devices{_named(machines)}.",
+            f"{_describe_request(request)} fits {len(machines)} devices{_describe_machines(machines)}.",
             code="ambiguous",
             hint="Nothing was done. Compare candidates (last seen, Entra id) and give the device_id of the one you mean.",
         ),
     )
 
 
-def _mismatch(request: DeviceRequest, machines: t.Sequence[Machine]) -> Finding:
-    return Finding(
+def _mismatch(request: DeviceRequest, machines: t.Sequence[Machine]) -> Resolution:
+    return Resolution(
         outcome="mismatch",
         candidates=tuple(machines),
         error=DeviceError(
-            f"{_described(request)}: no device fits all of it, but a part of it fits{_named(machines)}.",
+            f"{_describe_request(request)}: no device fits all of it, but a part of it fits{_describe_machines(machines)}.",
             code="mismatch",
             hint="Nothing was done. Every identifier must name the same device: correct or leave out the wrong one.",
         ),
     )
 
 
-def _merged(request: DeviceRequest, machine: Machine) -> Finding:
-    return Finding(
+def _merged(request: DeviceRequest, machine: Machine) -> Resolution:
+    return Resolution(
         outcome="mismatch",
         candidates=(machine,),
         error=DeviceError(
-            f"{_described(request)} is a record that was merged into device {machine.merged_into}.",
+            f"{_describe_request(request)} is a record that was merged into device {machine.merged_into}.",
             code="merged_record",
             hint=f"Nothing was done. Ask for device_id {machine.merged_into}, or set force to take this record as it is.",
         ),
     )
 
 
-def _described(request: DeviceRequest) -> str:
+def _describe_request(request: DeviceRequest) -> str:
     """All identifiers as given: ``device_name pc1.corp.example and device_id 00aa``."""
     given = [(k, v) for k, v in request.as_dict().items() if v and k != "comment"]
     return " and ".join(f"{option} {value}" for option, value in given)
 
 
-def _named(machines: t.Sequence[Machine], what: str = "") -> str:
+def _describe_machines(machines: t.Sequence[Machine], what: str = "") -> str:
     """`` (near it: ...)`` or ``: ...``; nothing for none."""
     if not machines:
         return ""

@@ -17,15 +17,15 @@ from .wait import WaitOptions
 
 _IDENTIFIERS: t.Final = ("device_id", "device_name", "aad_device_id")
 # Errors of a list that are told at once; a hundred of them help nobody.
-_MOST_TOLD: t.Final = 5
+_MAX_REPORTED: t.Final = 5
 
 
 @dataclass(frozen=True)
-class Order:
+class OffboardParameters:
     """The whole order."""
 
     requests: tuple[DeviceRequest, ...]
-    single: bool = True
+    is_single: bool = True
     """Whether one device was asked for, and not a list."""
     force: bool = False
     match_short_names: bool = False
@@ -36,14 +36,14 @@ class Order:
     check_mode: bool = False
 
     @classmethod
-    def from_options(cls, params: t.Mapping[str, t.Any], *, check_mode: bool) -> Order:
+    def from_options(cls, params: t.Mapping[str, t.Any], *, check_mode: bool) -> OffboardParameters:
         """The order that a module's options give; raises OptionError for what cannot be meant."""
         require_positive(params, "wait_timeout", "wait_sleep", "concurrency")
-        single = params["devices"] is None
-        requests = (_one_device(params),) if single else _many_devices(params)
+        is_single = params["devices"] is None
+        requests = (_parse_device(params),) if is_single else _parse_devices(params)
         return cls(
             requests=requests,
-            single=single,
+            is_single=is_single,
             force=params["force"],
             match_short_names=params["match_short_names"],
             missing_ok=params["missing_ok"],
@@ -53,11 +53,11 @@ class Order:
         )
 
 
-def _one_device(params: t.Mapping[str, t.Any]) -> DeviceRequest:
+def _parse_device(params: t.Mapping[str, t.Any]) -> DeviceRequest:
     return DeviceRequest.from_options(**{name: params[name] for name in _IDENTIFIERS}, comment=params["comment"])
 
 
-def _many_devices(params: t.Mapping[str, t.Any]) -> tuple[DeviceRequest, ...]:
+def _parse_devices(params: t.Mapping[str, t.Any]) -> tuple[DeviceRequest, ...]:
     """All of the list, or an OptionError that names the entries that are wrong by their place."""
     beside = [name for name in _IDENTIFIERS if (params[name] or "").strip()]
     if beside:
@@ -65,7 +65,7 @@ def _many_devices(params: t.Mapping[str, t.Any]) -> tuple[DeviceRequest, ...]:
             f"devices: it stands beside {', '.join(beside)}.", hint="Give either one device or a list of devices."
         )
     requests, wrong = [], []
-    for place, device in enumerate(params["devices"]):
+    for index, device in enumerate(params["devices"]):
         own = (device.get("comment") or "").strip()
         try:
             requests.append(
@@ -74,10 +74,11 @@ def _many_devices(params: t.Mapping[str, t.Any]) -> tuple[DeviceRequest, ...]:
                 )
             )
         except OptionError as error:
-            wrong.append(f"devices[{place}]: {error.message} {error.hint or ''}".strip())
+            wrong.append(f"devices[{index}]: {error.message} {error.hint or ''}".strip())
     if wrong:
-        more = [f"And {len(wrong) - _MOST_TOLD} more."] if len(wrong) > _MOST_TOLD else []
+        more = [f"And {len(wrong) - _MAX_REPORTED} more."] if len(wrong) > _MAX_REPORTED else []
         raise OptionError(
-            " ".join(wrong[:_MOST_TOLD] + more), hint="Nothing was done for any device: correct the list and run again."
+            " ".join(wrong[:_MAX_REPORTED] + more),
+            hint="Nothing was done for any device: correct the list and run again.",
         )
     return tuple(requests)

@@ -27,7 +27,7 @@ OUTCOMES: t.Final = (
     "refused",
     "error",
 )
-_SAYS: t.Final[t.Mapping[str, str]] = {
+_OUTCOME_PHRASES: t.Final[t.Mapping[str, str]] = {
     "submitted": "offboard submitted",
     "in_progress": "an offboard is already under way",
     "already_offboarded": "already offboarded",
@@ -74,23 +74,25 @@ class DeviceResult:
             "error": self.error.as_dict() if self.error else None,
         }
 
-    def sentence(self, *, predicted: bool) -> str:
+    def summary_line(self, *, predicted: bool) -> str:
         """One line for people."""
         name = self.name
         if self.error is not None:
             text = str(self.error)
             return text if name in text else f"{name}: {text}"
-        says = "would be offboarded" if predicted and self.changed else _SAYS.get(self.outcome, self.outcome)
+        phrase = (
+            "would be offboarded" if predicted and self.changed else _OUTCOME_PHRASES.get(self.outcome, self.outcome)
+        )
         action = MachineAction.from_json(self.action)
-        return f"{name}: {says}" + (f" (action {action.id}, {action.status})" if action else "")
+        return f"{name}: {phrase}" + (f" (action {action.id}, {action.status})" if action else "")
 
 
 @dataclass(frozen=True)
-class Report:
+class OffboardResult:
     """The whole run."""
 
     devices: tuple[DeviceResult, ...] = ()
-    single: bool = True
+    is_single: bool = True
     """Whether one device was asked for, whose action then stands at the top too."""
     predicted: bool = False
     failure: MdeError | None = None
@@ -116,7 +118,7 @@ class Report:
         return {
             "changed": self.changed,
             "msg": self.message,
-            "action": self.devices[0].action if self.single and self.devices else None,
+            "action": self.devices[0].action if self.is_single and self.devices else None,
             "devices": [device.as_dict() for device in self.devices],
             "summary": {
                 **{outcome: outcomes[outcome] for outcome in OUTCOMES},
@@ -132,7 +134,7 @@ class Report:
         if self.failure is not None:
             return str(self.failure)
         if len(self.devices) == 1:
-            return self.devices[0].sentence(predicted=self.predicted)
+            return self.devices[0].summary_line(predicted=self.predicted)
         if self.error is not None:
             return str(self.error)
         counted = Counter(device.outcome for device in self.devices)
@@ -145,7 +147,7 @@ class Report:
                 "before_header": device.device_id,
                 "after_header": device.device_id,
                 "before": {"device": _name(device), "offboard_action": None},
-                "after": {"device": _name(device), "offboard_action": _brief(device.action)},
+                "after": {"device": _name(device), "offboard_action": _action_summary(device.action)},
             }
             for device in self.devices
             if device.changed
@@ -156,5 +158,5 @@ def _name(device: DeviceResult) -> str | None:
     return device.machine.name if device.machine else None
 
 
-def _brief(action: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
+def _action_summary(action: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
     return {key: (action or {}).get(key) for key in ("status", "requestorComment")}

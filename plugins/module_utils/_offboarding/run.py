@@ -20,44 +20,44 @@ from .._options.identifiers import DeviceRequest
 from .._same import comparable
 from .caller import AbandonedError, Caller, always
 from .decision import decide
-from .dispatcher import Dispatch
+from .dispatcher import Dispatcher
 from .lookup import find_machines
-from .matching import Finding
-from .parameters import Order
+from .matching import Resolution
+from .parameters import OffboardParameters
 from .results import DeviceResult
-from .submission import Attempt
-from .wait import Waited, WaitOptions, unseen, wait_for
-from .workers import Crew
+from .submission import Submission
+from .wait import WaitOptions, WaitResult, no_visible_action_error, wait_for_actions
+from .workers import WorkerPool
 
 
 @dataclass
-class _Case:
+class DevicePlan:
     """A device of the run, whatever number of requests named it."""
 
-    first: int
+    first_index: int
     """Place of the request that came to it first; that one's result carries the outcome."""
     machine: Machine
-    decided: DeviceResult
-    attempt: Attempt | None = None
+    planned_result: DeviceResult
+    submission: Submission | None = None
 
     def result(self) -> DeviceResult:
-        if self.attempt is None:
-            return self.decided
-        end = self.attempt.end
-        if end is None:  # never to be taken for an offboard
-            return replace(self.decided, outcome="error", error=InternalError(RuntimeError("it was not sent")))
-        action = end.action.record if end.action else None
-        return replace(self.decided, outcome=end.outcome, action=action, error=end.error)
+        if self.submission is None:
+            return self.planned_result
+        result = self.submission.result
+        if result is None:  # never to be taken for an offboard
+            return replace(self.planned_result, outcome="error", error=InternalError(RuntimeError("it was not sent")))
+        action = result.action.record if result.action else None
+        return replace(self.planned_result, outcome=result.outcome, action=action, error=result.error)
 
 
-class Offboarding:
+class OffboardRun:
     """One run over the devices of an order. Nothing that the service does makes it raise: each has its result."""
 
     def __init__(
         self,
-        order: Order,
+        parameters: OffboardParameters,
         client: MdeClient,
-        crew: Crew,
+        pool: WorkerPool,
         *,
         claims: t.Callable[[], TokenClaims | None],
         warn: t.Callable[[str], None],
@@ -66,151 +66,151 @@ class Offboarding:
         """``claims`` tells what the token says of itself, once there is one; ``warn`` takes a line for people;
         ``caller`` says whether the result is still waited for."""
         self._caller = caller
-        self._order = order
+        self._parameters = parameters
         self._client = client
         self._claims = claims
-        self._tell = warn
-        self._told: set[str] = set()
-        self._dispatch = Dispatch(client, crew, claims)
-        self._left = deque(range(len(order.requests)))
+        self._warn_user = warn
+        self._warned: set[str] = set()
+        self._dispatcher = Dispatcher(client, pool, claims)
+        self._remaining = deque(range(len(parameters.requests)))
         """Places in the order that have not been looked up."""
-        self._cases: dict[str, _Case] = {}
-        self._ends: dict[int, _Case | DeviceResult] = {}
+        self._plans: dict[str, DevicePlan] = {}
+        self._results: dict[int, DevicePlan | DeviceResult] = {}
         """What each place came to: a device, or a result without one."""
 
     def run(self) -> list[DeviceResult]:
         """The results, one for each request, in their order."""
-        mistake: InternalError | None = None
+        internal_error: InternalError | None = None
         try:
-            self._dispatch.run(self._batches())
+            self._dispatcher.run(self._batches())
         except Exception as error:  # the last resort: a mistake of ours must not lose what was done
-            mistake = InternalError(error)
-        results = [self._result(place, mistake) for place in range(len(self._order.requests))]
-        if self._order.wait is not None and not self._order.check_mode:
-            return self._wait(results, self._order.wait)
+            internal_error = InternalError(error)
+        results = [self._result(index, internal_error) for index in range(len(self._parameters.requests))]
+        if self._parameters.wait is not None and not self._parameters.check_mode:
+            return self._wait(results, self._parameters.wait)
         return results
 
-    def _result(self, place: int, mistake: InternalError | None) -> DeviceResult:
-        request, end = self._order.requests[place], self._ends.get(place)
-        if isinstance(end, DeviceResult):
-            return end
-        if end is None:
-            return DeviceResult(request, "error", error=mistake)
-        if mistake is not None and end.attempt is not None and end.attempt.end is None:
-            end.attempt.give_up(mistake)
-        result = end.result()
-        if mistake is not None and result.outcome == "error" and result.error is None:
-            result = replace(result, error=mistake)  # it came before the decision
-        if place == end.first:
+    def _result(self, index: int, internal_error: InternalError | None) -> DeviceResult:
+        request, planned = self._parameters.requests[index], self._results.get(index)
+        if isinstance(planned, DeviceResult):
+            return planned
+        if planned is None:
+            return DeviceResult(request, "error", error=internal_error)
+        if internal_error is not None and planned.submission is not None and planned.submission.result is None:
+            planned.submission.abandon(internal_error)
+        result = planned.result()
+        if internal_error is not None and result.outcome == "error" and result.error is None:
+            result = replace(result, error=internal_error)  # it came before the decision
+        if index == planned.first_index:
             return result
         # Asked twice, or by id and by name: the first result carries what was done.
         return replace(result, request=request, outcome="in_progress" if result.changed else result.outcome)
 
     # -- batches -------------------------------------------------------------------------------------------
 
-    def _batches(self) -> t.Iterator[list[Attempt]]:
+    def _batches(self) -> t.Iterator[list[Submission]]:
         """Look up some devices after the other, and decide; what comes out is to be sent."""
-        while self._left:
+        while self._remaining:
             if not self._caller():
-                self._dispatch.heed(AbandonedError())
-            barred = self._dispatch.barred
-            if barred is not None:
-                self._fail(self._left, barred)
+                self._dispatcher.stop_if_fatal(AbandonedError())
+            stopped_by = self._dispatcher.stopped_by
+            if stopped_by is not None:
+                self._fail(self._remaining, stopped_by)
                 return
-            room = self._dispatch.room(reads=2, posts=not self._order.check_mode)
-            places = [self._left.popleft() for _place in range(min(room, len(self._left)))]
+            size = self._dispatcher.next_batch_size(reads=2, posts=not self._parameters.check_mode)
+            indexes = [self._remaining.popleft() for _index in range(min(size, len(self._remaining)))]
             try:
-                new = self._look_up(places)
+                new = self._look_up(indexes)
             except MdeError as error:
-                self._note(error)
-                self._fail(places, error)
+                self._record_read_error(error)
+                self._fail(indexes, error)
             else:
-                yield [attempt for case in self._decide_all(new) if (attempt := case.attempt) is not None]
+                yield [submission for plan in self._decide_batch(new) if (submission := plan.submission) is not None]
 
-    def _look_up(self, places: t.Sequence[int]) -> list[_Case]:
+    def _look_up(self, indexes: t.Sequence[int]) -> list[DevicePlan]:
         """Find the machines; the cases that are new in this run come back."""
-        requests = [self._order.requests[place] for place in places]
-        findings = find_machines(
-            self._client, requests, match_short_names=self._order.match_short_names, force=self._order.force
+        requests = [self._parameters.requests[index] for index in indexes]
+        resolutions = find_machines(
+            self._client, requests, match_short_names=self._parameters.match_short_names, force=self._parameters.force
         )
         new = []
-        for place, request, finding in zip(places, requests, findings, strict=True):
-            for warning in finding.warnings:
+        for index, request, resolution in zip(indexes, requests, resolutions, strict=True):
+            for warning in resolution.warnings:
                 self._warn(warning)
-            machine = finding.machine
+            machine = resolution.machine
             if machine is None:
-                self._ends[place] = self._without_machine(request, finding)
+                self._results[index] = self._unresolved_result(request, resolution)
                 continue
-            case = self._cases.get(machine.id)
-            if case is None:
-                case = _Case(place, machine, DeviceResult(request, "error", machine))
-                self._cases[machine.id] = case
-                new.append(case)
-            self._ends[place] = case
+            plan = self._plans.get(machine.id)
+            if plan is None:
+                plan = DevicePlan(index, machine, DeviceResult(request, "error", machine))
+                self._plans[machine.id] = plan
+                new.append(plan)
+            self._results[index] = plan
         return new
 
-    def _without_machine(self, request: DeviceRequest, finding: Finding) -> DeviceResult:
-        accepted = finding.outcome == "not_found" and self._order.missing_ok and not finding.near_miss
-        if finding.error is not None:
-            add_hint_for_403(finding.error, READ, self._claims())
+    def _unresolved_result(self, request: DeviceRequest, resolution: Resolution) -> DeviceResult:
+        accepted = resolution.outcome == "not_found" and self._parameters.missing_ok and not resolution.near_miss
+        if resolution.error is not None:
+            add_hint_for_403(resolution.error, READ, self._claims())
         return DeviceResult(
             request,
-            finding.outcome or "error",
-            candidates=finding.candidates,
-            error=None if accepted else finding.error,
+            resolution.outcome or "error",
+            candidates=resolution.candidates,
+            error=None if accepted else resolution.error,
         )
 
-    def _decide_all(self, cases: t.Sequence[_Case]) -> t.Sequence[_Case]:
+    def _decide_batch(self, plans: t.Sequence[DevicePlan]) -> t.Sequence[DevicePlan]:
         """Read the actions of these devices, and decide each; a mistake of ours over one loses no other."""
         try:
-            known = self._client.get_offboard_actions([case.machine.id for case in cases])
+            snapshots = self._client.get_offboard_actions([plan.machine.id for plan in plans])
         except MdeError as error:
-            self._note(error)
-            known = {case.machine.id: error for case in cases}
-        for case in cases:
+            self._record_read_error(error)
+            snapshots = {plan.machine.id: error for plan in plans}
+        for plan in plans:
             try:
-                self._decide(case, known[case.machine.id])
+                self._decide(plan, snapshots[plan.machine.id])
             except Exception as error:
-                case.decided = replace(case.decided, outcome="error", error=InternalError(error))
-        return cases
+                plan.planned_result = replace(plan.planned_result, outcome="error", error=InternalError(error))
+        return plans
 
-    def _fail(self, places: t.Iterable[int], error: MdeError) -> None:
-        for place in places:
-            self._ends[place] = DeviceResult(self._order.requests[place], "error", error=error)
+    def _fail(self, indexes: t.Iterable[int], error: MdeError) -> None:
+        for index in indexes:
+            self._results[index] = DeviceResult(self._parameters.requests[index], "error", error=error)
 
     def _warn(self, line: str) -> None:
-        if line not in self._told:
-            self._told.add(line)
-            self._tell(line)
+        if line not in self._warned:
+            self._warned.add(line)
+            self._warn_user(line)
 
-    def _note(self, error: MdeError) -> None:
+    def _record_read_error(self, error: MdeError) -> None:
         add_hint_for_403(error, READ, self._claims())
-        self._dispatch.heed(error)
+        self._dispatcher.stop_if_fatal(error)
 
     # -- one device ----------------------------------------------------------------------------------------
 
-    def _decide(self, case: _Case, snapshot: ActionSnapshot | MdeError) -> None:
+    def _decide(self, plan: DevicePlan, snapshot: ActionSnapshot | MdeError) -> None:
         """Settle what becomes of a device; where that is an offboard, the case gets its attempt."""
         if isinstance(snapshot, MdeError):
-            case.decided = replace(case.decided, error=snapshot)
+            plan.planned_result = replace(plan.planned_result, error=snapshot)
             return
-        machine, force = case.machine, self._order.force
+        machine, force = plan.machine, self._parameters.force
         decision = decide(machine, snapshot.actions, self._client.session.now(), force=force)
         if decision.warning:
             self._warn(decision.warning)
         action = decision.action.record if decision.action else None
-        case.decided = replace(case.decided, outcome=decision.outcome, action=action)
+        plan.planned_result = replace(plan.planned_result, outcome=decision.outcome, action=action)
         if decision.outcome != "submitted":
             return
         if machine.os_platform and not machine.os_platform.lower().startswith("windows"):
             self._warn(
                 f"{machine.name or machine.id} runs {machine.os_platform}: the service may refuse to offboard it."
             )
-        comment = case.decided.request.comment or ""
-        if self._order.check_mode:
-            case.decided = self._predict(case.decided, machine, comment)
+        comment = plan.planned_result.request.comment or ""
+        if self._parameters.check_mode:
+            plan.planned_result = self._predict(plan.planned_result, machine, comment)
         else:
-            case.attempt = Attempt(self._client, machine, comment, snapshot, force=force, caller=self._caller)
+            plan.submission = Submission(self._client, machine, comment, snapshot, force=force, caller=self._caller)
 
     def _predict(self, result: DeviceResult, machine: Machine, comment: str) -> DeviceResult:
         """What the POST would bring, as far as the token lets us know."""
@@ -231,15 +231,15 @@ class Offboarding:
             if result.error is None and result.outcome in ("submitted", "in_progress")
             if (action := MachineAction.from_json(result.action)) is not None
         }
-        waited = {comparable(w.action.id): w for w in wait_for(self._client, list(pending.values()), options)}
-        return [_with_end(result, waited) for result in results]
+        waited = {comparable(w.action.id): w for w in wait_for_actions(self._client, list(pending.values()), options)}
+        return [_with_wait_result(result, waited) for result in results]
 
 
-def _with_end(result: DeviceResult, waited: t.Mapping[str, Waited]) -> DeviceResult:
+def _with_wait_result(result: DeviceResult, waited: t.Mapping[str, WaitResult]) -> DeviceResult:
     if result.error is not None or result.outcome not in ("submitted", "in_progress"):
         return result
     action = MachineAction.from_json(result.action)
     if action is None:  # the service said so, and its lists did not show it: that is no end
-        return replace(result, error=unseen(result.name))
-    end = waited[comparable(action.id)]
-    return replace(result, action=end.action.record, error=end.error)
+        return replace(result, error=no_visible_action_error(result.name))
+    wait_result = waited[comparable(action.id)]
+    return replace(result, action=wait_result.action.record, error=wait_result.error)

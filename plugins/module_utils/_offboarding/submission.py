@@ -25,16 +25,16 @@ from .caller import AbandonedError, Caller, always
 from .decision import decide
 
 # Pauses between looks after an unclear end: half a minute in all, longer than the service's lists lag behind.
-LOOKS: t.Final = (1.0, 2.0, 4.0, 8.0, 15.0)
-RESENDS: t.Final = 2
+RECONCILE_DELAYS: t.Final = (1.0, 2.0, 4.0, 8.0, 15.0)
+MAX_RESENDS: t.Final = 2
 # ``Date`` headers and the service's stores do not tick together to the second.
-TOLERANCE: t.Final = timedelta(seconds=5)
+CLOCK_TOLERANCE: t.Final = timedelta(seconds=5)
 # A decision older than this, in seconds, is made anew before its POST leaves.
-DECISION_LIFE: t.Final = 120.0
+DECISION_TTL: t.Final = 120.0
 
 
 @dataclass(frozen=True)
-class Submission:
+class SubmissionResult:
     """How it ended: ``submitted``, ``refused``, ``error``, or, where somebody else was faster, as decided then."""
 
     outcome: str
@@ -43,20 +43,20 @@ class Submission:
 
 
 @dataclass(frozen=True)
-class Claim:
+class OwnershipCheck:
     """What makes an action this run's own: its device, its comment, its time, and that it was not there before."""
 
     machine_id: str
     comment: str
-    known_ids: frozenset[str]
-    first_try: datetime | None
+    ids_before: frozenset[str]
+    first_sent_at: datetime | None
     """In service time; None when no answer carried a ``Date``, so that there is nothing to compare with."""
 
     def owns(self, action: MachineAction) -> bool:
         """Whether an action found in a list is ours: everything says so."""
         if not self._may_own(action) or (action.comment or "").strip() != self.comment.strip():
             return False
-        return self.first_try is None or action.created is not None
+        return self.first_sent_at is None or action.created is not None
 
     def owns_answer(self, action: MachineAction) -> bool:
         """Whether the action that answers our own POST is ours: nothing says otherwise.
@@ -68,27 +68,31 @@ class Claim:
 
     def _may_own(self, action: MachineAction) -> bool:
         """New, an Offboard on our machine, and not made before our first try."""
-        if comparable(action.id) in self.known_ids or not action.is_offboard_of(self.machine_id):
+        if comparable(action.id) in self.ids_before or not action.is_offboard_of(self.machine_id):
             return False
-        return self.first_try is None or action.created is None or action.created >= self.first_try - TOLERANCE
+        return (
+            self.first_sent_at is None
+            or action.created is None
+            or action.created >= self.first_sent_at - CLOCK_TOLERANCE
+        )
 
-    def among(self, actions: t.Iterable[MachineAction]) -> MachineAction | None:
+    def find_own(self, actions: t.Iterable[MachineAction]) -> MachineAction | None:
         return next((action for action in actions if self.owns(action)), None)
 
 
-class Stage(enum.Enum):
+class SubmissionState(enum.Enum):
     """What an attempt waits for."""
 
     READY = enum.auto()
     """To be sent."""
-    HELD = enum.auto()
+    STALE = enum.auto()
     """The pace held it back for too long: its actions have to be read and weighed again."""
-    IN_QUESTION = enum.auto()
+    IN_DOUBT = enum.auto()
     """It was sent, and may or may not have been taken: its actions have to be looked at."""
-    ENDED = enum.auto()
+    DONE = enum.auto()
 
 
-class Attempt:
+class Submission:
     """The offboard of one machine: its tries, and what is known between them.
 
     Sending is for one thread at a time; nothing here raises for what the service does.
@@ -106,8 +110,8 @@ class Attempt:
     ) -> None:
         """``snapshot`` is what was just read of the machine, and what spoke for an offboard; ``caller`` waits for the end."""
         self.machine = machine
-        self.stage = Stage.READY
-        self.end: Submission | None = None
+        self.state = SubmissionState.READY
+        self.result: SubmissionResult | None = None
         """Set exactly when the stage is ENDED."""
         self._client = client
         self._comment = comment
@@ -115,32 +119,32 @@ class Attempt:
         self._caller = caller
         self._session = client.session
         self._budget = client.session.budget()
-        self._tries = 0
+        self._attempts = 0
         self._sending = False
         """Whether the last call of ``send`` came as far as a try."""
-        self._unclear: MdeError | None = None
+        self._in_doubt: MdeError | None = None
         """How an earlier try ended that may have been taken."""
-        self._foreign: Submission | None = None
+        self._foreign: SubmissionResult | None = None
         """What to say where the response was another device's, and no action of ours shows."""
-        self._seen: ActionSnapshot | None = None
+        self._snapshot: ActionSnapshot | None = None
         """The last look after that; None when it failed, so that not finding means nothing."""
-        self._stake(snapshot)
+        self._set_baseline(snapshot)
 
-    def _stake(self, snapshot: ActionSnapshot) -> None:
+    def _set_baseline(self, snapshot: ActionSnapshot) -> None:
         """From here on: these actions are not ours, and what comes after them may be."""
-        self._claim = Claim(
+        self._ownership = OwnershipCheck(
             machine_id=self.machine.id,
             comment=self._comment,
-            known_ids=frozenset(comparable(action.id) for action in snapshot.actions),
-            first_try=self._session.service_time(),
+            ids_before=frozenset(comparable(action.id) for action in snapshot.actions),
+            first_sent_at=self._session.service_time(),
         )
-        self._good_until = snapshot.read_at + DECISION_LIFE
+        self._valid_until = snapshot.read_at + DECISION_TTL
 
-    def _finish(self, end: Submission) -> None:
-        self.end = end
-        self.stage = Stage.ENDED
-        if end.outcome == "submitted" and end.action is not None:
-            self._client.own_actions.add(end.action.id)
+    def _finish(self, result: SubmissionResult) -> None:
+        self.result = result
+        self.state = SubmissionState.DONE
+        if result.outcome == "submitted" and result.action is not None:
+            self._client.own_actions.add(result.action.id)
 
     # -- sending -------------------------------------------------------------------------------------------
 
@@ -152,25 +156,27 @@ class Attempt:
                 self.machine.id,
                 self._comment,
                 budget=self._budget,
-                not_after=self._good_until,
-                before_send=self._note_try,
+                not_after=self._valid_until,
+                before_send=self._record_send_time,
             )
         except DeadlineExceededError:
-            self.stage = Stage.HELD
+            self.state = SubmissionState.STALE
         except AbandonedError as error:
-            self.give_up(error)
+            self.abandon(error)
         except MdeError as error:
             if outcome_in_doubt(error):
                 self._question(error)
             else:
-                self._finish(self._refused(error))
+                self._finish(self._from_refusal(error))
         except Exception as error:
             if not self._sending:
                 raise
             self._question(InternalError(error))  # whatever broke here says nothing of what the service did
         else:
             if action.machine_id == self.machine.id:
-                self._finish(Submission("submitted" if self._claim.owns_answer(action) else "in_progress", action))
+                self._finish(
+                    SubmissionResult("submitted" if self._ownership.owns_answer(action) else "in_progress", action)
+                )
             else:
                 self._note_foreign(action)
 
@@ -180,65 +186,65 @@ class Attempt:
         Reading our own device's actions tells which. It is sent again only if that action is known to be another
         device's own: then the response went astray, and ours may never have been made.
         """
-        self._unclear = DeviceError(
+        self._in_doubt = DeviceError(
             f"Asked to offboard {self.machine.id}, the service answered with action {action.id} on {action.machine_id}.",
             code="wrong_device",
             hint="Look at both devices in the portal now; while the action is pending, "
             "secops.mde.mde_machine_action_cancel takes it back.",
         )
-        self._foreign = Submission("error", action, self._unclear)
-        self._tries += 1
-        self.stage = Stage.IN_QUESTION
+        self._foreign = SubmissionResult("error", action, self._in_doubt)
+        self._attempts += 1
+        self.state = SubmissionState.IN_DOUBT
 
     def _question(self, error: MdeError) -> None:
-        self._unclear = error
-        self._tries += 1
-        self.stage = Stage.IN_QUESTION
+        self._in_doubt = error
+        self._attempts += 1
+        self.state = SubmissionState.IN_DOUBT
 
-    def _note_try(self) -> None:
+    def _record_send_time(self) -> None:
         """The last check before a try: whatever was made before the first one that may have been taken is not ours."""
         if not self._caller():
             raise AbandonedError
-        if self._unclear is None:
-            self._claim = replace(self._claim, first_try=self._session.service_time())
+        if self._in_doubt is None:
+            self._ownership = replace(self._ownership, first_sent_at=self._session.service_time())
         self._sending = True
 
-    def weigh(self, snapshot: ActionSnapshot) -> None:
+    def reevaluate(self, snapshot: ActionSnapshot) -> None:
         """Decide again by what is known now: has somebody else been here while the POST was held back?"""
         own = self._own(snapshot.actions)
         decision = decide(self.machine, snapshot.actions, self._session.now(), force=self._force)
         if own is not None:
-            self._finish(Submission("submitted", own))
+            self._finish(SubmissionResult("submitted", own))
         elif decision.outcome != "submitted":
-            self._finish(Submission(decision.outcome, decision.action))
+            self._finish(SubmissionResult(decision.outcome, decision.action))
         else:
-            if self._unclear is None:
-                self._stake(snapshot)
-            self._good_until = snapshot.read_at + DECISION_LIFE
-            self.stage = Stage.READY
+            if self._in_doubt is None:
+                self._set_baseline(snapshot)
+            self._valid_until = snapshot.read_at + DECISION_TTL
+            self.state = SubmissionState.READY
 
-    def give_up(self, error: MdeError, outcome: str = "error") -> None:
+    def abandon(self, error: MdeError, outcome: str = "error") -> None:
         """It will not be sent (again): something else went wrong first."""
-        self._finish(Submission(outcome, error=error) if self._unclear is None else self._unknown(error))
+        self._finish(SubmissionResult(outcome, error=error) if self._in_doubt is None else self._outcome_unknown(error))
 
-    def _refused(self, error: MdeError) -> Submission:
+    def _from_refusal(self, error: MdeError) -> SubmissionResult:
         """This try surely did nothing; after an unclear one that does not settle what became of the first."""
         if isinstance(error, ApiError) and error.code == "already_active":
-            found = self._who_is_active()
+            found = self._find_active_action()
             if found is not None:
                 return found
-            if self._unclear is None:
-                return Submission("in_progress")
-        if self._unclear is not None:
-            return self._unknown(error)
-        said_no = isinstance(error, ApiError) and not isinstance(error, ThrottledError)
-        return Submission("refused" if said_no and error.code != "unauthorized" else "error", error=error)
+            if self._in_doubt is None:
+                return SubmissionResult("in_progress")
+        if self._in_doubt is not None:
+            return self._outcome_unknown(error)
+        rejected = isinstance(error, ApiError) and not isinstance(error, ThrottledError)
+        return SubmissionResult("refused" if rejected and error.code != "unauthorized" else "error", error=error)
 
-    def _who_is_active(self) -> Submission | None:
+    def _find_active_action(self) -> SubmissionResult | None:
         """The service refused us for an action that is under way: look at once, and until it shows."""
         budget = self._session.budget()  # one for all looks: an outage is waited for once
-        for pause in (0.0, *LOOKS):
-            self._session.clock.sleep(pause)
+        for delay in (0.0, *RECONCILE_DELAYS):
+            self._session.clock.sleep(delay)
             try:
                 snapshot = self._client.get_offboard_actions([self.machine.id], budget=budget)[self.machine.id]
             except Exception:  # a look that failed, for whatever reason, is none
@@ -247,51 +253,51 @@ class Attempt:
                 continue
             own = self._own(snapshot.actions)
             if own is not None:
-                return Submission("submitted", own)
+                return SubmissionResult("submitted", own)
             # Without force, which goes past an action that hangs: that may be the one the service means.
             decision = decide(self.machine, snapshot.actions, self._session.now())
-            if decision.action_under_way is not None:
-                return Submission("in_progress", decision.action_under_way)
+            if decision.active_action is not None:
+                return SubmissionResult("in_progress", decision.active_action)
         return None
 
     # -- looking -------------------------------------------------------------------------------------------
 
-    def look(self, snapshot: ActionSnapshot | None) -> None:
+    def reconcile(self, snapshot: ActionSnapshot | None) -> None:
         """Take note of what is known now, or of a read that failed (None).
 
         An action of somebody else does not end the search before its time: ours may still be on its way to the list.
         """
-        self._seen = snapshot
+        self._snapshot = snapshot
         own = self._own(snapshot.actions) if snapshot is not None else None
         if own is not None:
-            self._finish(Submission("submitted", own))
+            self._finish(SubmissionResult("submitted", own))
 
-    def conclude(self) -> None:
+    def finish_reconciliation(self) -> None:
         """The time for looks is over, and ours has not shown."""
         foreign = self._foreign
         if foreign is not None and foreign.action is not None and foreign.action.id not in self._client.own_actions:
             self._finish(foreign)
             return
-        if self._seen is not None:
-            self.weigh(self._seen)
-        if self._seen is None or (self.stage is Stage.READY and self._tries > RESENDS):
-            self._finish(self._unknown())
+        if self._snapshot is not None:
+            self.reevaluate(self._snapshot)
+        if self._snapshot is None or (self.state is SubmissionState.READY and self._attempts > MAX_RESENDS):
+            self._finish(self._outcome_unknown())
 
     def _own(self, actions: t.Iterable[MachineAction]) -> MachineAction | None:
         """Our action, if a try of ours can have made one: a twin of this job may use the same comment."""
-        return self._claim.among(actions) if self._unclear is not None else None
+        return self._ownership.find_own(actions) if self._in_doubt is not None else None
 
-    def _unknown(self, later: MdeError | None = None) -> Submission:
-        first = self._unclear
-        told = [error.message for error in (first, later) if error is not None]
+    def _outcome_unknown(self, later: MdeError | None = None) -> SubmissionResult:
+        first = self._in_doubt
+        messages = [error.message for error in (first, later) if error is not None]
         last = later or first
         unknown = DeviceError(
             f"What became of the offboard of {self.machine.name or self.machine.id} is not known: "
-            + "; then: ".join(told),
+            + "; then: ".join(messages),
             code="outcome_unknown",
             hint="It may or may not be offboarded. Run the task again in some minutes: it looks first, and does not "
             "offboard twice.",
             http_status=last.http_status if last else None,
             correlation_id=next((e.correlation_id for e in (later, first) if e and e.correlation_id), None),
         )
-        return Submission("error", error=unknown)
+        return SubmissionResult("error", error=unknown)

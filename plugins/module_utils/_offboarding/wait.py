@@ -40,14 +40,14 @@ class WaitOptions:
 
 
 @dataclass(frozen=True)
-class Waited:
+class WaitResult:
     """An action as it was last seen, and the error that its end is, if it is one."""
 
     action: MachineAction
     error: MdeError | None
 
 
-def wait_for(client: MdeClient, actions: t.Sequence[MachineAction], options: WaitOptions) -> list[Waited]:
+def wait_for_actions(client: MdeClient, actions: t.Sequence[MachineAction], options: WaitOptions) -> list[WaitResult]:
     """Read the actions until all have ended or the time is over; the answer keeps their order.
 
     Never raises: what could not be read becomes the error of those that were still pending.
@@ -55,34 +55,34 @@ def wait_for(client: MdeClient, actions: t.Sequence[MachineAction], options: Wai
     latest = {comparable(action.id): action for action in actions}
     clock = client.session.clock
     deadline = clock.monotonic() + options.timeout
-    trouble: MdeError | None = None
+    read_error: MdeError | None = None
     while pending := [action for action in latest.values() if not action.is_final]:
         left = deadline - clock.monotonic()
         if left <= 0:
             break
         try:
             clock.sleep(min(options.sleep, left))
-            seen, trouble = _look(client, pending, deadline)
+            seen, read_error = _poll(client, pending, deadline)
         except MdeError as error:
-            trouble = error
+            read_error = error
             if isinstance(error, DeadlineExceededError):
                 break
         except Exception as error:  # the last resort: a mistake of ours must not lose what was done
-            trouble = InternalError(error)
+            read_error = InternalError(error)
             break
         else:
             # What has ended stays so, whatever a list that lags behind says of it later.
-            asked = {comparable(action.id): action.machine_id for action in pending}
+            polled = {comparable(action.id): action.machine_id for action in pending}
             # An action that speaks for a device is an Offboard on that device.
             latest.update(
                 (comparable(action.id), action)
                 for action in seen
-                if (of := asked.get(comparable(action.id))) is not None and action.is_offboard_of(of)
+                if (of := polled.get(comparable(action.id))) is not None and action.is_offboard_of(of)
             )
-    return [_verdict(latest[comparable(action.id)], options, trouble) for action in actions]
+    return [_to_result(latest[comparable(action.id)], options, read_error) for action in actions]
 
 
-def unseen(who: str) -> MdeError:
+def no_visible_action_error(who: str) -> MdeError:
     """The error of a device of which an offboard is under way that nobody has seen: there is nothing to wait for."""
     return DeviceError(
         f"{who}: the service says that an offboard is under way, but shows none that could be waited for.",
@@ -91,7 +91,7 @@ def unseen(who: str) -> MdeError:
     )
 
 
-def _look(
+def _poll(
     client: MdeClient, pending: t.Sequence[MachineAction], deadline: float
 ) -> tuple[list[MachineAction], MdeError | None]:
     """The actions as they are now, in few reads: by their ids, or, where these are many, all since the oldest of them.
@@ -99,7 +99,7 @@ def _look(
     Beside them the error of an id that the service did not take: not to be seen there is news.
     """
     created = [action.created for action in pending]
-    oldest = min((moment for moment in created if moment is not None), default=None)
+    oldest = min((time for time in created if time is not None), default=None)
     few = len(pending) <= _FEW_FILTERS * client.filter_batcher.capacity(_ID_LENGTH)
     if few or oldest is None or None in created:
         batch_result = client.actions_by_id([action.id for action in pending], until=deadline)
@@ -107,31 +107,33 @@ def _look(
     return client.list_offboard_actions_since(oldest, until=deadline), None
 
 
-def _verdict(action: MachineAction, options: WaitOptions, trouble: MdeError | None) -> Waited:
+def _to_result(action: MachineAction, options: WaitOptions, read_error: MdeError | None) -> WaitResult:
     if action.normalized_status == "succeeded":
-        return Waited(action, None)
+        return WaitResult(action, None)
     who = action.record.get("computerDnsName") or action.machine_id
     if action.is_final:
         code, hint = _ENDS[action.normalized_status]
-        return Waited(
+        return WaitResult(
             action,
             DeviceError(
-                f"{who}: offboard action {action.id} ended {action.status}{_why(action)}.", code=code, hint=hint
+                f"{who}: offboard action {action.id} ended {action.status}{_hresult_text(action)}.",
+                code=code,
+                hint=hint,
             ),
         )
-    if trouble is not None:
-        return Waited(
+    if read_error is not None:
+        return WaitResult(
             action,
             DeviceError(
                 f"{who}: offboard action {action.id} was {action.status} when last seen, and cannot be read: "
-                f"{trouble.message}",
+                f"{read_error.message}",
                 code="wait_read_failed",
                 hint="The action goes on by itself. Run the task again to see how it ended.",
-                http_status=trouble.http_status,
-                correlation_id=trouble.correlation_id,
+                http_status=read_error.http_status,
+                correlation_id=read_error.correlation_id,
             ),
         )
-    return Waited(
+    return WaitResult(
         action,
         DeviceError(
             f"{who}: offboard action {action.id} is still {action.status} after {options.timeout:g} s.",
@@ -142,7 +144,7 @@ def _verdict(action: MachineAction, options: WaitOptions, trouble: MdeError | No
     )
 
 
-def _why(action: MachineAction) -> str:
+def _hresult_text(action: MachineAction) -> str:
     """The service's number for the reason, as people look it up."""
     number = action.record.get("errorHResult")
     if not isinstance(number, int) or isinstance(number, bool) or number == 0:

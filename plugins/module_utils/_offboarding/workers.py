@@ -11,13 +11,13 @@ import threading
 import typing as t
 
 T = t.TypeVar("T")
-_NOTHING: t.Final = object()
+_EXHAUSTED: t.Final = object()
 
 
-class Crew(t.Protocol):
+class WorkerPool(t.Protocol):
     """Who does the work. Tests hand in one whose threads share a clock that jumps."""
 
-    def each(self, work: t.Callable[[T], None], source: t.Iterator[T]) -> None:
+    def for_each(self, work: t.Callable[[T], None], source: t.Iterator[T]) -> None:
         """Call ``work`` once with everything that ``source`` yields, and return when all is done.
 
         The source is asked by one thread at a time, and only when a thread has nothing to do: what it finds out
@@ -25,36 +25,36 @@ class Crew(t.Protocol):
         """
 
 
-class Threads:
+class ThreadPool:
     """The real ones; the caller's own thread is one of them, so that a crew of one needs no other."""
 
     def __init__(self, count: int) -> None:
         self._count = count
 
-    def each(self, work: t.Callable[[T], None], source: t.Iterator[T]) -> None:
-        turn = threading.Lock()
+    def for_each(self, work: t.Callable[[T], None], source: t.Iterator[T]) -> None:
+        source_lock = threading.Lock()
         failures: list[BaseException] = []
 
-        def labour() -> None:
+        def work_loop() -> None:
             try:
                 while not failures:
-                    with turn:
-                        piece = next(source, _NOTHING)
-                    if piece is _NOTHING:
+                    with source_lock:
+                        item = next(source, _EXHAUSTED)
+                    if item is _EXHAUSTED:
                         return
-                    work(t.cast("T", piece))
+                    work(t.cast("T", item))
             except BaseException as error:  # handed to the caller's thread
                 failures.append(error)
 
         others: list[threading.Thread] = []
         for _other in range(self._count - 1):
-            thread = threading.Thread(target=labour, daemon=True)
+            thread = threading.Thread(target=work_loop, daemon=True)
             try:
                 thread.start()
             except RuntimeError:  # the machine has no more to give: fewer hands do the same work
                 break
             others.append(thread)
-        labour()
+        work_loop()
         for thread in others:
             thread.join()
         if failures:

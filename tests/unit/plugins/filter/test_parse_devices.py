@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 from jinja2 import StrictUndefined, UndefinedError
 
 from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import Order
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import OffboardParameters
 from ansible_collections.secops.mde.plugins.modules.mde_offboard import OPTIONS
 
 parse = FilterModule().filters()["parse_devices"]
@@ -168,8 +168,8 @@ def test_the_module_takes_every_list_and_the_filter_takes_it_again(given: object
     found = parse(given)
     assert parse(found) == found
     absent = dict.fromkeys(OPTIONS) | {"wait_timeout": 1, "wait_sleep": 1, "concurrency": 1}
-    order = Order.from_options({**absent, "devices": found, "comment": "CHG-1"}, check_mode=True)
-    assert len(order.requests) == len(devices)
+    parameters = OffboardParameters.from_options({**absent, "devices": found, "comment": "CHG-1"}, check_mode=True)
+    assert len(parameters.requests) == len(devices)
 
 
 REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine, MachineAction
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.decision import (
-    TABLE,
-    Past,
-    Situation,
-    Work,
+    RULES,
+    ActiveAction,
+    DeviceState,
+    History,
     decide,
 )
 
@@ -199,14 +199,14 @@ def test_each_situation_has_its_outcome(
 
 
 SITUATIONS = [
-    Situation(work=work, onboarded=onboarded, past=past, came_back=came_back)
-    for work, onboarded, past, came_back in itertools.product(Work, (True, False), Past, (True, False))
+    DeviceState(active_action=work, onboarded=onboarded, history=past, came_back=came_back)
+    for work, onboarded, past, came_back in itertools.product(ActiveAction, (True, False), History, (True, False))
 ]
 
 
-@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
-def test_exactly_one_row_holds_in_every_situation(situation: Situation) -> None:
-    assert [row.holds(situation) for row in TABLE].count(True) == 1
+@pytest.mark.parametrize("state", SITUATIONS, ids=str)
+def test_exactly_one_row_holds_in_every_situation(state: DeviceState) -> None:
+    assert [row.applies(state) for row in RULES].count(True) == 1
 
 
 STATUSES = st.sampled_from(["Pending", "InProgress", "Succeeded", "Failed", "TimeOut", "Cancelled", "Queued", "", None])

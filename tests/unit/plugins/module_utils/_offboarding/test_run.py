@@ -17,11 +17,11 @@ from ansible_collections.secops.mde.plugins.module_utils._auth.token import Toke
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._offboarding import run as _offboarding
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import Order
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult, Report
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import Offboarding
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import OffboardParameters
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult, OffboardResult
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import OffboardRun
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.wait import WaitOptions
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import Threads
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import ThreadPool
 from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import DeviceRequest
 from ansible_collections.secops.mde.plugins.module_utils._results import RunContext, to_module_result
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
@@ -48,9 +48,9 @@ def run(emulator: Emulator, clock: Clock) -> Run:
         *asked: dict[str, str], check_mode: bool = False, wait: WaitOptions | None = None
     ) -> list[DeviceResult]:
         requests = tuple(DeviceRequest.from_options(**one, comment="CHG-1") for one in asked)
-        order = Order(requests=requests, single=False, check_mode=check_mode, wait=wait)
-        return Offboarding(
-            order, MdeClient(session), Threads(1), claims=lambda: read_claims(token), warn=lambda _line: None
+        parameters = OffboardParameters(requests=requests, is_single=False, check_mode=check_mode, wait=wait)
+        return OffboardRun(
+            parameters, MdeClient(session), ThreadPool(1), claims=lambda: read_claims(token), warn=lambda _line: None
         ).run()
 
     return carry_out
@@ -73,7 +73,7 @@ def test_a_device_that_fails_stops_no_other(emulator: Emulator, run: Run) -> Non
     asked = ("mac1.corp.example", "gone.corp.example", "pc1.corp.example")
     results = run(*({"device_name": name} for name in asked))
     assert [result.outcome for result in results] == ["refused", "not_found", "submitted"]
-    report = to_module_result(Report(devices=tuple(results), single=False), RunContext(), {})
+    report = to_module_result(OffboardResult(devices=tuple(results), is_single=False), RunContext(), {})
     assert report["changed"]
     assert report["action"] is None
     assert report["error"]["code"] == "devices_failed"

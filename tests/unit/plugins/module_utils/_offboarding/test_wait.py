@@ -11,7 +11,7 @@ import typing as t
 from datetime import datetime
 
 from ansible_collections.secops.mde.plugins.module_utils._api.models import MachineAction
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.wait import WaitOptions, wait_for
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.wait import WaitOptions, wait_for_actions
 from ansible_collections.secops.mde.tests.unit.module_run import FakeClock
 
 
@@ -39,7 +39,7 @@ class Lists:
 def test_an_end_that_was_seen_stays_seen_when_a_later_list_lags_behind() -> None:
     older = [action("a", "Pending"), action("b", "Pending")]
     newer = [action("a", "Succeeded"), action("b", "InProgress")]
-    done, pending = wait_for(t.cast("t.Any", Lists(newer, older)), older, WaitOptions(timeout=60, sleep=10))
+    done, pending = wait_for_actions(t.cast("t.Any", Lists(newer, older)), older, WaitOptions(timeout=60, sleep=10))
     assert (done.action.status, done.error) == ("Succeeded", None)
     assert pending.error is not None
     assert pending.error.code == "wait_timeout"

@@ -11,25 +11,25 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import Threads
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import ThreadPool
 
 
 @pytest.mark.parametrize("count", [1, 2, 10])
 def test_every_piece_is_worked_on_once(count: int) -> None:
     done: list[int] = []
-    Threads(count).each(done.append, iter(range(500)))
+    ThreadPool(count).for_each(done.append, iter(range(500)))
     assert sorted(done) == list(range(500))
 
 
 def test_a_crew_of_one_works_in_the_callers_thread() -> None:
     seen: set[int] = set()
-    Threads(1).each(lambda _piece: seen.add(threading.get_ident()), iter(range(3)))
+    ThreadPool(1).for_each(lambda _piece: seen.add(threading.get_ident()), iter(range(3)))
     assert seen == {threading.get_ident()}
 
 
 def test_so_many_work_at_the_same_time() -> None:
     together = threading.Barrier(4, timeout=30)  # breaks, and fails the test, when one of them is missing
-    Threads(4).each(lambda _piece: t.cast("None", together.wait()), iter(range(4)))
+    ThreadPool(4).for_each(lambda _piece: t.cast("None", together.wait()), iter(range(4)))
 
 
 @pytest.mark.parametrize("given", [0, 2])
@@ -46,7 +46,7 @@ def test_where_the_machine_gives_fewer_threads_those_do_all_the_work(
 
     monkeypatch.setattr(threading.Thread, "start", grudging)
     done: list[int] = []
-    Threads(10).each(done.append, iter(range(500)))
+    ThreadPool(10).for_each(done.append, iter(range(500)))
     assert sorted(done) == list(range(500))
     assert not any(thread.is_alive() for thread in started)
 
@@ -60,7 +60,7 @@ def test_the_source_is_asked_by_one_thread_at_a_time() -> None:
             inside.release()
             yield piece
 
-    Threads(8).each(lambda _piece: None, source())
+    ThreadPool(8).for_each(lambda _piece: None, source())
 
 
 @pytest.mark.parametrize("count", [1, 6])
@@ -73,13 +73,13 @@ def test_a_failure_of_the_work_is_raised_after_all_have_stopped(count: int) -> N
         done.append(piece)
 
     with pytest.raises(KeyError, match="a mistake"):
-        Threads(count).each(work, iter(range(10**9)))
+        ThreadPool(count).for_each(work, iter(range(10**9)))
     assert 5 not in done
 
 
 def test_a_failure_that_looks_like_the_end_is_raised_all_the_same() -> None:
     with pytest.raises(StopIteration):
-        Threads(2).each(lambda _piece: next(iter(())), iter(range(5)))
+        ThreadPool(2).for_each(lambda _piece: next(iter(())), iter(range(5)))
 
 
 @pytest.mark.parametrize("count", [1, 6])
@@ -89,4 +89,4 @@ def test_a_failure_of_the_source_is_raised_too(count: int) -> None:
         raise ValueError("no more")
 
     with pytest.raises(ValueError, match="no more"):
-        Threads(count).each(lambda _piece: None, source())
+        ThreadPool(count).for_each(lambda _piece: None, source())
