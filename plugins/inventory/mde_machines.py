@@ -109,7 +109,10 @@ from ansible_collections.secops.mde.plugins.module_utils._auth.permissions impor
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError, OptionError
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import Spec, nulls_to_blank
 from ansible_collections.secops.mde.plugins.module_utils._presentable import one_line
-from ansible_collections.secops.mde.plugins.module_utils._queries.machine_filter import MACHINE_FILTER, MachineFilter
+from ansible_collections.secops.mde.plugins.module_utils._queries.machine_filter import (
+    MACHINE_FILTER_OPTIONS,
+    MachineFilter,
+)
 from ansible_collections.secops.mde.plugins.plugin_utils._host_names import (
     HOSTNAMES,
     group_name,
@@ -126,7 +129,7 @@ ADDRESSES: t.Final = {"internal": "lastIpAddress", "external": "lastExternalIpAd
 # What ssh is called with.
 _HOST_VARIABLES: t.Final = frozenset({"ansible_host", "ansible_ssh_host"})
 OPTIONS: Spec = {
-    **MACHINE_FILTER,
+    **MACHINE_FILTER_OPTIONS,
     "hostname": {"type": "str", "choices": list(HOSTNAMES), "default": "name"},
     "address": {"type": "str", "choices": list(ADDRESSES)},
 }
@@ -174,7 +177,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         self.templar.available_variables = self._vars
         constructed = ("compose", "groups", "keyed_groups", "plugin")
         given = {name: self._plain(value) for name, value in config.items() if name not in constructed}
-        nulls_to_blank(given, MACHINE_FILTER)
+        nulls_to_blank(given, MACHINE_FILTER_OPTIONS)
         return given
 
     def _plain(self, value: t.Any) -> t.Any:
@@ -190,7 +193,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         """The devices, from the cache where that is wanted and has them."""
         cached = self.get_option("cache") and cache
         # A file whose filters or tenant have changed asks for other devices.
-        asked = json.dumps([options.whose(), {name: options.params[name] for name in MACHINE_FILTER}], default=str)
+        asked = json.dumps(
+            [options.whose(), {name: options.params[name] for name in MACHINE_FILTER_OPTIONS}], default=str
+        )
         key = f"{self.get_cache_key(path)}_{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
         if cached:
             known = _whole(self._cache.get(key))

@@ -21,17 +21,17 @@ from ._errors import ApiError, MdeError
 from ._http.retry import fatal_for_run
 from ._options.argument_spec import Spec
 
-CANCEL: t.Final[Spec] = {
+CANCEL_OPTIONS: t.Final[Spec] = {
     "action_id": {"type": "str", "required": True},
     "comment": {"type": "str", "required": True},
 }
 CANCELLED: t.Final = "cancelled"
 # Seconds between the looks at what became of it: 15 in all.
-_LOOKS: t.Final = (0.0, 1.0, 2.0, 4.0, 8.0)
+_POLL_DELAYS: t.Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True)
-class Cancelled:
+class CancelResult:
     """How it ended. ``action`` is the service's JSON of the last look, in check mode the predicted one."""
 
     action: t.Mapping[str, t.Any] | None = None
@@ -54,7 +54,7 @@ class Cancelled:
             message = str(self.failure)
         else:
             does = "would be cancelled" if self.predicted else "cancelled" if self.changed else "was cancelled before"
-            message = f"{_called(action)}: {does}"
+            message = f"{_describe(action)}: {does}"
         return {
             "changed": self.changed,
             "msg": message,
@@ -77,7 +77,7 @@ class Cancelled:
         ]
 
 
-class Cancellation:
+class ActionCanceller:
     """Cancels one action by its id."""
 
     def __init__(
@@ -87,7 +87,7 @@ class Cancellation:
         self._claims = claims
         self._warn = warn
 
-    def run(self, action_id: str, comment: str, *, check_mode: bool) -> Cancelled:
+    def run(self, action_id: str, comment: str, *, check_mode: bool) -> CancelResult:
         """Cancel, or predict it. What fails after the first read is in the result; raises MdeError before that."""
         try:
             action = self._find(action_id)
@@ -102,9 +102,9 @@ class Cancellation:
             )
         before = action.record
         if action.normalized_status == CANCELLED:
-            return Cancelled(before, before)
+            return CancelResult(before, before)
         if action.is_final:
-            return Cancelled(before, before, failure=_too_late(action))
+            return CancelResult(before, before, failure=_too_late(action))
         if check_mode:
             return self._predict(action, comment)
         refusal: MdeError | None = None
@@ -113,68 +113,70 @@ class Cancellation:
         except MdeError as error:
             add_hint_for_403(error, CANCEL, self._claims())
             refusal = error  # an answer can get lost, and a refusal can mean that the action has just ended: look
-        return self._look(action, comment, refusal)
+        return self._poll(action, comment, refusal)
 
     def _find(self, action_id: str) -> MachineAction | None:
         """By its own read, and by the list where that knows nothing: a fresh action can be missing from either."""
         return self._client.get_action(action_id) or next(iter(self._client.actions_by_id([action_id]).records), None)
 
-    def _predict(self, action: MachineAction, comment: str) -> Cancelled:
+    def _predict(self, action: MachineAction, comment: str) -> CancelResult:
         claims = self._claims()
         if claims is None:
             self._warn("The token cannot be read, so check mode cannot tell whether it may cancel.")
         if lacks_permission(claims, CANCEL):
-            return Cancelled(action.record, action.record, failure=predicted_refusal(claims, CANCEL))
+            return CancelResult(action.record, action.record, failure=predicted_refusal(claims, CANCEL))
         expected = {"status": "Cancelled", "cancellationComment": comment}
-        return Cancelled({**action.record, **expected}, action.record, changed=True, predicted=True)
+        return CancelResult({**action.record, **expected}, action.record, changed=True, predicted=True)
 
-    def _look(self, action: MachineAction, comment: str, refusal: MdeError | None) -> Cancelled:
+    def _poll(self, action: MachineAction, comment: str, refusal: MdeError | None) -> CancelResult:
         """Look until it has ended, or for 15 seconds."""
-        now, trouble = action, None
-        for pause in _LOOKS:
-            self._client.session.clock.sleep(pause)
+        now, read_error = action, None
+        for delay in _POLL_DELAYS:
+            self._client.session.clock.sleep(delay)
             try:
-                now, trouble = self._client.get_action(action.id) or now, None
+                now, read_error = self._client.get_action(action.id) or now, None
             except MdeError as error:
-                trouble = error
+                read_error = error
                 if fatal_for_run(error):
                     break  # all patience was used up on it
                 continue
-            if now.is_final or _surely_refused(refusal):
+            if now.is_final or _is_definite_refusal(refusal):
                 break
         if now.normalized_status == CANCELLED:
             # Somebody else can have been faster. A service that keeps no comment leaves the benefit of the doubt, but not
             # one that has just refused.
             kept = now.record.get("cancellationComment")
-            ours = kept == comment if kept else not _surely_refused(refusal)
-            return Cancelled(now.record, action.record, changed=ours)
+            ours = kept == comment if kept else not _is_definite_refusal(refusal)
+            return CancelResult(now.record, action.record, changed=ours)
         if now.is_final:
-            return Cancelled(now.record, action.record, failure=_too_late(now))
-        return Cancelled(now.record, action.record, failure=refusal or _unread(now, trouble) or _still_active(now))
+            return CancelResult(now.record, action.record, failure=_too_late(now))
+        return CancelResult(
+            now.record, action.record, failure=refusal or _outcome_unknown(now, read_error) or _still_active(now)
+        )
 
 
-def _surely_refused(error: MdeError | None) -> bool:
+def _is_definite_refusal(error: MdeError | None) -> bool:
     """Whether the service said no in its own words; one more look after that is enough."""
     return isinstance(error, ApiError) and error.service_code is not None and (error.http_status or 500) < 500
 
 
-def _called(action: MachineAction | None) -> str:
+def _describe(action: MachineAction | None) -> str:
     return f"{action.type} {action.id} of {action.device_name or action.machine_id}" if action else "The action"
 
 
 def _too_late(action: MachineAction) -> MdeError:
     return MdeError(
-        f"{_called(action)} had ended before it could be cancelled: {action.status}.",
+        f"{_describe(action)} had ended before it could be cancelled: {action.status}.",
         code="too_late",
         hint="An offboard that succeeded is undone only by onboarding the device again, on the device.",
     )
 
 
-def _unread(action: MachineAction, trouble: MdeError | None) -> MdeError | None:
-    if trouble is None:
+def _outcome_unknown(action: MachineAction, read_error: MdeError | None) -> MdeError | None:
+    if read_error is None:
         return None
     return MdeError(
-        f"{_called(action)}: what became of the request to cancel it cannot be read: {trouble.message}",
+        f"{_describe(action)}: what became of the request to cancel it cannot be read: {read_error.message}",
         code="outcome_unknown",
         hint="Run the task again: it looks first, and asks again only where the action is still under way.",
     )
@@ -182,7 +184,7 @@ def _unread(action: MachineAction, trouble: MdeError | None) -> MdeError | None:
 
 def _still_active(action: MachineAction) -> MdeError:
     return MdeError(
-        f"{_called(action)} is still {action.status} 15 seconds after the request to cancel it.",
+        f"{_describe(action)} is still {action.status} 15 seconds after the request to cancel it.",
         code="cancel_pending",
         hint="Run the task again to see what became of it.",
     )

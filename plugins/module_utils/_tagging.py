@@ -23,15 +23,15 @@ from ._options.values import clean_list
 from ._results import combine_errors
 from ._same import comparable
 
-TAG: t.Final[Spec] = {
+TAG_OPTIONS: t.Final[Spec] = {
     "device_id": {"type": "list", "elements": "str", "required": True},
     "tag": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 # The portal takes no more.
-_LONGEST_TAG: t.Final = 200
+_MAX_TAG_LENGTH: t.Final = 200
 # So many devices refused by themselves, and none taken, tell that the tag is the trouble, and no device.
-_TELLING: t.Final = 3
+_MAX_SINGLE_REFUSALS: t.Final = 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TagRequest:
 
     @classmethod
     def from_options(cls, params: t.Mapping[str, t.Any]) -> TagRequest:
-        """Check and clean the options of ``TAG``. Raises OptionError."""
+        """Check and clean the options of ``TAG_OPTIONS``. Raises OptionError."""
         return cls(
             device_ids=clean_list("device_id", params["device_id"], clean_device_id) or (),
             tag=clean_tag(params["tag"]),
@@ -53,7 +53,7 @@ class TagRequest:
 
 
 @dataclass(frozen=True)
-class Tagged:
+class TagResult:
     """What became of one device. It failed exactly when it has an error."""
 
     device_id: str
@@ -83,10 +83,10 @@ class Tagged:
 
 
 @dataclass(frozen=True)
-class TagReport:
+class TagResults:
     """The whole run, in the order asked."""
 
-    devices: tuple[Tagged, ...] = ()
+    devices: tuple[TagResult, ...] = ()
     predicted: bool = False
     failure: MdeError | None = None
 
@@ -126,7 +126,7 @@ class TagReport:
         ]
 
 
-class Tagging:
+class Tagger:
     """Sets or removes one tag."""
 
     def __init__(
@@ -143,18 +143,18 @@ class Tagging:
         self._present = request.present
         self._claims = claims
         self._warn = warn
-        self._barred: MdeError | None = None
-        self._taken = False
-        self._refused_alone = 0
+        self._stopped_by: MdeError | None = None
+        self._any_accepted = False
+        self._single_refusals = 0
 
-    def run(self, *, check_mode: bool) -> list[Tagged]:
+    def run(self, *, check_mode: bool) -> list[TagResult]:
         """Tag the devices, or predict it; the results in the order asked. Raises MdeError when the reads fail."""
-        results: dict[str, Tagged] = {}
+        results: dict[str, TagResult] = {}
         for id_, machine in self._read().items():  # one device in two spellings is one
             results.setdefault(machine.id if machine else comparable(id_), self._plan(id_, machine))
         to_change = [result for result in results.values() if result.changed]
         if check_mode:
-            changed = self._foretell(to_change)
+            changed = self._predict(to_change)
         else:
             changed = [done for batch in _batches(to_change, TAG_BATCH) for done in self._send(batch)]
         results.update((result.device_id, result) for result in changed)
@@ -179,9 +179,9 @@ class Tagging:
             for id_, some in found.items()
         }
 
-    def _plan(self, device_id: str, machine: Machine | None) -> Tagged:
+    def _plan(self, device_id: str, machine: Machine | None) -> TagResult:
         if machine is None:
-            return Tagged(
+            return TagResult(
                 device_id,
                 error=MdeError(
                     f"The device {device_id} was not found.",
@@ -192,9 +192,9 @@ class Tagging:
         others = tuple(tag for tag in machine.tags if tag != self._tag)
         has = len(others) < len(machine.tags)
         wanted = machine.tags if has == self._present else (*others, self._tag) if self._present else others
-        return Tagged(machine.id, machine, machine.tags, wanted)
+        return TagResult(machine.id, machine, machine.tags, wanted)
 
-    def _foretell(self, planned: t.Sequence[Tagged]) -> list[Tagged]:
+    def _predict(self, planned: t.Sequence[TagResult]) -> list[TagResult]:
         claims = self._claims()
         if planned and claims is None:
             self._warn("The token cannot be read, so check mode cannot tell whether it may tag.")
@@ -202,23 +202,23 @@ class Tagging:
             return [_unchanged(one, predicted_refusal(claims, TAG)) for one in planned]
         return list(planned)
 
-    def _send(self, batch: t.Sequence[Tagged]) -> list[Tagged]:
+    def _send(self, batch: t.Sequence[TagResult]) -> list[TagResult]:
         """One call; where the service takes offence at one of many, halves of it, down to the one."""
-        if self._barred:
-            return [_unchanged(one, self._barred) for one in batch]
+        if self._stopped_by:
+            return [_unchanged(one, self._stopped_by) for one in batch]
         ids = [one.machine.id for one in batch if one.machine]
         try:
-            shown = self._client.update_tag(ids, self._tag, "Add" if self._present else "Remove")
+            returned = self._client.update_tag(ids, self._tag, "Add" if self._present else "Remove")
         except MdeError as error:
             add_hint_for_403(error, TAG, self._claims())
-            if len(batch) > 1 and self._may_be_about_one(error):
+            if len(batch) > 1 and self._may_concern_one_device(error):
                 half = len(batch) // 2
                 return [*self._send(batch[:half]), *self._send(batch[half:])]
-            self._refused_alone += len(batch) == 1
-            self._barred = error if fatal_for_run(error) else None
+            self._single_refusals += len(batch) == 1
+            self._stopped_by = error if fatal_for_run(error) else None
             return [_unchanged(one, error) for one in batch]
-        self._taken = True
-        records: dict[str, Machine | None] = {machine.id: machine for machine in shown}
+        self._any_accepted = True
+        records: dict[str, Machine | None] = {machine.id: machine for machine in returned}
         missing = [one.device_id for one in batch if one.device_id not in records]
         try:
             records.update(self._records(missing))
@@ -229,31 +229,31 @@ class Tagging:
             ]
         return [self._confirm(one, records) for one in batch]
 
-    def _may_be_about_one(self, error: MdeError) -> bool:
+    def _may_concern_one_device(self, error: MdeError) -> bool:
         """Whether one device of many can be what the service said no to: not where it refuses whatever it is sent."""
-        said_so = isinstance(error, ApiError) and error.service_code is not None and error.http_status in (400, 404)
-        return said_so and (self._taken or self._refused_alone < _TELLING)
+        rejected = isinstance(error, ApiError) and error.service_code is not None and error.http_status in (400, 404)
+        return rejected and (self._any_accepted or self._single_refusals < _MAX_SINGLE_REFUSALS)
 
-    def _confirm(self, planned: Tagged, records: t.Mapping[str, Machine | None]) -> Tagged:
+    def _confirm(self, planned: TagResult, records: t.Mapping[str, Machine | None]) -> TagResult:
         """The record of the answer shows the tag, or the lack of it; where the answer left it out it was read."""
-        shown = records.get(planned.device_id)
-        if shown is None or shown.id != planned.device_id or (self._tag in shown.tags) != self._present:
+        returned = records.get(planned.device_id)
+        if returned is None or returned.id != planned.device_id or (self._tag in returned.tags) != self._present:
             return _unchanged(planned, _unconfirmed("its record does not show it"))
-        return replace(planned, after=shown.tags)
+        return replace(planned, after=returned.tags)
 
 
 def clean_tag(text: str) -> str:
     """The tag as it is sent. Raises OptionError for a blank one, or what the portal could not show."""
     tag = text.strip()
-    if not tag or len(tag) > _LONGEST_TAG or not tag.isprintable():
+    if not tag or len(tag) > _MAX_TAG_LENGTH or not tag.isprintable():
         raise OptionError(
             f"tag: {text[:60]!r} is not a tag.",
-            hint=f"Give one line of text with at most {_LONGEST_TAG} characters.",
+            hint=f"Give one line of text with at most {_MAX_TAG_LENGTH} characters.",
         )
     return tag
 
 
-def _unchanged(planned: Tagged, error: MdeError) -> Tagged:
+def _unchanged(planned: TagResult, error: MdeError) -> TagResult:
     return replace(planned, after=planned.before, error=error)
 
 
@@ -265,6 +265,6 @@ def _unconfirmed(why: str) -> MdeError:
     )
 
 
-def _batches(planned: t.Sequence[Tagged], size: int) -> t.Iterator[t.Sequence[Tagged]]:
+def _batches(planned: t.Sequence[TagResult], size: int) -> t.Iterator[t.Sequence[TagResult]]:
     for start in range(0, len(planned), size):
         yield planned[start : start + size]

@@ -129,7 +129,11 @@ error:
       type: str
 """
 
-from ansible_collections.secops.mde.plugins.module_utils._cancellation import CANCEL, Cancellation, Cancelled
+from ansible_collections.secops.mde.plugins.module_utils._cancellation import (
+    CANCEL_OPTIONS,
+    ActionCanceller,
+    CancelResult,
+)
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
@@ -139,14 +143,14 @@ from ansible_collections.secops.mde.plugins.module_utils._options.identifiers im
 
 def main(clock: Clock | None = None) -> None:
     """Run the module; ``clock`` is for tests."""
-    module = MdeModule(options={**CANCEL, **RATE_LIMIT_OPTIONS}, clock=clock)
+    module = MdeModule(options={**CANCEL_OPTIONS, **RATE_LIMIT_OPTIONS}, clock=clock)
     try:
         action_id, comment = clean_action_id(module.params["action_id"]), clean_comment(module.params["comment"])
-        cancellation = Cancellation(module.connect(), module.claims, module.warn)
-        cancelled = cancellation.run(action_id, comment, check_mode=module.check_mode)
+        canceller = ActionCanceller(module.connect(), module.claims, module.warn)
+        result = canceller.run(action_id, comment, check_mode=module.check_mode)
     except MdeError as error:
-        module.exit(Cancelled(failure=error))
-    module.exit(cancelled)
+        module.exit(CancelResult(failure=error))
+    module.exit(result)
 
 
 if __name__ == "__main__":

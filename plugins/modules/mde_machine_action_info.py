@@ -177,16 +177,19 @@ from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import RATE_LIMIT_OPTIONS
-from ansible_collections.secops.mde.plugins.module_utils._queries.action_filter import ACTION_FILTER, ActionFilter
+from ansible_collections.secops.mde.plugins.module_utils._queries.action_filter import (
+    ACTION_FILTER_OPTIONS,
+    ActionFilter,
+)
 from ansible_collections.secops.mde.plugins.module_utils._results import ListResult
 
 
 def main(clock: Clock | None = None) -> None:
     """Run the module; ``clock`` is for tests."""
-    module = MdeModule(options=RATE_LIMIT_OPTIONS, filters=ACTION_FILTER, clock=clock)
+    module = MdeModule(options=RATE_LIMIT_OPTIONS, filters=ACTION_FILTER_OPTIONS, clock=clock)
     try:
-        wanted = ActionFilter.from_options(module.params)
-        actions = wanted.find(module.connect(), module.warn)
+        action_filter = ActionFilter.from_options(module.params)
+        actions = action_filter.find(module.connect(), module.warn)
     except MdeError as error:
         add_hint_for_403(error, READ, module.claims())
         module.exit(ListResult("machine_actions", failure=error))

@@ -138,16 +138,19 @@ from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import RATE_LIMIT_OPTIONS
-from ansible_collections.secops.mde.plugins.module_utils._queries.machine_filter import MACHINE_FILTER, MachineFilter
+from ansible_collections.secops.mde.plugins.module_utils._queries.machine_filter import (
+    MACHINE_FILTER_OPTIONS,
+    MachineFilter,
+)
 from ansible_collections.secops.mde.plugins.module_utils._results import ListResult
 
 
 def main(clock: Clock | None = None) -> None:
     """Run the module; ``clock`` is for tests."""
-    module = MdeModule(options=RATE_LIMIT_OPTIONS, filters=MACHINE_FILTER, clock=clock)
+    module = MdeModule(options=RATE_LIMIT_OPTIONS, filters=MACHINE_FILTER_OPTIONS, clock=clock)
     try:
-        wanted = MachineFilter.from_options(module.params)
-        machines = wanted.find(module.connect(), module.warn)
+        machine_filter = MachineFilter.from_options(module.params)
+        machines = machine_filter.find(module.connect(), module.warn)
     except MdeError as error:
         add_hint_for_403(error, READ, module.claims())
         module.exit(ListResult("machines", failure=error))

@@ -168,19 +168,19 @@ from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import RATE_LIMIT_OPTIONS
-from ansible_collections.secops.mde.plugins.module_utils._tagging import TAG, Tagging, TagReport, TagRequest
+from ansible_collections.secops.mde.plugins.module_utils._tagging import TAG_OPTIONS, Tagger, TagRequest, TagResults
 
 
 def main(clock: Clock | None = None) -> None:
     """Run the module; ``clock`` is for tests."""
-    module = MdeModule(options={**TAG, **RATE_LIMIT_OPTIONS}, clock=clock)
+    module = MdeModule(options={**TAG_OPTIONS, **RATE_LIMIT_OPTIONS}, clock=clock)
     try:
         request = TagRequest.from_options(module.params)
-        tagging = Tagging(module.connect(), request, claims=module.claims, warn=module.warn)
-        devices = tagging.run(check_mode=module.check_mode)
+        tagger = Tagger(module.connect(), request, claims=module.claims, warn=module.warn)
+        devices = tagger.run(check_mode=module.check_mode)
     except MdeError as error:
-        module.exit(TagReport(failure=error))
-    module.exit(TagReport(tuple(devices), predicted=module.check_mode))
+        module.exit(TagResults(failure=error))
+    module.exit(TagResults(tuple(devices), predicted=module.check_mode))
 
 
 if __name__ == "__main__":

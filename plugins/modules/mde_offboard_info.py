@@ -186,19 +186,21 @@ from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import RATE_LIMIT_OPTIONS
-from ansible_collections.secops.mde.plugins.module_utils._verification.targets import VERIFY, subjects_of
-from ansible_collections.secops.mde.plugins.module_utils._verification.verification import Verification, Verifier
+from ansible_collections.secops.mde.plugins.module_utils._verification.targets import VERIFY_OPTIONS, parse_targets
+from ansible_collections.secops.mde.plugins.module_utils._verification.verification import VerificationResult, Verifier
 
 
 def main(clock: Clock | None = None) -> None:
     """Run the module; ``clock`` is for tests."""
-    module = MdeModule(options={**VERIFY, **RATE_LIMIT_OPTIONS}, clock=clock, required_one_of=[list(VERIFY)])
+    module = MdeModule(
+        options={**VERIFY_OPTIONS, **RATE_LIMIT_OPTIONS}, clock=clock, required_one_of=[list(VERIFY_OPTIONS)]
+    )
     try:
-        subjects = subjects_of(module.params)
-        verdicts = Verifier(module.connect(), module.claims, module.warn).run(subjects)
+        request = parse_targets(module.params)
+        devices = Verifier(module.connect(), module.claims, module.warn).run(request)
     except MdeError as error:
-        module.exit(Verification(failure=error))
-    module.exit(Verification(tuple(verdicts), subjects.comment))
+        module.exit(VerificationResult(failure=error))
+    module.exit(VerificationResult(tuple(devices), request.comment))
 
 
 if __name__ == "__main__":

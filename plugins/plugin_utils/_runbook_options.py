@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import date
 
-from ..module_utils._verification.verification import VERDICTS
+from ..module_utils._verification.verification import OUTCOMES
 
 _TRUE: t.Final = frozenset({"true", "yes", "on", "1", "y", "t"})
 _FALSE: t.Final = frozenset({"false", "no", "off", "0", "n", "f"})
@@ -25,7 +25,7 @@ _NUMBER: t.Final = re.compile(r"[1-9][0-9]{0,5}")
 _CONTROL: t.Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LONGEST_TAG: t.Final = 200
 _FAIL_ON: t.Final = ("failed", "timed_out", "cancelled", "came_back")
-_OUTCOMES: t.Final = tuple(outcome for outcome in VERDICTS if outcome != "error")  # an error always fails the run
+_OUTCOMES: t.Final = tuple(outcome for outcome in OUTCOMES if outcome != "error")  # an error always fails the run
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ TYPES: t.Final = (
 STATUSES: t.Final = ("Pending", "InProgress", "Succeeded", "Failed", "TimeOut", "Cancelled")
 _NEWEST_FIRST: t.Final = "creationDateTimeUtc desc"
 
-ACTION_FILTER: t.Final[Spec] = {
+ACTION_FILTER_OPTIONS: t.Final[Spec] = {
     "action_id": {"type": "list", "elements": "str"},
     "device_id": {"type": "list", "elements": "str"},
     "type": {"type": "list", "elements": "str"},
@@ -76,7 +76,7 @@ class ActionFilter:
 
     @classmethod
     def from_options(cls, params: t.Mapping[str, t.Any]) -> ActionFilter:
-        """Check and clean the options of ``ACTION_FILTER``. Raises OptionError."""
+        """Check and clean the options of ``ACTION_FILTER_OPTIONS``. Raises OptionError."""
         require_positive(params, "limit")
         return cls(
             action_ids=clean_list("action_id", params["action_id"], clean_action_id),
@@ -110,7 +110,7 @@ class ActionFilter:
         return found
 
     def _find(self, client: MdeClient, now: Now, warn: t.Callable[[str], None]) -> list[MachineAction]:
-        fits = self.test(now)
+        fits = self.predicate(now)
         found = {comparable(action.id): action for action in self._read(client, now, fits, warn)}
         if self.action_ids and not self.raw:
             # Lists lag behind: an id is missing only when its own read says so as well.
@@ -126,19 +126,19 @@ class ActionFilter:
         self,
         client: MdeClient,
         now: Now,
-        fits: t.Callable[[MachineAction], bool],
+        matches: t.Callable[[MachineAction], bool],
         warn: t.Callable[[str], None],
     ) -> list[MachineAction]:
 
         def fetch(condition: str) -> list[MachineAction]:
             if self.limit and not wanted:
                 try:
-                    return self._newest(client, condition, fits, report)
+                    return self._newest(client, condition, matches, report)
                 except ApiError as error:
                     if not error.query_refused:
                         raise  # else: $orderby is not documented for this list, so all of it is read and sorted here
             pages = client.iter_action_pages(condition, count=not wanted, report=report)
-            return [action for page in pages for action in page if fits(action)]
+            return [action for page in pages for action in page if matches(action)]
 
         prop, wanted = ("id", self.action_ids) if self.action_ids else ("machineId", self.device_ids)
         report = None if wanted else reporting(warn)
@@ -150,11 +150,11 @@ class ActionFilter:
         return batch_result.records_or_raise()
 
     def _newest(
-        self, client: MdeClient, condition: str, fits: t.Callable[[MachineAction], bool], report: Report | None
+        self, client: MdeClient, condition: str, matches: t.Callable[[MachineAction], bool], report: Report | None
     ) -> list[MachineAction]:
         found: list[MachineAction] = []
         for page in client.iter_action_pages(condition, order=_NEWEST_FIRST, limit=self.limit, report=report):
-            found += filter(fits, page)
+            found += filter(matches, page)
             if len(found) >= (self.limit or 0):
                 break
         return found
@@ -173,7 +173,7 @@ class ActionFilter:
         if self.raw:
             yield self.raw
 
-    def test(self, now: Now) -> t.Callable[[MachineAction], bool]:
+    def predicate(self, now: Now) -> t.Callable[[MachineAction], bool]:
         """A test of records for what was asked, as far as that can be told here: not by the raw filter."""
         ids, machines, types = (comparables(some) for some in (self.action_ids, self.device_ids, self.types))
         states = frozenset(map(normalize_status, self.statuses)) if self.statuses else None

@@ -32,7 +32,7 @@ from .._same import comparable
 from .service_time import Now, in_service_time, unknown_time
 
 # Microsoft Learn, "Machine resource type"; the spelling is that of the wire.
-HEALTH: t.Final = (
+HEALTH_STATUSES: t.Final = (
     "Active",
     "Inactive",
     "ImpairedCommunication",
@@ -40,9 +40,9 @@ HEALTH: t.Final = (
     "NoSensorDataImpairedCommunication",
     "Unknown",
 )
-ONBOARDING: t.Final = ("Onboarded", "CanBeOnboarded", "Unsupported", "InsufficientInfo")
+ONBOARDING_STATUSES: t.Final = ("Onboarded", "CanBeOnboarded", "Unsupported", "InsufficientInfo")
 
-MACHINE_FILTER: t.Final[Spec] = {
+MACHINE_FILTER_OPTIONS: t.Final[Spec] = {
     "device_id": {"type": "list", "elements": "str"},
     "device_name": {"type": "list", "elements": "str"},
     "aad_device_id": {"type": "list", "elements": "str"},
@@ -73,15 +73,17 @@ class MachineFilter:
 
     @classmethod
     def from_options(cls, params: t.Mapping[str, t.Any]) -> MachineFilter:
-        """Check and clean the options of ``MACHINE_FILTER``. Raises OptionError."""
+        """Check and clean the options of ``MACHINE_FILTER_OPTIONS``. Raises OptionError."""
         require_positive(params, "limit")
         return cls(
             device_ids=clean_list("device_id", params["device_id"], clean_device_id),
             names=clean_list("device_name", params["device_name"], clean_device_name),
             aad_device_ids=clean_list("aad_device_id", params["aad_device_id"], clean_aad_device_id),
             tag=clean_text("tag", params["tag"]),
-            health=clean_list("health_status", params["health_status"], canonical_spelling(HEALTH)),
-            onboarding=clean_list("onboarding_status", params["onboarding_status"], canonical_spelling(ONBOARDING)),
+            health=clean_list("health_status", params["health_status"], canonical_spelling(HEALTH_STATUSES)),
+            onboarding=clean_list(
+                "onboarding_status", params["onboarding_status"], canonical_spelling(ONBOARDING_STATUSES)
+            ),
             seen_before=clean_time("last_seen_before", params["last_seen_before"]),
             seen_after=clean_time("last_seen_after", params["last_seen_after"]),
             raw=clean_raw_filter(params["filter"]),
@@ -90,8 +92,8 @@ class MachineFilter:
 
     def warnings(self) -> t.Iterator[str]:
         """What in the filter may be a mistake, for people."""
-        yield from unknown_words("health_status", self.health, HEALTH)
-        yield from unknown_words("onboarding_status", self.onboarding, ONBOARDING)
+        yield from unknown_words("health_status", self.health, HEALTH_STATUSES)
+        yield from unknown_words("onboarding_status", self.onboarding, ONBOARDING_STATUSES)
 
     def find(self, client: MdeClient, warn: t.Callable[[str], None]) -> list[Machine]:
         """All machines that fit, each once; ``warn`` takes a line for people.
@@ -110,7 +112,7 @@ class MachineFilter:
 
     def _read(self, client: MdeClient, now: Now, warn: t.Callable[[str], None]) -> list[Machine]:
         found: dict[str, Machine] = {}
-        fits = self.test(now)
+        fits = self.predicate(now)
 
         def fetch(condition: str) -> list[Machine]:
             left = self.limit - len(found) if self.limit else None
@@ -122,7 +124,7 @@ class MachineFilter:
                     break
             return []
 
-        prop, wanted = self._asked_by_value()
+        prop, wanted = self._batched_property()
         report = None if wanted else reporting(warn)
         batch_result = client.filter_batcher.read(
             wanted or [""], lambda some, syntax: all_of(self._conditions(prop, some, syntax, now)), fetch
@@ -131,7 +133,7 @@ class MachineFilter:
         machines = list(found.values())
         return (meant(self.device_ids, machines) if self.device_ids else machines)[: self.limit]
 
-    def _asked_by_value(self) -> tuple[str | None, list[str]]:
+    def _batched_property(self) -> tuple[str | None, list[str]]:
         """The one property that is asked for value by value, in batches; the others are checked in what comes back."""
         for prop, wanted in (
             ("id", self.device_ids),
@@ -160,7 +162,7 @@ class MachineFilter:
         if self.raw:
             yield self.raw
 
-    def test(self, now: Now) -> t.Callable[[Machine], bool]:
+    def predicate(self, now: Now) -> t.Callable[[Machine], bool]:
         """A test of records for what was asked, as far as that can be told here: not by the raw filter."""
         ids, names, entra_ids = (comparables(some) for some in (self.device_ids, self.names, self.aad_device_ids))
         tags = comparables(self.tag and [self.tag])
@@ -170,12 +172,12 @@ class MachineFilter:
         def fits(machine: Machine) -> bool:
             seen = machine.last_seen if before or after else None
             return (
-                _among(ids, machine.id)
-                and _among(names, machine.name)
-                and _among(entra_ids, machine.aad_device_id)
-                and _among(tags, *machine.tags)
-                and _among(health, machine.health)
-                and _among(onboarding, machine.onboarding)
+                _matches_any(ids, machine.id)
+                and _matches_any(names, machine.name)
+                and _matches_any(entra_ids, machine.aad_device_id)
+                and _matches_any(tags, *machine.tags)
+                and _matches_any(health, machine.health)
+                and _matches_any(onboarding, machine.onboarding)
                 and (before is None or (seen is not None and seen < now.exactly(before)))
                 and (after is None or (seen is not None and seen >= now.exactly(after)))
             )
@@ -183,5 +185,5 @@ class MachineFilter:
         return fits
 
 
-def _among(wanted: frozenset[str] | None, *values: str | None) -> bool:
+def _matches_any(wanted: frozenset[str] | None, *values: str | None) -> bool:
     return wanted is None or any(value is not None and comparable(value) in wanted for value in values)

@@ -19,13 +19,13 @@ from .._options.argument_spec import Spec
 from .._options.identifiers import clean_action_id, clean_device_id, is_guid
 from .._options.values import clean_list
 from .._same import equal_ignoring_case
-from .verification import VERDICTS
+from .verification import OUTCOMES as VERDICTS
 
 _OUTCOMES: t.Final = (*OUTCOMES, *(verdict for verdict in VERDICTS if verdict not in OUTCOMES))
 # Wrong entries of a file that a message names; a hundred of them help nobody.
 _MOST_NAMED: t.Final = 5
 
-VERIFY: t.Final[Spec] = {
+VERIFY_OPTIONS: t.Final[Spec] = {
     "action_id": {"type": "list", "elements": "str"},
     "device_id": {"type": "list", "elements": "str"},
     "evidence": {"type": "path"},
@@ -33,7 +33,7 @@ VERIFY: t.Final[Spec] = {
 
 
 @dataclass(frozen=True)
-class Subject:
+class Target:
     """A device to look at, by its id or by that of an action; by neither where an earlier run had found none."""
 
     device_id: str | None = None
@@ -44,16 +44,16 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Subjects:
+class VerificationRequest:
     """All of them in the order asked, and what there is to know of the earlier run."""
 
-    each: tuple[Subject, ...] = ()
+    targets: tuple[Target, ...] = ()
     comment: str | None = None
     tenant_id: str | None = None
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     """What keeps a look back from telling the whole truth, for people."""
 
-    def insist_on_tenant(self, current: str | None) -> None:
+    def check_tenant(self, current: str | None) -> None:
         """Raise OptionError where the devices are of another tenant than this one: there, nothing is known of them."""
         ids = (self.tenant_id or "", current or "")
         if all(map(is_guid, ids)) and not equal_ignoring_case(*ids):
@@ -63,17 +63,17 @@ class Subjects:
             )
 
 
-def subjects_of(params: t.Mapping[str, t.Any]) -> Subjects:
-    """What the options of ``VERIFY`` name. Raises OptionError."""
+def parse_targets(params: t.Mapping[str, t.Any]) -> VerificationRequest:
+    """What the options of ``VERIFY_OPTIONS`` name. Raises OptionError."""
     actions = clean_list("action_id", params["action_id"], clean_action_id) or ()
     devices = clean_list("device_id", params["device_id"], clean_device_id) or ()
-    found = [Subject(action_id=action_id) for action_id in actions]
-    found += [Subject(device_id=device_id) for device_id in devices]
-    earlier = _of_evidence(Path(params["evidence"])) if params["evidence"] else Subjects()
-    return replace(earlier, each=(*found, *earlier.each))
+    found = [Target(action_id=action_id) for action_id in actions]
+    found += [Target(device_id=device_id) for device_id in devices]
+    earlier = _of_evidence(Path(params["evidence"])) if params["evidence"] else VerificationRequest()
+    return replace(earlier, targets=(*found, *earlier.targets))
 
 
-def _of_evidence(path: Path) -> Subjects:
+def _of_evidence(path: Path) -> VerificationRequest:
     try:
         document = load(path)
     except OSError as error:
@@ -81,15 +81,15 @@ def _of_evidence(path: Path) -> Subjects:
     except EvidenceFileError as error:
         raise OptionError(f"evidence: {error}", hint="Give the file of an earlier run that ends in .json.") from error
     devices = document["devices"]
-    return Subjects(
-        each=_each(path, devices),
+    return VerificationRequest(
+        targets=_each(path, devices),
         comment=_text(document.get("comment")),
         tenant_id=_text(mapping(document.get("context")).get("tenant_id")),
-        notes=tuple(_notes(document, len(devices))),
+        warnings=tuple(_warnings(document, len(devices))),
     )
 
 
-def _notes(document: t.Mapping[str, t.Any], count: int) -> t.Iterator[str]:
+def _warnings(document: t.Mapping[str, t.Any], count: int) -> t.Iterator[str]:
     if document.get("prediction") is True:
         yield "The evidence is a prediction of check mode: that run has sent nothing that could be verified."
     if document.get("complete") is False:
@@ -103,12 +103,12 @@ def _notes(document: t.Mapping[str, t.Any], count: int) -> t.Iterator[str]:
             yield f"devices[{place}] of the evidence has the action status {status[:60]!r}, which is not known here."
 
 
-def _each(path: Path, devices: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Subject, ...]:
+def _each(path: Path, devices: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Target, ...]:
     """All entries of a file. Raises OptionError, which names those that are wrong by their place."""
     subjects, wrong = [], []
     for place, device in enumerate(devices):
         try:
-            subjects.append(_subject(device))
+            subjects.append(_target(device))
         except OptionError as error:
             wrong.append(f"devices[{place}]: {error.message} {error.hint or ''}".strip())
     if wrong:
@@ -120,7 +120,7 @@ def _each(path: Path, devices: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Subje
     return tuple(subjects)
 
 
-def _subject(device: t.Mapping[str, t.Any]) -> Subject:
+def _target(device: t.Mapping[str, t.Any]) -> Target:
     """An entry of evidence, checked as input is. Raises OptionError."""
     action, requested = (mapping(device.get(key)) for key in ("action", "requested"))
     outcome, status = device.get("outcome"), action.get("status")
@@ -128,7 +128,7 @@ def _subject(device: t.Mapping[str, t.Any]) -> Subject:
         raise OptionError(f"outcome: {str(outcome)[:60]!r} is not one.", hint=f"Allowed are {', '.join(_OUTCOMES)}.")
     if status is not None and not isinstance(status, str):
         raise OptionError(f"action.status: {str(status)[:60]!r} is not text.")
-    return Subject(
+    return Target(
         device_id=_identifier("device_id", device.get("device_id"), clean_device_id),
         action_id=_identifier("action.id", action.get("id"), clean_action_id),
         device_name=_text(device.get("device_name")) or _text(requested.get("device_name")),

@@ -21,13 +21,13 @@ from .._http.retry import concerns_one_record
 from .._offboarding.decision import came_back
 from .._options.identifiers import DeviceRequest
 from .._same import comparable
-from .targets import Subject, Subjects
+from .targets import Target, VerificationRequest
 
-VERDICTS: t.Final = ("done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action", "error")
+OUTCOMES: t.Final = ("done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action", "error")
 _ENDS: t.Final = {"failed": "failed", "timeout": "timed_out", "cancelled": "cancelled"}
 
 
-def judge(actions: t.Iterable[MachineAction], machine: Machine | None) -> tuple[str, MachineAction | None]:
+def assess(actions: t.Iterable[MachineAction], machine: Machine | None) -> tuple[str, MachineAction | None]:
     """The verdict, and the action that speaks for it. ``actions`` are the Offboard actions of one device in any order.
 
     What is under way counts first. Then a success whose device has not come back since, whatever was tried later; then
@@ -36,9 +36,9 @@ def judge(actions: t.Iterable[MachineAction], machine: Machine | None) -> tuple[
     history = newest_first(actions)
     if not history:
         return "no_action", None
-    under_way = next((action for action in history if not action.is_final), None)
-    if under_way:
-        return "pending", under_way
+    active = next((action for action in history if not action.is_final), None)
+    if active:
+        return "pending", active
     success = next((action for action in history if action.normalized_status == "succeeded"), None)
     if success and not (machine and machine.onboarded and came_back(machine, success)):
         return "done", success
@@ -46,7 +46,7 @@ def judge(actions: t.Iterable[MachineAction], machine: Machine | None) -> tuple[
     return ("came_back", newest) if newest is success else (_ENDS[newest.normalized_status], newest)
 
 
-_SAYS: t.Final[t.Mapping[str, str]] = {
+_OUTCOME_PHRASES: t.Final[t.Mapping[str, str]] = {
     "done": "offboarded, and not seen since",
     "came_back": "it reported again after the offboard",
     "pending": "the offboard is still under way",
@@ -59,10 +59,10 @@ _SAYS: t.Final[t.Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DeviceVerification:
     """What became of one device. It failed exactly when it has an error: when it could not be read."""
 
-    subject: Subject
+    target: Target
     outcome: str
     action: MachineAction | None = None
     machine: Machine | None = None
@@ -72,15 +72,15 @@ class Verdict:
     def name(self) -> str:
         """How messages call this device."""
         known = self.machine.name if self.machine else self.action.device_name if self.action else None
-        return known or self.subject.device_name or self.subject.device_id or self.subject.action_id or "?"
+        return known or self.target.device_name or self.target.device_id or self.target.action_id or "?"
 
     def as_dict(self) -> dict[str, t.Any]:
-        asked = self.subject
+        requested = self.target
         return {
-            "requested": dict(asked.requested) or {**DeviceRequest().as_dict(), "device_id": asked.device_id},
-            "host": asked.host,
-            "device_id": asked.device_id,
-            "device_name": self.machine.name if self.machine else asked.device_name,
+            "requested": dict(requested.requested) or {**DeviceRequest().as_dict(), "device_id": requested.device_id},
+            "host": requested.host,
+            "device_id": requested.device_id,
+            "device_name": self.machine.name if self.machine else requested.device_name,
             "outcome": self.outcome,
             "changed": False,
             "failed": self.error is not None,
@@ -92,34 +92,34 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Verification:
+class VerificationResult:
     """The whole look back, in the order asked, and why an earlier run had offboarded them."""
 
-    verdicts: tuple[Verdict, ...] = ()
+    devices: tuple[DeviceVerification, ...] = ()
     comment: str | None = None
     failure: MdeError | None = None
 
     @property
     def error(self) -> MdeError | None:
-        return self.failure or next((verdict.error for verdict in self.verdicts if verdict.error), None)
+        return self.failure or next((device.error for device in self.devices if device.error), None)
 
     def errors(self) -> list[MdeError]:
-        return [error for error in (self.failure, *(verdict.error for verdict in self.verdicts)) if error]
+        return [error for error in (self.failure, *(device.error for device in self.devices)) if error]
 
     def as_dict(self) -> dict[str, t.Any]:
-        counted = Counter(verdict.outcome for verdict in self.verdicts)
-        if len(self.verdicts) == 1:
-            told = f"{self.verdicts[0].name}: {_SAYS[self.verdicts[0].outcome]}"
+        counted = Counter(device.outcome for device in self.devices)
+        if len(self.devices) == 1:
+            told = f"{self.devices[0].name}: {_OUTCOME_PHRASES[self.devices[0].outcome]}"
         else:
-            told = ", ".join(f"{counted[o]} {o}" for o in VERDICTS if counted[o]) or "No offboards were named."
+            told = ", ".join(f"{counted[o]} {o}" for o in OUTCOMES if counted[o]) or "No offboards were named."
         return {
             "changed": False,
             "msg": str(self.error) if self.error else told,
             "comment": self.comment,
-            "devices": [verdict.as_dict() for verdict in self.verdicts],
+            "devices": [device.as_dict() for device in self.devices],
             "summary": {
-                **{outcome: counted[outcome] for outcome in VERDICTS},
-                "total": len(self.verdicts),
+                **{outcome: counted[outcome] for outcome in OUTCOMES},
+                "total": len(self.devices),
             },
         }
 
@@ -137,29 +137,29 @@ class Verifier:
         self._claims = claims
         self._warn = warn
 
-    def run(self, subjects: Subjects) -> list[Verdict]:
+    def run(self, request: VerificationRequest) -> list[DeviceVerification]:
         """A verdict on each subject, in their order.
 
         Raises MdeError when a read fails for all, or when they are of another tenant.
         """
-        for note in subjects.notes:
-            self._warn(note)
+        for warning in request.warnings:
+            self._warn(warning)
         try:
-            verdicts = self._run(subjects.each)
+            devices = self._run(request.targets)
         except MdeError as error:
             add_hint_for_403(error, READ, self._claims())
             raise
         claims = self._claims()
-        subjects.insist_on_tenant(claims.tenant_id if claims else None)
-        return verdicts
+        request.check_tenant(claims.tenant_id if claims else None)
+        return devices
 
-    def _run(self, subjects: t.Sequence[Subject]) -> list[Verdict]:
-        named = self._by_id([subject.action_id for subject in subjects if subject.action_id])
-        complete = [self._with_device(subject, named) for subject in subjects]
-        ids = case_variants(dict.fromkeys(subject.device_id for subject in complete if subject.device_id))
+    def _run(self, targets: t.Sequence[Target]) -> list[DeviceVerification]:
+        named_actions = self._by_id([target.action_id for target in targets if target.action_id])
+        complete = [self._with_device(target, named_actions) for target in targets]
+        ids = case_variants(dict.fromkeys(target.device_id for target in complete if target.device_id))
         snapshot = self._client.get_offboard_actions(ids) if ids else {}
-        machines = self._machines(ids)
-        return [self._judge(subject, snapshot, named, machines) for subject in complete]
+        machines = self._read_machines(ids)
+        return [self._assess(target, snapshot, named_actions, machines) for target in complete]
 
     def _by_id(self, action_ids: t.Sequence[str]) -> dict[str, MachineAction]:
         """Those that exist. One that the list does not have is read by itself: lists lag behind."""
@@ -171,13 +171,13 @@ class Verifier:
         return found
 
     @staticmethod
-    def _with_device(subject: Subject, named: t.Mapping[str, MachineAction]) -> Subject:
-        action = named.get(comparable(subject.action_id or ""))
-        if action is None or subject.device_id:
-            return subject
-        return replace(subject, device_id=action.machine_id, device_name=subject.device_name or action.device_name)
+    def _with_device(target: Target, named_actions: t.Mapping[str, MachineAction]) -> Target:
+        action = named_actions.get(comparable(target.action_id or ""))
+        if action is None or target.device_id:
+            return target
+        return replace(target, device_id=action.machine_id, device_name=target.device_name or action.device_name)
 
-    def _machines(self, ids: t.Sequence[str]) -> list[Machine]:
+    def _read_machines(self, ids: t.Sequence[str]) -> list[Machine]:
         if not ids:
             return []
         batch_result = self._client.filter_batcher.read(
@@ -185,31 +185,31 @@ class Verifier:
         )
         return batch_result.records
 
-    def _judge(
+    def _assess(
         self,
-        subject: Subject,
+        target: Target,
         snapshot: t.Mapping[str, ActionSnapshot | MdeError],
-        named: t.Mapping[str, MachineAction],
+        named_actions: t.Mapping[str, MachineAction],
         machines: t.Sequence[Machine],
-    ) -> Verdict:
+    ) -> DeviceVerification:
         """The verdict on one device. Only an Offboard on that very device speaks for it."""
-        asked = subject.device_id or ""
+        asked = target.device_id or ""
         records = meant([asked], machines)
         machine = records[0] if len(records) == 1 else None
         device_id = machine.id if machine else _spelled_as_known(asked, snapshot)
         actions = snapshot.get(device_id)
         if isinstance(actions, MdeError):
-            return Verdict(subject, "error", error=actions)
+            return DeviceVerification(target, "error", error=actions)
         every = {comparable(action.id): action for action in (actions.actions if actions else ())}
-        own = named.get(comparable(subject.action_id or ""))
+        own = named_actions.get(comparable(target.action_id or ""))
         stray = own if own is not None and own.machine_id != device_id else None
         if own is not None and own.is_offboard_of(device_id):
             every.setdefault(comparable(own.id), own)
-        outcome, action = judge(every.values(), machine)
+        outcome, action = assess(every.values(), machine)
         if stray is not None:
-            wrong = _wrong_device(subject, stray)
+            wrong = _wrong_device(target, stray)
             if outcome == "no_action":
-                return Verdict(subject, "error", machine=machine, error=wrong)
+                return DeviceVerification(target, "error", machine=machine, error=wrong)
             self._warn(wrong.message)
         if outcome == "done" and machine is None and device_id:
             # Only a record that is there can tell of a return: its absence is believed after a second, different read.
@@ -219,9 +219,9 @@ class Verifier:
                 if not concerns_one_record(error):
                     raise
                 add_hint_for_403(error, READ, self._claims())
-                return Verdict(subject, "error", action, error=error)
-            outcome, action = judge(every.values(), machine)
-        return Verdict(subject, outcome, action, machine)
+                return DeviceVerification(target, "error", action, error=error)
+            outcome, action = assess(every.values(), machine)
+        return DeviceVerification(target, outcome, action, machine)
 
 
 def _spelled_as_known(device_id: str, snapshot: t.Mapping[str, ActionSnapshot | MdeError]) -> str:
@@ -233,10 +233,10 @@ def _spelled_as_known(device_id: str, snapshot: t.Mapping[str, ActionSnapshot | 
     return device_id
 
 
-def _wrong_device(subject: Subject, action: MachineAction) -> DeviceError:
+def _wrong_device(target: Target, action: MachineAction) -> DeviceError:
     return DeviceError(
-        f"{subject.device_name or subject.device_id}: action {action.id} is on device {action.machine_id} "
-        f"({action.device_name or 'without a name'}), and not on {subject.device_id}. It proves nothing for this device.",
+        f"{target.device_name or target.device_id}: action {action.id} is on device {action.machine_id} "
+        f"({action.device_name or 'without a name'}), and not on {target.device_id}. It proves nothing for this device.",
         code="wrong_device",
         hint="Look at both devices in the portal, then offboard this one again: the module looks first.",
     )

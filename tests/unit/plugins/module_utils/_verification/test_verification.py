@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine, MachineAction
-from ansible_collections.secops.mde.plugins.module_utils._verification.verification import VERDICTS, judge
+from ansible_collections.secops.mde.plugins.module_utils._verification.verification import OUTCOMES, assess
 
 ID = "a" * 40
 AWAY, BACK = "2026-02-03T12:00:00Z", "2026-02-09T12:00:00Z"
@@ -63,7 +63,7 @@ def test_the_verdict_is_that_of_the_table(
     history: list[str], record: Machine | None, verdict: str, by: str | None
 ) -> None:
     actions = [action(status, int(day)) for status, day in (text.split("-") for text in history)]
-    outcome, speaking = judge(actions, record)
+    outcome, speaking = assess(actions, record)
     assert (outcome, speaking and speaking.id) == (verdict, by)
 
 
@@ -79,8 +79,8 @@ def test_every_history_has_one_verdict_whatever_its_order(
     history: list[tuple[str, int]], record: Machine | None, rng: t.Any
 ) -> None:
     actions = [action(status, day) for day, status in {day: status for status, day in history}.items()]
-    outcome, speaking = judge(actions, record)
-    assert outcome in VERDICTS
+    outcome, speaking = assess(actions, record)
+    assert outcome in OUTCOMES
     assert (speaking is None) == (not actions)
     rng.shuffle(actions)
-    assert judge(actions, record)[0] == outcome
+    assert assess(actions, record)[0] == outcome
