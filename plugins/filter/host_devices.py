@@ -80,7 +80,7 @@ VARIABLES: t.Final = {
     "device_name": "mde_device_name",
     "aad_device_id": "mde_aad_device_id",
 }
-_TRUST_IS_GIVEN: t.Final = hasattr(template, "trust_as_template")  # from ansible-core 2.19 on
+_HAS_TRUST_TAGS: t.Final = hasattr(template, "trust_as_template")  # from ansible-core 2.19 on
 _MOST_NAMED: t.Final = 5
 _CONTROLLER: t.Final = frozenset(
     f"{name}{domain}" for name in ("localhost", "ip6-localhost") for domain in ("", ".localdomain")
@@ -140,7 +140,7 @@ def _is_template(value: object) -> bool:
 
     Text that came from a record of the service is marked as unsafe there, and may have such a name.
     """
-    return isinstance(value, str) and "{{" in value and not _TRUST_IS_GIVEN and wrap_var(value) is not value
+    return isinstance(value, str) and "{{" in value and not _HAS_TRUST_TAGS and wrap_var(value) is not value
 
 
 def _check(where: str, identifier: dict[str, str]) -> None:

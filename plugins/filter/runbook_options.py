@@ -59,13 +59,13 @@ _value:
 import typing as t
 
 from ansible_collections.secops.mde.plugins.plugin_utils._runbook_options import read_options
-from ansible_collections.secops.mde.plugins.plugin_utils._unsafe import untrusted
+from ansible_collections.secops.mde.plugins.plugin_utils._unsafe import make_unsafe
 
 
 def runbook_options(variables: t.Mapping[str, t.Any], required: t.Sequence[str] = ()) -> dict[str, t.Any]:
     """Values, errors and warnings. No text of a variable becomes a template in what is returned."""
     found = read_options(variables, required)
-    return {name: untrusted(value) for name, value in vars(found).items()}
+    return {name: make_unsafe(value) for name, value in vars(found).items()}
 
 
 class FilterModule:

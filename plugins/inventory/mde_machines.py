@@ -115,15 +115,15 @@ from ansible_collections.secops.mde.plugins.module_utils._queries.machine_filter
 )
 from ansible_collections.secops.mde.plugins.plugin_utils._host_names import (
     HOSTNAMES,
+    assign_host_names,
+    could_be_group_name,
     group_name,
     host_address,
     identifying,
     is_host,
-    is_like_a_group,
-    name_hosts,
 )
 from ansible_collections.secops.mde.plugins.plugin_utils._plugin_options import PluginOptions
-from ansible_collections.secops.mde.plugins.plugin_utils._unsafe import untrusted
+from ansible_collections.secops.mde.plugins.plugin_utils._unsafe import make_unsafe
 
 ADDRESSES: t.Final = {"internal": "lastIpAddress", "external": "lastExternalIpAddress"}
 # What ssh is called with.
@@ -153,7 +153,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         machines: list[Machine] = []
         failure = ""
         try:
-            options = PluginOptions(self._given(config), OPTIONS)
+            options = PluginOptions(self._read_options(config), OPTIONS)
             machines = self._machines(path, options, cache)
         except MdeError as error:
             failure = options.redact(str(error)) if options else str(error)
@@ -161,11 +161,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             # Not from within the block: Ansible shows the causes of an error, and those of libraries hold whole requests.
             raise AnsibleParserError(failure)
         try:
-            self._fill(machines, options.params)
+            self._populate(machines, options.params)
         except ValueError as error:
             raise AnsibleParserError(f"The devices cannot be hosts: {error}.") from None
 
-    def _given(self, config: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    def _read_options(self, config: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """The file's values, without templates and vaults. Raises OptionError for a name that is no option."""
         known = {*self._options, *OPTIONS, "tenant", "secret", "x509_certificate_path", "cloud_environment"}
         unknown = sorted(str(name) for name in config if name not in known)
@@ -176,15 +176,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             )
         self.templar.available_variables = self._vars
         constructed = ("compose", "groups", "keyed_groups", "plugin")
-        given = {name: self._plain(value) for name, value in config.items() if name not in constructed}
+        given = {name: self._resolve_value(value) for name, value in config.items() if name not in constructed}
         nulls_to_blank(given, MACHINE_FILTER_OPTIONS)
         return given
 
-    def _plain(self, value: t.Any) -> t.Any:
+    def _resolve_value(self, value: t.Any) -> t.Any:
         if isinstance(value, str):
             return self.templar.template(value)
         if isinstance(value, list):
-            return [self._plain(item) for item in value]
+            return [self._resolve_value(item) for item in value]
         if value is None or isinstance(value, (bool, int, float)):
             return value
         return str(value)  # a vault
@@ -193,12 +193,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         """The devices, from the cache where that is wanted and has them."""
         cached = self.get_option("cache") and cache
         # A file whose filters or tenant have changed asks for other devices.
-        asked = json.dumps(
-            [options.whose(), {name: options.params[name] for name in MACHINE_FILTER_OPTIONS}], default=str
+        cache_id = json.dumps(
+            [options.cache_key_parts(), {name: options.params[name] for name in MACHINE_FILTER_OPTIONS}], default=str
         )
-        key = f"{self.get_cache_key(path)}_{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+        key = f"{self.get_cache_key(path)}_{hashlib.sha256(cache_id.encode()).hexdigest()[:16]}"
         if cached:
-            known = _whole(self._cache.get(key))
+            known = _machines_from_cache(self._cache.get(key))
             if known is not None:
                 return known
         machines = self._read(options)
@@ -219,19 +219,19 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         finally:
             client.session.close()
 
-    def _fill(self, machines: t.Sequence[Machine], params: t.Mapping[str, t.Any]) -> None:
+    def _populate(self, machines: t.Sequence[Machine], params: t.Mapping[str, t.Any]) -> None:
         own = self.get_option("groups") or {}
-        hosts = name_hosts(machines, params["hostname"], [*self.inventory.groups, *own])
+        hosts = assign_host_names(machines, params["hostname"], [*self.inventory.groups, *own])
         makes_groups = self.get_option("groups") or self.get_option("keyed_groups")
-        if makes_groups and any(map(is_like_a_group, hosts.names)):
-            hosts = name_hosts(machines, params["hostname"], self._groups(machines, hosts.names, params))
+        if makes_groups and any(map(could_be_group_name, hosts.names)):
+            hosts = assign_host_names(machines, params["hostname"], self._groups(machines, hosts.names, params))
         if warning := hosts.warning():
             self.display.warning(one_line(warning))
         key = ADDRESSES[params["address"]] if params["address"] else None
         without = sum(host_address(machine.record.get(key)) is None for machine in machines) if key else 0
         if without:
             self.display.warning(f"{without} of {len(machines)} devices have no {key} that ansible_host can be set to.")
-        self._add(machines, hosts.names, params)
+        self._add_hosts(machines, hosts.names, params)
 
     def _groups(
         self, machines: t.Sequence[Machine], names: t.Sequence[str], params: t.Mapping[str, t.Any]
@@ -242,9 +242,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         self.inventory.current_source = real.current_source
         try:
             safe = [
-                machine.id if is_like_a_group(name) else name for machine, name in zip(machines, names, strict=True)
+                machine.id if could_be_group_name(name) else name for machine, name in zip(machines, names, strict=True)
             ]
-            self._add(machines, safe, params)
+            self._add_hosts(machines, safe, params)
             return {*real.groups, *self.inventory.groups}
         finally:
             self.inventory = real
@@ -253,14 +253,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         """Overrides Ansible's, which by default leaves every character: the names can be values of the service."""
         return name if name in (self.get_option("groups") or ()) else group_name(name)
 
-    def _add(self, machines: t.Sequence[Machine], names: t.Sequence[str], params: t.Mapping[str, t.Any]) -> None:
+    def _add_hosts(self, machines: t.Sequence[Machine], names: t.Sequence[str], params: t.Mapping[str, t.Any]) -> None:
         constructs = any(self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
         for machine, host in zip(machines, names, strict=True):
-            record = untrusted(machine.record)
+            record = make_unsafe(machine.record)
             variables = {
-                "mde_device_id": untrusted(machine.id),
-                "mde_device_name": untrusted(identifying(machine.name)),
-                "mde_aad_device_id": untrusted(identifying(machine.aad_device_id)),
+                "mde_device_id": make_unsafe(machine.id),
+                "mde_device_name": make_unsafe(identifying(machine.name)),
+                "mde_aad_device_id": make_unsafe(identifying(machine.aad_device_id)),
                 "mde_machine": record,
             }
             address = host_address(machine.record.get(ADDRESSES[params["address"]])) if params["address"] else None
@@ -285,7 +285,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         composed = self.inventory.get_host(host).vars
         for name in self.get_option("compose") or ():
             if name in composed:
-                composed[name] = untrusted(composed[name])
+                composed[name] = make_unsafe(composed[name])
         for name in _HOST_VARIABLES & composed.keys():
             if not is_host(composed[name]):
                 del composed[name]
@@ -293,7 +293,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                     composed[name] = before
 
 
-def _whole(records: object) -> list[Machine] | None:
+def _machines_from_cache(records: object) -> list[Machine] | None:
     """The devices of a list from the cache; None where that is not there, too old, or damaged: what is left is no list."""
     if not isinstance(records, list):
         return None

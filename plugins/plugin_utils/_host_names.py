@@ -18,7 +18,7 @@ from ..module_utils._api.models import Machine
 
 # Everything else has a meaning in patterns and limits, in templates, or on the command line of ssh. DNS allows 253 characters.
 _USABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
-_TAKEN: t.Final = frozenset({"localhost", "127.0.0.1", "all", "ungrouped"})
+_RESERVED_NAMES: t.Final = frozenset({"localhost", "127.0.0.1", "all", "ungrouped"})
 # Names by which resolvers reach the controller itself (RFC 6761, and what is common in /etc/hosts).
 _LOCAL = re.compile(r"(?:.*\.)?(?:ip6-)?(?:localhost|loopback)[46]?(?:\.localdomain[46]?)?\.?", re.IGNORECASE)
 _RECORD_ID = re.compile(r"[A-Za-z0-9-]+")
@@ -26,7 +26,7 @@ _RECORD_ID = re.compile(r"[A-Za-z0-9-]+")
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LONGEST: t.Final = 255
 # The names that groups get which an inventory file constructs.
-_LIKE_A_GROUP = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_GROUP_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 HOSTNAMES: t.Final[t.Mapping[str, t.Callable[[Machine], str | None]]] = {
     "name": lambda machine: machine.name,
@@ -42,51 +42,51 @@ class HostNames:
     """A name for each machine, in their order, and how many are not the one that was wanted."""
 
     names: tuple[str, ...]
-    shared: tuple[str, ...] = ()
+    disambiguated: tuple[str, ...] = ()
     """Names given to machines that share the wanted one with others: the wanted one with the id."""
-    unusable: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
     """Names given to machines whose wanted one is missing, or not fit for an inventory: the id."""
 
     def warning(self) -> str | None:
         """What to tell the user, if there is something."""
-        told = [
+        parts = [
             f"{len(names)} {what}, such as {names[0]}"
             for names, what in (
-                (self.shared, "share their name with another device and are called by name and id"),
-                (self.unusable, "have no name that an inventory can use and are called by id"),
+                (self.disambiguated, "share their name with another device and are called by name and id"),
+                (self.replaced, "have no name that an inventory can use and are called by id"),
             )
             if names
         ]
-        return f"Of the devices, {'; '.join(told)}." if told else None
+        return f"Of the devices, {'; '.join(parts)}." if parts else None
 
 
-def name_hosts(machines: t.Sequence[Machine], hostname: str, groups: t.Iterable[str] = ()) -> HostNames:
+def assign_host_names(machines: t.Sequence[Machine], hostname: str, groups: t.Iterable[str] = ()) -> HostNames:
     """Name each machine by one of ``HOSTNAMES``. A device can choose its own name: it never gets that of another.
 
     Nor that of one of the ``groups``: Ansible would take the group for the host, and add all of it where the host goes.
     Raises ValueError for an id of anything but letters, digits and hyphens.
     """
-    taken = _TAKEN | {group.lower() for group in groups}
+    taken = _RESERVED_NAMES | {group.lower() for group in groups}
     own = {machine.id: _name_by_id(machine.id, taken) for machine in machines}
     ids = {name.lower() for name in (*own, *own.values())}
     wanted = [HOSTNAMES[hostname](machine) or "" for machine in machines]
     count = Counter(name.lower() for name in wanted)
-    names, shared, unusable = [], [], []
+    names, disambiguated, replaced = [], [], []
     for machine, name in zip(machines, wanted, strict=True):
         is_other = name.lower() in ids and name.lower() != machine.id.lower()
         if not _is_usable(name) or name.lower() in taken or is_other:
             names.append(own[machine.id])
-            unusable.append(names[-1])
+            replaced.append(names[-1])
         elif count[name.lower()] > 1:
             names.append(f"{name}_{machine.id}")
-            shared.append(names[-1])
+            disambiguated.append(names[-1])
         else:
             names.append(name)
     final = Counter(name.lower() for name in names)
     for number, (machine, name) in enumerate(zip(machines, names, strict=True)):
         if final[name.lower()] > 1 or name.lower() in taken:  # somebody is called as if by name and id
             names[number] = own[machine.id]
-    return HostNames(tuple(names), tuple(shared), tuple(unusable))
+    return HostNames(tuple(names), tuple(disambiguated), tuple(replaced))
 
 
 def _name_by_id(machine_id: str, taken: t.Collection[str]) -> str:
@@ -141,9 +141,9 @@ def group_name(name: str) -> str:
     """The name of a constructed group, made of a value of the service: such that no pattern takes it for anything else."""
     found = re.sub(r"\W", "_", name)
     found = f"_{found}" if found[:1].isdigit() else found
-    return f"{found}_" if found.lower() in _TAKEN else found
+    return f"{found}_" if found.lower() in _RESERVED_NAMES else found
 
 
-def is_like_a_group(host: str) -> bool:
+def could_be_group_name(host: str) -> bool:
     """Whether a group that is constructed could have this name."""
-    return _LIKE_A_GROUP.fullmatch(host) is not None
+    return _GROUP_NAME.fullmatch(host) is not None

@@ -26,7 +26,7 @@ _NAMES_A_SECRET = re.compile(
 )
 
 
-def untrusted(value: t.Any) -> t.Any:
+def make_unsafe(value: t.Any) -> t.Any:
     """The value with its text marked as not to be evaluated, but for text that is harmless."""
     if isinstance(value, str):
         harmless = _HARMLESS.fullmatch(value) and not _NAMES_A_SECRET.search(value)
@@ -34,5 +34,5 @@ def untrusted(value: t.Any) -> t.Any:
             return value if harmless else wrap_var(value)
         return _trust(value) if harmless else value
     if isinstance(value, dict):
-        return {untrusted(key): untrusted(item) for key, item in value.items()}
-    return [untrusted(item) for item in value] if isinstance(value, list) else value
+        return {make_unsafe(key): make_unsafe(item) for key, item in value.items()}
+    return [make_unsafe(item) for item in value] if isinstance(value, list) else value

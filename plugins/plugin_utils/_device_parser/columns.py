@@ -18,7 +18,16 @@ from functools import lru_cache
 
 from ...module_utils._options.identifiers import is_dns_name, is_guid
 from ...module_utils._same import comparable, equal_ignoring_case
-from .words import Device, Unclear, by_entra_id, by_id, by_option, is_device_id, is_no_entra_id, looks_like_id
+from .words import (
+    AmbiguousInputError,
+    Device,
+    is_device_id,
+    is_nil_guid,
+    looks_like_id,
+    parse_device_id,
+    parse_entra_id,
+    parse_option,
+)
 
 Row = t.Sequence[str]
 Chosen = t.Mapping[str, str]
@@ -63,14 +72,14 @@ _WRITTEN_OUT = re.compile("⟨U\\+([0-9A-F]{4,6})⟩")
 
 
 @lru_cache(maxsize=10_000)
-def plain(header: str) -> str:
+def normalize_header(header: str) -> str:
     """The header as it is compared."""
     return "".join(c for c in unicodedata.normalize("NFKC", header).casefold() if c.isalnum())
 
 
-def role(header: str) -> str | None:
+def header_role(header: str) -> str | None:
     """The field that a header or a key names, if it is known."""
-    return _ROLES.get(plain(header))
+    return _ROLES.get(normalize_header(header))
 
 
 def own_name(header: str) -> str:
@@ -90,11 +99,11 @@ class Columns:
 
     @classmethod
     def of(cls, header: Row, rows: t.Sequence[Row], chosen: Chosen | None = None) -> Columns:
-        """The columns of a table; raises Unclear where none identifies a device, or a chosen one is not there once."""
+        """The columns of a table; raises AmbiguousInputError where none identifies a device, or a chosen one is not there once."""
         if chosen is not None:
             return cls(header, {field: [_place(header, name)] for field, name in chosen.items()}, chosen=True)
         places: dict[str, list[int]] = {field: [] for field in FIELDS}
-        names = [plain(name) for name in header]
+        names = [normalize_header(name) for name in header]
         for place, name in enumerate(names):
             if name in _ROLES:
                 places[_ROLES[name]].append(place)
@@ -112,7 +121,7 @@ class Columns:
         places["device_id"] = ids
         if not any(places[field] for field in IDENTIFIERS):
             told = ", ".join(repr(name[:60]) for name in header[:8])
-            raise Unclear(f"no device is named, as no column or key of {told} is known to do so")
+            raise AmbiguousInputError(f"no device is named, as no column or key of {told} is known to do so")
         if known >= _OWN_EVIDENCE:
             places["comment"] = []  # that of an earlier run
         return cls(header, places, own_evidence=known >= _OWN_EVIDENCE)
@@ -123,7 +132,7 @@ class Columns:
         return max(place for field in IDENTIFIERS for place in self.places.get(field, ()))
 
     def devices(self, row: Row) -> list[Device]:
-        """The device of a row, as a list; raises Unclear for what is not clear, or names none.
+        """The device of a row, as a list; raises AmbiguousInputError for what is not clear, or names none.
 
         The device ID names the device, and the name is a safeguard. The Entra ID of an export is used where there is
         no device ID; under the name of the option it is used always.
@@ -135,21 +144,21 @@ class Columns:
             device |= self._agreeing("aad_device_id", row)
         name = self._agreeing("device_name", row)
         if not device and name and not self._is_own("device_name") and looks_like_id(name["device_name"]):
-            raise Unclear(looks_like_id(name["device_name"]))
+            raise AmbiguousInputError(looks_like_id(name["device_name"]))
         device |= name
         if not device:
-            raise Unclear("no device is named")
+            raise AmbiguousInputError("no device is named")
         return [device | self._agreeing("comment", row)]
 
     def _is_own(self, field: str) -> bool:
         return any(own_name(self.header[place]) == field for place in self.places[field])
 
     def _agreeing(self, field: str, row: Row) -> Device:
-        """The field of the row, from every column that is one of it; raises Unclear where they differ."""
+        """The field of the row, from every column that is one of it; raises AmbiguousInputError where they differ."""
         found: dict[str, tuple[str, int]] = {}
         for place in self.places.get(field, ()):
             text = row[place]
-            if text and not (field == "aad_device_id" and is_no_entra_id(text)):
+            if text and not (field == "aad_device_id" and is_nil_guid(text)):
                 value = self._value(field, place, text)
                 found.setdefault(comparable(value), (value, place))
         if not found:
@@ -159,7 +168,7 @@ class Columns:
             if value != longest and not (field == "device_name" and _is_short_for(value, longest)):
                 shown = list(found.values())[:3]
                 told = " and ".join(f"{text[:60]!r} ({self.header[place][:60]})" for text, place in shown)
-                raise Unclear(f"it gives {field} twice, and not the same: {told}")
+                raise AmbiguousInputError(f"it gives {field} twice, and not the same: {told}")
         return {field: longest}
 
     def _value(self, field: str, place: int, text: str) -> str:
@@ -167,19 +176,21 @@ class Columns:
             text = _WRITTEN_OUT.sub(lambda found: chr(int(found[1], 16)), _DEFUSED.sub("", text))
         header = self.header[place]
         if field in ("device_name", "comment") or self.chosen or self.own_evidence or own_name(header) == field:
-            return by_option(field, text)[field]
+            return parse_option(field, text)[field]
         if field == "aad_device_id":
-            return by_entra_id(text)
-        return by_id(text, of_service=header in ("id", "machineId") and "computerDnsName" in self.header)
+            return parse_entra_id(text)
+        return parse_device_id(text, of_service=header in ("id", "machineId") and "computerDnsName" in self.header)
 
 
 def _place(header: Row, name: str) -> int:
-    """The place of the header that the user named, as written or else without case. Raises Unclear."""
+    """The place of the header that the user named, as written or else without case. Raises AmbiguousInputError."""
     found = [place for place, cell in enumerate(header) if cell == name]
     found = found or [place for place, cell in enumerate(header) if equal_ignoring_case(cell, name)]
     if len(found) != 1:
         told = ", ".join(repr(cell[:60]) for cell in header[:20])
-        raise Unclear(f"the header {name[:60]!r} of columns is {'there twice' if found else 'missing'} in {told}")
+        raise AmbiguousInputError(
+            f"the header {name[:60]!r} of columns is {'there twice' if found else 'missing'} in {told}"
+        )
     return found[0]
 
 

@@ -34,17 +34,17 @@ def looks_like_yaml(text: str) -> bool:
     return _KEY.match(first) is not None
 
 
-def load(text: str) -> object:
+def load_document(text: str) -> object:
     """What the JSON or YAML says; raises OptionError where it cannot be read, LibraryError without PyYAML."""
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        return json.loads(text, object_pairs_hook=_reject_duplicate_keys)
     except RecursionError as error:
         raise OptionError("It is nested too deeply.", hint=HINT) from error
     except ValueError as error:
         return _load_yaml(text, instead=str(error))
 
 
-def _unique(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+def _reject_duplicate_keys(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     """A mapping; a key that is there twice would hide one of its values."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -72,7 +72,7 @@ def _load_yaml(text: str, *, instead: str) -> object:
             return super().compose_node(parent, index)
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[t.Any, t.Any]:
-            _unique([(str(self.construct_object(key, deep=True)), None) for key, _value in node.value])
+            _reject_duplicate_keys([(str(self.construct_object(key, deep=True)), None) for key, _value in node.value])
             return super().construct_mapping(node, deep=deep)
 
     Loader.yaml_implicit_resolvers = {
@@ -84,8 +84,8 @@ def _load_yaml(text: str, *, instead: str) -> object:
     except RecursionError as error:
         raise OptionError("It is nested too deeply.", hint=HINT) from error
     except (yaml.YAMLError, ValueError) as error:
-        told = " ".join(str(error).split())[:300]
-        raise OptionError(f"It looks like JSON or YAML, but cannot be read: {told}.", hint=HINT) from error
+        reason = " ".join(str(error).split())[:300]
+        raise OptionError(f"It looks like JSON or YAML, but cannot be read: {reason}.", hint=HINT) from error
 
 
 def pairs(text: str) -> object:
@@ -93,8 +93,8 @@ def pairs(text: str) -> object:
     if not text.strip():
         return None
     if text.lstrip().startswith("{"):
-        return load(text)
+        return load_document(text)
     found = [re.split("[:=]", part, maxsplit=1) for part in re.split("[,;\n]", text) if part.strip()]
     if any(len(pair) < 2 for pair in found):
         raise OptionError(f"columns: {text[:60]!r} is not a mapping.", hint="Write it so: device_name: Hostname")
-    return _unique([(unquote(field), unquote(header)) for field, header in found])
+    return _reject_duplicate_keys([(unquote(field), unquote(header)) for field, header in found])

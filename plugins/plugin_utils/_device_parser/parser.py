@@ -14,13 +14,13 @@ from reprlib import Repr
 
 from ...module_utils._errors import OptionError
 from ...module_utils._same import comparable
-from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, own_name, plain, role
-from .documents import HINT, load, looks_like_flow, looks_like_yaml, pairs
+from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, normalize_header, own_name
+from .documents import HINT, load_document, looks_like_flow, looks_like_yaml, pairs
 from .encoding import HINT as SAVE_AS_UTF8
 from .encoding import decoded
-from .table import from_table
-from .text_lines import from_lines, from_words
-from .words import Device, Findings, Unclear, by_option, quoted
+from .table import parse_table
+from .text_lines import from_words, parse_lines
+from .words import AmbiguousInputError, Device, DeviceCollector, parse_option, quote_for_message
 
 _MOST_TEXT: t.Final = 20_000_000
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
@@ -93,16 +93,16 @@ class _Parser:
     def _of_text(self, text: str) -> list[Device]:
         text = _clean(text)
         if looks_like_flow(text.lstrip()):
-            data = load(text)
+            data = load_document(text)
             # As its texts are in quotes, names in such a list are held to less than bare words are.
             if isinstance(data, list) and data and all(isinstance(item, str) for item in data) and not self._chosen:
                 return from_words(data)
             return self.of_value(data)
         is_yaml = looks_like_yaml(text)
-        table = None if is_yaml and self._chosen else from_table(text, self._chosen)
+        table = None if is_yaml and self._chosen else parse_table(text, self._chosen)
         if table is not None:
             return table
-        return self.of_value(load(text)) if is_yaml else from_lines(text)
+        return self.of_value(load_document(text)) if is_yaml else parse_lines(text)
 
     def _of_mapping(self, value: Mapping[t.Any, t.Any]) -> list[Device]:
         """The list that the object holds, or itself as a record."""
@@ -111,7 +111,11 @@ class _Parser:
             raise OptionError(f"It holds several lists: {', '.join(lists)}.", hint="Give one of them.")
         if not lists:
             return self._of_list([value])
-        own = [str(key) for key in value if role(str(key)) in IDENTIFIERS and plain(str(key)) not in GENERIC]
+        own = [
+            str(key)
+            for key in value
+            if header_role(str(key)) in IDENTIFIERS and normalize_header(str(key)) not in GENERIC
+        ]
         if own:  # the devices of a device may be its disks
             raise OptionError(
                 f"Is it a device, by its {own[0]}, or a list, by its {lists[0]}?", hint="Give one of them."
@@ -124,26 +128,26 @@ class _Parser:
             return self._of_text("\n".join(items))
         records = [item for item in items if isinstance(item, Mapping)]
         there = {str(key) for record in records for key in record} & set((self._chosen or {}).values())
-        findings = Findings(HINT)
+        collector = DeviceCollector(HINT)
         for number, item in enumerate(items, 1):
             try:
                 if isinstance(item, Mapping) and not _lists(item):
                     # A key that other records have is not missing here: JSON leaves out what is null.
-                    findings.add(*self._of_record({**dict.fromkeys(there), **item}))
+                    collector.add(*self._of_record({**dict.fromkeys(there), **item}))
                 else:
-                    findings.add(*self.of_value(item))
-            except Unclear as unclear:
-                findings.refuse(f"entry {number}", _shown(item), unclear)
+                    collector.add(*self.of_value(item))
+            except AmbiguousInputError as unclear:
+                collector.add_error(f"entry {number}", _shown(item), unclear)
             except OptionError as error:
-                findings.refuse(f"entry {number}", _shown(item), error.message.rstrip("."))
-        return findings.result()
+                collector.add_error(f"entry {number}", _shown(item), error.message.rstrip("."))
+        return collector.devices_or_raise()
 
     def _of_record(self, record: Mapping[t.Any, t.Any]) -> list[Device]:
-        """The device of a record, which is a table of one row. Raises Unclear."""
+        """The device of a record, which is a table of one row. Raises AmbiguousInputError."""
         if self._chosen is None and "requested" in record and "outcome" in record:
             return [_of_result(record)]
         keys = [str(key) for key in record]
-        wanted = set(self._chosen.values()) if self._chosen else {key for key in keys if role(key)}
+        wanted = set(self._chosen.values()) if self._chosen else {key for key in keys if header_role(key)}
         row = [_text(key, value) if key in wanted else "" for key, value in zip(keys, record.values(), strict=True)]
         return Columns.of(keys, [row], self._chosen).devices(row)
 
@@ -160,7 +164,7 @@ def _clean(text: str) -> str:
     control = _CONTROL.search(text)
     if control:
         line = text.count("\n", 0, control.start()) + 1
-        shown = quoted(text[text.rfind("\n", 0, control.start()) + 1 :].partition("\n")[0])
+        shown = quote_for_message(text[text.rfind("\n", 0, control.start()) + 1 :].partition("\n")[0])
         message = f"line {line}, {shown}: it holds the control character {control.group()!r}."
         raise OptionError(message, hint=SAVE_AS_UTF8)
     return text
@@ -174,22 +178,22 @@ def _of_result(result: Mapping[t.Any, t.Any]) -> Device:
     for field in IDENTIFIERS:
         text = _text(field, source.get(field))
         if text:
-            device |= by_option(field, text)
+            device |= parse_option(field, text)
     if not device:
-        raise Unclear("no device is named")
+        raise AmbiguousInputError("no device is named")
     return device
 
 
 def _text(key: str, value: object) -> str:
-    """The text of a key that counts. Raises Unclear for what is no text."""
+    """The text of a key that counts. Raises AmbiguousInputError for what is no text."""
     if value is None:
         return ""
     if isinstance(value, str):
         return str.__str__(value).strip()
-    generic = plain(key) in GENERIC and not own_name(key)
+    generic = normalize_header(key) in GENERIC and not own_name(key)
     if generic and (isinstance(value, (Mapping, Sequence)) or (isinstance(value, int) and abs(value) < 10**19)):
         return ""
-    raise Unclear(f"{key} is not text; a number has to be put in quotes to keep every digit")
+    raise AmbiguousInputError(f"{key} is not text; a number has to be put in quotes to keep every digit")
 
 
 def _lists(value: Mapping[t.Any, t.Any]) -> list[str]:

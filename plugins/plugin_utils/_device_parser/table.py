@@ -14,8 +14,8 @@ from functools import partial
 
 from ...module_utils._errors import OptionError
 from ...module_utils._options.identifiers import is_guid
-from .columns import COLUMNS_HINT, IDENTIFIERS, Chosen, Columns, role
-from .words import Device, Findings, Unclear, is_device_id, quoted, unquote
+from .columns import COLUMNS_HINT, IDENTIFIERS, Chosen, Columns, header_role
+from .words import AmbiguousInputError, Device, DeviceCollector, is_device_id, quote_for_message, unquote
 
 HINT: t.Final = f"The table needs a header line, and each row its device. {COLUMNS_HINT}"
 _DELIMITERS: t.Final = "\t;,|"
@@ -34,7 +34,7 @@ class Row(t.NamedTuple):
         return ", ".join(cell for cell in self.cells[:20] if cell)
 
 
-def from_table(text: str, chosen: Chosen | None) -> list[Device] | None:
+def parse_table(text: str, chosen: Chosen | None) -> list[Device] | None:
     """The devices of a table, None where the text is none; raises OptionError for what is not clear in it."""
     lines = text.split("\n")
     start = next((n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), len(lines))
@@ -54,7 +54,7 @@ def from_table(text: str, chosen: Chosen | None) -> list[Device] | None:
     names = [unquote(cell) for cell in header.cells]
     if not body and chosen is None:
         # A header alone is an export without devices; a list of names that happens to begin so is none.
-        known = sum(role(name) in IDENTIFIERS for name in names)
+        known = sum(header_role(name) in IDENTIFIERS for name in names)
         return [] if known > 1 or len(names) == 1 else None
     # Quotes around the headers are those of the file; around a name alone they are a part of it.
     bare = unquote if any(name != cell for name, cell in zip(names, header.cells, strict=True)) else _as_kept_by_excel
@@ -71,7 +71,7 @@ def _delimiter(lines: list[str], start: int, delimiters: str, chosen: Chosen | N
             continue
         names = [unquote(cell) for cell in header.cells] if header else []
         wanted = {name.casefold() for name in chosen.values()} if chosen is not None else None
-        known = sum(role(name) in IDENTIFIERS if wanted is None else name.casefold() in wanted for name in names)
+        known = sum(header_role(name) in IDENTIFIERS if wanted is None else name.casefold() in wanted for name in names)
         # With headers that the user named there has to be a table, so that the error can show its headers.
         if (known or (wanted is not None and names)) and (known, len(names)) > most:
             best, most = delimiter, (known, len(names))
@@ -96,7 +96,7 @@ def _as_kept_by_excel(cell: str) -> str:
 
 
 def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen | None) -> list[Device]:
-    where = f"line {line}, {quoted(', '.join(header[:20]))}"
+    where = f"line {line}, {quote_for_message(', '.join(header[:20]))}"
     if any(is_device_id(cell) or is_guid(cell.strip("{}")) for cell in header):
         raise OptionError(f"{where}: is it a header or a device?", hint=HINT)
     rows = [row for row in rows if row.cells != header]  # exports put one below the other
@@ -105,13 +105,13 @@ def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen | Non
     padded = [[*row.cells, *[""] * (width - len(row.cells))] for row in rows]
     try:
         columns = Columns.of(header, padded, chosen)
-    except Unclear as unclear:
+    except AmbiguousInputError as unclear:
         raise OptionError(f"{where}: {unclear}.", hint=HINT) from unclear
-    findings = Findings(HINT)
+    collector = DeviceCollector(HINT)
     for row, cells in zip(rows, padded, strict=True):
         if columns.last_identifier < len(row.cells) <= width:
-            findings.take(f"line {row.line}", row.text, partial(columns.devices, cells))
+            collector.take(f"line {row.line}", row.text, partial(columns.devices, cells))
         else:
             why = f"it has {len(row.cells)} cells and the header {width}, so that they cannot be told apart"
-            findings.refuse(f"line {row.line}", row.text, why)
-    return findings.result()
+            collector.add_error(f"line {row.line}", row.text, why)
+    return collector.devices_or_raise()

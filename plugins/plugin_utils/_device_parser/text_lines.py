@@ -13,7 +13,7 @@ from functools import partial
 
 from ...module_utils._errors import OptionError
 from .columns import COLUMNS_HINT
-from .words import Device, Findings, Unclear, by_word, quoted, unquote
+from .words import AmbiguousInputError, Device, DeviceCollector, parse_word, quote_for_message, unquote
 
 HINT: t.Final = (
     "Give one device a line: a name, a device id, an Entra device id, or the address of the device's page in the portal."
@@ -28,31 +28,31 @@ _BULLET = re.compile(r"(?:[-*+\u2022\u2013]|[0-9]{1,4}[.)])\s+")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
-def from_lines(text: str) -> list[Device]:
+def parse_lines(text: str) -> list[Device]:
     """The devices of a text without structure; raises OptionError for every line that is not clear."""
     written = _LINE_END.split(_SPACES.sub(" ", text))
-    lines = [(number, line) for number, line in enumerate(map(_bare, written), 1) if line]
+    lines = [(number, line) for number, line in enumerate(map(_strip_markup, written), 1) if line]
     if len(lines) > 1:
         _refuse_table(lines)
-    findings = Findings(HINT)
+    collector = DeviceCollector(HINT)
     for number, line in lines:
-        findings.take(f"line {number}", line, partial(_of_line, line, alone=len(lines) == 1))
-    devices = findings.result()
+        collector.take(f"line {number}", line, partial(_parse_line, line, is_only_line=len(lines) == 1))
+    devices = collector.devices_or_raise()
     if len(lines) > 1 and _could_be_header([line for _number, line in lines], devices):
         number, line = lines[0]
         if line == written[number - 1].strip():  # a bullet or a separator makes it an item of a list
             why = "is it a header or a device? End the line with a comma if it is a device"
-            raise OptionError(f"line {number}, {quoted(line)}: {why}.", hint=COLUMNS_HINT)
+            raise OptionError(f"line {number}, {quote_for_message(line)}: {why}.", hint=COLUMNS_HINT)
     return devices
 
 
 def from_words(words: t.Iterable[str]) -> list[Device]:
     """The devices of texts that stand in quotes; raises OptionError for every one that is not clear."""
-    findings = Findings(HINT)
+    collector = DeviceCollector(HINT)
     for number, word in enumerate(words, 1):
         if word.strip():
-            findings.take(f"entry {number}", word, partial(_of_quoted, word))
-    return findings.result()
+            collector.take(f"entry {number}", word, partial(_of_quoted, word))
+    return collector.devices_or_raise()
 
 
 def _refuse_table(lines: list[tuple[int, str]]) -> None:
@@ -63,7 +63,7 @@ def _refuse_table(lines: list[tuple[int, str]]) -> None:
         if len(widths) == 1 and widths != {0}:
             told = ", ".join(repr(unquote(cell)[:_SHOWN]) for cell in header.split(delimiter)[:20])
             raise OptionError(
-                f"line {number}, {quoted(header)}: none of the headers {told} is known.", hint=COLUMNS_HINT
+                f"line {number}, {quote_for_message(header)}: none of the headers {told} is known.", hint=COLUMNS_HINT
             )
 
 
@@ -81,10 +81,10 @@ def _could_be_header(lines: list[str], devices: list[Device]) -> bool:
 
 
 def _of_quoted(word: str) -> list[Device]:
-    return [by_word(word, in_quotes=True)]
+    return [parse_word(word, in_quotes=True)]
 
 
-def _bare(line: str) -> str:
+def _strip_markup(line: str) -> str:
     """The line without a comment, a bullet, and separators at its ends."""
     line = _COMMENT.sub("", line).strip()
     if line == "---":  # a list in YAML may begin so
@@ -92,8 +92,8 @@ def _bare(line: str) -> str:
     return _BULLET.sub("", line, count=1).strip(" \t,;") if _BULLET.match(line) else line.strip(" \t,;")
 
 
-def _of_line(line: str, *, alone: bool) -> list[Device]:
-    """The devices of one line. Raises Unclear.
+def _parse_line(line: str, *, is_only_line: bool) -> list[Device]:
+    """The devices of one line. Raises AmbiguousInputError.
 
     Several are accepted on a line that is the only one: two on each of many lines may as well be an old and a new
     device, or a device and its owner.
@@ -103,15 +103,15 @@ def _of_line(line: str, *, alone: bool) -> list[Device]:
     if unquote(line) != line and line[0] not in line[1:-1]:  # one name in quotes, with blanks in it
         by_space = [line]
     if len(by_sign) == len(by_space) == 1:
-        return [by_word(line)]
-    if not alone:
-        raise Unclear("it is more than one word, and each of several lines must name one device")
+        return [parse_word(line)]
+    if not is_only_line:
+        raise AmbiguousInputError("it is more than one word, and each of several lines must name one device")
     if len(by_sign) > 1:
-        devices = [by_word(part) for part in by_sign if part]
+        devices = [parse_word(part) for part in by_sign if part]
     elif all(re.search("[0-9]", part) for part in by_space):
-        devices = [by_word(part) for part in by_space]
+        devices = [parse_word(part) for part in by_space]
     else:
-        raise Unclear("it reads like a sentence; names without a digit have to be separated by commas")
+        raise AmbiguousInputError("it reads like a sentence; names without a digit have to be separated by commas")
     if len({next(iter(device)) for device in devices}) > 1:
-        raise Unclear("ids and names on one line may be one device or several")
+        raise AmbiguousInputError("ids and names on one line may be one device or several")
     return devices

@@ -22,7 +22,7 @@ _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 # Narrower than what the service accepts: in plain text, anything else is more likely no name at all.
 _NAME = re.compile(r"\w(?:[\w'-]*\w)?(?:\.\w(?:[\w'-]*\w)?)*\.?")
 _LONG_HEX = re.compile(r"[0-9A-Fa-f-]{20,}")
-_DAMAGED = re.compile(r"[0-9]+(?:[.,][0-9]+E[+-]?|E\+)[0-9]+", re.IGNORECASE)
+_SCIENTIFIC_NOTATION = re.compile(r"[0-9]+(?:[.,][0-9]+E[+-]?|E\+)[0-9]+", re.IGNORECASE)
 _MAC = re.compile(r"[0-9A-F]{2}(?:-[0-9A-F]{2}){5}", re.IGNORECASE)
 # Marks without width, among them the byte order mark: they come with what is copied from chats and mail.
 _INVISIBLE = re.compile("[\ufeff\u200b-\u200f\u2060]")
@@ -35,24 +35,24 @@ _QUOTES: t.Final = {
     "\u2018": "\u2019",
     "\u00ab": "\u00bb",
 }
-_NO_ENTRA_ID: t.Final = "00000000-0000-0000-0000-000000000000"
-_LONGEST: t.Final = 1000
-_SHOWN: t.Final = 60
+_NIL_GUID: t.Final = "00000000-0000-0000-0000-000000000000"
+_MAX_WORD: t.Final = 1000
+_MAX_QUOTED: t.Final = 60
 # Mistakes of a text that are told at once; a hundred of them help nobody.
-_MOST_TOLD: t.Final = 5
+_MAX_REPORTED: t.Final = 5
 
 
-class Unclear(Exception):
+class AmbiguousInputError(Exception):
     """A piece of the input cannot be meant, or could mean two things. The text says why."""
 
 
-class Findings:
+class DeviceCollector:
     """The devices found so far, and what could not be understood."""
 
     def __init__(self, hint: str) -> None:
         self._hint = hint
         self._devices: list[Device] = []
-        self._wrong: list[str] = []
+        self._errors: list[str] = []
         self._count = 0
 
     def add(self, *devices: Device) -> None:
@@ -62,26 +62,26 @@ class Findings:
         """Add what ``read`` gives for ``text``, which stands at ``where``, or remember why it is not clear."""
         try:
             self._devices += read()
-        except Unclear as unclear:
-            self.refuse(where, text, unclear)
+        except AmbiguousInputError as unclear:
+            self.add_error(where, text, unclear)
 
-    def refuse(self, where: str, text: str, why: object) -> None:
+    def add_error(self, where: str, text: str, why: object) -> None:
         """Remember that ``text``, which stands at ``where``, cannot be understood."""
         self._count += 1
-        if self._count <= _MOST_TOLD:
-            self._wrong.append(f"{where}, {quoted(text)}: {why}.")
+        if self._count <= _MAX_REPORTED:
+            self._errors.append(f"{where}, {quote_for_message(text)}: {why}.")
 
-    def result(self) -> list[Device]:
+    def devices_or_raise(self) -> list[Device]:
         """All devices; raises OptionError, quoting the first places, when a single one was refused."""
-        if self._wrong:
-            more = [f"And {self._count - _MOST_TOLD} more."] if self._count > _MOST_TOLD else []
-            raise OptionError(" ".join(self._wrong + more), hint=self._hint)
+        if self._errors:
+            more = [f"And {self._count - _MAX_REPORTED} more."] if self._count > _MAX_REPORTED else []
+            raise OptionError(" ".join(self._errors + more), hint=self._hint)
         return self._devices
 
 
-def quoted(text: str) -> str:
+def quote_for_message(text: str) -> str:
     """The text as messages show it: in quotes, shortened, and with what cannot be seen written out."""
-    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}..."
+    return repr(text) if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]!r}..."
 
 
 def unquote(text: str) -> str:
@@ -97,13 +97,13 @@ def unquote(text: str) -> str:
 def is_device_id(text: str) -> bool:
     """Whether this is a whole device ID or the URL of a device's page, without doubt."""
     try:
-        return bool(by_id(text))
-    except Unclear:
+        return bool(parse_device_id(text))
+    except AmbiguousInputError:
         return False
 
 
-def by_word(text: str, *, in_quotes: bool = False) -> Device:
-    """The device that a word of a text names, of whatever kind. Raises Unclear.
+def parse_word(text: str, *, in_quotes: bool = False) -> Device:
+    """The device that a word of a text names, of whatever kind. Raises AmbiguousInputError.
 
     A bare word is held to the form of a host name, as it may be part of a sentence; a name in quotes is not.
     """
@@ -111,9 +111,9 @@ def by_word(text: str, *, in_quotes: bool = False) -> Device:
     in_quotes = in_quotes or bare != text.strip()
     word = _INVISIBLE.sub("", bare)
     if _ADDRESS.match(word) or _DEVICE_ID.fullmatch(word):
-        return {"device_id": by_id(word)}
+        return {"device_id": parse_device_id(word)}
     if is_guid(_without_braces(word)):
-        return {"aad_device_id": by_entra_id(word)}
+        return {"aad_device_id": parse_entra_id(word)}
     if not in_quotes:
         why = _why_no_word(word)
     elif re.search("[,;\t]", bare):
@@ -121,12 +121,12 @@ def by_word(text: str, *, in_quotes: bool = False) -> Device:
     else:
         why = looks_like_id(bare)
     if why:
-        raise Unclear(why)
-    return by_option("device_name", bare if in_quotes else word)
+        raise AmbiguousInputError(why)
+    return parse_option("device_name", bare if in_quotes else word)
 
 
-def by_id(text: str, *, of_service: bool = False) -> str:
-    """A device ID of 40 digits, also that of a page in the portal. Raises Unclear.
+def parse_device_id(text: str, *, of_service: bool = False) -> str:
+    """A device ID of 40 digits, also that of a page in the portal. Raises AmbiguousInputError.
 
     ``of_service`` takes any ID that the service could have given, as long as it is not damaged.
     """
@@ -135,39 +135,39 @@ def by_id(text: str, *, of_service: bool = False) -> str:
         return text
     if not _ADDRESS.match(text):
         if is_guid(_without_braces(text)):
-            raise Unclear(
+            raise AmbiguousInputError(
                 "a GUID is an id of Entra or Intune, and not the device id in Defender; name its column aad_device_id if it is Entra's"
             )
         why = looks_like_id(text, cut_off=True)
         if of_service and not why and _ID.fullmatch(text):
             return text
-        raise Unclear(why or "it is not a device id, which has 40 hexadecimal digits")
+        raise AmbiguousInputError(why or "it is not a device id, which has 40 hexadecimal digits")
     # Two URLs in one cell would otherwise be taken for a long one.
-    found = "" if re.search(r"[\s,;]", text) else by_option("device_id", text)["device_id"]
+    found = "" if re.search(r"[\s,;]", text) else parse_option("device_id", text)["device_id"]
     if not _DEVICE_ID.fullmatch(found):
-        raise Unclear("it is not the address of one device's page in the portal")
+        raise AmbiguousInputError("it is not the address of one device's page in the portal")
     return found
 
 
-def by_entra_id(text: str) -> str:
-    """An Entra device ID. Raises Unclear."""
+def parse_entra_id(text: str) -> str:
+    """An Entra device ID. Raises AmbiguousInputError."""
     text = _INVISIBLE.sub("", text).strip()
-    if not is_guid(_without_braces(text)) or is_no_entra_id(text):
-        raise Unclear("it is not an Entra device id, which is a GUID and not all zeros")
-    return by_option("aad_device_id", text)["aad_device_id"]
+    if not is_guid(_without_braces(text)) or is_nil_guid(text):
+        raise AmbiguousInputError("it is not an Entra device id, which is a GUID and not all zeros")
+    return parse_option("aad_device_id", text)["aad_device_id"]
 
 
-def is_no_entra_id(text: str) -> bool:
+def is_nil_guid(text: str) -> bool:
     """Whether these are the zeros that exports show for a device that is not registered."""
-    return _without_braces(text) == _NO_ENTRA_ID
+    return _without_braces(text) == _NIL_GUID
 
 
-def by_option(field: str, text: str) -> Device:
-    """What the option of this name makes of the text: the module's own rules have the last word. Raises Unclear."""
+def parse_option(field: str, text: str) -> Device:
+    """What the option of this name makes of the text: the module's own rules have the last word. Raises AmbiguousInputError."""
     try:
         request = DeviceRequest.from_options(**{"device_name": "any", "comment": "any", field: text})
     except OptionError as error:
-        raise Unclear(f"{error.message.rstrip('.')}. {error.hint}".rstrip(".")) from error
+        raise AmbiguousInputError(f"{error.message.rstrip('.')}. {error.hint}".rstrip(".")) from error
     return {field: request.as_dict()[field]}
 
 
@@ -178,7 +178,7 @@ def looks_like_id(text: str, *, cut_off: bool = False) -> str:
     """
     if not cut_off and (_ADDRESS.match(text) or _DEVICE_ID.fullmatch(text) or is_guid(_without_braces(text))):
         return "it stands where a name is expected"
-    if _DAMAGED.fullmatch(text):
+    if _SCIENTIFIC_NOTATION.fullmatch(text):
         return "it is an id that a spreadsheet took for a number and damaged; export the column as text"
     if _LONG_HEX.fullmatch(text) and not is_guid(text) and not _DEVICE_ID.fullmatch(text):
         digits = sum(c != "-" for c in text)
@@ -193,10 +193,10 @@ def _without_braces(text: str) -> str:
 def _why_no_word(text: str) -> str:
     if HIDDEN in text:
         return ""  # said by the option
-    if _DAMAGED.fullmatch(text):
+    if _SCIENTIFIC_NOTATION.fullmatch(text):
         return looks_like_id(text)
-    if len(text) > _LONGEST or not _NAME.fullmatch(text):
-        strange = sorted({c for c in text[:_LONGEST] if not (c.isalnum() or c in "_-.'")})
+    if len(text) > _MAX_WORD or not _NAME.fullmatch(text):
+        strange = sorted({c for c in text[:_MAX_WORD] if not (c.isalnum() or c in "_-.'")})
         if not strange:
             return "it is not a device's name"
         return f"a bare word has no {strange[0]!r} in it; put a name that has it in quotes"

@@ -10,17 +10,21 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 from ansible_collections.secops.mde.plugins.plugin_utils._device_parser import columns as _device_columns
-from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.columns import Columns, plain, role
+from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.columns import (
+    Columns,
+    header_role,
+    normalize_header,
+)
 from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.documents import (
-    load,
+    load_document,
     looks_like_flow,
     looks_like_yaml,
 )
 from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.words import (
-    Findings,
-    Unclear,
-    by_word,
-    quoted,
+    AmbiguousInputError,
+    DeviceCollector,
+    parse_word,
+    quote_for_message,
     unquote,
 )
 
@@ -33,7 +37,7 @@ GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
     [(ID1, "device_id"), (ID1.upper(), "device_id"), (GUID, "aad_device_id"), ("pc1", "device_name")],
 )
 def test_the_form_of_a_word_says_which_identifier_it_is(word: str, field: str) -> None:
-    assert by_word(word) == by_word(f'"{word}"') == {field: word}
+    assert parse_word(word) == parse_word(f'"{word}"') == {field: word}
 
 
 @pytest.mark.parametrize(
@@ -45,24 +49,24 @@ def test_only_a_pair_of_quotes_is_taken_off(text: str, bare: str) -> None:
 
 
 def test_what_is_quoted_is_short_and_can_be_seen() -> None:
-    assert quoted("pc\u200b1") == "'pc\\u200b1'"
-    assert quoted("x" * 61) == f"'{'x' * 60}'..."
+    assert quote_for_message("pc\u200b1") == "'pc\\u200b1'"
+    assert quote_for_message("x" * 61) == f"'{'x' * 60}'..."
 
 
 def test_one_refusal_refuses_all_and_five_are_told() -> None:
-    findings = Findings("Do better.")
+    findings = DeviceCollector("Do better.")
     findings.add({"device_name": "pc1"})
-    assert findings.result() == [{"device_name": "pc1"}]
+    assert findings.devices_or_raise() == [{"device_name": "pc1"}]
     for number in range(7):
-        findings.refuse(f"line {number}", "?", "it is a question")
+        findings.add_error(f"line {number}", "?", "it is a question")
     with pytest.raises(OptionError, match=r"line 0, '\?': it is a question\. .*line 4.* And 2 more\. Do better\."):
-        findings.result()
+        findings.devices_or_raise()
 
 
 def test_no_header_stands_for_two_things() -> None:
     headers = [header for text in _device_columns._HEADERS.values() for header in text.split()]
     assert len(headers) == len(set(headers))
-    assert [header for header in headers if plain(header) != header] == []
+    assert [header for header in headers if normalize_header(header) != header] == []
 
 
 @pytest.mark.parametrize(
@@ -82,7 +86,7 @@ def test_no_header_stands_for_two_things() -> None:
     ],
 )
 def test_a_header_is_known_as_a_whole_without_case_spaces_and_signs(header: str, known: str | None) -> None:
-    assert role(header) == known
+    assert header_role(header) == known
 
 
 def test_content_rules_a_column_out_and_chooses_none() -> None:
@@ -96,7 +100,7 @@ def test_content_rules_a_column_out_and_chooses_none() -> None:
     assert places(["Id", "Host"], ["7", "pc1"]) == {"device_name": [1]}
     assert places(["Id", "Host"], ["7", "pc1"], [ID1, "pc2"]) == {"device_id": [0], "device_name": [1]}
     for header in ("Checksum", "Object ID", "Id"):
-        with pytest.raises(Unclear, match="no column or key"):
+        with pytest.raises(AmbiguousInputError, match="no column or key"):
             places([header, "Owner"], [GUID, "Sam"])
 
 
@@ -117,7 +121,7 @@ def test_what_a_text_looks_like(text: str, flow: bool, yaml: bool) -> None:
 
 
 def test_yaml_leaves_text_as_it_was_written() -> None:
-    assert load("{a: 0123, b: no, c: 2026-01-31, d: 1e5, e: ~, f: , g: ''}") == {
+    assert load_document("{a: 0123, b: no, c: 2026-01-31, d: 1e5, e: ~, f: , g: ''}") == {
         "a": "0123",
         "b": "no",
         "c": "2026-01-31",

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine
 from ansible_collections.secops.mde.plugins.plugin_utils._host_names import (
     HOSTNAMES,
+    assign_host_names,
     group_name,
     host_address,
-    name_hosts,
 )
 
 A, B, C = (letter * 40 for letter in "abc")
@@ -41,12 +41,12 @@ def machines(*named: tuple[str, str | None]) -> list[Machine]:
     ids=["plain", "twins", "nameless", "of Ansible", "of another's id", "of its own id", "as if by name and id"],
 )
 def test_each_machine_has_a_name_of_its_own(named: list[tuple[str, str | None]], names: list[str]) -> None:
-    assert list(name_hosts(machines(*named), "name").names) == names
+    assert list(assign_host_names(machines(*named), "name").names) == names
 
 
 def test_a_device_does_not_get_the_name_of_a_group() -> None:
     fleet = machines((A, "retire"), (B, "pc1"), (C, "PC1"))
-    assert name_hosts(fleet, "name", ["all", "Retire", f"pc1_{B}"]).names == (A, B, f"PC1_{C}")
+    assert assign_host_names(fleet, "name", ["all", "Retire", f"pc1_{B}"]).names == (A, B, f"PC1_{C}")
 
 
 NAMES = st.one_of(st.none(), st.text(max_size=8), st.sampled_from(["pc1", "PC1", "pc2", A, B, f"pc1_{A}", f"pc1_{B}"]))
@@ -55,7 +55,7 @@ NAMES = st.one_of(st.none(), st.text(max_size=8), st.sampled_from(["pc1", "PC1",
 @given(st.lists(NAMES, max_size=3), st.sampled_from(sorted(HOSTNAMES)))
 def test_no_two_machines_share_a_host(names: list[str | None], hostname: str) -> None:
     fleet = machines(*zip((A, B, C), names, strict=False))
-    hosts = name_hosts(fleet, hostname).names
+    hosts = assign_host_names(fleet, hostname).names
     assert len(hosts) == len(fleet)
     assert len({host.lower() for host in hosts}) == len(fleet)
     ids = {machine.id for machine in fleet}
@@ -65,8 +65,8 @@ def test_no_two_machines_share_a_host(names: list[str | None], hostname: str) ->
 @given(st.lists(NAMES, min_size=2, max_size=3))
 def test_names_do_not_depend_on_the_order(names: list[str | None]) -> None:
     fleet = machines(*zip((A, B, C), names, strict=False))
-    there = dict(zip((m.id for m in fleet), name_hosts(fleet, "name").names, strict=True))
-    back = dict(zip((m.id for m in fleet[::-1]), name_hosts(fleet[::-1], "name").names, strict=True))
+    there = dict(zip((m.id for m in fleet), assign_host_names(fleet, "name").names, strict=True))
+    back = dict(zip((m.id for m in fleet[::-1]), assign_host_names(fleet[::-1], "name").names, strict=True))
     assert there == back
 
 
@@ -76,29 +76,29 @@ def test_names_do_not_depend_on_the_order(names: list[str | None]) -> None:
      "ip6-loopback", "localhost6", "a" * 254, "-oX", "a b", "a%b", "x;y", "\u00e9"],
 )  # fmt: skip
 def test_a_name_by_which_ssh_would_reach_the_controller_or_take_an_option_is_none(name: str) -> None:
-    assert name_hosts(machines((A, name)), "name").names == (A,)
+    assert assign_host_names(machines((A, name)), "name").names == (A,)
 
 
 @pytest.mark.parametrize("name", ["10.1.2.3", "pc1", "pc_1", "localhosts", "my-localhost-pc", "20261044x", "a" * 253])
 def test_other_names_stay(name: str) -> None:
-    assert name_hosts(machines((A, name)), "name").names == (name,)
+    assert assign_host_names(machines((A, name)), "name").names == (name,)
 
 
 @pytest.mark.parametrize("id_", ["all", "localhost", "ungrouped", "-oX", "-", "0", "Retired"])
 def test_an_id_that_means_something_to_ansible_or_ssh_gets_a_prefix(id_: str) -> None:
-    assert name_hosts(machines((id_, None)), "name", ["retired"]).names == (f"device_{id_}",)
+    assert assign_host_names(machines((id_, None)), "name", ["retired"]).names == (f"device_{id_}",)
 
 
 def test_no_device_gets_the_name_that_another_has_by_its_id() -> None:
     fleet = machines(("all", None), (A, "device_all"), (B, "device_device_all"))
-    assert name_hosts(fleet, "name").names == ("device_all", A, "device_device_all")
-    assert name_hosts(fleet, "name", ["device_all"]).names == ("device_device_all", A, B)
+    assert assign_host_names(fleet, "name").names == ("device_all", A, "device_device_all")
+    assert assign_host_names(fleet, "name", ["device_all"]).names == ("device_device_all", A, B)
 
 
 @pytest.mark.parametrize("id_", ["", ".", "..", "a/b", "{{ 1 }}", "-oProxyCommand=x", "a\n", "\u00e9"])
 def test_an_id_of_other_characters_is_refused(id_: str) -> None:
     with pytest.raises(ValueError, match="letters, digits and hyphens"):
-        name_hosts(machines((id_, "pc1")), "name")
+        assign_host_names(machines((id_, "pc1")), "name")
 
 
 @pytest.mark.parametrize(
