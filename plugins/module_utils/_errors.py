@@ -14,7 +14,7 @@ from __future__ import annotations
 import traceback
 import typing as t
 
-from ._presentable import one_line, visible
+from ._presentable import escape_invisible, one_line
 
 
 class MdeError(Exception):
@@ -166,4 +166,4 @@ class InternalError(MdeError):
             hint="This is a mistake in the collection: please report it with the traceback.",
         )
         trace = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
-        self.traceback = visible(trace, lines=True)
+        self.traceback = escape_invisible(trace, lines=True)

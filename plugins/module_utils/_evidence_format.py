@@ -137,7 +137,7 @@ def sequence(value: object) -> Sequence[t.Any]:
     return value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()
 
 
-def number(value: object) -> int:
+def to_int(value: object) -> int:
     """The value where it is a whole number, else none."""
     if isinstance(value, bool):
         return 0

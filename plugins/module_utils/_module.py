@@ -32,7 +32,7 @@ from ._options.argument_spec import (
     nulls_to_blank,
     secret_values,
 )
-from ._presentable import one_line, presentable, visible
+from ._presentable import escape_invisible, one_line, presentable
 from ._results import Result, RunContext, to_module_result
 from ._timestamps import format_time
 from ._version import COLLECTION_VERSION
@@ -157,7 +157,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         # The last resort: whatever came so far, Ansible can print and the controller can read it.
         document = presentable(document)
         # A secret that a message shows with its invisible characters as numbers is still one.
-        self.no_log_values |= {visible(secret) for secret in self.no_log_values}
+        self.no_log_values |= {escape_invisible(secret) for secret in self.no_log_values}
         if result.error is not None:
             self.fail_json(**document)
         self.exit_json(**document)

@@ -16,7 +16,7 @@ import re
 import typing as t
 from collections.abc import Mapping
 
-_UNSEEN: t.Final = re.compile(
+_INVISIBLE: t.Final = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # controls; a line break is kept where a value may have lines
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
     "\ud800-\udfff\ufdd0-\ufdef\ufeff\uffa0\ufff9-\uffff\U000e0000-\U000e007f]"
@@ -36,7 +36,7 @@ LONGEST_NUMBER: t.Final = 100
 _LARGEST: t.Final = 10**LONGEST_NUMBER
 
 
-def plain(value: object) -> str:
+def to_text(value: object) -> str:
     """The value as a plain string, empty for null."""
     if value is None:
         return ""
@@ -47,22 +47,22 @@ def plain(value: object) -> str:
     return str(value)
 
 
-def visible(value: object, *, lines: bool = False) -> str:
+def escape_invisible(value: object, *, lines: bool = False) -> str:
     """The value with every character to be seen: what is invisible or changes the direction stands as its number.
 
     ``lines`` keeps line breaks, for values that may have several lines.
     """
-    text = plain(value)
+    text = to_text(value)
     if text.isascii() and text.isprintable():
         return text
     if lines:
         text = _LINE_BREAK.sub("\n", text)
-    return _UNSEEN.sub(lambda found: found[0] if lines and found[0] == "\n" else f"⟨U+{ord(found[0]):04X}⟩", text)
+    return _INVISIBLE.sub(lambda found: found[0] if lines and found[0] == "\n" else f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
 def one_line(value: object) -> str:
     """A message for a terminal: visible characters in one line."""
-    return visible(_BLANKS.sub(" ", plain(value)))
+    return escape_invisible(_BLANKS.sub(" ", to_text(value)))
 
 
 def presentable(value: t.Any, *, deepest: int = _DEEPEST_RESULT) -> t.Any:

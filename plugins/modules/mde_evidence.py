@@ -168,15 +168,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock, SystemClock
 from ansible_collections.secops.mde.plugins.module_utils._errors import InternalError, MdeError
 from ansible_collections.secops.mde.plugins.module_utils._evidence.document import (
-    compose,
-    lean,
+    find_or_create,
     make_folder,
-    resume,
+    merge_batch,
+    summarize_batch,
     unwritten,
     write,
 )
 from ansible_collections.secops.mde.plugins.module_utils._evidence.lock import locked
-from ansible_collections.secops.mde.plugins.module_utils._evidence.report import read
+from ansible_collections.secops.mde.plugins.module_utils._evidence.report import parse_evidence
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import Spec
 
 OPTIONS: Spec = {
@@ -210,14 +210,14 @@ def main(clock: Clock | None = None) -> None:
         "prediction": module.check_mode,
         "run": params["run"] or {},
         "hosts": params["hosts"] or (),
-        "tagged": {**params["tagged"], "tag": params["tag"]} if params["tagged"] else None,
+        "tag_result": {**params["tagged"], "tag": params["tag"]} if params["tagged"] else None,
     }
     spare = _spare_descriptors()
     try:
         make_folder(base.parent)
         with locked(base.parent, clock or SystemClock()) as warning:
-            base, earlier = resume(base, kind=params["kind"], prediction=module.check_mode)
-            document = compose(earlier, **batch)
+            base, existing = find_or_create(base, kind=params["kind"], prediction=module.check_mode)
+            document = merge_batch(existing, **batch)
             paths = write(base, document)
     except Exception as error:
         spare.close()
@@ -225,10 +225,10 @@ def main(clock: Clock | None = None) -> None:
     spare.close()
     if warning:
         module.warn(warning)
-    devices = lean(document, len(params["result"].get("devices") or ()))
+    devices = summarize_batch(document, len(params["result"].get("devices") or ()))
     module.exit_json(
         changed=False,
-        msg=read(document).heading,
+        msg=parse_evidence(document).headline,
         paths=paths,
         devices=devices,
         summary={"total": len(document["devices"]), "added": len(devices)},

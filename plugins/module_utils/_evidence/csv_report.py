@@ -16,7 +16,7 @@ import io
 import re
 import typing as t
 
-from .report import Evidence, read
+from .report import Evidence, parse_evidence
 from .rows import Row
 
 COLUMNS: t.Final = (
@@ -47,7 +47,7 @@ COLUMNS: t.Final = (
 )
 # What a spreadsheet may take for the start of a formula: also behind blanks and quotes, and as full-width or small forms.
 # A cell begins at the start of a value, on each of its lines, and behind a semicolon, which separates cells in many countries.
-_FORMULA: t.Final = re.compile(
+_FORMULA_START: t.Final = re.compile(
     r"""(?:^|(?<=[;\n]))(?=(?:[^\S\n]|['"`\u00ab\u00b4\u00bb\u2018-\u201f])*[=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20])"""
 )
 
@@ -58,34 +58,34 @@ _LONGEST: t.Final = 16_000
 
 def render(evidence: object) -> str:
     """The evidence of a run as the text of a CSV file. ``ValueError`` where it is none."""
-    found = read(evidence)
+    found = parse_evidence(evidence)
     text = io.StringIO()
     text.write("\ufeff")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    run = _run(found)
-    writer.writerows([defused(cell) for cell in (*_device(row), *run)] for row in found.rows)
+    run = _run_cells(found)
+    writer.writerows([escape_formula(cell) for cell in (*_device_cells(row), *run)] for row in found.rows)
     return text.getvalue()
 
 
-def defused(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """The cell with an apostrophe before everything that could start a formula, so that it stays text.
 
     A cell that spreadsheets would split is cut, and says so; the JSON file has all of it.
     """
     if len(cell) > _LONGEST:
         cell = f"{cell[:_LONGEST]} (cut: {len(cell):,} characters)"
-    return _FORMULA.sub("'", cell)
+    return _FORMULA_START.sub("'", cell)
 
 
-def _device(row: Row) -> tuple[str, ...]:
+def _device_cells(row: Row) -> tuple[str, ...]:
     return (
         row.device_id,
         row.name,
         row.entra_id,
         row.host,
         row.outcome,
-        "yes" if row.needs_person else "no",
+        "yes" if row.needs_attention else "no",
         " ".join(part for part in (row.result, row.tag if row.tag_missing else "") if part),
         row.action_id,
         row.status,
@@ -99,7 +99,7 @@ def _device(row: Row) -> tuple[str, ...]:
     )
 
 
-def _run(evidence: Evidence) -> tuple[str, ...]:
+def _run_cells(evidence: Evidence) -> tuple[str, ...]:
     """What is the same in every line: a line that is copied out of the file still says where it comes from."""
     return (
         evidence.context.get("tenant_id", ""),

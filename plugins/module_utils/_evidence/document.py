@@ -33,23 +33,23 @@ _MAX_DEPTH: t.Final = 64
 Document = dict[str, t.Any]
 
 
-def compose(
-    earlier: Document | None,
+def merge_batch(
+    existing: Document | None,
     *,
     kind: str,
     prediction: bool,
     complete: bool,
-    asked: int | None,
+    device_count: int | None,
     comment: str | None,
     run: t.Mapping[str, t.Any],
     result: t.Mapping[str, t.Any],
     hosts: t.Sequence[str] = (),
-    tagged: t.Mapping[str, t.Any] | None = None,
+    tag_result: t.Mapping[str, t.Any] | None = None,
 ) -> Document:
     """The evidence with one more batch in it.
 
     ``result`` is what mde_offboard or mde_offboard_info returned for the batch, ``hosts`` the inventory hosts of its
-    devices in the same order, ``tagged`` what mde_machine_tag returned, with the tag. Raises OptionError where there
+    devices in the same order, ``tag_result`` what mde_machine_tag returned, with the tag. Raises OptionError where there
     are not as many hosts as devices: evidence that names the wrong host is worse than none.
     """
     found = result.get("devices") or []
@@ -61,11 +61,13 @@ def compose(
     devices = [dict(device) for device in found]
     if hosts and len(hosts) != len(devices):
         raise OptionError(f"hosts: there are {len(hosts)} of them for {len(devices)} devices.")
-    tags = {str(device.get("device_id")): device for device in map(mapping, sequence(mapping(tagged).get("devices")))}
+    tags = {
+        str(device.get("device_id")): device for device in map(mapping, sequence(mapping(tag_result).get("devices")))
+    }
     for number, device in enumerate(devices):
         device["host"] = hosts[number] if hosts else device.get("host")
-        device["tag"] = _tag(tags.get(str(device["device_id"])), tagged) if device.get("device_id") else None
-    before = earlier or {}
+        device["tag"] = _tag(tags.get(str(device["device_id"])), tag_result) if device.get("device_id") else None
+    before = existing or {}
     context = mapping(result.get("context"))
     every = [*(before.get("devices") or ()), *devices]
     api, spent = mapping(before.get("api")), mapping(mapping(result.get("summary")).get("api"))
@@ -80,7 +82,7 @@ def compose(
             "updated_at": context.get("finished_at"),
         },
         "comment": result.get("comment") if comment is None else comment,
-        "asked": len(every) if asked is None else asked,
+        "asked": len(every) if device_count is None else device_count,
         "context": {key: context.get(key) for key in ("tenant_id", "client_id", "api_url", "collection_version")},
         "api": {count: _amount(api.get(count)) + _amount(spent.get(count)) for count in _COUNTS},
         "devices": every,
@@ -118,26 +120,30 @@ def _amount(value: object) -> float:
     return value if isinstance(value, (int, float)) else 0
 
 
-def _tag(device: t.Mapping[str, t.Any] | None, tagged: t.Mapping[str, t.Any] | None) -> Document | None:
+def _tag(device: t.Mapping[str, t.Any] | None, tag_result: t.Mapping[str, t.Any] | None) -> Document | None:
     """What became of the tag of a device; None where it was not asked for.
 
     A result without any device is that of a task that failed as a whole, whether or not the playbook let it pass.
     """
-    if tagged is None or (device is None and (tagged.get("devices") or not _went_wrong(tagged))):
+    if tag_result is None or (device is None and (tag_result.get("devices") or not _tagging_failed(tag_result))):
         return None
-    error = device.get("error") if device else tagged.get("error") or {"message": tagged.get("msg")}
-    return {"tag": tagged.get("tag"), "ok": error is None, "message": (error or {}).get("message")}
+    error = device.get("error") if device else tag_result.get("error") or {"message": tag_result.get("msg")}
+    return {"tag": tag_result.get("tag"), "ok": error is None, "message": (error or {}).get("message")}
 
 
-def _went_wrong(tagged: t.Mapping[str, t.Any]) -> bool:
+def _tagging_failed(tag_result: t.Mapping[str, t.Any]) -> bool:
     """``failed`` alone does not tell: ``failed_when`` of the task writes over it."""
-    return bool(tagged.get("failed") or tagged.get("error") or not ("devices" in tagged or tagged.get("skipped")))
+    return bool(
+        tag_result.get("failed")
+        or tag_result.get("error")
+        or not ("devices" in tag_result or tag_result.get("skipped"))
+    )
 
 
-def lean(document: Document, count: int) -> list[Document]:
+def summarize_batch(document: Document, count: int) -> list[Document]:
     """The last devices of the evidence in short: what a playbook branches on and hands over."""
     devices = document["devices"][-count:] if count else []
-    rows = _evidence.read({**document, "devices": devices}).rows
+    rows = _evidence.parse_evidence({**document, "devices": devices}).rows
     return [
         {
             "host": device.get("host"),
@@ -159,31 +165,33 @@ def unwritten(*, result: t.Mapping[str, t.Any], hosts: t.Sequence[str], **batch:
     """The devices of a batch in short where its evidence could not be written; none where they cannot be read."""
     count = len(sequence(result.get("devices")))
     try:
-        return lean(compose(None, result=result, hosts=hosts if len(hosts) == count else (), **batch), count)
+        return summarize_batch(
+            merge_batch(None, result=result, hosts=hosts if len(hosts) == count else (), **batch), count
+        )
     except OptionError:
         return []
 
 
 def _sentence(row: Row) -> str:
     result = row.result if row.name in row.result else f"{row.name}: {row.result}"
-    told = [result if result.endswith(".") else f"{result}.", row.hint]
-    told += [f"To quote to support: {row.correlation_id}."] if row.correlation_id else []
-    return " ".join(filter(None, [*told, row.tag if row.tag_missing else None]))
+    labels = [result if result.endswith(".") else f"{result}.", row.hint]
+    labels += [f"To quote to support: {row.correlation_id}."] if row.correlation_id else []
+    return " ".join(filter(None, [*labels, row.tag if row.tag_missing else None]))
 
 
-def resume(base: Path, *, kind: str, prediction: bool) -> tuple[Path, Document | None]:
+def find_or_create(base: Path, *, kind: str, prediction: bool) -> tuple[Path, Document | None]:
     """Where to write, and the evidence of the same run that is there already, if there is one.
 
     Evidence that is complete, or of another kind, is never touched: the next one gets a number. Raises OptionError for
     a file that is no evidence.
     """
     numbered = (base.with_name(f"{base.name}-{number}") for number in itertools.count(2))
-    for place in itertools.chain([base], numbered):
-        earlier = _load(place)
+    for index in itertools.chain([base], numbered):
+        earlier = _load(index)
         if earlier is None:
-            return place, None
+            return index, None
         if not earlier.get("complete") and (earlier.get("kind"), bool(earlier.get("prediction"))) == (kind, prediction):
-            return place, earlier
+            return index, earlier
     raise AssertionError("not reached")
 
 
@@ -237,7 +245,7 @@ def write(base: Path, document: Document) -> dict[str, str]:
     paths = _paths(base)
     try:
         for kind, path in paths.items():
-            _replace(path, texts[kind])
+            _write_atomically(path, texts[kind])
     except OSError as error:
         raise _not_written(base.parent, error) from error
     return {kind: str(path) for kind, path in paths.items()}
@@ -254,7 +262,7 @@ def _not_written(folder: Path, error: OSError) -> OptionError:
     )
 
 
-def _replace(path: Path, text: str) -> None:
+def _write_atomically(path: Path, text: str) -> None:
     """Put a file in the place of another in one step. A link or a FIFO there is replaced and never written to."""
     handle, draft = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 
-from .._presentable import visible
+from .._presentable import escape_invisible
 
 
 def esc(text: str) -> str:
@@ -52,5 +52,5 @@ def facts(pairs: list[tuple[str, str]]) -> str:
 def link(address: str, text: str) -> str:
     """A link where the address is one of the web, else the text alone."""
     if address.lower().startswith(("https://", "http://")):
-        return f'<a href="{esc(address)}" rel="noopener noreferrer">{esc(visible(text))}</a>'
+        return f'<a href="{esc(address)}" rel="noopener noreferrer">{esc(escape_invisible(text))}</a>'
     return esc(text)

@@ -16,7 +16,7 @@ import typing as t
 
 from .html import code, esc, facts, link, time
 from .labels import Group
-from .report import Evidence, Share, read
+from .report import Count, Evidence, parse_evidence
 from .script import SCRIPT
 from .style import STYLE
 from .table import table
@@ -35,8 +35,8 @@ _KINDS: t.Final = {"offboard": "Offboarding", "verify": "Verification"}
 
 def render(evidence: object) -> str:
     """The evidence of a run as an HTML page. ``ValueError`` where it is none."""
-    found = read(evidence)
-    kind = _KINDS.get(found.vocabulary.kind, "Evidence")
+    found = parse_evidence(evidence)
+    kind = _KINDS.get(found.labels.kind, "Evidence")
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -46,13 +46,13 @@ def render(evidence: object) -> str:
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
 <link rel="icon" href="data:,">
-<title>{esc(found.heading)} {esc(found.run.get("started_at", ""))}</title>
+<title>{esc(found.headline)} {esc(found.run.get("started_at", ""))}</title>
 <style>{STYLE}</style>
 </head>
 <body>
 <header>
 <p class="eyebrow">Microsoft Defender for Endpoint<span>{kind} evidence</span></p>
-<h1>{esc(found.heading)}</h1>
+<h1>{esc(found.headline)}</h1>
 {_notices(found)}</header>
 <main>
 {_overview(found)}
@@ -87,7 +87,7 @@ def _notices(found: Evidence) -> str:
     if not found.complete:
         told += (
             '<p class="notice"><strong>Not complete</strong> '
-            f"The run ended, or was still going, after {len(found.rows):,} of {max(found.asked, len(found.rows)):,} devices. "
+            f"The run ended, or was still going, after {len(found.rows):,} of {max(found.device_count, len(found.rows)):,} devices. "
             "Run it again for the rest: what is done is found and not done twice.</p>\n"
         )
     return told
@@ -105,10 +105,10 @@ def _bar(parts: t.Iterable[tuple[Group, int]], total: int) -> str:
 
 def _overview(found: Evidence) -> str:
     """One bar of the whole run, and its parts with numbers."""
-    parts = [part for share in found.groups for part in share.parts]
+    parts = [part for count in found.groups for part in count.by_group]
     items = "".join(
-        f'<li class="{group.key}"><i aria-hidden="true">{group.glyph}</i><b>{count:,}</b>{group.label}</li>'
-        for group, count in parts
+        f'<li class="{group.key}"><i aria-hidden="true">{group.glyph}</i><b>{number:,}</b>{group.label}</li>'
+        for group, number in parts
     )
     whole = _bar(parts, len(found.rows))
     return f'<section class="overview" aria-label="Overview">{whole}<ul>{items}</ul></section>'
@@ -124,7 +124,12 @@ def _run(found: Evidence) -> str:
             ("Why", esc(found.comment) or "<span class=none>no comment</span>"),
             ("Started (UTC)", time(run.get("started_at", ""))),
             ("Last update (UTC)", time(run.get("updated_at", ""))),
-            ("Devices", f"{len(found.rows):,} of {found.asked:,} asked for" if found.asked else f"{len(found.rows):,}"),
+            (
+                "Devices",
+                f"{len(found.rows):,} of {found.device_count:,} asked for"
+                if found.device_count
+                else f"{len(found.rows):,}",
+            ),
             ("Operator", esc(run.get("operator", ""))),
             ("Job", job),
             ("Playbook", esc(run.get("playbook", ""))),
@@ -137,16 +142,17 @@ def _run(found: Evidence) -> str:
     )
 
 
-def _chart(title: str, shares: list[Share], total: int) -> str:
+def _chart(title: str, counts: list[Count], total: int) -> str:
     items = "".join(
-        f"<li><span>{esc(share.label)}</span>{_bar(share.parts, total)}<b>{share.count:,}</b></li>" for share in shares
+        f"<li><span>{esc(count.label)}</span>{_bar(count.by_group, total)}<b>{count.total:,}</b></li>"
+        for count in counts
     )
     return f'<div class="chart"><h2>{title}</h2><ul>{items or "<li>none</li>"}</ul></div>'
 
 
 def _controls(found: Evidence) -> str:
     """Hidden until the script has them work."""
-    needing = sum(row.needs_person for row in found.rows)
+    needing = sum(row.needs_attention for row in found.rows)
     return (
         '<form id="controls" role="search" aria-label="Devices" hidden>'
         '<label class="wide">Search<input id="search" type="search" placeholder="name, id, code, words of the reason" '
@@ -157,22 +163,22 @@ def _controls(found: Evidence) -> str:
     )
 
 
-def _select(name: str, label: str, shares: list[Share]) -> str:
+def _select(name: str, label: str, counts: list[Count]) -> str:
     """The first choice stands for all; an empty value is a device without action."""
     options = "".join(
-        f'<option value="={esc(share.key)}">{esc(share.label)} ({share.count:,})</option>' for share in shares
+        f'<option value="={esc(count.key)}">{esc(count.label)} ({count.total:,})</option>' for count in counts
     )
     return f'<label>{label}<select id="{name}"><option value="">All</option>{options}</select></label>'
 
 
-def _counted(number: int, one: str = "device", many: str = "devices") -> str:
-    return f"{number:,} {one if number == 1 else many}"
+def _counted(number: int, singular: str = "device", plural: str = "devices") -> str:
+    return f"{number:,} {singular if number == 1 else plural}"
 
 
 def _legend(found: Evidence) -> str:
     """The meaning of the outcomes that occur, each once."""
-    words = {row.outcome: row.word for row in found.rows}
-    items = facts([(esc(words[share.key].label), esc(words[share.key].meaning)) for share in found.outcomes])
+    labels = {row.outcome: row.label for row in found.rows}
+    items = facts([(esc(labels[count.key].label), esc(labels[count.key].meaning)) for count in found.outcomes])
     return f'<section aria-labelledby="meaning"><h2 id="meaning">What the outcomes mean</h2><dl>{items}</dl></section>'
 
 

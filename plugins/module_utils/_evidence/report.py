@@ -11,35 +11,35 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
-from .._evidence_format import FORMAT, mapping, number, sequence
-from .._presentable import plain, visible
-from .labels import GROUPS, Group, Vocabulary
-from .rows import Row, row_of
-from .text import moment
+from .._evidence_format import FORMAT, mapping, sequence, to_int
+from .._presentable import escape_invisible, to_text
+from .labels import GROUPS, Group, OutcomeLabels
+from .rows import Row, build_row
+from .text import format_utc
 
 NO_ACTION: t.Final = "No action"
 
 
 @dataclass(frozen=True)
-class Share:
+class Count:
     """How many of the devices have one outcome, status or group, and where they stand."""
 
     key: str
     label: str
-    parts: tuple[tuple[Group, int], ...]
+    by_group: tuple[tuple[Group, int], ...]
 
     @property
-    def count(self) -> int:
-        return sum(count for _group, count in self.parts)
+    def total(self) -> int:
+        return sum(count for _group, count in self.by_group)
 
 
 @dataclass(frozen=True)
 class Evidence:
     """The whole run, as text; an empty one stands for what is not known."""
 
-    vocabulary: Vocabulary
+    labels: OutcomeLabels
     complete: bool
-    asked: int
+    device_count: int
     comment: str
     run: t.Mapping[str, str]
     context: t.Mapping[str, str]
@@ -48,65 +48,65 @@ class Evidence:
 
     @property
     def prediction(self) -> bool:
-        return self.vocabulary.prediction
+        return self.labels.prediction
 
     @property
-    def groups(self) -> list[Share]:
+    def groups(self) -> list[Count]:
         """Counts of what a reader looks for, in a fixed order."""
-        return self._shares(lambda row: row.group.one, {group.one: group.label for group in GROUPS})
+        return self._counts(lambda row: row.group.singular, {group.singular: group.label for group in GROUPS})
 
     @property
-    def outcomes(self) -> list[Share]:
+    def outcomes(self) -> list[Count]:
         """Counts by outcome, those that are known first."""
-        labels = {row.outcome: row.word.label for row in sorted(self.rows, key=lambda row: row.outcome)}
-        known = {key: labels[key] for key in self.vocabulary.words if key in labels}
-        return self._shares(lambda row: row.outcome, known | labels)
+        labels = {row.outcome: row.label.label for row in sorted(self.rows, key=lambda row: row.outcome)}
+        known = {key: labels[key] for key in self.labels.labels if key in labels}
+        return self._counts(lambda row: row.outcome, known | labels)
 
     @property
-    def statuses(self) -> list[Share]:
+    def statuses(self) -> list[Count]:
         """Counts by the state of the action, the most frequent first."""
         labels = {row.status: row.status or NO_ACTION for row in sorted(self.rows, key=lambda row: row.status)}
-        return sorted(self._shares(lambda row: row.status, labels), key=lambda share: -share.count)
+        return sorted(self._counts(lambda row: row.status, labels), key=lambda count: -count.total)
 
-    def _shares(self, key: t.Callable[[Row], str], labels: t.Mapping[str, str]) -> list[Share]:
+    def _counts(self, key: t.Callable[[Row], str], labels: t.Mapping[str, str]) -> list[Count]:
         counted = Counter((key(row), row.group) for row in self.rows)
         parts = {k: tuple((group, counted[k, group]) for group in GROUPS if counted[k, group]) for k in labels}
-        return [Share(k, label, parts[k]) for k, label in labels.items() if parts[k]]
+        return [Count(k, label, parts[k]) for k, label in labels.items() if parts[k]]
 
     @property
-    def heading(self) -> str:
+    def headline(self) -> str:
         """What happened, in one sentence."""
         total, groups = len(self.rows), self.groups
         if not total:
-            told = "no device was looked at" if self.asked else "no device was asked for"
+            told = "no device was looked at" if self.device_count else "no device was asked for"
         elif total == 1:
-            told = f"the device {self.rows[0].group.one}"
+            told = f"the device {self.rows[0].group.singular}"
         else:
-            told = _listed([_clause(share, total, first=not i) for i, share in enumerate(groups)])
-        needing = Counter(row.reason for row in self.rows if row.needs_person)
+            told = _join([_phrase(count, total, first=not i) for i, count in enumerate(groups)])
+        needing = Counter(row.attention_reason for row in self.rows if row.needs_attention)
         if needing:
-            told += f": {_reasons(needing)}"
+            told += f": {_reason_text(needing)}"
         if not self.complete:
-            told = f"after {total:,} of {max(self.asked, total):,} devices: {told}"
+            told = f"after {total:,} of {max(self.device_count, total):,} devices: {told}"
         told = f"prediction: {told}" if self.prediction else told
         return f"{told[:1].upper()}{told[1:]}."
 
 
-def _clause(share: Share, total: int, *, first: bool) -> str:
-    group, count = share.parts[0][0], share.count
-    says = group.one if count == 1 else group.many
+def _phrase(count: Count, total: int, *, first: bool) -> str:
+    group, number = count.by_group[0][0], count.total
+    says = group.singular if number == 1 else group.plural
     if not first:
-        return f"{count:,} {says}"
-    return f"all {total:,} devices {says}" if count == total else f"{count:,} of {total:,} devices {says}"
+        return f"{number:,} {says}"
+    return f"all {total:,} devices {says}" if number == total else f"{number:,} of {total:,} devices {says}"
 
 
-def _listed(parts: list[str]) -> str:
+def _join(parts: list[str]) -> str:
     if len(parts) < 3:
         return " and ".join(parts)
     return f"{', '.join(parts[:-1])}, and {parts[-1]}"
 
 
-def _reasons(needing: Counter[str]) -> str:
+def _reason_text(needing: Counter[str]) -> str:
     """Why, the most frequent first. A reason that all share needs no number."""
     most = needing.most_common(6)
     if len(needing) == 1:
@@ -117,21 +117,21 @@ def _reasons(needing: Counter[str]) -> str:
     )
 
 
-def read(evidence: object) -> Evidence:
+def parse_evidence(evidence: object) -> Evidence:
     """Take the evidence of a run apart. ``ValueError`` where it is none."""
     record = mapping(evidence)
-    if not record or plain(record.get("format") or FORMAT) != FORMAT:
+    if not record or to_text(record.get("format") or FORMAT) != FORMAT:
         raise ValueError(f"This is no evidence of a run: a mapping with the format {FORMAT} is expected.")
-    vocabulary = Vocabulary(plain(record.get("kind")), prediction=bool(record.get("prediction")))
-    devices, comment = sequence(record.get("devices")), visible(record.get("comment"), lines=True)
+    labels = OutcomeLabels(to_text(record.get("kind")), prediction=bool(record.get("prediction")))
+    devices, comment = sequence(record.get("devices")), escape_invisible(record.get("comment"), lines=True)
     run, api = mapping(record.get("run")), mapping(record.get("api"))
     return Evidence(
-        vocabulary=vocabulary,
+        labels=labels,
         complete=bool(record.get("complete")),
-        asked=number(record.get("asked")),
+        device_count=to_int(record.get("asked")),
         comment=comment,
-        run={plain(k): moment(v) if plain(k).endswith("_at") else visible(v) for k, v in run.items()},
-        context={plain(k): visible(v) for k, v in mapping(record.get("context")).items()},
-        api={plain(k): number(v) for k, v in api.items()},
-        rows=tuple(row_of(n, mapping(device), vocabulary, comment) for n, device in enumerate(devices, 1)),
+        run={to_text(k): format_utc(v) if to_text(k).endswith("_at") else escape_invisible(v) for k, v in run.items()},
+        context={to_text(k): escape_invisible(v) for k, v in mapping(record.get("context")).items()},
+        api={to_text(k): to_int(v) for k, v in api.items()},
+        rows=tuple(build_row(n, mapping(device), labels, comment) for n, device in enumerate(devices, 1)),
     )

@@ -11,9 +11,9 @@ import typing as t
 from dataclasses import dataclass
 
 from .._evidence_format import mapping, sequence
-from .._presentable import visible
-from .labels import PERSON, Group, Vocabulary, Word
-from .text import moment
+from .._presentable import escape_invisible
+from .labels import ATTENTION, Group, OutcomeLabel, OutcomeLabels
+from .text import format_utc
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Row:
     device_id: str
     entra_id: str
     host: str
-    asked: str
+    requested_name: str
     """What was asked for, where the service calls it otherwise."""
     outcome: str
-    word: Word
+    label: OutcomeLabel
     group: Group
     result: str
     action_id: str
@@ -57,61 +57,69 @@ class Row:
     tag_missing: bool
 
     @property
-    def needs_person(self) -> bool:
-        return self.group is PERSON
+    def needs_attention(self) -> bool:
+        return self.group is ATTENTION
 
     @property
-    def reason(self) -> str:
+    def attention_reason(self) -> str:
         """Why it needs a person, in a word or two: where the outcome alone is no reason, the error's code."""
-        return self.code.replace("_", " ") if self.code and self.word.group is not PERSON else self.word.short
+        return self.code.replace("_", " ") if self.code and self.label.group is not ATTENTION else self.label.phrase
 
 
-def row_of(position: int, device: t.Mapping[str, t.Any], vocabulary: Vocabulary, comment: str) -> Row:
-    asked, action, machine = (mapping(device.get(key)) for key in ("requested", "action", "machine"))
+def build_row(position: int, device: t.Mapping[str, t.Any], labels: OutcomeLabels, comment: str) -> Row:
+    requested_name, action, machine = (mapping(device.get(key)) for key in ("requested", "action", "machine"))
     error, tag = mapping(device.get("error")), mapping(device.get("tag"))
     failed = bool(device["failed"]) if device.get("failed") is not None else None
-    outcome, status = visible(device.get("outcome")), visible(action.get("status"))
-    word = vocabulary.word(outcome, failed)
-    group = vocabulary.group(word, failed=bool(failed or error), succeeded=status == "Succeeded")
-    known = [visible(device.get("device_name")), visible(asked.get("device_name")), visible(device.get("host"))]
-    device_id = visible(device.get("device_id")) or visible(asked.get("device_id"))
-    entra_id = visible(machine.get("aadDeviceId")) or visible(asked.get("aad_device_id"))
-    message = visible(error.get("message"), lines=True)
+    outcome, status = escape_invisible(device.get("outcome")), escape_invisible(action.get("status"))
+    label = labels.label_for(outcome, failed)
+    group = labels.group(label, failed=bool(failed or error), succeeded=status == "Succeeded")
+    known = [
+        escape_invisible(device.get("device_name")),
+        escape_invisible(requested_name.get("device_name")),
+        escape_invisible(device.get("host")),
+    ]
+    device_id = escape_invisible(device.get("device_id")) or escape_invisible(requested_name.get("device_id"))
+    entra_id = escape_invisible(machine.get("aadDeviceId")) or escape_invisible(requested_name.get("aad_device_id"))
+    message = escape_invisible(error.get("message"), lines=True)
     tag_missing = bool(tag) and not tag.get("ok")
-    does = ("would be", "would not be") if vocabulary.prediction else ("was", "was not")
-    said = f"The tag {visible(tag.get('tag'))} {does[tag_missing]} set."
-    said = " ".join(part for part in (said, visible(tag.get("message"), lines=True) if tag_missing else "") if part)
+    does = ("would be", "would not be") if labels.prediction else ("was", "was not")
+    detail = f"The tag {escape_invisible(tag.get('tag'))} {does[tag_missing]} set."
+    detail = " ".join(
+        part for part in (detail, escape_invisible(tag.get("message"), lines=True) if tag_missing else "") if part
+    )
     return Row(
         position=position,
         name=next(filter(None, known), ""),
         device_id=device_id,
         entra_id=entra_id,
         host=known[2],
-        asked=known[1] if known[0] and known[1].casefold() != known[0].casefold() else "",
+        requested_name=known[1] if known[0] and known[1].casefold() != known[0].casefold() else "",
         outcome=outcome,
-        word=word,
+        label=label,
         group=group,
-        result=message or vocabulary.meaning(word, group),
-        action_id=visible(action.get("id")),
+        result=message or labels.meaning(label, group),
+        action_id=escape_invisible(action.get("id")),
         status=status,
-        created=moment(action.get("creationDateTimeUtc")),
-        updated=moment(action.get("lastUpdateDateTimeUtc")),
-        requestor=visible(action.get("requestor")),
-        comment=visible(action.get("requestorComment"), lines=True)
-        or visible(asked.get("comment"), lines=True)
+        created=format_utc(action.get("creationDateTimeUtc")),
+        updated=format_utc(action.get("lastUpdateDateTimeUtc")),
+        requestor=escape_invisible(action.get("requestor")),
+        comment=escape_invisible(action.get("requestorComment"), lines=True)
+        or escape_invisible(requested_name.get("comment"), lines=True)
         or comment,
-        code=visible(error.get("code")),
+        code=escape_invisible(error.get("code")),
         message=message,
-        http_status=visible(error.get("http_status")),
-        hint=visible(error.get("hint"), lines=True),
-        correlation_id=visible(error.get("correlation_id")),
+        http_status=escape_invisible(error.get("http_status")),
+        hint=escape_invisible(error.get("hint"), lines=True),
+        correlation_id=escape_invisible(error.get("correlation_id")),
         candidates=tuple(_candidate(mapping(candidate)) for candidate in sequence(device.get("candidates"))),
-        tag=said if tag else "",
+        tag=detail if tag else "",
         tag_missing=tag_missing,
     )
 
 
 def _candidate(record: t.Mapping[str, t.Any]) -> Candidate:
     return Candidate(
-        visible(record.get("device_name")), visible(record.get("device_id")), moment(record.get("last_seen"))
+        escape_invisible(record.get("device_name")),
+        escape_invisible(record.get("device_id")),
+        format_utc(record.get("last_seen")),
     )

@@ -30,7 +30,7 @@ def _row(row: Row, evidence: Evidence) -> str:
         f'<tr class={group.key} data-outcome="{esc(row.outcome)}" data-status="{esc(row.status)}">'
         f"<td>{row.position}</td>"
         f"<th scope=row>{_device(row)}</th>"
-        f"<td><span class=badge><i aria-hidden=true>{group.glyph}</i>{esc(row.word.label)}</span></td>"
+        f"<td><span class=badge><i aria-hidden=true>{group.glyph}</i>{esc(row.label.label)}</span></td>"
         f"<td>{_action(row, evidence)}</td>"
         f"<td>{_times(row)}</td>"
         f"<td>{_result(row)}</td></tr>"
@@ -41,7 +41,7 @@ def _device(row: Row) -> str:
     return (
         (element("b", row.name) or "<b class=none>no name</b>")
         + (code(row.device_id) or "<span class=none>no device id</span>")
-        + labelled("asked for as", name(row.asked))
+        + labelled("asked for as", name(row.requested_name))
         + labelled("host", name(row.host if row.host.casefold() != row.name.casefold() else ""))
         + labelled("Entra id", code(row.entra_id))
     )

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._presentable import visible
+from .._presentable import escape_invisible
 
 _UTC: t.Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)", re.ASCII)
 
 
-def moment(value: object) -> str:
+def format_utc(value: object) -> str:
     """A time in UTC to the second; what is no such time as it came."""
-    text = visible(value)
+    text = escape_invisible(value)
     found = _UTC.fullmatch(text)
     return f"{found[1]}Z" if found else text

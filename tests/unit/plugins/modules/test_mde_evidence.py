@@ -211,8 +211,8 @@ STRANGE: list[tuple[str, t.Any, t.Any]] = [
 @pytest.mark.parametrize(("value", "kept"), [case[1:] for case in STRANGE], ids=[case[0] for case in STRANGE])
 def test_evidence_is_strict_json_whatever_a_record_holds(tmp_path: Path, value: t.Any, kept: t.Any) -> None:
     devices = batch("pc-1", machine={"id": "x", "odd": value})
-    document = mde_evidence.compose(
-        None, kind="offboard", prediction=False, complete=True, asked=None, comment="c", run={}, result=devices
+    document = mde_evidence.merge_batch(
+        None, kind="offboard", prediction=False, complete=True, device_count=None, comment="c", run={}, result=devices
     )
     mde_evidence.write(tmp_path / "run", document)
     assert load(tmp_path / "run.json")["devices"][0]["machine"]["odd"] == kept

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.module_utils._evidence.csv_report import COLUMNS, defused, render
-from ansible_collections.secops.mde.plugins.module_utils._presentable import visible
+from ansible_collections.secops.mde.plugins.module_utils._evidence.csv_report import COLUMNS, escape_formula, render
+from ansible_collections.secops.mde.plugins.module_utils._presentable import escape_invisible
 from ansible_collections.secops.mde.tests.unit.evidence_samples import (
     CLIENT,
     COMMENT,
@@ -137,7 +137,7 @@ def test_every_device_has_its_line_in_the_order_asked() -> None:
     ],
 )
 def test_a_cell_never_begins_a_formula(cell: str, safe: str) -> None:
-    assert defused(cell) == safe
+    assert escape_formula(cell) == safe
 
 
 @pytest.mark.parametrize("text", ["n" * 40_000, ";=" * 20_000, "\n-" * 20_000, "\u202e" * 10_000])
@@ -159,8 +159,8 @@ def test_a_control_character_at_the_start_is_made_visible(start: str) -> None:
 def test_hostile_names_and_comments_come_back_whole_and_harmless() -> None:
     rows = parsed(render(hostile()))
     assert not [cell for row in rows for cell in row.values() if could_be_a_formula(cell)]
-    assert [armed(row["Device name"]) for row in rows[::2]] == [visible(text) for text in HOSTILE]
-    assert [armed(row["Comment"]) for row in rows[::2]] == [visible(text, lines=True) for text in HOSTILE]
+    assert [armed(row["Device name"]) for row in rows[::2]] == [escape_invisible(text) for text in HOSTILE]
+    assert [armed(row["Comment"]) for row in rows[::2]] == [escape_invisible(text, lines=True) for text in HOSTILE]
 
 
 texts = st.one_of(
@@ -174,9 +174,9 @@ texts = st.one_of(
 @example(cell="'=")
 @example(cell="''\n'=;'-")
 def test_a_defused_cell_is_safe_and_nothing_is_lost(cell: str) -> None:
-    seen = visible(cell, lines=True)
-    assert not could_be_a_formula(defused(seen))
-    assert armed(defused(seen)) == seen
+    seen = escape_invisible(cell, lines=True)
+    assert not could_be_a_formula(escape_formula(seen))
+    assert armed(escape_formula(seen)) == seen
 
 
 @given(names=st.lists(texts, max_size=4), comment=texts)
@@ -187,9 +187,9 @@ def test_any_evidence_is_read_back_cell_by_cell(names: list[str], comment: str) 
     ]
     rows = parsed(render(evidence(devices)))
     assert [[armed(row[key]) for key in ("Device name", "Device id", "Outcome")] for row in rows] == [
-        [visible(name)] * 3 for name in names
+        [escape_invisible(name)] * 3 for name in names
     ]
-    assert {armed(row["Comment"]) for row in rows} <= {visible(comment, lines=True) or COMMENT}
+    assert {armed(row["Comment"]) for row in rows} <= {escape_invisible(comment, lines=True) or COMMENT}
 
 
 def test_two_thousand_devices_are_written_at_once() -> None:

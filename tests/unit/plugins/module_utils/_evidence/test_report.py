@@ -10,10 +10,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._evidence.report import read
-from ansible_collections.secops.mde.plugins.module_utils._evidence.text import moment
-from ansible_collections.secops.mde.plugins.module_utils._evidence_format import number
-from ansible_collections.secops.mde.plugins.module_utils._presentable import plain, visible
+from ansible_collections.secops.mde.plugins.module_utils._evidence.report import parse_evidence
+from ansible_collections.secops.mde.plugins.module_utils._evidence.text import format_utc
+from ansible_collections.secops.mde.plugins.module_utils._evidence_format import to_int
+from ansible_collections.secops.mde.plugins.module_utils._presentable import escape_invisible, to_text
 from ansible_collections.secops.mde.tests.unit.evidence_samples import (
     Record,
     device,
@@ -88,11 +88,11 @@ HEADINGS: list[tuple[str, list[Record], dict[str, t.Any], str]] = [
     ("devices", "fields", "heading"), [case[1:] for case in HEADINGS], ids=[case[0] for case in HEADINGS]
 )
 def test_the_heading_says_what_happened(devices: list[Record], fields: dict[str, t.Any], heading: str) -> None:
-    assert read(evidence(devices, **fields)).heading == heading
+    assert parse_evidence(evidence(devices, **fields)).headline == heading
 
 
 def test_the_heading_of_a_verification_tells_the_fates_apart() -> None:
-    assert read(verified()).heading == (
+    assert parse_evidence(verified()).headline == (
         "1 of 7 devices is offboarded, 1 has an offboard under way, and 5 need a person: "
         "1 came back, 1 failed, 1 timed out, 1 cancelled, 1 without an action."
     )
@@ -100,20 +100,20 @@ def test_the_heading_of_a_verification_tells_the_fates_apart() -> None:
 
 @pytest.mark.parametrize("sample", [office(), verified(), fleet(50)], ids=["office", "verified", "fleet"])
 def test_every_count_adds_up_to_all_devices(sample: Record) -> None:
-    found = read(sample)
+    found = parse_evidence(sample)
     for shares in (found.groups, found.outcomes, found.statuses):
-        assert sum(share.count for share in shares) == len(sample["devices"])
-        assert all(share.count for share in shares)
+        assert sum(share.total for share in shares) == len(sample["devices"])
+        assert all(share.total for share in shares)
 
 
 def test_outcomes_are_counted_in_the_order_of_the_documentation_and_unknown_ones_last() -> None:
     devices = [device("a", "zzz"), device("b", "refused"), device("c", "submitted"), device("d", "aaa")]
-    assert [share.key for share in read(evidence(devices)).outcomes] == ["submitted", "refused", "aaa", "zzz"]
+    assert [share.key for share in parse_evidence(evidence(devices)).outcomes] == ["submitted", "refused", "aaa", "zzz"]
 
 
 def test_the_same_outcome_may_stand_in_two_groups() -> None:
-    (share,) = read(evidence([submitted("Succeeded"), submitted(), submitted()])).outcomes
-    assert [(group.key, count) for group, count in share.parts] == [("offboarded", 1), ("waiting", 2)]
+    (share,) = parse_evidence(evidence([submitted("Succeeded"), submitted(), submitted()])).outcomes
+    assert [(group.key, count) for group, count in share.by_group] == [("offboarded", 1), ("waiting", 2)]
 
 
 @pytest.mark.parametrize(
@@ -122,37 +122,43 @@ def test_the_same_outcome_may_stand_in_two_groups() -> None:
 def test_a_device_with_an_unknown_outcome_needs_a_person_unless_it_did_not_fail(
     failed: bool | None, needs: bool
 ) -> None:
-    (row,) = read(evidence([device("a", "new_thing", failed=failed)])).rows
-    assert (row.needs_person, row.word.label) == (needs, "New thing")
+    (row,) = parse_evidence(evidence([device("a", "new_thing", failed=failed)])).rows
+    assert (row.needs_attention, row.label.label) == (needs, "New thing")
 
 
 def test_a_lost_tag_is_told_and_is_no_failure() -> None:
-    (row,) = read(evidence([submitted(tag={"tag": "retired", "ok": False, "message": "Too many tags."})])).rows
-    assert (row.tag, row.tag_missing, row.needs_person) == ("The tag retired was not set. Too many tags.", True, False)
+    (row,) = parse_evidence(
+        evidence([submitted(tag={"tag": "retired", "ok": False, "message": "Too many tags."})])
+    ).rows
+    assert (row.tag, row.tag_missing, row.needs_attention) == (
+        "The tag retired was not set. Too many tags.",
+        True,
+        False,
+    )
 
 
 def test_a_tag_that_was_set_is_told() -> None:
-    (row,) = read(evidence([submitted(tag={"tag": "retired", "ok": True, "message": None})])).rows
+    (row,) = parse_evidence(evidence([submitted(tag={"tag": "retired", "ok": True, "message": None})])).rows
     assert (row.tag, row.tag_missing) == ("The tag retired was set.", False)
 
 
 def test_a_prediction_does_not_say_that_a_tag_was_set() -> None:
     tags = [{"tag": "retired", "ok": ok, "message": None} for ok in (True, False)]
-    rows = read(evidence([submitted(tag=tag) for tag in tags], prediction=True)).rows
+    rows = parse_evidence(evidence([submitted(tag=tag) for tag in tags], prediction=True)).rows
     assert [row.tag for row in rows] == ["The tag retired would be set.", "The tag retired would not be set."]
 
 
 def test_a_device_is_called_as_the_service_calls_it_and_the_name_asked_for_is_kept() -> None:
     found = submitted() | {"device_name": "pc-1.corp.example"}
-    (row,) = read(evidence([found])).rows
-    assert (row.name, row.asked) == ("pc-1.corp.example", "pc-1")
+    (row,) = parse_evidence(evidence([found])).rows
+    assert (row.name, row.requested_name) == ("pc-1.corp.example", "pc-1")
 
 
 def test_a_device_that_was_not_found_is_called_as_it_was_asked_for() -> None:
     by_name = device("typo.corp.example", "not_found", error=BAD)
     by_id = device("", "not_found", error=BAD, requested={"device_id": "00ff", "aad_device_id": "11ee"}, host="pc-9")
-    rows = read(evidence([by_name, by_id])).rows
-    assert [(row.name, row.asked, row.device_id, row.entra_id) for row in rows] == [
+    rows = parse_evidence(evidence([by_name, by_id])).rows
+    assert [(row.name, row.requested_name, row.device_id, row.entra_id) for row in rows] == [
         ("typo.corp.example", "", "", ""),
         ("pc-9", "", "00ff", "11ee"),
     ]
@@ -162,11 +168,13 @@ def test_a_device_that_was_not_found_is_called_as_it_was_asked_for() -> None:
 def test_every_part_may_be_missing_or_of_another_kind(empty: object) -> None:
     whole = office()
     for key in set(whole) - {"format"}:
-        assert read(whole | {key: empty}).heading
+        assert parse_evidence(whole | {key: empty}).headline
     for key in whole["devices"][0]:
-        assert read(evidence([submitted() | {key: empty}])).heading
-    assert read(evidence([empty])).heading  # type: ignore[list-item]
-    assert read({"format": "secops.mde/evidence-1"}).heading == "After 0 of 0 devices: no device was asked for."
+        assert parse_evidence(evidence([submitted() | {key: empty}])).headline
+    assert parse_evidence(evidence([empty])).headline  # type: ignore[list-item]
+    assert (
+        parse_evidence({"format": "secops.mde/evidence-1"}).headline == "After 0 of 0 devices: no device was asked for."
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,7 +182,7 @@ def test_every_part_may_be_missing_or_of_another_kind(empty: object) -> None:
 )
 def test_what_is_no_evidence_is_refused(other: object) -> None:
     with pytest.raises(ValueError, match="no evidence of a run"):
-        read(other)
+        parse_evidence(other)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +196,7 @@ def test_what_is_no_evidence_is_refused(other: object) -> None:
     ],
 )
 def test_times_are_utc_to_the_second_and_others_stay_as_they_came(value: object, text: str) -> None:
-    assert moment(value) == text
+    assert format_utc(value) == text
 
 
 @pytest.mark.parametrize(
@@ -207,11 +215,11 @@ def test_times_are_utc_to_the_second_and_others_stay_as_they_came(value: object,
     ],
 )
 def test_what_cannot_be_seen_or_turns_the_text_around_is_made_visible(value: object, text: str) -> None:
-    assert visible(value) == text
+    assert escape_invisible(value) == text
 
 
 def test_line_breaks_stay_where_a_value_may_have_lines() -> None:
-    assert visible("a\r\nb\rc\nd\te", lines=True) == "a\nb\nc\nd⟨U+0009⟩e"
+    assert escape_invisible("a\r\nb\rc\nd\te", lines=True) == "a\nb\nc\nd⟨U+0009⟩e"
 
 
 def test_strings_of_ansible_leave_as_plain_strings() -> None:
@@ -219,10 +227,10 @@ def test_strings_of_ansible_leave_as_plain_strings() -> None:
         def __str__(self) -> str:
             raise AssertionError("a subclass must not decide")
 
-    assert plain(Tagged("x")).__class__ is str
-    assert visible(Tagged("x")).__class__ is str
+    assert to_text(Tagged("x")).__class__ is str
+    assert escape_invisible(Tagged("x")).__class__ is str
 
 
 @pytest.mark.parametrize(("value", "count"), [(3, 3), (2.5, 2), (float("nan"), 0), (10**400, 0), ("3", 0), (None, 0)])
 def test_what_is_no_number_counts_as_none(value: object, count: int) -> None:
-    assert number(value) == count
+    assert to_int(value) == count
