@@ -77,7 +77,7 @@ class Runner:
         self.service.prepare(devices, case.latency)
         cost = measure(command, self.scratch, self._environment(), self.log)
         requests = self.service.requests()
-        insist_on_the_work(case, devices, requests, self.service.offboarded())
+        check_the_work(case, devices, requests, self.service.offboarded())
         return Run.of(case, cost, requests)
 
     def _environment(self) -> dict[str, str]:
@@ -97,7 +97,7 @@ class Runner:
         return [*command, "--check"] if case.form.check else command
 
 
-def insist_on_the_work(
+def check_the_work(
     case: Case, devices: Sequence[Device], requests: Sequence[Request], offboarded: Sequence[str]
 ) -> None:
     """Every device has exactly one action, sent once; in check mode none has; no request was in vain.

@@ -21,22 +21,22 @@ from ansible_collections.secops.mde.plugins.module_utils._evidence import page a
 from ansible_collections.secops.mde.tests.browser import chromium
 from ansible_collections.secops.mde.tests.browser.conftest import Tab
 from ansible_collections.secops.mde.tests.unit.evidence_samples import (
-    HOSTILE,
+    MALICIOUS,
     Record,
     evidence,
-    fleet,
-    hostile,
-    office,
-    verified,
+    malicious,
+    many_devices,
+    small_office,
+    verification,
 )
 
 PERSON = ["pc-0301.corp.example", "mac-07.corp.example", "srv-file1.corp.exmaple"]
-ABORTED = office() | {"prediction": True, "complete": False, "asked": 99}
+ABORTED = small_office() | {"prediction": True, "complete": False, "asked": 99}
 
 
 @pytest.mark.parametrize(
     "sample",
-    [office(), verified(), hostile(), ABORTED, evidence([])],
+    [small_office(), verification(), malicious(), ABORTED, evidence([])],
     ids=["office", "verified", "hostile", "aborted prediction", "no device"],
 )
 def test_the_page_loads_without_a_word_on_the_console_and_asks_nobody(tab: Tab, sample: Record) -> None:
@@ -48,7 +48,7 @@ def test_the_page_loads_without_a_word_on_the_console_and_asks_nobody(tab: Tab, 
 
 
 def test_from_a_web_server_nothing_but_the_page_is_fetched(tab: Tab) -> None:
-    text, asked = _evidence_page.render(office()).encode(), []
+    text, asked = _evidence_page.render(small_office()).encode(), []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -74,17 +74,17 @@ def test_from_a_web_server_nothing_but_the_page_is_fetched(tab: Tab) -> None:
 
 
 def test_hostile_names_run_no_script_and_are_shown_to_the_letter(tab: Tab) -> None:
-    tab.open(hostile())
+    tab.open(malicious())
     assert tab.run("return document.scripts.length") == 1
     assert tab.run("return document.images.length") == 0
     names = tab.names[::2]
-    assert [name for name in names if "⟨" not in name] == [text for text in HOSTILE if text.isprintable()]
+    assert [name for name in names if "⟨" not in name] == [text for text in MALICIOUS if text.isprintable()]
     with pytest.raises(Exception, match="no such alert"):
         str(tab.browser.switch_to.alert)
 
 
 def test_a_script_that_gets_in_all_the_same_is_stopped_by_the_policy(tab: Tab) -> None:
-    tab.open(office())
+    tab.open(small_office())
     tab.run(
         "const script = document.createElement('script'); script.textContent = 'window.broken = true';"
         "document.body.append(script); document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"broken = true\">')"
@@ -94,7 +94,7 @@ def test_a_script_that_gets_in_all_the_same_is_stopped_by_the_policy(tab: Tab) -
 
 
 def test_search_finds_words_in_any_order_and_says_how_many(tab: Tab) -> None:
-    tab.open(office())
+    tab.open(small_office())
     assert tab.count == "19 devices"
     tab.find("#search").send_keys("PLATFORM mac-07")
     assert tab.names == ["mac-07.corp.example"]
@@ -103,7 +103,7 @@ def test_search_finds_words_in_any_order_and_says_how_many(tab: Tab) -> None:
 
 
 def test_search_finds_ids_of_actions_and_candidates(tab: Tab) -> None:
-    sample = office()
+    sample = small_office()
     tab.open(sample)
     tab.find("#search").send_keys(sample["devices"][3]["action"]["id"])
     assert tab.names == ["pc-0104.corp.example"]
@@ -113,7 +113,7 @@ def test_search_finds_ids_of_actions_and_candidates(tab: Tab) -> None:
 
 
 def test_filters_work_together_and_clear_brings_all_back(tab: Tab) -> None:
-    tab.open(office())
+    tab.open(small_office())
     tab.choose("status", "Pending")
     assert tab.names == ["kiosk-01.corp.example", "kiosk-02.corp.example", "lab-w11-08.corp.example"]
     tab.choose("outcome", "Submitted")
@@ -125,13 +125,13 @@ def test_filters_work_together_and_clear_brings_all_back(tab: Tab) -> None:
 
 
 def test_devices_without_an_action_can_be_chosen(tab: Tab) -> None:
-    tab.open(office())
+    tab.open(small_office())
     tab.choose("status", "No action")
     assert tab.names == [*PERSON, "srv-print2.corp.example"]
 
 
 def test_those_that_need_a_person_are_one_click_away(tab: Tab) -> None:
-    tab.open(office())
+    tab.open(small_office())
     tab.find("#person").click()
     assert tab.names == PERSON
     tab.find("#person").click()
@@ -139,13 +139,13 @@ def test_those_that_need_a_person_are_one_click_away(tab: Tab) -> None:
 
 
 def test_nothing_fits_is_said(tab: Tab) -> None:
-    tab.open(office())
+    tab.open(small_office())
     tab.find("#search").send_keys("nosuchdevice")
     assert (tab.names, tab.count) == ([], "0 of 19 devices shown")
 
 
 def test_a_click_on_a_header_sorts_and_a_second_one_turns_it_around(tab: Tab) -> None:
-    tab.open(office())
+    tab.open(small_office())
     asked = tab.names
     assert tab.head("#").get_attribute("aria-sort") == "ascending"
     tab.sort("Device")
@@ -160,7 +160,7 @@ def test_a_click_on_a_header_sorts_and_a_second_one_turns_it_around(tab: Tab) ->
 
 
 def test_rows_without_a_value_stay_last_in_both_directions(tab: Tab) -> None:
-    tab.open(office())
+    tab.open(small_office())
     for first in ("lab-w11-07.corp.example", "pc-0111.corp.example"):
         tab.sort("Created")
         assert tab.names[0] == first
@@ -168,7 +168,7 @@ def test_rows_without_a_value_stay_last_in_both_directions(tab: Tab) -> None:
 
 
 def test_numbers_in_names_sort_as_numbers(tab: Tab) -> None:
-    sample = fleet(12)
+    sample = many_devices(12)
     for found in sample["devices"]:
         found["device_name"] = re.sub("pc-0*", "pc-", found["device_name"])
     tab.open(sample)
@@ -177,7 +177,7 @@ def test_numbers_in_names_sort_as_numbers(tab: Tab) -> None:
 
 
 def test_all_can_be_done_with_the_keyboard_and_the_focus_is_seen(tab: Tab) -> None:
-    tab.open(office())
+    tab.open(small_office())
     visited = []
 
     def press(*keys: str) -> None:
@@ -218,7 +218,7 @@ document.body.offsetHeight;
 
 
 def test_two_thousand_devices_are_shown_within_two_seconds_and_searched_and_sorted_in_less(tab: Tab) -> None:
-    sample = fleet(2000)
+    sample = many_devices(2000)
     cells = ("".join(f"<td>{html.escape(str(cell))}</td>" for cell in row.values()) for row in sample["devices"])
     bare = f"<!DOCTYPE html><meta charset=utf-8><table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
     page = _evidence_page.render(sample)
@@ -242,7 +242,7 @@ def test_two_thousand_devices_are_shown_within_two_seconds_and_searched_and_sort
 
 
 @pytest.mark.parametrize("width", [320, 360, 412, 768, 1024, 1280, 1920])
-@pytest.mark.parametrize("sample", [office(), hostile()], ids=["office", "hostile"])
+@pytest.mark.parametrize("sample", [small_office(), malicious()], ids=["office", "hostile"])
 def test_no_screen_is_too_narrow_for_the_page(tab: Tab, width: int, sample: Record) -> None:
     chromium.resize(tab.browser, width, mobile=width < 700)
     tab.open(sample)
@@ -256,7 +256,7 @@ def test_no_screen_is_too_narrow_for_the_page(tab: Tab, width: int, sample: Reco
 
 def test_on_a_phone_each_device_is_a_card_with_labels(tab: Tab) -> None:
     chromium.resize(tab.browser, 360, mobile=True)
-    tab.open(office())
+    tab.open(small_office())
     script = (
         "const cells = document.querySelectorAll('tbody tr')[0].cells;"
         "return Array.from(cells, c => [c.getBoundingClientRect().top, getComputedStyle(c, '::before').content])"
@@ -269,7 +269,7 @@ def test_on_a_phone_each_device_is_a_card_with_labels(tab: Tab) -> None:
 
 
 def test_on_paper_there_are_no_controls_all_headers_and_black_on_white(tab: Tab) -> None:
-    tab.open(office())
+    tab.open(small_office())
     chromium.wear(tab.browser, scheme="dark", media="print")
     look = tab.run(
         "const s = q => getComputedStyle(document.querySelector(q));"
@@ -281,7 +281,7 @@ def test_on_paper_there_are_no_controls_all_headers_and_black_on_white(tab: Tab)
 
 
 def test_on_paper_only_the_rows_that_are_shown_are_printed_and_their_number_is(tab: Tab) -> None:
-    tab.open(office())
+    tab.open(small_office())
     tab.find("#person").click()
     chromium.wear(tab.browser, media="print")
     assert tab.names == PERSON
@@ -289,7 +289,7 @@ def test_on_paper_only_the_rows_that_are_shown_are_printed_and_their_number_is(t
 
 
 def test_no_id_is_cut_on_paper(tab: Tab) -> None:
-    tab.open(office())
+    tab.open(small_office())
     chromium.wear(tab.browser, media="print")
     chromium.resize(tab.browser, 1032)  # A4, landscape, without the margins
     script = "return Array.from(document.querySelectorAll('tbody code')).filter(c => c.scrollWidth > c.parentNode.clientWidth).length"
@@ -298,7 +298,7 @@ def test_no_id_is_cut_on_paper(tab: Tab) -> None:
 
 
 def test_the_page_prints_as_a_document_of_a_few_sheets(tab: Tab) -> None:
-    tab.open(office())
+    tab.open(small_office())
     printed = tab.browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
     paper = base64.b64decode(printed["data"])
     assert paper.startswith(b"%PDF-")
@@ -323,7 +323,7 @@ return found;
 
 
 @pytest.mark.parametrize(
-    "sample", [office(), verified(), ABORTED, hostile()], ids=["office", "verified", "aborted", "hostile"]
+    "sample", [small_office(), verification(), ABORTED, malicious()], ids=["office", "verified", "aborted", "hostile"]
 )
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_has_contrast(tab: Tab, scheme: str, sample: Record) -> None:
@@ -336,13 +336,13 @@ def test_every_text_has_contrast(tab: Tab, scheme: str, sample: Record) -> None:
 
 def test_the_dark_scheme_is_dark(tab: Tab) -> None:
     chromium.wear(tab.browser, scheme="dark")
-    tab.open(office())
+    tab.open(small_office())
     script = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).every(v => v < 64)"
     assert tab.run(script)
 
 
 def test_colour_is_never_the_only_sign(tab: Tab) -> None:
-    tab.open(office())
+    tab.open(small_office())
     badges = tab.browser.find_elements(By.CSS_SELECTOR, "tbody .badge, .overview li")
     assert badges
     assert all(re.fullmatch(r"\S\s+[\w,\s]+", badge.text) for badge in badges), [b.text for b in badges]
@@ -351,7 +351,7 @@ def test_colour_is_never_the_only_sign(tab: Tab) -> None:
 def test_without_script_the_table_is_whole_and_nothing_pretends_to_work(tab: Tab) -> None:
     tab.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
-        tab.open(office())
+        tab.open(small_office())
         rows = tab.browser.find_elements(By.CSS_SELECTOR, "tbody tr")
         assert len(rows) == 19
         assert rows[18].is_displayed()

@@ -43,7 +43,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Played:
+class CommandResult:
     """How a command ended."""
 
     code: int
@@ -58,7 +58,7 @@ class Played:
 
 
 @dataclass
-class Stage:
+class AnsibleCommand:
     """Runs commands as a user would, who has installed the collection and set the variables of the emulator."""
 
     emulator: Emulator
@@ -82,7 +82,7 @@ class Stage:
         }
         self.variables = {**kept, "PATH": programs, **ansible, **self.emulator.environment(), **self.variables}
 
-    def run(self, *command: str, **variables: str) -> Played:
+    def run(self, *command: str, **variables: str) -> CommandResult:
         """Run a command; nothing is asserted of its end."""
         record = Path(self.variables["RECORDER_FILE"])
         record.unlink(missing_ok=True)
@@ -98,19 +98,19 @@ class Stage:
             timeout=120,
         )
         lines = record.read_text("utf-8").splitlines() if record.exists() else []
-        return Played(ended.returncode, ended.stdout, [Task(**json.loads(line)) for line in lines])
+        return CommandResult(ended.returncode, ended.stdout, [Task(**json.loads(line)) for line in lines])
 
-    def shell(self, text: str, **variables: str) -> Played:
+    def shell(self, text: str, **variables: str) -> CommandResult:
         """Run lines of a shell, to the first that fails."""
         return self.run("bash", "-euc", text, **variables)
 
-    def play(self, text: str, *options: str, hosts: str = RETIRED) -> Played:
+    def play(self, text: str, *options: str, hosts: str = RETIRED) -> CommandResult:
         """Run a playbook, or tasks as a play of their own."""
         return self._play(text if "\n  hosts:" in text else _play_of(text), *options, hosts=hosts)
 
-    def foretell_and_play(
+    def predict_and_play(
         self, text: str, *, hosts: str = RETIRED, defaults: t.Mapping[str, t.Any] = MappingProxyType({})
-    ) -> Played:
+    ) -> CommandResult:
         """Run tasks as a play in check mode, and then, in the same playbook, for real.
 
         ``defaults`` are module_defaults of both.
@@ -118,7 +118,7 @@ class Stage:
         plays = [_play_of(text, check_mode=check, module_defaults=dict(defaults)) for check in (True, False)]
         return self._play("".join(plays), hosts=hosts)
 
-    def _play(self, playbook: str, *options: str, hosts: str) -> Played:
+    def _play(self, playbook: str, *options: str, hosts: str) -> CommandResult:
         (self.folder / "playbook.yml").write_text(f"---\n{playbook}", "utf-8")
         return self.run("ansible-playbook", "playbook.yml", f"--inventory={hosts},", *options)
 
@@ -146,5 +146,5 @@ def emulator() -> t.Iterator[Emulator]:
 
 
 @pytest.fixture
-def stage(emulator: Emulator, tmp_path: Path) -> Stage:
-    return Stage(emulator, tmp_path)
+def stage(emulator: Emulator, tmp_path: Path) -> AnsibleCommand:
+    return AnsibleCommand(emulator, tmp_path)

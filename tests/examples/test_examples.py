@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.examples import blocks
 from ansible_collections.secops.mde.tests.examples.blocks import Block
-from ansible_collections.secops.mde.tests.examples.conftest import CLIENT_ID, RETIRED, Stage, Task
+from ansible_collections.secops.mde.tests.examples.conftest import CLIENT_ID, RETIRED, AnsibleCommand, Task
 
 DEVICE = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07"
 OTHER = "2e5bc9d7e413ddd7902c2932e418702b84d0cc08"
@@ -277,7 +277,7 @@ def test_every_example_has_an_effect_and_every_effect_an_example() -> None:
     assert EXAMPLES.keys() == EFFECTS.keys()
 
 
-def text_of(block: Block, effect: Effect, stage: Stage) -> str:
+def text_of(block: Block, effect: Effect, stage: AnsibleCommand) -> str:
     text = (EXAMPLES[effect.after].text if effect.after else "") + block.text
     elsewhere = {file: found(stage.emulator) for file, found in effect.files.items()}
     for file, content in effect.contents.items():
@@ -291,13 +291,13 @@ def text_of(block: Block, effect: Effect, stage: Stage) -> str:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_example_foretells_its_effect_in_check_mode_and_then_has_it(name: str, stage: Stage) -> None:
+def test_the_example_foretells_its_effect_in_check_mode_and_then_has_it(name: str, stage: AnsibleCommand) -> None:
     effect, emulator = EFFECTS[name], stage.emulator
     text = text_of(EXAMPLES[name], effect, stage)
     effect.given(emulator)
 
     # A POST in check mode would show in what the real run tells, and in how many there were in the end.
-    played = stage.foretell_and_play(text, defaults=effect.defaults, hosts=effect.hosts)
+    played = stage.predict_and_play(text, defaults=effect.defaults, hosts=effect.hosts)
     assert played.code == 0, played.output
     foretold = last(task for task in played.tasks if task.check)
     assert effect.told(foretold) == effect.tells
@@ -327,7 +327,7 @@ def last(tasks: t.Iterable[Task]) -> dict[str, t.Any]:
         ("  delegate_to: localhost\n", ""),
     ],
 )
-def test_an_example_with_a_mistake_is_noticed(stage: Stage, right: str, wrong: str) -> None:
+def test_an_example_with_a_mistake_is_noticed(stage: AnsibleCommand, right: str, wrong: str) -> None:
     text = EXAMPLES["mde_offboard: Offboard one device by its id"].text
     assert right in text
     assert stage.play(text.replace(right, wrong)).code != 0

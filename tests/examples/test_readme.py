@@ -19,20 +19,20 @@ import yaml
 from ansible_collections.secops.mde.tests.emulator import Device
 from ansible_collections.secops.mde.tests.examples import blocks
 from ansible_collections.secops.mde.tests.examples.blocks import COLLECTION
-from ansible_collections.secops.mde.tests.examples.conftest import CLIENT_ID, CLIENT_SECRET, Stage
+from ansible_collections.secops.mde.tests.examples.conftest import CLIENT_ID, CLIENT_SECRET, AnsibleCommand
 
 BLOCKS = {block.title: block for block in blocks.of_readme()}
 NOT_RUN = {
     "make demo": "these are the gates that run this, and the demo, which is a gate of its own",
     "ansible-galaxy collection install secops.mde": "it wants a published release",
 }
-TESTS: dict[str, t.Callable[[str, Stage], None]] = {}
+TESTS: dict[str, t.Callable[[str, AnsibleCommand], None]] = {}
 
 
-def block(title: str) -> t.Callable[[t.Callable[[str, Stage], None]], t.Callable[[str, Stage], None]]:
+def block(title: str) -> t.Callable[[t.Callable[[str, AnsibleCommand], None]], t.Callable[[str, AnsibleCommand], None]]:
     """The decorated function tests the block of this title; it gets the text as it stands."""
 
-    def register(test: t.Callable[[str, Stage], None]) -> t.Callable[[str, Stage], None]:
+    def register(test: t.Callable[[str, AnsibleCommand], None]) -> t.Callable[[str, AnsibleCommand], None]:
         TESTS[title] = test
         return test
 
@@ -40,7 +40,7 @@ def block(title: str) -> t.Callable[[t.Callable[[str, Stage], None]], t.Callable
 
 
 @block("collections:")
-def requirements(text: str, stage: Stage) -> None:
+def requirements(text: str, stage: AnsibleCommand) -> None:
     (wanted,) = yaml.safe_load(text)["collections"]
     galaxy = yaml.safe_load((COLLECTION / "galaxy.yml").read_text("utf-8"))
     assert wanted["name"] == f"{galaxy['namespace']}.{galaxy['name']}"
@@ -50,7 +50,7 @@ def requirements(text: str, stage: Stage) -> None:
 
 
 @block("ansible-galaxy collection build")
-def build_and_install(text: str, stage: Stage) -> None:
+def build_and_install(text: str, stage: AnsibleCommand) -> None:
     stage.folder = stage.folder / "checkout"
     ignored = shutil.ignore_patterns(".git", ".cache", "__pycache__", "output", ".*_cache")
     shutil.copytree(COLLECTION, stage.folder, ignore=ignored)
@@ -61,7 +61,7 @@ def build_and_install(text: str, stage: Stage) -> None:
 
 
 @block("export MDE_TENANT_ID=corp.example")
-def export_the_credential(text: str, stage: Stage) -> None:
+def export_the_credential(text: str, stage: AnsibleCommand) -> None:
     run = stage.shell(text + BLOCKS[AD_HOC].text, MDE_TENANT_ID="", MDE_CLIENT_ID="", MDE_CLIENT_SECRET="")
     assert run.code == 0, run.output
     assert CLIENT_SECRET in text
@@ -72,7 +72,7 @@ def export_the_credential(text: str, stage: Stage) -> None:
 
 
 @block("Retire a device")
-def first_playbook(text: str, stage: Stage) -> None:
+def first_playbook(text: str, stage: AnsibleCommand) -> None:
     foretold = stage.play(text, "--check")
     assert foretold.code == 0, foretold.output
     assert foretold.ours.result["changed"]
@@ -86,7 +86,7 @@ def first_playbook(text: str, stage: Stage) -> None:
 
 
 @block("Retire the devices of a ticket")
-def list_of_devices(text: str, stage: Stage) -> None:
+def list_of_devices(text: str, stage: AnsibleCommand) -> None:
     foretold = stage.play(text, "--check")
     assert foretold.code == 0, foretold.output
     assert [device["outcome"] for device in foretold.ours.result["devices"]] == ["submitted"] * 3
@@ -101,7 +101,7 @@ def list_of_devices(text: str, stage: Stage) -> None:
 
 
 @block("Retire what somebody typed into a survey")
-def survey(text: str, stage: Stage) -> None:
+def survey(text: str, stage: AnsibleCommand) -> None:
     real = stage.play(text)
     assert real.code == 0, real.output
     assert [device["outcome"] for device in real.ours.result["devices"]] == ["submitted"] * 3
@@ -118,7 +118,7 @@ AD_HOC = """ansible localhost -m secops.mde.mde_offboard -a "device_name=lab-w11
 
 
 @block(AD_HOC)
-def ad_hoc(text: str, stage: Stage) -> None:
+def ad_hoc(text: str, stage: AnsibleCommand) -> None:
     run = stage.shell(text)
     assert run.code == 0, run.output
     assert run.ours.result["devices"][0]["requested"]["comment"] == "CHG-1042 retired"
@@ -130,7 +130,7 @@ def ad_hoc(text: str, stage: Stage) -> None:
 
 
 @block("Mark what has not reported for 30 days")
-def find_and_tag(text: str, stage: Stage) -> None:
+def find_and_tag(text: str, stage: AnsibleCommand) -> None:
     stage.emulator.grant("Machine.ReadWrite.All")
     stage.emulator.add_devices(
         Device(name=f"{age}.corp.example", last_seen=age, tags=["loaned"]) for age in ("40d", "20d")
@@ -147,7 +147,7 @@ def find_and_tag(text: str, stage: Stage) -> None:
 
 
 @block("Offboard, and tell apart what a runbook treats apart")
-def tell_apart(text: str, stage: Stage) -> None:
+def tell_apart(text: str, stage: AnsibleCommand) -> None:
     run = stage.play(text)
     assert run.code == 0, run.output
     assert [task.status for task in run.tasks] == ["ok", "ok"]
@@ -159,7 +159,7 @@ def tell_apart(text: str, stage: Stage) -> None:
 
 
 @block("Retire devices that are inventory hosts")
-def inventory_hosts(text: str, stage: Stage) -> None:
+def inventory_hosts(text: str, stage: AnsibleCommand) -> None:
     names = ["lab-w11-07.corp.example", "lab-w11-08.corp.example"]
     run = stage.play(text, hosts=",".join(names))
     assert run.code == 0, run.output
@@ -174,7 +174,7 @@ INVENTORY = "plugin: secops.mde.mde_machines"
 
 
 @block(LIST)
-def runbook_of_a_list(text: str, stage: Stage) -> None:
+def runbook_of_a_list(text: str, stage: AnsibleCommand) -> None:
     devices = stage.emulator.devices[:3]
     rows = "".join(f"{device.id},{device.name}\r\n" for device in devices)
     (stage.folder / "devices.csv").write_text(f"\ufeffDevice ID,Device name\r\n{rows}", "utf-8")
@@ -186,7 +186,7 @@ def runbook_of_a_list(text: str, stage: Stage) -> None:
 
 
 @block(HOSTS)
-def runbook_of_hosts(text: str, stage: Stage) -> None:
+def runbook_of_hosts(text: str, stage: AnsibleCommand) -> None:
     (stage.folder / "retire.mde_machines.yml").write_text(BLOCKS[INVENTORY].text, "utf-8")
     stage.emulator.update_machine("pc-0101.corp.example", machineTags=["retire"])
     run = stage.shell(text)
@@ -195,7 +195,7 @@ def runbook_of_hosts(text: str, stage: Stage) -> None:
 
 
 @block(VERIFY)
-def look_back(text: str, stage: Stage) -> None:
+def look_back(text: str, stage: AnsibleCommand) -> None:
     names = ["pc-0101.corp.example", "pc-0102.corp.example"]
     rows = "".join(f"{name}\n" for name in names)
     (stage.folder / "devices.csv").write_text(f"Device name\n{rows}", "utf-8")
@@ -208,7 +208,7 @@ def look_back(text: str, stage: Stage) -> None:
 
 
 @block(INVENTORY)
-def inventory(text: str, stage: Stage) -> None:
+def inventory(text: str, stage: AnsibleCommand) -> None:
     stage.emulator.update_machine("pc-0101.corp.example", machineTags=["retire"])
     (stage.folder / "retire.mde_machines.yml").write_text(text, "utf-8")
     run = stage.shell("ansible-inventory -i retire.mde_machines.yml --graph")
@@ -218,7 +218,7 @@ def inventory(text: str, stage: Stage) -> None:
 
 
 @block(". ./mde-emulator.env")
-def rehearse(text: str, stage: Stage) -> None:
+def rehearse(text: str, stage: AnsibleCommand) -> None:
     """With the emulator as a program of its own, as `make emulator` starts it."""
     own = {name: value for name, value in stage.variables.items() if not name.startswith("MDE_")}
     stage.variables = own
@@ -248,5 +248,5 @@ def test_every_block_has_a_test_or_a_reason() -> None:
 
 
 @pytest.mark.parametrize("title", [title for title in BLOCKS if title not in NOT_RUN])
-def test_the_block_does_what_the_text_says(title: str, stage: Stage) -> None:
+def test_the_block_does_what_the_text_says(title: str, stage: AnsibleCommand) -> None:
     TESTS[title](BLOCKS[title].text, stage)

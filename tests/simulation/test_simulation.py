@@ -21,7 +21,7 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator, Exchange
-from ansible_collections.secops.mde.tests.unit.simulated_run import Operator
+from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -134,7 +134,7 @@ def test_a_hundred_thousand_devices_with_faults_and_others_on_the_quota(service:
     time = VirtualTime(service)
     began = time.monotonic()
     with others.at_work():
-        results = Operator(service, time, shortcut=True).run(asked)
+        results = SimulatedRun(service, time, fast_path=True).run(asked)
     took = time.monotonic() - began
 
     one_action_each(service, asked, results)
@@ -154,6 +154,8 @@ def test_more_devices_than_two_hours_hold_all_get_through(service: Emulator, siz
     asked = fleet(service, 3200)
     time = VirtualTime(service)
     results = [
-        result for start in range(0, len(asked), size) for result in Operator(service, time).run(asked[start:][:size])
+        result
+        for start in range(0, len(asked), size)
+        for result in SimulatedRun(service, time).run(asked[start:][:size])
     ]
     one_action_each(service, asked, results)

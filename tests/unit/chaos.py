@@ -23,7 +23,7 @@ from urllib3.connection import HTTPConnection
 from ansible_collections.secops.mde.plugins.module_utils._http.connections import current_exchange, guard
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import _GuardedAdapter
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcess
+from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcessTransport
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 _INTERIM: t.Final = (
@@ -65,7 +65,7 @@ class ChaosAdapter(_GuardedAdapter):
     """Instead of the session's adapter."""
 
     def __init__(self, emulator: Emulator, time: VirtualTime, chaos: Chaos, connections: int = 10) -> None:
-        self.carrier = InProcess(emulator, time)
+        self.carrier = InProcessTransport(emulator, time)
         self.time = time
         self.chaos = chaos
         super().__init__(max_retries=0, pool_maxsize=connections)

@@ -78,7 +78,7 @@ def against_emulator(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> t.C
 
 @pytest.fixture
 def offboard(against_emulator: t.Callable[..., RunModule], clock: VirtualTime) -> RunModule:
-    return against_emulator(lambda: mde_offboard.main(clock, clock.crew), comment="CHG-1042 retired")
+    return against_emulator(lambda: mde_offboard.main(clock, clock.worker_pool), comment="CHG-1042 retired")
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ REFUSED = failure(
 )
 
 
-def office() -> Record:
+def small_office() -> Record:
     """Two dozen devices of an office that closed, with something of everything."""
     twin, typo = "pc-0301.corp.example", "srv-file1.corp.exmaple"
     devices = [
@@ -166,7 +166,7 @@ def office() -> Record:
     return evidence(devices, api={"calls": 31, "retries": 1, "throttled_seconds": 0})
 
 
-def verified() -> Record:
+def verification() -> Record:
     """What came of six of them, days later."""
     ended = {
         "done": "Succeeded", "came_back": "Succeeded", "pending": "Pending", "failed": "Failed", "timed_out": "TimeOut",
@@ -184,7 +184,7 @@ def verified() -> Record:
     return evidence([*devices, device("no-action.corp.example", "no_action")], kind="verify")
 
 
-def fleet(count: int) -> Record:
+def many_devices(count: int) -> Record:
     """Many devices: one in seven failed, the others are under way."""
     return evidence(
         [
@@ -197,7 +197,7 @@ def fleet(count: int) -> Record:
     )
 
 
-HOSTILE = (
+MALICIOUS = (
     "<script>alert(1)</script>",
     "</script><script>alert(1)</script>",
     "</style></title><img src=x onerror=alert(1)>",
@@ -217,10 +217,10 @@ HOSTILE = (
 )
 
 
-def hostile() -> Record:
+def malicious() -> Record:
     """Every value that could come from somebody else says something nasty."""
     devices = []
-    for text in HOSTILE:
+    for text in MALICIOUS:
         bad = dict.fromkeys(("code", "message", "http_status", "correlation_id", "hint"), text)
         action = dict.fromkeys(machine_action("x", "y", "00:00:00"), text)
         machine = {"id": text, "computerDnsName": text, "aadDeviceId": text}
@@ -239,7 +239,7 @@ def hostile() -> Record:
             )
         )
         devices.append(device(text, text))
-    everything = "".join(HOSTILE)
+    everything = "".join(MALICIOUS)
     found = evidence(devices, comment=everything)
     return found | {
         "run": dict.fromkeys(found["run"], everything) | {"job_url": "javascript:alert(1)"},

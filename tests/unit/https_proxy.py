@@ -15,7 +15,7 @@ from http.client import parse_headers
 from urllib.parse import urlsplit
 
 
-class Proxy(socketserver.ThreadingTCPServer):
+class HttpsProxy(socketserver.ThreadingTCPServer):
     """``routes`` maps host names to the URLs of local servers; with ``refusal`` it answers that and connects nobody."""
 
     daemon_threads = True
@@ -24,7 +24,7 @@ class Proxy(socketserver.ThreadingTCPServer):
     def __init__(self, routes: t.Mapping[str, str], refusal: str | None = None) -> None:
         self.ports = {host: urlsplit(url).port or 443 for host, url in routes.items()}
         self.refusal = refusal
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.passwords: list[str | None] = []
         super().__init__(("127.0.0.1", 0), _Tunnel)
 
@@ -32,7 +32,7 @@ class Proxy(socketserver.ThreadingTCPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def __enter__(self) -> Proxy:
+    def __enter__(self) -> HttpsProxy:
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return self
 
@@ -42,12 +42,12 @@ class Proxy(socketserver.ThreadingTCPServer):
 
 
 class _Tunnel(socketserver.StreamRequestHandler):
-    server: Proxy
+    server: HttpsProxy
 
     def handle(self) -> None:
         target = self.rfile.readline().decode().split()[1]
         headers = parse_headers(self.rfile)
-        self.server.asked.append(target)
+        self.server.requested.append(target)
         self.server.passwords.append(headers["Proxy-Authorization"])
         if self.server.refusal:
             self.wfile.write(f"HTTP/1.1 {self.server.refusal}\r\nContent-Length: 0\r\n\r\n".encode())

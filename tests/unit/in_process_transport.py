@@ -31,19 +31,19 @@ from ansible_collections.secops.mde.tests.emulator.server import headers_of
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 
-def connect(transport: HttpTransport, wire: InProcess, *, shortcut: bool = False) -> None:
+def connect(transport: HttpTransport, adapter: InProcessTransport, *, fast_path: bool = False) -> None:
     """Let all that a session sends go over this wire.
 
-    With ``shortcut``, calls of the API bypass what requests does with each of them, which takes longer than all the
+    With ``fast_path``, calls of the API bypass what requests does with each of them, which takes longer than all the
     rest: for simulations of a hundred thousand calls. The collection's own code is the same either way.
     """
     for scheme in ("https://", "http://"):
-        transport._session.mount(scheme, wire)
-    if shortcut:
-        transport._session = t.cast(requests.Session, _Shortcut(transport._session, wire))
+        transport._session.mount(scheme, adapter)
+    if fast_path:
+        transport._session = t.cast(requests.Session, _FastPath(transport._session, adapter))
 
 
-class InProcess(HTTPAdapter):
+class InProcessTransport(HTTPAdapter):
     """Carries requests to a started emulator and answers back, as its ports would.
 
     ``latency`` is the virtual time of a call of the API, there and back; the knobs for real latency do not count. The
@@ -66,17 +66,19 @@ class InProcess(HTTPAdapter):
         **_proxies: t.Any,
     ) -> requests.Response:
         body = request.body or b""
-        answer = self.carry(
+        response = self.carry(
             str(request.method),
             str(request.url),
             request.headers,
             body.encode() if isinstance(body, str) else body,
             timeout[1] if isinstance(timeout, tuple) else timeout,
         )
-        raw = urllib3.HTTPResponse(answer.raw, answer.headers, answer.status_code, preload_content=False)
+        raw = urllib3.HTTPResponse(response.raw, response.headers, response.status_code, preload_content=False)
         return self.build_response(request, raw)
 
-    def carry(self, method: str, url: str, headers: t.Mapping[str, str], body: bytes, timeout: float | None) -> _Answer:
+    def carry(
+        self, method: str, url: str, headers: t.Mapping[str, str], body: bytes, timeout: float | None
+    ) -> _Response:
         """One call, there and back. Raises what requests raises when there is no answer."""
         address = urlsplit(url)
         port = self._ports.get(f"{address.scheme}://{address.netloc}")
@@ -104,7 +106,7 @@ class InProcess(HTTPAdapter):
         if date is not None:
             sent["Date"] = date
         delay = fault.delay if fault is not None and fault.kind == "slow_drip" else 0.0
-        return _Answer(url, reply.status, sent, _Body(reply.body, self._time, delay))
+        return _Response(url, reply.status, sent, _Body(reply.body, self._time, delay))
 
 
 class _Body(io.BytesIO):
@@ -122,7 +124,7 @@ class _Body(io.BytesIO):
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _Response:
     """As much of a requests.Response as the client looks at."""
 
     url: str
@@ -130,7 +132,7 @@ class _Answer:
     headers: dict[str, str]
     raw: _Body
 
-    def __enter__(self) -> _Answer:
+    def __enter__(self) -> _Response:
         return self
 
     def __exit__(
@@ -139,12 +141,12 @@ class _Answer:
         self.raw.close()
 
 
-class _Shortcut:
+class _FastPath:
     """Hands what is ready to be sent to the wire itself, and leaves the rest to requests."""
 
-    def __init__(self, session: requests.Session, wire: InProcess) -> None:
+    def __init__(self, session: requests.Session, transport: InProcessTransport) -> None:
         self._session = session
-        self._wire = wire
+        self._transport = transport
         self.close = session.close
 
     def request(
@@ -158,7 +160,7 @@ class _Shortcut:
         json: t.Any = None,
         timeout: float | None = None,
         **more: t.Any,
-    ) -> _Answer | requests.Response:
+    ) -> _Response | requests.Response:
         if params is not None or data is not None:
             return self._session.request(
                 method, url, headers=headers, params=params, data=data, json=json, timeout=timeout, **more
@@ -168,7 +170,7 @@ class _Shortcut:
         if json is not None:
             body = dumps(json).encode()
             sent.update({"Content-Type": "application/json", "Content-Length": str(len(body))})
-        return self._wire.carry(method, url, sent, body, timeout)
+        return self._transport.carry(method, url, sent, body, timeout)
 
 
 def _broken() -> exceptions.ConnectionError:

@@ -14,7 +14,7 @@ import requests
 from ansible_collections.secops.mde.tests.emulator import Emulator, Exchange
 
 
-class Clock:
+class EmulatorClock:
     """The emulator's time as a client's clock: sleeping moves it on. ``skew`` makes its wall time wrong."""
 
     def __init__(self, emulator: Emulator, skew: float = 0.0) -> None:
@@ -34,7 +34,7 @@ class Clock:
             self._clock.advance(seconds)
 
 
-class FakeClock:
+class ManualClock:
     """Time that only sleeping moves, for tests without an emulator."""
 
     START: t.Final = 1_780_000_000.0
@@ -87,7 +87,7 @@ class ModuleRun:
         return [machine["computerDnsName"] for machine in self.result["machines"]]
 
     @property
-    def code_of_error(self) -> str | None:
+    def error_code(self) -> str | None:
         error = self.result["error"]
         return None if error is None else str(error["code"])
 
@@ -104,19 +104,21 @@ class RunModule(t.Protocol):
         """Run the module with these options; with ``connect`` false they give the way there too."""
 
 
-def offboard_by_hand(emulator: Emulator, machine_id: str, comment: str = "somebody else's ticket") -> dict[str, t.Any]:
+def offboard_as_other_app(
+    emulator: Emulator, machine_id: str, comment: str = "somebody else's ticket"
+) -> dict[str, t.Any]:
     """Another application offboards a machine; its action comes into lists as late as any."""
     other = emulator.add_app("other", roles=["Machine.Offboard"], secret="made-up")
-    answer = requests.post(
+    response = requests.post(
         f"{emulator.api_url}/api/machines/{machine_id}/offboard",
         json={"Comment": comment},
         headers={"Authorization": f"Bearer {emulator.token(other.client_id)}"},
         verify=emulator.ca_path,
         timeout=10,
     )
-    answer.raise_for_status()
+    response.raise_for_status()
     emulator.log.clear()
-    return t.cast("dict[str, t.Any]", answer.json())
+    return t.cast("dict[str, t.Any]", response.json())
 
 
 def api_calls(emulator: Emulator) -> list[str]:

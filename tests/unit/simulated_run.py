@@ -22,12 +22,12 @@ from ansible_collections.secops.mde.plugins.module_utils._offboarding.results im
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import OffboardRun
 from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import DeviceRequest
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcess, connect
+from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcessTransport, connect
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 
 @dataclass
-class Operator:
+class SimulatedRun:
     """Somebody who runs orders against an emulator; each run is a process of its own, as far as the service can tell."""
 
     emulator: Emulator
@@ -41,28 +41,28 @@ class Operator:
     """What the sign-in says; the service may think otherwise."""
     comment: str = "CHG-1042 retired"
     seed: int = 7
-    shortcut: bool = False
-    """See ``wire.connect``."""
+    fast_path: bool = False
+    """See ``in_process_transport.connect``."""
     adapter: HTTPAdapter | None = None
     """Another wire than the one that only takes time."""
     warnings: list[str] = field(default_factory=list)
 
-    def run(self, asked: t.Iterable[t.Mapping[str, str]], **order: t.Any) -> list[DeviceResult]:
+    def run(self, requested: t.Iterable[t.Mapping[str, str]], **order: t.Any) -> list[DeviceResult]:
         """Carry out an order for devices given as dicts; ``order`` are the fields of OffboardParameters."""
-        requests = tuple(DeviceRequest.from_options(**{"comment": self.comment, **one}) for one in asked)
+        requests = tuple(DeviceRequest.from_options(**{"comment": self.comment, **one}) for one in requested)
         order = {"is_single": False, "concurrency": self.concurrency, **order}
-        return self._offboarding(OffboardParameters(requests=requests, **order)).run()
+        return self._offboard_run(OffboardParameters(requests=requests, **order)).run()
 
-    def _offboarding(self, parameters: OffboardParameters) -> OffboardRun:
+    def _offboard_run(self, parameters: OffboardParameters) -> OffboardRun:
         claims = read_claims(self.emulator.token())
-        pool = self.time.crew(parameters.concurrency)
+        pool = self.time.worker_pool(parameters.concurrency)
         return OffboardRun(parameters, self.client(), pool, claims=lambda: claims, warn=self.warnings.append)
 
     def client(self) -> MdeClient:
         """The typed calls of a new process."""
         transport = HttpTransport(TransportOptions(user_agent="simulated", max_connections=self.concurrency), self.time)
         if self.adapter is None:
-            connect(transport, InProcess(self.emulator, self.time, self.latency), shortcut=self.shortcut)
+            connect(transport, InProcessTransport(self.emulator, self.time, self.latency), fast_path=self.fast_path)
         else:
             transport._session.mount("https://", self.adapter)
         session = ApiSession(

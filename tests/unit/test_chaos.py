@@ -18,7 +18,7 @@ from hypothesis import settings
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.chaos import Chaos, ChaosAdapter
 from ansible_collections.secops.mde.tests.unit.module_run import offboards
-from ansible_collections.secops.mde.tests.unit.simulated_run import Operator
+from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 # An offboard that does not reach the service is sent three times in all: a proxy that loses each of them wins.
@@ -56,7 +56,7 @@ def run_through_chaos(seed: int, count: int) -> Counter[str]:
         emulator.add_devices(devices)
         time = VirtualTime(emulator, random.Random(seed))
         chaos = Chaos(rng, POSTS, GETS)
-        operator = Operator(emulator, time, adapter=ChaosAdapter(emulator, time, chaos), seed=seed)
+        operator = SimulatedRun(emulator, time, adapter=ChaosAdapter(emulator, time, chaos), seed=seed)
         results = operator.run({"device_id": device.id} for device in devices)
         held = {device.id: [action["id"] for action in offboards(emulator, device.id)] for device in devices}
     outcomes = Counter((result.outcome, str(result.error)) for result in results)

@@ -136,18 +136,18 @@ def fragment_options(fragment: str) -> dict[str, dict[str, t.Any]]:
     )
 
 
-def insist_on_options(given: t.Mapping[str, t.Any], known: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
+def check_options(given: t.Mapping[str, t.Any], known: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
     """Every name exists, a choice is one, and what is required is there."""
     assert set(given) <= set(known)
     for name, value in given.items():
         if "choices" in known[name] and "{{" not in str(value):
             assert value in known[name]["choices"], name
         for item in value if "suboptions" in known[name] and isinstance(value, list) else ():
-            insist_on_options(item, known[name]["suboptions"])
+            check_options(item, known[name]["suboptions"])
     assert {name for name, option in known.items() if option.get("required")} <= set(given)
 
 
-def insist_on_returned(text: str, register: str, module: str) -> None:
+def check_returned(text: str, register: str, module: str) -> None:
     """What a snippet reads of a registered result is documented."""
     returned = documentation("modules", module, "RETURN")
     for path in re.findall(rf"\b{register}\.([\w.]+)", text):
@@ -238,9 +238,9 @@ def test_yaml(block: Block, tmp_path: Path) -> None:
     value = yaml.safe_load(block.text)
     if isinstance(value, list) and "id" not in value[0]:
         for play in value:
-            insist_on_play(play, block.text)
+            check_play(play, block.text)
     elif "plugin" in value:
-        insist_on_options(value, options("inventory", value["plugin"].removeprefix(PREFIX)))
+        check_options(value, options("inventory", value["plugin"].removeprefix(PREFIX)))
     elif "devices" in value:
         path = tmp_path / "scenario.yml"
         path.write_text(block.text, "utf-8")
@@ -248,10 +248,10 @@ def test_yaml(block: Block, tmp_path: Path) -> None:
     elif "fields" in value or "env" in value:
         assert block.guide == "guide_credentials", "test_credential_type has these"
     else:
-        insist_on_variables(value)
+        check_variables(value)
 
 
-def insist_on_play(play: t.Mapping[str, t.Any], text: str) -> None:
+def check_play(play: t.Mapping[str, t.Any], text: str) -> None:
     imported = play.get("ansible.builtin.import_playbook")
     if imported:
         assert imported.removeprefix(PREFIX) in PLAYBOOKS
@@ -260,17 +260,17 @@ def insist_on_play(play: t.Mapping[str, t.Any], text: str) -> None:
     assert {"name", "hosts", "gather_facts", "tasks"} <= set(play)
     for group, defaults in play.get("module_defaults", {}).items():
         assert group == "group/secops.mde.mde"
-        insist_on_options(defaults, fragment_options("secops.mde.connection"))
+        check_options(defaults, fragment_options("secops.mde.connection"))
     for task in play["tasks"]:
         assert task["name"]
         for module in [key.removeprefix(PREFIX) for key in task if key.startswith(PREFIX)]:
-            insist_on_options(task[PREFIX + module], options("modules", module))
+            check_options(task[PREFIX + module], options("modules", module))
             assert play["hosts"] == "localhost" or task["delegate_to"] == "localhost"
             if "register" in task:
-                insist_on_returned(text, task["register"], module)
+                check_returned(text, task["register"], module)
 
 
-def insist_on_variables(value: t.Mapping[str, t.Any]) -> None:
+def check_variables(value: t.Mapping[str, t.Any]) -> None:
     assert set(value) <= PLAYBOOK_VARIABLES
     assert set(value.get("mde_fail_on", ())) <= VERIFIED
     devices = value.get("mde_devices", "")
@@ -338,14 +338,14 @@ def test_shell(block: Block) -> None:
             targets = (COLLECTION / "Makefile").read_text("utf-8")
             assert re.search(rf"^{words[1]}:", targets, re.MULTILINE)
         elif words[0].startswith("ansible"):
-            insist_on_command(words)
+            check_command(words)
         elif words[0] == "curl":
-            insist_on_control(line)
+            check_control(line)
         elif words[:2] == ["python3", "-m"] and words[2].startswith("tests."):
             assert (COLLECTION / words[2].replace(".", "/")).is_dir()
 
 
-def insist_on_command(words: list[str]) -> None:
+def check_command(words: list[str]) -> None:
     """Playbooks, modules, options and variables of a command exist."""
     for before, word in itertools.pairwise(words):
         if before == "ansible-playbook" and word.startswith(PREFIX):
@@ -354,12 +354,12 @@ def insist_on_command(words: list[str]) -> None:
             assert word.removeprefix(PREFIX) in MODULES
         elif before == "-a":
             module = words[words.index("-m") + 1].removeprefix(PREFIX)
-            insist_on_options(dict.fromkeys(parse_kv(word)), {**options("modules", module)})
+            check_options(dict.fromkeys(parse_kv(word)), {**options("modules", module)})
         elif before == "-e" and not word.startswith("@"):
             assert set(parse_kv(word)) <= PLAYBOOK_VARIABLES
 
 
-def insist_on_control(line: str) -> None:
+def check_control(line: str) -> None:
     """The emulator understands what it is told."""
     found = re.search(r"MDE_EMULATOR_CONTROL/(\w+)", line)
     assert found

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.module_run import posts
-from ansible_collections.secops.mde.tests.unit.test_runbook import COMMENT, Runbook
+from ansible_collections.secops.mde.tests.unit.test_runbook import COMMENT, AnsibleCommand
 
 NAMES = (
     "Sam Example iPad Air 17zoll (2ndgeneration)",
@@ -65,8 +65,8 @@ def emulator() -> t.Iterator[Emulator]:
 
 
 @pytest.fixture
-def runbook(emulator: Emulator, tmp_path: Path) -> Runbook:
-    found = Runbook(emulator, tmp_path)
+def runbook(emulator: Emulator, tmp_path: Path) -> AnsibleCommand:
+    found = AnsibleCommand(emulator, tmp_path)
     options = {"plugin": "secops.mde.mde_machines", "keyed_groups": [{"key": "machineTags", "separator": ""}]}
     (tmp_path / "fleet.mde_machines.yml").write_text(json.dumps(options), "utf-8")
     return found
@@ -76,7 +76,7 @@ INVENTORY = ("-i", "fleet.mde_machines.yml")
 
 
 def test_what_the_inventory_yields_goes_through_the_runbook_and_its_evidence_back_into_a_list(
-    emulator: Emulator, runbook: Runbook
+    emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     devices = [emulator.add_device(Device(name=name, fate="offline", tags=["retired"])) for name in NAMES]
     expected = {device.id: device.name for device in devices}
@@ -118,7 +118,7 @@ TEXTS: t.Final[dict[str, str]] = {
 
 
 def test_a_text_that_is_a_lookup_or_a_template_runs_nothing_wherever_it_comes_from(
-    emulator: Emulator, runbook: Runbook
+    emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     for number, text in enumerate(RUNS):
         fields = {field: text.format(f"{number}-{field}") for field in FIELDS}

@@ -18,7 +18,7 @@ from ansible_collections.secops.mde.plugins.module_utils._http.transport import 
     TransportOptions,
 )
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcess, connect
+from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcessTransport, connect
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 PC1 = "a1" * 20
@@ -27,14 +27,14 @@ LATENCY = 0.5
 TIMEOUT = 30.0
 
 
-class Line:
+class ConnectedTransport:
     """A session and the wire that it is connected to."""
 
     def __init__(self, emulator: Emulator, time: VirtualTime, *, shortcut: bool) -> None:
         self.session = HttpTransport(TransportOptions(user_agent="test/1", timeout=TIMEOUT), time)
-        self.wire = InProcess(emulator, time, LATENCY)
+        self.wire = InProcessTransport(emulator, time, LATENCY)
         self._emulator = emulator
-        connect(self.session, self.wire, shortcut=shortcut)
+        connect(self.session, self.wire, fast_path=shortcut)
 
     def get(self, path: str) -> Response:
         return self.session.send("GET", self._emulator.api_url + path, headers=bearer(self._emulator))
@@ -60,8 +60,8 @@ def time(emulator: Emulator) -> VirtualTime:
 
 
 @pytest.fixture(params=["whole way", "shortcut"])
-def line(request: pytest.FixtureRequest, emulator: Emulator, time: VirtualTime) -> Iterator[Line]:
-    line = Line(emulator, time, shortcut=request.param == "shortcut")
+def line(request: pytest.FixtureRequest, emulator: Emulator, time: VirtualTime) -> Iterator[ConnectedTransport]:
+    line = ConnectedTransport(emulator, time, shortcut=request.param == "shortcut")
     yield line
     line.session.close()
 
@@ -88,7 +88,7 @@ def failure(send: t.Callable[[], object]) -> TransportError:
 
 
 def same_over_both(
-    emulator: Emulator, line: Line, socket: HttpTransport, method: str, url: str, **more: t.Any
+    emulator: Emulator, line: ConnectedTransport, socket: HttpTransport, method: str, url: str, **more: t.Any
 ) -> Response:
     """Send over the socket and over the wire; both answers and log entries are to be the same."""
     line.wire.latency = 0
@@ -115,13 +115,15 @@ def same_over_both(
     ],
 )
 def test_a_read_is_answered_as_over_a_socket(
-    emulator: Emulator, line: Line, socket: HttpTransport, path: str, status: int
+    emulator: Emulator, line: ConnectedTransport, socket: HttpTransport, path: str, status: int
 ) -> None:
     answer = same_over_both(emulator, line, socket, "GET", emulator.api_url + path, headers=bearer(emulator))
     assert answer.status == status
 
 
-def test_an_offboard_is_answered_as_over_a_socket(emulator: Emulator, line: Line, socket: HttpTransport) -> None:
+def test_an_offboard_is_answered_as_over_a_socket(
+    emulator: Emulator, line: ConnectedTransport, socket: HttpTransport
+) -> None:
     url, headers = emulator.api_url + OFFBOARD, bearer(emulator)
     answer = same_over_both(
         emulator, line, socket, "POST", url, headers=headers, json_body={"Comment": "CHG-1 retired: Grüße"}
@@ -131,12 +133,14 @@ def test_an_offboard_is_answered_as_over_a_socket(emulator: Emulator, line: Line
 
 
 def test_a_request_without_a_token_is_refused_as_over_a_socket(
-    emulator: Emulator, line: Line, socket: HttpTransport
+    emulator: Emulator, line: ConnectedTransport, socket: HttpTransport
 ) -> None:
     assert same_over_both(emulator, line, socket, "GET", f"{emulator.api_url}/api/machines").status == 401
 
 
-def test_other_services_are_reached_by_their_addresses(emulator: Emulator, line: Line, socket: HttpTransport) -> None:
+def test_other_services_are_reached_by_their_addresses(
+    emulator: Emulator, line: ConnectedTransport, socket: HttpTransport
+) -> None:
     for url in (
         f"{emulator.authority_host}/{emulator.tenant_id}/v2.0/.well-known/openid-configuration",
         f"{emulator.metadata_url}/metadata/identity/oauth2/token",
@@ -146,7 +150,7 @@ def test_other_services_are_reached_by_their_addresses(emulator: Emulator, line:
         emulator.log.clear()
 
 
-def test_a_token_can_be_had_and_used(emulator: Emulator, line: Line) -> None:
+def test_a_token_can_be_had_and_used(emulator: Emulator, line: ConnectedTransport) -> None:
     form = {
         "grant_type": "client_credentials",
         "client_id": emulator.client_id,
@@ -166,7 +170,9 @@ def test_a_token_can_be_had_and_used(emulator: Emulator, line: Line) -> None:
 
 
 @pytest.mark.parametrize("date", ["virtual", "absent", -3600])
-def test_the_date_is_as_over_a_socket(emulator: Emulator, line: Line, socket: HttpTransport, date: str | float) -> None:
+def test_the_date_is_as_over_a_socket(
+    emulator: Emulator, line: ConnectedTransport, socket: HttpTransport, date: str | float
+) -> None:
     emulator.knobs.date_header = date
     answer = same_over_both(emulator, line, socket, "GET", f"{emulator.api_url}/api/machines", headers=bearer(emulator))
     assert ("date" in answer.headers) == (date != "absent")
@@ -192,7 +198,7 @@ def test_the_date_is_as_over_a_socket(emulator: Emulator, line: Line, socket: Ht
     ids=lambda fault: fault["kind"],
 )
 def test_a_spoilt_answer_is_the_same_as_over_a_socket(
-    emulator: Emulator, line: Line, socket: HttpTransport, fault: dict[str, t.Any]
+    emulator: Emulator, line: ConnectedTransport, socket: HttpTransport, fault: dict[str, t.Any]
 ) -> None:
     emulator.fault(method="GET", path="/machines", query="$top=1", times=2, **fault)
     url = f"{emulator.api_url}/api/machines?$top=1"
@@ -202,7 +208,7 @@ def test_a_spoilt_answer_is_the_same_as_over_a_socket(
 
 @pytest.mark.parametrize(("kind", "arrived"), [("lost", 1), ("lost_before", 0)])
 def test_a_broken_connection_leaves_it_open_whether_the_request_arrived(
-    emulator: Emulator, time: VirtualTime, line: Line, kind: str, arrived: int
+    emulator: Emulator, time: VirtualTime, line: ConnectedTransport, kind: str, arrived: int
 ) -> None:
     emulator.fault(method="POST", kind=kind)
     error = failure(line.offboard)
@@ -215,7 +221,7 @@ def test_a_broken_connection_leaves_it_open_whether_the_request_arrived(
 
 @pytest.mark.parametrize("handled", [False, True])
 def test_a_server_that_hangs_costs_the_time_out(
-    emulator: Emulator, time: VirtualTime, line: Line, handled: bool
+    emulator: Emulator, time: VirtualTime, line: ConnectedTransport, handled: bool
 ) -> None:
     emulator.fault(kind="hang", handled=handled)
     error = failure(line.offboard)
@@ -225,26 +231,28 @@ def test_a_server_that_hangs_costs_the_time_out(
     assert len(emulator.actions()) == handled
 
 
-def test_an_answer_after_the_time_out_is_none(emulator: Emulator, time: VirtualTime, line: Line) -> None:
+def test_an_answer_after_the_time_out_is_none(emulator: Emulator, time: VirtualTime, line: ConnectedTransport) -> None:
     line.wire.latency = TIMEOUT + 2
     assert failure(line.offboard).code == "no_answer"
     assert time.monotonic() == TIMEOUT
     assert len(emulator.actions()) == 1
 
 
-def test_an_answer_that_drips_for_too_long_is_none(emulator: Emulator, time: VirtualTime, line: Line) -> None:
+def test_an_answer_that_drips_for_too_long_is_none(
+    emulator: Emulator, time: VirtualTime, line: ConnectedTransport
+) -> None:
     emulator.fault(kind="slow_drip", delay=4)
     assert failure(line.offboard).code == "no_answer"
     assert time.monotonic() > TIMEOUT
 
 
-def test_nobody_is_reached_at_another_address(line: Line) -> None:
+def test_nobody_is_reached_at_another_address(line: ConnectedTransport) -> None:
     error = failure(lambda: line.session.send("GET", "https://api.example.test/api/machines"))
     assert (error.code, error.may_have_arrived) == ("unreachable", False)
     assert "Connection refused" in str(error)
 
 
-def test_a_request_that_would_wait_for_ever_is_a_mistake(emulator: Emulator, line: Line) -> None:
+def test_a_request_that_would_wait_for_ever_is_a_mistake(emulator: Emulator, line: ConnectedTransport) -> None:
     emulator.fault(kind="hang")
     with pytest.raises(RuntimeError, match="no time-out"):
         line.session._session.request("GET", f"{emulator.api_url}/api/machines", headers={})
@@ -253,7 +261,9 @@ def test_a_request_that_would_wait_for_ever_is_a_mistake(emulator: Emulator, lin
 # -- time ----------------------------------------------------------------------------------------------------
 
 
-def test_a_request_arrives_after_half_of_the_latency(emulator: Emulator, time: VirtualTime, line: Line) -> None:
+def test_a_request_arrives_after_half_of_the_latency(
+    emulator: Emulator, time: VirtualTime, line: ConnectedTransport
+) -> None:
     began = emulator.clock.now()
     assert line.offboard().status == 201
     (call,) = emulator.log
@@ -262,16 +272,18 @@ def test_a_request_arrives_after_half_of_the_latency(emulator: Emulator, time: V
     assert time.sleeps == []
 
 
-def test_calls_of_several_threads_overlap(emulator: Emulator, time: VirtualTime, line: Line) -> None:
+def test_calls_of_several_threads_overlap(emulator: Emulator, time: VirtualTime, line: ConnectedTransport) -> None:
     def work(_call: int) -> None:
         line.get("/api/machines")
 
-    time.crew(10).for_each(work, iter(range(40)))
+    time.worker_pool(10).for_each(work, iter(range(40)))
     assert time.monotonic() == pytest.approx(4 * LATENCY)
     assert len(emulator.calls("api", "GET")) == 40
 
 
-def test_a_slow_answer_to_one_does_not_hold_up_the_others(emulator: Emulator, time: VirtualTime, line: Line) -> None:
+def test_a_slow_answer_to_one_does_not_hold_up_the_others(
+    emulator: Emulator, time: VirtualTime, line: ConnectedTransport
+) -> None:
     emulator.fault(kind="hang", after=2)
     ends: list[float] = []
 
@@ -283,5 +295,5 @@ def test_a_slow_answer_to_one_does_not_hold_up_the_others(emulator: Emulator, ti
         else:
             ends.append(time.monotonic())
 
-    time.crew(3).for_each(work, iter(range(9)))
+    time.worker_pool(3).for_each(work, iter(range(9)))
     assert ends == pytest.approx([0.5, 0.5, 1, 1, 1.5, 1.5, 2, 2, -TIMEOUT])

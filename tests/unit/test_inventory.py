@@ -30,7 +30,7 @@ GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
 
 
 @dataclass(frozen=True)
-class Listed:
+class CommandResult:
     """What ansible-inventory printed."""
 
     code: int
@@ -61,7 +61,7 @@ def _unmarked(value: dict[str, t.Any]) -> t.Any:
     return value["__ansible_unsafe"] if set(value) == {"__ansible_unsafe"} else value
 
 
-class Inventory:
+class AnsibleCommand:
     """Runs ansible-inventory on a file of the plugin."""
 
     def __init__(self, emulator: Emulator, folder: Path) -> None:
@@ -79,7 +79,7 @@ class Inventory:
             "ANSIBLE_NOCOLOR": "true",
         }
 
-    def list(self, *arguments: str, drop: t.Sequence[str] = (), **options: t.Any) -> Listed:
+    def list(self, *arguments: str, drop: t.Sequence[str] = (), **options: t.Any) -> CommandResult:
         """List the inventory with these options in its file; ``drop`` are variables to leave out."""
         path = self.folder / "devices.mde_machines.yml"
         given = {"plugin": "secops.mde.mde_machines", **options}
@@ -92,7 +92,7 @@ class Inventory:
             check=False,
             timeout=120,
         )
-        return Listed(ended.returncode, ended.stdout, ended.stderr)
+        return CommandResult(ended.returncode, ended.stdout, ended.stderr)
 
 
 @pytest.fixture
@@ -103,11 +103,11 @@ def emulator() -> t.Iterator[Emulator]:
 
 
 @pytest.fixture
-def inventory(emulator: Emulator, tmp_path: Path) -> Inventory:
-    return Inventory(emulator, tmp_path)
+def inventory(emulator: Emulator, tmp_path: Path) -> AnsibleCommand:
+    return AnsibleCommand(emulator, tmp_path)
 
 
-def test_each_device_is_a_host_with_its_ids_and_its_record(emulator: Emulator, inventory: Inventory) -> None:
+def test_each_device_is_a_host_with_its_ids_and_its_record(emulator: Emulator, inventory: AnsibleCommand) -> None:
     device = emulator.add_device(Device(name="pc-0101.corp.example", aad_device_id=GUID))
     hosts = inventory.list().hosts
     assert list(hosts) == ["pc-0101.corp.example"]
@@ -122,7 +122,7 @@ def test_each_device_is_a_host_with_its_ids_and_its_record(emulator: Emulator, i
     assert {call.method for call in emulator.calls("api")} == {"GET"}
 
 
-def test_the_graph_shows_the_groups_that_were_constructed(emulator: Emulator, inventory: Inventory) -> None:
+def test_the_graph_shows_the_groups_that_were_constructed(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc-0101.corp.example", tags=["CHG-1042", "retire"]))
     emulator.add_device(Device(name="pc-0102.corp.example"))
     graph = inventory.list(
@@ -152,7 +152,7 @@ def test_the_graph_shows_the_groups_that_were_constructed(emulator: Emulator, in
     ],
 )
 def test_the_filters_are_those_of_the_module(
-    emulator: Emulator, inventory: Inventory, option: str, value: t.Any, found: list[str]
+    emulator: Emulator, inventory: AnsibleCommand, option: str, value: t.Any, found: list[str]
 ) -> None:
     emulator.add_device(Device(name="pc-1.corp.example", os_platform="WindowsServer2019"))
     emulator.add_device(Device(name="pc-2.corp.example", tags=["retire"]))
@@ -160,7 +160,9 @@ def test_the_filters_are_those_of_the_module(
     assert sorted(inventory.list("--list", "-e", "mark=retire", **{option: value}).hosts) == found
 
 
-def test_a_misspelt_filter_is_refused_instead_of_meaning_all_devices(emulator: Emulator, inventory: Inventory) -> None:
+def test_a_misspelt_filter_is_refused_instead_of_meaning_all_devices(
+    emulator: Emulator, inventory: AnsibleCommand
+) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     assert "tags: there is no such option" in inventory.list(tags="retire").error
     assert emulator.calls() == []
@@ -168,7 +170,7 @@ def test_a_misspelt_filter_is_refused_instead_of_meaning_all_devices(emulator: E
 
 @pytest.mark.parametrize(("option", "empty"), [("tag", None), ("device_name", None), ("tag", "")])
 def test_a_template_that_came_out_empty_never_means_all_devices(
-    emulator: Emulator, inventory: Inventory, option: str, empty: str | None
+    emulator: Emulator, inventory: AnsibleCommand, option: str, empty: str | None
 ) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     listed = inventory.list("--list", "-e", json.dumps({"wanted": empty}), **{option: "{{ wanted }}"})
@@ -187,7 +189,7 @@ def test_a_template_that_came_out_empty_never_means_all_devices(
     ],
 )
 def test_wrong_options_are_refused_before_any_request(
-    emulator: Emulator, inventory: Inventory, options: dict[str, t.Any], told: str
+    emulator: Emulator, inventory: AnsibleCommand, options: dict[str, t.Any], told: str
 ) -> None:
     listed = inventory.list(**options)
     assert told in listed.error
@@ -195,14 +197,14 @@ def test_wrong_options_are_refused_before_any_request(
     assert emulator.calls() == []
 
 
-def test_a_refusal_of_the_service_names_the_permission(emulator: Emulator, inventory: Inventory) -> None:
+def test_a_refusal_of_the_service_names_the_permission(emulator: Emulator, inventory: AnsibleCommand) -> None:
     app = emulator.add_app("nobody", roles=["Machine.Offboard"], secret="made-up-of-nobody")
     listed = inventory.list(client_id=app.client_id, client_secret="made-up-of-nobody", tenant_id=emulator.tenant_id)
     assert "Machine.Read.All is needed; the token holds Machine.Offboard" in listed.error
     assert "made-up-of-nobody" not in listed.error + listed.out
 
 
-def test_a_page_that_fails_fails_the_inventory(emulator: Emulator, inventory: Inventory) -> None:
+def test_a_page_that_fails_fails_the_inventory(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_devices(Device(name=f"pc-{number}.corp.example") for number in range(5))
     emulator.knobs.page_cap = 2
     emulator.fault(kind="html_404", method="GET", path="/machines", after=1, times=None)
@@ -215,7 +217,7 @@ def test_a_page_that_fails_fails_the_inventory(emulator: Emulator, inventory: In
     ids=["inactive", "retire", "cached"],
 )
 def test_the_examples_of_the_documentation_do_what_they_say(
-    emulator: Emulator, inventory: Inventory, number: int, hosts: list[str] | None
+    emulator: Emulator, inventory: AnsibleCommand, number: int, hosts: list[str] | None
 ) -> None:
     emulator.add_device(Device(name="silent.corp.example", last_seen="40d"))
     emulator.add_device(Device(name="marked.corp.example", tags=["retire", "CHG-1042"], last_seen="1d"))
@@ -233,7 +235,7 @@ def test_the_examples_of_the_documentation_do_what_they_say(
 # -- names ---------------------------------------------------------------------------------------------------
 
 
-def test_no_device_is_lost_and_every_host_is_one_device(emulator: Emulator, inventory: Inventory) -> None:
+def test_no_device_is_lost_and_every_host_is_one_device(emulator: Emulator, inventory: AnsibleCommand) -> None:
     names = ["twin.corp.example", "TWIN.corp.example", None, "localhost", "{{ 7 * 6 }}", "a,b", "alone.corp.example"]
     devices = [emulator.add_device(Device(name=name)) for name in names]
     listed = inventory.list()
@@ -250,7 +252,7 @@ def test_no_device_is_lost_and_every_host_is_one_device(emulator: Emulator, inve
     assert listed.err.count("Of the devices") == 1
 
 
-def test_a_name_that_looks_like_a_template_is_never_one(emulator: Emulator, inventory: Inventory) -> None:
+def test_a_name_that_looks_like_a_template_is_never_one(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(
         Device(name="pc.corp.example", tags=["{{ lookup('ansible.builtin.env', 'MDE_CLIENT_SECRET') }}"])
     )
@@ -261,7 +263,7 @@ def test_a_name_that_looks_like_a_template_is_never_one(emulator: Emulator, inve
 
 @pytest.mark.parametrize("platform", ["Windows11", "WindowsServer2019"], ids=["its own", "another"])
 def test_a_device_that_is_called_like_a_group_brings_no_other_host_along(
-    emulator: Emulator, inventory: Inventory, platform: str
+    emulator: Emulator, inventory: AnsibleCommand, platform: str
 ) -> None:
     emulator.add_device(Device(name="pc_1"))
     device = emulator.add_device(Device(name="os_windows11", os_platform=platform, tags=["retire"]))
@@ -280,7 +282,7 @@ OPTION = "-oProxyCommand=touch ran;"
 
 @pytest.mark.parametrize("address", ["internal", "external"])
 def test_ansible_host_is_an_address_of_the_device_or_is_not_set(
-    emulator: Emulator, inventory: Inventory, address: str
+    emulator: Emulator, inventory: AnsibleCommand, address: str
 ) -> None:
     addresses = [OPTION, "{{ 7 * 6 }}", "127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1", "fe80::1%-oProxyCommand=x",
                  "169.254.169.254", "10.1.2.3 -x", "pc.corp.example", "", None, 7, "10.1.2.3", "2001:DB8::5"]  # fmt: skip
@@ -296,7 +298,7 @@ def test_ansible_host_is_an_address_of_the_device_or_is_not_set(
     assert f"13 of 15 devices have no {field} that ansible_host can be set to" in " ".join(listed.err.split())
 
 
-def test_a_record_whose_id_is_no_id_is_reported_and_is_no_host(emulator: Emulator, inventory: Inventory) -> None:
+def test_a_record_whose_id_is_no_id_is_reported_and_is_no_host(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc-1"))
     emulator.add_device(Device(id=OPTION, name=None))
     listed = inventory.list()
@@ -305,7 +307,7 @@ def test_a_record_whose_id_is_no_id_is_reported_and_is_no_host(emulator: Emulato
 
 
 def test_a_record_without_a_name_is_a_host_whatever_its_id_means_to_ansible(
-    emulator: Emulator, inventory: Inventory
+    emulator: Emulator, inventory: AnsibleCommand
 ) -> None:
     ids = ["all", "ungrouped", "localhost", "-oX", "0", "2130706433", "ab12"]
     for id_ in ids:
@@ -318,7 +320,7 @@ def test_a_record_without_a_name_is_a_host_whatever_its_id_means_to_ansible(
 
 
 def test_the_service_names_no_group_that_a_pattern_takes_for_something_else(
-    emulator: Emulator, inventory: Inventory
+    emulator: Emulator, inventory: AnsibleCommand
 ) -> None:
     tags = [
         "{{ lookup('pipe', 'touch ran') }}",
@@ -344,7 +346,7 @@ def test_the_service_names_no_group_that_a_pattern_takes_for_something_else(
 
 @pytest.mark.parametrize("own", [False, True], ids=["keyed", "of the file"])
 def test_a_device_that_is_called_like_a_constructed_group_is_called_by_id(
-    emulator: Emulator, inventory: Inventory, own: bool
+    emulator: Emulator, inventory: AnsibleCommand, own: bool
 ) -> None:
     device = emulator.add_device(Device(name="to-retire" if own else "retire", tags=["retire"]))
     groups: dict[str, t.Any] = {"groups": {"to-retire": "true"}} if own else {"keyed_groups": [{"key": "machineTags"}]}
@@ -352,7 +354,7 @@ def test_a_device_that_is_called_like_a_constructed_group_is_called_by_id(
     assert list(inventory.list(**groups).hosts) == [device.id]
 
 
-def test_harmless_text_is_exported_as_it_is_and_no_other(emulator: Emulator, inventory: Inventory) -> None:
+def test_harmless_text_is_exported_as_it_is_and_no_other(emulator: Emulator, inventory: AnsibleCommand) -> None:
     tags = ["retire", "CHG-1042", "a b", "{{ 7 * 6 }}", "lookup('pipe', 'touch ran')", "my_password", "a|b"]
     emulator.add_device(Device(name="pc-1.corp.example", aad_device_id=GUID, tags=tags))
     listed = inventory.list("--list", "--export", compose={"os": "osPlatform", "both": "'x ' ~ machineTags[3]"})
@@ -364,7 +366,7 @@ def test_harmless_text_is_exported_as_it_is_and_no_other(emulator: Emulator, inv
 
 
 def test_names_that_the_modules_do_not_take_are_null_and_in_the_record(
-    emulator: Emulator, inventory: Inventory
+    emulator: Emulator, inventory: AnsibleCommand
 ) -> None:
     names = [
         "two\nlines",
@@ -385,14 +387,16 @@ def test_names_that_the_modules_do_not_take_are_null_and_in_the_record(
 # -- connection ----------------------------------------------------------------------------------------------
 
 
-def test_it_connects_with_options_alone(emulator: Emulator, inventory: Inventory) -> None:
+def test_it_connects_with_options_alone(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
     options = {name.removeprefix("MDE_").lower(): value for name, value in emulator.environment().items()}
     drop = list(emulator.environment())
     assert list(inventory.list(drop=drop, **options).hosts) == ["pc.corp.example"]
 
 
-def test_empty_variables_count_as_unset_and_ours_come_before_azures(emulator: Emulator, inventory: Inventory) -> None:
+def test_empty_variables_count_as_unset_and_ours_come_before_azures(
+    emulator: Emulator, inventory: AnsibleCommand
+) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
     settings = emulator.environment()
     inventory.variables.update(
@@ -415,7 +419,7 @@ def test_empty_variables_count_as_unset_and_ours_come_before_azures(emulator: Em
     assert not {secret for secret in secrets if secret in listed.out + listed.err}
 
 
-def test_it_says_what_is_missing_without_a_credential(emulator: Emulator, inventory: Inventory) -> None:
+def test_it_says_what_is_missing_without_a_credential(emulator: Emulator, inventory: AnsibleCommand) -> None:
     listed = inventory.list(drop=["MDE_CLIENT_SECRET"])
     assert "client_secret" in listed.error
     assert emulator.calls() == []
@@ -424,7 +428,7 @@ def test_it_says_what_is_missing_without_a_credential(emulator: Emulator, invent
 # -- cache ---------------------------------------------------------------------------------------------------
 
 
-def test_the_cache_answers_without_a_request_and_holds_no_secret(emulator: Emulator, inventory: Inventory) -> None:
+def test_the_cache_answers_without_a_request_and_holds_no_secret(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc.corp.example", tags=["{{ 7 * 6 }}"]))
     folder = inventory.folder / "cache"
     cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(folder)}
@@ -438,7 +442,7 @@ def test_the_cache_answers_without_a_request_and_holds_no_secret(emulator: Emula
     assert inventory.variables["MDE_CLIENT_SECRET"] not in text
 
 
-def test_other_filters_are_not_answered_from_the_cache(emulator: Emulator, inventory: Inventory) -> None:
+def test_other_filters_are_not_answered_from_the_cache(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     emulator.add_device(Device(name="pc-2.corp.example", tags=["retire"]))
     cache = {
@@ -450,7 +454,7 @@ def test_other_filters_are_not_answered_from_the_cache(emulator: Emulator, inven
     assert list(inventory.list(**cache, tag="retire").hosts) == ["pc-2.corp.example"]
 
 
-def test_a_damaged_cache_is_read_anew_and_loses_no_device(emulator: Emulator, inventory: Inventory) -> None:
+def test_a_damaged_cache_is_read_anew_and_loses_no_device(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     emulator.add_device(Device(name="pc-2.corp.example"))
     folder = inventory.folder / "cache"
@@ -466,7 +470,7 @@ def test_a_damaged_cache_is_read_anew_and_loses_no_device(emulator: Emulator, in
     assert len(emulator.calls("api")) == 2
 
 
-def test_the_cache_is_read_through_the_same_door(emulator: Emulator, inventory: Inventory) -> None:
+def test_the_cache_is_read_through_the_same_door(emulator: Emulator, inventory: AnsibleCommand) -> None:
     device = emulator.add_device(Device(name="pc-1.corp.example", extra={"lastIpAddress": "10.1.2.3"}))
     folder = inventory.folder / "cache"
     cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(folder)}
@@ -482,7 +486,9 @@ def test_the_cache_is_read_through_the_same_door(emulator: Emulator, inventory: 
     assert listed.code != 0 or listed.hosts["pc-1.corp.example"]["mde_device_id"] == device.id
 
 
-def test_the_token_of_another_tenant_is_not_answered_from_the_cache(emulator: Emulator, inventory: Inventory) -> None:
+def test_the_token_of_another_tenant_is_not_answered_from_the_cache(
+    emulator: Emulator, inventory: AnsibleCommand
+) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
     cache = {
         "cache": True,
@@ -499,7 +505,7 @@ def test_the_token_of_another_tenant_is_not_answered_from_the_cache(emulator: Em
     assert "The API refused the token" in inventory.list(**cache, drop=drop).error
 
 
-def test_an_address_and_other_host_names_are_had_on_request(emulator: Emulator, inventory: Inventory) -> None:
+def test_an_address_and_other_host_names_are_had_on_request(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
     ((host, variables),) = inventory.list(address="external", hostname="short_name").hosts.items()
     assert host == "pc"
@@ -518,7 +524,7 @@ def test_an_address_and_other_host_names_are_had_on_request(emulator: Emulator, 
     ],
 )
 def test_a_server_that_quotes_the_request_gets_no_secret_on_the_console(
-    kind: str, form: str, service: str, emulator: Emulator, inventory: Inventory
+    kind: str, form: str, service: str, emulator: Emulator, inventory: AnsibleCommand
 ) -> None:
     credentials = {
         "client_secret": {"client_id": emulator.client_id, "client_secret": emulator.client_secret},
@@ -535,7 +541,7 @@ def test_a_server_that_quotes_the_request_gets_no_secret_on_the_console(
 
 
 def test_a_record_that_quotes_the_token_brings_it_neither_to_the_console_nor_into_the_cache(
-    emulator: Emulator, inventory: Inventory, tmp_path: Path
+    emulator: Emulator, inventory: AnsibleCommand, tmp_path: Path
 ) -> None:
     token = emulator.token()
     record = {

@@ -13,7 +13,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.simulated_run import Operator
+from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
 from ansible_collections.secops.mde.tests.unit.tables import random_table
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
@@ -32,7 +32,7 @@ def test_a_thousand_tables_post_to_no_device_but_those_they_mean() -> None:
             emulator.add_device(Device(name=f"spare-{number}.corp.example", aad_device_id=entra_id(chance)))
             for number in range(50)
         ]
-        operator = Operator(emulator, VirtualTime(emulator, random.Random(0)), shortcut=True)
+        operator = SimulatedRun(emulator, VirtualTime(emulator, random.Random(0)), fast_path=True)
         meant: dict[str, set[str]] = {}
         refused = 0
         for number in range(TABLES):

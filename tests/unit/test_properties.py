@@ -19,7 +19,7 @@ from ansible_collections.secops.mde.plugins.module_utils._offboarding.results im
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator, HistoryAction
 from ansible_collections.secops.mde.tests.unit.module_run import offboards
-from ansible_collections.secops.mde.tests.unit.simulated_run import Operator
+from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 HOUR, DAY = 3600.0, 86400.0
@@ -30,7 +30,7 @@ SETTINGS = settings(
 
 
 @dataclass(frozen=True)
-class World:
+class Scenario:
     """A tenant, what is asked for, and what happens meanwhile."""
 
     devices: tuple[dict[str, t.Any], ...]
@@ -97,7 +97,7 @@ KNOBS = st.fixed_dictionaries(
     },
 )
 WORLDS = st.builds(
-    World,
+    Scenario,
     devices=DEVICES,
     asked=ASKED,
     knobs=KNOBS,
@@ -110,10 +110,10 @@ WORLDS = st.builds(
 )
 
 
-class Story:
+class ScenarioRun:
     """A world, built in an emulator, and run."""
 
-    def __init__(self, emulator: Emulator, world: World) -> None:
+    def __init__(self, emulator: Emulator, world: Scenario) -> None:
         self.emulator, self.world = emulator, world
         emulator.reset()
         emulator.knobs.update(world.knobs)
@@ -125,7 +125,7 @@ class Story:
         self.before = {action["id"] for action in emulator.actions()}
         self.other = emulator.add_app("other", roles=["Machine.Offboard"])
         self.time = VirtualTime(emulator, random.Random(world.seed))
-        self.operator = Operator(emulator, self.time, concurrency=world.concurrency, seed=world.seed)
+        self.simulated_run = SimulatedRun(emulator, self.time, concurrency=world.concurrency, seed=world.seed)
         self.asked = [self._asked(number, by) for number, by in world.asked]
 
     def _asked(self, number: int, by: str) -> dict[str, str]:
@@ -143,15 +143,15 @@ class Story:
             while due and due[0][0] <= until:
                 at, number = due.pop(0)
                 ordinary(max(0.0, at - self.emulator.clock.monotonic()))
-                self._somebody_else_offboards(number)
+                self._other_application_offboards(number)
             return ordinary(max(0.0, until - self.emulator.clock.monotonic()))
 
         for fault in self.world.faults if trouble else ():
             self.emulator.fault(**fault)
         with mock.patch.object(self.emulator.clock, "advance", advance):
-            return self.operator.run(self.asked, **order)
+            return self.simulated_run.run(self.asked, **order)
 
-    def _somebody_else_offboards(self, number: int) -> None:
+    def _other_application_offboards(self, number: int) -> None:
         device = self.devices[number] if number < len(self.devices) else None
         active = device and any(a["status"] in ("Pending", "InProgress") for a in offboards(self.emulator, device.id))
         if device is not None and not active:
@@ -195,8 +195,8 @@ def active_at_once(actions: t.Iterable[dict[str, t.Any]]) -> int:
 
 @SETTINGS
 @given(world=WORLDS)
-def test_whatever_happens(service: Emulator, world: World) -> None:
-    story = Story(service, world)
+def test_whatever_happens(service: Emulator, world: Scenario) -> None:
+    story = ScenarioRun(service, world)
     results = story.run()
     assert len(results) == len(story.asked)
 
@@ -242,9 +242,12 @@ def was_read(service: Emulator, device_id: str) -> bool:
 
 @SETTINGS
 @given(world=WORLDS, force=st.booleans(), missing_ok=st.booleans())
-def test_check_mode_foretells_the_real_run(service: Emulator, world: World, force: bool, missing_ok: bool) -> None:
-    story = Story(service, world)
-    story.operator.latency, service.knobs.quota_per_minute = 0.0, None  # no time passes, so that the state is the same
+def test_check_mode_foretells_the_real_run(service: Emulator, world: Scenario, force: bool, missing_ok: bool) -> None:
+    story = ScenarioRun(service, world)
+    story.simulated_run.latency, service.knobs.quota_per_minute = (
+        0.0,
+        None,
+    )  # no time passes, so that the state is the same
     foretold = story.run(trouble=False, check_mode=True, force=force, missing_ok=missing_ok)
     assert not service.calls("api", "POST")
     done = story.run(trouble=False, force=force, missing_ok=missing_ok)
@@ -257,8 +260,8 @@ def test_check_mode_foretells_the_real_run(service: Emulator, world: World, forc
 
 @SETTINGS
 @given(world=WORLDS)
-def test_a_second_run_finds_what_the_first_has_done(service: Emulator, world: World) -> None:
-    story = Story(service, world)
+def test_a_second_run_finds_what_the_first_has_done(service: Emulator, world: Scenario) -> None:
+    story = ScenarioRun(service, world)
     story.run()
     story.emulator.clear_faults()
     story.emulator.clock.advance(60)  # lists lag behind

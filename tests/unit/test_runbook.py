@@ -32,14 +32,14 @@ DAY = 86400.0
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandResult:
     """How ansible-playbook ended."""
 
     code: int
     output: str
 
     @property
-    def said(self) -> str:
+    def one_line(self) -> str:
         """The output in one line."""
         return " ".join(self.output.replace('\\"', '"').split())
 
@@ -62,7 +62,7 @@ class Ran:
         }
 
 
-class Runbook:
+class AnsibleCommand:
     """Runs the collection's playbooks in a folder of its own."""
 
     def __init__(self, emulator: Emulator, folder: Path) -> None:
@@ -92,10 +92,10 @@ class Runbook:
         extra = ["-e", json.dumps(variables)] if variables else []
         return [sys.executable, "-m", "ansible.cli.playbook", f"secops.mde.{playbook}", *inventory, *extra, *options]
 
-    def run(self, playbook: str, *options: str, **variables: t.Any) -> Ran:
+    def run(self, playbook: str, *options: str, **variables: t.Any) -> CommandResult:
         return self.start(self.command(playbook, *options, **variables))
 
-    def start(self, command: t.Sequence[str]) -> Ran:
+    def start(self, command: t.Sequence[str]) -> CommandResult:
         ended = subprocess.run(
             command,
             cwd=self.folder,
@@ -107,7 +107,7 @@ class Runbook:
             check=False,
             timeout=300,
         )
-        return Ran(ended.returncode, ended.stdout)
+        return CommandResult(ended.returncode, ended.stdout)
 
     def evidence(self, playbook: str = "offboard", folder: str = "mde-evidence") -> list[dict[str, t.Any]]:
         """All evidence of a playbook, the oldest first; each also as CSV and page."""
@@ -124,8 +124,8 @@ def emulator() -> t.Iterator[Emulator]:
 
 
 @pytest.fixture
-def runbook(emulator: Emulator, tmp_path: Path) -> Runbook:
-    return Runbook(emulator, tmp_path)
+def runbook(emulator: Emulator, tmp_path: Path) -> AnsibleCommand:
+    return AnsibleCommand(emulator, tmp_path)
 
 
 def fleet(emulator: Emulator, count: int) -> list[Device]:
@@ -135,7 +135,7 @@ def fleet(emulator: Emulator, count: int) -> list[Device]:
 # -- offboard ------------------------------------------------------------------------------------------------
 
 
-def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook: Runbook) -> None:
+def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook: AnsibleCommand) -> None:
     devices = fleet(emulator, 7)
     emulator.update_device(devices[3].id, fate="unsupported_os", os_platform="macOS")
     runbook.inventory({f"host-{n}": {"mde_device_id": device.id} for n, device in enumerate(devices)})
@@ -144,7 +144,7 @@ def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook
     assert foretold.code == 0, foretold.output
     assert posts(emulator) == 0
     assert all(counts["changed"] == 1 for counts in foretold.recap.values())
-    assert "Prediction: 7 of 7 devices: 7 submitted." in foretold.said
+    assert "Prediction: 7 of 7 devices: 7 submitted." in foretold.one_line
     (prediction,) = runbook.evidence()
     assert (prediction["prediction"], prediction["complete"], len(prediction["devices"])) == (True, True, 7)
 
@@ -153,15 +153,15 @@ def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook
     assert ran.code == 2
     assert {host for host, counts in ran.recap.items() if counts["failed"]} == {"host-3"}
     assert {host for host, counts in ran.recap.items() if counts["changed"] == 1} == set(ran.recap) - {"host-3"}
-    assert "OsPlatformNotSupported" in ran.said
-    assert '"7 of 7 devices: 1 refused, 6 submitted.' in ran.said
+    assert "OsPlatformNotSupported" in ran.one_line
+    assert '"7 of 7 devices: 1 refused, 6 submitted.' in ran.one_line
     assert [call.method for call in emulator.calls("api")].count("GET") == 2
     evidence = runbook.evidence()[-1]
     assert [device["host"] for device in evidence["devices"]] == [f"host-{n}" for n in range(7)]
     assert [device["outcome"] for device in evidence["devices"]].count("submitted") == 6
     assert (evidence["run"]["operator"], evidence["run"]["job_id"]) == ("operator", "4711")
     assert list((runbook.folder / "mde-evidence").glob("mde-offboard-2*-job4711.html"))
-    assert "It goes with the container of this job. Set mde_evidence_dir" in ran.said
+    assert "It goes with the container of this job. Set mde_evidence_dir" in ran.one_line
     assert list(ran.summaries) == ["mde_offboard_4711"]
     summary = ran.summaries["mde_offboard_4711"]
     assert set(summary["action_ids"]) == {action["id"] for action in emulator.actions()}
@@ -177,7 +177,7 @@ def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook
     assert [call.path for call in emulator.calls("api", "POST")].count(f"/api/machines/{devices[3].id}/offboard") == 1
 
 
-def test_hosts_are_known_by_name_id_and_entra_id(emulator: Emulator, runbook: Runbook) -> None:
+def test_hosts_are_known_by_name_id_and_entra_id(emulator: Emulator, runbook: AnsibleCommand) -> None:
     guid = "11112222-bbbb-3333-cccc-4444dddd5555"
     emulator.add_device(Device(name="pc-1.corp.example"))
     emulator.add_device(Device(name="pc-2.corp.example"))
@@ -191,7 +191,7 @@ def test_hosts_are_known_by_name_id_and_entra_id(emulator: Emulator, runbook: Ru
     assert names == {"pc-1.corp.example": "pc-1.corp.example", "b": "pc-2.corp.example", "c": "pc-3.corp.example"}
 
 
-def test_an_inventory_with_twins_acts_by_id(emulator: Emulator, runbook: Runbook) -> None:
+def test_an_inventory_with_twins_acts_by_id(emulator: Emulator, runbook: AnsibleCommand) -> None:
     twins = [emulator.add_device(Device(name="twin.corp.example", tags=["retire"])) for _twin in range(2)]
     emulator.add_device(Device(name="other.corp.example"))
     path = runbook.folder / "retire.mde_machines.yml"
@@ -201,7 +201,7 @@ def test_an_inventory_with_twins_acts_by_id(emulator: Emulator, runbook: Runbook
     assert sorted(action["machineId"] for action in emulator.actions()) == sorted(twin.id for twin in twins)
 
 
-def test_settings_of_the_hosts_do_not_reach_the_controller(emulator: Emulator, runbook: Runbook) -> None:
+def test_settings_of_the_hosts_do_not_reach_the_controller(emulator: Emulator, runbook: AnsibleCommand) -> None:
     (device,) = fleet(emulator, 1)
     windows = {"ansible_connection": "winrm", "ansible_shell_type": "powershell", "ansible_become": "true"}
     runbook.inventory({device.name or "": {**windows, "ansible_python_interpreter": "/nowhere/python"}})
@@ -209,7 +209,7 @@ def test_settings_of_the_hosts_do_not_reach_the_controller(emulator: Emulator, r
 
 
 def test_settings_for_all_hosts_and_playbooks_and_for_localhost_do_not_either(
-    emulator: Emulator, runbook: Runbook
+    emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     hosts: dict[str, dict[str, str]] = {device.name or "": {} for device in fleet(emulator, 3)}
     windows = {"ansible_connection": "winrm", "ansible_shell_type": "powershell", "ansible_become": "true"}
@@ -240,20 +240,20 @@ def test_settings_for_all_hosts_and_playbooks_and_for_localhost_do_not_either(
     ],
 )
 def test_wrong_variables_are_told_before_any_request(
-    emulator: Emulator, runbook: Runbook, variables: dict[str, t.Any], told: str
+    emulator: Emulator, runbook: AnsibleCommand, variables: dict[str, t.Any], told: str
 ) -> None:
     runbook.inventory({device.name or "": {} for device in fleet(emulator, 3)})
     given = {"mde_hosts": "all", **variables}
     ran = runbook.run("offboard", **{name: value for name, value in given.items() if value is not None})
     assert ran.code != 0
-    assert told in ran.said
+    assert told in ran.one_line
     assert emulator.calls() == []
     assert not (runbook.folder / "mde-evidence").exists()
 
 
 @pytest.mark.parametrize("size", [1, 100])
 def test_one_wrong_host_of_many_stops_the_run_before_anything_is_sent(
-    emulator: Emulator, runbook: Runbook, size: int
+    emulator: Emulator, runbook: AnsibleCommand, size: int
 ) -> None:
     hosts: dict[str, dict[str, str]] = {f"pc-{n:03d}.corp.example": {} for n in range(1, 251)}
     hosts["pc-200.corp.example"] = {"mde_aad_device_id": "N/A"}
@@ -261,17 +261,17 @@ def test_one_wrong_host_of_many_stops_the_run_before_anything_is_sent(
     runbook.inventory(hosts)
     ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=size, mde_max_devices=300, **COMMENT)
     assert ran.code == 2
-    assert "host pc-200.corp.example, mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device id" in ran.said
-    assert "host localhost is the controller and not a device" in ran.said
-    assert "Nothing was done" not in ran.said
+    assert "host pc-200.corp.example, mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device id" in ran.one_line
+    assert "host localhost is the controller and not a device" in ran.one_line
+    assert "Nothing was done" not in ran.one_line
     assert emulator.calls() == []
 
 
-def test_a_pattern_that_fits_no_host_is_no_success(emulator: Emulator, runbook: Runbook) -> None:
+def test_a_pattern_that_fits_no_host_is_no_success(emulator: Emulator, runbook: AnsibleCommand) -> None:
     runbook.inventory({device.name or "": {} for device in fleet(emulator, 1)})
     ran = runbook.run("offboard", mde_hosts="retierd", **COMMENT)
     assert ran.code != 0
-    assert 'mde_hosts is "retierd", and no host of the inventory fits it.' in ran.said
+    assert 'mde_hosts is "retierd", and no host of the inventory fits it.' in ran.one_line
     assert emulator.calls() == []
 
 
@@ -296,11 +296,11 @@ def test_a_pattern_that_fits_no_host_is_no_success(emulator: Emulator, runbook: 
     ],
 )
 def test_a_run_that_considers_no_device_is_no_success(
-    emulator: Emulator, runbook: Runbook, playbook: str, options: list[str], told: str
+    emulator: Emulator, runbook: AnsibleCommand, playbook: str, options: list[str], told: str
 ) -> None:
     ran = runbook.run(playbook, *options, "-e", "mde_comment=CHG-1044")
     assert ran.code != 0, ran.output
-    assert told in ran.said
+    assert told in ran.one_line
     assert emulator.calls() == []
 
 
@@ -315,14 +315,16 @@ def test_a_run_that_considers_no_device_is_no_success(
     ],
 )
 def test_it_is_one_where_that_is_allowed(
-    emulator: Emulator, runbook: Runbook, playbook: str, options: list[str]
+    emulator: Emulator, runbook: AnsibleCommand, playbook: str, options: list[str]
 ) -> None:
     ran = runbook.run(playbook, *options, "-e", "mde_comment=CHG-1044 mde_allow_empty=yes")
     assert ran.code == 0, ran.output
     assert emulator.calls() == []
 
 
-def test_a_playbook_that_imports_one_with_a_tag_runs_it_with_that_tag(emulator: Emulator, runbook: Runbook) -> None:
+def test_a_playbook_that_imports_one_with_a_tag_runs_it_with_that_tag(
+    emulator: Emulator, runbook: AnsibleCommand
+) -> None:
     (device,) = fleet(emulator, 1)
     site = [{"name": "Retire", "ansible.builtin.import_playbook": "secops.mde.offboard_list", "tags": ["retire"]}]
     (runbook.folder / "site.yml").write_text(json.dumps(site), "utf-8")
@@ -333,13 +335,13 @@ def test_a_playbook_that_imports_one_with_a_tag_runs_it_with_that_tag(emulator: 
 
 
 def test_a_selection_that_the_inventory_makes_comes_too_late_and_stops_the_run(
-    emulator: Emulator, runbook: Runbook
+    emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     names = [device.name or "" for device in fleet(emulator, 3)]
     runbook.inventory({name: {"mde_hosts": names[0]} for name in names})
     ran = runbook.run("offboard", **COMMENT)
     assert ran.code == 2, ran.output
-    assert f"mde_hosts is {names[0]}, but this run has other hosts as well" in ran.said
+    assert f"mde_hosts is {names[0]}, but this run has other hosts as well" in ran.one_line
     assert emulator.calls() == []
     chosen = runbook.run("offboard", "--check", mde_hosts=[names[0], names[2]], **COMMENT)
     assert chosen.code == 0, chosen.output
@@ -347,7 +349,7 @@ def test_a_selection_that_the_inventory_makes_comes_too_late_and_stops_the_run(
 
 
 def test_a_failed_sign_in_is_one_line_fails_every_host_and_is_in_the_evidence(
-    emulator: Emulator, runbook: Runbook
+    emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     runbook.inventory({device.name or "": {} for device in fleet(emulator, 5)})
     runbook.variables["MDE_CLIENT_SECRET"] = "made-up-and-wrong"
@@ -367,7 +369,7 @@ def test_a_failed_sign_in_is_one_line_fails_every_host_and_is_in_the_evidence(
 
 @pytest.mark.parametrize("playbook", ["offboard", "offboard_list"])
 def test_a_sign_in_that_fails_later_ends_the_run_when_what_was_done_is_written_down(
-    emulator: Emulator, runbook: Runbook, playbook: str
+    emulator: Emulator, runbook: AnsibleCommand, playbook: str
 ) -> None:
     names = [device.name or "" for device in fleet(emulator, 5)]
     given: dict[str, t.Any] = {"mde_devices": names}
@@ -391,19 +393,21 @@ def test_a_sign_in_that_fails_later_ends_the_run_when_what_was_done_is_written_d
         assert [counts["changed"] for counts in ran.recap.values()] == [1, 1, 0, 0, 0]
         assert [counts["failed"] for counts in ran.recap.values()] == [0, 0, 1, 1, 1]
     else:
-        assert "3 of 5 devices failed." in ran.said
+        assert "3 of 5 devices failed." in ran.one_line
 
 
-def test_a_module_that_refuses_its_options_shows_why_and_ends_the_run(emulator: Emulator, runbook: Runbook) -> None:
+def test_a_module_that_refuses_its_options_shows_why_and_ends_the_run(
+    emulator: Emulator, runbook: AnsibleCommand
+) -> None:
     runbook.variables["MDE_API_URL"] = "ftp://api.example"
     ran = runbook.run("offboard_list", mde_devices=["pc-1", "pc-2"], mde_batch_size=1, **COMMENT)
     assert ran.code == 2
     assert ran.times("ftp://api.example") == 1
-    assert "2 of 2 devices failed." in ran.said
+    assert "2 of 2 devices failed." in ran.one_line
     assert emulator.calls() == []
 
 
-def test_a_module_that_dies_leaves_no_word_on_what_was_done(emulator: Emulator, runbook: Runbook) -> None:
+def test_a_module_that_dies_leaves_no_word_on_what_was_done(emulator: Emulator, runbook: AnsibleCommand) -> None:
     names = [device.name or "" for device in fleet(emulator, 3)]
     runbook.inventory({name: {} for name in names})
     (runbook.folder / "requests.py").write_text("import os\nos._exit(9)\n", "utf-8")
@@ -415,7 +419,9 @@ def test_a_module_that_dies_leaves_no_word_on_what_was_done(emulator: Emulator, 
     assert runbook.evidence()[0]["complete"] is False
 
 
-def test_the_tag_is_set_and_its_failure_is_no_failure_of_the_offboard(emulator: Emulator, runbook: Runbook) -> None:
+def test_the_tag_is_set_and_its_failure_is_no_failure_of_the_offboard(
+    emulator: Emulator, runbook: AnsibleCommand
+) -> None:
     devices = fleet(emulator, 2)
     runbook.inventory({device.name or "": {} for device in devices})
     app = emulator.add_app("tagger", roles=["Machine.Offboard", "Machine.Read.All"], secret="made-up-of-tagger")
@@ -430,13 +436,13 @@ def test_the_tag_is_set_and_its_failure_is_no_failure_of_the_offboard(emulator: 
     app = emulator.add_app("writer", roles=["Machine.Offboard", "Machine.ReadWrite.All"], secret="made-up-of-writer")
     runbook.variables.update({"MDE_CLIENT_ID": app.client_id, "MDE_CLIENT_SECRET": "made-up-of-writer"})
     emulator.fault(kind="html_404", method="GET", path="/machines", after=1, times=None)
-    assert "Without the tag: pc-0000" in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).said
+    assert "Without the tag: pc-0000" in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).one_line
     emulator.clear_faults()
-    assert "Without the tag" not in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).said
+    assert "Without the tag" not in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).one_line
 
 
 def test_an_aborted_run_leaves_evidence_of_what_it_did_and_the_next_one_finishes_it(
-    emulator: Emulator, runbook: Runbook
+    emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     devices = fleet(emulator, 10)
     runbook.inventory({device.name or "": {} for device in devices})
@@ -477,7 +483,7 @@ def installed() -> set[Path]:
 
 
 def test_a_file_is_found_where_the_command_was_started_and_the_evidence_lands_there(
-    emulator: Emulator, runbook: Runbook
+    emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     devices = fleet(emulator, 3)
     rows = [["Device ID", "Device name"], *([device.id, device.name or ""] for device in devices)]
@@ -492,7 +498,9 @@ def test_a_file_is_found_where_the_command_was_started_and_the_evidence_lands_th
     assert installed() == before
 
 
-def test_text_of_a_survey_is_a_list_and_batches_tell_how_far_they_are(emulator: Emulator, runbook: Runbook) -> None:
+def test_text_of_a_survey_is_a_list_and_batches_tell_how_far_they_are(
+    emulator: Emulator, runbook: AnsibleCommand
+) -> None:
     names = "\n".join(device.name or "" for device in fleet(emulator, 5))
     # AWX sends what a survey leaves empty as an empty text.
     ran = runbook.run(
@@ -500,17 +508,17 @@ def test_text_of_a_survey_is_a_list_and_batches_tell_how_far_they_are(emulator: 
     )
     assert ran.code == 0, ran.output
     assert len(runbook.evidence("offboard_list")) == 1
-    assert "It goes with the container of this job" in ran.said
-    assert "2 of 5 devices: 2 submitted." in ran.said
-    assert "5 of 5 devices: 1 submitted." in ran.said
+    assert "It goes with the container of this job" in ran.one_line
+    assert "2 of 5 devices: 2 submitted." in ran.one_line
+    assert "5 of 5 devices: 1 submitted." in ran.one_line
 
 
-def test_one_that_fails_fails_the_run_and_stops_no_other(emulator: Emulator, runbook: Runbook) -> None:
+def test_one_that_fails_fails_the_run_and_stops_no_other(emulator: Emulator, runbook: AnsibleCommand) -> None:
     fleet(emulator, 2)
     names = ["pc-0000.corp.example", "typo.corp.example", "pc-0001.corp.example"]
     ran = runbook.run("offboard_list", mde_devices=names, **COMMENT)
     assert ran.code == 2
-    assert "1 of 3 devices failed. device_name typo.corp.example was not found" in ran.said
+    assert "1 of 3 devices failed. device_name typo.corp.example was not found" in ran.one_line
     assert len(emulator.actions()) == 2
     accepted = runbook.run("offboard_list", mde_devices=names, mde_missing_ok="yes", **COMMENT)
     assert accepted.code == 0, accepted.output
@@ -528,17 +536,17 @@ def test_one_that_fails_fails_the_run_and_stops_no_other(emulator: Emulator, run
     ],
 )
 def test_a_wrong_list_is_told_before_any_request(
-    emulator: Emulator, runbook: Runbook, variables: dict[str, t.Any], told: str
+    emulator: Emulator, runbook: AnsibleCommand, variables: dict[str, t.Any], told: str
 ) -> None:
     ran = runbook.run("offboard_list", **variables)
     assert ran.code == 2
-    assert told in ran.said
+    assert told in ran.one_line
     assert emulator.calls() == []
 
 
 @pytest.mark.parametrize("playbook", ["offboard", "offboard_list"])
 def test_several_devices_of_which_none_is_found_fail_the_run_whatever_is_allowed(
-    emulator: Emulator, runbook: Runbook, playbook: str
+    emulator: Emulator, runbook: AnsibleCommand, playbook: str
 ) -> None:
     names = ["gone-1.corp.example", "gone-2.corp.example", "gone-3.corp.example"]
     given: dict[str, t.Any] = {"mde_devices": names}
@@ -565,7 +573,7 @@ OF_VERIFY = ("mde_action_ids", "mde_allow_empty", "mde_comment", "mde_evidence",
 BLANKS = ("null", "''", "!unsafe ''")
 
 
-def test_every_variable_in_every_type_is_unset_used_or_refused_in_words(runbook: Runbook) -> None:
+def test_every_variable_in_every_type_is_unset_used_or_refused_in_words(runbook: AnsibleCommand) -> None:
     """One process for all of them: the files that check the variables, each under a task that shows what they found."""
     plays = ["- hosts: localhost", "  gather_facts: false", "  tasks:"]
     kinds = {**dict(zip(BLANKS, BLANKS, strict=True)), "number": "20261044", "boolean": "false", "date": "2026-10-01"}
@@ -604,7 +612,9 @@ def test_every_variable_in_every_type_is_unset_used_or_refused_in_words(runbook:
     assert "[WARNING]" not in ran.output  # nothing is used where anything is refused
 
 
-def test_a_survey_whose_other_answers_are_empty_runs_with_the_defaults(emulator: Emulator, runbook: Runbook) -> None:
+def test_a_survey_whose_other_answers_are_empty_runs_with_the_defaults(
+    emulator: Emulator, runbook: AnsibleCommand
+) -> None:
     (device,) = fleet(emulator, 1)
     runbook.inventory({device.name or "": {}})
     for playbook, own in {"offboard": [], "offboard_list": [f"mde_devices: !unsafe '{device.name}'"]}.items():
@@ -617,34 +627,36 @@ def test_a_survey_whose_other_answers_are_empty_runs_with_the_defaults(emulator:
         assert ran.code == 0, ran.output
         assert runbook.evidence(playbook)[0]["comment"] == "20261044"
         # Before ansible-core 2.19 the text below the tag stays text.
-        assert "mde_comment arrived as the number 20261044" in ran.said or "[WARNING]" not in ran.output
+        assert "mde_comment arrived as the number 20261044" in ran.one_line or "[WARNING]" not in ran.output
     action = emulator.add_action(device.id, status="TimeOut", age="3d")
     (runbook.folder / "survey.yml").write_text(
         f"mde_fail_on: !unsafe ''\nmde_evidence: ''\nmde_comment:\nmde_action_ids: !unsafe '{action['id']}'\n", "utf-8"
     )
     verified = runbook.run("verify", "-e", "@survey.yml")
     assert verified.code == 2
-    assert "1 of 1 devices fail this run, by mde_fail_on: 1 timed_out." in verified.said
+    assert "1 of 1 devices fail this run, by mde_fail_on: 1 timed_out." in verified.one_line
 
 
-def test_columns_reach_the_filter(emulator: Emulator, runbook: Runbook) -> None:
+def test_columns_reach_the_filter(emulator: Emulator, runbook: AnsibleCommand) -> None:
     ran = runbook.run(
         "offboard_list", mde_devices="Computer\npc-1.corp.example", mde_columns={"device_name": "Nowhere"}, **COMMENT
     )
     assert ran.code == 2
-    assert "'Nowhere' of columns is missing in 'Computer'" in ran.said
+    assert "'Nowhere' of columns is missing in 'Computer'" in ran.one_line
     assert emulator.calls() == []
 
 
-def test_columns_that_are_named_decide_which_column_is_the_device(emulator: Emulator, runbook: Runbook) -> None:
+def test_columns_that_are_named_decide_which_column_is_the_device(emulator: Emulator, runbook: AnsibleCommand) -> None:
     emulator.add_devices([Device(name="old.corp.example", fate="offline"), Device(name="new.corp.example")])
     table = "Aktiv,Ersatz\nold.corp.example,new.corp.example"
     ran = runbook.run("offboard_list", mde_devices=table, mde_columns="device_name=Aktiv", **COMMENT)
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.one_line
     assert [action["computerDnsName"] for action in emulator.actions()] == ["old.corp.example"]
 
 
-def test_what_comes_from_outside_is_safe_and_complete_in_the_evidence(emulator: Emulator, runbook: Runbook) -> None:
+def test_what_comes_from_outside_is_safe_and_complete_in_the_evidence(
+    emulator: Emulator, runbook: AnsibleCommand
+) -> None:
     names = ["<script>alert(1)</script>", '"quoted", and more', "line\nbreak", "{{ 7 * 6 }}", "gerät-7"]
     devices = [emulator.add_device(Device(name=name, fate="offline")) for name in names]
     ids = [device.id for device in devices]
@@ -664,7 +676,7 @@ def test_what_comes_from_outside_is_safe_and_complete_in_the_evidence(emulator: 
 
 
 def test_verify_tells_what_became_of_each_and_fails_for_those_that_need_a_person(
-    emulator: Emulator, runbook: Runbook
+    emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     fates = ["done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action"]
     devices = {fate: emulator.add_device(Device(name=f"{fate.replace('_', '-')}.corp.example")) for fate in fates}
@@ -683,29 +695,31 @@ def test_verify_tells_what_became_of_each_and_fails_for_those_that_need_a_person
     (evidence,) = runbook.evidence("verify")
     assert [device["outcome"] for device in evidence["devices"]] == fates
     for fate in fates:
-        assert (f"{fate.replace('_', '-')}.corp.example" in ran.said.partition("fail this run, by mde_fail_on")[2]) == (
-            fate in ("failed", "timed_out", "cancelled", "came_back")
-        )
-    assert "4 of 7 devices fail this run, by mde_fail_on: 1 came_back, 1 cancelled, 1 failed, 1 timed_out." in ran.said
-    assert "1 done, 1 came_back, 1 pending, 1 failed, 1 timed_out, 1 cancelled, 1 no_action" in ran.said
+        assert (
+            f"{fate.replace('_', '-')}.corp.example" in ran.one_line.partition("fail this run, by mde_fail_on")[2]
+        ) == (fate in ("failed", "timed_out", "cancelled", "came_back"))
+    assert (
+        "4 of 7 devices fail this run, by mde_fail_on: 1 came_back, 1 cancelled, 1 failed, 1 timed_out." in ran.one_line
+    )
+    assert "1 done, 1 came_back, 1 pending, 1 failed, 1 timed_out, 1 cancelled, 1 no_action" in ran.one_line
     assert posts(emulator) == 0
     lenient = runbook.run("verify", mde_evidence="earlier.json", mde_fail_on=[])
     assert lenient.code == 0, lenient.output
     strict = runbook.run("verify", mde_evidence="earlier.json", mde_fail_on="no_action, pending")
-    assert "no-action.corp.example" in strict.said.partition("fail this run, by mde_fail_on")[2]
+    assert "no-action.corp.example" in strict.one_line.partition("fail this run, by mde_fail_on")[2]
 
 
-def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulator, runbook: Runbook) -> None:
+def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulator, runbook: AnsibleCommand) -> None:
     names = [device.name for device in fleet(emulator, 2)]
     assert runbook.run("offboard_list", mde_devices=[*names, "typo.corp.example"], **COMMENT).code == 2
     path = next((runbook.folder / "mde-evidence").glob("*.json"))
     path.write_text(path.read_text("utf-8").replace("CHG-1044 retired", "CHG-1044 {{ retired }}"), "utf-8")
     ran = runbook.run("verify", mde_evidence=str(path.relative_to(runbook.folder)))
     assert ran.code == 0, ran.output
-    assert "2 pending, 1 no_action" in ran.said
+    assert "2 pending, 1 no_action" in ran.one_line
     assert [evidence["comment"] for evidence in runbook.evidence("verify")] == ["CHG-1044 {{ retired }}"]
     ids = ", ".join(action["id"] for action in emulator.actions())
-    assert "2 pending" in runbook.run("verify", mde_action_ids=ids).said
+    assert "2 pending" in runbook.run("verify", mde_action_ids=ids).one_line
 
     # The service takes the id of one in no filter: the other is verified all the same, and the run fails.
     unread = json.loads(path.read_text("utf-8"))["devices"][0]["device_id"]
@@ -718,7 +732,7 @@ def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulato
         "pending",
         "no_action",
     ]
-    assert "pc-0000.corp.example" in partly.said.partition("fail this run, by mde_fail_on")[2]
+    assert "pc-0000.corp.example" in partly.one_line.partition("fail this run, by mde_fail_on")[2]
 
 
 @pytest.mark.parametrize(
@@ -731,9 +745,9 @@ def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulato
     ],
 )
 def test_a_wrong_verify_is_told_before_any_request(
-    emulator: Emulator, runbook: Runbook, variables: dict[str, t.Any], told: str
+    emulator: Emulator, runbook: AnsibleCommand, variables: dict[str, t.Any], told: str
 ) -> None:
     ran = runbook.run("verify", **variables)
     assert ran.code == 2
-    assert told in ran.said
+    assert told in ran.one_line
     assert emulator.calls() == []

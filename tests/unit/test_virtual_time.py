@@ -32,7 +32,7 @@ def time(emulator: Emulator) -> VirtualTime:
     return VirtualTime(emulator)
 
 
-class Diary:
+class EventLog:
     """What happened when, in the order in which it happened."""
 
     def __init__(self, time: VirtualTime) -> None:
@@ -80,7 +80,7 @@ def test_a_clock_may_be_wrong_about_the_time_of_day(emulator: Emulator) -> None:
 
 def test_a_crew_of_one_works_in_the_callers_thread(time: VirtualTime) -> None:
     seen: list[tuple[int, str]] = []
-    time.crew(1).for_each(lambda piece: seen.append((threading.get_ident(), piece)), iter("abc"))
+    time.worker_pool(1).for_each(lambda piece: seen.append((threading.get_ident(), piece)), iter("abc"))
     assert seen == [(threading.get_ident(), letter) for letter in "abc"]
 
 
@@ -88,21 +88,21 @@ def test_a_crew_of_one_works_in_the_callers_thread(time: VirtualTime) -> None:
 
 
 def test_sleeps_overlap(time: VirtualTime) -> None:
-    time.crew(5).for_each(lambda _piece: time.sleep(2), iter(range(20)))
+    time.worker_pool(5).for_each(lambda _piece: time.sleep(2), iter(range(20)))
     assert time.monotonic() == 8
     assert time.sleeps == [2] * 20
 
 
 def test_who_wakes_first_goes_on_first(time: VirtualTime) -> None:
-    diary = Diary(time)
-    time.crew(3).for_each(diary.slow(lambda piece: {1: 5, 2: 1, 3: 3}[piece]), iter([1, 2, 3]))
-    assert diary.entries == [(0, 1), (0, 2), (0, 3), (1, -2), (3, -3), (5, -1)]
+    event_log = EventLog(time)
+    time.worker_pool(3).for_each(event_log.slow(lambda piece: {1: 5, 2: 1, 3: 3}[piece]), iter([1, 2, 3]))
+    assert event_log.entries == [(0, 1), (0, 2), (0, 3), (1, -2), (3, -3), (5, -1)]
 
 
 def test_at_the_same_moment_who_went_to_sleep_first_goes_on_first(time: VirtualTime) -> None:
-    diary = Diary(time)
-    time.crew(4).for_each(diary.slow(lambda _piece: 1), iter(range(1, 9)))
-    assert [what for _at, what in diary.entries] == [1, 2, 3, 4, -1, 5, -2, 6, -3, 7, -4, 8, -5, -6, -7, -8]
+    event_log = EventLog(time)
+    time.worker_pool(4).for_each(event_log.slow(lambda _piece: 1), iter(range(1, 9)))
+    assert [what for _at, what in event_log.entries] == [1, 2, 3, 4, -1, 5, -2, 6, -3, 7, -4, 8, -5, -6, -7, -8]
 
 
 def test_only_one_thread_runs_at_a_time(time: VirtualTime) -> None:
@@ -116,24 +116,24 @@ def test_only_one_thread_runs_at_a_time(time: VirtualTime) -> None:
         running -= 1
         time.sleep(piece % 3)
 
-    time.crew(6).for_each(work, iter(range(300)))
+    time.worker_pool(6).for_each(work, iter(range(300)))
 
 
 def test_the_clock_does_not_run_back_for_those_who_overslept(time: VirtualTime, emulator: Emulator) -> None:
-    diary = Diary(time)
+    event_log = EventLog(time)
 
     def work(piece: int) -> None:
         time.sleep(piece)
-        diary.note(piece)
+        event_log.note(piece)
         if piece == 1:
             emulator.advance(10)
 
-    time.crew(3).for_each(work, iter([3, 1, 2]))
-    assert diary.entries == [(1, 1), (11, 2), (11, 3)]
+    time.worker_pool(3).for_each(work, iter([3, 1, 2]))
+    assert event_log.entries == [(1, 1), (11, 2), (11, 3)]
 
 
 def test_the_caller_is_alone_again_when_all_is_done(time: VirtualTime) -> None:
-    pool = time.crew(4)
+    pool = time.worker_pool(4)
     for _round in range(2):
         pool.for_each(time.sleep, iter([4, 3, 2, 1]))
     time.sleep(1)
@@ -148,9 +148,9 @@ def test_a_crew_may_be_called_within_the_work_of_another(time: VirtualTime) -> N
             time.sleep(1)
             inner.append(piece + part)
 
-        time.crew(2).for_each(part_of_it, iter("xyz"))
+        time.worker_pool(2).for_each(part_of_it, iter("xyz"))
 
-    time.crew(2).for_each(work, iter("ab"))
+    time.worker_pool(2).for_each(work, iter("ab"))
     assert sorted(inner) == ["ax", "ay", "az", "bx", "by", "bz"]
     assert time.monotonic() == 2
 
@@ -159,15 +159,15 @@ def test_a_crew_may_be_called_within_the_work_of_another(time: VirtualTime) -> N
 
 
 def test_others_work_while_one_waits_at_the_source(time: VirtualTime) -> None:
-    diary = Diary(time)
+    event_log = EventLog(time)
 
     def source() -> Iterator[int]:
         for piece in (1, 2, 3):
             time.sleep(1)  # such as a look at the service
             yield piece
 
-    time.crew(2).for_each(diary.slow(lambda _piece: 5), source())
-    assert diary.entries == [(1, 1), (2, 2), (6, -1), (7, -2), (7, 3), (12, -3)]
+    time.worker_pool(2).for_each(event_log.slow(lambda _piece: 5), source())
+    assert event_log.entries == [(1, 1), (2, 2), (6, -1), (7, -2), (7, 3), (12, -3)]
 
 
 def test_at_the_source_first_come_is_first_served(time: VirtualTime) -> None:
@@ -181,7 +181,7 @@ def test_at_the_source_first_come_is_first_served(time: VirtualTime) -> None:
     def work(_piece: int) -> None:
         order.append(threading.current_thread().name)
 
-    time.crew(4).for_each(work, source())
+    time.worker_pool(4).for_each(work, source())
     assert len(set(order)) == 4
     assert order == order[:4] * 3
     assert time.monotonic() == 120
@@ -200,7 +200,7 @@ def test_a_failure_stops_the_others_after_their_present_piece(time: VirtualTime)
         done.append(piece)
 
     with pytest.raises(ValueError, match="piece 2"):
-        time.crew(3).for_each(work, itertools.count(1))
+        time.worker_pool(3).for_each(work, itertools.count(1))
     assert done == [1, 3, 4]
     assert time.monotonic() == 5
     time.sleep(1)
@@ -219,12 +219,12 @@ def test_a_failure_of_the_source_is_raised_too(time: VirtualTime) -> None:
         done.append(piece)
 
     with pytest.raises(OSError, match="no more"):
-        time.crew(2).for_each(work, source())
+        time.worker_pool(2).for_each(work, source())
     assert done == [1, 2]
 
 
 def test_a_lock_that_is_held_in_a_sleep_does_not_hang_the_tests(emulator: Emulator) -> None:
-    time = VirtualTime(emulator, patience=0.05)
+    time = VirtualTime(emulator, time_limit=0.05)
     lock = threading.Lock()
 
     def work(_piece: int) -> None:
@@ -232,7 +232,7 @@ def test_a_lock_that_is_held_in_a_sleep_does_not_hang_the_tests(emulator: Emulat
             time.sleep(1)
 
     with pytest.raises(RuntimeError, match="a lock that another holds in its sleep"):
-        time.crew(3).for_each(work, iter(range(9)))
+        time.worker_pool(3).for_each(work, iter(range(9)))
 
 
 def test_a_thread_of_no_crew_cannot_sleep(time: VirtualTime) -> None:
@@ -257,10 +257,10 @@ def test_a_thread_of_no_crew_cannot_sleep(time: VirtualTime) -> None:
 def course(seed: int | None, seconds: t.Callable[[int], float]) -> list[tuple[float, object]]:
     emulator = Emulator()
     time = VirtualTime(emulator, None if seed is None else random.Random(seed))
-    diary = Diary(time)
-    time.crew(5).for_each(diary.slow(seconds), iter(range(1, 31)))
+    event_log = EventLog(time)
+    time.worker_pool(5).for_each(event_log.slow(seconds), iter(range(1, 31)))
     emulator.stop()
-    return diary.entries
+    return event_log.entries
 
 
 def test_the_same_seed_gives_the_same_course_of_events_and_others_give_others() -> None:
@@ -294,7 +294,7 @@ def test_a_crew_shares_the_pace_of_one_pacer(emulator: Emulator, seed: int | Non
         sent.append(time.monotonic())
         time.sleep(7)
 
-    time.crew(8).for_each(work, iter(range(50)))
+    time.worker_pool(8).for_each(work, iter(range(50)))
     assert sent == sorted(sent)
     assert all(later - earlier > 60 for earlier, later in zip(sent, sent[10:], strict=False))
     assert sent[-1] < 5 * 61

@@ -21,12 +21,12 @@ from collections import deque
 
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import WorkerPool
 from ansible_collections.secops.mde.tests import emulator as service
-from ansible_collections.secops.mde.tests.unit.module_run import Clock
+from ansible_collections.secops.mde.tests.unit.module_run import EmulatorClock
 
 T = t.TypeVar("T")
 
 
-class VirtualTime(Clock):
+class VirtualTime(EmulatorClock):
     """The emulator's time as the clock of a client with many threads, which are the crews it gives out.
 
     The thread that makes it holds the baton first, and holds it alone again when a crew has done its work. No thread
@@ -35,14 +35,19 @@ class VirtualTime(Clock):
     """
 
     def __init__(
-        self, emulator: service.Emulator, rng: random.Random | None = None, *, skew: float = 0.0, patience: float = 60.0
+        self,
+        emulator: service.Emulator,
+        rng: random.Random | None = None,
+        *,
+        skew: float = 0.0,
+        time_limit: float = 60.0,
     ) -> None:
         """With ``rng``, threads that wake at the same moment run in an order of its choice, else in that of their sleeps.
 
-        ``patience`` is in real seconds: how long to wait for a thread that does not let go of the baton.
+        ``time_limit`` is in real seconds: how long to wait for a thread that does not let go of the baton.
         """
         super().__init__(emulator, skew)
-        self._baton = _Baton(emulator.clock, rng, patience)
+        self._scheduler = _Scheduler(emulator.clock, rng, time_limit)
 
     def sleep(self, seconds: float) -> None:
         if seconds > 0:
@@ -52,14 +57,14 @@ class VirtualTime(Clock):
     def elapse(self, seconds: float) -> None:
         """Let time go by for this thread as sleep does, but on behalf of others: it is not among ``sleeps``."""
         if seconds > 0:
-            self._baton.lay_down(self.monotonic() + seconds)
+            self._scheduler.sleep_until(self.monotonic() + seconds)
 
-    def crew(self, count: int) -> WorkerPool:
+    def worker_pool(self, count: int) -> WorkerPool:
         """So many threads of this time, the caller's among them."""
-        return _Relay(self._baton, count)
+        return _ScheduledPool(self._scheduler, count)
 
 
-class _Gate:
+class _Signal:
     """What one thread waits at until another opens it."""
 
     def __init__(self) -> None:
@@ -67,53 +72,53 @@ class _Gate:
         self._lock.acquire()
         self.open = self._lock.release
 
-    def opened(self, within: float) -> bool:
+    def wait(self, within: float) -> bool:
         """Whether it opens in so many real seconds."""
         return self._lock.acquire(timeout=within)
 
 
-class _Baton:
+class _Scheduler:
     """Who has it runs; the others wait at their gates."""
 
-    def __init__(self, clock: service.Clock, rng: random.Random | None, patience: float) -> None:
+    def __init__(self, clock: service.Clock, rng: random.Random | None, time_limit: float) -> None:
         self._clock = clock
         self._rng = rng
-        self._patience = patience
+        self._time_limit = time_limit
         self._holder = threading.get_ident()
         self._handovers = 0
         self._order = itertools.count()
-        self._waking: list[tuple[float, float, int, _Gate]] = []
+        self._waking: list[tuple[float, float, int, _Signal]] = []
 
-    def lay_down(self, until: float) -> None:
+    def sleep_until(self, time: float) -> None:
         """Let the others run, and go on at that moment."""
         if not self._is_mine():
             raise RuntimeError("Only the thread that made a VirtualTime, or one of its crew at work, can sleep on it.")
-        gate = _Gate()
-        self.wake(gate, until)
+        signal = _Signal()
+        self.wake(signal, time)
         self.pass_on()
-        self.wait_at(gate)
+        self.wait_at(signal)
 
-    def wake(self, gate: _Gate, at: float | None = None) -> None:
+    def wake(self, signal: _Signal, at: float | None = None) -> None:
         """Have a gate opened at a moment; by default as soon as the thread that runs lets go."""
         when = self._clock.monotonic() if at is None else at
         tie = self._rng.random() if self._rng else 0.0
-        heapq.heappush(self._waking, (when, tie, next(self._order), gate))
+        heapq.heappush(self._waking, (when, tie, next(self._order), signal))
 
     def pass_on(self) -> None:
         """Let whoever wakes first run, if there is anybody."""
         if self._waking and self._is_mine():
-            when, _tie, _order, gate = heapq.heappop(self._waking)
+            when, _tie, _order, signal = heapq.heappop(self._waking)
             self._clock.sleep(when - self._clock.monotonic())
             self._handovers += 1
-            gate.open()
+            signal.open()
 
-    def wait_at(self, gate: _Gate) -> None:
+    def wait_at(self, signal: _Signal) -> None:
         """Return with the baton. Raises RuntimeError when there is no hope for it any more."""
         seen = self._handovers
-        while not gate.opened(self._patience):
+        while not signal.wait(self._time_limit):
             if seen == self._handovers:
                 raise RuntimeError(
-                    f"No thread has let go of the baton for {self._patience:g} s: probably the one that holds it wants "
+                    f"No thread has let go of the baton for {self._time_limit:g} s: probably the one that holds it wants "
                     "a lock that another holds in its sleep."
                 )
             seen = self._handovers
@@ -123,68 +128,68 @@ class _Baton:
         return self._holder == threading.get_ident()
 
 
-class _Turn:
+class _FairLock:
     """At the source is one thread at a time; the others come in the order of their arrival."""
 
-    def __init__(self, baton: _Baton) -> None:
-        self._baton = baton
+    def __init__(self, scheduler: _Scheduler) -> None:
+        self._scheduler = scheduler
         self._taken = False
-        self._waiting: deque[_Gate] = deque()
+        self._waiting: deque[_Signal] = deque()
 
     def __enter__(self) -> None:
         if self._taken:
-            gate = _Gate()
-            self._waiting.append(gate)
-            self._baton.pass_on()
-            self._baton.wait_at(gate)  # opened with the turn still taken: nobody can come between
+            signal = _Signal()
+            self._waiting.append(signal)
+            self._scheduler.pass_on()
+            self._scheduler.wait_at(signal)  # opened with the turn still taken: nobody can come between
         self._taken = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
     ) -> None:
         if self._waiting:
-            self._baton.wake(self._waiting.popleft())
+            self._scheduler.wake(self._waiting.popleft())
         else:
             self._taken = False
 
 
-class _Relay:
+class _ScheduledPool:
     """A crew as ``ThreadPool`` is one, but for the baton."""
 
-    def __init__(self, baton: _Baton, count: int) -> None:
-        self._baton = baton
+    def __init__(self, scheduler: _Scheduler, count: int) -> None:
+        self._scheduler = scheduler
         self._count = count
 
-    def each(self, work: t.Callable[[T], None], source: t.Iterator[T]) -> None:
-        turn = _Turn(self._baton)
+    def for_each(self, work: t.Callable[[T], None], source: t.Iterator[T]) -> None:
+        source_lock = _FairLock(self._scheduler)
         failures: list[BaseException] = []
         at_work = self._count
-        end = _Gate()
+        end = _Signal()
         nothing = object()
 
-        def labour(start: _Gate | None = None) -> None:
+        def work_loop(start: _Signal | None = None) -> None:
             nonlocal at_work
             try:
                 if start is not None:
-                    self._baton.wait_at(start)
+                    self._scheduler.wait_at(start)
                 while not failures:
-                    with turn:
-                        piece = next(source, nothing)
-                    if piece is nothing:
+                    with source_lock:
+                        item = next(source, nothing)
+                    if item is nothing:
                         break
-                    work(t.cast("T", piece))
+                    work(t.cast("T", item))
             except BaseException as error:  # handed to the caller's thread
                 failures.append(error)
             at_work -= 1
             if not at_work:
-                self._baton.wake(end)
-            self._baton.pass_on()
+                self._scheduler.wake(end)
+            self._scheduler.pass_on()
 
         for _other in range(self._count - 1):
-            start = _Gate()
-            self._baton.wake(start)
-            threading.Thread(target=labour, args=(start,), daemon=True).start()
-        labour()
-        self._baton.wait_at(end)
+            start = _Signal()
+            self._scheduler.wake(start)
+            threading.Thread(target=work_loop, args=(start,), daemon=True).start()
+        work_loop()
+        self._scheduler.wait_at(end)
         if failures:
             raise failures[0]

@@ -22,7 +22,7 @@ from ansible_collections.secops.mde.plugins.module_utils._http.transport import 
     Response,
     TransportOptions,
 )
-from ansible_collections.secops.mde.tests.unit.module_run import FakeClock
+from ansible_collections.secops.mde.tests.unit.module_run import ManualClock
 from ansible_collections.secops.mde.tests.unit.scripted import Script, Scripted, regular
 
 INTERIM: t.Final = {
@@ -36,12 +36,12 @@ INTERIM: t.Final = {
 
 @pytest.fixture
 def session() -> Iterator[HttpTransport]:
-    transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=30.0), FakeClock())
+    transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=30.0), ManualClock())
     yield transport
     transport.close()
 
 
-class TickingClock(FakeClock):
+class TickingClock(ManualClock):
     """A second goes by with each look at it."""
 
     def monotonic(self) -> float:
@@ -217,7 +217,7 @@ def test_a_host_with_many_addresses_gets_the_time_once(monkeypatch: pytest.Monke
 
     monkeypatch.setattr("socket.getaddrinfo", lambda *_: [("address",)] * 6)
     monkeypatch.setattr("urllib3.util.connection.create_connection", refuse)
-    transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=30.0), FakeClock())
+    transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=30.0), ManualClock())
     assert failure(lambda: transport.send("POST", "http://mde.example.test/")).may_have_arrived is False
     assert given == [5.0]
 

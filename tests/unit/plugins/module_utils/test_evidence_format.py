@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils import _evidence_format
 from ansible_collections.secops.mde.plugins.module_utils._evidence_format import EvidenceFileError, file_type, load
-from ansible_collections.secops.mde.tests.unit.evidence_samples import office, verified
+from ansible_collections.secops.mde.tests.unit.evidence_samples import small_office, verification
 
 START = '{"format": "secops.mde/evidence-1", "kind": "offboard", "complete": false, '
 
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "run.json"
 
 
-@pytest.mark.parametrize("document", [office(), verified()], ids=["offboard", "verify"])
+@pytest.mark.parametrize("document", [small_office(), verification()], ids=["offboard", "verify"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["", "with the mark of an editor"])
 def test_evidence_comes_back_as_it_was_written(path: Path, document: dict[str, t.Any], mark: str) -> None:
     path.write_text(mark + json.dumps(document), "utf-8")

@@ -25,7 +25,7 @@ from ansible_collections.secops.mde.plugins.module_utils._http.environment impor
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._http.urls import is_unambiguous, origin
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import Clock, RunModule
+from ansible_collections.secops.mde.tests.unit.module_run import RunModule
 
 ID = "4a" * 20
 AMBIGUOUS = (
@@ -127,7 +127,7 @@ def test_a_proxy_of_the_environment_that_parsers_would_cut_in_pieces_is_refused_
 ) -> None:
     monkeypatch.setenv(variable, form.format(password))
     run = offboard(connect=False, device_id=ID, access_token="made-up-token")
-    assert run.code_of_error == "invalid_option"
+    assert run.error_code == "invalid_option"
     assert variable.upper() in run.result["error"]["message"]
     assert "# is %23" in run.result["error"]["hint"]
     assert "Som" not in run.output
@@ -140,7 +140,7 @@ def test_a_proxy_of_the_environment_that_parsers_would_cut_in_pieces_is_refused_
 def test_a_password_in_an_address_is_not_shown_in_pieces(password: str, option: str, offboard: RunModule) -> None:
     address = f"https://svc:{password}@host.example.test"
     run = offboard(connect=False, device_id=ID, access_token="made-up-token", **{option: address})
-    assert run.code_of_error == "invalid_option"
+    assert run.error_code == "invalid_option"
     for piece in ("Som", "mer2026", "mer#2026"):
         assert piece not in run.output
 
@@ -230,7 +230,7 @@ def test_a_ca_that_openssl_trusts_is_trusted(
 ) -> None:
     if variable == "SSL_CERT_DIR" and shutil.which("openssl") is None:
         pytest.skip("no openssl program")
-    assert offboard(**without_ca).code_of_error == "certificate_not_trusted"
+    assert offboard(**without_ca).error_code == "certificate_not_trusted"
     value = emulator.ca_path if variable == "SSL_CERT_FILE" else hashed_folder(emulator.ca_path, tmp_path)
     monkeypatch.setenv(variable, value)
     run = offboard(**without_ca)
@@ -255,7 +255,7 @@ def test_an_option_or_a_variable_of_requests_beats_those_of_openssl(
         given["ca_path"] = other
     else:
         monkeypatch.setenv(winner, other)
-    assert offboard(**given).code_of_error == "certificate_not_trusted"
+    assert offboard(**given).error_code == "certificate_not_trusted"
     given["ca_path"] = emulator.ca_path
     assert not offboard(**given).failed
 

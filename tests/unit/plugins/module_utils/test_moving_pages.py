@@ -20,7 +20,7 @@ from ansible_collections.secops.mde.plugins.module_utils._api.client import MdeC
 from ansible_collections.secops.mde.plugins.module_utils._errors import UnexpectedResponseError
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.simulated_run import Operator
+from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 
@@ -70,7 +70,7 @@ class Tenant:
             self.pages.append(skip)
 
         self.emulator.before_page(before)
-        client = Operator(self.emulator, VirtualTime(self.emulator)).client()
+        client = SimulatedRun(self.emulator, VirtualTime(self.emulator)).client()
         found = [machine.id for page in client.iter_machine_pages("", count=True, **options) for machine in page]
         assert len(found) == len(set(found))
         return set(found)
@@ -83,7 +83,7 @@ def once(change: t.Callable[[], None]) -> t.Callable[[int], None]:
 
 
 def client_of(emulator: Emulator) -> MdeClient:
-    return Operator(emulator, VirtualTime(emulator)).client()
+    return SimulatedRun(emulator, VirtualTime(emulator)).client()
 
 
 def test_a_quiet_list_is_read_once_with_pages_that_share_records(emulator: Emulator) -> None:

@@ -15,13 +15,13 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._api.service_time import ServiceTime
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time
-from ansible_collections.secops.mde.tests.unit.module_run import FakeClock
+from ansible_collections.secops.mde.tests.unit.module_run import ManualClock
 
-NOW = FakeClock.START
+NOW = ManualClock.START
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
-class SkewedClock(FakeClock):
+class SkewedClock(ManualClock):
     def __init__(self, skew: float) -> None:
         super().__init__()
         self.skew = skew
@@ -77,7 +77,7 @@ def test_one_source_never_decides_against_two(
 
 
 def test_one_header_of_several_does_not_count() -> None:
-    time = ServiceTime(FakeClock())
+    time = ServiceTime(ManualClock())
     for error in (0, 0, 10 * DAY, -10 * DAY, 0, 10 * DAY):
         time.observe(response(NOW + error))
     assert time.now().timestamp() == NOW
@@ -99,13 +99,13 @@ def test_a_token_that_says_nothing_of_its_time_decides_nothing(value: str) -> No
 
 @pytest.mark.parametrize("records", [[], [None], [{"lastSeen": 7}], [{"lastSeen": "~"}], [{"lastSeen": "9999"}]])
 def test_records_without_a_time_decide_nothing(records: list[object]) -> None:
-    time = ServiceTime(FakeClock())
+    time = ServiceTime(ManualClock())
     time.observe_records(records)
     time.observe(response(NOW - 10 * DAY))
     assert time.now().timestamp() == NOW - 10 * DAY
 
 
 def test_a_date_of_any_length_is_read_in_no_time() -> None:
-    time = ServiceTime(FakeClock())
+    time = ServiceTime(ManualClock())
     time.observe(Response(method="GET", url="https://x", status=200, headers={"date": "1 " * 100_000}))
     assert time.by_headers() is None

@@ -36,7 +36,7 @@ def module(name: str) -> types.ModuleType:
     return importlib.import_module(f"{package.__name__}.{name}")
 
 
-class _Made(Exception):
+class _SpecCaptured(Exception):
     """The arguments with which a module makes its MdeModule."""
 
     def __init__(self, **arguments: t.Any) -> None:
@@ -47,14 +47,14 @@ def spec_of(name: str) -> dict[str, dict[str, t.Any]]:
     if name not in OF_SERVICE:
         return t.cast("dict[str, dict[str, t.Any]]", module(name).OPTIONS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module(name), "MdeModule", _raise_made)
-        with pytest.raises(_Made) as made:
+        patch.setattr(module(name), "MdeModule", _raise_spec_captured)
+        with pytest.raises(_SpecCaptured) as made:
             module(name).main()
     return made.value.spec
 
 
-def _raise_made(**arguments: t.Any) -> t.NoReturn:
-    raise _Made(**arguments)
+def _raise_spec_captured(**arguments: t.Any) -> t.NoReturn:
+    raise _SpecCaptured(**arguments)
 
 
 def documented_options(name: str) -> dict[str, dict[str, t.Any]]:
@@ -68,14 +68,14 @@ def documented_options(name: str) -> dict[str, dict[str, t.Any]]:
     return found | own.get("options", {})
 
 
-def essence(options: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
+def comparable_spec(options: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
     """What a specification and its documentation have in common."""
     return {
         option: {
             "type": spec.get("type", "str"),
             "required": spec.get("required", False),
             **{key: spec.get(key) for key in ("elements", "default", "choices", "aliases")},
-            "options": essence(spec.get("options") or spec.get("suboptions") or {}),
+            "options": comparable_spec(spec.get("options") or spec.get("suboptions") or {}),
         }
         for option, spec in options.items()
     }
@@ -83,7 +83,7 @@ def essence(options: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_option_is_documented_as_it_is(name: str) -> None:
-    assert essence(documented_options(name)) == essence(spec_of(name))
+    assert comparable_spec(documented_options(name)) == comparable_spec(spec_of(name))
 
 
 @pytest.mark.parametrize("name", NAMES)

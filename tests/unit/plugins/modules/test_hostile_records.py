@@ -176,7 +176,7 @@ def test_a_record_with_another_id_fails_who_asked_for_single_devices(
 ) -> None:
     emulator.add_devices([Device(id=A, name="pc-a"), Device(id="..", name="pc-x")])
     run = machine_info(device_name=["pc-a", "pc-x"])
-    assert (run.failed, run.code_of_error, run.result["machines"]) == (True, "bad_answer", [])
+    assert (run.failed, run.error_code, run.result["machines"]) == (True, "bad_answer", [])
     assert "record 2 of the list" in run.result["msg"]
 
 

@@ -24,7 +24,7 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._evidence_format import load
 from ansible_collections.secops.mde.plugins.modules import mde_evidence
 from ansible_collections.secops.mde.tests.unit.conftest import run_module
-from ansible_collections.secops.mde.tests.unit.module_run import FakeClock, ModuleRun
+from ansible_collections.secops.mde.tests.unit.module_run import ManualClock, ModuleRun
 
 CONTEXT = {"tenant_id": "t", "client_id": "c", "api_url": "https://api.example", "collection_version": "1.0.0"}
 
@@ -51,7 +51,7 @@ def batch(*names: str, **more: t.Any) -> dict[str, t.Any]:
 
 
 def keep(
-    base: Path, result: dict[str, t.Any], *, check: bool = False, clock: FakeClock | None = None, **options: t.Any
+    base: Path, result: dict[str, t.Any], *, check: bool = False, clock: ManualClock | None = None, **options: t.Any
 ) -> ModuleRun:
     return run_module(lambda: mde_evidence.main(clock), {"path": str(base), "result": result, **options}, check=check)
 
@@ -295,7 +295,7 @@ def other_task(tmp_path: Path) -> t.Iterator[int]:
 
 
 def test_a_lock_that_is_not_released_ends_the_task_in_words_and_with_the_ids(tmp_path: Path, other_task: int) -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     run = keep(tmp_path / "run", batch("pc-1"), clock=clock)
     assert run.failed
     assert f"another process has locked {tmp_path} for 60 seconds" in run.result["msg"]
@@ -305,7 +305,7 @@ def test_a_lock_that_is_not_released_ends_the_task_in_words_and_with_the_ids(tmp
 
 
 def test_a_lock_that_is_released_in_time_is_waited_for(tmp_path: Path, other_task: int) -> None:
-    class Releasing(FakeClock):
+    class Releasing(ManualClock):
         def sleep(self, seconds: float) -> None:
             super().sleep(seconds)
             if self.passed > 30:

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import RunModule, api_calls, offboard_by_hand, posts
+from ansible_collections.secops.mde.tests.unit.module_run import RunModule, api_calls, offboard_as_other_app, posts
 
 HOUR = 3600.0
 NAME = "lab-w11-07.corp.example"
@@ -86,7 +86,7 @@ def test_an_action_that_has_ended_is_too_late_and_nothing_is_sent(
     action = emulator.add_action(machine, status=status, age=100 * HOUR)
     run = cancel(action_id=action["id"], check=check)
     assert (run.failed, run.changed, run.result["cancelled"]) == (True, False, False)
-    assert run.code_of_error == "too_late"
+    assert run.error_code == "too_late"
     assert status in run.result["msg"]
     assert run.result["action"].items() >= action.items()
     assert posts(emulator) == 0
@@ -103,7 +103,7 @@ def test_work_that_wins_the_race_is_too_late(
     emulator.knobs.update({"cancel_race": "succeeded", "cancel_delay": delay, "cancel_final": final})
     run = cancel(action_id=pending)
     assert (run.failed, run.changed, run.result["cancelled"]) == (True, False, False)
-    assert run.code_of_error == "too_late"
+    assert run.error_code == "too_late"
     assert run.result["action"]["status"] == "Succeeded"
     assert posts(emulator) == 1
 
@@ -122,7 +122,7 @@ def test_an_end_between_the_look_and_the_call_is_no_change(
     emulator.move_action(pending, status)
     emulator.fault(method="GET", path=pending, kind="body", body=before)
     run = cancel(action_id=pending)
-    assert (run.code_of_error, run.result["action"]["status"]) == (code, status)
+    assert (run.error_code, run.result["action"]["status"]) == (code, status)
     # Without a comment, and without a refusal, the cancel may be ours.
     assert run.changed == (status == "Cancelled" and final == 200)
     assert posts(emulator) == 1
@@ -165,7 +165,7 @@ def test_a_cancel_that_takes_longer_is_a_failure_and_the_next_run_sees_it(
 ) -> None:
     emulator.knobs.cancel_delay = 40
     run = cancel(action_id=pending)
-    assert (run.failed, run.changed, run.result["cancelled"], run.code_of_error) == (
+    assert (run.failed, run.changed, run.result["cancelled"], run.error_code) == (
         True,
         False,
         False,
@@ -190,7 +190,7 @@ def test_an_answer_that_gets_lost_does_not_decide(
     emulator.fault(method="POST", path="/cancel", kind=kind, handled=handled)
     run = cancel(action_id=pending)
     if kind == "empty_200" and not handled:  # a success that was none
-        assert (run.failed, run.changed, run.code_of_error) == (True, False, "cancel_pending")
+        assert (run.failed, run.changed, run.error_code) == (True, False, "cancel_pending")
     else:
         assert (run.failed, run.changed, run.result["cancelled"]) == (False, True, True)
         assert emulator.action(pending)["cancellationComment"] == COMMENT
@@ -203,7 +203,7 @@ def test_a_page_instead_of_an_answer_is_the_error_where_nothing_came_of_it(
     emulator.fault(method="POST", path="/cancel", kind=kind, times=None)
     run = cancel(action_id=pending)
     assert (run.failed, run.changed, run.result["cancelled"]) == (True, False, False)
-    assert run.code_of_error == ("wrong_address" if kind == "html_404" else "service_error")
+    assert run.error_code == ("wrong_address" if kind == "html_404" else "service_error")
     assert run.result["action"]["status"] == "Pending"
 
 
@@ -222,7 +222,7 @@ def test_what_cannot_be_read_afterwards_is_unknown_and_the_looks_end_with_the_pa
     emulator.fault(method="GET", path="/machineactions", kind="503", after=1, times=None)
     began = emulator.clock.monotonic()
     run = cancel(action_id=pending, retry_timeout=50)
-    assert (run.failed, run.changed, run.code_of_error) == (True, False, "outcome_unknown")
+    assert (run.failed, run.changed, run.error_code) == (True, False, "outcome_unknown")
     assert emulator.clock.monotonic() - began < 60
 
 
@@ -240,7 +240,7 @@ def test_an_unknown_id_is_not_found_after_two_different_reads(
 ) -> None:
     run = cancel(action_id="0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22", check=check)
     assert (run.failed, run.changed, run.result["cancelled"], run.result["action"]) == (True, False, False, None)
-    assert run.code_of_error == "not_found"
+    assert run.error_code == "not_found"
     assert api_calls(emulator) == ["GET machineactions/id", "GET machineactions"]
 
 
@@ -248,7 +248,7 @@ def test_an_unknown_id_is_not_found_after_two_different_reads(
 def test_a_fresh_action_that_one_read_does_not_know_yet_is_found_by_the_other(
     emulator: Emulator, cancel: RunModule, machine: str, check: bool
 ) -> None:
-    fresh = offboard_by_hand(emulator, machine)["id"]
+    fresh = offboard_as_other_app(emulator, machine)["id"]
     emulator.knobs.read_lag = 5
     run = cancel(action_id=fresh, check=check)
     assert (run.failed, run.changed, run.result["cancelled"]) == (False, True, True)
@@ -263,7 +263,7 @@ def test_a_list_without_its_filter_brings_no_other_action(
         emulator.fault(
             method="GET", query="$filter", kind="body", body=json.dumps({"value": [emulator.action(pending)]})
         )
-    assert cancel(action_id="0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22").code_of_error == "not_found"
+    assert cancel(action_id="0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22").error_code == "not_found"
     assert posts(emulator) == 0
 
 
@@ -274,7 +274,7 @@ def test_a_read_that_answers_with_another_action_cancels_none(
     asked = "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
     emulator.fault(method="GET", path=asked, kind="body", body=json.dumps(emulator.action(pending)))
     run = cancel(action_id=asked, check=check)
-    assert (run.code_of_error, run.changed, run.result["action"]) == ("not_found", False, None)
+    assert (run.error_code, run.changed, run.result["action"]) == ("not_found", False, None)
     assert posts(emulator) == 0
 
 
@@ -285,7 +285,7 @@ def test_a_read_that_answers_with_no_action_at_all_cancels_none(
 ) -> None:
     emulator.fault(method="GET", path=f"/machineactions/{pending}", kind="body", body=body, times=None)
     run = cancel(action_id=pending, check=check)
-    assert (run.failed, run.changed, run.code_of_error) == (True, False, "bad_answer")
+    assert (run.failed, run.changed, run.error_code) == (True, False, "bad_answer")
     assert posts(emulator) == 0
 
 
@@ -312,7 +312,7 @@ def test_what_cannot_be_meant_is_refused_before_any_request(
     emulator: Emulator, cancel: RunModule, pending: str, options: dict[str, t.Any], option: str, check: bool
 ) -> None:
     run = cancel(**{"action_id": pending, **options}, check=check)
-    assert (run.failed, run.changed, run.code_of_error) == (True, False, "invalid_option")
+    assert (run.failed, run.changed, run.error_code) == (True, False, "invalid_option")
     assert run.result["msg"].startswith(f"{option}: ")
     assert "offboarded" not in run.result["msg"]
     assert emulator.calls(None) == []
@@ -356,7 +356,7 @@ def test_a_missing_permission_is_named(emulator: Emulator, cancel: RunModule, pe
     reader = emulator.add_app("reader", roles=["Machine.Read.All"], secret="made-up")
     run = cancel(action_id=pending, client_id=reader.client_id, client_secret=reader.secret, check=check)
     assert (run.failed, run.changed, run.result["cancelled"]) == (True, False, False)
-    assert run.code_of_error == "permission_missing"
+    assert run.error_code == "permission_missing"
     assert "Machine.Offboard" in run.result["error"]["hint"]
     assert "the token holds Machine.Read.All" in run.result["msg"]
     assert posts(emulator) == int(not check)
@@ -386,7 +386,7 @@ def test_the_permission_to_read_is_named_where_that_is_missing(
 ) -> None:
     other = emulator.add_app("other", roles=["Machine.Offboard"], secret="made-up")
     run = cancel(action_id=pending, client_id=other.client_id, client_secret=other.secret, check=check)
-    assert (run.code_of_error, posts(emulator)) == ("permission_missing", 0)
+    assert (run.error_code, posts(emulator)) == ("permission_missing", 0)
     assert run.result["error"]["hint"].startswith("Machine.Read.All is needed")
 
 
@@ -401,7 +401,7 @@ def test_an_unreadable_token_is_a_warning_in_check_mode(emulator: Emulator, canc
 def test_no_secret_stands_in_the_output(emulator: Emulator, cancel: RunModule, pending: str, check: bool) -> None:
     runs = [cancel(action_id=action_id, check=check, diff=True) for action_id in (pending, "0-0")]
     runs.append(cancel(action_id=pending, client_id=emulator.client_id, client_secret="made-up and wrong", check=check))
-    assert runs[-1].code_of_error == "sign_in_failed"
+    assert runs[-1].error_code == "sign_in_failed"
     tokens = {call.headers["authorization"].split()[1] for call in emulator.calls("api")}
     for secret in {emulator.client_secret, "made-up and wrong", *tokens}:
         assert all(secret not in run.output for run in runs)

@@ -16,7 +16,7 @@ from ansible_collections.secops.mde.tests.unit.module_run import (
     ModuleRun,
     RunModule,
     api_calls,
-    offboard_by_hand,
+    offboard_as_other_app,
     sign_ins,
 )
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
@@ -150,7 +150,7 @@ def test_what_cannot_be_meant_is_refused_before_any_request(
     fleet: Emulator, action_info: RunModule, options: dict[str, t.Any], check: bool
 ) -> None:
     run = action_info(check=check, **options)
-    assert (run.failed, run.code_of_error, run.result["machine_actions"]) == (True, "invalid_option", [])
+    assert (run.failed, run.error_code, run.result["machine_actions"]) == (True, "invalid_option", [])
     assert run.result["msg"].startswith(f"{next(iter(options))}: ")
     assert fleet.calls(None) == []
 
@@ -255,7 +255,7 @@ def test_an_id_that_the_list_does_not_show_yet_is_read_by_itself(
     fleet: Emulator, action_info: RunModule, check: bool
 ) -> None:
     fleet.knobs.list_lag = 30
-    fresh = offboard_by_hand(fleet, fleet.add_device(Device(fate="offline")).id)["id"]
+    fresh = offboard_as_other_app(fleet, fleet.add_device(Device(fate="offline")).id)["id"]
     assert [
         action["id"] for action in action_info(action_id=[guid("3"), fresh], check=check).result["machine_actions"]
     ] == [
@@ -270,7 +270,7 @@ def test_an_id_that_the_list_does_not_show_yet_is_read_by_itself(
 def test_an_unknown_id_is_nothing_only_by_the_service_s_own_word(fleet: Emulator, action_info: RunModule) -> None:
     fleet.fault(path=f"/machineactions/{guid('9')}", kind="html_404")
     run = action_info(action_id=guid("9"))
-    assert (run.failed, run.code_of_error, run.result["machine_actions"]) == (True, "wrong_address", [])
+    assert (run.failed, run.error_code, run.result["machine_actions"]) == (True, "wrong_address", [])
 
 
 @pytest.mark.parametrize("knobs", [{}, {"in_refused": True}, {"max_query_length": 1500}], ids=str)
@@ -288,7 +288,7 @@ def test_one_id_that_the_service_does_not_take_fails_the_module(fleet: Emulator,
     refusal = json.dumps({"error": {"code": "", "message": "not this one"}})
     fleet.fault(path="/machineactions", query=guid("3"), kind="body", status=400, body=refusal, times=None)
     run = action_info(action_id=[guid(digit) for digit in "1234"])
-    assert (run.failed, run.code_of_error, run.result["machine_actions"]) == (True, "request_refused", [])
+    assert (run.failed, run.error_code, run.result["machine_actions"]) == (True, "request_refused", [])
 
 
 # -- pages and trouble -------------------------------------------------------------------------------------------
@@ -341,12 +341,12 @@ def test_a_page_that_fails_fails_the_module_and_no_action_comes_back(
     fleet.knobs.page_cap = 4
     fleet.fault(path="/machineactions", after=0 if "action_id" in options else 1, times=None, **fault)
     run = action_info(**options)
-    assert (run.failed, run.code_of_error, run.result["machine_actions"]) == (True, code, [])
+    assert (run.failed, run.error_code, run.result["machine_actions"]) == (True, code, [])
 
 
 def test_a_page_that_repeats_the_last_is_an_error(fleet: Emulator, action_info: RunModule) -> None:
     fleet.knobs.update({"page_cap": 2, "repeat_page": True})
-    assert action_info().code_of_error == "bad_answer"
+    assert action_info().error_code == "bad_answer"
 
 
 @pytest.mark.parametrize("option", ["calls_per_minute", "calls_per_hour"])
@@ -366,13 +366,13 @@ def test_a_missing_permission_is_named_for_offboarding_does_not_let_read(
 ) -> None:
     other = fleet.add_app("other", roles=["Machine.Offboard"], secret="made-up")
     run = action_info(client_id=other.client_id, client_secret=other.secret, check=check)
-    assert (run.failed, run.code_of_error, run.result["error"]["http_status"]) == (True, "permission_missing", 403)
+    assert (run.failed, run.error_code, run.result["error"]["http_status"]) == (True, "permission_missing", 403)
     assert run.result["error"]["hint"].startswith("Machine.Read.All is needed")
 
 
 def test_a_wrong_secret_fails(fleet: Emulator, action_info: RunModule) -> None:
     run = action_info(client_id=fleet.client_id, client_secret="made-up and wrong")
-    assert (run.failed, run.code_of_error, run.result["machine_actions"]) == (True, "sign_in_failed", [])
+    assert (run.failed, run.error_code, run.result["machine_actions"]) == (True, "sign_in_failed", [])
     assert "made-up and wrong" not in run.output
 
 

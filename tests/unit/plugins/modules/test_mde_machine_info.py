@@ -149,7 +149,7 @@ def test_what_cannot_be_meant_is_refused_before_any_request(
     fleet: Emulator, machine_info: RunModule, options: dict[str, t.Any], check: bool
 ) -> None:
     run = machine_info(check=check, **options)
-    assert (run.failed, run.code_of_error, run.result["machines"]) == (True, "invalid_option", [])
+    assert (run.failed, run.error_code, run.result["machines"]) == (True, "invalid_option", [])
     assert run.result["msg"].startswith(f"{next(iter(options))}: ")
     assert fleet.calls(None) == []
 
@@ -202,7 +202,7 @@ def test_the_service_s_own_words_come_back_for_a_raw_filter_that_it_does_not_tak
     fleet: Emulator, machine_info: RunModule
 ) -> None:
     run = machine_info(filter="noSuchProperty eq 1")
-    assert (run.failed, run.code_of_error, run.result["machines"]) == (True, "request_refused", [])
+    assert (run.failed, run.error_code, run.result["machines"]) == (True, "request_refused", [])
     assert "noSuchProperty" in run.result["msg"]
 
 
@@ -247,7 +247,7 @@ def test_one_value_that_the_service_does_not_take_fails_the_module(emulator: Emu
     refusal = json.dumps({"error": {"code": "", "message": "not this one"}})
     emulator.fault(path="/machines", query="'pc2'", kind="body", status=400, body=refusal, times=None)
     run = machine_info(device_name=[f"pc{number}" for number in range(4)])
-    assert (run.failed, run.code_of_error, run.result["machines"]) == (True, "request_refused", [])
+    assert (run.failed, run.error_code, run.result["machines"]) == (True, "request_refused", [])
     assert "not this one" in run.result["msg"]
 
 
@@ -363,13 +363,13 @@ def test_a_page_that_fails_fails_the_module_and_no_machine_comes_back(
     fleet.fault(path="/machines", after=page, times=None, **fault)
     run = machine_info(check=check)
     assert (run.failed, run.result["machines"], run.result["summary"]["total"]) == (True, [], 0)
-    assert run.code_of_error == code
+    assert run.error_code == code
 
 
 def test_a_page_that_repeats_the_last_is_an_error(fleet: Emulator, machine_info: RunModule) -> None:
     fleet.knobs.update({"page_cap": 3, "repeat_page": True})
     run = machine_info()
-    assert (run.failed, run.code_of_error, run.result["machines"]) == (True, "bad_answer", [])
+    assert (run.failed, run.error_code, run.result["machines"]) == (True, "bad_answer", [])
     assert "repeats" in run.result["msg"]
 
 
@@ -402,7 +402,7 @@ def test_the_pace_is_kept(fleet: Emulator, machine_info: RunModule, option: str)
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
 def test_a_wrong_secret_fails(fleet: Emulator, machine_info: RunModule, check: bool) -> None:
     run = machine_info(client_id=fleet.client_id, client_secret="made-up and wrong", check=check)
-    assert (run.failed, run.code_of_error, run.result["machines"]) == (True, "sign_in_failed", [])
+    assert (run.failed, run.error_code, run.result["machines"]) == (True, "sign_in_failed", [])
     assert "made-up and wrong" not in run.output
 
 
@@ -410,7 +410,7 @@ def test_a_wrong_secret_fails(fleet: Emulator, machine_info: RunModule, check: b
 def test_a_missing_permission_is_named(fleet: Emulator, machine_info: RunModule, check: bool) -> None:
     other = fleet.add_app("other", roles=["Machine.Offboard"], secret="made-up")
     run = machine_info(client_id=other.client_id, client_secret=other.secret, check=check)
-    assert (run.failed, run.code_of_error, run.result["error"]["http_status"]) == (True, "permission_missing", 403)
+    assert (run.failed, run.error_code, run.result["error"]["http_status"]) == (True, "permission_missing", 403)
     assert "Machine.Read.All" in run.result["error"]["hint"]
     assert "the token holds Machine.Offboard" in run.result["error"]["hint"]
 

@@ -162,7 +162,7 @@ def test_what_cannot_be_meant_is_refused_before_any_request(
     fleet: Emulator, tag: RunModule, options: dict[str, t.Any], option: str, check: bool
 ) -> None:
     run = tag(**{"device_id": A, **options}, check=check)
-    assert (run.failed, run.changed, run.code_of_error, run.result["devices"]) == (True, False, "invalid_option", [])
+    assert (run.failed, run.changed, run.error_code, run.result["devices"]) == (True, False, "invalid_option", [])
     assert run.result["msg"].startswith(f"{option}: ")
     assert fleet.calls(None) == []
 
@@ -193,7 +193,7 @@ def test_five_hundred_devices_share_a_call(emulator: Emulator, tag: RunModule, c
 @MODES
 def test_an_unknown_id_fails_alone(fleet: Emulator, tag: RunModule, check: bool) -> None:
     run = tag(device_id=[A, "e" * 40, B], check=check)
-    assert (run.failed, run.changed, run.code_of_error) == (True, True, "not_found")
+    assert (run.failed, run.changed, run.error_code) == (True, True, "not_found")
     assert codes(run) == [None, "not_found", None]
     assert run.result["summary"].items() >= {"total": 3, "changed": 2, "failed": 1}.items()
     assert held(fleet, A) == ([[]] if check else [["retired"]])
@@ -203,7 +203,7 @@ def test_an_unknown_id_fails_alone(fleet: Emulator, tag: RunModule, check: bool)
 @MODES
 def test_several_that_fail_are_told_together(fleet: Emulator, tag: RunModule, check: bool) -> None:
     run = tag(device_id=["e" * 40, A, "f" * 40], check=check)
-    assert (run.failed, run.changed, run.code_of_error) == (True, True, "devices_failed")
+    assert (run.failed, run.changed, run.error_code) == (True, True, "devices_failed")
     assert "2 of 3 devices failed" in run.result["msg"]
 
 
@@ -213,7 +213,7 @@ def test_a_computer_s_name_is_no_id_though_the_service_takes_it_for_one(
 ) -> None:
     fleet.knobs.machine_by_name = True
     run = tag(device_id="pc-a", check=check)
-    assert (run.failed, run.changed, run.code_of_error) == (True, False, "not_found")
+    assert (run.failed, run.changed, run.error_code) == (True, False, "not_found")
     assert (posts(fleet), held(fleet, A)) == (0, [[]])
 
 
@@ -230,7 +230,7 @@ def test_one_device_that_the_service_does_not_take_stops_no_other(emulator: Emul
     bad = {ids[7], ids[8], ids[31]}
     emulator.add_devices(Device(id=id_, readable=id_ not in bad) for id_ in ids)
     run = tag(device_id=ids)
-    assert (run.failed, run.changed, run.code_of_error) == (True, True, "devices_failed")
+    assert (run.failed, run.changed, run.error_code) == (True, True, "devices_failed")
     assert [device["device_id"] for device in run.result["devices"] if device["failed"]] == sorted(bad)
     assert {code for code in codes(run) if code} == {"unknown_to_service"}
     assert [device["changed"] for device in run.result["devices"]] == [id_ not in bad for id_ in ids]
@@ -300,7 +300,7 @@ def test_a_success_that_does_not_show_is_none(fleet: Emulator, tag: RunModule, s
     records = {"value": [fleet.machine(id_) for id_ in (A, B, C, D)]}
     fleet.fault(method="POST", kind="body", body=json.dumps(records))
     run = tag(device_id=[A, B, C, D], state=state)
-    assert (run.failed, run.changed, run.code_of_error) == (True, False, "devices_failed")
+    assert (run.failed, run.changed, run.error_code) == (True, False, "devices_failed")
     assert [code for code in codes(run) if code] == ["tag_not_confirmed", "tag_not_confirmed"]
     assert shown(run) == held(fleet)
 
@@ -336,7 +336,7 @@ def test_records_that_cannot_be_read_fail_the_module_before_anything_is_sent(
 ) -> None:
     fleet.fault(method="GET", path="/machines", times=None, **fault)
     run = tag(device_id=[A, B], check=check)
-    assert (run.failed, run.changed, run.code_of_error, run.result["devices"]) == (True, False, code, [])
+    assert (run.failed, run.changed, run.error_code, run.result["devices"]) == (True, False, code, [])
     assert posts(fleet) == 0
 
 
@@ -362,7 +362,7 @@ def test_diff_mode_shows_the_tags_of_what_changes(fleet: Emulator, tag: RunModul
 def test_a_missing_permission_is_named(fleet: Emulator, tag: RunModule, state: str, check: bool) -> None:
     reader = fleet.add_app("reader", roles=["Machine.Read.All", "Machine.Offboard"], secret="made-up")
     run = tag(device_id=[A, D], state=state, client_id=reader.client_id, client_secret=reader.secret, check=check)
-    assert (run.failed, run.changed, run.code_of_error) == (True, False, "permission_missing")
+    assert (run.failed, run.changed, run.error_code) == (True, False, "permission_missing")
     assert "Machine.ReadWrite.All" in run.result["error"]["hint"]
     assert "Machine.Offboard" in run.result["msg"]
     assert sorted(map(str, codes(run))) == ["None", "permission_missing"]
@@ -393,7 +393,7 @@ def test_an_unreadable_token_is_a_warning_in_check_mode(fleet: Emulator, tag: Ru
 def test_no_secret_stands_in_the_output(fleet: Emulator, tag: RunModule, check: bool) -> None:
     runs = [tag(device_id=[A, "e" * 40], check=check, diff=True)]
     runs.append(tag(device_id=A, client_id=fleet.client_id, client_secret="made-up and wrong", check=check))
-    assert runs[-1].code_of_error == "sign_in_failed"
+    assert runs[-1].error_code == "sign_in_failed"
     tokens = {call.headers["authorization"].split()[1] for call in fleet.calls("api")}
     for secret in {fleet.client_secret, "made-up and wrong", *tokens}:
         assert all(secret not in run.output for run in runs)

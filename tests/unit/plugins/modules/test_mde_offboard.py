@@ -167,7 +167,7 @@ def test_check_mode_predicts_the_action(emulator: Emulator, offboard: RunModule)
 def test_check_mode_with_a_wrong_secret_fails(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME))
     run = offboard(device_id=device.id, client_id=emulator.client_id, client_secret="wrong", check=True)
-    assert (run.failed, run.code_of_error) == (True, "sign_in_failed")
+    assert (run.failed, run.error_code) == (True, "sign_in_failed")
 
 
 @pytest.mark.parametrize("roles", [["Machine.Read.All"], ["Machine.Read.All", "Machine.Isolate"]])
@@ -178,7 +178,7 @@ def test_check_mode_fails_where_the_token_lacks_the_permission(
     reader = emulator.add_app("reader", roles=roles, secret="made-up")
     run = offboard(device_id=device.id, client_id=reader.client_id, client_secret=reader.secret, check=True)
     assert (run.failed, run.changed, run.outcome) == (True, False, "refused")
-    assert run.code_of_error == "permission_missing"
+    assert run.error_code == "permission_missing"
     assert "Machine.Offboard" in run.result["msg"]
     assert all(role in run.result["msg"] for role in roles)
 
@@ -221,7 +221,7 @@ ERROR = {"code", "message", "http_status", "correlation_id", "hint"}
 CONTEXT = {"tenant_id", "client_id", "api_url", "collection_version", "started_at", "finished_at"}
 
 
-def keys_are_complete(run: ModuleRun, devices: int = 1) -> None:
+def assert_complete_keys(run: ModuleRun, devices: int = 1) -> None:
     extra = {"failed", "warnings", "diff", "exception", "deprecations"}
     assert set(run.result) - extra == TOP
     assert set(run.result["summary"]) == {*OUTCOMES, "total", "changed", "failed", "api"}
@@ -269,7 +269,7 @@ def test_the_keys_are_the_same_in_every_outcome(
     emulator.add_device(Device(name="twin.corp.example"))
     emulator.add_device(Device(name="twin.corp.example"))
     emulator.add_device(Device(name="mac.corp.example", os_platform="macOS"))
-    keys_are_complete(offboard(check=check, **options), devices)
+    assert_complete_keys(offboard(check=check, **options), devices)
 
 
 def test_the_context_says_who_asked_whom_and_when(emulator: Emulator, offboard: RunModule) -> None:
@@ -337,7 +337,7 @@ def test_waiting_never_takes_longer_than_allowed(emulator: Emulator, offboard: R
     began = emulator.clock.monotonic()
     run = offboard(device_id=device.id, wait=True, wait_timeout=25, wait_sleep=10)
     assert emulator.clock.monotonic() - began == 25
-    assert (run.failed, run.changed, run.outcome, run.code_of_error) == (True, True, "submitted", "wait_timeout")
+    assert (run.failed, run.changed, run.outcome, run.error_code) == (True, True, "submitted", "wait_timeout")
     assert run.result["action"]["status"] == "Pending"
     assert len(emulator.calls("api", "GET", "/machineactions")) == 4
 
@@ -357,7 +357,7 @@ def test_an_end_without_success_fails_the_task(emulator: Emulator, offboard: Run
         body=_json({"value": [{**action, "status": status, "errorHResult": -2145844840}]}),
     )
     run = offboard(device_id=device.id, wait=True)
-    assert (run.failed, run.outcome, run.code_of_error) == (True, "in_progress", code)
+    assert (run.failed, run.outcome, run.error_code) == (True, "in_progress", code)
     assert run.result["action"]["status"] == status
     assert "0x80190198" in run.result["msg"]
 
@@ -365,7 +365,7 @@ def test_an_end_without_success_fails_the_task(emulator: Emulator, offboard: Run
 def test_a_device_that_reports_a_failure_fails_the_task(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME, fate="fails"))
     run = offboard(device_id=device.id, wait=True)
-    assert (run.failed, run.changed, run.outcome, run.code_of_error) == (True, True, "submitted", "action_failed")
+    assert (run.failed, run.changed, run.outcome, run.error_code) == (True, True, "submitted", "action_failed")
 
 
 def test_looks_that_fail_in_between_do_not_matter(emulator: Emulator, offboard: RunModule) -> None:
@@ -380,7 +380,7 @@ def test_a_look_that_failed_in_between_does_not_explain_the_end(emulator: Emulat
     device = emulator.add_device(Device(name=NAME, fate="offline"))
     emulator.fault(method="GET", path="/machineactions", kind="body", body="[]", after=1, times=1)
     run = offboard(device_id=device.id, wait=True, wait_timeout=40)
-    assert (run.failed, run.code_of_error) == (True, "wait_timeout")
+    assert (run.failed, run.error_code) == (True, "wait_timeout")
 
 
 def test_looks_that_fail_to_the_end_have_their_own_code(emulator: Emulator, offboard: RunModule) -> None:
@@ -388,7 +388,7 @@ def test_looks_that_fail_to_the_end_have_their_own_code(emulator: Emulator, offb
     emulator.fault(method="GET", path="/machineactions", kind="503", after=1, times=None)
     began = emulator.clock.monotonic()
     run = offboard(device_id=device.id, wait=True, wait_timeout=60)
-    assert (run.failed, run.changed, run.outcome, run.code_of_error) == (True, True, "submitted", "wait_read_failed")
+    assert (run.failed, run.changed, run.outcome, run.error_code) == (True, True, "submitted", "wait_read_failed")
     assert emulator.clock.monotonic() - began <= 60 + 1e-6  # pauses add up in floating point
 
 
@@ -419,7 +419,7 @@ def test_a_sign_in_that_breaks_meanwhile_is_not_waited_for_any_longer(emulator: 
     began = emulator.clock.monotonic()
     run = offboard(device_id=device.id, wait=True, wait_timeout=100)
     assert emulator.clock.monotonic() - began <= 100 + 1e-6
-    assert (run.failed, run.changed, run.outcome, run.code_of_error) == (True, True, "submitted", "wait_read_failed")
+    assert (run.failed, run.changed, run.outcome, run.error_code) == (True, True, "submitted", "wait_read_failed")
     assert "Sign-in at" in run.result["error"]["message"]
 
 

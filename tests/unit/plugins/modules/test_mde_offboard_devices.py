@@ -14,10 +14,10 @@ import pytest
 from ansible_collections.secops.mde.plugins.modules import mde_offboard
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.module_run import (
-    Clock,
+    EmulatorClock,
     RunModule,
     api_calls,
-    offboard_by_hand,
+    offboard_as_other_app,
     offboards,
     posts,
     sign_ins,
@@ -74,7 +74,7 @@ def test_six_devices_of_which_one_is_refused_and_one_unknown(emulator: Emulator,
             *by_id(good[2:]),
         ]
     )
-    assert (run.failed, run.changed, run.code_of_error) == (True, True, "devices_failed")
+    assert (run.failed, run.changed, run.error_code) == (True, True, "devices_failed")
     assert outcomes(run) == ["submitted", "submitted", "not_found", "refused", "submitted", "submitted"]
     assert len({tuple(device) for device in run.result["devices"]}) == 1  # the same keys
     assert [device["failed"] for device in run.result["devices"]] == [False, False, True, True, False, False]
@@ -91,7 +91,7 @@ def test_six_devices_of_which_one_is_refused_and_one_unknown(emulator: Emulator,
 def test_one_failed_device_gives_the_task_its_own_error(emulator: Emulator, offboard: RunModule) -> None:
     (good,) = fleet(emulator, 1)
     run = offboard(devices=[{"device_id": good.id}, {"device_name": "nobody.corp.example"}])
-    assert (run.failed, run.changed, run.code_of_error) == (True, True, "not_found")
+    assert (run.failed, run.changed, run.error_code) == (True, True, "not_found")
 
 
 def test_an_unknown_device_is_accepted_with_missing_ok(emulator: Emulator, offboard: RunModule) -> None:
@@ -134,7 +134,7 @@ def test_a_list_beside_a_single_device_is_refused(
     emulator: Emulator, offboard: RunModule, single: dict[str, str]
 ) -> None:
     run = offboard(devices=[{"device_id": "00bb"}], **single)
-    assert (run.failed, run.code_of_error) == (True, "invalid_option")
+    assert (run.failed, run.error_code) == (True, "invalid_option")
     assert next(iter(single)) in run.result["msg"]
     assert not emulator.calls()
 
@@ -149,7 +149,7 @@ def test_wrong_entries_are_all_named_by_their_place_and_nothing_is_sent(
 ) -> None:
     (good,) = fleet(emulator, 1)
     run = offboard(devices=[{"device_id": good.id}, {"device_id": "not an id"}, {"device_name": " "}])
-    assert (run.failed, run.changed, run.code_of_error) == (True, False, "invalid_option")
+    assert (run.failed, run.changed, run.error_code) == (True, False, "invalid_option")
     assert "devices[1]: device_id: 'not an id'" in run.result["msg"]
     assert "devices[2]: No device is named." in run.result["msg"]
     assert not emulator.calls()
@@ -171,7 +171,7 @@ def test_a_pace_at_which_nothing_can_leave_is_refused(
     emulator: Emulator, offboard: RunModule, pace: dict[str, int]
 ) -> None:
     run = offboard(devices=[{"device_id": "00aa"}], **pace)
-    assert run.code_of_error == "invalid_option"
+    assert run.error_code == "invalid_option"
     assert not emulator.calls()
 
 
@@ -201,13 +201,13 @@ def test_the_slowest_pace_gets_there(emulator: Emulator, offboard: RunModule, pa
 @pytest.mark.parametrize("concurrency", [0, -1])
 def test_a_concurrency_of_nothing_is_refused(emulator: Emulator, offboard: RunModule, concurrency: int) -> None:
     run = offboard(devices=[{"device_id": "00aa"}], concurrency=concurrency)
-    assert run.code_of_error == "invalid_option"
+    assert run.error_code == "invalid_option"
     assert not emulator.calls()
 
 
 def test_check_mode_foretells_the_whole_list(emulator: Emulator, offboard: RunModule) -> None:
     good = fleet(emulator, 3)
-    offboard_by_hand(emulator, good[1].id)
+    offboard_as_other_app(emulator, good[1].id)
     asked = [*by_id(good), {"device_name": "nobody.corp.example"}]
     foretold = offboard(devices=asked, check=True)
     assert posts(emulator) == 0
@@ -310,7 +310,7 @@ def test_a_quota_that_others_use_too_is_overdrawn_by_no_more_than_the_threads(
 
 
 def test_what_somebody_else_offboards_during_an_hours_wait_is_left_alone(
-    emulator: Emulator, clock: Clock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, clock: EmulatorClock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices = fleet(emulator, 120)
     left: list[Device] = []
@@ -333,7 +333,7 @@ def test_what_somebody_else_offboards_during_an_hours_wait_is_left_alone(
 
 
 def test_an_hour_that_others_have_used_up_is_waited_out_and_everything_read_again(
-    emulator: Emulator, clock: Clock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, clock: EmulatorClock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices = fleet(emulator, 40)
     emulator.knobs.quota_per_hour = 1500
@@ -363,7 +363,7 @@ def test_a_token_that_expires_during_the_run_is_renewed(emulator: Emulator, offb
 
 
 def test_what_a_twin_of_the_job_made_while_the_pace_held_ours_back_is_not_ours(
-    emulator: Emulator, clock: Clock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, clock: EmulatorClock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (device,) = fleet(emulator, 1)
     emulator.knobs.duplicate_mode = "existing"
@@ -398,7 +398,7 @@ def test_lost_answers_of_several_devices_are_looked_up_together(emulator: Emulat
 
 
 def test_posts_that_were_not_taken_are_sent_again_after_the_lists_had_their_time(
-    emulator: Emulator, clock: Clock, offboard: RunModule
+    emulator: Emulator, clock: EmulatorClock, offboard: RunModule
 ) -> None:
     devices = fleet(emulator, 30)
     emulator.fault(method="POST", kind="503", times=9)
@@ -414,7 +414,7 @@ def test_an_end_that_stays_unclear_is_told_for_that_device_alone(emulator: Emula
     emulator.fault(method="POST", path=devices[2].id, kind="503", times=None)
     run = offboard(devices=by_id(devices))
     assert outcomes(run) == ["submitted", "submitted", "error", "submitted", "submitted"]
-    assert run.code_of_error == "outcome_unknown"
+    assert run.error_code == "outcome_unknown"
 
 
 @pytest.mark.parametrize("path", ["/machines", "/machineactions"])
@@ -432,7 +432,7 @@ def test_a_read_that_brings_nonsense_fails_its_batch_and_no_other(
 
 
 def test_an_outage_is_not_waited_for_again_by_every_batch(
-    emulator: Emulator, clock: Clock, offboard: RunModule
+    emulator: Emulator, clock: EmulatorClock, offboard: RunModule
 ) -> None:
     devices = fleet(emulator, 130)
     emulator.fault(method="GET", path="/machineactions", kind="503", times=None)
@@ -445,7 +445,7 @@ def test_an_outage_is_not_waited_for_again_by_every_batch(
 
 
 def test_what_the_pace_held_back_is_not_read_again_where_nothing_gets_through(
-    emulator: Emulator, clock: Clock, offboard: RunModule
+    emulator: Emulator, clock: EmulatorClock, offboard: RunModule
 ) -> None:
     devices = fleet(emulator, 60)
     emulator.fault(method="POST", kind="429", retry_after=1000, times=None)
@@ -498,7 +498,7 @@ def test_an_id_that_cannot_be_read_alone_stops_no_other_device(
     emulator.fault(method="GET", path="/machines/00beef", kind="body", status=status, body=refusal, times=None)
     run = offboard(devices=[{"device_id": "00beef"}, *by_id(devices)], missing_ok=True, check=check)
     assert outcomes(run) == ["error", *["submitted"] * 60]
-    assert run.code_of_error == expected
+    assert run.error_code == expected
     assert "not for you" in run.result["msg"]
     if status == 403:
         assert "another cause" in run.result["msg"]
@@ -530,11 +530,11 @@ def test_what_failed_is_told_from_what_is_still_pending(emulator: Emulator, offb
         "action_failed",
     ]
     assert outcomes(run) == ["submitted"] * 3
-    assert run.code_of_error == "devices_failed"
+    assert run.error_code == "devices_failed"
 
 
 def test_waiting_keeps_its_deadline_even_when_the_pace_leaves_no_call(
-    emulator: Emulator, clock: Clock, offboard: RunModule
+    emulator: Emulator, clock: EmulatorClock, offboard: RunModule
 ) -> None:
     devices = fleet(emulator, 20)
     began = clock.monotonic()
@@ -546,7 +546,7 @@ def test_waiting_keeps_its_deadline_even_when_the_pace_leaves_no_call(
 
 
 def test_sleeps_that_last_a_little_too_long_take_no_look_away(
-    emulator: Emulator, clock: Clock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, clock: EmulatorClock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices = fleet(emulator, 2)
     ordinary = clock.sleep
@@ -579,7 +579,7 @@ def test_a_list_of_anything_but_dicts_is_refused_with_the_option_and_the_way_out
     emulator: Emulator, offboard: RunModule, devices: t.Any, named: str
 ) -> None:
     run = offboard(devices=devices)
-    assert run.code_of_error == "invalid_option"
+    assert run.error_code == "invalid_option"
     assert named in run.result["msg"]
     assert "secops.mde.parse_devices" in run.result["msg"]
     assert {"action", "devices", "summary", "context", "error"} <= set(run.result)
@@ -601,7 +601,7 @@ def test_nothing_is_sent_after_the_run_has_ended_and_what_was_done_is_reported(
 ) -> None:
     devices = fleet(emulator, 40)
     offboard = against_emulator(
-        lambda: mde_offboard.main(clock, clock.crew, lambda: posts(emulator) < 10), comment="CHG-1042 retired"
+        lambda: mde_offboard.main(clock, clock.worker_pool, lambda: posts(emulator) < 10), comment="CHG-1042 retired"
     )
     run = offboard(devices=by_id(devices), concurrency=concurrency)
     assert posts(emulator) == 10
@@ -616,17 +616,19 @@ def test_a_run_that_ends_during_an_unclear_try_is_looked_at_and_not_sent_again(
     device = emulator.add_device(Device(name="pc.corp.example", fate="offline"))
     emulator.fault(method="POST", path="/offboard", kind="lost_before", times=None)
     offboard = against_emulator(
-        lambda: mde_offboard.main(clock, clock.crew, lambda: posts(emulator) < 1), comment="CHG-1042 retired"
+        lambda: mde_offboard.main(clock, clock.worker_pool, lambda: posts(emulator) < 1), comment="CHG-1042 retired"
     )
     run = offboard(device_id=device.id)
     assert posts(emulator) == 1
-    assert run.code_of_error == "outcome_unknown"
+    assert run.error_code == "outcome_unknown"
 
 
 def test_a_run_that_has_ended_reads_nothing_more(
     emulator: Emulator, against_emulator: t.Callable[..., RunModule], clock: VirtualTime
 ) -> None:
     device = emulator.add_device(Device(name="pc.corp.example", fate="offline"))
-    offboard = against_emulator(lambda: mde_offboard.main(clock, clock.crew, lambda: False), comment="CHG-1042 retired")
-    assert offboard(device_id=device.id).code_of_error == "run_ended"
+    offboard = against_emulator(
+        lambda: mde_offboard.main(clock, clock.worker_pool, lambda: False), comment="CHG-1042 retired"
+    )
+    assert offboard(device_id=device.id).error_code == "run_ended"
     assert emulator.calls("api") == []

@@ -71,7 +71,7 @@ def test_a_record_that_cannot_be_read_alone_takes_no_verdict_from_others(
     emulator.fault(method="GET", path=closed.id, kind="body", status=403, body=refusal, times=None)
     run = offboard_info(device_id=[closed.id, other.id])
     assert outcomes(run.result) == ["error", "came_back"]
-    assert (run.failed, run.code_of_error) == (True, "permission_missing")
+    assert (run.failed, run.error_code) == (True, "permission_missing")
     assert "not for you" in run.result["msg"]
 
 
@@ -113,7 +113,7 @@ def test_a_file_that_is_no_evidence_is_refused(
         path.write_text(content, "utf-8")
     run = offboard_info(evidence=str(path))
     assert told in run.result["msg"]
-    assert run.code_of_error == "invalid_option"
+    assert run.error_code == "invalid_option"
     assert emulator.calls() == []
 
 
@@ -213,7 +213,7 @@ def test_an_action_on_another_device_proves_nothing(
     run = offboard_info(evidence=written(tmp_path / "run.json", [entry(ours, action), entry(other, action)]))
     assert outcomes(run.result)[0] == "error"
     assert outcomes(run.result)[1] != "error"
-    assert (run.failed, run.code_of_error) == (True, "wrong_device")
+    assert (run.failed, run.error_code) == (True, "wrong_device")
     assert {ours.id, other.id, action["id"]} <= set(run.result["msg"].replace(",", " ").replace(".", " ").split())
     assert run.result["devices"][0]["action"] is None
 
@@ -277,7 +277,7 @@ def test_entries_of_evidence_are_checked_as_input_is(
     device = emulator.add_device(Device(name="pc.corp.example"))
     path = written(tmp_path / "run.json", [entry(device, None), entry(device, None) | wrong])
     run = offboard_info(evidence=path)
-    assert run.code_of_error == "invalid_option"
+    assert run.error_code == "invalid_option"
     assert f"evidence: {path} " in run.result["msg"]
     assert f"devices[1]: {told}" in run.result["msg"]
     assert emulator.calls() == []

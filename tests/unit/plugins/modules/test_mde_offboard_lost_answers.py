@@ -16,16 +16,16 @@ from ansible_collections.secops.mde.plugins.module_utils._auth.token import Toke
 from ansible_collections.secops.mde.plugins.module_utils._http import transport
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time, parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcess
+from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcessTransport
 from ansible_collections.secops.mde.tests.unit.module_run import (
-    Clock,
+    EmulatorClock,
     RunModule,
     api_calls,
-    offboard_by_hand,
+    offboard_as_other_app,
     offboards,
     posts,
 )
-from ansible_collections.secops.mde.tests.unit.simulated_run import Operator
+from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 COMMENT = "CHG-1042 retired"
@@ -129,7 +129,7 @@ def test_an_offboard_that_never_arrived_is_sent_again_after_looking(
 @pytest.mark.parametrize("skew", [600, -600], ids=["ten minutes fast", "ten minutes slow"])
 @pytest.mark.parametrize("date", ["virtual", "absent"])
 def test_a_wrong_clock_here_changes_nothing(
-    emulator: Emulator, offboard: RunModule, clock: Clock, device: Device, skew: float, date: str
+    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, device: Device, skew: float, date: str
 ) -> None:
     clock.skew = skew
     emulator.knobs.date_header = date
@@ -149,7 +149,7 @@ def test_a_lag_beyond_the_grace_never_makes_a_second_action(emulator: Emulator, 
     run = offboard(device_id=device.id)
     assert len(offboards(emulator, device.id)) == 1
     if mode == "refuse":  # it says that one is active, not whose
-        assert (run.failed, run.outcome, run.code_of_error) == (True, "error", "outcome_unknown")
+        assert (run.failed, run.outcome, run.error_code) == (True, "error", "outcome_unknown")
         assert "again" in run.result["msg"]
     else:  # it hands back the action, which is ours by comment and time
         assert (run.outcome, run.changed) == ("submitted", True)
@@ -161,7 +161,7 @@ def test_a_service_that_loses_every_answer_is_asked_three_times_at_most(
     emulator.fault(method="POST", path="/offboard", kind="lost_before", times=None)
     run = offboard(device_id=device.id)
     assert (run.failed, run.changed, run.outcome) == (True, False, "error")
-    assert run.code_of_error == "outcome_unknown"
+    assert run.error_code == "outcome_unknown"
     assert posts(emulator) == 3
 
 
@@ -169,14 +169,14 @@ def test_nothing_is_sent_again_while_the_looks_fail(emulator: Emulator, offboard
     emulator.fault(method="POST", path="/offboard", kind="lost")
     emulator.fault(method="GET", path="/machineactions", kind="503", times=None, after=1)
     run = offboard(device_id=device.id)
-    assert run.code_of_error == "outcome_unknown"
+    assert run.error_code == "outcome_unknown"
     assert posts(emulator) == 1
 
 
 @pytest.mark.parametrize("kind", ["503", "429"])
 @pytest.mark.parametrize("doubt", ["lost", "already active"])
 def test_an_outage_is_waited_for_once_and_not_again_by_every_look(
-    emulator: Emulator, offboard: RunModule, clock: Clock, doubt: str, kind: str
+    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, doubt: str, kind: str
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
     if doubt == "lost":
@@ -184,7 +184,7 @@ def test_an_outage_is_waited_for_once_and_not_again_by_every_look(
     else:
         emulator.knobs.duplicate_mode = "refuse"
         emulator.knobs.list_lag = 5
-        offboard_by_hand(emulator, device.id)
+        offboard_as_other_app(emulator, device.id)
     emulator.fault(method="GET", path="/machineactions", kind=kind, times=None, after=1)
     began = clock.monotonic()
     run = offboard(devices=[{"device_id": device.id}])
@@ -209,7 +209,7 @@ def test_a_sign_in_that_breaks_before_the_post_leaves_no_doubt(
     emulator.fault(method="POST", path="/offboard", kind="body", status=401)
     emulator.fault(service="entra", method="POST", kind="lost", after=1, times=None)
     run = offboard(device_id=device.id)
-    assert (run.outcome, run.code_of_error) == ("error", "no_answer")
+    assert (run.outcome, run.error_code) == ("error", "no_answer")
     assert "Sign-in" in run.result["msg"]
     assert api_calls(emulator) == ["GET machines", "GET machineactions", "POST offboard"]
 
@@ -234,7 +234,11 @@ class Intruder:
     ids=["with another comment", "with our comment, but made before we asked"],
 )
 def test_an_action_of_somebody_else_is_never_called_ours(
-    emulator: Emulator, offboard: RunModule, clock: Clock, monkeypatch: pytest.MonkeyPatch, action: dict[str, t.Any]
+    emulator: Emulator,
+    offboard: RunModule,
+    clock: EmulatorClock,
+    monkeypatch: pytest.MonkeyPatch,
+    action: dict[str, t.Any],
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
     intruder = Intruder(emulator, device, **action)
@@ -252,7 +256,7 @@ def test_a_success_that_hands_back_an_older_action_is_not_ours(emulator: Emulato
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
     emulator.knobs.list_lag = 30
     emulator.knobs.duplicate_mode = "existing"
-    theirs = offboard_by_hand(emulator, device.id)
+    theirs = offboard_as_other_app(emulator, device.id)
     emulator.clock.advance(10)
     run = offboard(device_id=device.id)
     assert (run.outcome, run.changed) == ("in_progress", False)
@@ -265,7 +269,7 @@ def test_the_service_saying_already_active_is_no_failure(emulator: Emulator, off
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
     emulator.knobs.duplicate_mode = "refuse"
     emulator.knobs.list_lag = lag
-    theirs = offboard_by_hand(emulator, device.id)
+    theirs = offboard_as_other_app(emulator, device.id)
     run = offboard(device_id=device.id)
     assert (run.outcome, run.changed, run.failed) == ("in_progress", False, False)
     assert run.result["action"] is None if lag == 3600 else run.result["action"]["id"] == theirs["id"]
@@ -278,15 +282,15 @@ def test_what_is_said_to_be_active_and_never_shows_is_not_taken_for_waited_for(
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
     emulator.knobs.duplicate_mode = "refuse"
     emulator.knobs.list_lag = 3600
-    offboard_by_hand(emulator, device.id)
+    offboard_as_other_app(emulator, device.id)
     run = offboard(device_id=device.id, wait=True)
     assert (run.outcome, run.changed, run.failed) == ("in_progress", False, True)
-    assert run.code_of_error == "wait_read_failed"
+    assert run.error_code == "wait_read_failed"
     assert run.result["msg"].startswith("lab-w11-07.corp.example: the service says")
 
 
 def test_a_hanging_action_for_which_the_service_refuses_even_force_is_shown(
-    emulator: Emulator, offboard: RunModule, clock: Clock
+    emulator: Emulator, offboard: RunModule, clock: EmulatorClock
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
     emulator.knobs.action_timeout = 400 * 86400
@@ -306,7 +310,7 @@ def test_a_refusal_is_not_ours_even_where_a_twin_of_the_job_used_the_same_commen
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
     emulator.knobs.duplicate_mode = "refuse"
     emulator.knobs.list_lag = 3
-    theirs = offboard_by_hand(emulator, device.id, COMMENT)
+    theirs = offboard_as_other_app(emulator, device.id, COMMENT)
     run = offboard(device_id=device.id, comment=COMMENT)
     assert (run.outcome, run.changed) == ("in_progress", False)
     assert run.result["action"]["id"] == theirs["id"]
@@ -336,14 +340,14 @@ def test_an_action_on_another_device_is_an_alarm(emulator: Emulator, offboard: R
     )
     run = offboard(device_id=device.id)
     assert (run.failed, run.changed, run.outcome) == (True, False, "error")
-    assert run.code_of_error == "wrong_device"
+    assert run.error_code == "wrong_device"
     assert run.result["action"]["machineId"] == "ffff"
     assert posts(emulator) == 1
 
 
 @pytest.mark.parametrize("retry_after", [7, "0", "abc", None])
 def test_a_throttled_offboard_was_not_taken_and_is_sent_again(
-    emulator: Emulator, offboard: RunModule, clock: Clock, device: Device, retry_after: t.Any
+    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, device: Device, retry_after: t.Any
 ) -> None:
     emulator.fault(method="POST", path="/offboard", kind="429", retry_after=retry_after)
     run = offboard(device_id=device.id)
@@ -356,11 +360,11 @@ def test_a_throttled_offboard_was_not_taken_and_is_sent_again(
 
 
 def test_an_offboard_throttled_for_longer_than_allowed_fails_and_says_when_to_come_back(
-    emulator: Emulator, offboard: RunModule, clock: Clock, device: Device
+    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, device: Device
 ) -> None:
     emulator.fault(method="POST", path="/offboard", kind="429", retry_after=3000, times=None)
     run = offboard(device_id=device.id)
-    assert (run.failed, run.outcome, run.code_of_error) == (True, "error", "throttled")
+    assert (run.failed, run.outcome, run.error_code) == (True, "error", "throttled")
     assert clock.sleeps == []
     back = parse_time(run.result["msg"].split("Come back after ")[1].split(",")[0])
     assert back is not None
@@ -376,7 +380,7 @@ def test_a_decision_that_waited_for_the_quota_is_made_anew(emulator: Emulator, o
 
 
 def test_somebody_faster_during_that_wait_is_seen(
-    emulator: Emulator, offboard: RunModule, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
     intruder = Intruder(emulator, device, comment=COMMENT)
@@ -396,7 +400,7 @@ def test_what_the_service_refuses_is_refused_in_its_words(
 ) -> None:
     device = emulator.add_device(Device(name="mac-02.corp.example", os_platform="macOS", fate=fate))
     run = offboard(device_id=device.id)
-    assert (run.failed, run.changed, run.outcome, run.code_of_error) == (True, False, "refused", code)
+    assert (run.failed, run.changed, run.outcome, run.error_code) == (True, False, "refused", code)
     assert run.device["error"]["correlation_id"]
     assert any("macOS" in warning for warning in run.warnings)
     assert offboards(emulator, device.id) == []
@@ -413,7 +417,7 @@ def test_a_record_that_went_away_before_the_post_is_refused(
         body='{"error": {"code": "ResourceNotFound", "message": "Machine was not found"}}',
     )
     run = offboard(device_id=device.id)
-    assert (run.outcome, run.code_of_error) == ("refused", "unknown_to_service")
+    assert (run.outcome, run.error_code) == ("refused", "unknown_to_service")
 
 
 def test_a_403_in_spite_of_the_permission_does_not_ask_for_it(
@@ -422,7 +426,7 @@ def test_a_403_in_spite_of_the_permission_does_not_ask_for_it(
     forbidden = '{"error": {"code": "Forbidden", "message": "no"}}'
     emulator.fault(method="POST", path="/offboard", kind="body", status=403, body=forbidden)
     run = offboard(device_id=device.id)
-    assert (run.outcome, run.code_of_error) == ("refused", "permission_missing")
+    assert (run.outcome, run.error_code) == ("refused", "permission_missing")
     assert "another cause" in run.result["msg"]
 
 
@@ -431,7 +435,7 @@ def test_a_read_that_is_not_permitted_names_the_permission(
 ) -> None:
     writer = emulator.add_app("writer", roles=["Machine.Offboard"], secret="made-up")
     run = offboard(device_id=device.id, client_id=writer.client_id, client_secret=writer.secret)
-    assert (run.outcome, run.code_of_error) == ("error", "permission_missing")
+    assert (run.outcome, run.error_code) == ("error", "permission_missing")
     assert "Machine.Read.All is needed; the token holds Machine.Offboard" in run.result["msg"]
 
 
@@ -440,7 +444,7 @@ def test_a_refused_permission_names_what_is_needed_and_what_is_held(
 ) -> None:
     reader = emulator.add_app("reader", roles=["Machine.Read.All"], secret="made-up")
     run = offboard(device_id=device.id, client_id=reader.client_id, client_secret=reader.secret)
-    assert (run.outcome, run.code_of_error) == ("refused", "permission_missing")
+    assert (run.outcome, run.error_code) == ("refused", "permission_missing")
     assert "Machine.Offboard is needed" in run.result["msg"]
     assert "the token holds Machine.Read.All" in run.result["msg"]
     assert offboards(emulator, device.id) == []
@@ -528,18 +532,20 @@ def test_whatever_breaks_after_the_post_leads_to_a_look(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, error: Exception, carried_out: bool
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
-    carry = InProcess.send
+    carry = InProcessTransport.send
     left = [error]
 
-    def send(self: InProcess, request: requests.PreparedRequest, *args: t.Any, **options: t.Any) -> requests.Response:
+    def send(
+        self: InProcessTransport, request: requests.PreparedRequest, *args: t.Any, **options: t.Any
+    ) -> requests.Response:
         if request.method != "POST" or not left:
             return carry(self, request, *args, **options)
         if carried_out:
             carry(self, request, *args, **options)
         raise left.pop()
 
-    monkeypatch.setattr(InProcess, "send", send)
-    (result,) = Operator(emulator, VirtualTime(emulator)).run([{"device_id": device.id}])
+    monkeypatch.setattr(InProcessTransport, "send", send)
+    (result,) = SimulatedRun(emulator, VirtualTime(emulator)).run([{"device_id": device.id}])
     assert (result.outcome, result.error) == ("submitted", None)
     assert len(offboards(emulator, device.id)) == 1
 
@@ -548,15 +554,17 @@ def test_what_breaks_after_each_post_is_in_the_end_an_unknown_outcome(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
-    carry = InProcess.send
+    carry = InProcessTransport.send
 
-    def send(self: InProcess, request: requests.PreparedRequest, *args: t.Any, **options: t.Any) -> requests.Response:
+    def send(
+        self: InProcessTransport, request: requests.PreparedRequest, *args: t.Any, **options: t.Any
+    ) -> requests.Response:
         if request.method == "POST":
             raise MemoryError
         return carry(self, request, *args, **options)
 
-    monkeypatch.setattr(InProcess, "send", send)
-    (result,) = Operator(emulator, VirtualTime(emulator)).run([{"device_id": device.id}])
+    monkeypatch.setattr(InProcessTransport, "send", send)
+    (result,) = SimulatedRun(emulator, VirtualTime(emulator)).run([{"device_id": device.id}])
     assert (result.outcome, result.error and result.error.code) == ("error", "outcome_unknown")
     assert "MemoryError" in str(result.error)
 
@@ -572,11 +580,11 @@ def test_a_machine_that_sleeps_between_the_look_and_the_post_looks_again(
         calls.append(patience)
         if len(calls) == 3:  # of the POST
             time.elapse(176)
-            offboard_by_hand(emulator, device.id)
+            offboard_as_other_app(emulator, device.id)
         return token(self, patience)
 
     monkeypatch.setattr(TokenCache, "token", slow)
-    (result,) = Operator(emulator, time).run([{"device_id": device.id}])
+    (result,) = SimulatedRun(emulator, time).run([{"device_id": device.id}])
     assert result.outcome == "in_progress"
     assert posts(emulator) == 0  # but for the one by hand, whose log was cleared
 
@@ -590,5 +598,5 @@ def test_waiting_takes_no_news_of_another_action(
     news = json.dumps({"value": [{**action, "status": "Succeeded", **fields}]})
     emulator.fault(method="GET", path="/machineactions", kind="body", times=None, after=1, body=news)
     run = offboard(device_id=device.id, wait=True, wait_timeout=60)
-    assert (run.outcome, run.code_of_error) == ("in_progress", "wait_timeout")
+    assert (run.outcome, run.error_code) == ("in_progress", "wait_timeout")
     assert run.result["action"] == action

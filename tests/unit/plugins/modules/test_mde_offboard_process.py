@@ -41,7 +41,7 @@ sys.meta_path.insert(0, Blocker())
 
 
 @dataclass(frozen=True)
-class Ended:
+class CommandResult:
     """How the process ended."""
 
     code: int
@@ -71,7 +71,7 @@ def start(
     *,
     check: bool = False,
     path: t.Sequence[Path] = (),
-) -> Ended:
+) -> CommandResult:
     """Run the module to its end. ``path`` goes before everything else that Python imports from."""
     arguments = {"comment": "CHG-1042 retired", **options, "_ansible_check_mode": check}
     places = [*map(str, path), str(COLLECTIONS), os.environ.get("PYTHONPATH", "")]
@@ -84,7 +84,7 @@ def start(
         check=False,
         timeout=60,
     )
-    return Ended(ended.returncode, ended.stdout, ended.stderr)
+    return CommandResult(ended.returncode, ended.stdout, ended.stderr)
 
 
 def without(library: str, folder: Path) -> Path:
@@ -132,7 +132,7 @@ def test_two_processes_at_once_leave_one_action(emulator: Emulator) -> None:
     (device,) = emulator.devices
     emulator.knobs.duplicate_mode = "refuse"
 
-    def run_slice(comment: str) -> Ended:
+    def run_slice(comment: str) -> CommandResult:
         return start({"device_name": NAME, "comment": comment}, emulator.environment())
 
     with ThreadPoolExecutor() as pool:

@@ -66,7 +66,7 @@ def test_a_sign_in_host_that_quotes_the_request_gets_no_secret_into_the_output(
     service = "metadata" if kind == "managed_identity" else "entra"
     emulator.fault(**fault(form, service=service, method=None if kind == "managed_identity" else "POST"))
     run, output = printed(**given)
-    assert run.code_of_error == "sign_in_failed"
+    assert run.error_code == "sign_in_failed"
     sent = credentials_sent(emulator)
     assert sent
     assert_hidden(output, sent)
@@ -97,7 +97,7 @@ def test_a_redirect_that_quotes_the_request_gets_no_token_into_the_output(
     location = f"https://login.example.test/?token={token}&x"
     emulator.fault(kind="body", status=302, headers={"Location": location}, times=None)
     run, output = printed(access_token=token)
-    assert run.code_of_error == "redirected"
+    assert run.error_code == "redirected"
     assert_hidden(output, [token])
 
 
@@ -127,5 +127,5 @@ def test_an_azure_cli_that_quotes_its_token_gets_none_into_the_output(
     (tmp_path / "az").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     run = offboard(device_id=ID, auth_source="azure_cli")
-    assert run.code_of_error == "sign_in_failed"
+    assert run.error_code == "sign_in_failed"
     assert_hidden(run.output, [token])

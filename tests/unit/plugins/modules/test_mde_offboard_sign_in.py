@@ -22,8 +22,15 @@ import responses
 from ansible_collections.secops.mde.plugins.module_utils._version import COLLECTION_VERSION
 from ansible_collections.secops.mde.plugins.modules import mde_offboard
 from ansible_collections.secops.mde.tests.emulator import App, Device, Emulator, Exchange
-from ansible_collections.secops.mde.tests.unit.https_proxy import Proxy
-from ansible_collections.secops.mde.tests.unit.module_run import Clock, ModuleRun, RunModule, api_calls, posts, sign_ins
+from ansible_collections.secops.mde.tests.unit.https_proxy import HttpsProxy
+from ansible_collections.secops.mde.tests.unit.module_run import (
+    EmulatorClock,
+    ModuleRun,
+    RunModule,
+    api_calls,
+    posts,
+    sign_ins,
+)
 from ansible_collections.secops.mde.tests.unit.quoting import assert_hidden, fault
 
 ID = "4a" * 20
@@ -125,7 +132,7 @@ def test_of_several_applications_in_reach_one_signs_in_with_its_own_secret(
     monkeypatch.setenv("AZURE_TENANT", emulator.tenant_id)
     run = offboard(device_id=device.id, **way(emulator), **given)
     if who is None:
-        assert run.code_of_error == "credential_incomplete"
+        assert run.error_code == "credential_incomplete"
         assert emulator.log == []
         return
     assert run.outcome == "submitted"
@@ -186,7 +193,7 @@ def test_auto_neither_probes_the_network_nor_runs_a_program(
         for name, value in emulator.identity_environment(kind).items():
             monkeypatch.setenv(name, value)
     run = offboard(device_id=ID, **way(emulator))
-    assert run.code_of_error == "credential_incomplete"
+    assert run.error_code == "credential_incomplete"
     assert "when auth_source names them" in run.result["error"]["hint"]
     assert emulator.log == []
     assert not (tmp_path / "ran").exists()
@@ -274,7 +281,7 @@ def test_an_unknown_sign_in_host_is_looked_up_with_microsoft_unless_that_is_swit
             client_secret="made-up-secret",
         )
         asked = [str(call.request.url) for call in wire.calls]
-    assert run.code_of_error == "sign_in_failed"
+    assert run.error_code == "sign_in_failed"
     assert run.result["error"]["message"].endswith("failed: invalid_client")
     assert any(url.startswith("https://login.microsoftonline.com/") for url in asked) == looked_up
     assert not any("made-up-secret" in url for url in asked)
@@ -292,7 +299,7 @@ class ProxiedRun(t.Protocol):
 
 
 @pytest.fixture
-def behind_a_proxy(emulator: Emulator, offboard: RunModule) -> Iterator[tuple[Proxy, ProxiedRun]]:
+def behind_a_proxy(emulator: Emulator, offboard: RunModule) -> Iterator[tuple[HttpsProxy, ProxiedRun]]:
     """The emulator under names that only a proxy knows."""
     login, api = "https://login.example.test", "https://mde.example.test"
     configuration = {
@@ -308,7 +315,7 @@ def behind_a_proxy(emulator: Emulator, offboard: RunModule) -> Iterator[tuple[Pr
         body=json.dumps(configuration),
         times=None,
     )
-    with Proxy({"login.example.test": emulator.authority_host, "mde.example.test": emulator.api_url}) as proxy:
+    with HttpsProxy({"login.example.test": emulator.authority_host, "mde.example.test": emulator.api_url}) as proxy:
 
         def run(**options: t.Any) -> ModuleRun:
             return offboard(authority_host=login, api_url=api, validate_certs=False, **options)
@@ -319,7 +326,7 @@ def behind_a_proxy(emulator: Emulator, offboard: RunModule) -> Iterator[tuple[Pr
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @pytest.mark.parametrize("how", ["option", "MDE_PROXY", "HTTPS_PROXY"])
 def test_sign_in_and_api_both_go_through_the_proxy(
-    how: str, behind_a_proxy: tuple[Proxy, ProxiedRun], device: Device, monkeypatch: pytest.MonkeyPatch
+    how: str, behind_a_proxy: tuple[HttpsProxy, ProxiedRun], device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, run = behind_a_proxy
     address = proxy.url.replace("//", "//user:p%40ss-of-proxy@")
@@ -330,7 +337,7 @@ def test_sign_in_and_api_both_go_through_the_proxy(
         monkeypatch.setenv(how, address)
     done = run(device_id=device.id, **options)
     assert done.outcome == "submitted"
-    assert set(proxy.asked) == {"login.example.test:443", "mde.example.test:443"}
+    assert set(proxy.requested) == {"login.example.test:443", "mde.example.test:443"}
     assert None not in proxy.passwords
     assert "ss-of-proxy" not in done.output
 
@@ -338,7 +345,7 @@ def test_sign_in_and_api_both_go_through_the_proxy(
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @pytest.mark.parametrize("kind", ["lost", "lost_before"])
 def test_a_post_that_is_lost_behind_a_proxy_makes_one_action(
-    kind: str, behind_a_proxy: tuple[Proxy, ProxiedRun], emulator: Emulator, device: Device
+    kind: str, behind_a_proxy: tuple[HttpsProxy, ProxiedRun], emulator: Emulator, device: Device
 ) -> None:
     emulator.knobs.duplicate_mode = "create"
     emulator.fault(method="POST", path="/offboard", kind=kind)
@@ -374,7 +381,7 @@ def test_a_refused_sign_in_lists_the_device_and_says_what_to_do(
     hint: str,
     emulator: Emulator,
     offboard: RunModule,
-    clock: Clock,
+    clock: EmulatorClock,
     shape: t.Callable[[ModuleRun], None],
 ) -> None:
     mine: App = emulator.add_app("mine", roles=ROLES, **app)
@@ -403,7 +410,7 @@ def test_a_certificate_that_is_not_registered_fails_the_run(
     stranger = emulator.add_app("stranger", roles=ROLES)
     run = offboard(device_id=ID, client_id=stranger.client_id, certificate_path=emulator.certificate_path)
     shape(run)
-    assert run.code_of_error == "sign_in_failed"
+    assert run.error_code == "sign_in_failed"
     assert "AADSTS700027" in run.result["error"]["message"]
     assert emulator.calls("api") == []
 
@@ -443,7 +450,7 @@ def test_an_answer_that_is_none_of_entra_ids_is_a_failed_sign_in(
     emulator.fault(service="entra", method=method, times=None, **fault)
     run = offboard(device_id=ID)
     shape(run)
-    assert run.code_of_error == "sign_in_failed"
+    assert run.error_code == "sign_in_failed"
     assert run.result["error"]["message"].startswith(
         f"Sign-in at {emulator.authority_host}/{emulator.tenant_id} failed: "
     )
@@ -473,7 +480,7 @@ def test_a_token_answer_without_a_token_is_a_failed_sign_in(
     emulator.fault(service="entra", method="POST", kind="body", body=body, times=None)
     run = offboard(device_id=ID)
     shape(run)
-    assert run.code_of_error == "sign_in_failed"
+    assert run.error_code == "sign_in_failed"
     assert "hush" not in run.output
     assert emulator.calls("api") == []
 
@@ -503,7 +510,7 @@ def test_a_redirect_to_nowhere_is_told_as_a_redirect(
     emulator.fault(method=method, kind="body", status=302, headers={"Location": location}, times=None)
     run = offboard(device_id=device.id)
     # Of a POST it proves nothing: it may have been carried out.
-    assert (run.failed, run.code_of_error) == (True, "redirected" if method == "GET" else "outcome_unknown")
+    assert (run.failed, run.error_code) == (True, "redirected" if method == "GET" else "outcome_unknown")
     assert "redirect to" in run.result["msg"]
 
 
@@ -524,7 +531,7 @@ def test_a_discovery_document_cannot_send_the_credential_elsewhere(
     emulator.fault(service="entra", method="GET", kind="body", body=json.dumps(configuration), times=None)
     run = offboard(device_id=ID)
     shape(run)
-    assert run.code_of_error == "sign_in_failed"
+    assert run.error_code == "sign_in_failed"
     assert there in run.result["error"]["message"]
     assert [call.method for call in emulator.log] == ["GET"]
 
@@ -558,7 +565,7 @@ def test_a_discovery_document_that_two_parsers_read_in_two_ways_gets_no_credenti
     emulator.fault(service="entra", method="GET", kind="body", body=json.dumps(configuration), times=None)
     run = offboard(device_id=ID)
     shape(run)
-    assert run.code_of_error == "sign_in_failed"
+    assert run.error_code == "sign_in_failed"
     assert [call.method for call in emulator.log] == ["GET"]
 
 
@@ -637,7 +644,7 @@ def test_a_secret_in_use_that_is_a_part_of_names_is_reported(
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("kind", ["429", "500", "503", "html_502", "lost"])
 def test_a_sign_in_host_in_trouble_is_asked_again(
-    kind: str, method: str, emulator: Emulator, offboard: RunModule, clock: Clock, device: Device
+    kind: str, method: str, emulator: Emulator, offboard: RunModule, clock: EmulatorClock, device: Device
 ) -> None:
     emulator.fault(service="entra", method=method, kind=kind, times=2)
     run = offboard(device_id=device.id)
@@ -648,7 +655,7 @@ def test_a_sign_in_host_in_trouble_is_asked_again(
 
 
 def test_the_sign_in_host_is_given_the_time_it_asks_for(
-    emulator: Emulator, offboard: RunModule, clock: Clock, device: Device
+    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, device: Device
 ) -> None:
     emulator.fault(service="entra", method="POST", kind="429", retry_after=17)
     assert offboard(device_id=device.id).outcome == "submitted"
@@ -656,62 +663,67 @@ def test_the_sign_in_host_is_given_the_time_it_asks_for(
 
 
 def test_a_wait_that_does_not_fit_fails_at_once(
-    emulator: Emulator, offboard: RunModule, clock: Clock, shape: t.Callable[[ModuleRun], None]
+    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, shape: t.Callable[[ModuleRun], None]
 ) -> None:
     emulator.fault(service="entra", method="POST", kind="429", retry_after=3600, times=None)
     run = offboard(device_id=ID)
     shape(run)
-    assert (run.code_of_error, run.result["error"]["http_status"]) == ("sign_in_failed", 429)
+    assert (run.error_code, run.result["error"]["http_status"]) == ("sign_in_failed", 429)
     assert clock.sleeps == []
     assert sign_ins(emulator) == 1
 
 
 @pytest.mark.parametrize(("kind", "status"), [("503", 503), ("html_502", 502), ("429", 429)])
 def test_a_sign_in_host_that_stays_in_trouble_is_given_up_in_time(
-    kind: str, status: int, emulator: Emulator, offboard: RunModule, clock: Clock, shape: t.Callable[[ModuleRun], None]
+    kind: str,
+    status: int,
+    emulator: Emulator,
+    offboard: RunModule,
+    clock: EmulatorClock,
+    shape: t.Callable[[ModuleRun], None],
 ) -> None:
     emulator.fault(service="entra", method="POST", kind=kind, times=None)
     run = offboard(device_id=ID, retry_timeout=120)
     shape(run)
-    assert (run.code_of_error, run.result["error"]["http_status"]) == ("sign_in_failed", status)
+    assert (run.error_code, run.result["error"]["http_status"]) == ("sign_in_failed", status)
     assert sum(clock.sleeps) == pytest.approx(120)
     assert emulator.calls("api") == []
 
 
 def test_a_host_that_refuses_connections_is_given_up_after_a_minute(
-    emulator: Emulator, offboard: RunModule, clock: Clock, shape: t.Callable[[ModuleRun], None]
+    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, shape: t.Callable[[ModuleRun], None]
 ) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         run = offboard(device_id=ID, authority_host=f"127.0.0.1:{taken.getsockname()[1]}")
     shape(run)
-    assert run.code_of_error == "unreachable"
+    assert run.error_code == "unreachable"
     assert "authority_host" in run.result["error"]["hint"]
     assert sum(clock.sleeps) == pytest.approx(60)
     assert emulator.log == []
 
 
 def test_an_api_that_refuses_connections_is_given_up_after_a_minute(
-    emulator: Emulator, offboard: RunModule, clock: Clock
+    emulator: Emulator, offboard: RunModule, clock: EmulatorClock
 ) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         run = offboard(device_id=ID, api_url=f"https://127.0.0.1:{taken.getsockname()[1]}")
     assert run.failed
-    assert run.code_of_error == "unreachable"
+    assert run.error_code == "unreachable"
     assert sum(clock.sleeps) == pytest.approx(60)
     assert sign_ins(emulator) == 1
 
 
 def test_a_sign_in_host_that_is_not_trusted_is_asked_once(
-    offboard: RunModule, emulator: Emulator, clock: Clock, tmp_path: Path, shape: t.Callable[[ModuleRun], None]
+    offboard: RunModule, emulator: Emulator, clock: EmulatorClock, tmp_path: Path, shape: t.Callable[[ModuleRun], None]
 ) -> None:
     import trustme
 
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     run = offboard(device_id=ID, ca_path=str(tmp_path / "ca.pem"))
     shape(run)
-    assert run.code_of_error == "certificate_not_trusted"
+    assert run.error_code == "certificate_not_trusted"
     assert "ca_path" in run.result["error"]["hint"]
     assert clock.sleeps == []
 
@@ -746,7 +758,7 @@ def test_a_token_that_is_refused_again_fails_the_run(
     emulator.fault(kind="body", status=401, body=body, times=None)
     run = offboard(device_id=device.id)
     assert run.failed
-    assert (run.code_of_error, run.result["error"]["http_status"]) == ("unauthorized", 401)
+    assert (run.error_code, run.result["error"]["http_status"]) == ("unauthorized", 401)
     assert "check cloud, scope" in run.result["error"]["hint"]
     assert sign_ins(emulator) == 2
     assert len(emulator.calls()) == 2
@@ -763,7 +775,7 @@ def test_a_ready_token_that_is_refused_has_no_successor(
         "opaque": "opaque-made-up-token",
     }[flaw]
     run = offboard(device_id=device.id, access_token=token)
-    assert (run.code_of_error, run.result["error"]["http_status"]) == ("unauthorized", 401)
+    assert (run.error_code, run.result["error"]["http_status"]) == ("unauthorized", 401)
     assert "check access_token, scope and cloud" in run.result["error"]["hint"]
     assert len(emulator.calls()) == 1
     assert sign_ins(emulator) == 0
@@ -776,7 +788,7 @@ def test_a_token_is_exchanged_before_it_ends_in_a_long_run(
     emulator.knobs.token_lifetime = 900
     emulator.update_device(device.id, fate="offline")
     run = offboard(device_id=device.id, wait=True, wait_timeout=3000, wait_sleep=60)
-    assert run.code_of_error == "wait_timeout"
+    assert run.error_code == "wait_timeout"
     assert 4 <= sign_ins(emulator) <= 7
     assert {call.status for call in emulator.calls()} == {200, 201}
 
@@ -784,7 +796,7 @@ def test_a_token_is_exchanged_before_it_ends_in_a_long_run(
 def test_nothing_follows_a_redirect_of_the_api(emulator: Emulator, offboard: RunModule, device: Device) -> None:
     emulator.fault(kind="redirect", times=None)
     run = offboard(device_id=device.id)
-    assert run.code_of_error == "redirected"
+    assert run.error_code == "redirected"
     assert emulator.calls("elsewhere") == []
     assert len(emulator.calls()) == 1
 
@@ -797,7 +809,7 @@ def test_a_missing_msal_fails_with_the_interpreter_and_the_fix(
 ) -> None:
     monkeypatch.setitem(sys.modules, "msal", None)
     run = offboard(device_id=ID)
-    assert run.code_of_error == "library_missing"
+    assert run.error_code == "library_missing"
     assert f"msal is missing for {sys.executable}" in run.result["msg"]
     assert f"{sys.executable} -m pip install 'msal>=" in run.result["msg"]
     assert run.result["summary"]["total"] == 0

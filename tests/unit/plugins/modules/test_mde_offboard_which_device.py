@@ -77,7 +77,7 @@ def test_a_typo_is_not_found_with_its_near_misses(emulator: Emulator, offboard: 
     emulator.add_device(Device(id="a1", name="srv1.corp.example"))
     emulator.add_device(Device(id="a10", name="srv10.corp.example"))
     run = offboard(device_name="srv1")
-    assert (run.failed, run.outcome, run.code_of_error) == (True, "not_found", "not_found")
+    assert (run.failed, run.outcome, run.error_code) == (True, "not_found", "not_found")
     assert {near["device_id"] for near in run.device["candidates"]} == {"a1", "a10"}
     assert "match_short_names" in run.result["msg"]
     assert posts(emulator) == 0
@@ -122,7 +122,7 @@ def test_an_absent_device_fails_unless_that_is_fine(
 ) -> None:
     emulator.knobs.empty_list_404 = empty_is_404
     strict, lenient = offboard(**asked), offboard(**asked, missing_ok=True)
-    assert (strict.failed, strict.outcome, strict.code_of_error) == (True, "not_found", "not_found")
+    assert (strict.failed, strict.outcome, strict.error_code) == (True, "not_found", "not_found")
     assert "missing_ok" in strict.result["msg"]
     assert (lenient.failed, lenient.changed, lenient.outcome) == (False, False, "not_found")
     assert len(api_calls(emulator)) >= 4  # two different reads each
@@ -143,7 +143,7 @@ def test_a_listed_device_need_not_be_readable_alone(emulator: Emulator, offboard
 def test_missing_ok_does_not_excuse_a_mismatch(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name="lab-1.corp.example"))
     run = offboard(device_id=device.id, device_name="lab-2.corp.example", missing_ok=True)
-    assert (run.failed, run.outcome, run.code_of_error) == (True, "mismatch", "mismatch")
+    assert (run.failed, run.outcome, run.error_code) == (True, "mismatch", "mismatch")
     assert posts(emulator) == 0
 
 
@@ -151,7 +151,7 @@ def test_a_merged_record_is_refused_and_force_takes_it(emulator: Emulator, offbo
     survivor = emulator.add_device(Device(name="lab-1.corp.example"))
     merged = emulator.add_device(Device(name="lab-1.corp.example", merged_into=survivor.id))
     refused = offboard(device_id=merged.id)
-    assert (refused.failed, refused.outcome, refused.code_of_error) == (True, "mismatch", "merged_record")
+    assert (refused.failed, refused.outcome, refused.error_code) == (True, "mismatch", "merged_record")
     assert survivor.id in refused.result["msg"]
     assert offboard(device_name="lab-1.corp.example").device["device_id"] == survivor.id
     assert offboard(device_id=merged.id, force=True).device["device_id"] == merged.id
@@ -215,7 +215,7 @@ def test_a_failed_read_fails_the_task_and_nothing_is_sent(
     emulator.fault(method="GET", path=path, times=None, **fault)
     run = offboard(device_id=device.id, missing_ok=True, check=check)
     assert (run.failed, run.changed, run.outcome) == (True, False, "error")
-    assert run.code_of_error not in (None, "not_found", "internal_error")
+    assert run.error_code not in (None, "not_found", "internal_error")
     assert run.device["error"] == run.result["error"]
     assert "Traceback" not in run.output
     assert posts(emulator) == 0
@@ -228,7 +228,7 @@ def test_a_strange_answer_to_the_second_read_is_never_an_absence(
 ) -> None:
     emulator.fault(method="GET", path=f"/machines/{'a1' * 20}", kind="body", body=body, times=None)
     run = offboard(device_id="a1" * 20, missing_ok=True)
-    assert (run.failed, run.outcome, run.code_of_error) == (True, "error", "bad_answer")
+    assert (run.failed, run.outcome, run.error_code) == (True, "error", "bad_answer")
 
 
 @pytest.mark.parametrize("path", ["/machines", "/machineactions"])
@@ -248,7 +248,7 @@ def test_a_read_that_recovers_is_no_failure(emulator: Emulator, offboard: RunMod
 @pytest.mark.parametrize("prefix", ["/defender", "/api/v2x", "/x/api"])
 def test_a_wrong_address_is_never_an_absence(emulator: Emulator, offboard: RunModule, prefix: str) -> None:
     run: ModuleRun = offboard(device_id="a1", api_url=emulator.api_url + prefix, missing_ok=True)
-    assert (run.failed, run.outcome, run.code_of_error) == (True, "error", "wrong_address")
+    assert (run.failed, run.outcome, run.error_code) == (True, "error", "wrong_address")
     assert "api_url" in run.result["msg"]
     assert prefix.removesuffix("/api") in run.result["msg"]
 
@@ -283,7 +283,7 @@ def test_pages_that_repeat_are_an_error_not_an_answer(emulator: Emulator, offboa
     emulator.knobs.next_link = "loses_filter"
     emulator.knobs.repeat_page = True
     run = offboard(device_name="kiosk.corp.example")
-    assert (run.failed, run.outcome, run.code_of_error) == (True, "error", "bad_answer")
+    assert (run.failed, run.outcome, run.error_code) == (True, "error", "bad_answer")
 
 
 # -- names --------------------------------------------------------------------------------------------------------
@@ -447,4 +447,4 @@ def test_a_tag_goes_to_the_one_asked_for(lookalikes: Emulator, tag: RunModule) -
     run = tag(device_id=[UPPER], check=True)
     assert run.device["device_name"] == "pc-b"
     assert len(tag(device_id=[UPPER, LOWER], check=True).result["devices"]) == 2
-    assert tag(device_id=["aB" * 20], check=True).code_of_error == "not_found"
+    assert tag(device_id=["aB" * 20], check=True).error_code == "not_found"

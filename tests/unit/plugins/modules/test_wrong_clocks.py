@@ -14,10 +14,10 @@ import urllib3.util.connection
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.module_run import (
-    Clock,
+    EmulatorClock,
     RunModule,
     api_calls,
-    offboard_by_hand,
+    offboard_as_other_app,
     offboards,
     posts,
 )
@@ -35,7 +35,7 @@ def device(emulator: Emulator) -> Device:
 def test_a_date_header_that_contradicts_everything_else_makes_no_fresh_action_hang(
     emulator: Emulator, offboard: RunModule, device: Device, date: float, force: bool
 ) -> None:
-    offboard_by_hand(emulator, device.id)
+    offboard_as_other_app(emulator, device.id)
     emulator.knobs.date_header = date
     run = offboard(device_id=device.id, force=force)
     assert (run.outcome, run.changed) == ("in_progress", False)
@@ -47,7 +47,7 @@ def test_a_date_header_that_contradicts_everything_else_makes_no_fresh_action_ha
 
 @pytest.mark.parametrize("skew", [40 * DAY, -40 * DAY])
 def test_selections_use_the_time_of_the_service(
-    emulator: Emulator, machine_info: RunModule, clock: Clock, skew: float
+    emulator: Emulator, machine_info: RunModule, clock: EmulatorClock, skew: float
 ) -> None:
     emulator.add_device(Device(name="active.corp.example"))
     idle = emulator.add_device(Device(name="idle.corp.example"))
@@ -58,9 +58,9 @@ def test_selections_use_the_time_of_the_service(
 
 @pytest.mark.parametrize("skew", [40 * DAY, -40 * DAY])
 def test_selections_of_actions_use_the_time_of_the_service(
-    emulator: Emulator, action_info: RunModule, clock: Clock, device: Device, skew: float
+    emulator: Emulator, action_info: RunModule, clock: EmulatorClock, device: Device, skew: float
 ) -> None:
-    offboard_by_hand(emulator, device.id)
+    offboard_as_other_app(emulator, device.id)
     clock.skew = skew
     assert len(action_info(created_after="1").result["machine_actions"]) == 1
     assert action_info(created_before="1").result["machine_actions"] == []
@@ -68,7 +68,12 @@ def test_selections_of_actions_use_the_time_of_the_service(
 
 @pytest.mark.parametrize("timeout", [30, 600], ids="a time-out of {} s".format)
 def test_a_machine_that_is_suspended_between_the_look_and_the_post_looks_again(
-    timeout: int, emulator: Emulator, offboard: RunModule, clock: Clock, device: Device, monkeypatch: pytest.MonkeyPatch
+    timeout: int,
+    emulator: Emulator,
+    offboard: RunModule,
+    clock: EmulatorClock,
+    device: Device,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It sleeps while the connection for the POST is opened, after every other look at the clock."""
     dial = urllib3.util.connection.create_connection
@@ -81,7 +86,7 @@ def test_a_machine_that_is_suspended_between_the_look_and_the_post_looks_again(
         if [call for call in api_calls(emulator) if call == "GET machineactions"] and not asleep[0]:
             asleep[0] = True
             emulator.clock.advance(176)
-            offboard_by_hand(emulator, device.id)
+            offboard_as_other_app(emulator, device.id)
         return dial(*args, **options)
 
     monkeypatch.setattr(urllib3.util.connection, "create_connection", suspended)

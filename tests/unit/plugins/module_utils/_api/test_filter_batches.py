@@ -19,7 +19,7 @@ from ansible_collections.secops.mde.plugins.module_utils._api.filter_batches imp
 )
 from ansible_collections.secops.mde.plugins.module_utils._api.odata import FilterSyntax, property_in, url_encode
 from ansible_collections.secops.mde.plugins.module_utils._errors import ApiError
-from ansible_collections.secops.mde.tests.unit.module_run import FakeClock
+from ansible_collections.secops.mde.tests.unit.module_run import ManualClock
 
 
 def condition(values: t.Sequence[str], syntax: FilterSyntax) -> str:
@@ -69,19 +69,19 @@ def ids(count: int) -> list[str]:
 
 def test_one_value_is_asked_for_with_eq() -> None:
     service = Service()
-    assert FilterBatcher(FakeClock()).read(["00aa"], condition, service).records == ["00aa"]
+    assert FilterBatcher(ManualClock()).read(["00aa"], condition, service).records == ["00aa"]
     assert service.asked == ["id eq '00aa'"]
 
 
 def test_no_value_asks_nothing() -> None:
     service = Service()
-    assert FilterBatcher(FakeClock()).read([], condition, service).records == []
+    assert FilterBatcher(ManualClock()).read([], condition, service).records == []
     assert service.asked == []
 
 
 def test_filters_begin_small_and_grow_up_to_the_most() -> None:
     service = Service()
-    assert FilterBatcher(FakeClock()).read(ids(400), condition, service).records == ids(400)
+    assert FilterBatcher(ManualClock()).read(ids(400), condition, service).records == ids(400)
     lengths = [len(url_encode(text)) for text in service.asked]
     assert lengths[0] <= INITIAL_FILTER_LENGTH
     assert INITIAL_FILTER_LENGTH < max(lengths) <= MAX_FILTER_LENGTH
@@ -90,7 +90,7 @@ def test_filters_begin_small_and_grow_up_to_the_most() -> None:
 
 def test_a_short_filter_that_worked_proves_nothing_about_long_ones() -> None:
     service = Service(longest=INITIAL_FILTER_LENGTH)
-    batches = FilterBatcher(FakeClock())
+    batches = FilterBatcher(ManualClock())
     for few in (ids(3), ids(10)):
         batches.read(few, condition, service)
     assert batches.capacity(40) == 50
@@ -105,7 +105,7 @@ def test_a_short_filter_that_worked_proves_nothing_about_long_ones() -> None:
 )
 def test_what_has_been_learned_holds_for_the_next_reading(rules: dict[str, t.Any]) -> None:
     service = Service(**rules)
-    batches = FilterBatcher(FakeClock())
+    batches = FilterBatcher(ManualClock())
     assert batches.read(ids(100), condition, service).records == ids(100)
     assert 0 < service.refused <= 8
     service.refused = 0
@@ -116,13 +116,13 @@ def test_what_has_been_learned_holds_for_the_next_reading(rules: dict[str, t.Any
 def test_the_other_form_is_not_asked_for_in_a_filter_that_would_be_too_long() -> None:
     service = Service(lists=False)
     names = [f"pc{number}" for number in range(200)]
-    assert FilterBatcher(FakeClock()).read(names, condition, service).records == names
+    assert FilterBatcher(ManualClock()).read(names, condition, service).records == names
     assert max(len(url_encode(text)) for text in service.asked) <= MAX_FILTER_LENGTH
 
 
 def test_a_value_that_is_not_taken_even_alone_costs_no_other() -> None:
     service = Service(poison={ids(100)[42]})
-    batches = FilterBatcher(FakeClock())
+    batches = FilterBatcher(ManualClock())
     batch_result = batches.read(ids(100), condition, service)
     assert list(batch_result.rejected) == [ids(100)[42]]
     assert sorted(batch_result.records) == sorted(set(ids(100)) - set(batch_result.rejected))
@@ -131,12 +131,12 @@ def test_a_value_that_is_not_taken_even_alone_costs_no_other() -> None:
 
 def test_a_single_value_that_is_refused_at_once_is_an_error() -> None:
     with pytest.raises(ApiError, match="too many nodes"):
-        FilterBatcher(FakeClock()).read(["x"], condition, Service(poison={"x"}))
+        FilterBatcher(ManualClock()).read(["x"], condition, Service(poison={"x"}))
 
 
 def test_an_outage_that_looks_like_a_refusal_is_not_tried_out_value_by_value() -> None:
     service = Service(down=1)
-    batches = FilterBatcher(FakeClock())
+    batches = FilterBatcher(ManualClock())
     batches.read(ids(30), condition, service)
     with pytest.raises(ApiError, match="too long"):
         batches.read(ids(80), condition, service)
@@ -149,11 +149,11 @@ def test_other_errors_are_not_for_this_room() -> None:
         raise ApiError("no", http_status=403, service_code="Forbidden")
 
     with pytest.raises(ApiError, match="no"):
-        FilterBatcher(FakeClock()).read(ids(10), condition, fetch)
+        FilterBatcher(ManualClock()).read(ids(10), condition, fetch)
 
 
 def test_a_reading_is_as_old_as_its_first_answer() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
 
     def fetch(text: str) -> list[str]:
         clock.sleep(10)
@@ -170,7 +170,7 @@ def test_a_reading_is_as_old_as_its_first_answer() -> None:
 )
 def test_every_value_is_asked_for_once_with_success(count: int, most: int, longest: int, lists: bool) -> None:
     service = Service(most=most, longest=longest, lists=lists)
-    batch_result = FilterBatcher(FakeClock()).read(ids(count), condition, service)
+    batch_result = FilterBatcher(ManualClock()).read(ids(count), condition, service)
     assert batch_result.records == ids(count)
     assert not batch_result.rejected
     assert service.refused <= 24

@@ -189,7 +189,7 @@ def test_a_file_that_is_no_use_is_refused_before_any_request(
     assert run.failed
     assert run.result["error"]["message"] == f"certificate_path: {path} {why}"
     assert "certificate_password" in run.result["error"]["hint"]
-    assert run.code_of_error == "invalid_option"
+    assert run.error_code == "invalid_option"
     assert emulator.log == []
 
 

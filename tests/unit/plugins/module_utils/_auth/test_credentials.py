@@ -36,14 +36,14 @@ from ansible_collections.secops.mde.plugins.module_utils._errors import (
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.tests.emulator import Emulator, Exchange
 from ansible_collections.secops.mde.tests.emulator.pki import KeyPair
-from ansible_collections.secops.mde.tests.unit.module_run import Clock
+from ansible_collections.secops.mde.tests.unit.module_run import EmulatorClock
 
 SCOPE = "https://api.securitycenter.microsoft.com/.default"
 RESOURCE = "https://api.securitycenter.microsoft.com"
 
 
 @pytest.fixture
-def desk(emulator: Emulator, clock: Clock) -> Iterator[SignInContext]:
+def desk(emulator: Emulator, clock: EmulatorClock) -> Iterator[SignInContext]:
     transport_options = TransportOptions(user_agent="test/1", ca_path=emulator.ca_path)
     transport = HttpTransport(transport_options, clock)
     yield SignInContext(
@@ -270,7 +270,7 @@ def test_metadata_endpoints_are_never_asked_through_a_proxy(
     way: str,
     emulator: Emulator,
     desk: SignInContext,
-    clock: Clock,
+    clock: EmulatorClock,
     host: t.Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -285,7 +285,7 @@ def test_metadata_endpoints_are_never_asked_through_a_proxy(
 
 @pytest.mark.parametrize("status", [404, 410, 429, 500, 503])
 def test_a_metadata_service_that_is_updating_is_asked_again(
-    status: int, emulator: Emulator, desk: SignInContext, clock: Clock, host: t.Callable[[str], None]
+    status: int, emulator: Emulator, desk: SignInContext, clock: EmulatorClock, host: t.Callable[[str], None]
 ) -> None:
     host("imds")
     emulator.fault(service="metadata", kind="body", status=status, body='{"error": "busy"}', times=2)
@@ -308,7 +308,7 @@ def test_an_identity_that_the_host_does_not_have_is_refused_in_its_own_words(
 
 
 def test_a_machine_without_a_managed_identity_is_told_after_a_minute(
-    desk: SignInContext, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    desk: SignInContext, clock: EmulatorClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
     error = refusal(Identity("managed_identity", "options"), desk)
@@ -369,7 +369,7 @@ CLI: t.Final = Identity("azure_cli", "options")
 
 @pytest.mark.parametrize("tenant", [None, "corp.example"])
 def test_the_azure_cli_is_asked_for_a_token_of_the_api(
-    tenant: str | None, az: Az, desk: SignInContext, emulator: Emulator, clock: Clock
+    tenant: str | None, az: Az, desk: SignInContext, emulator: Emulator, clock: EmulatorClock
 ) -> None:
     az.says(json.dumps({"accessToken": "cli-token", "expires_on": int(clock.time()) + 1000, "tokenType": "Bearer"}))
     token = sign_in(replace(CLI, tenant_id=tenant), desk)

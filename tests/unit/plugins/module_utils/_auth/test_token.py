@@ -24,7 +24,7 @@ def jwt(claims: t.Any) -> str:
     return "e30." + base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=") + ".c2ln"
 
 
-class Clock:
+class TokenClock:
     def __init__(self) -> None:
         self.now = 1000.0
 
@@ -38,21 +38,21 @@ class Clock:
         self.now += seconds
 
 
-class Desk:
+class SignIns:
     """Hands out tokens ``t1``, ``t2``... that live so long."""
 
-    def __init__(self, clock: Clock, lifetime: float | None) -> None:
+    def __init__(self, clock: TokenClock, lifetime: float | None) -> None:
         self.clock = clock
         self.lifetime = lifetime
         self.heard: list[str] = []
         self.count = 0
 
-    def sign_in(self, patience: float) -> Token:
+    def acquire_token(self, patience: float) -> Token:
         self.count += 1
         return Token(f"t{self.count}", None if self.lifetime is None else self.clock.now + self.lifetime)
 
-    def keeper(self) -> TokenCache:
-        return TokenCache(self.sign_in, self.clock, on_token=self.heard.append)
+    def cache(self) -> TokenCache:
+        return TokenCache(self.acquire_token, self.clock, on_token=self.heard.append)
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_a_token_that_cannot_be_read_is_no_error(token: str) -> None:
 def test_a_token_is_exchanged_five_minutes_before_its_end_or_at_half_of_a_short_life(
     lifetime: float, good_for: float
 ) -> None:
-    clock = Clock()
-    desk = Desk(clock, lifetime)
-    keeper = desk.keeper()
+    clock = TokenClock()
+    desk = SignIns(clock, lifetime)
+    keeper = desk.cache()
     assert keeper.token(PATIENCE) == "t1"
     if good_for:
         clock.now += good_for - 1
@@ -114,22 +114,22 @@ def test_a_token_is_exchanged_five_minutes_before_its_end_or_at_half_of_a_short_
 
 
 def test_a_token_of_unknown_end_is_kept() -> None:
-    clock = Clock()
-    keeper = Desk(clock, None).keeper()
+    clock = TokenClock()
+    keeper = SignIns(clock, None).cache()
     keeper.token(PATIENCE)
     clock.now += 10_000_000
     assert keeper.token(PATIENCE) == "t1"
 
 
 def test_nobody_signs_in_before_a_token_is_asked_for() -> None:
-    desk = Desk(Clock(), 3600)
-    desk.keeper()
+    desk = SignIns(TokenClock(), 3600)
+    desk.cache()
     assert desk.count == 0
 
 
 def test_a_refused_token_is_exchanged_and_the_next_caller_gets_the_new_one() -> None:
-    desk = Desk(Clock(), 3600)
-    keeper = desk.keeper()
+    desk = SignIns(TokenClock(), 3600)
+    keeper = desk.cache()
     refused = keeper.token(PATIENCE)
     assert keeper.refresh(refused, PATIENCE) == "t2"
     assert keeper.refresh(refused, PATIENCE) == "t2"
@@ -138,8 +138,8 @@ def test_a_refused_token_is_exchanged_and_the_next_caller_gets_the_new_one() -> 
 
 
 def test_of_many_threads_that_were_refused_one_signs_in() -> None:
-    desk = Desk(Clock(), 3600)
-    keeper = desk.keeper()
+    desk = SignIns(TokenClock(), 3600)
+    keeper = desk.cache()
     refused = keeper.token(PATIENCE)
     together = threading.Barrier(8)
 
@@ -153,7 +153,7 @@ def test_of_many_threads_that_were_refused_one_signs_in() -> None:
 
 
 def test_the_same_token_again_means_that_there_is_no_other() -> None:
-    keeper = TokenCache(lambda _patience: Token("ready"), Clock(), on_token=lambda _: None)
+    keeper = TokenCache(lambda _patience: Token("ready"), TokenClock(), on_token=lambda _: None)
     refused = keeper.token(PATIENCE)
     with pytest.raises(SignInError) as failed:
         keeper.refresh(refused, PATIENCE)
@@ -168,7 +168,7 @@ def test_a_sign_in_that_was_refused_is_not_tried_again_by_any_thread() -> None:
         tries.append(patience)
         raise SignInError("AADSTS7000215: wrong", final=True)
 
-    keeper = TokenCache(sign_in, Clock(), on_token=lambda _: None)
+    keeper = TokenCache(sign_in, TokenClock(), on_token=lambda _: None)
 
     def ask(_turn: int) -> str:
         with pytest.raises(SignInError) as refused:
@@ -191,7 +191,7 @@ def test_a_sign_in_that_fails_leaves_the_keeper_able_to_try_again() -> None:
             raise SignInError("no")
         return Token("late")
 
-    keeper = TokenCache(sign_in, Clock(), on_token=lambda _: None)
+    keeper = TokenCache(sign_in, TokenClock(), on_token=lambda _: None)
     with pytest.raises(SignInError):
         keeper.token(PATIENCE)
     assert keeper.token(PATIENCE) == "late"

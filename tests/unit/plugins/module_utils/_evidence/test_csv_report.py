@@ -20,15 +20,15 @@ from ansible_collections.secops.mde.plugins.module_utils._presentable import esc
 from ansible_collections.secops.mde.tests.unit.evidence_samples import (
     CLIENT,
     COMMENT,
-    HOSTILE,
+    MALICIOUS,
     Record,
     device_id,
     evidence,
-    fleet,
     guid,
-    hostile,
     machine_action,
-    office,
+    malicious,
+    many_devices,
+    small_office,
 )
 
 # Written anew here, character by character, so that a slip in the code is none in the test.
@@ -63,7 +63,7 @@ def armed(cell: str) -> str:
 
 
 def test_a_line_holds_what_a_ticket_and_an_auditor_need() -> None:
-    row = parsed(render(office()))[0]
+    row = parsed(render(small_office()))[0]
     name = "pc-0101"
     assert row == {
         "Device id": device_id(f"{name}.corp.example"),
@@ -94,7 +94,7 @@ def test_a_line_holds_what_a_ticket_and_an_auditor_need() -> None:
 
 
 def test_a_failed_device_says_why_and_what_to_quote_to_support() -> None:
-    row = next(row for row in parsed(render(office())) if row["Outcome"] == "refused")
+    row = next(row for row in parsed(render(small_office())) if row["Outcome"] == "refused")
     assert row["Needs a person"] == "yes"
     assert row["Error code"] == "refused"
     assert (
@@ -106,12 +106,12 @@ def test_a_failed_device_says_why_and_what_to_quote_to_support() -> None:
 
 
 def test_every_line_of_a_prediction_and_of_an_aborted_run_says_so() -> None:
-    rows = parsed(render(office() | {"prediction": True, "complete": False}))
+    rows = parsed(render(small_office() | {"prediction": True, "complete": False}))
     assert {(row["Prediction"], row["Run complete"]) for row in rows} == {("yes", "no")}
 
 
 def test_every_device_has_its_line_in_the_order_asked() -> None:
-    sample = office()
+    sample = small_office()
     assert [row["Device name"] for row in parsed(render(sample))] == [
         device["device_name"] or device["requested"]["device_name"] for device in sample["devices"]
     ]
@@ -142,7 +142,7 @@ def test_a_cell_never_begins_a_formula(cell: str, safe: str) -> None:
 
 @pytest.mark.parametrize("text", ["n" * 40_000, ";=" * 20_000, "\n-" * 20_000, "\u202e" * 10_000])
 def test_no_cell_is_so_long_that_a_spreadsheet_splits_it(text: str) -> None:
-    device = office()["devices"][0]
+    device = small_office()["devices"][0]
     sample = evidence([device | {"device_name": text, "error": {"message": text, "code": "x"}}])
     (row,) = parsed(render(sample))
     assert max(map(len, row.values())) <= 32_767
@@ -152,21 +152,21 @@ def test_no_cell_is_so_long_that_a_spreadsheet_splits_it(text: str) -> None:
 
 @pytest.mark.parametrize("start", ["\t", "\r", "\x00"])
 def test_a_control_character_at_the_start_is_made_visible(start: str) -> None:
-    sample = evidence([office()["devices"][0] | {"device_name": f"{start}=1"}])
+    sample = evidence([small_office()["devices"][0] | {"device_name": f"{start}=1"}])
     assert parsed(render(sample))[0]["Device name"] == f"⟨U+{ord(start):04X}⟩=1"
 
 
 def test_hostile_names_and_comments_come_back_whole_and_harmless() -> None:
-    rows = parsed(render(hostile()))
+    rows = parsed(render(malicious()))
     assert not [cell for row in rows for cell in row.values() if could_be_a_formula(cell)]
-    assert [armed(row["Device name"]) for row in rows[::2]] == [escape_invisible(text) for text in HOSTILE]
-    assert [armed(row["Comment"]) for row in rows[::2]] == [escape_invisible(text, lines=True) for text in HOSTILE]
+    assert [armed(row["Device name"]) for row in rows[::2]] == [escape_invisible(text) for text in MALICIOUS]
+    assert [armed(row["Comment"]) for row in rows[::2]] == [escape_invisible(text, lines=True) for text in MALICIOUS]
 
 
 texts = st.one_of(
     st.text(max_size=12),
     st.text(alphabet=STARTS + BEFORE + ";,ab", max_size=8),
-    st.sampled_from(HOSTILE),
+    st.sampled_from(MALICIOUS),
 )
 
 
@@ -193,7 +193,7 @@ def test_any_evidence_is_read_back_cell_by_cell(names: list[str], comment: str) 
 
 
 def test_two_thousand_devices_are_written_at_once() -> None:
-    sample = fleet(2000)
+    sample = many_devices(2000)
     began = time.process_time()
     text = render(sample)
     assert time.process_time() - began < 2

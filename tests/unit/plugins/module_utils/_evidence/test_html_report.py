@@ -22,15 +22,15 @@ from ansible_collections.secops.mde.plugins.module_utils._evidence.page import r
 from ansible_collections.secops.mde.plugins.module_utils._evidence.script import SCRIPT
 from ansible_collections.secops.mde.plugins.module_utils._evidence.style import STYLE
 from ansible_collections.secops.mde.tests.unit.evidence_samples import (
-    HOSTILE,
+    MALICIOUS,
     Record,
     device,
     evidence,
-    fleet,
     guid,
-    hostile,
-    office,
-    verified,
+    malicious,
+    many_devices,
+    small_office,
+    verification,
 )
 
 VOID = {"meta", "link", "rect", "input"}
@@ -99,13 +99,13 @@ class Page(HTMLParser):
 @pytest.mark.parametrize(
     "sample",
     [
-        office(),
-        verified(),
-        hostile(),
-        fleet(30),
+        small_office(),
+        verification(),
+        malicious(),
+        many_devices(30),
         evidence([]),
         {"format": "secops.mde/evidence-1"},
-        office() | {"prediction": True, "complete": False, "asked": 99},
+        small_office() | {"prediction": True, "complete": False, "asked": 99},
     ],
     ids=["office", "verified", "hostile", "fleet", "no device", "nothing known", "aborted prediction"],
 )
@@ -118,7 +118,7 @@ def test_a_page_is_well_formed_and_has_one_script_and_one_style(sample: Record) 
 
 
 def test_the_policy_forbids_every_request_and_allows_only_these_two_blocks() -> None:
-    text = render(office())
+    text = render(small_office())
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy
     for block, rule in ((STYLE, "style-src"), (SCRIPT, "script-src")):
@@ -131,7 +131,7 @@ def test_the_policy_forbids_every_request_and_allows_only_these_two_blocks() -> 
 
 
 def test_the_page_asks_nobody_for_anything() -> None:
-    page = Page(render(office()))
+    page = Page(render(small_office()))
     assert not page.values("src")
     assert page.values("href") == [
         "data:,",
@@ -143,12 +143,12 @@ def test_the_page_asks_nobody_for_anything() -> None:
 
 
 def test_only_an_address_of_the_web_becomes_a_link() -> None:
-    page = Page(render(hostile()))
+    page = Page(render(malicious()))
     assert page.values("href") == ["data:,"]
 
 
 def test_all_devices_stand_in_the_page_without_script() -> None:
-    sample = office()
+    sample = small_office()
     _header, *rows = Page(render(sample)).rows
     assert len(rows) == len(sample["devices"])
     for text, found in zip(rows, sample["devices"], strict=True):
@@ -161,13 +161,13 @@ def test_all_devices_stand_in_the_page_without_script() -> None:
 
 
 def test_controls_are_hidden_until_the_script_has_them_work() -> None:
-    text = render(office())
+    text = render(small_office())
     assert re.search(r'<form id="controls"[^>]* hidden>', text)
     assert "<button" not in text.split("<table")[1].split("</table>")[0]
 
 
 def test_the_page_says_who_when_why_and_where() -> None:
-    text = render(office())
+    text = render(small_office())
     for told in (
         "CHG-1042 retired with the Harbour Street office",
         "2026-02-03 04:05:06",
@@ -185,7 +185,7 @@ def test_the_page_says_who_when_why_and_where() -> None:
 
 
 def test_throttling_is_told_where_there_was_any() -> None:
-    text = render(office() | {"api": {"calls": 1200, "retries": 3, "throttled_seconds": 61}})
+    text = render(small_office() | {"api": {"calls": 1200, "retries": 3, "throttled_seconds": 61}})
     assert "1,200 calls, 3 retries, 61 s throttled" in text
 
 
@@ -203,7 +203,7 @@ def test_throttling_is_told_where_there_was_any() -> None:
     ids=["a whole run", "a prediction", "an aborted run"],
 )
 def test_a_prediction_and_an_aborted_run_are_marked(fields: Record, told: list[str], untold: list[str]) -> None:
-    text = render(office() | fields)
+    text = render(small_office() | fields)
     assert all(part in text for part in told)
     assert not [part for part in untold if part in text]
 
@@ -214,13 +214,13 @@ def test_an_action_that_check_mode_did_not_create_is_not_shown_as_one() -> None:
 
 
 def test_somebody_elses_action_says_whose_and_why() -> None:
-    row = next(row for row in Page(render(office())).rows if "lab-w11-08" in row)
+    row = next(row for row in Page(render(small_office())).rows if "lab-w11-08" in row)
     assert "by  m.roe@corp.example" in row
     assert "comment CHG-1040 lab" in row
 
 
 def test_the_numbers_of_the_charts_stand_beside_them_as_text() -> None:
-    text = render(office())
+    text = render(small_office())
     assert re.search(r"<span>Submitted</span><svg aria-hidden.*?</svg><b>13</b>", text)
     assert re.search(r"<span>No action</span><svg aria-hidden.*?</svg><b>4</b>", text)
     assert "<b>12</b>Offboarded" in text
@@ -232,41 +232,41 @@ def test_a_lost_tag_is_told() -> None:
 
 
 def test_the_meaning_of_each_outcome_that_occurs_is_told_once() -> None:
-    text = render(office()).split('id="meaning"')[1]
+    text = render(small_office()).split('id="meaning"')[1]
     assert Counter(re.findall("<dt>([^<]*)", text)) == dict.fromkeys(
         ["Submitted", "In progress", "Already offboarded", "Not onboarded", "Not found", "Ambiguous", "Refused"], 1
     )
 
 
 def test_an_auditor_sees_the_support_id_of_a_failure() -> None:
-    assert f"support id <code>{guid('correlation')}</code>" in render(office())
+    assert f"support id <code>{guid('correlation')}</code>" in render(small_office())
 
 
 # Every kind of element and attribute there is.
 WHOLE = Page(
     render(
-        office()
+        small_office()
         | {
             "complete": False,
-            "devices": [*office()["devices"], device("a", "submitted", tag={"ok": False}), device("", "error")],
+            "devices": [*small_office()["devices"], device("a", "submitted", tag={"ok": False}), device("", "error")],
         }
     )
 )
 
 
-def benign(sample: t.Any) -> t.Any:
+def harmless_copy(sample: t.Any) -> t.Any:
     """The same evidence with every string from outside a harmless one."""
     if isinstance(sample, dict):
-        return {key: benign(value) for key, value in sample.items()}
+        return {key: harmless_copy(value) for key, value in sample.items()}
     if isinstance(sample, list):
-        return [benign(value) for value in sample]
+        return [harmless_copy(value) for value in sample]
     return "word" if isinstance(sample, str) else sample
 
 
 def test_hostile_values_change_no_element_and_no_attribute() -> None:
-    sample = hostile()
+    sample = malicious()
     nasty = Page(render(sample))
-    tame = Page(render(benign(sample) | {"format": sample["format"], "kind": sample["kind"]}))
+    tame = Page(render(harmless_copy(sample) | {"format": sample["format"], "kind": sample["kind"]}))
     assert nasty.shape <= WHOLE.shape
     assert {key: nasty.tags[key] for key in ("tr", "td", "th", "form", "caption")} == {
         key: tame.tags[key] for key in ("tr", "td", "th", "form", "caption")
@@ -275,13 +275,13 @@ def test_hostile_values_change_no_element_and_no_attribute() -> None:
     assert nasty.tags["img"] == 0
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=repr)
+@pytest.mark.parametrize("text", MALICIOUS, ids=repr)
 def test_braces_of_a_template_never_reach_the_page(text: str) -> None:
     page = render(evidence([device(text, "error")], comment=text))
     assert not re.search(r"\{[{%#]", page)
 
 
-values = st.one_of(st.text(max_size=10), st.sampled_from(HOSTILE), st.none(), st.integers(), st.booleans())
+values = st.one_of(st.text(max_size=10), st.sampled_from(MALICIOUS), st.none(), st.integers(), st.booleans())
 records = st.dictionaries(
     st.sampled_from(["id", "status", "device_id", "device_name", "requestor", "requestorComment", "creationDateTimeUtc",
                      "lastUpdateDateTimeUtc", "aadDeviceId", "last_seen", "code", "message", "http_status", "hint",
@@ -322,7 +322,7 @@ def test_any_evidence_gives_a_well_formed_page_in_which_nothing_escapes(found: R
 
 
 def test_two_thousand_devices_are_written_in_a_second_or_so() -> None:
-    sample = fleet(2000)
+    sample = many_devices(2000)
     began = time.process_time()
     text = render(sample)
     assert time.process_time() - began < 2

@@ -19,10 +19,10 @@ from ansible_collections.secops.mde.tests.unit.evidence_samples import (
     device,
     evidence,
     failure,
-    fleet,
     machine_action,
-    office,
-    verified,
+    many_devices,
+    small_office,
+    verification,
 )
 
 BAD = failure("some_code", "It went wrong.", "Do this.")
@@ -73,7 +73,7 @@ HEADINGS: list[tuple[str, list[Record], dict[str, t.Any], str]] = [
     ("nothing asked", [], {"asked": 0}, "No device was asked for."),
     ("an outcome of a later version", [device("a", "new_thing"), device("b", "new_thing", error=BAD)], {},
      "1 of 2 devices ended otherwise and 1 needs a person: new thing."),
-    ("thousands", fleet(2100)["devices"], {},
+    ("thousands", many_devices(2100)["devices"], {},
      "1,800 of 2,100 devices have an offboard under way and 300 need a person: refused."),
     (
         "many reasons",
@@ -92,13 +92,15 @@ def test_the_heading_says_what_happened(devices: list[Record], fields: dict[str,
 
 
 def test_the_heading_of_a_verification_tells_the_fates_apart() -> None:
-    assert parse_evidence(verified()).headline == (
+    assert parse_evidence(verification()).headline == (
         "1 of 7 devices is offboarded, 1 has an offboard under way, and 5 need a person: "
         "1 came back, 1 failed, 1 timed out, 1 cancelled, 1 without an action."
     )
 
 
-@pytest.mark.parametrize("sample", [office(), verified(), fleet(50)], ids=["office", "verified", "fleet"])
+@pytest.mark.parametrize(
+    "sample", [small_office(), verification(), many_devices(50)], ids=["office", "verified", "fleet"]
+)
 def test_every_count_adds_up_to_all_devices(sample: Record) -> None:
     found = parse_evidence(sample)
     for shares in (found.groups, found.outcomes, found.statuses):
@@ -166,7 +168,7 @@ def test_a_device_that_was_not_found_is_called_as_it_was_asked_for() -> None:
 
 @pytest.mark.parametrize("empty", [None, {}, [], "", 7, True], ids=repr)
 def test_every_part_may_be_missing_or_of_another_kind(empty: object) -> None:
-    whole = office()
+    whole = small_office()
     for key in set(whole) - {"format"}:
         assert parse_evidence(whole | {key: empty}).headline
     for key in whole["devices"][0]:

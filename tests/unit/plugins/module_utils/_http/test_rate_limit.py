@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
-from ansible_collections.secops.mde.tests.unit.module_run import FakeClock
+from ansible_collections.secops.mde.tests.unit.module_run import ManualClock
 
 
-def moments(clock: FakeClock, rate_limiter: RateLimiter, calls: int) -> list[float]:
+def moments(clock: ManualClock, rate_limiter: RateLimiter, calls: int) -> list[float]:
     seen = []
     for _call in range(calls):
         rate_limiter.acquire()
@@ -31,7 +31,7 @@ def busiest(seen: list[float], span: float) -> int:
 
 @pytest.mark.parametrize("calls", [99, 100, 101, 350])
 def test_no_minute_holds_more_calls_than_allowed(calls: int) -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     seen = moments(clock, RateLimiter(clock, per_minute=100, per_hour=1500), calls)
     assert busiest(seen, 60) == min(calls, 100)
     assert seen == sorted(seen)
@@ -39,7 +39,7 @@ def test_no_minute_holds_more_calls_than_allowed(calls: int) -> None:
 
 
 def test_no_hour_holds_more_calls_than_allowed() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     seen = moments(clock, RateLimiter(clock, per_minute=10, per_hour=25), 60)
     assert busiest(seen, 60) == 10
     assert busiest(seen, 3600) == 25
@@ -47,7 +47,7 @@ def test_no_hour_holds_more_calls_than_allowed() -> None:
 
 
 def test_calls_that_come_slowly_are_never_held() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=100, per_hour=1500)
     for _call in range(500):
         rate_limiter.acquire()
@@ -56,7 +56,7 @@ def test_calls_that_come_slowly_are_never_held() -> None:
 
 
 def test_a_pause_holds_the_next_calls() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=100, per_hour=1500)
     rate_limiter.acquire()
     rate_limiter.block_all(42)
@@ -66,7 +66,7 @@ def test_a_pause_holds_the_next_calls() -> None:
 
 
 def test_a_pause_that_comes_while_waiting_is_kept_too() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=1, per_hour=1500)
     rate_limiter.acquire()
     pauses = itertools.chain([100.0])
@@ -83,7 +83,7 @@ def test_a_pause_that_comes_while_waiting_is_kept_too() -> None:
 
 
 def test_a_call_that_would_come_too_late_is_called_off_at_once_and_leaves_its_place() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=2, per_hour=1500)
     assert rate_limiter.acquire(latest=0)
     assert rate_limiter.acquire()
@@ -94,7 +94,7 @@ def test_a_call_that_would_come_too_late_is_called_off_at_once_and_leaves_its_pl
 
 
 def test_a_call_that_a_pause_makes_late_is_called_off() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=100, per_hour=1500)
     rate_limiter.block_all(200)
     assert not rate_limiter.acquire(latest=120)
@@ -103,7 +103,7 @@ def test_a_call_that_a_pause_makes_late_is_called_off() -> None:
 
 
 def test_a_pause_tells_what_it_adds() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=100, per_hour=1500)
     assert [rate_limiter.block_all(40), rate_limiter.block_all(30), rate_limiter.block_all(50)] == [40, 0, 10]
     clock.sleep(100)
@@ -111,7 +111,7 @@ def test_a_pause_tells_what_it_adds() -> None:
 
 
 def test_after_a_pause_calls_come_evenly_for_a_minute() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=100, per_hour=1500)
     rate_limiter.block_all(10)
     seen = moments(clock, rate_limiter, 100)
@@ -122,13 +122,13 @@ def test_after_a_pause_calls_come_evenly_for_a_minute() -> None:
 
 
 def test_room_is_there_at_once_while_nothing_was_sent() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     assert RateLimiter(clock, per_minute=100, per_hour=1500).wait_for_capacity(3, 60) == 100
     assert clock.sleeps == []
 
 
 def test_room_counts_what_becomes_free_in_time() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=10, per_hour=1500)
     moments(clock, rate_limiter, 10)
     clock.sleep(10)
@@ -137,7 +137,7 @@ def test_room_counts_what_becomes_free_in_time() -> None:
 
 
 def test_room_is_waited_for_through_the_hour_and_through_a_pause() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=100, per_hour=50)
     moments(clock, rate_limiter, 50)
     assert rate_limiter.wait_for_capacity(3, 60) == 50
@@ -149,7 +149,7 @@ def test_room_is_waited_for_through_the_hour_and_through_a_pause() -> None:
 
 @pytest.mark.parametrize("limit", [1, 2])
 def test_more_room_than_the_limit_ever_leaves_is_not_waited_for(limit: int) -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=limit, per_hour=1500)
     for _round in range(3):
         assert rate_limiter.wait_for_capacity(3, 60) <= limit
@@ -163,7 +163,7 @@ def test_more_room_than_the_limit_ever_leaves_is_not_waited_for(limit: int) -> N
     st.integers(1, 20),
 )
 def test_whatever_happens_no_window_is_overdrawn(steps: list[tuple[str, int]], per_minute: int, per_hour: int) -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=per_minute, per_hour=per_hour)
     sent = []
     for step, number in steps:

@@ -25,9 +25,9 @@ from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import
 from ansible_collections.secops.mde.plugins.module_utils._http.retry import RetryBudget, retry_after
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import http_date
-from ansible_collections.secops.mde.tests.unit.module_run import FakeClock
+from ansible_collections.secops.mde.tests.unit.module_run import ManualClock
 
-NOW = FakeClock.START
+NOW = ManualClock.START
 
 
 def answer(status: int, body: bytes = b"{}", **headers: str) -> Response:
@@ -78,7 +78,7 @@ def test_a_date_means_utc_in_all_forms_of_http_wherever_this_machine_is(
 
 class TestBudget:
     def budget(self, limit: float = 300.0) -> RetryBudget:
-        return RetryBudget(limit=limit, clock=FakeClock(), rng=random.Random(7))
+        return RetryBudget(limit=limit, clock=ManualClock(), rng=random.Random(7))
 
     def test_what_the_service_asks_is_never_shortened(self) -> None:
         budget = self.budget(100)
@@ -142,8 +142,8 @@ class Tokens:
 
 def client(
     *answers: Response | TransportError, retry_timeout: float = 300, reached: bool = True
-) -> tuple[MdeClient, FakeTransport, FakeClock]:
-    clock, session = FakeClock(), FakeTransport(*answers, reached=reached)
+) -> tuple[MdeClient, FakeTransport, ManualClock]:
+    clock, session = ManualClock(), FakeTransport(*answers, reached=reached)
     made = ApiSession(
         t.cast("t.Any", session),
         Tokens(),

@@ -30,8 +30,8 @@ from ansible_collections.secops.mde.plugins.module_utils._http.transport import 
 )
 from ansible_collections.secops.mde.plugins.module_utils._version import COLLECTION_VERSION
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.https_proxy import Proxy
-from ansible_collections.secops.mde.tests.unit.module_run import Clock
+from ansible_collections.secops.mde.tests.unit.https_proxy import HttpsProxy
+from ansible_collections.secops.mde.tests.unit.module_run import EmulatorClock
 
 ROOT = Path(__file__).resolve().parents[5]
 HOST = "https://mde.example.test"
@@ -46,7 +46,7 @@ class Open(t.Protocol):
 
 
 @pytest.fixture
-def session(emulator: Emulator, clock: Clock) -> Iterator[Open]:
+def session(emulator: Emulator, clock: EmulatorClock) -> Iterator[Open]:
     """Opens sessions that trust the emulator, unless told otherwise, and closes them."""
     opened: list[HttpTransport] = []
 
@@ -178,7 +178,7 @@ def test_options_decide_whom_to_trust_and_the_environment_where_none_is_given(
 
 
 def test_a_certificate_for_another_name_is_not_trusted(session: Open, emulator: Emulator) -> None:
-    with Proxy({"mde.example.test": emulator.api_url}) as proxy:
+    with HttpsProxy({"mde.example.test": emulator.api_url}) as proxy:
         failed = failure(lambda: session(proxy=proxy.url).send("POST", HOST + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("certificate_not_trusted", False, True)
     assert "mde.example.test" in failed.message
@@ -249,17 +249,17 @@ def test_the_proxy_option_beats_the_environment_and_this_machine_and_its_platfor
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_a_proxy_is_given_its_password_and_the_service_is_not(session: Open, emulator: Emulator) -> None:
-    with Proxy({"mde.example.test": emulator.api_url}) as proxy:
+    with HttpsProxy({"mde.example.test": emulator.api_url}) as proxy:
         one = session(proxy=proxy.url.replace("//", "//user:hunter%212@"), validate_certs=False)
         assert one.send("GET", HOST + FAR).status == 401
-    assert proxy.asked == ["mde.example.test:443"]
+    assert proxy.requested == ["mde.example.test:443"]
     assert proxy.passwords == ["Basic dXNlcjpodW50ZXIhMg=="]
     assert "proxy-authorization" not in emulator.calls()[0].headers
 
 
 @pytest.mark.parametrize("refusal", ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"])
 def test_a_proxy_that_says_no_is_named_and_the_request_was_not_sent(refusal: str, session: Open) -> None:
-    with Proxy({}, refusal) as proxy:
+    with HttpsProxy({}, refusal) as proxy:
         failed = failure(lambda: session(proxy=proxy.url).send("POST", HOST + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("proxy_failed", False, False)
     assert refusal in failed.message
@@ -272,7 +272,7 @@ def test_an_answer_that_is_lost_behind_a_proxy_is_no_failure_to_connect(
 ) -> None:
     """urllib3 calls it a ProxyError all the same; taken for a refused connection, the POST would be sent twice."""
     emulator.fault(kind="lost", method="POST")
-    with Proxy({"mde.example.test": emulator.api_url}) as proxy:
+    with HttpsProxy({"mde.example.test": emulator.api_url}) as proxy:
         one = session(proxy=proxy.url, validate_certs=False)
         if not first:
             one.send("GET", HOST + FAR)
@@ -348,7 +348,7 @@ def test_a_server_that_hangs_is_left_after_the_timeout(session: Open, emulator: 
 
 
 def test_a_server_that_drips_is_left_after_the_timeout_though_each_byte_comes_in_time(
-    session: Open, emulator: Emulator, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    session: Open, emulator: Emulator, clock: EmulatorClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator.fault(kind="slow_drip", delay=0.001)
     ticking = iter(range(10_000))

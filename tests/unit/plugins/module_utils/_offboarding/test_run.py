@@ -25,13 +25,13 @@ from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers im
 from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import DeviceRequest
 from ansible_collections.secops.mde.plugins.module_utils._results import RunContext, to_module_result
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import Clock, posts
+from ansible_collections.secops.mde.tests.unit.module_run import EmulatorClock, posts
 
 Run = t.Callable[..., list[DeviceResult]]
 
 
 @pytest.fixture
-def run(emulator: Emulator, clock: Clock) -> Run:
+def run(emulator: Emulator, clock: EmulatorClock) -> Run:
     """Carry out an order for the devices given as dicts."""
     token = emulator.token()
     session = ApiSession(

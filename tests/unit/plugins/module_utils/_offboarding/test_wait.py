@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ansible_collections.secops.mde.plugins.module_utils._api.models import MachineAction
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.wait import WaitOptions, wait_for_actions
-from ansible_collections.secops.mde.tests.unit.module_run import FakeClock
+from ansible_collections.secops.mde.tests.unit.module_run import ManualClock
 
 
 def action(name: str, status: str) -> MachineAction:
@@ -27,7 +27,7 @@ class Lists:
 
     def __init__(self, *lists: list[MachineAction]) -> None:
         self._lists = list(lists)
-        self.session = types.SimpleNamespace(clock=FakeClock())
+        self.session = types.SimpleNamespace(clock=ManualClock())
         self.filter_batcher = types.SimpleNamespace(
             capacity=lambda _length: 0
         )  # so many that they are asked for by their time

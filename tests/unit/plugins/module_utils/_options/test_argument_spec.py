@@ -258,7 +258,7 @@ def test_an_option_that_cannot_be_meant_fails_by_name_and_nothing_is_sent(
     assert run.failed
     assert run.result["error"]["message"].startswith(says)
     assert hint in run.result["error"]["hint"]
-    assert run.code_of_error in ("invalid_option", "credential_incomplete")
+    assert run.error_code in ("invalid_option", "credential_incomplete")
     assert says in run.result["msg"]
     assert set(run.result) - {"failed"} == set(good.result)
     assert set(run.result["summary"]) == set(good.result["summary"])
