@@ -206,7 +206,8 @@ def main(clock: Clock | None = None) -> None:
     params = module.params
     base = Path(params["path"]).absolute()
     batch = {
-        **{name: params[name] for name in ("kind", "complete", "asked", "comment", "result")},
+        **{name: params[name] for name in ("kind", "complete", "comment", "result")},
+        "device_count": params["asked"],
         "prediction": module.check_mode,
         "run": params["run"] or {},
         "hosts": params["hosts"] or (),

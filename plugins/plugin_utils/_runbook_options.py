@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import date
 
-from ..module_utils._verification.verification import OUTCOMES
+from ..module_utils._verification.targets import OUTCOMES
 
 _TRUE: t.Final = frozenset({"true", "yes", "on", "1", "y", "t"})
 _FALSE: t.Final = frozenset({"false", "no", "off", "0", "n", "f"})

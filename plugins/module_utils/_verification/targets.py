@@ -14,14 +14,15 @@ from pathlib import Path
 from .._api.models import ACTIVE_STATUSES, FINAL_STATUSES, normalize_status
 from .._errors import OptionError
 from .._evidence_format import EvidenceFileError, load, mapping
-from .._offboarding.results import OUTCOMES
+from .._offboarding import results
 from .._options.argument_spec import Spec
 from .._options.identifiers import clean_action_id, clean_device_id, is_guid
 from .._options.values import clean_list
 from .._same import equal_ignoring_case
-from .verification import OUTCOMES as VERDICTS
 
-_OUTCOMES: t.Final = (*OUTCOMES, *(verdict for verdict in VERDICTS if verdict not in OUTCOMES))
+OUTCOMES: t.Final = ("done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action", "error")
+# Of both kinds of evidence.
+_EVIDENCE_OUTCOMES: t.Final = tuple(dict.fromkeys((*results.OUTCOMES, *OUTCOMES)))
 # Wrong entries of a file that a message names; a hundred of them help nobody.
 _MOST_NAMED: t.Final = 5
 
@@ -124,8 +125,10 @@ def _target(device: t.Mapping[str, t.Any]) -> Target:
     """An entry of evidence, checked as input is. Raises OptionError."""
     action, requested = (mapping(device.get(key)) for key in ("action", "requested"))
     outcome, status = device.get("outcome"), action.get("status")
-    if outcome is not None and outcome not in _OUTCOMES:
-        raise OptionError(f"outcome: {str(outcome)[:60]!r} is not one.", hint=f"Allowed are {', '.join(_OUTCOMES)}.")
+    if outcome is not None and outcome not in _EVIDENCE_OUTCOMES:
+        raise OptionError(
+            f"outcome: {str(outcome)[:60]!r} is not one.", hint=f"Allowed are {', '.join(_EVIDENCE_OUTCOMES)}."
+        )
     if status is not None and not isinstance(status, str):
         raise OptionError(f"action.status: {str(status)[:60]!r} is not text.")
     return Target(

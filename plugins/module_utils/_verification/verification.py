@@ -21,9 +21,8 @@ from .._http.retry import concerns_one_record
 from .._offboarding.decision import came_back
 from .._options.identifiers import DeviceRequest
 from .._same import comparable
-from .targets import Target, VerificationRequest
+from .targets import OUTCOMES, Target, VerificationRequest
 
-OUTCOMES: t.Final = ("done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action", "error")
 _ENDS: t.Final = {"failed": "failed", "timeout": "timed_out", "cancelled": "cancelled"}
 
 

@@ -25,7 +25,7 @@ from ansible_collections.secops.mde.plugins.module_utils._http.environment impor
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._http.urls import is_unambiguous, origin
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import RunModule
+from ansible_collections.secops.mde.tests.unit.module_run import EmulatorClock, RunModule
 
 ID = "4a" * 20
 AMBIGUOUS = (
@@ -73,7 +73,7 @@ AMBIGUOUS = (
 
 @pytest.mark.parametrize("url", AMBIGUOUS)
 def test_a_url_that_parsers_may_read_in_two_ways_is_never_sent(url: str) -> None:
-    transport = HttpTransport(TransportOptions(user_agent="test/1"), t.cast("Clock", None))
+    transport = HttpTransport(TransportOptions(user_agent="test/1"), t.cast("EmulatorClock", None))
     with pytest.raises(TransportError) as refused:
         transport.send("GET", url)
     assert (refused.value.may_have_arrived, not refused.value.retryable) == (False, True)

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine, MachineAction
-from ansible_collections.secops.mde.plugins.module_utils._verification.verification import OUTCOMES, assess
+from ansible_collections.secops.mde.plugins.module_utils._verification.targets import OUTCOMES
+from ansible_collections.secops.mde.plugins.module_utils._verification.verification import assess
 
 ID = "a" * 40
 AWAY, BACK = "2026-02-03T12:00:00Z", "2026-02-09T12:00:00Z"
