@@ -17,6 +17,8 @@ from pathlib import Path
 
 FORMAT: t.Final = "secops.mde/evidence-1"
 KINDS: t.Final = ("offboard", "verify")
+# Of a device in the evidence of a verification.
+VERIFY_OUTCOMES: t.Final = ("done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action", "error")
 
 # A run of 100,000 devices with their records has about 400 MB. Reading takes several times that in memory.
 _MAX_SIZE: t.Final = 512 * 1024 * 1024

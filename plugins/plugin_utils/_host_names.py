@@ -24,7 +24,7 @@ _LOCAL = re.compile(r"(?:.*\.)?(?:ip6-)?(?:localhost|loopback)[46]?(?:\.localdom
 _RECORD_ID = re.compile(r"[A-Za-z0-9-]+")
 # What a device name of this collection may not hold; longer names are refused as well.
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_LONGEST: t.Final = 255
+_MAX_LENGTH: t.Final = 255
 # The names that groups get which an inventory file constructs.
 _GROUP_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
@@ -96,7 +96,7 @@ def _name_by_id(machine_id: str, taken: t.Collection[str]) -> str:
     name = machine_id
     while not _is_usable(name) or name.lower() in taken:
         name = f"device_{name}"
-        if len(name) > _LONGEST:
+        if len(name) > _MAX_LENGTH:
             raise ValueError(f"the id {machine_id[:80]!r} of a record is too long for the name of a host")
     return name
 
@@ -134,7 +134,7 @@ def is_host(value: object) -> bool:
 
 def identifying(text: str | None) -> str | None:
     """A name or id where this collection takes it as one, for playbooks that pass it on; else None."""
-    return None if text is None or len(text) > _LONGEST or _UNFIT.search(text) else text
+    return None if text is None or len(text) > _MAX_LENGTH or _UNFIT.search(text) else text
 
 
 def group_name(name: str) -> str:

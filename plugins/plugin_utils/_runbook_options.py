@@ -17,15 +17,17 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import date
 
-from ..module_utils._verification.targets import OUTCOMES
+from ..module_utils._evidence_format import VERIFY_OUTCOMES
 
 _TRUE: t.Final = frozenset({"true", "yes", "on", "1", "y", "t"})
 _FALSE: t.Final = frozenset({"false", "no", "off", "0", "n", "f"})
 _NUMBER: t.Final = re.compile(r"[1-9][0-9]{0,5}")
 _CONTROL: t.Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_LONGEST_TAG: t.Final = 200
+_MAX_TAG_LENGTH: t.Final = 200
 _FAIL_ON: t.Final = ("failed", "timed_out", "cancelled", "came_back")
-_OUTCOMES: t.Final = tuple(outcome for outcome in OUTCOMES if outcome != "error")  # an error always fails the run
+_OUTCOMES: t.Final = tuple(
+    outcome for outcome in VERIFY_OUTCOMES if outcome != "error"
+)  # an error always fails the run
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def read_options(variables: t.Mapping[str, t.Any], required: t.Collection[str] =
                 found.options[key] = option.read(value)
                 if option.read in (_text, _line) and not isinstance(value, str):
                     found.warnings.append(
-                        f'{name} arrived as {_described(value)} and is used as the text "{found.options[key]}". '
+                        f'{name} arrived as {_describe(value)} and is used as the text "{found.options[key]}". '
                         "If that is not what you typed, begin it with a letter."
                     )
             elif name in required:
@@ -77,7 +79,7 @@ def is_plain(value: object) -> bool:
     return isinstance(value, (bool, int, float, date))
 
 
-def _described(value: object) -> str:
+def _describe(value: object) -> str:
     if isinstance(value, bool):
         return f"the boolean {_plain_text(value)}"
     if isinstance(value, date):
@@ -94,21 +96,21 @@ def _plain_text(value: object) -> str:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) and not is_plain(value):
-        raise _Refused(f" must be text, and is {_described(value)}.")
+        raise _Refused(f" must be text, and is {_describe(value)}.")
     return _plain_text(value).strip()
 
 
 def _line(value: object) -> str:
     text = _text(value)
-    if _CONTROL.search(text) or len(text) > _LONGEST_TAG:
-        raise _Refused(f": give one line of text with at most {_LONGEST_TAG} characters.")
+    if _CONTROL.search(text) or len(text) > _MAX_TAG_LENGTH:
+        raise _Refused(f": give one line of text with at most {_MAX_TAG_LENGTH} characters.")
     return text
 
 
 def _path(value: object) -> str:
     if not isinstance(value, str):
         raise _Refused(
-            f" must be a path, and arrived as {_described(value)}. Use text that begins with a letter or with ./, in quotes."
+            f" must be a path, and arrived as {_describe(value)}. Use text that begins with a letter or with ./, in quotes."
         )
     return str(value)
 
@@ -133,7 +135,7 @@ def _devices(value: object) -> bool:
     """Whether devices are given; what they are is the work of ``parse_devices``."""
     if is_plain(value):
         raise _Refused(
-            f" arrived as {_described(value)}, and the text that was typed is lost. Use a list, mde_devices_file, or text that "
+            f" arrived as {_describe(value)}, and the text that was typed is lost. Use a list, mde_devices_file, or text that "
             "begins with a letter."
         )
     return True
@@ -145,7 +147,7 @@ def _columns(value: object) -> str | dict[str, str]:
     if not isinstance(value, t.Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
         raise _Refused(
             " must map device_id, device_name, aad_device_id or comment to the headers of the columns, for example "
-            f'{{"device_name": "Computer"}}, and arrived as {_described(value)}.'
+            f'{{"device_name": "Computer"}}, and arrived as {_describe(value)}.'
         )
     return {str(key): str(header) for key, header in value.items()}
 
@@ -155,10 +157,10 @@ def _words(value: object, separators: str) -> list[str]:
     if isinstance(value, str):
         return [word for word in re.split(separators, str(value).strip()) if word.strip()]
     if not isinstance(value, t.Sequence):
-        raise _Refused(f" arrived as {_described(value)}. Use a list, or text that begins with a letter.")
+        raise _Refused(f" arrived as {_describe(value)}. Use a list, or text that begins with a letter.")
     for place, entry in enumerate(value):
         if entry is not None and not isinstance(entry, str):
-            raise _Refused(f" has {_described(entry)} as entry {place + 1}. Put each entry in quotes.")
+            raise _Refused(f" has {_describe(entry)} as entry {place + 1}. Put each entry in quotes.")
     return [str(entry).strip() for entry in value if not is_unset(entry)]
 
 

@@ -81,12 +81,12 @@ class ChaosAdapter(_GuardedAdapter):
     def _connection(self, scheme: str, base: type[HTTPConnection]) -> type[HTTPConnection]:
         def connect(connection: t.Any) -> None:
             connection._last = current_exchange()
-            connection.sock = Line(self, f"{scheme}://{connection.host}:{connection.port}")
+            connection.sock = SpoiledConnection(self, f"{scheme}://{connection.host}:{connection.port}")
             connection.is_verified = True
 
         return type("Connection", (base,), {"connect": connect})
 
-    def respond(self, line: Line, method: str, url: str, headers: dict[str, str], body: bytes) -> None:
+    def respond(self, line: SpoiledConnection, method: str, url: str, headers: dict[str, str], body: bytes) -> None:
         """Carry one request to the service, and put on the line whatever comes of it."""
         kind = self.chaos.choose(method)
         rng = self.chaos.rng
@@ -125,7 +125,7 @@ class ChaosAdapter(_GuardedAdapter):
         line.arrive(at, whole)
 
 
-class Line:
+class SpoiledConnection:
     """A socket as far as the client looks at it."""
 
     def __init__(self, adapter: ChaosAdapter, origin: str) -> None:
@@ -203,7 +203,7 @@ class Line:
 
 
 class _LineReader(io.RawIOBase):
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: SpoiledConnection) -> None:
         self._line = line
 
     def readable(self) -> bool:

@@ -36,7 +36,7 @@ DECOYS: t.Final = [
 ]  # fmt: skip
 
 
-class Known(t.Protocol):
+class KnownDevice(t.Protocol):
     """What a table needs to know of a device."""
 
     id: str
@@ -52,7 +52,7 @@ class Table:
     """The fields that the headers name."""
 
 
-def random_table(chance: random.Random, meant: t.Sequence[Known], others: t.Sequence[Known]) -> Table:
+def random_table(chance: random.Random, meant: t.Sequence[KnownDevice], others: t.Sequence[KnownDevice]) -> Table:
     """A table whose rows mean the devices in their order; it may also be one of which no header is known."""
     fields = chance.sample(sorted(KNOWN), chance.choice([0, 1, 1, 1, 2, 2, 3]))
     columns = [(chance.choice(KNOWN[field]), field) for field in fields]
@@ -83,7 +83,7 @@ def random_table(chance: random.Random, meant: t.Sequence[Known], others: t.Sequ
 _KINDS: t.Final = ("id", "page", "name", "entra", "guid", "hex", "number", "words", "mixed")
 
 
-def _cell(chance: random.Random, device: Known, field: str, kind: str, others: t.Sequence[Known]) -> str:
+def _cell(chance: random.Random, device: KnownDevice, field: str, kind: str, others: t.Sequence[KnownDevice]) -> str:
     if field == "short_name":
         return str(device.name).partition(".")[0].upper()
     if field:

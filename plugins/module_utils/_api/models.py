@@ -26,7 +26,7 @@ from .._timestamps import parse_time
 
 # Never "." or "..", which a path would swallow.
 _ID: t.Final = re.compile(r"[A-Za-z0-9-]{1,255}", re.ASCII)
-_LONGEST_EXCERPT: t.Final = 80
+_MAX_EXCERPT: t.Final = 80
 
 ACTIVE_STATUSES: t.Final = frozenset({"pending", "inprogress"})
 _SPELLINGS: t.Final = {"canceled": "cancelled"}
@@ -69,7 +69,7 @@ def _identifier(record: t.Mapping[str, t.Any], key: str) -> str:
 
 
 def _excerpt(value: object) -> str:
-    return repr(value[:_LONGEST_EXCERPT]) if isinstance(value, str) else f"of type {type(value).__name__}"
+    return repr(value[:_MAX_EXCERPT]) if isinstance(value, str) else f"of type {type(value).__name__}"
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class Lists:
     """Reads the lists of one service, and learns whether it counts them. Safe to use from several threads."""
 
     def __init__(self, session: ApiSession) -> None:
-        self._exchange = session
+        self._session = session
         self._counts = True
         """Whether ``$count`` may still be worth a try."""
 
@@ -126,7 +126,7 @@ class Lists:
                 params = {**query, "$skip": place or None}
                 response = self._read(path, params, counted=counted, until=until, budget=budget)
                 records, total, more = _content(response)
-                self._exchange.observe_records(records)
+                self._session.observe_records(records)
                 page, ids = taken.page(records, place)
                 if page:
                     yield page
@@ -147,15 +147,15 @@ class Lists:
         if counted and self._counts:
             try:
                 return get(
-                    self._exchange, path, {**query, "$count": "true"}, missing_ok=True, until=until, budget=budget
+                    self._session, path, {**query, "$count": "true"}, missing_ok=True, until=until, budget=budget
                 )
             except ApiError as error:
                 if not error.query_refused:
                     raise
-            response = get(self._exchange, path, query, missing_ok=True, until=until, budget=budget)
+            response = get(self._session, path, query, missing_ok=True, until=until, budget=budget)
             self._counts = False  # it was that, and not the filter
             return response
-        return get(self._exchange, path, query, missing_ok=True, until=until, budget=budget)
+        return get(self._session, path, query, missing_ok=True, until=until, budget=budget)
 
 
 class _Taken(t.Generic[Item]):
@@ -165,13 +165,13 @@ class _Taken(t.Generic[Item]):
         self._path = path
         self._parse = parse
         self._report = report
-        self._seen: set[str] = set()
+        self._ids: set[str] = set()
         self._pages = 0
 
     @property
     def count(self) -> int:
         """Different records, with those that were refused."""
-        return len(self._seen)
+        return len(self._ids)
 
     def page(self, records: t.Sequence[object], place: int) -> tuple[list[Item], list[str]]:
         """The records of a page that are new, and what tells each of its records from others, in their order."""
@@ -185,15 +185,15 @@ class _Taken(t.Generic[Item]):
                 if self._report is None or isinstance(error, NoRecordError):
                     raise refused.error from error
                 keys.append(dumps(refused.value, sort_keys=True))
-                if keys[-1] not in self._seen:
+                if keys[-1] not in self._ids:
                     self._report(refused)
             else:
                 keys.append(item.id)
-                if item.id not in self._seen:
+                if item.id not in self._ids:
                     new.append(item)
-            self._seen.add(keys[-1])
+            self._ids.add(keys[-1])
         self._pages += 1
-        if self._pages > MOST_PAGES or len(self._seen) > MOST_RECORDS:
+        if self._pages > MOST_PAGES or len(self._ids) > MOST_RECORDS:
             raise _unreadable(self._path, f"it does not end after {self._pages} pages with {self.count} records")
         return new, keys
 
@@ -216,7 +216,7 @@ class _Pass:
     least: int = 0
     """The smallest count that the service gave: what was there all along is no more than that."""
     _counted: int | None = None
-    _seen: set[str] = field(default_factory=set)
+    _ids: set[str] = field(default_factory=set)
     _last: list[str] = field(default_factory=list)
     """Ids of the last page, in their order."""
     _overlap: int = 0
@@ -233,8 +233,8 @@ class _Pass:
             self._step_back(start)
             return False
         self._stepped_back = False
-        new = set(ids) - self._seen
-        self._seen |= new
+        new = set(ids) - self._ids
+        self._ids |= new
         if not more and (not new or total is None or start + len(ids) >= total):
             self.place, self.finished = None, True
             return False

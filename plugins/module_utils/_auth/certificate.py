@@ -41,7 +41,7 @@ def load_certificate(path: str, password: str | None) -> dict[str, str]:
         raise OptionError(f"certificate_path: {path} {why}.", hint=_HINT)
 
     try:
-        content = _plain(Path(path).read_bytes())
+        content = _decoded(Path(path).read_bytes())
     except OSError as error:
         refuse(f"cannot be read ({error.strerror})")
     secret = password.encode() if password else None
@@ -78,7 +78,7 @@ def load_certificate(path: str, password: str | None) -> dict[str, str]:
     }
 
 
-def _plain(content: bytes) -> bytes:
+def _decoded(content: bytes) -> bytes:
     """PEM or PFX, out of what a vault, a variable or an editor made of it.
 
     Key Vault hands out PFX as base64, in JSON as quoted text; templates leave line breaks written out as ``\\n``; editors

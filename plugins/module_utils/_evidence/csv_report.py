@@ -53,7 +53,7 @@ _FORMULA_START: t.Final = re.compile(
 
 # Excel puts what is beyond 32,767 characters of a cell into the next row, where it could start a formula. Each character can get
 # an apostrophe.
-_LONGEST: t.Final = 16_000
+_MAX_CELL_LENGTH: t.Final = 16_000
 
 
 def render(evidence: object) -> str:
@@ -73,8 +73,8 @@ def escape_formula(cell: str) -> str:
 
     A cell that spreadsheets would split is cut, and says so; the JSON file has all of it.
     """
-    if len(cell) > _LONGEST:
-        cell = f"{cell[:_LONGEST]} (cut: {len(cell):,} characters)"
+    if len(cell) > _MAX_CELL_LENGTH:
+        cell = f"{cell[:_MAX_CELL_LENGTH]} (cut: {len(cell):,} characters)"
     return _FORMULA_START.sub("'", cell)
 
 

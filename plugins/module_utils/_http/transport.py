@@ -273,14 +273,14 @@ class _Decoder:
             if self._inflate.eof:  # gzip may consist of several members
                 self._inflate = self._member()
             try:
-                self._add(self._inflate.decompress(part, self._room + 1))
+                self._append(self._inflate.decompress(part, self._room + 1))
             except zlib.error as error:
                 raise OSError("The response cannot be decoded") from error
             part = self._inflate.unused_data
         if part:
-            self._add(part)
+            self._append(part)
 
-    def _add(self, part: bytes) -> None:
+    def _append(self, part: bytes) -> None:
         self._room -= len(part)
         if self._room < 0:
             raise TooLargeError(f"the response is larger than {MAX_BODY >> 20} MB")

@@ -20,7 +20,7 @@ _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _PORTAL_URL = re.compile(r"https?://[^/]+/machines/(?:v2/)?(?!v2(?:[/?#]|$))([A-Za-z0-9-]+)(?:[/?#].*)?", re.IGNORECASE)
 # More than any DNS name: such a text is something else.
 _MAX_NAME_LENGTH = 255
-_SHOWN = 60
+_MAX_QUOTED = 60
 # Control characters, halves of characters, and line breaks. All else is in names that the service itself writes: blanks
 # that do not break, and the joiners of emoji.
 _NOT_IN_NAMES = frozenset(("Cc", "Cs", "Zl", "Zp"))
@@ -92,7 +92,9 @@ def clean_comment(comment: str | None) -> str:
     if not text:
         raise OptionError("comment: it is blank.", hint="Say why this is done, for example with the ticket's number.")
     if any(map(_is_half, text)):
-        raise OptionError(f"comment: {text[:_SHOWN]!r} holds half a character.", hint="Give it as valid Unicode text.")
+        raise OptionError(
+            f"comment: {text[:_MAX_QUOTED]!r} holds half a character.", hint="Give it as valid Unicode text."
+        )
     return text
 
 
@@ -110,7 +112,7 @@ def _refuse_hidden(option: str, text: str) -> None:
     """Raise OptionError for what Ansible leaves of a value that it takes for a secret, or that holds one."""
     if HIDDEN in text or _HIDDEN_WHOLE in text:
         raise OptionError(
-            f"{option}: {text[:_SHOWN]!r} is what Ansible shows in the place of a secret, and not the value.",
+            f"{option}: {text[:_MAX_QUOTED]!r} is what Ansible shows in the place of a secret, and not the value.",
             hint="A password, token or other secret of an earlier task is part of the value, so Ansible hid it there:"
             " take the value from its source, or use a secret that is in no name or ID.",
         )
@@ -130,7 +132,7 @@ def clean_device_id(value: str) -> str:
         return portal.group(1)
     if not _ID.fullmatch(value):
         raise OptionError(
-            f"device_id: {value[:_SHOWN]!r} is not a device id.",
+            f"device_id: {value[:_MAX_QUOTED]!r} is not a device id.",
             hint="Allowed are letters, digits and hyphens, or the whole address of the device's page in the portal.",
         )
     return value
@@ -150,7 +152,7 @@ def clean_device_name(value: str) -> str:
     alone = name.startswith(".") and is_dns_name(name.lstrip("."))
     if not name.strip(".") or alone or len(name) > _MAX_NAME_LENGTH or odd:
         raise OptionError(
-            f"device_name: {value[:_SHOWN]!r} is not a name.",
+            f"device_name: {value[:_MAX_QUOTED]!r} is not a name.",
             hint=f"Give one name, short or full, of at most {_MAX_NAME_LENGTH} characters, without control characters and line"
             " breaks, and with something before its first dot.",
         )
@@ -164,7 +166,7 @@ def clean_aad_device_id(value: str) -> str:
     guid = value[1:-1] if value.startswith("{") and value.endswith("}") else value
     if not is_guid(guid):
         raise OptionError(
-            f"aad_device_id: {value[:_SHOWN]!r} is not an Entra device id.",
+            f"aad_device_id: {value[:_MAX_QUOTED]!r} is not an Entra device id.",
             hint="It is a GUID such as 11112222-bbbb-3333-cccc-4444dddd5555; the device's object id is another one.",
         )
     return guid
@@ -176,7 +178,7 @@ def clean_action_id(value: str) -> str:
     _refuse_hidden("action_id", action_id)
     if not _ID.fullmatch(action_id):
         raise OptionError(
-            f"action_id: {value[:_SHOWN]!r} is not the id of a machine action.",
+            f"action_id: {value[:_MAX_QUOTED]!r} is not the id of a machine action.",
             hint="It is a GUID, and stands in the action that an offboard returned, as action.id.",
         )
     return action_id

@@ -22,9 +22,9 @@ class Now:
     """The moment of a selection in service time. Before the first answer it is a guess by this machine's clock."""
 
     def __init__(self, client: MdeClient) -> None:
-        self._exchange = client.session
+        self._session = client.session
         self._here = self._local()
-        self._known = self._exchange.service_time()
+        self._known = self._session.service_time()
         self._guessed = False
 
     def before(self, moment: Moment) -> datetime:
@@ -51,11 +51,11 @@ class Now:
         return moment.resolve(self._here + slack)
 
     def _learn(self) -> datetime:
-        self._known = self._here + (self._exchange.now() - self._local())
+        self._known = self._here + (self._session.now() - self._local())
         return self._known
 
     def _local(self) -> datetime:
-        return datetime.fromtimestamp(self._exchange.clock.time(), timezone.utc)
+        return datetime.fromtimestamp(self._session.clock.time(), timezone.utc)
 
 
 def in_service_time(client: MdeClient, read: t.Callable[[Now], Found]) -> Found:

@@ -13,16 +13,15 @@ from pathlib import Path
 
 from .._api.models import ACTIVE_STATUSES, FINAL_STATUSES, normalize_status
 from .._errors import OptionError
-from .._evidence_format import EvidenceFileError, load, mapping
+from .._evidence_format import VERIFY_OUTCOMES, EvidenceFileError, load, mapping
 from .._offboarding import results
 from .._options.argument_spec import Spec
 from .._options.identifiers import clean_action_id, clean_device_id, is_guid
 from .._options.values import clean_list
 from .._same import equal_ignoring_case
 
-OUTCOMES: t.Final = ("done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action", "error")
 # Of both kinds of evidence.
-_EVIDENCE_OUTCOMES: t.Final = tuple(dict.fromkeys((*results.OUTCOMES, *OUTCOMES)))
+_EVIDENCE_OUTCOMES: t.Final = tuple(dict.fromkeys((*results.OUTCOMES, *VERIFY_OUTCOMES)))
 # Wrong entries of a file that a message names; a hundred of them help nobody.
 _MOST_NAMED: t.Final = 5
 

@@ -17,11 +17,12 @@ from .._api.odata import property_in
 from .._auth.permissions import READ, add_hint_for_403
 from .._auth.token import TokenClaims
 from .._errors import ApiError, DeviceError, MdeError
+from .._evidence_format import VERIFY_OUTCOMES
 from .._http.retry import concerns_one_record
 from .._offboarding.decision import came_back
 from .._options.identifiers import DeviceRequest
 from .._same import comparable
-from .targets import OUTCOMES, Target, VerificationRequest
+from .targets import Target, VerificationRequest
 
 _ENDS: t.Final = {"failed": "failed", "timeout": "timed_out", "cancelled": "cancelled"}
 
@@ -110,14 +111,14 @@ class VerificationResult:
         if len(self.devices) == 1:
             told = f"{self.devices[0].name}: {_OUTCOME_PHRASES[self.devices[0].outcome]}"
         else:
-            told = ", ".join(f"{counted[o]} {o}" for o in OUTCOMES if counted[o]) or "No offboards were named."
+            told = ", ".join(f"{counted[o]} {o}" for o in VERIFY_OUTCOMES if counted[o]) or "No offboards were named."
         return {
             "changed": False,
             "msg": str(self.error) if self.error else told,
             "comment": self.comment,
             "devices": [device.as_dict() for device in self.devices],
             "summary": {
-                **{outcome: counted[outcome] for outcome in OUTCOMES},
+                **{outcome: counted[outcome] for outcome in VERIFY_OUTCOMES},
                 "total": len(self.devices),
             },
         }

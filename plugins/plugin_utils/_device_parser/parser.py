@@ -42,11 +42,11 @@ def parse_devices(value: object, columns: object = None) -> list[Device]:
         raise OptionError("It is nested too deeply.", hint=HINT) from error
     unique: dict[frozenset[tuple[str, str]], Device] = {}
     for device in devices:
-        unique.setdefault(_identity(device), device)
+        unique.setdefault(_device_key(device), device)
     return list(unique.values())
 
 
-def _identity(device: Device) -> frozenset[tuple[str, str]]:
+def _device_key(device: Device) -> frozenset[tuple[str, str]]:
     """What two entries for one device have in common. IDs of devices that differ in case are left to the module."""
     return frozenset(
         (key, text if key in ("device_id", "comment") else comparable(text)) for key, text in device.items()

@@ -22,7 +22,7 @@ HINT: t.Final = (
 # Spaces that do not break, and line ends that only some editors make.
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
 _LINE_END = re.compile("[\n\v\f\x85\u2028\u2029]")
-_SHOWN: t.Final = 60
+_MAX_QUOTED: t.Final = 60
 _HEADER = re.compile("[^0-9.]+|sha-?[0-9]+", re.IGNORECASE)
 _BULLET = re.compile(r"(?:[-*+\u2022\u2013]|[0-9]{1,4}[.)])\s+")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
@@ -61,7 +61,7 @@ def _refuse_table(lines: list[tuple[int, str]]) -> None:
     for delimiter in "\t;,|":
         widths = {line.count(delimiter) for _number, line in lines}
         if len(widths) == 1 and widths != {0}:
-            told = ", ".join(repr(unquote(cell)[:_SHOWN]) for cell in header.split(delimiter)[:20])
+            told = ", ".join(repr(unquote(cell)[:_MAX_QUOTED]) for cell in header.split(delimiter)[:20])
             raise OptionError(
                 f"line {number}, {quote_for_message(header)}: none of the headers {told} is known.", hint=COLUMNS_HINT
             )

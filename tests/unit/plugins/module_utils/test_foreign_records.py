@@ -34,7 +34,7 @@ KEYS = st.text(st.characters(blacklist_categories=("Cs",))).filter(
 )
 HARMLESS = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=20)
 # All that Python can hold, as far as it can be a part of JSON.
-HOSTILE = st.recursive(
+ARBITRARY_JSON = st.recursive(
     st.one_of(
         LEAVES,
         st.floats(),
@@ -108,7 +108,7 @@ def walk(value: t.Any, depth: int = 0) -> t.Iterator[tuple[t.Any, int]]:
             yield from walk(item, depth + 1)
 
 
-@given(value=HOSTILE)
+@given(value=ARBITRARY_JSON)
 def test_a_presentable_value_is_json_that_every_core_carries(value: t.Any) -> None:
     made = presentable(value)
     again = json.loads(json.dumps(made, allow_nan=False, ensure_ascii=False).encode("utf-8"))
@@ -135,7 +135,7 @@ def test_an_id_that_is_no_id_is_refused_with_the_reason(text: str) -> None:
     assert Machine.from_json({"id": text}) is None
 
 
-@given(value=HOSTILE)
+@given(value=ARBITRARY_JSON)
 def test_every_value_is_a_record_or_is_refused(value: t.Any) -> None:
     for record in (value, {**(value if isinstance(value, dict) else {"x": value}), "id": DEVICE, "machineId": DEVICE}):
         for kind in (Machine, MachineAction):

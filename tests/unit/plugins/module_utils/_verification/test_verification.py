@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine, MachineAction
-from ansible_collections.secops.mde.plugins.module_utils._verification.targets import OUTCOMES
+from ansible_collections.secops.mde.plugins.module_utils._evidence_format import VERIFY_OUTCOMES
 from ansible_collections.secops.mde.plugins.module_utils._verification.verification import assess
 
 ID = "a" * 40
@@ -81,7 +81,7 @@ def test_every_history_has_one_verdict_whatever_its_order(
 ) -> None:
     actions = [action(status, day) for day, status in {day: status for status, day in history}.items()]
     outcome, speaking = assess(actions, record)
-    assert outcome in OUTCOMES
+    assert outcome in VERIFY_OUTCOMES
     assert (speaking is None) == (not actions)
     rng.shuffle(actions)
     assert assess(actions, record)[0] == outcome
