@@ -43,7 +43,7 @@ FORMS: dict[str, tuple[int, t.Callable[[str], str | bytes]]] = {
     "a page": (403, lambda text: f"<!DOCTYPE html><html><body><pre>{html.escape(text)}</pre></body></html>"),
     "a title": (403, lambda text: f"<html><head><title>{html.escape(text)}</title></head></html>"),
     "text": (400, str),
-    "text that is escaped": (400, lambda text: quote(text)),
+    "text that is escaped": (400, quote),
     "escaped twice": (400, lambda text: quote(quote(text, safe=""), safe="")),
     "JSON in text": (400, lambda text: "upstream said " + json.dumps({"request": json.dumps(text)})),
     "base64": (400, lambda text: base64.b64encode(text.encode())),

@@ -73,7 +73,7 @@ AMBIGUOUS = (
 
 @pytest.mark.parametrize("url", AMBIGUOUS)
 def test_a_url_that_parsers_may_read_in_two_ways_is_never_sent(url: str) -> None:
-    transport = HttpTransport(TransportOptions(user_agent="test/1"), t.cast("EmulatorClock", None))
+    transport = HttpTransport(TransportOptions(user_agent="test/1"), t.cast(EmulatorClock, None))
     with pytest.raises(TransportError) as refused:
         transport.send("GET", url)
     assert (refused.value.may_have_arrived, not refused.value.retryable) == (False, True)
