@@ -151,7 +151,7 @@ options:
     type: str
   instance_discovery:
     description:
-      - Whether Microsoft is asked about an unknown sign-in host first. Set it to V(false) for a private authority.
+      - Whether an unknown sign-in host is verified with Microsoft first. Set it to V(false) for a private authority.
       - If not set, the value of environment variable E(MDE_INSTANCE_DISCOVERY) is used.
     type: bool
     default: true

@@ -221,7 +221,7 @@ devices:
         - What this run did. Waiting does not change it; see RV(devices[].action) for the status of the action.
         - V(submitted) - an offboard request was sent. V(in_progress) - an offboard action was already in progress.
           V(already_offboarded) - an offboard action succeeded, and the device has not reported again since.
-          V(not_onboarded) - the device is not onboarded, and no offboard action succeeded.
+          V(not_onboarded) - the device is not onboarded, and its last finished offboard action did not succeed, or there is none.
         - V(not_found), V(ambiguous) and V(mismatch) - not exactly one device matches.
           V(refused) - the service refused the request. V(error) - the outcome is unknown.
       returned: always
