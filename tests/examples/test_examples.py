@@ -218,7 +218,7 @@ EFFECTS: dict[str, Effect] = {
         ],
     ),
     "mde_evidence: Offboard a list": offboards(("submitted",) * 2, ("CHG-1044 retired",) * 2),
-    "mde_evidence: Keep the evidence": Effect(
+    "mde_evidence: Write the evidence": Effect(
         told=lambda result: [device["outcome"] for device in result["devices"]],
         tells=["submitted", "submitted"],
         posts=2,
