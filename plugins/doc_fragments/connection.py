@@ -15,9 +15,9 @@ _SECRETS = ("client_secret", "certificate_password", "access_token")
 
 
 def _for_plugins(text: str) -> str:
-    """The same for plugins, where Ansible is told the names of the variables, and may neither convert nor complete.
+    """The same options for plugins: with the names of the environment variables, and without types, choices and defaults.
 
-    It would take the last variable that is set, an empty one too: the modules' own code does all that.
+    Ansible would use the last variable that is set, even an empty one. The code that the modules use does this instead.
     """
     document: dict[str, t.Any] = yaml.safe_load(text)
     for name, option in document["options"].items():
@@ -29,7 +29,7 @@ def _for_plugins(text: str) -> str:
             option["description"].append(f"One of {', '.join(f'V({choice})' for choice in choices)}.")
         if default is not None:
             option["description"].append(f"The default is V({str(default).lower()}).")
-        # Ansible would print a value that it cannot make a text of.
+        # Ansible prints a value that it cannot convert to text.
         option["type"] = "raw" if name in _SECRETS else "str"
         option["env"] = [{"name": variable} for variable in names]
     return str(yaml.safe_dump(document, sort_keys=False))
