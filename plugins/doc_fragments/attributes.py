@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Ansible's attributes mean here."""
+"""Attribute descriptions shared by all modules."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ attributes:
     support: full
     platforms: all
     details:
-      - It runs where ansible-playbook runs, and talks to the API only. Nothing runs on the device.
+      - Runs on the control node and calls the API only. Nothing runs on the device.
   action_group:
-    description: Use C(group/secops.mde.mde) in C(module_defaults) to set the connection options of all modules at once.
+    description: Use C(group/secops.mde.mde) in C(module_defaults) to set the connection options of all modules.
     support: full
     membership:
       - secops.mde.mde
@@ -32,8 +32,8 @@ attributes:
     description: Can run in check mode and return a prediction of what would change.
     support: full
     details:
-      - Check mode signs in, reads and decides, and sends nothing but reads to the API. It returns the same RV(ignore:changed) as
-        the real run would, and fails where the token lacks the permission that the real run needs.
+      - Check mode signs in, reads and decides. It sends only read requests to the API. It returns the same RV(ignore:changed) as a
+        real run, and fails if the token lacks the permission that a real run needs.
   diff_mode:
     description: Returns what changed, or would change, when in diff mode.
     support: full
@@ -45,10 +45,10 @@ attributes:
     description: Can run in check mode and return a prediction of what would change.
     support: full
     details:
-      - The module only reads, and does the same in check mode.
+      - The module only reads. Check mode makes no difference.
   diff_mode:
     description: Returns what changed, or would change, when in diff mode.
     support: none
     details:
-      - Nothing ever changes.
+      - The module never changes anything.
 """

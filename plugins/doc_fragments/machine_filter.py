@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How machines are selected."""
+"""Options that select machines."""
 
 from __future__ import annotations
 
@@ -12,55 +12,56 @@ class ModuleDocFragment:
 options:
   device_id:
     description:
-      - Ids of devices in MDE, or addresses of their pages in the portal.
-      - A device must fit every filter that is given, and one of the values of each. Without any filter all devices are found.
-      - A blank or null value is refused, and an empty list finds nothing, so that a template that came out empty never means all.
+      - Device IDs in MDE, or URLs of device pages in the portal.
+      - A device must match every filter that is set, and at least one value of each. Without filters, all devices are returned.
+      - An empty or null value is an error, and an empty list matches nothing. A template that renders as empty therefore never
+        selects all devices.
     type: list
     elements: str
   device_name:
     description:
-      - Names as the service has them, compared whole and without case.
+      - Device names as the service stores them. Compared in full and case-insensitively.
     type: list
     elements: str
   aad_device_id:
     description:
-      - Microsoft Entra device ids.
+      - Microsoft Entra device IDs.
     type: list
     elements: str
   tag:
     description:
-      - A tag that the device has, compared whole.
+      - A tag of the device. Compared in full.
     type: str
   health_status:
     description:
-      - States of health, of V(Active), V(Inactive), V(ImpairedCommunication), V(NoSensorData),
-        V(NoSensorDataImpairedCommunication) and V(Unknown). Another one gets a warning.
+      - Health states, for example V(Active), V(Inactive), V(ImpairedCommunication), V(NoSensorData),
+        V(NoSensorDataImpairedCommunication) or V(Unknown). Any other value causes a warning.
     type: list
     elements: str
   onboarding_status:
     description:
-      - States of onboarding, of V(Onboarded), V(CanBeOnboarded), V(Unsupported) and V(InsufficientInfo). There is none for
-        offboarded. Another one gets a warning.
+      - Onboarding states, for example V(Onboarded), V(CanBeOnboarded), V(Unsupported) or V(InsufficientInfo). The service has no
+        "offboarded" state. Any other value causes a warning.
     type: list
     elements: str
   last_seen_before:
     description:
-      - Only devices whose last full report is older than this, which is a number of days before now, a date, or an ISO time. A
-        time without a zone is in UTC. Days are counted by the service's clock.
-      - A device reports in full about once in 24 hours. One without a time is not found.
-      - Days are counted by the service's time, also where this machine's clock is wrong.
+      - Only devices whose last full report is older than this. Specify a number of days before now, a date, or an ISO 8601 time. A
+        time without a time zone is in UTC.
+      - Days are counted by the clock of the service, even if the clock of this machine is wrong.
+      - A device sends a full report about once in 24 hours. A device without a time of its last report does not match.
     type: str
   last_seen_after:
     description:
-      - Only devices whose last full report is not older than this, in the same forms as O(last_seen_before).
+      - Only devices whose last full report is not older than this. Takes the same values as O(last_seen_before).
     type: str
   filter:
     description:
-      - A condition in the service's own words (OData), that must hold beside the others, such as V(osPlatform eq 'Windows10').
-      - Text from elsewhere does not belong here, as it becomes part of the query. The other options quote theirs.
+      - An OData filter expression, combined with the other filters by "and". For example V(osPlatform eq 'Windows10').
+      - Do not insert untrusted text, as it becomes part of the query. The other options quote their values.
     type: str
   limit:
     description:
-      - Find so many devices at most, in the service's order.
+      - Maximum number of devices to return, in the order of the service.
     type: int
 """

@@ -6,28 +6,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: host_devices
-short_description: Make a list of devices of inventory hosts
+short_description: Build a list of devices from inventory hosts
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Takes the names of inventory hosts and gives the list that O(secops.mde.mde_offboard#module:devices) takes, one device for
-    each host, in their order.
-  - A host's device is what its variables C(mde_device_id), C(mde_device_name) and C(mde_aad_device_id) say, as those of the
-    inventory plugin P(secops.mde.mde_machines#inventory) do. For a host with none of them the host's name is the device's.
-  - A device that is known by its id alone is not given its host's name as well, as that can be of a person's choosing.
-  - All hosts are checked by the rules of M(secops.mde.mde_offboard) before any device is returned. An error names the first five
-    hosts that are wrong with their variables, and how many more there are.
-  - A host such as C(localhost), V(127.0.0.1) or V(::1) is a device only where one of these variables is set.
+  - Takes names of inventory hosts and returns a list for O(secops.mde.mde_offboard#module:devices), with one device for each host, in the
+    same order.
+  - The variables C(mde_device_id), C(mde_device_name) and C(mde_aad_device_id) of a host identify its device. The inventory plugin
+    P(secops.mde.mde_machines#inventory) sets them. If none of them is set, the host name is the device name.
+  - If only the ID of a device is known, the host name is not added as the device name, because host names can be arbitrary.
+  - The filter checks all hosts by the rules of M(secops.mde.mde_offboard) before it returns any device. An error names the first five
+    invalid hosts with their variables, and the number of further ones.
+  - A host such as C(localhost), V(127.0.0.1) or V(::1) is a device only if one of these variables is set for it.
 options:
   _input:
     description:
-      - The hosts' names, such as C(ansible_play_hosts_all).
+      - The names of the hosts, for example C(ansible_play_hosts_all).
     type: list
     elements: str
     required: true
   hostvars:
     description:
-      - Ansible's variable C(hostvars).
+      - The Ansible variable C(hostvars).
     type: dict
     required: true
 positional: hostvars
@@ -47,7 +47,7 @@ EXAMPLES = r"""
   run_once: true
   register: fleet
 
-- name: Show what became of them
+- name: Show the outcomes
   ansible.builtin.debug:
     msg: "{{ fleet.devices | map(attribute='outcome') }}"
   run_once: true
@@ -56,7 +56,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - A device for each host, with those of the keys C(device_id), C(device_name) and C(aad_device_id) that are known.
+    - One device for each host, with the keys C(device_id), C(device_name) and C(aad_device_id) as far as they are known.
   type: list
   elements: dict
   sample:

@@ -6,59 +6,59 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: parse_devices
-short_description: Make a list of devices of whatever text people paste
+short_description: Parse a list of devices from text
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Takes a text, such as the answer of a survey or the content of a file, and gives the list that
-    O(secops.mde.mde_offboard#module:devices) takes.
-  - It never guesses. What it cannot understand, or could understand in two ways, is an error that quotes the line, and then
-    there is no list at all. It asks nobody whether the devices exist; that is the work of the module.
+  - Takes text, for example a survey answer or the content of a file, and returns a list for
+    O(secops.mde.mde_offboard#module:devices).
+  - It never guesses. Input that is unclear or ambiguous is an error that quotes the line. The filter then returns no list at all.
+  - It does not check that the devices exist. The module does.
 options:
   _input:
     description:
-      - A text, a list of texts or of records, or an object that holds such a list as C(devices), C(machines),
-        C(machine_actions), C(value), C(results) or C(Results), or as C(json) the response of M(ansible.builtin.uri). V(null) and
-        a blank text give an empty list.
-      - The text may be the content of a file in UTF-8, or in UTF-16 with a byte order mark, as P(ansible.builtin.file#lookup)
+      - Text, a list of strings or records, or a mapping with such a list under C(devices), C(machines), C(machine_actions),
+        C(value), C(results) or C(Results), or with a response of M(ansible.builtin.uri) under C(json). V(null) and empty text
+        return an empty list.
+      - The text can be the content of a file in UTF-8, or in UTF-16 with a byte order mark, as P(ansible.builtin.file#lookup)
         returns it. Other encodings are an error.
-      - In B(plain text), a word is the name of a device, its device ID of 40 hexadecimal digits, its Entra device ID (a GUID), or
-        the URL of its page in the portal. Each line names one device. Blank lines, text after a C(#), bullets, and
-        a comma or semicolon at the end are ignored.
-      - Several devices on a line are accepted only where it is the only line. They are separated by commas or semicolons; by
-        spaces or tabs only where every one has a digit, as a sentence would read like a list of names. They must be of one
-        kind, because an ID beside a name may be one device or two.
-      - A bare name consists of letters, digits, hyphens, underscores, dots and apostrophes, with at least one letter. Long
-        hexadecimal numbers of another length than 40, numbers, dates, IP addresses and email addresses are errors. A name in
-        quotes can have blanks and any other signs than commas, semicolons and tabs.
-      - A first line without digits and dots, above lines that all have them, may be the header of a column that is not known, and
-        is an error. A comma at its end makes it a device.
-      - A B(table) has a header line and is separated by commas, semicolons, tabs or vertical bars. Lines that begin with C(#)
-        are ignored. A row can leave out cells at its end, but none up to the last column that identifies a device. A
-        row with more cells than the header is an error.
-      - Headers decide which column identifies the device, each header as a whole, compared without case, spaces and signs. Known are
-        those such as C(Device ID), C(Device name), C(Computer), C(Name), C(computerDnsName), C(DNSHostName), C(Device AAD id),
-        C(Entra device ID) and C(comment), in several languages. Other columns are ignored, whatever they hold. A table without
-        a known header is an error that lists its headers; O(columns) names them.
-      - Exports of the Defender portal, advanced hunting, Active Directory, Microsoft Entra ID and Intune are understood. The
-        C(deviceId) of an export of Entra ID is the Entra device ID. A C(Device ID) of GUIDs beside a column of Entra device IDs
-        is ignored, as it is the ID of Intune, and so is a column C(ID) in which nothing is a device ID.
-      - The device ID of a row names the device, and its name is given along as a safeguard. The Entra device ID is used where a row
-        has no device ID; under the very header C(aad_device_id) always. Several names in a row must be the same, or
-        a short name and the full name that begins with it, of which the full one is used.
+      - In B(plain text), a word is a device name, a device ID of 40 hexadecimal digits, an Entra device ID (a GUID), or the URL of a
+        device page in the portal. Write one device per line. The filter ignores empty lines, text after a C(#), bullets, and a comma
+        or semicolon at the end of a line.
+      - Several devices on one line are accepted only if there is no other line. Separate them with commas or semicolons. Separate
+        them with spaces or tabs only if each of them contains a digit, because a sentence looks like a list of names. All of them
+        must be of one kind, because an ID next to a name can mean one device or two.
+      - A name without quotes consists of letters, digits, hyphens, underscores, dots and apostrophes, with at least one letter.
+        Long hexadecimal numbers without exactly 40 digits are errors, and so are numbers, dates, IP addresses and email addresses.
+        A name in quotes can contain spaces and any other characters except commas, semicolons and tabs.
+      - A first line without digits and dots, above lines that all contain them, can be the header of an unknown column. It is an error. If
+        it is a device, add a comma at its end.
+      - A B(table) has a header line. Its separators are commas, semicolons, tabs or vertical bars. Lines that start with C(#) are
+        ignored. A row can omit cells at its end, but not cells up to the last column that identifies a device. A row with more cells
+        than the header is an error.
+      - Headers decide which column identifies the device. Each header is compared in full, ignoring case, spaces and punctuation. Known
+        headers include C(Device ID), C(Device name), C(Computer), C(Name), C(computerDnsName), C(DNSHostName), C(Device AAD id),
+        C(Entra device ID) and C(comment), in several languages. Other columns are ignored, whatever they contain. A table without a
+        known header is an error that lists its headers. Use O(columns) to name them.
+      - The filter understands exports of the Defender portal, advanced hunting, Active Directory, Microsoft Entra ID and Intune. The
+        C(deviceId) of an Entra ID export is the Entra device ID. A column C(Device ID) of GUIDs next to a column of Entra device IDs is
+        ignored, because it contains Intune IDs. A column C(ID) is ignored if it contains no device ID.
+      - The device ID of a row identifies the device, and its name is added as a safeguard. The Entra device ID is used if a row has no
+        device ID. Under the header C(aad_device_id) it is always used. Several names in a row must be equal, or a short name and the full
+        name that starts with it. The full name is then used.
       - A name in a table or a record can be any text of at most 255 characters without control characters and line breaks.
-      - B(JSON and YAML) hold the same as data does, and a record is read by its keys as a table is by its headers. In a record of the
-        service C(id) or C(machineId) and C(computerDnsName) count. A result of M(secops.mde.mde_offboard) gives the device that
-        was found, or else was requested, without the comment of that run. Keys with the names of the module's options are taken
-        as the options are.
+      - B(JSON and YAML) are treated like the data they contain, and the keys of a record like the headers of a table. In a record of the
+        service, C(id) or C(machineId) and C(computerDnsName) count. A result of M(secops.mde.mde_offboard) stands for the device that was
+        found, or else the device that was requested, without the comment of that run. Keys with the names of the module's options
+        are used like these options.
     type: raw
     required: true
   columns:
     description:
-      - The headers of the table, or the keys of the records, that count. A mapping of C(device_id), C(device_name),
-        C(aad_device_id) and C(comment) to headers, with at least one of the first three.
-      - It can be text, as a survey gives it, such as C(device_name=Hostname, comment=Ticket), or JSON or YAML in braces.
-      - Then only these columns are used. A header that is missing, or there twice, is an error.
+      - The headers of the table, or the keys of the records, to use. A mapping of C(device_id), C(device_name), C(aad_device_id) and
+        C(comment) to headers, with at least one of the first three.
+      - It can be text, for example from a survey, such as C(device_name=Hostname, comment=Ticket), or JSON or YAML in braces.
+      - If it is set, only these columns are used. A header that is missing or occurs twice is an error.
     type: raw
 seealso:
   - plugin: secops.mde.mde_offboard
@@ -66,7 +66,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Offboard what somebody typed into a survey
+- name: Offboard devices from a survey
   secops.mde.mde_offboard:
     devices: "{{ survey_devices | secops.mde.parse_devices }}"
     comment: CHG-1044 retired
@@ -77,13 +77,13 @@ EXAMPLES = r"""
       11112222-bbbb-3333-cccc-4444dddd5555  # the kiosk
       https://security.microsoft.com/machines/v2/1e5bc9d7e413ddd7902c2932e418702b84d0cc07/overview
 
-- name: Offboard the rows that are left in an export of the device inventory
+- name: Offboard the devices in an export of the device inventory
   secops.mde.mde_offboard:
     devices: "{{ lookup('ansible.builtin.file', '/srv/tickets/CHG-1044.csv') | secops.mde.parse_devices }}"
     comment: CHG-1044 retired
   delegate_to: localhost
 
-- name: Offboard the rows of a list with headers of its own
+- name: Offboard the devices in a table with custom headers
   secops.mde.mde_offboard:
     devices: "{{ lookup('ansible.builtin.file', '/srv/tickets/CHG-1045.csv') | secops.mde.parse_devices(columns=headers) }}"
     comment: CHG-1045 retired
@@ -93,7 +93,7 @@ EXAMPLES = r"""
       device_name: Asset
       comment: Ticket
 
-- name: Try those again that failed in an earlier run
+- name: Try the failed devices of an earlier run again
   secops.mde.mde_offboard:
     devices: "{{ earlier.devices | selectattr('failed') | secops.mde.parse_devices }}"
     comment: CHG-1044 retired, second try
@@ -105,9 +105,9 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The devices in their order. Each has those of the keys C(device_id), C(device_name), C(aad_device_id) and C(comment) that are
-      filled.
-    - A device that is there again with all the same values is left out. Names and Entra device IDs are compared without case.
+    - The devices in the order of the input. Each has the keys C(device_id), C(device_name), C(aad_device_id) and C(comment) as far as they
+      have a value.
+    - A repeated device with the same values is omitted. Names and Entra device IDs are compared case-insensitively.
   type: list
   elements: dict
   sample:

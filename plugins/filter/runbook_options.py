@@ -6,18 +6,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: runbook_options
-short_description: Check the variables of the runbook
+short_description: Validate the variables of the runbook
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - The playbooks of this collection use this filter to check all of their variables before the first request.
-  - V(null) and empty text mean that a variable is unset, with every ansible-core, as AWX sends empty text for an empty answer.
-  - A comment or a tag that arrives as a number, a boolean or a date is used as text, with a warning. Identifiers and paths that
-    arrive so are errors, because the text that was typed is lost.
+  - The role and the playbooks of this collection use this filter to validate all of their variables before the first request.
+  - V(null) and empty text mean that a variable is not set, with every version of ansible-core, because AWX sends empty text for an empty
+    answer.
+  - A comment or tag that arrives as a number, a boolean or a date is used as text, with a warning. Identifiers and paths that arrive as
+    such are errors, because the text that was typed is lost.
 options:
   _input:
     description:
-      - The variables, by their names such as C(mde_comment).
+      - The variables and their values. The keys are the full names, for example C(mde_comment).
     type: dict
     required: true
   required:
@@ -32,7 +33,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Offboard with the answers of a survey, one of which is empty and one of which arrived as a number
+- name: Offboard with survey answers, one of them empty and one converted to a number
   secops.mde.mde_offboard:
     device_name: lab-w11-07.corp.example
     comment: "{{ answers.options.comment }}"
@@ -45,8 +46,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The values in C(options), by the names of the variables without C(mde_), with defaults for those that are unset.
-    - Everything that is wrong in C(errors), and what was converted in C(warnings), each a list of sentences.
+    - C(options) has the values by the names of the variables without C(mde_), with defaults for variables that are not set.
+    - C(errors) and C(warnings) are lists of sentences. C(errors) has all that is invalid, C(warnings) all values that were converted.
   type: dict
   sample:
     options:

@@ -6,16 +6,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: show_warning
-short_description: Show a text as a warning
+short_description: Show text as a warning
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Shows a text as Ansible shows its own warnings, and returns it. Use it for what must be seen and is no failure.
+  - Shows text in the same way as Ansible shows its own warnings, and returns the text. Use it for messages that users must see although
+    nothing failed.
   - Control characters are shown as escape sequences.
 options:
   _input:
     description:
-      - The text. An empty one shows nothing.
+      - The text. If it is empty, nothing is shown.
     type: str
     required: true
 seealso:
@@ -24,7 +25,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Offboard a device that may be gone
+- name: Offboard a device that can be missing
   secops.mde.mde_offboard:
     device_name: gone-since-spring.corp.example
     comment: CHG-0815 retired
@@ -32,9 +33,10 @@ EXAMPLES = r"""
   delegate_to: localhost
   register: offboard
 
-- name: Show a warning that it is gone
+- name: Warn if the device is missing
   ansible.builtin.debug:
-    msg: "{{ (offboard.devices[0].outcome ~ ': look at the ticket') | secops.mde.show_warning }}"
+    msg: "{{ (offboard.devices[0].outcome ~ ': check the ticket') | secops.mde.show_warning }}"
+  when: offboard.devices[0].outcome == 'not_found'
 """
 
 RETURN = r"""

@@ -10,20 +10,20 @@ short_description: Devices in Microsoft Defender for Endpoint as inventory hosts
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Makes each device that fits the filters a host, for runbooks that retire devices and for reports.
-  - The file is a YAML file whose name ends in C(mde_machines.yml) or C(mde_machines.yaml).
-  - Each host has the variables C(mde_device_id), C(mde_device_name), C(mde_aad_device_id) and C(mde_machine), the device's whole
-    record. Expressions of O(compose), O(groups) and O(keyed_groups) see the record's own fields as well, such as C(healthStatus)
-    or C(machineTags).
-  - Devices whose names occur twice, cannot be host names, or are those of groups, get one with their id in it. No device is left
-    out.
-  - The values come from the devices and their users. They never become templates. Names of groups that O(keyed_groups) makes consist of
-    letters, digits and underscores, and a composed C(ansible_host) is set only where it is an IP address or the name of a host.
-  - With ansible-core 2.19 and later, C(ansible-inventory --list) shows text under the key C(__ansible_unsafe), unless it
-    consists of letters, digits, blanks and C(._:/@+-) and names no variable that could hold a secret.
-  - C(mde_device_name) and C(mde_aad_device_id) are null where the service has none, and where it has text that M(secops.mde.mde_offboard)
-    does not take, as with line breaks. C(mde_machine) has it then.
-  - An option that does not exist is an error, because a misspelt filter would otherwise mean all devices.
+  - Returns each device that matches the filters as a host, for runbooks that retire devices and for reports.
+  - The inventory source is a YAML file whose name ends in C(mde_machines.yml) or C(mde_machines.yaml).
+  - Each host has the variables C(mde_device_id), C(mde_device_name), C(mde_aad_device_id) and C(mde_machine), which is the complete record of
+    the device. Expressions in O(compose), O(groups) and O(keyed_groups) can use the fields of the record as well, for example
+    C(healthStatus) or C(machineTags).
+  - If several devices have the same name, or a name is not a valid host name or is that of a group, the host name contains the device ID.
+    No device is omitted.
+  - The values come from the devices and their users. They are never evaluated as templates. Group names from O(keyed_groups) consist of
+    letters, digits and underscores. A composed C(ansible_host) is set only if it is an IP address or a host name.
+  - With ansible-core 2.19 and later, C(ansible-inventory --list) shows text under the key C(__ansible_unsafe), unless the text consists of
+    letters, digits, spaces and C(._:/@+-), and belongs to no variable that could contain a secret.
+  - C(mde_device_name) and C(mde_aad_device_id) are null if the service has no value, or has a value that M(secops.mde.mde_offboard) does not
+    accept, for example with line breaks. C(mde_machine) contains the original value.
+  - An option that does not exist is an error, because a misspelled filter would select all devices.
 options:
   plugin:
     description: The name of this plugin.
@@ -33,7 +33,7 @@ options:
       - secops.mde.mde_machines
   hostname:
     description:
-      - What a host is called by.
+      - What to use as host name.
     type: str
     choices:
       - name
@@ -43,10 +43,10 @@ options:
     default: name
   address:
     description:
-      - Set C(ansible_host) to the device's last address, its own (V(internal)) or the one that the service saw (V(external)). Not
-        needed for anything in this collection, as it never talks to the devices.
-      - It is set to IP addresses only, and not to those of the controller itself, such as loopback addresses. Devices without
-        such an address are counted in a warning.
+      - Set C(ansible_host) to the last IP address of the device, its own (V(internal)) or the one that the service saw (V(external)). Nothing
+        in this collection needs it, because nothing connects to the devices.
+      - C(ansible_host) is never set to an address of the control node, for example a loopback address, or to anything that is not an IP
+        address. A warning shows the number of devices without a usable address.
     type: str
     choices:
       - internal
@@ -54,28 +54,27 @@ options:
 extends_documentation_fragment:
   - secops.mde.connection.plugins
   - secops.mde.machine_filter
-  - secops.mde.pacing
+  - secops.mde.rate_limit
   - ansible.builtin.constructed
   - ansible.builtin.inventory_cache
 notes:
   - The application needs the permission C(Machine.Read.All), with admin consent.
-  - Values of the connection and filter options, but for numbers, can be templates, with extra variables, and values can be encrypted
-    with Ansible Vault. Dates and times stand in quotes, as without them YAML makes something else of them than text, which Ansible
-    refuses.
-  - With O(cache) a run within O(cache_timeout) sends no request. Records are cached for each file, its filters and its tenant.
-    The cache holds no secrets.
+  - Values of connection and filter options, except numbers, can be templates that use extra variables, and they can be encrypted with Ansible
+    Vault. Put dates and times in quotes. Without quotes, YAML does not read them as text, and Ansible rejects them.
+  - With O(cache), a run within O(cache_timeout) sends no requests. Records are cached separately for each file, its filters and its tenant.
+    The cache contains no secrets.
 seealso:
   - module: secops.mde.mde_machine_info
   - module: secops.mde.mde_offboard
 """
 
 EXAMPLES = r"""
-# inactive.mde_machines.yml: what has not reported for 30 days
+# inactive.mde_machines.yml: devices that have not reported for 30 days
 plugin: secops.mde.mde_machines
 last_seen_before: 30
 onboarding_status: Onboarded
 
-# retire.mde_machines.yml: what somebody has marked in the portal, in groups by operating system
+# retire.mde_machines.yml: devices that were tagged in the portal, in groups by operating system
 # plugin: secops.mde.mde_machines
 # tag: retire
 # keyed_groups:
@@ -86,7 +85,7 @@ onboarding_status: Onboarded
 # compose:
 #   ticket: "machineTags | select('match', 'CHG-') | first | default('')"
 
-# cached.mde_machines.yml: all of Europe, read once an hour
+# cached.mde_machines.yml: all devices, read once an hour from the API servers in Europe
 # plugin: secops.mde.mde_machines
 # region: eu
 # tenant_id: corp.example

@@ -7,38 +7,39 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mde_evidence
-short_description: Keep the evidence of offboards from Microsoft Defender for Endpoint
+short_description: Write evidence of offboarding to files
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Writes what M(secops.mde.mde_offboard) or M(secops.mde.mde_offboard_info) returned into three files, a JSON file that is
-    complete, a CSV file for the ticket, and an HTML page to look at.
-  - The files grow with each batch that is added, and each is replaced in one step, so that an aborted run leaves the evidence of
-    what it did.
-  - It sends nothing anywhere, and the page loads nothing from anywhere. Values from the service are escaped in the page, and in
-    the CSV file no cell starts a formula.
+  - Writes the result of M(secops.mde.mde_offboard) or M(secops.mde.mde_offboard_info) to three files. The JSON file is complete, the CSV
+    file is for the ticket, and the HTML page is for reading.
+  - Each batch is added to the files, and each file is replaced in one step. A run that is aborted therefore leaves the evidence of what it
+    did.
+  - It sends nothing over the network, and the HTML page loads nothing. Values from the service are escaped in the page, and no cell of the
+    CSV file starts a formula.
 options:
   path:
     description:
-      - Where to write, without the end of the names; C(.json), C(.csv) and C(.html) are added.
-      - Evidence there that is not complete is added to. One that is complete is never touched, and this one gets a number.
-      - A folder that is missing is made, for its owner alone (mode 0700), and so are the files (mode 0600), because they name
-        devices, people and reasons. A folder that is there keeps its mode. To let auditors read the files, change their mode
-        with M(ansible.builtin.file) after the last batch.
-      - A symbolic link, a FIFO or anything else that is not a regular file is refused in place of the files.
-      - The folder is locked while its files are written, so that several tasks of one machine can add to the same evidence. A
-        task waits up to 60 seconds for the lock. Where the file system has no locks, as some network file systems, the
-        module warns.
+      - Path of the files on the controller, without extension; C(.json), C(.csv) and C(.html) are added. A relative path is relative to the
+        directory where you start Ansible.
+      - If the evidence at this path is not complete, the batch is added to it. Complete evidence is never changed. The new evidence then gets
+        a number in its name.
+      - Missing directories are created for their owner only (mode 0700), and so are the files (mode 0600), because they name devices, people
+        and reasons. The mode of an existing directory does not change. To let auditors read the files, change their mode with
+        M(ansible.builtin.file) after the last batch.
+      - The task fails if a symbolic link, a FIFO or anything else that is not a regular file is in place of one of the files.
+      - The directory is locked while the files are written, so that several tasks on one machine can add to the same evidence. A task waits
+        up to 60 seconds for the lock. If the file system does not support locks, as with some network file systems, a warning is shown.
     type: path
     required: true
   result:
     description:
-      - What the module returned for this batch, as it was registered.
+      - The result of this batch, as registered by the task that offboards or verifies.
     type: dict
     required: true
   kind:
     description:
-      - Whether O(result) is of M(secops.mde.mde_offboard) or of M(secops.mde.mde_offboard_info).
+      - V(offboard) if O(result) is from M(secops.mde.mde_offboard), V(verify) if it is from M(secops.mde.mde_offboard_info).
     type: str
     choices:
       - offboard
@@ -50,9 +51,9 @@ options:
     type: list
     elements: str
     default: []
-  asked:
+  device_count:
     description:
-      - How many devices the whole run is for. By default as many as the evidence then holds.
+      - Total number of devices of the run. The default is the number of devices that the evidence then contains.
     type: int
   complete:
     description:
@@ -61,39 +62,42 @@ options:
     default: true
   comment:
     description:
-      - Why the run was made. By default what O(result) says of it, as RV(secops.mde.mde_offboard_info#module:comment) does.
+      - Why the run was made. The default is the comment in O(result), for example RV(secops.mde.mde_offboard_info#module:comment).
     type: str
   run:
     description:
-      - Who ran it, as far as that is known.
+      - Who started the run, if known.
     type: dict
     suboptions:
       operator:
-        description: The person or the account.
+        description: The user or account.
         type: str
       job_id:
-        description: The number of the job.
+        description: The ID of the job.
         type: str
       job_url:
-        description: The address of the job.
+        description: The URL of the job.
         type: str
       playbook:
         description: The name of the playbook.
         type: str
   tag:
     description:
-      - The tag that was set afterwards.
+      - The tag that was added to the devices after offboarding.
     type: str
   tagged:
     description:
-      - What M(secops.mde.mde_machine_tag) returned for this batch, as it was registered.
+      - The result of M(secops.mde.mde_machine_tag) for this batch, as registered.
     type: dict
 attributes:
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
   check_mode:
     description: Can run in check mode and return a prediction of what would change.
     support: full
     details:
-      - It writes in check mode as well, and marks the evidence as a prediction.
+      - It writes the files in check mode as well, and marks the evidence as a prediction.
   diff_mode:
     description: Returns what changed, or would change, when in diff mode.
     support: none
@@ -101,13 +105,17 @@ attributes:
     description: When run twice in a row on the same state, the second run changes nothing.
     support: none
     details:
-      - Each run adds a batch. It never reports a change, as evidence is a record of the work and not a part of it.
+      - Each run adds a batch. It never reports a change, because evidence is a record of the work and not part of it.
   platform:
     description: Where the module runs, and what it acts on.
     support: full
     platforms: all
     details:
-      - It writes where it runs. Delegate it to localhost.
+      - It always runs on the control node, as the user who runs Ansible, and connects to nothing. C(delegate_to), C(become) and the
+        connection settings of the host have no effect.
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: none
 seealso:
   - module: secops.mde.mde_offboard
   - module: secops.mde.mde_offboard_info
@@ -123,21 +131,20 @@ EXAMPLES = r"""
   delegate_to: localhost
   register: fleet
 
-- name: Keep the evidence
+- name: Write the evidence
   secops.mde.mde_evidence:
     path: mde-evidence/CHG-1044
     result: "{{ fleet }}"
     comment: CHG-1044 retired
-  delegate_to: localhost
 """
 
 RETURN = r"""
 msg:
-  description: What the evidence says, in one sentence, or on failure what went wrong and what to do.
+  description: What the evidence shows, in one sentence. On failure, what went wrong and how to fix it.
   returned: always
   type: str
 paths:
-  description: The files, by the kinds C(json), C(csv) and C(html).
+  description: The paths of the files, with the keys C(json), C(csv) and C(html).
   returned: success
   type: dict
   sample:
@@ -146,14 +153,14 @@ paths:
     html: /srv/decommission/mde-evidence/CHG-1044.html
 devices:
   description:
-    - The devices of this batch in short, with the keys C(host), C(device_id), C(device_name), C(outcome), C(changed), C(failed),
+    - A summary of the devices of this batch, with the keys C(host), C(device_id), C(device_name), C(outcome), C(changed), C(failed),
       C(action_id), C(status), C(tagged) and C(message).
-    - On failure as well, as the evidence can then lack them.
+    - It is returned on failure as well, because the evidence can then lack these devices.
   returned: always
   type: list
   elements: dict
 summary:
-  description: How many devices the evidence has in C(total), and how many this batch has C(added).
+  description: Number of devices in the evidence (C(total)), and number of devices that this batch added (C(added)).
   returned: success
   type: dict
 """

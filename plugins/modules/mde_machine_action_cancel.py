@@ -7,46 +7,46 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mde_machine_action_cancel
-short_description: Cancel one queued machine action of Microsoft Defender for Endpoint
+short_description: Cancel one pending machine action of Microsoft Defender for Endpoint
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Cancels the one machine action that is named by its id, as long as it has not ended. It is the only way to take back an
-    offboard whose device has not picked it up yet.
-  - The work can win the race. The action is therefore read again afterwards, for up to 15 seconds, and what was found decides.
+  - Cancels one machine action by its ID, as long as the action has not ended. This is the only way to stop an offboard action that the
+    device has not picked up yet.
+  - The device may be faster. The module therefore reads the action again for up to 15 seconds and reports what it finds.
 options:
   action_id:
     description:
-      - Id of the action, as RV(secops.mde.mde_offboard#module:action) has it. It is not the id of the device.
+      - ID of the action, from RV(secops.mde.mde_offboard#module:action). It is not the device ID.
     type: str
     required: true
   comment:
     description:
-      - Why it is cancelled, for example the ticket's number. It is kept with the action.
+      - Why the action is cancelled, for example the ticket number. The service stores it with the action.
     type: str
     required: true
 extends_documentation_fragment:
   - secops.mde.connection
-  - secops.mde.pacing
+  - secops.mde.rate_limit
   - secops.mde.attributes
   - secops.mde.attributes.writes
 notes:
-  - The application needs C(Machine.Read.All) and any one permission for machine actions, such as C(Machine.Offboard), with admin
-    consent.
-  - An action that was cancelled before is success and unchanged. One that has ended otherwise fails with the code V(too_late), so
-    that nobody takes the device for kept.
-  - It has been seen that an action reads as cancelled although the device carried it out in the same moment. Look at the device's
-    next report when it matters.
-  - Delegate the task to localhost, where the interpreter of C(ansible-playbook) is used and its libraries are found.
+  - The application needs C(Machine.Read.All) and one of the permissions for machine actions, for example C(Machine.Offboard), with
+    admin consent.
+  - If the action is already cancelled, the task succeeds without a change. If it ended with another status, the task fails with the code
+    V(too_late), so that the device is not assumed to be still onboarded.
+  - In rare cases, an action reads as cancelled although the device carried it out at the same moment. If in doubt, check the next report
+    of the device.
+  - Delegate the task to localhost, where the interpreter of C(ansible-playbook) and its libraries are available.
 seealso:
   - module: secops.mde.mde_machine_action_info
   - name: Cancel machine action API
-    description: The service's own page on the call.
+    description: Microsoft's documentation of the call.
     link: https://learn.microsoft.com/en-us/defender-endpoint/api/cancel-machine-action
 """
 
 EXAMPLES = r"""
-- name: Take back an offboard that is still queued
+- name: Cancel a pending offboard action
   secops.mde.mde_machine_action_cancel:
     action_id: 0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22
     comment: CHG-1042 withdrawn, the device stays
@@ -55,18 +55,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What happened, or on failure what went wrong and what to do, in one line.
+  description: What happened. On failure, what went wrong and how to fix it. One line.
   returned: always
   type: str
 cancelled:
-  description: Whether the action is cancelled now, or would be.
+  description: Whether the action is cancelled, or would be cancelled in check mode.
   returned: always
   type: bool
   sample: true
 action:
   description:
-    - The action as it was read last, the service's JSON as it came. V(null) where it could not be read.
-    - In check mode as it would become.
+    - The action as last read, as JSON from the service. V(null) if it could not be read.
+    - In check mode, the action as a real run would leave it.
   returned: always
   type: dict
   sample:
@@ -76,7 +76,7 @@ action:
     machineId: 1e5bc9d7e413ddd7902c2932e418702b84d0cc07
     cancellationComment: CHG-1042 withdrawn, the device stays
 summary:
-  description: What it came to, and what it cost.
+  description: Number of actions, and number of API calls.
   returned: always
   type: dict
   contains:
@@ -85,30 +85,30 @@ summary:
       returned: always
       type: int
     changed:
-      description: How many changed.
+      description: Number of actions that changed.
       returned: always
       type: int
     failed:
-      description: How many failed.
+      description: Number of actions that failed.
       returned: always
       type: int
     api:
-      description: The keys C(calls), C(retries) and C(throttled_seconds), without the sign-in.
+      description: The keys C(calls), C(retries) and C(throttled_seconds). Sign-in is not included.
       returned: always
       type: dict
 context:
   description:
-    - Who asked whom and when, with the keys C(tenant_id), C(client_id), C(api_url), C(collection_version), C(started_at) and
-      C(finished_at).
+    - Tenant, application, API and time of the run, with the keys C(tenant_id), C(client_id), C(api_url), C(collection_version),
+      C(started_at) and C(finished_at).
   returned: always
   type: dict
 error:
-  description: On failure what went wrong, else V(null).
+  description: What went wrong. V(null) on success.
   returned: always
   type: dict
   contains:
     code:
-      description: For playbooks to branch on, such as V(too_late), V(not_found), V(cancel_pending) or V(permission_missing).
+      description: Error code for conditionals, for example V(too_late), V(not_found), V(cancel_pending) or V(permission_missing).
       returned: always
       type: str
     message:
@@ -116,15 +116,15 @@ error:
       returned: always
       type: str
     http_status:
-      description: Status of the answer behind it, V(null) where there was none.
+      description: HTTP status of the response that caused the error. V(null) if there was none.
       returned: always
       type: int
     correlation_id:
-      description: To quote to Microsoft's support.
+      description: Correlation ID for Microsoft support.
       returned: always
       type: str
     hint:
-      description: What to do about it.
+      description: How to fix it.
       returned: always
       type: str
 """

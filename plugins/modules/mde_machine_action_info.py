@@ -11,82 +11,85 @@ short_description: Read machine actions of Microsoft Defender for Endpoint
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Reads machine actions, such as offboards, by id, device, type, status or time, and returns them with the newest first.
-  - An action is the proof of an offboard. Days later this module tells what became of it.
-  - It returns all of them or fails. A page that cannot be read is an error, never a shorter list.
+  - Reads machine actions, for example offboard actions, by ID, device, type, status or time. Returns the newest action first.
+  - A machine action is the proof of offboarding. Use this module to follow up days later.
+  - It returns all matching actions, or it fails. A page that cannot be read is an error, never a shorter list.
 options:
   action_id:
     description:
-      - Ids of actions, as RV(secops.mde.mde_offboard#module:action) has them.
-      - An action must fit every filter that is given, and one of the values of each. Without any filter all are returned.
-      - A blank or null value is refused, and an empty list finds nothing, so that a template that came out empty never means all.
+      - Action IDs, from RV(secops.mde.mde_offboard#module:action).
+      - An action must match every filter that is set, and at least one value of each. Without filters, all actions are returned.
+      - An empty or null value is an error, and an empty list matches nothing. A template that renders as empty therefore never
+        selects all actions.
     type: list
     elements: str
   device_id:
     description:
-      - Ids of devices in MDE, or addresses of their pages in the portal.
+      - Device IDs in MDE, or URLs of device pages in the portal.
     type: list
     elements: str
   type:
     description:
-      - Types of actions, such as V(Offboard), V(Isolate) or V(RunAntiVirusScan). A type that the service is not known to have
-        gets a warning.
+      - Action types, for example V(Offboard), V(Isolate) or V(RunAntiVirusScan). A type that the collection does not know causes a
+        warning.
     type: list
     elements: str
   status:
     description:
-      - States, of V(Pending), V(InProgress), V(Succeeded), V(Failed), V(TimeOut) and V(Cancelled). Another one gets a warning.
+      - Statuses, for example V(Pending), V(InProgress), V(Succeeded), V(Failed), V(TimeOut) or V(Cancelled). Any other value causes a
+        warning.
     type: list
     elements: str
   created_after:
     description:
-      - Only actions that were not created before this, which is a number of days before now, a date, or an ISO time. A time
-        without a zone is in UTC. Days are counted by the service's clock.
+      - Only actions that were not created before this. Specify a number of days before now, a date, or an ISO 8601 time. A time without a
+        time zone is in UTC. Days are counted by the clock of the service.
     type: str
   created_before:
     description:
-      - Only actions that were created before this, in the same forms as O(created_after).
+      - Only actions that were created before this. Takes the same values as O(created_after).
     type: str
   filter:
     description:
-      - A condition in the service's own words (OData), that must hold beside the others, such as V(requestor eq 'operator').
-      - Text from elsewhere does not belong here, as it becomes part of the query. The other options quote theirs.
+      - An OData filter expression, combined with the other filters by "and". For example V(requestor eq 'operator').
+      - Do not insert untrusted text, as it becomes part of the query. The other options quote their values.
     type: str
   limit:
     description:
-      - Return so many actions at most, the newest.
+      - Maximum number of actions to return. The newest actions are returned.
     type: int
 extends_documentation_fragment:
   - secops.mde.connection
-  - secops.mde.pacing
+  - secops.mde.rate_limit
   - secops.mde.attributes
   - secops.mde.attributes.reads
 notes:
-  - The application needs the permission C(Machine.Read.All), with admin consent. C(Machine.Offboard) alone does not let it
-    read actions.
-  - Lists lag behind by some seconds. An action that is asked for by its id and missing from the list is read once more by itself.
+  - The application needs the permission C(Machine.Read.All), with admin consent. C(Machine.Offboard) alone does not allow it to read
+    actions.
+  - New actions appear in lists after a few seconds. If an action that you request by its ID is missing from the list, the module reads it
+    individually.
   - How long the service keeps actions is not documented.
-  - Delegate the task to localhost, where the interpreter of C(ansible-playbook) is used and its libraries are found.
+  - Delegate the task to localhost, where the interpreter of C(ansible-playbook) and its libraries are available.
 seealso:
   - module: secops.mde.mde_offboard
   - module: secops.mde.mde_machine_action_cancel
   - name: List machine actions API
-    description: The service's own page on the call.
+    description: Microsoft's documentation of the call.
     link: https://learn.microsoft.com/en-us/defender-endpoint/api/get-machineactions-collection
 """
 
 EXAMPLES = r"""
-- name: See days later what became of an offboard
+- name: Follow up on an offboard action days later
   secops.mde.mde_machine_action_info:
     action_id: 0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22
   delegate_to: localhost
   register: read
 
-- name: Show it
+- name: Show its status
   ansible.builtin.debug:
     msg: "{{ read.machine_actions | map(attribute='status') }}"
 
-- name: Find the offboards of the last week that did not get through
+- name: Find the offboard actions of the last week that did not succeed
   secops.mde.mde_machine_action_info:
     type: Offboard
     status:
@@ -104,15 +107,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: How many actions were found, or on failure what went wrong and what to do, in one line.
+  description: Number of actions found. On failure, what went wrong and how to fix it. One line.
   returned: always
   type: str
   sample: 1 machine action
 machine_actions:
   description:
-    - The actions, the service's JSON as it came, the newest first. Empty when none fits.
-    - A record whose IDs are not made of letters, digits and hyphens is left out with a warning that quotes the ID. It is an
-      error where actions are asked for by ID or device.
+    - The actions, as JSON from the service, the newest first. Empty if none matches.
+    - A record is omitted, with a warning that quotes its ID, if an ID in it contains anything but letters, digits and hyphens. It is an
+      error instead if you request actions by ID or device.
   returned: always
   type: list
   elements: dict
@@ -127,7 +130,7 @@ machine_actions:
       creationDateTimeUtc: "2026-02-03T04:05:06.1234567Z"
       lastUpdateDateTimeUtc: "2026-02-03T04:05:17.8234567Z"
 summary:
-  description: What it came to, and what it cost.
+  description: Number of actions, and number of API calls.
   returned: always
   type: dict
   contains:
@@ -136,22 +139,22 @@ summary:
       returned: always
       type: int
     api:
-      description: The keys C(calls), C(retries) and C(throttled_seconds), without the sign-in.
+      description: The keys C(calls), C(retries) and C(throttled_seconds). Sign-in is not included.
       returned: always
       type: dict
 context:
   description:
-    - Who asked whom and when, with the keys C(tenant_id), C(client_id), C(api_url), C(collection_version), C(started_at) and
-      C(finished_at).
+    - Tenant, application, API and time of the run, with the keys C(tenant_id), C(client_id), C(api_url), C(collection_version),
+      C(started_at) and C(finished_at).
   returned: always
   type: dict
 error:
-  description: On failure what went wrong, else V(null).
+  description: What went wrong. V(null) on success.
   returned: always
   type: dict
   contains:
     code:
-      description: For playbooks to branch on, such as V(throttled) or V(permission_missing).
+      description: Error code for conditionals, for example V(throttled) or V(permission_missing).
       returned: always
       type: str
     message:
@@ -159,15 +162,15 @@ error:
       returned: always
       type: str
     http_status:
-      description: Status of the answer behind it, V(null) where there was none.
+      description: HTTP status of the response that caused the error. V(null) if there was none.
       returned: always
       type: int
     correlation_id:
-      description: To quote to Microsoft's support.
+      description: Correlation ID for Microsoft support.
       returned: always
       type: str
     hint:
-      description: What to do about it.
+      description: How to fix it.
       returned: always
       type: str
 """

@@ -11,26 +11,26 @@ short_description: Find devices in Microsoft Defender for Endpoint
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Finds devices by id, name, Entra device id, tag, health, onboarding or last report, and returns their records.
-  - It returns all of them or fails. A page that cannot be read is an error, never a shorter list, and a record that does not
-    fit the filters is left out, whatever the service sends.
+  - Finds devices by ID, name, Entra device ID, tag, health, onboarding or last report, and returns their records.
+  - It returns all matching devices, or it fails. A page that cannot be read is an error, never a shorter list. A record that does not
+    match the filters is omitted, even if the service sends it.
 extends_documentation_fragment:
   - secops.mde.machine_filter
   - secops.mde.connection
-  - secops.mde.pacing
+  - secops.mde.rate_limit
   - secops.mde.attributes
   - secops.mde.attributes.reads
 notes:
   - The application needs the permission C(Machine.Read.All), with admin consent.
-  - A read brings up to 10,000 devices. Some ninety ids share one.
-  - The service lists devices that were seen within the tenant's retention, up to 180 days.
-  - Delegate the task to localhost, where the interpreter of C(ansible-playbook) is used and its libraries are found.
+  - One read returns up to 10,000 devices. About ninety IDs share one read.
+  - The service lists devices that were seen within the retention period of the tenant, up to 180 days.
+  - Delegate the task to localhost, where the interpreter of C(ansible-playbook) and its libraries are available.
 seealso:
   - module: secops.mde.mde_offboard
   - plugin: secops.mde.mde_machines
     plugin_type: inventory
   - name: List machines API
-    description: The service's own page on the call.
+    description: Microsoft's documentation of the call.
     link: https://learn.microsoft.com/en-us/defender-endpoint/api/get-machines
 """
 
@@ -41,22 +41,22 @@ EXAMPLES = r"""
   delegate_to: localhost
   register: found
 
-- name: Show its id
+- name: Show its ID
   ansible.builtin.debug:
     msg: "{{ found.machines | map(attribute='id') }}"
 
-- name: Find what is onboarded and has not reported for 30 days
+- name: Find onboarded devices that have not reported for 30 days
   secops.mde.mde_machine_info:
     last_seen_before: 30
     onboarding_status: Onboarded
   delegate_to: localhost
   register: stale
 
-- name: Name them
+- name: Show their names
   ansible.builtin.debug:
     msg: "{{ stale.machines | map(attribute='computerDnsName') }}"
 
-- name: Find old workstations that somebody has marked, in the words of the service
+- name: Find tagged Windows 10 devices with an OData filter
   secops.mde.mde_machine_info:
     tag: retire
     filter: osPlatform eq 'Windows10' and riskScore ne 'High'
@@ -65,16 +65,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: How many devices were found, or on failure what went wrong and what to do, in one line.
+  description: Number of devices found. On failure, what went wrong and how to fix it. One line.
   returned: always
   type: str
   sample: 2 machines
 machines:
   description:
-    - The devices' records, the service's JSON as it came. Empty when none fits.
-    - A record whose ID is not made of letters, digits and hyphens is left out with a warning that quotes the ID. It is an
-      error where devices are asked for by ID, name or Entra device ID.
-    - Half characters, numbers that JSON cannot carry, keys that ansible-core interprets, and very deep nesting are replaced.
+    - The records of the devices, as JSON from the service. Empty if none matches.
+    - A record is omitted, with a warning that quotes its ID, if the ID contains anything but letters, digits and hyphens. It is an error
+      instead if you request devices by ID, name or Entra device ID.
+    - The module replaces unpaired surrogates, numbers that JSON cannot represent, keys that ansible-core interprets, and very deep nesting.
   returned: always
   type: list
   elements: dict
@@ -88,7 +88,7 @@ machines:
       onboardingStatus: Onboarded
       machineTags: []
 summary:
-  description: What it came to, and what it cost.
+  description: Number of devices, and number of API calls.
   returned: always
   type: dict
   contains:
@@ -97,22 +97,22 @@ summary:
       returned: always
       type: int
     api:
-      description: The keys C(calls), C(retries) and C(throttled_seconds), without the sign-in.
+      description: The keys C(calls), C(retries) and C(throttled_seconds). Sign-in is not included.
       returned: always
       type: dict
 context:
   description:
-    - Who asked whom and when, with the keys C(tenant_id), C(client_id), C(api_url), C(collection_version), C(started_at) and
-      C(finished_at).
+    - Tenant, application, API and time of the run, with the keys C(tenant_id), C(client_id), C(api_url), C(collection_version),
+      C(started_at) and C(finished_at).
   returned: always
   type: dict
 error:
-  description: On failure what went wrong, else V(null).
+  description: What went wrong. V(null) on success.
   returned: always
   type: dict
   contains:
     code:
-      description: For playbooks to branch on, such as V(throttled) or V(permission_missing).
+      description: Error code for conditionals, for example V(throttled) or V(permission_missing).
       returned: always
       type: str
     message:
@@ -120,15 +120,15 @@ error:
       returned: always
       type: str
     http_status:
-      description: Status of the answer behind it, V(null) where there was none.
+      description: HTTP status of the response that caused the error. V(null) if there was none.
       returned: always
       type: int
     correlation_id:
-      description: To quote to Microsoft's support.
+      description: Correlation ID for Microsoft support.
       returned: always
       type: str
     hint:
-      description: What to do about it.
+      description: How to fix it.
       returned: always
       type: str
 """

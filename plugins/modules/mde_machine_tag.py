@@ -7,28 +7,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mde_machine_tag
-short_description: Set or remove a tag on devices in Microsoft Defender for Endpoint
+short_description: Add or remove a tag on devices in Microsoft Defender for Endpoint
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Sets one tag on devices, or removes it, and leaves their other tags alone. With a tag and a device group, retired devices can
-    be kept out of dashboards.
-  - It reads first and touches only what differs, with one call for up to 500 devices. Afterwards the records must show the tag.
+  - Adds or removes one tag on devices without changing their other tags. With a tag and a device group, you can keep retired devices out
+    of dashboards.
+  - Changes only devices that differ, with one call for up to 500 devices, and confirms the change by reading the records again.
 options:
   device_id:
     description:
-      - Ids of devices in MDE, or addresses of their pages in the portal. An empty list is success.
+      - Device IDs in MDE, or URLs of device pages in the portal. An empty list is a success.
     type: list
     elements: str
     required: true
   tag:
     description:
-      - The tag, one line of at most 200 characters. It is compared with case.
+      - The tag, one line of at most 200 characters. Compared case-sensitively.
     type: str
     required: true
   state:
     description:
-      - Whether the devices are to have the tag.
+      - Whether the devices should have the tag.
     type: str
     choices:
       - present
@@ -36,36 +36,36 @@ options:
     default: present
 extends_documentation_fragment:
   - secops.mde.connection
-  - secops.mde.pacing
+  - secops.mde.rate_limit
   - secops.mde.attributes
   - secops.mde.attributes.writes
 notes:
   - The application needs the permission C(Machine.ReadWrite.All), with admin consent.
-  - The service documents tagging for devices that were seen in the last 30 days. Tag right after the offboard, not in a clean-up
+  - The service documents tagging for devices that were seen in the last 30 days. Tag devices right after offboarding, not in a clean-up
     weeks later.
-  - One device that is unknown or refused stops no other. The task then fails at the end, with all of them in RV(devices).
-  - Delegate the task to localhost, where the interpreter of C(ansible-playbook) is used and its libraries are found.
+  - A device that is unknown or refused does not stop the others. The task then fails at the end, with all devices in RV(devices).
+  - Delegate the task to localhost, where the interpreter of C(ansible-playbook) and its libraries are available.
 seealso:
   - module: secops.mde.mde_machine_info
   - name: Add or remove a tag for multiple machines API
-    description: The service's own page on the call.
+    description: Microsoft's documentation of the call.
     link: https://learn.microsoft.com/en-us/defender-endpoint/api/add-or-remove-multiple-machine-tags
 """
 
 EXAMPLES = r"""
-- name: Mark a device as retired
+- name: Tag a device as retired
   secops.mde.mde_machine_tag:
     device_id: 1e5bc9d7e413ddd7902c2932e418702b84d0cc07
     tag: retired
   delegate_to: localhost
 
-- name: Find what is marked as loaned
+- name: Find devices that are tagged as loaned
   secops.mde.mde_machine_info:
     tag: loaned
   delegate_to: localhost
   register: loaned
 
-- name: Take the mark off all of them
+- name: Remove the tag from all of them
   secops.mde.mde_machine_tag:
     device_id: "{{ loaned.machines | map(attribute='id') }}"
     tag: loaned
@@ -75,26 +75,26 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: How many devices changed, or on failure what went wrong and what to do, in one line.
+  description: Number of devices that changed. On failure, what went wrong and how to fix it. One line.
   returned: always
   type: str
   sample: 1 of 1 devices changed
 devices:
-  description: Each device, in the order asked. Empty when the options were refused, or the reads failed.
+  description: The result of each device, in the order requested. Empty if an option is invalid or a read failed.
   returned: always
   type: list
   elements: dict
   contains:
     device_id:
-      description: Id of the device.
+      description: Device ID.
       returned: always
       type: str
     device_name:
-      description: Name of the device as the service gave it.
+      description: Device name as reported by the service.
       returned: always
       type: str
     changed:
-      description: Whether this run changed its tags, or would.
+      description: Whether this run changed the tags of the device, or would change them.
       returned: always
       type: bool
     failed:
@@ -102,16 +102,16 @@ devices:
       returned: always
       type: bool
     tags:
-      description: Its tags afterwards.
+      description: The tags of the device after this run.
       returned: always
       type: list
       elements: str
     error:
-      description: As RV(error), for this device.
+      description: The error of this device, see RV(error).
       returned: always
       type: dict
 summary:
-  description: What it came to, and what it cost.
+  description: Number of devices, and number of API calls.
   returned: always
   type: dict
   contains:
@@ -120,30 +120,30 @@ summary:
       returned: always
       type: int
     changed:
-      description: How many changed.
+      description: Number of devices that changed.
       returned: always
       type: int
     failed:
-      description: How many failed.
+      description: Number of devices that failed.
       returned: always
       type: int
     api:
-      description: The keys C(calls), C(retries) and C(throttled_seconds), without the sign-in.
+      description: The keys C(calls), C(retries) and C(throttled_seconds). Sign-in is not included.
       returned: always
       type: dict
 context:
   description:
-    - Who asked whom and when, with the keys C(tenant_id), C(client_id), C(api_url), C(collection_version), C(started_at) and
-      C(finished_at).
+    - Tenant, application, API and time of the run, with the keys C(tenant_id), C(client_id), C(api_url), C(collection_version),
+      C(started_at) and C(finished_at).
   returned: always
   type: dict
 error:
-  description: On failure what went wrong, else V(null).
+  description: What went wrong. V(null) on success.
   returned: always
   type: dict
   contains:
     code:
-      description: For playbooks to branch on, such as V(not_found), V(permission_missing) or V(devices_failed).
+      description: Error code for conditionals, for example V(not_found), V(permission_missing) or V(devices_failed).
       returned: always
       type: str
     message:
@@ -151,15 +151,15 @@ error:
       returned: always
       type: str
     http_status:
-      description: Status of the answer behind it, V(null) where there was none.
+      description: HTTP status of the response that caused the error. V(null) if there was none.
       returned: always
       type: int
     correlation_id:
-      description: To quote to Microsoft's support.
+      description: Correlation ID for Microsoft support.
       returned: always
       type: str
     hint:
-      description: What to do about it.
+      description: How to fix it.
       returned: always
       type: str
 """

@@ -11,126 +11,126 @@ short_description: Offboard devices from Microsoft Defender for Endpoint
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Takes a device, or a whole list of them, out of Microsoft Defender for Endpoint (MDE) through the service's public API.
-  - It looks before it acts. A device must be exactly one, an offboard that is under way or done is not repeated, and a
-    lookup that fails is never taken for an absence.
-  - Nothing runs on the device itself, which may be switched off. The service keeps the action for some three days, and
-    carries it out when the device comes online.
-  - Only the sensor stops. The device's record becomes inactive after seven days and stays in the inventory for up to 180
-    days. There is no way back in the console; a device is onboarded again on the device.
+  - Offboards one device or a list of devices from Microsoft Defender for Endpoint (MDE) through its public API.
+  - Checks before it acts. Exactly one device must match. An offboard action that is in progress or done is not repeated. A failed
+    lookup is an error, never "not found".
+  - Nothing runs on the device, which can be powered off. The service keeps the action for about three days. The device carries it
+    out when it comes online.
+  - Offboarding stops the sensor only. The record of the device becomes inactive after seven days and stays in the inventory for up
+    to 180 days. It cannot be undone in the portal; onboard the device again on the device itself.
 options:
   device_id:
     description:
-      - Id of the device in MDE, in general 40 digits, or the whole address of its page in the portal.
-      - Of O(device_id), O(device_name) and O(aad_device_id) at least one is needed, unless O(devices) is given. All that are
-        given must name the same device, which makes a second one a safeguard.
-      - A blank identifier counts as not given.
+      - Device ID in MDE, usually 40 hexadecimal digits, or the complete URL of the device page in the portal.
+      - Set at least one of O(device_id), O(device_name) and O(aad_device_id), unless you set O(devices). All identifiers that you set
+        must identify the same device. A second identifier is therefore a safeguard.
+      - An empty identifier counts as not set.
     type: str
   device_name:
     description:
-      - Name of the device, compared whole and without case. There are no wildcards. It is any text of at most 255 characters
-        without control characters and line breaks, as some of the service's own names are.
-      - A name that several devices have is refused, and the devices are listed in RV(devices[].candidates).
-      - Beside an id the name is a safeguard only, and a short name then also fits the full one.
+      - DNS name of the device. Compared in full and case-insensitively, without wildcards. It can be any text of at most 255 characters
+        without control characters and line breaks, because the service has such names.
+      - If several devices have this name, the task fails and lists them in RV(devices[].candidates).
+      - Together with an ID, the name is only a safeguard. A short name then also matches the full name.
     type: str
   aad_device_id:
     description:
-      - The Microsoft Entra device id, a GUID. It is not the object id of the device in Entra.
+      - Microsoft Entra device ID, a GUID. It is not the object ID of the device in Entra.
     type: str
   devices:
     description:
-      - A list of devices, instead of one. Each is looked up and decided on its own, and one that fails stops no other. The task
-        fails at the end when one of them did, and RV(devices) has them all, in the order of this list.
-      - This is the fast way, as there is one sign-in and the reads are shared, so that a device costs little more than its one
-        call.
-      - A device that is named twice is offboarded once; its second entry shows the same action as V(in_progress).
-      - An entry that cannot be meant refuses the whole list before anything is sent. An empty list is success.
-      - P(secops.mde.parse_devices#filter) makes such a list of text, or of a list of names.
+      - List of devices to offboard in one task. A device that fails does not stop the others. If a device failed, the task fails at
+        the end. RV(devices) has a result for each device, in the order of this list.
+      - This is the fast way to offboard many devices. The module signs in once and shares the reads, so that a device costs little more
+        than one call.
+      - A device that is listed twice is offboarded once. Its second entry shows the same action as V(in_progress).
+      - If one entry is invalid, the task fails before anything is sent. An empty list is a success.
+      - The filter P(secops.mde.parse_devices#filter) makes such a list from text or from a list of names.
     type: list
     elements: dict
     suboptions:
       device_id:
-        description: As O(device_id).
+        description: See O(device_id).
         type: str
       device_name:
-        description: As O(device_name).
+        description: See O(device_name).
         type: str
       aad_device_id:
-        description: As O(aad_device_id).
+        description: See O(aad_device_id).
         type: str
       comment:
-        description: As O(comment), for this device alone.
+        description: See O(comment). For this device only.
         type: str
   comment:
     description:
-      - Why the device is offboarded, for example the ticket's number. It is kept with the action.
-      - With O(devices) it is for all that have none of their own.
+      - Why the device is offboarded, for example the ticket number. The service stores it with the action.
+      - With O(devices), it applies to all devices without a comment of their own.
     type: str
     required: true
   concurrency:
     description:
-      - How many offboards of O(devices) may be on their way at once, each over a connection of its own.
-      - It makes the first hundred devices faster. Beyond these O(calls_per_minute) sets the pace.
+      - Maximum number of concurrent offboard requests with O(devices). Each uses its own connection.
+      - It speeds up the first hundred devices. After that, O(calls_per_minute) is the limit.
     type: int
     default: 10
   match_short_names:
     description:
-      - Let an O(device_name) without a dot also fit a device whose first label it is, so that V(pc1) fits
-        C(pc1.corp.example), but never C(pc10). A warning then names the device. An IP address has no labels.
+      - Allow a O(device_name) without a dot to match the first label of a full name. For example, V(pc1) then matches
+        C(pc1.corp.example), but never C(pc10). A warning names the device that was matched. IP addresses have no labels.
     type: bool
     default: false
   missing_ok:
     description:
-      - Accept that the device is not found, as in the second run for an old ticket. It is still looked for twice.
-      - A short name is not accepted where a device has the full name, and a full name not where a device has the short one.
+      - Accept that the device is not found, for example when you run an old ticket again. The module still looks for it twice.
+      - A missing short name is not accepted if a device has the full name. A missing full name is not accepted if a device has the short
+        name.
     type: bool
     default: false
   force:
     description:
-      - Offboard also where the record or an earlier action says that there is nothing to do, and where a record was merged
-        into another.
-      - An action younger than four days that is still under way is never doubled.
+      - Offboard even if the record or an earlier action says that nothing needs to be done, or if the record was merged into another.
+      - A recent action in progress (less than four days old) is never duplicated.
     type: bool
     default: false
 extends_documentation_fragment:
   - secops.mde.connection
-  - secops.mde.pacing
-  - secops.mde.waiting
+  - secops.mde.rate_limit
+  - secops.mde.wait
   - secops.mde.attributes
   - secops.mde.attributes.writes
 notes:
   - The application needs the permissions C(Machine.Offboard) and C(Machine.Read.All), with admin consent.
-  - The calls for one device are a read of machines, a read of machine actions, and at most one offboard. A device that is not
-    found costs a second read. With O(devices) some eighty devices share the two reads.
-  - The decision to offboard is never older than two minutes when it is sent. In a run that has to wait for the quota the
-    devices are read after the wait.
-  - The action that answers an offboard is this run's own unless it was there before, or its device, comment or time says
-    otherwise. One that is found in a list must have the same device and comment, and a time after the first try. Two runs with
-    the same application, device and comment within the same seconds cannot be told apart.
-  - When the run is killed, the module sends no more offboards; what is left has the code V(run_ended). On a host that is reached
-    over SSH the module notices only that the connection has ended. A task with C(async) goes on.
-  - Delegate the task to localhost, where the interpreter of C(ansible-playbook) is used and its libraries are found.
+  - One device costs a read of machines, a read of machine actions, and at most one offboard request. A device that is not found costs
+    a second read. With O(devices), about eighty devices share the two reads.
+  - The decision to offboard is never older than two minutes when the request is sent. If the run has to wait for the quota, the module
+    reads the devices after the wait.
+  - The module recognizes its own actions by device, comment and time. An action in the response to its request is its own, unless the
+    action existed before or its device, comment or time differs. An action in a list must have the same device and comment, and a time
+    after the first attempt. Two runs with the same application, device and comment within the same seconds cannot be distinguished.
+  - When the run is killed, the module sends no more offboard requests. The remaining devices have the error code V(run_ended). On a host
+    that is reached over SSH, the module only notices that the connection has ended. A task with C(async) continues.
+  - Delegate the task to localhost, where the interpreter of C(ansible-playbook) and its libraries are available.
 seealso:
   - name: Offboard machine API
-    description: The service's own page on the call.
+    description: Microsoft's documentation of the call.
     link: https://learn.microsoft.com/en-us/defender-endpoint/api/offboard-machine-api
 """
 
 EXAMPLES = r"""
-- name: Offboard one device by its id
+- name: Offboard one device by its ID
   secops.mde.mde_offboard:
     device_id: 1e5bc9d7e413ddd7902c2932e418702b84d0cc07
     comment: CHG-1042 retired
   delegate_to: localhost
 
-- name: Offboard by name, and insist that the id is that of the same device
+- name: Offboard by name, with the device ID as a safeguard
   secops.mde.mde_offboard:
     device_name: lab-w11-07.corp.example
     device_id: 1e5bc9d7e413ddd7902c2932e418702b84d0cc07
     comment: CHG-1042 retired
   delegate_to: localhost
 
-- name: Accept that a record has aged out, for a ticket that is run again
+- name: Accept an expired record when an old ticket is run again
   secops.mde.mde_offboard:
     device_name: gone-since-spring.corp.example
     comment: CHG-0815 retired
@@ -146,7 +146,7 @@ EXAMPLES = r"""
   delegate_to: localhost
   register: offboard
 
-- name: Keep what an auditor asks for
+- name: Show the proof of offboarding
   ansible.builtin.debug:
     msg: "{{ offboard.action.id }} {{ offboard.action.status }} at {{ offboard.action.lastUpdateDateTimeUtc }}"
 
@@ -161,11 +161,11 @@ EXAMPLES = r"""
   delegate_to: localhost
   register: fleet
 
-- name: Name those that a person has to look at
+- name: Show devices that need attention
   ansible.builtin.debug:
     msg: "{{ fleet.devices | selectattr('failed') | map(attribute='error.message') }}"
 
-- name: Sign in with a certificate, to the service in the United Kingdom
+- name: Sign in with a certificate, and use the API servers in the United Kingdom
   secops.mde.mde_offboard:
     tenant_id: corp.example
     client_id: 7e9d3c54-1b2a-4c3d-8e4f-001122334455
@@ -178,14 +178,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What happened, or on failure what went wrong and what to do, in one line.
+  description: What happened. On failure, what went wrong and how to fix it. One line.
   returned: always
   type: str
   sample: "lab-w11-07.corp.example: offboard submitted (action 0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22, Pending)"
 action:
   description:
-    - The MachineAction of the device, the service's JSON as it came. V(null) where there is none, and with O(devices).
-    - In check mode the action that a real run would create, with a null C(id).
+    - The machine action of the device, as JSON from the service. V(null) if there is none, and with O(devices).
+    - In check mode, the action that a real run would create, with a null C(id).
   returned: always
   type: dict
   sample:
@@ -199,36 +199,36 @@ action:
     creationDateTimeUtc: "2026-02-03T04:05:06.1234567Z"
     lastUpdateDateTimeUtc: "2026-02-03T04:05:06.1234571Z"
 devices:
-  description: The same for each device, in the order asked. Empty when the options were refused.
+  description: The result of each device, in the order requested. Empty if an option is invalid.
   returned: always
   type: list
   elements: dict
   contains:
     requested:
-      description: The device as it was asked for, with the keys C(device_id), C(device_name), C(aad_device_id) and C(comment).
+      description: The device as requested, with the keys C(device_id), C(device_name), C(aad_device_id) and C(comment).
       returned: always
       type: dict
     device_id:
-      description: Id of the device as the service gave it, V(null) where no single device was found.
+      description: Device ID as reported by the service. V(null) if no single device was found.
       returned: always
       type: str
     device_name:
-      description: Name of the device as the service gave it.
+      description: Device name as reported by the service.
       returned: always
       type: str
     outcome:
       description:
-        - What this run did. Waiting does not change it; the state of the work is in RV(devices[].action).
-        - V(submitted), an offboard was sent. V(in_progress), one was under way already.
-          V(already_offboarded), one succeeded and the device was not seen since.
-          V(not_onboarded), the device is not onboarded and never was offboarded with success.
-        - V(not_found), V(ambiguous) and V(mismatch), there is not exactly one such device.
-          V(refused), the service said no. V(error), there was no clear answer.
+        - What this run did. Waiting does not change it; see RV(devices[].action) for the status of the action.
+        - V(submitted) - an offboard request was sent. V(in_progress) - an offboard action was already in progress.
+          V(already_offboarded) - an offboard action succeeded, and the device has not reported again since.
+          V(not_onboarded) - the device is not onboarded, and its last finished offboard action did not succeed, or there is none.
+        - V(not_found), V(ambiguous) and V(mismatch) - not exactly one device matches.
+          V(refused) - the service refused the request. V(error) - the outcome is unknown.
       returned: always
       type: str
       sample: submitted
     changed:
-      description: Whether this run submitted an offboard, or would.
+      description: Whether this run submitted an offboard action, or would submit one.
       returned: always
       type: bool
     failed:
@@ -236,83 +236,83 @@ devices:
       returned: always
       type: bool
     action:
-      description: As RV(action), for this device.
+      description: The machine action of this device, see RV(action).
       returned: always
       type: dict
     machine:
-      description: The device's record, the service's JSON as it came before the offboard.
+      description: The record of the device before offboarding, as JSON from the service.
       returned: always
       type: dict
     candidates:
-      description: The devices that fit, or nearly, where there is not exactly one.
+      description: The devices that match, completely or in part, if there is not exactly one.
       returned: always
       type: list
       elements: dict
       contains:
         device_id:
-          description: Id of the device.
+          description: Device ID.
           returned: always
           type: str
         device_name:
-          description: Name of the device.
+          description: Device name.
           returned: always
           type: str
         aad_device_id:
-          description: Its Microsoft Entra device id.
+          description: Microsoft Entra device ID.
           returned: always
           type: str
         last_seen:
-          description: Its last full report, which comes about once in 24 hours.
+          description: Time of the last full report. A device sends one about once in 24 hours.
           returned: always
           type: str
         health_status:
-          description: Its health, such as V(Active) or V(Inactive).
+          description: Health state, for example V(Active) or V(Inactive).
           returned: always
           type: str
         onboarding_status:
-          description: Whether it is onboarded; there is no value for offboarded.
+          description: Onboarding state. The service has no "offboarded" state.
           returned: always
           type: str
     error:
-      description: As RV(error), for this device.
+      description: The error of this device, see RV(error).
       returned: always
       type: dict
 summary:
-  description: How many devices had which outcome, and what it cost.
+  description: Number of devices with each outcome, and number of API calls.
   returned: always
   type: dict
   contains:
     total:
-      description: Number of devices. Beside it there is one key for each outcome.
+      description: Number of devices. In addition, there is one key for each outcome.
       returned: always
       type: int
     changed:
-      description: How many changed.
+      description: Number of devices that changed.
       returned: always
       type: int
     failed:
-      description: How many failed.
+      description: Number of devices that failed.
       returned: always
       type: int
     api:
-      description: The keys C(calls), C(retries) and C(throttled_seconds), without the sign-in.
+      description: The keys C(calls), C(retries) and C(throttled_seconds). Sign-in is not included.
       returned: always
       type: dict
 context:
-  description: Who asked whom and when, with times by the clock of the machine that ran the module.
+  description: Tenant, application, API and time of the run. Times are by the clock of the machine that ran the module.
   returned: always
   type: dict
   contains:
     tenant_id:
-      description: The tenant, as the token says.
+      description: Tenant ID from the token.
       returned: always
       type: str
     client_id:
-      description: The application, as the token says.
+      description: Application ID from the token.
       returned: always
       type: str
     api_url:
-      description: Base address of the API.
+      description: Base URL of the API.
       returned: always
       type: str
     collection_version:
@@ -320,22 +320,22 @@ context:
       returned: always
       type: str
     started_at:
-      description: Start in UTC.
+      description: Start time in UTC.
       returned: always
       type: str
     finished_at:
-      description: End in UTC.
+      description: End time in UTC.
       returned: always
       type: str
 error:
   description:
-    - On failure what went wrong, else V(null).
-    - Where one device failed, its error; where several did, the code V(devices_failed).
+    - What went wrong. V(null) on success.
+    - If one device failed, the error of that device. If several devices failed, the code is V(devices_failed).
   returned: always
   type: dict
   contains:
     code:
-      description: For playbooks to branch on, such as V(not_found), V(throttled), V(permission_missing), V(run_ended) or
+      description: Error code for conditionals, for example V(not_found), V(throttled), V(permission_missing), V(run_ended) or
         V(outcome_unknown).
       returned: always
       type: str
@@ -344,15 +344,15 @@ error:
       returned: always
       type: str
     http_status:
-      description: Status of the answer behind it, V(null) where there was none.
+      description: HTTP status of the response that caused the error. V(null) if there was none.
       returned: always
       type: int
     correlation_id:
-      description: To quote to Microsoft's support.
+      description: Correlation ID for Microsoft support.
       returned: always
       type: str
     hint:
-      description: What to do about it.
+      description: How to fix it.
       returned: always
       type: str
 """

@@ -7,107 +7,111 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mde_offboard_info
-short_description: Tell what became of offboards from Microsoft Defender for Endpoint
+short_description: Get the outcome of offboard actions in Microsoft Defender for Endpoint
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Days after an offboard it reads the actions and the records of the devices, and gives a verdict on each.
-  - It takes the evidence of an earlier run, ids of actions, or ids of devices. A device that an earlier run has not found or was
-    refused is in the result as well.
-  - It only reads, and a verdict is no failure of the task; what a playbook fails for is its own affair. The task fails when
-    something cannot be read.
+  - Reads the offboard actions and the records of devices, days after a run, and returns an outcome for each device.
+  - Takes the evidence of an earlier run, action IDs, or device IDs. The result includes devices that the earlier run did not find, and
+    devices that the service refused to offboard.
+  - It only reads. The task fails only if something cannot be read; the playbook decides which outcomes are failures.
 options:
   evidence:
     description:
-      - The JSON file of an earlier run, as M(secops.mde.mde_evidence) wrote it. That of another tenant is refused. A warning tells
-        where it is a prediction, or of a run that did not come to its end. Its entries are checked as the other options are.
+      - Path of the JSON file of an earlier run, as M(secops.mde.mde_evidence) wrote it. Evidence of another tenant is refused. A warning
+        reports that the evidence is a prediction, or that the earlier run was not completed. The module validates the entries like its
+        other options.
     type: path
   action_id:
     description:
-      - Ids of offboards, as RV(secops.mde.mde_offboard#module:action) has them.
+      - IDs of offboard actions, from RV(secops.mde.mde_offboard#module:action).
     type: list
     elements: str
   device_id:
     description:
-      - Ids of devices in MDE, or addresses of their pages in the portal.
+      - Device IDs in MDE, or URLs of device pages in the portal.
     type: list
     elements: str
 extends_documentation_fragment:
   - secops.mde.connection
-  - secops.mde.pacing
+  - secops.mde.rate_limit
   - secops.mde.attributes
   - secops.mde.attributes.reads
 notes:
   - The application needs the permission C(Machine.Read.All), with admin consent.
-  - Only an offboard on the device itself counts. An action that evidence names for one device, and that is on another, proves
-    nothing; the device then has its own offboards, or fails with the code V(wrong_device).
-  - All offboards of a device count, not only the one that is named. One that is under way counts before all others, and a success
-    whose device has not come back counts before what was tried later.
-  - A device has come back when its record says onboarded and shows a full report more than 24 hours after the offboard ended,
-    whatever its health state. A record that has aged out cannot have.
-  - Delegate the task to localhost, where the interpreter of C(ansible-playbook) is used and its libraries are found.
+  - Only an offboard action on the device itself counts. If evidence names an action for one device and the action is on another device,
+    the action proves nothing. The outcome of the device then depends on its own offboard actions. If it has none, it fails with the code
+    V(wrong_device).
+  - All offboard actions of a device count, not only the one you name. An action in progress takes precedence. A successful action takes
+    precedence over later attempts unless the device has reported again.
+  - A device has come back if its record says "onboarded" and shows a full report more than 24 hours after the end of the offboard
+    action, whatever its health state. A device whose record has expired has not come back.
+  - Delegate the task to localhost, where the interpreter of C(ansible-playbook) and its libraries are available.
 seealso:
   - module: secops.mde.mde_offboard
   - module: secops.mde.mde_machine_action_info
 """
 
 EXAMPLES = r"""
-- name: See what became of an offboard
+- name: Get the outcome of an offboard action
   secops.mde.mde_offboard_info:
     action_id: 0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22
   delegate_to: localhost
-  register: later
+  register: verification
 
-- name: Tell it
+- name: Show the outcome
   ansible.builtin.debug:
-    msg: "{{ later.msg }}"
+    msg: "{{ verification.msg }}"
 
-- name: See whether a device has stayed away
+- name: Fail if a device has come back
   secops.mde.mde_offboard_info:
     device_id: 1e5bc9d7e413ddd7902c2932e418702b84d0cc07
   delegate_to: localhost
-  register: stayed
-  failed_when: stayed.failed or stayed.devices[0].outcome == 'came_back'
+  register: verification
+  failed_when: verification.failed or verification.devices[0].outcome == 'came_back'
 """
 
 RETURN = r"""
 msg:
-  description: The verdict on one device, or how many have which; on failure what went wrong and what to do. One line.
+  description: The outcome of one device, or the number of devices with each outcome. On failure, what went wrong and how to fix it.
+    One line.
   returned: always
   type: str
   sample: 41 done, 3 pending, 1 timed_out
 comment:
-  description: Why the run of O(evidence) was made, as it has written it down. V(null) without one, and on failure.
+  description: The comment of the run that wrote O(evidence). V(null) without evidence, and on failure.
   returned: always
   type: str
   sample: CHG-1044 retired
 devices:
-  description: Each device, in the order asked.
+  description: The result of each device, in the order requested.
   returned: always
   type: list
   elements: dict
   contains:
     requested:
-      description: The device as the earlier run had been asked for it.
+      description: The device as requested in the earlier run.
       returned: always
       type: dict
     host:
-      description: The inventory host that it was in the earlier run, if there was one.
+      description: The inventory host of the device in the earlier run, if there was one.
       returned: always
       type: str
     device_id:
-      description: Id of the device, V(null) where none is known.
+      description: Device ID. V(null) if it is not known.
       returned: always
       type: str
     device_name:
-      description: Name of the device.
+      description: Device name.
       returned: always
       type: str
     outcome:
       description:
-        - V(done), an offboard succeeded and the device was not seen since. V(came_back), it was.
-        - V(pending), an offboard is under way. V(failed), V(timed_out) and V(cancelled), the last one ended so.
-        - V(no_action), the service knows of none. V(error), it could not be read.
+        - V(done) - an offboard action succeeded, and the device has not come back. V(came_back) - an offboard action succeeded, and the
+          device has reported again.
+        - V(pending) - an offboard action is in progress. V(failed), V(timed_out) and V(cancelled) - the last offboard action ended with
+          this status.
+        - V(no_action) - the service has no offboard action of the device. V(error) - the outcome cannot be read.
       returned: always
       type: str
       sample: done
@@ -120,48 +124,48 @@ devices:
       returned: always
       type: bool
     action:
-      description: The action that speaks for the verdict, the service's JSON as it came.
+      description: The action that determines the outcome, as JSON from the service.
       returned: always
       type: dict
     machine:
-      description: The device's record now, the service's JSON as it came. V(null) where it has aged out.
+      description: The current record of the device, as JSON from the service. V(null) if it has expired.
       returned: always
       type: dict
     candidates:
-      description: Always empty; for the same shape as in M(secops.mde.mde_offboard).
+      description: Always empty. It exists for compatibility with M(secops.mde.mde_offboard).
       returned: always
       type: list
       elements: dict
     error:
-      description: As RV(error), for this device.
+      description: The error of this device, see RV(error).
       returned: always
       type: dict
 summary:
-  description: What it came to, and what it cost.
+  description: Number of devices with each outcome, and number of API calls.
   returned: always
   type: dict
   contains:
     total:
-      description: Number of devices. Beside it there is one key for each outcome.
+      description: Number of devices. In addition, there is one key for each outcome.
       returned: always
       type: int
     api:
-      description: The keys C(calls), C(retries) and C(throttled_seconds), without the sign-in.
+      description: The keys C(calls), C(retries) and C(throttled_seconds). Sign-in is not included.
       returned: always
       type: dict
 context:
   description:
-    - Who asked whom and when, with the keys C(tenant_id), C(client_id), C(api_url), C(collection_version), C(started_at) and
-      C(finished_at).
+    - Tenant, application, API and time of the run, with the keys C(tenant_id), C(client_id), C(api_url), C(collection_version),
+      C(started_at) and C(finished_at).
   returned: always
   type: dict
 error:
-  description: On failure what went wrong, else V(null).
+  description: What went wrong. V(null) on success.
   returned: always
   type: dict
   contains:
     code:
-      description: For playbooks to branch on, such as V(throttled) or V(permission_missing).
+      description: Error code for conditionals, for example V(throttled) or V(permission_missing).
       returned: always
       type: str
     message:
@@ -169,15 +173,15 @@ error:
       returned: always
       type: str
     http_status:
-      description: Status of the answer behind it, V(null) where there was none.
+      description: HTTP status of the response that caused the error. V(null) if there was none.
       returned: always
       type: int
     correlation_id:
-      description: To quote to Microsoft's support.
+      description: Correlation ID for Microsoft support.
       returned: always
       type: str
     hint:
-      description: What to do about it.
+      description: How to fix it.
       returned: always
       type: str
 """

@@ -108,11 +108,11 @@ def loan(emulator: Emulator) -> None:
 
 
 EFFECTS: dict[str, Effect] = {
-    "mde_offboard: Offboard one device by its id": offboards(("submitted",), ("CHG-1042 retired",)),
-    "mde_offboard: Offboard by name, and insist that the id is that of the same device": offboards(
+    "mde_offboard: Offboard one device by its ID": offboards(("submitted",), ("CHG-1042 retired",)),
+    "mde_offboard: Offboard by name, with the device ID as a safeguard": offboards(
         ("submitted",), ("CHG-1042 retired",)
     ),
-    "mde_offboard: Accept that a record has aged out, for a ticket that is run again": offboards(
+    "mde_offboard: Accept an expired record when an old ticket is run again": offboards(
         ("not_found",), ("CHG-0815 retired",)
     ),
     "mde_offboard: Offboard a device that is online, and wait until it is done": offboards(
@@ -127,7 +127,7 @@ EFFECTS: dict[str, Effect] = {
         shows=lambda _emulator: [],
     ),
     # MDE_API_URL wins over the region's host, and the options' certificate over the secret of the environment.
-    "mde_offboard: Sign in with a certificate, to the service in the United Kingdom": offboards(
+    "mde_offboard: Sign in with a certificate, and use the API servers in the United Kingdom": offboards(
         ("submitted",),
         ("CHG-1042 retired",),
         credential="certificate",
@@ -136,7 +136,7 @@ EFFECTS: dict[str, Effect] = {
     "mde_machine_info: Find a device by its name": finds(
         "machines", [DEVICE], lambda _emulator: None, shows=lambda _emulator: [DEVICE]
     ),
-    "mde_machine_info: Find what is onboarded and has not reported for 30 days": finds(
+    "mde_machine_info: Find onboarded devices that have not reported for 30 days": finds(
         "machines",
         [OTHER],
         lambda emulator: emulator.add_devices(
@@ -147,20 +147,20 @@ EFFECTS: dict[str, Effect] = {
         ),
         shows=lambda _emulator: ["kiosk-02.corp.example"],
     ),
-    "mde_machine_info: Find old workstations that somebody has marked, in the words of the service": finds(
+    "mde_machine_info: Find tagged Windows 10 devices with an OData filter": finds(
         "machines",
         [OTHER],
         lambda emulator: emulator.add_devices(
             [Device(id=OTHER, os_platform="Windows10", tags=["retire"]), Device(tags=["retire"])]
         ),
     ),
-    "mde_machine_action_info: See days later what became of an offboard": finds(
+    "mde_machine_action_info: Follow up on an offboard action days later": finds(
         "machine_actions",
         [ACTION],
         lambda emulator: emulator.add_action(DEVICE, status="Succeeded", age="3d", id=ACTION),
         shows=lambda _emulator: ["Succeeded"],
     ),
-    "mde_machine_action_info: Find the offboards of the last week that did not get through": finds(
+    "mde_machine_action_info: Find the offboard actions of the last week that did not succeed": finds(
         "machine_actions",
         [ACTION],
         lambda emulator: [
@@ -176,7 +176,7 @@ EFFECTS: dict[str, Effect] = {
             emulator.add_action(DEVICE, "Isolate", age="1h", id=ACTION),
         ],
     ),
-    "mde_machine_action_cancel: Take back an offboard that is still queued": Effect(
+    "mde_machine_action_cancel: Cancel a pending offboard action": Effect(
         told=lambda result: (result["cancelled"], result["action"]["status"], result["action"]["cancellationComment"]),
         tells=(True, "Cancelled", "CHG-1042 withdrawn, the device stays"),
         posts=1,
@@ -186,18 +186,22 @@ EFFECTS: dict[str, Effect] = {
             emulator.device("pc-0101.corp.example").id, status="Pending", age=60, id=ACTION
         ),
     ),
-    "mde_machine_tag: Mark a device as retired": tags(
+    "mde_machine_tag: Tag a device as retired": tags(
         [True], DEVICE, ["retired"], lambda emulator: emulator.grant("Machine.ReadWrite.All")
     ),
-    "mde_machine_tag: Find what is marked as loaned": Effect(
+    "mde_machine_tag: Find devices that are tagged as loaned": Effect(
         told=lambda result: [machine["computerDnsName"] for machine in result["machines"]],
         tells=["lab-w11-08.corp.example", "kiosk-02.corp.example"],
         given=loan,
     ),
-    "mde_machine_tag: Take the mark off all of them": tags(
-        [True, True], "lab-w11-08.corp.example", ["kiosk"], loan, after="mde_machine_tag: Find what is marked as loaned"
+    "mde_machine_tag: Remove the tag from all of them": tags(
+        [True, True],
+        "lab-w11-08.corp.example",
+        ["kiosk"],
+        loan,
+        after="mde_machine_tag: Find devices that are tagged as loaned",
     ),
-    "mde_offboard_info: See what became of an offboard": Effect(
+    "mde_offboard_info: Get the outcome of an offboard action": Effect(
         told=lambda result: [device["outcome"] for device in result["devices"]],
         tells=["pending"],
         given=lambda emulator: emulator.add_action(
@@ -205,7 +209,7 @@ EFFECTS: dict[str, Effect] = {
         ),
         shows=lambda _emulator: "pc-0101.corp.example: the offboard is still under way",
     ),
-    "mde_offboard_info: See whether a device has stayed away": Effect(
+    "mde_offboard_info: Fail if a device has come back": Effect(
         told=lambda result: [device["outcome"] for device in result["devices"]],
         tells=["done"],
         given=lambda emulator: [
@@ -214,7 +218,7 @@ EFFECTS: dict[str, Effect] = {
         ],
     ),
     "mde_evidence: Offboard a list": offboards(("submitted",) * 2, ("CHG-1044 retired",) * 2),
-    "mde_evidence: Keep the evidence": Effect(
+    "mde_evidence: Write the evidence": Effect(
         told=lambda result: [device["outcome"] for device in result["devices"]],
         tells=["submitted", "submitted"],
         posts=2,
@@ -224,16 +228,14 @@ EFFECTS: dict[str, Effect] = {
     "host_devices: Offboard the hosts of the play in one task": offboards(
         ("submitted",), ("CHG-1044 retired",), hosts="lab-w11-07.corp.example", shows=lambda _emulator: ["submitted"]
     ),
-    "runbook_options: Offboard with the answers of a survey, one of which is empty and one of which arrived as a number": (
+    "runbook_options: Offboard with survey answers, one of them empty and one converted to a number": (
         offboards(("submitted",), ("20261044",))
     ),
-    "show_warning: Offboard a device that may be gone": offboards(
-        ("not_found",), ("CHG-0815 retired",), shows=lambda _emulator: "not_found: look at the ticket"
+    "show_warning: Offboard a device that can be missing": offboards(
+        ("not_found",), ("CHG-0815 retired",), shows=lambda _emulator: "not_found: check the ticket"
     ),
-    "parse_devices: Offboard what somebody typed into a survey": offboards(
-        ("submitted",) * 3, ("CHG-1044 retired",) * 3
-    ),
-    "parse_devices: Offboard the rows that are left in an export of the device inventory": offboards(
+    "parse_devices: Offboard devices from a survey": offboards(("submitted",) * 3, ("CHG-1044 retired",) * 3),
+    "parse_devices: Offboard the devices in an export of the device inventory": offboards(
         ("submitted", "submitted"),
         ("CHG-1044 retired", "CHG-1044 retired"),
         contents={
@@ -242,14 +244,14 @@ EFFECTS: dict[str, Effect] = {
             ";pc-0103.corp.example;Windows11;11112222-bbbb-3333-cccc-4444dddd5555;\r\n"
         },
     ),
-    "parse_devices: Offboard the rows of a list with headers of its own": offboards(
+    "parse_devices: Offboard the devices in a table with custom headers": offboards(
         ("submitted",),
         ("CHG-2 replaced",),
         contents={
             "/srv/tickets/CHG-1045.csv": "Asset;Replaced by;Ticket\r\nlab-w11-07.corp.example;pc-0103.corp.example;CHG-2 replaced\r\n"
         },
     ),
-    "parse_devices: Try those again that failed in an earlier run": offboards(
+    "parse_devices: Try the failed devices of an earlier run again": offboards(
         ("submitted",),
         ("CHG-1044 retired, second try",),
         contents={
@@ -328,6 +330,6 @@ def last(tasks: t.Iterable[Task]) -> dict[str, t.Any]:
     ],
 )
 def test_an_example_with_a_mistake_is_noticed(stage: AnsibleCommand, right: str, wrong: str) -> None:
-    text = EXAMPLES["mde_offboard: Offboard one device by its id"].text
+    text = EXAMPLES["mde_offboard: Offboard one device by its ID"].text
     assert right in text
     assert stage.play(text.replace(right, wrong)).code != 0

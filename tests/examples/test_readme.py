@@ -100,7 +100,7 @@ def list_of_devices(text: str, stage: AnsibleCommand) -> None:
     assert "pc-0102.corp.example was not found" in told
 
 
-@block("Retire what somebody typed into a survey")
+@block("Retire devices from a survey")
 def survey(text: str, stage: AnsibleCommand) -> None:
     real = stage.play(text)
     assert real.code == 0, real.output
@@ -129,7 +129,7 @@ def ad_hoc(text: str, stage: AnsibleCommand) -> None:
     assert len(stage.emulator.actions()) == 1
 
 
-@block("Mark what has not reported for 30 days")
+@block("Tag devices that have not reported for 30 days")
 def find_and_tag(text: str, stage: AnsibleCommand) -> None:
     stage.emulator.grant("Machine.ReadWrite.All")
     stage.emulator.add_devices(
@@ -146,7 +146,7 @@ def find_and_tag(text: str, stage: AnsibleCommand) -> None:
     }
 
 
-@block("Offboard, and tell apart what a runbook treats apart")
+@block("Offboard a device, and handle a missing device separately")
 def tell_apart(text: str, stage: AnsibleCommand) -> None:
     run = stage.play(text)
     assert run.code == 0, run.output
@@ -169,7 +169,7 @@ def inventory_hosts(text: str, stage: AnsibleCommand) -> None:
 
 LIST = """ansible-playbook secops.mde.offboard_list -e mde_devices_file=devices.csv -e "mde_comment='CHG-1044 retired'" --check"""
 HOSTS = """ansible-playbook secops.mde.offboard -i retire.mde_machines.yml -e mde_hosts=all -e "mde_comment='CHG-1044 retired'\""""
-VERIFY = "ansible-playbook secops.mde.verify -e mde_evidence=mde-evidence/the-run-of-then.json"
+VERIFY = "ansible-playbook secops.mde.verify -e mde_evidence=mde-evidence/the-earlier-run.json"
 INVENTORY = "plugin: secops.mde.mde_machines"
 
 
@@ -201,7 +201,7 @@ def look_back(text: str, stage: AnsibleCommand) -> None:
     (stage.folder / "devices.csv").write_text(f"Device name\n{rows}", "utf-8")
     assert stage.shell(BLOCKS[LIST].text.splitlines()[1]).code == 0
     evidence = next((stage.folder / "mde-evidence").glob("*.json"))
-    evidence.rename(evidence.with_name("the-run-of-then.json"))
+    evidence.rename(evidence.with_name("the-earlier-run.json"))
     run = stage.shell(text)
     assert run.code == 0, run.output
     assert "2 pending" in run.output

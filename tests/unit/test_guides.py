@@ -61,6 +61,7 @@ PLAYBOOK_VARIABLES = {
     "mde_wait_timeout",
 }
 HOST_VARIABLES = {"mde_device_id", "mde_device_name", "mde_aad_device_id"}
+ROLE_RESULTS = {"mde_result"}
 PLAYBOOKS = {"offboard", "offboard_list", "verify"} | {path.stem for path in (COLLECTION / "playbooks").glob("*.yml")}
 VERIFIED = {"done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action"}
 MODULES = {path.stem for path in (COLLECTION / "plugins" / "modules").glob("mde_*.py")}
@@ -190,7 +191,7 @@ def test_labels_are_there_once_and_every_reference_finds_one() -> None:
 def test_every_name_exists(guide: str) -> None:
     text = GUIDES[guide]
     assert set(re.findall(r"\bsecops\.mde\.(\w+)", text)) <= NAMES | {"docsite", "mde"}
-    assert set(re.findall(r"\bmde_\w+", text)) <= NAMES | PLAYBOOK_VARIABLES | HOST_VARIABLES
+    assert set(re.findall(r"\bmde_\w+", text)) <= NAMES | PLAYBOOK_VARIABLES | HOST_VARIABLES | ROLE_RESULTS
     assert set(re.findall(r"\b(?:MDE|AZURE)_[A-Z0-9_]+", text)) <= VARIABLE_NAMES
 
 
@@ -263,6 +264,9 @@ def check_play(play: t.Mapping[str, t.Any], text: str) -> None:
         check_options(defaults, fragment_options("secops.mde.connection"))
     for task in play["tasks"]:
         assert task["name"]
+        if "ansible.builtin.include_role" in task:
+            assert task["ansible.builtin.include_role"]["name"] == "secops.mde.mde"
+            check_variables(task.get("vars", {}))
         for module in [key.removeprefix(PREFIX) for key in task if key.startswith(PREFIX)]:
             check_options(task[PREFIX + module], options("modules", module))
             assert play["hosts"] == "localhost" or task["delegate_to"] == "localhost"

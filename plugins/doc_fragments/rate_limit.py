@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How many calls to make."""
+"""Options that limit the rate of API calls."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class ModuleDocFragment:
 options:
   calls_per_minute:
     description:
-      - Calls to the API that are made in any minute at most. The service allows 100 to an application in a tenant, shared by
-        everything that uses it. Give several jobs at once a part each.
+      - Maximum API calls per minute. The service allows 100 calls per minute for an application in a tenant. All jobs that use the
+        application share this quota. If several jobs run concurrently, divide the limit among them.
     type: int
     default: 100
   calls_per_hour:
     description:
-      - Calls to the API that are made in any hour at most, and at least 2. The service allows 1500.
+      - Maximum API calls per hour. The minimum is 2. The service allows 1500.
     type: int
     default: 1500
 """
