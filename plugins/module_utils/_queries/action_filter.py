@@ -20,7 +20,7 @@ from .._options.identifiers import clean_action_id, clean_device_id
 from .._options.values import Moment, canonical_spelling, clean_list, clean_raw_filter, clean_time, unknown_words
 from .._results import reporting
 from .._same import comparable
-from .service_time import Now, in_service_time, unknown_time
+from .relative_time import Now, in_service_time, unknown_time
 
 # The service's own model (its $metadata of 2026-08). Others are taken as they are, with a warning.
 TYPES: t.Final = (

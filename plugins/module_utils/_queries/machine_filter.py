@@ -29,7 +29,7 @@ from .._options.values import (
 )
 from .._results import reporting
 from .._same import comparable
-from .service_time import Now, in_service_time, unknown_time
+from .relative_time import Now, in_service_time, unknown_time
 
 # Microsoft Learn, "Machine resource type"; the spelling is that of the wire.
 HEALTH_STATUSES: t.Final = (
