@@ -18,7 +18,6 @@ from ._api.models import MachineAction
 from ._auth.permissions import CANCEL, READ, add_hint_for_403, lacks_permission, predicted_refusal
 from ._auth.token import TokenClaims
 from ._errors import ApiError, MdeError
-from ._http.retry import fatal_for_run
 from ._options.argument_spec import Spec
 
 CANCEL_OPTIONS: t.Final[Spec] = {
@@ -137,7 +136,7 @@ class ActionCanceller:
                 now, read_error = self._client.get_action(action.id) or now, None
             except MdeError as error:
                 read_error = error
-                if fatal_for_run(error):
+                if error.fatal_for_run:
                     break  # all patience was used up on it
                 continue
             if now.is_final or _is_definite_refusal(refusal):
@@ -157,7 +156,7 @@ class ActionCanceller:
 
 def _is_definite_refusal(error: MdeError | None) -> bool:
     """Whether the service said no in its own words; one more look after that is enough."""
-    return isinstance(error, ApiError) and error.service_code is not None and (error.http_status or 500) < 500
+    return isinstance(error, ApiError) and error.service_code is not None and error.http_status < 500
 
 
 def _describe(action: MachineAction | None) -> str:

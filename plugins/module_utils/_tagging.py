@@ -16,7 +16,6 @@ from ._api.odata import property_in
 from ._auth.permissions import READ, TAG, add_hint_for_403, lacks_permission, predicted_refusal
 from ._auth.token import TokenClaims
 from ._errors import ApiError, MdeError, OptionError
-from ._http.retry import fatal_for_run
 from ._options.argument_spec import Spec
 from ._options.identifiers import clean_device_id
 from ._options.values import clean_list
@@ -215,7 +214,7 @@ class Tagger:
                 half = len(batch) // 2
                 return [*self._send(batch[:half]), *self._send(batch[half:])]
             self._single_refusals += len(batch) == 1
-            self._stopped_by = error if fatal_for_run(error) else None
+            self._stopped_by = error if error.fatal_for_run else None
             return [_unchanged(one, error) for one in batch]
         self._any_accepted = True
         records: dict[str, Machine | None] = {machine.id: machine for machine in returned}

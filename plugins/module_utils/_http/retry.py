@@ -13,16 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._clock import Clock
-from .._errors import (
-    ApiError,
-    DeadlineExceededError,
-    LibraryError,
-    MdeError,
-    OptionError,
-    SignInError,
-    ThrottledError,
-    TransportError,
-)
+from .._errors import TransportError
 from .._timestamps import http_date
 from .transport import Response
 
@@ -96,38 +87,3 @@ def is_safe_to_resend(outcome: Response | TransportError) -> bool:
     if isinstance(outcome, TransportError):
         return not outcome.may_have_arrived and outcome.retryable
     return outcome.status == 429
-
-
-def outcome_in_doubt(error: MdeError) -> bool:
-    """Whether a POST that ended so may have been carried out all the same: always, but for three ends.
-
-    No byte of it was written to a connection. The quota was used up (429). Or the service itself refused it, in a
-    complete response (``ApiError.by_service``): a page of a gateway, a redirect, anything else can hide a success.
-    """
-    if isinstance(error, TransportError):
-        return error.may_have_arrived
-    if isinstance(error, ApiError):
-        status = error.http_status or 0
-        refused = status == 429 or (400 <= status < 500 and status != 408 and error.by_service)
-        return not (refused or isinstance(error, ThrottledError))
-    return not isinstance(error, (SignInError, OptionError, LibraryError, DeadlineExceededError))
-
-
-def fatal_for_run(error: MdeError) -> bool:
-    """Whether nothing else would get through either: a matter of token, connection or quota, not of one device.
-
-    By then all patience is used up, so what is left of a list need not be tried one by one.
-    """
-    if isinstance(error, (SignInError, TransportError, ThrottledError)):
-        return True
-    if not isinstance(error, ApiError) or error.http_status is None:
-        return False
-    return error.http_status in (401, 403, 408) or error.http_status >= 500
-
-
-def concerns_one_record(error: ApiError) -> bool:
-    """Whether a read of one thing was refused for what it asked for, where reads of others have just been answered.
-
-    A device outside the groups of a user's token answers 403, for example, and no other device is hit by that.
-    """
-    return 400 <= (error.http_status or 0) < 500 and error.http_status not in (401, 408, 429)

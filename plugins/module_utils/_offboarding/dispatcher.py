@@ -18,8 +18,7 @@ from .._api.client import ActionSnapshot, MdeClient
 from .._auth.permissions import OFFBOARD, READ, add_hint_for_403, lacks_permission
 from .._auth.token import TokenClaims
 from .._errors import InternalError, MdeError
-from .._http.retry import RetryBudget, fatal_for_run
-from .caller import AbandonedError
+from .._http.retry import RetryBudget
 from .submission import RECONCILE_DELAYS, Submission, SubmissionState
 from .workers import WorkerPool
 
@@ -66,7 +65,7 @@ class Dispatcher:
 
     def stop_if_fatal(self, error: MdeError) -> None:
         """See whether an error would hit everything else as well, and then let nothing more be tried."""
-        if self.stopped_by is None and (isinstance(error, AbandonedError) or fatal_for_run(error)):
+        if self.stopped_by is None and error.fatal_for_run:
             self.stopped_by = error.for_skipped_devices()
 
     # -- the flow ------------------------------------------------------------------------------------------

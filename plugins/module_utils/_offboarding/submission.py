@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from .._api.client import ActionSnapshot, MdeClient
 from .._api.models import Machine, MachineAction
 from .._errors import ApiError, DeadlineExceededError, DeviceError, InternalError, MdeError, ThrottledError
-from .._http.retry import outcome_in_doubt
 from .._same import comparable
 from .caller import AbandonedError, Caller, always
 from .decision import decide
@@ -161,10 +160,8 @@ class Submission:
             )
         except DeadlineExceededError:
             self.state = SubmissionState.STALE
-        except AbandonedError as error:
-            self.abandon(error)
         except MdeError as error:
-            if outcome_in_doubt(error):
+            if error.outcome_in_doubt:
                 self._question(error)
             else:
                 self._finish(self._from_refusal(error))

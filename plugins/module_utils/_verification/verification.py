@@ -18,7 +18,6 @@ from .._auth.permissions import READ, add_hint_for_403
 from .._auth.token import TokenClaims
 from .._errors import ApiError, DeviceError, MdeError
 from .._evidence_format import VERIFY_OUTCOMES
-from .._http.retry import concerns_one_record
 from .._offboarding.decision import came_back
 from .._options.identifiers import DeviceRequest
 from .._same import comparable
@@ -216,7 +215,7 @@ class Verifier:
             try:
                 machine = self._client.get_machine(device_id)
             except ApiError as error:
-                if not concerns_one_record(error):
+                if not error.concerns_one_record:
                     raise
                 add_hint_for_403(error, READ, self._claims())
                 return DeviceVerification(target, "error", action, error=error)
