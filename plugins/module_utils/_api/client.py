@@ -24,7 +24,7 @@ from .error_responses import error_from_response
 from .filter_batches import BatchResult, FilterBatcher
 from .models import Machine, MachineAction, RecordError, is_record_id
 from .odata import FilterSyntax, all_of, property_in, time_literal
-from .paging import Lists, RefusedRecord, Report, get, unexpected_response
+from .paging import Allowance, Lists, RefusedRecord, Report, get, unexpected_response
 from .session import ApiSession
 
 # Microsoft Learn, "Add or remove a tag for multiple machines": at most 500 ids a call.
@@ -103,9 +103,11 @@ class MdeClient:
             return all_of([property_in("machineId", values, use_in=syntax.use_in), "type eq 'Offboard'"])
 
         refused: list[RefusedRecord] = []
-        batch_result = self.filter_batcher.read(
-            machine_ids, condition, lambda text: self._list_actions(text, budget=budget, report=refused.append)
-        )
+
+        def fetch(text: str) -> list[MachineAction]:
+            return self._list_actions(text, report=refused.append, allowance=lambda: budget or self.session.budget())
+
+        batch_result = self.filter_batcher.read(machine_ids, condition, fetch)
         found: dict[str, list[MachineAction]] = {machine_id: [] for machine_id in machine_ids}
         for action in batch_result.records:
             of_machine = found.get(action.machine_id)
@@ -115,27 +117,26 @@ class MdeClient:
         return {**snapshots, **batch_result.rejected, **_affected(machine_ids, refused)}
 
     def actions_by_id(
-        self, action_ids: t.Sequence[str], *, until: float | None = None
+        self, action_ids: t.Sequence[str], *, allowance: Allowance | None = None
     ) -> BatchResult[str, MachineAction]:
-        """These actions as they are now. One that is missing is no news: lists lag behind.
-
-        ``until`` (monotonic seconds) is when it is too late to ask again, or at all.
-        """
+        """These actions as they are now. One that is missing is no news: lists lag behind."""
 
         def condition(values: t.Sequence[str], syntax: FilterSyntax) -> str:
             return property_in("id", values, use_in=syntax.use_in)
 
         batch_result = self.filter_batcher.read(
-            action_ids, condition, lambda text: self._list_actions(text, until=until)
+            action_ids, condition, lambda text: self._list_actions(text, allowance=allowance)
         )
         wanted = set(map(comparable, action_ids))
         batch_result.records = [action for action in batch_result.records if comparable(action.id) in wanted]
         return batch_result
 
-    def list_offboard_actions_since(self, created: datetime, *, until: float | None = None) -> list[MachineAction]:
-        """Every Offboard action of the tenant from a moment on; ``until`` as for ``actions_by_id``."""
+    def list_offboard_actions_since(
+        self, created: datetime, *, allowance: Allowance | None = None
+    ) -> list[MachineAction]:
+        """Every Offboard action of the tenant from a moment on."""
         condition = f"type eq 'Offboard' and creationDateTimeUtc ge {time_literal(created)}"
-        return self._list_actions(condition, until=until, count=True)
+        return self._list_actions(condition, count=True, allowance=allowance)
 
     def _list_actions(self, condition: str, **reading: t.Any) -> list[MachineAction]:
         return [action for page in self.iter_action_pages(condition, **reading) for action in page]
@@ -148,8 +149,7 @@ class MdeClient:
         limit: int | None = None,
         count: bool = False,
         report: Report | None = None,
-        until: float | None = None,
-        budget: RetryBudget | None = None,
+        allowance: Allowance | None = None,
     ) -> t.Iterator[list[MachineAction]]:
         """All actions that fit an OData condition, page by page; see ``Lists.pages``."""
         return self._lists.pages(
@@ -160,8 +160,7 @@ class MdeClient:
             limit=limit,
             count=count,
             report=report,
-            until=until,
-            budget=budget,
+            allowance=allowance,
         )
 
     def get_action(self, action_id: str) -> MachineAction | None:
@@ -192,13 +191,12 @@ class MdeClient:
         comment: str,
         *,
         budget: RetryBudget | None = None,
-        not_after: float | None = None,
         before_send: t.Callable[[], None] = lambda: None,
     ) -> MachineAction:
         """Ask for the offboard of one device, once: repeated only when it surely was not taken.
 
-        ``budget``, ``not_after`` and ``before_send`` are those of ApiSession.request. Raises DeadlineExceededError, TransportError or ApiError; after some
-        of them the caller has to find out what became of it: see ``outcome_in_doubt``.
+        ``budget`` and ``before_send`` are those of ApiSession.request. Raises DeadlineExceededError, TransportError or
+        ApiError; after some of them the caller has to find out what became of it: see ``outcome_in_doubt``.
         """
         try:
             response = self.session.request(
@@ -207,7 +205,6 @@ class MdeClient:
                 should_retry=is_safe_to_resend,
                 json_body={"Comment": comment},
                 budget=budget,
-                not_after=not_after,
                 before_send=before_send,
             )
             if not 200 <= response.status < 300:

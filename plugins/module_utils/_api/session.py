@@ -27,6 +27,8 @@ from .error_responses import error_from_response, is_by_service
 from .odata import url_encode
 from .service_time import ServiceTime
 
+# Seconds after a deadline in which a first try may still leave: nobody sleeps to the exact moment.
+_DEADLINE_GRACE: t.Final = 1.0
 _RATE_LIMIT_HINT = (
     "calls_per_minute and calls_per_hour set the pace; 100 and 1500 is what the service allows an application."
 )
@@ -111,9 +113,12 @@ class ApiSession:
         return self._service_clock.warnings()
 
     def budget(self, until: float | None = None) -> RetryBudget:
-        """A new allowance for one call; it lasts up to the moment ``until`` (monotonic seconds) at most."""
-        left = self._retry_timeout if until is None else max(0.0, until - self.clock.monotonic())
-        return RetryBudget(limit=min(left, self._retry_timeout), clock=self.clock, rng=self._rng)
+        """A new allowance for one call; ``until`` (monotonic seconds) is when it is too late to ask again, or at all."""
+        budget = RetryBudget(limit=self._retry_timeout, clock=self.clock, rng=self._rng)
+        if until is not None:
+            budget.limit = min(budget.limit, max(0.0, until - self.clock.monotonic()))
+            budget.not_after = until + _DEADLINE_GRACE
+        return budget
 
     def request(
         self,
@@ -124,29 +129,27 @@ class ApiSession:
         params: t.Mapping[str, t.Any] | None = None,
         json_body: t.Any = None,
         budget: RetryBudget | None = None,
-        not_after: float | None = None,
         before_send: t.Callable[[], None] = lambda: None,
     ) -> Response:
         """Send until there is an answer to keep, of whatever status.
 
         ``path`` is relative to the API; ``should_retry`` judges each outcome by the rules of the verb; ``budget`` is that
-        of an earlier part of the same call; ``not_after`` (monotonic seconds) is the moment from which nothing may be
-        sent any more; ``before_send`` is told right before each try, after all waiting. Raises TransportError without an answer,
-        ThrottledError or ApiError when the time for retries is used up, DeadlineExceededError, and what the sign-in raises.
+        of an earlier part of the same call; ``before_send`` is told right before each try, after all waiting. Raises
+        TransportError without an answer, ThrottledError or ApiError when the time for retries is used up, DeadlineExceededError, and what the sign-in raises.
         """
         url = f"{self._base}/{path}"
         query = "&".join(f"{k}={url_encode(str(v))}" for k, v in (params or {}).items() if v is not None)
         budget = budget or self.budget()
         refreshed = False
         while True:
-            if not self.rate_limiter.acquire(not_after):
+            if not self.rate_limiter.acquire(budget.not_after):
                 raise DeadlineExceededError(
                     "The pace of calls leaves no place for this one in time.", hint=_RATE_LIMIT_HINT
                 )
             token = self._tokens.token(budget.remaining())
             self._service_clock.observe_token(token)
             began = self.clock.monotonic()
-            if not_after is not None and began > not_after:
+            if budget.not_after is not None and began > budget.not_after:
                 raise DeadlineExceededError("The sign-in took so long that it is too late for this call.")
             before_send()
             outcome: Response | TransportError
@@ -156,7 +159,7 @@ class ApiSession:
                     f"{url}?{query}" if query else url,
                     headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
                     json_body=json_body,
-                    not_after=not_after,
+                    not_after=budget.not_after,
                 )
                 self._check_kind(outcome, method)
                 self._service_clock.observe(outcome)

@@ -52,6 +52,8 @@ class RetryBudget:
     rng: random.Random
     spent: float = 0.0
     attempts: int = 0
+    not_after: float | None = None
+    """Moment (monotonic) from which nothing may be sent any more."""
 
     def remaining(self, limit: float | None = None) -> float:
         """Seconds; a smaller limit may be given for this question."""

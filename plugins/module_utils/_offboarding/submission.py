@@ -137,7 +137,7 @@ class Submission:
             ids_before=frozenset(comparable(action.id) for action in snapshot.actions),
             first_sent_at=self._session.service_time(),
         )
-        self._valid_until = snapshot.read_at + DECISION_TTL
+        self._budget.not_after = snapshot.read_at + DECISION_TTL
 
     def _finish(self, result: SubmissionResult) -> None:
         self.result = result
@@ -155,7 +155,6 @@ class Submission:
                 self.machine.id,
                 self._comment,
                 budget=self._budget,
-                not_after=self._valid_until,
                 before_send=self._record_send_time,
             )
         except DeadlineExceededError:
@@ -217,7 +216,7 @@ class Submission:
         else:
             if self._in_doubt is None:
                 self._set_baseline(snapshot)
-            self._valid_until = snapshot.read_at + DECISION_TTL
+            self._budget.not_after = snapshot.read_at + DECISION_TTL
             self.state = SubmissionState.READY
 
     def abandon(self, error: MdeError, outcome: str = "error") -> None:

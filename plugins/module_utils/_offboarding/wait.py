@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .._api.client import MdeClient
 from .._api.models import MachineAction
 from .._errors import DeadlineExceededError, DeviceError, InternalError, MdeError
+from .._http.retry import RetryBudget
 from .._same import comparable
 
 # Actions are asked for by their ids as long as that takes no more filters; then by their time, which takes one.
@@ -98,13 +99,17 @@ def _poll(
 
     Beside them the error of an id that the service did not take: not to be seen there is news.
     """
+
+    def allowance() -> RetryBudget:
+        return client.session.budget(deadline)
+
     created = [action.created for action in pending]
     oldest = min((time for time in created if time is not None), default=None)
     few = len(pending) <= _FEW_FILTERS * client.filter_batcher.capacity(_ID_LENGTH)
     if few or oldest is None or None in created:
-        batch_result = client.actions_by_id([action.id for action in pending], until=deadline)
+        batch_result = client.actions_by_id([action.id for action in pending], allowance=allowance)
         return batch_result.records, next(iter(batch_result.rejected.values()), None)
-    return client.list_offboard_actions_since(oldest, until=deadline), None
+    return client.list_offboard_actions_since(oldest, allowance=allowance), None
 
 
 def _to_result(action: MachineAction, options: WaitOptions, read_error: MdeError | None) -> WaitResult:
