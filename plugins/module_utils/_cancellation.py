@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 from ._api.client import MdeClient
 from ._api.models import MachineAction
-from ._auth.permissions import CANCEL, READ, add_hint_for_403, lacks_permission, predicted_refusal
-from ._auth.token import TokenClaims
+from ._auth.permissions import CANCEL, predicted_refusal
 from ._errors import ApiError, MdeError
 from ._options.argument_spec import Spec
 
@@ -79,20 +78,13 @@ class CancelResult:
 class ActionCanceller:
     """Cancels one action by its id."""
 
-    def __init__(
-        self, client: MdeClient, claims: t.Callable[[], TokenClaims | None], warn: t.Callable[[str], None]
-    ) -> None:
+    def __init__(self, client: MdeClient, warn: t.Callable[[str], None]) -> None:
         self._client = client
-        self._claims = claims
         self._warn = warn
 
     def run(self, action_id: str, comment: str, *, check_mode: bool) -> CancelResult:
         """Cancel, or predict it. What fails after the first read is in the result; raises MdeError before that."""
-        try:
-            action = self._find(action_id)
-        except MdeError as error:
-            add_hint_for_403(error, READ, self._claims())
-            raise
+        action = self._find(action_id)
         if action is None:
             raise MdeError(
                 f"There is no machine action {action_id}.",
@@ -110,7 +102,6 @@ class ActionCanceller:
         try:
             self._client.cancel_action(action.id, comment)
         except MdeError as error:
-            add_hint_for_403(error, CANCEL, self._claims())
             refusal = error  # an answer can get lost, and a refusal can mean that the action has just ended: look
         return self._poll(action, comment, refusal)
 
@@ -119,11 +110,8 @@ class ActionCanceller:
         return self._client.get_action(action_id) or next(iter(self._client.actions_by_id([action_id]).records), None)
 
     def _predict(self, action: MachineAction, comment: str) -> CancelResult:
-        claims = self._claims()
-        if claims is None:
-            self._warn("The token cannot be read, so check mode cannot tell whether it may cancel.")
-        if lacks_permission(claims, CANCEL):
-            return CancelResult(action.record, action.record, failure=predicted_refusal(claims, CANCEL))
+        if refusal := predicted_refusal(self._client.claims, CANCEL, "cancel", self._warn):
+            return CancelResult(action.record, action.record, failure=refusal)
         expected = {"status": "Cancelled", "cancellationComment": comment}
         return CancelResult({**action.record, **expected}, action.record, changed=True, predicted=True)
 

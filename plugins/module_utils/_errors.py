@@ -177,6 +177,14 @@ class ApiError(MdeError):
         return 400 <= self.http_status < 500 and self.http_status not in (401, 408, 429)
 
     @property
+    def resource_not_found(self) -> bool:
+        """Whether this is the service itself saying that there is no such machine or action.
+
+        Anything else with 404 (a page, an empty body, the code NotFound) is a wrong address, and never an absence.
+        """
+        return self.http_status == 404 and self.service_code == "ResourceNotFound"
+
+    @property
     def query_refused(self) -> bool:
         """Whether the service did not like the form of the query; its OData layer sends an empty code."""
         return self.http_status == 400 and self.service_code in ("", "ODataError", "BadRequest")

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from ._api.client import TAG_BATCH, MdeClient
 from ._api.models import Machine, meant
 from ._api.odata import property_in
-from ._auth.permissions import READ, TAG, add_hint_for_403, lacks_permission, predicted_refusal
-from ._auth.token import TokenClaims
+from ._auth.permissions import TAG, predicted_refusal
 from ._errors import ApiError, MdeError, OptionError
 from ._options.argument_spec import Spec
 from ._options.identifiers import clean_device_id
@@ -133,14 +132,12 @@ class Tagger:
         client: MdeClient,
         request: TagRequest,
         *,
-        claims: t.Callable[[], TokenClaims | None],
         warn: t.Callable[[str], None],
     ) -> None:
         self._client = client
         self._device_ids = request.device_ids
         self._tag = request.tag
         self._present = request.present
-        self._claims = claims
         self._warn = warn
         self._stopped_by: MdeError | None = None
         self._any_accepted = False
@@ -149,7 +146,7 @@ class Tagger:
     def run(self, *, check_mode: bool) -> list[TagResult]:
         """Tag the devices, or predict it; the results in the order asked. Raises MdeError when the reads fail."""
         results: dict[str, TagResult] = {}
-        for id_, machine in self._read().items():  # one device in two spellings is one
+        for id_, machine in self._records(self._device_ids).items():  # one device in two spellings is one
             results.setdefault(machine.id if machine else comparable(id_), self._plan(id_, machine))
         to_change = [result for result in results.values() if result.changed]
         if check_mode:
@@ -159,15 +156,8 @@ class Tagger:
         results.update((result.device_id, result) for result in changed)
         return list(results.values())
 
-    def _read(self) -> dict[str, Machine | None]:
-        """The records by id as asked. One is missing only when its own read says so as well."""
-        try:
-            return self._records(self._device_ids)
-        except MdeError as error:
-            add_hint_for_403(error, READ, self._claims())
-            raise
-
     def _records(self, device_ids: t.Sequence[str]) -> dict[str, Machine | None]:
+        """The records by id as asked. One is missing only when its own read says so as well."""
         batch_result = self._client.filter_batcher.read(
             device_ids, lambda some, syntax: property_in("id", some, use_in=syntax.use_in), self._client.list_machines
         )
@@ -194,12 +184,8 @@ class Tagger:
         return TagResult(machine.id, machine, machine.tags, wanted)
 
     def _predict(self, planned: t.Sequence[TagResult]) -> list[TagResult]:
-        claims = self._claims()
-        if planned and claims is None:
-            self._warn("The token cannot be read, so check mode cannot tell whether it may tag.")
-        if lacks_permission(claims, TAG):
-            return [_unchanged(one, predicted_refusal(claims, TAG)) for one in planned]
-        return list(planned)
+        refusal = predicted_refusal(self._client.claims, TAG, "tag", self._warn) if planned else None
+        return [_unchanged(one, refusal) if refusal else one for one in planned]
 
     def _send(self, batch: t.Sequence[TagResult]) -> list[TagResult]:
         """One call; where the service takes offence at one of many, halves of it, down to the one."""
@@ -209,7 +195,6 @@ class Tagger:
         try:
             returned = self._client.update_tag(ids, self._tag, "Add" if self._present else "Remove")
         except MdeError as error:
-            add_hint_for_403(error, TAG, self._claims())
             if len(batch) > 1 and self._may_concern_one_device(error):
                 half = len(batch) // 2
                 return [*self._send(batch[:half]), *self._send(batch[half:])]

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
+from .._auth.permissions import CANCEL, OFFBOARD, TAG
+from .._auth.token import TokenClaims
 from .._errors import MdeError, TransportError, UnexpectedResponseError
 from .._http.retry import RetryBudget, is_retryable_read, is_safe_to_resend
 from .._http.transport import Response
 from .._same import comparable, equal_ignoring_case
-from .error_responses import error_from_response
 from .filter_batches import BatchResult, FilterBatcher
 from .models import Machine, MachineAction, RecordError, is_record_id
 from .odata import FilterSyntax, all_of, property_in, time_literal
@@ -49,6 +50,11 @@ class MdeClient:
         self._lists = Lists(session)
         self.own_actions: set[str] = set()
         """IDs of the actions that this run made, each on the device that it was meant for."""
+
+    @property
+    def claims(self) -> TokenClaims | None:
+        """What the token in use says of itself; None before the sign-in, and for one that cannot be read."""
+        return self.session.claims
 
     # -- machines ------------------------------------------------------------------------------------------
 
@@ -79,10 +85,9 @@ class MdeClient:
             "POST",
             "machines/AddOrRemoveTagForMultipleMachines",
             should_retry=is_retryable_read,
+            permissions=TAG,
             json_body={"Value": tag, "Action": action, "MachineIds": list(machine_ids)},
         )
-        if not 200 <= response.status < 300:
-            raise error_from_response(response)
         document = response.json()
         records = document.get("value") if isinstance(document, dict) else None
         found = [Machine.from_json(record) for record in records or ()]
@@ -176,14 +181,13 @@ class MdeClient:
 
         Raises MdeError.
         """
-        response = self.session.request(
+        self.session.request(
             "POST",
             f"machineactions/{quote(action_id, safe='')}/cancel",
             should_retry=is_retryable_read,
+            permissions=CANCEL,
             json_body={"Comment": comment},
         )
-        if not 200 <= response.status < 300:
-            raise error_from_response(response)
 
     def offboard_machine(
         self,
@@ -203,12 +207,11 @@ class MdeClient:
                 "POST",
                 f"machines/{quote(machine_id, safe='')}/offboard",
                 should_retry=is_safe_to_resend,
+                permissions=OFFBOARD,
                 json_body={"Comment": comment},
                 budget=budget,
                 before_send=before_send,
             )
-            if not 200 <= response.status < 300:
-                raise error_from_response(response)
             action = _checked(MachineAction.checked, response, "an action")
         except UnexpectedResponseError:
             self.session.drop_connections()

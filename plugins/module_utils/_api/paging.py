@@ -15,12 +15,12 @@ import typing as t
 from dataclasses import dataclass, field
 from json import dumps
 
+from .._auth.permissions import READ
 from .._errors import ApiError, UnexpectedResponseError
 from .._foreign_json import parse_json
 from .._http.retry import RetryBudget, is_retryable_read
 from .._http.transport import Response, summarize_body
 from .._presentable import presentable
-from .error_responses import error_from_response, is_resource_not_found
 from .models import NoRecordError, RecordError
 from .session import ApiSession
 
@@ -56,12 +56,14 @@ def get(
 
     Raises MdeError otherwise.
     """
-    response = session.request("GET", path, should_retry=is_retryable_read, params=params, budget=budget)
-    if response.status == 200:
-        return response
-    if missing_ok and is_resource_not_found(response):
-        return None
-    raise error_from_response(response)
+    try:
+        return session.request(
+            "GET", path, should_retry=is_retryable_read, permissions=READ, params=params, budget=budget
+        )
+    except ApiError as error:
+        if missing_ok and error.resource_not_found:
+            return None
+        raise
 
 
 @dataclass(frozen=True)

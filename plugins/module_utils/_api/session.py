@@ -17,6 +17,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime
 
+from .._auth.token import TokenClaims, read_claims
 from .._clock import Clock
 from .._errors import DeadlineExceededError, ThrottledError, TransportError
 from .._http.rate_limit import RateLimiter
@@ -85,10 +86,16 @@ class ApiSession:
         self._retry_timeout = retry_timeout
         self._service_clock = ServiceTime(clock)
         self._lock = threading.Lock()
+        self._last_token = ""
 
     def close(self) -> None:
         """Give back the connections."""
         self._transport.close()
+
+    @property
+    def claims(self) -> TokenClaims | None:
+        """What the token in use says of itself; None before the sign-in, and for one that cannot be read."""
+        return read_claims(self._last_token)
 
     def service_time(self) -> datetime | None:
         """Now, by the ``Date`` headers of the service; None as long as there is none that is believed."""
@@ -101,8 +108,14 @@ class ApiSession:
         Raises what the sign-in raises.
         """
         if not self._service_clock.is_informed:
-            self._service_clock.observe_token(self._tokens.token(self._retry_timeout))
+            self._token(self._retry_timeout)
         return self._service_clock.now()
+
+    def _token(self, time_limit: float) -> str:
+        token = self._tokens.token(time_limit)
+        self._last_token = token
+        self._service_clock.observe_token(token)
+        return token
 
     def observe_records(self, records: t.Sequence[object]) -> None:
         """Let the times in records, as the service sent them, help to judge what time it is."""
@@ -126,16 +139,18 @@ class ApiSession:
         path: str,
         *,
         should_retry: t.Callable[[Response | TransportError], bool],
+        permissions: t.Sequence[str],
         params: t.Mapping[str, t.Any] | None = None,
         json_body: t.Any = None,
         budget: RetryBudget | None = None,
         before_send: t.Callable[[], None] = lambda: None,
     ) -> Response:
-        """Send until there is an answer to keep, of whatever status.
+        """Send until there is a success.
 
-        ``path`` is relative to the API; ``should_retry`` judges each outcome by the rules of the verb; ``budget`` is that
-        of an earlier part of the same call; ``before_send`` is told right before each try, after all waiting. Raises
-        TransportError without an answer, ThrottledError or ApiError when the time for retries is used up, DeadlineExceededError, and what the sign-in raises.
+        ``path`` is relative to the API; ``should_retry`` judges each outcome by the rules of the verb; one of the
+        ``permissions`` is needed; ``budget`` is that of an earlier part of the same call; ``before_send`` is told right
+        before each try, after all waiting. Raises TransportError without an answer, ApiError for one that is no success,
+        ThrottledError, DeadlineExceededError, and what the sign-in raises.
         """
         url = f"{self._base}/{path}"
         query = "&".join(f"{k}={url_encode(str(v))}" for k, v in (params or {}).items() if v is not None)
@@ -146,8 +161,7 @@ class ApiSession:
                 raise DeadlineExceededError(
                     "The pace of calls leaves no place for this one in time.", hint=_RATE_LIMIT_HINT
                 )
-            token = self._tokens.token(budget.remaining())
-            self._service_clock.observe_token(token)
+            token = self._token(budget.remaining())
             began = self.clock.monotonic()
             if budget.not_after is not None and began > budget.not_after:
                 raise DeadlineExceededError("The sign-in took so long that it is too late for this call.")
@@ -175,8 +189,10 @@ class ApiSession:
                 self._wait_or_raise(outcome, budget, url)
             elif isinstance(outcome, TransportError):
                 raise outcome
-            else:
+            elif 200 <= outcome.status < 300:
                 return outcome
+            else:
+                raise error_from_response(outcome, permissions, self.claims)
             with self._lock:
                 self.statistics.retries += 1
 

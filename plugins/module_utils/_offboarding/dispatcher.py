@@ -15,8 +15,7 @@ import typing as t
 from collections import deque
 
 from .._api.client import ActionSnapshot, MdeClient
-from .._auth.permissions import OFFBOARD, READ, add_hint_for_403, lacks_permission
-from .._auth.token import TokenClaims
+from .._auth.permissions import OFFBOARD, lacks_permission
 from .._errors import InternalError, MdeError
 from .._http.retry import RetryBudget
 from .submission import RECONCILE_DELAYS, Submission, SubmissionState
@@ -33,12 +32,11 @@ _RECONCILE_THRESHOLD: t.Final = 40
 class Dispatcher:
     """The attempts of one run, on their way."""
 
-    def __init__(self, client: MdeClient, pool: WorkerPool, claims: t.Callable[[], TokenClaims | None]) -> None:
+    def __init__(self, client: MdeClient, pool: WorkerPool) -> None:
         self.stopped_by: MdeError | None = None
         """Why nothing more would get through: no token, no connection, no quota, no permission."""
         self._client = client
         self._pool = pool
-        self._claims = claims
         self._ready: deque[Submission] = deque()
         self._stale: deque[Submission] = deque()
         self._in_doubt: deque[Submission] = deque()
@@ -106,10 +104,8 @@ class Dispatcher:
         submission.abandon(stopped_by, "refused" if stopped_by.code == "permission_missing" else "error")
 
     def _record_refusal(self, error: MdeError) -> None:
-        claims = self._claims()
-        add_hint_for_403(error, OFFBOARD, claims)
         # One device may be closed to us and the next one open, unless the token may offboard none.
-        if error.code != "permission_missing" or lacks_permission(claims, OFFBOARD):
+        if error.code != "permission_missing" or lacks_permission(self._client.claims, OFFBOARD):
             self.stop_if_fatal(error)
 
     def _reevaluate_stale(self) -> None:
@@ -155,7 +151,6 @@ class Dispatcher:
                 [submission.machine.id for submission in submissions], budget=budget
             )
         except MdeError as error:
-            add_hint_for_403(error, READ, self._claims())
             return [(submission, error) for submission in submissions]
         except Exception as error:  # a mistake of ours is a look that failed: what was sent stays in question
             mistake = InternalError(error)

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 
 from .._api.client import ActionSnapshot, MdeClient
 from .._api.models import Machine, MachineAction, predicted_offboard
-from .._auth.permissions import OFFBOARD, READ, add_hint_for_403, lacks_permission, predicted_refusal
-from .._auth.token import TokenClaims
+from .._auth.permissions import OFFBOARD, predicted_refusal
 from .._errors import InternalError, MdeError
 from .._options.identifiers import DeviceRequest
 from .._same import comparable
@@ -59,19 +58,17 @@ class OffboardRun:
         client: MdeClient,
         pool: WorkerPool,
         *,
-        claims: t.Callable[[], TokenClaims | None],
         warn: t.Callable[[str], None],
         caller: Caller = always,
     ) -> None:
-        """``claims`` tells what the token says of itself, once there is one; ``warn`` takes a line for people;
+        """``warn`` takes a line for people;
         ``caller`` says whether the result is still waited for."""
         self._caller = caller
         self._parameters = parameters
         self._client = client
-        self._claims = claims
         self._warn_user = warn
         self._warned: set[str] = set()
-        self._dispatcher = Dispatcher(client, pool, claims)
+        self._dispatcher = Dispatcher(client, pool)
         self._remaining = deque(range(len(parameters.requests)))
         """Places in the order that have not been looked up."""
         self._plans: dict[str, DevicePlan] = {}
@@ -151,8 +148,6 @@ class OffboardRun:
 
     def _unresolved_result(self, request: DeviceRequest, resolution: Resolution) -> DeviceResult:
         accepted = resolution.outcome == "not_found" and self._parameters.missing_ok and not resolution.near_miss
-        if resolution.error is not None:
-            add_hint_for_403(resolution.error, READ, self._claims())
         return DeviceResult(
             request,
             resolution.outcome or "error",
@@ -184,7 +179,6 @@ class OffboardRun:
             self._warn_user(line)
 
     def _record_read_error(self, error: MdeError) -> None:
-        add_hint_for_403(error, READ, self._claims())
         self._dispatcher.stop_if_fatal(error)
 
     # -- one device ----------------------------------------------------------------------------------------
@@ -214,11 +208,9 @@ class OffboardRun:
 
     def _predict(self, result: DeviceResult, machine: Machine, comment: str) -> DeviceResult:
         """What the POST would bring, as far as the token lets us know."""
-        claims = self._claims()
-        if claims is None:
-            self._warn("The token cannot be read, so check mode cannot tell whether it may offboard.")
-        if lacks_permission(claims, OFFBOARD):
-            return replace(result, outcome="refused", error=predicted_refusal(claims, OFFBOARD))
+        claims = self._client.claims
+        if refusal := predicted_refusal(claims, OFFBOARD, "offboard", self._warn):
+            return replace(result, outcome="refused", error=refusal)
         return replace(result, action=predicted_offboard(machine, comment, claims.client_id if claims else None))
 
     # -- waiting -------------------------------------------------------------------------------------------

@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from .._api.client import ActionSnapshot, MdeClient
 from .._api.models import Machine, MachineAction, case_variants, meant, newest_first
 from .._api.odata import property_in
-from .._auth.permissions import READ, add_hint_for_403
-from .._auth.token import TokenClaims
 from .._errors import ApiError, DeviceError, MdeError
 from .._evidence_format import VERIFY_OUTCOMES
 from .._offboarding.decision import came_back
@@ -129,11 +127,8 @@ class VerificationResult:
 class Verifier:
     """Reads what there is to know and judges it."""
 
-    def __init__(
-        self, client: MdeClient, claims: t.Callable[[], TokenClaims | None], warn: t.Callable[[str], None]
-    ) -> None:
+    def __init__(self, client: MdeClient, warn: t.Callable[[str], None]) -> None:
         self._client = client
-        self._claims = claims
         self._warn = warn
 
     def run(self, request: VerificationRequest) -> list[DeviceVerification]:
@@ -143,12 +138,8 @@ class Verifier:
         """
         for warning in request.warnings:
             self._warn(warning)
-        try:
-            devices = self._run(request.targets)
-        except MdeError as error:
-            add_hint_for_403(error, READ, self._claims())
-            raise
-        claims = self._claims()
+        devices = self._run(request.targets)
+        claims = self._client.claims
         request.check_tenant(claims.tenant_id if claims else None)
         return devices
 
@@ -217,7 +208,6 @@ class Verifier:
             except ApiError as error:
                 if not error.concerns_one_record:
                     raise
-                add_hint_for_403(error, READ, self._claims())
                 return DeviceVerification(target, "error", action, error=error)
             outcome, action = assess(every.values(), machine)
         return DeviceVerification(target, outcome, action, machine)

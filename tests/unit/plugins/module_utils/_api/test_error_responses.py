@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import (
-    error_from_response,
-    is_resource_not_found,
-)
+from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import error_from_response
 from ansible_collections.secops.mde.plugins.module_utils._errors import SignInError, ThrottledError, TransportError
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
 
@@ -100,7 +97,7 @@ def test_a_long_page_is_cut_short() -> None:
     ],
 )
 def test_only_the_service_itself_can_say_that_something_does_not_exist(status: int, body: str, missing: bool) -> None:
-    assert is_resource_not_found(answer(status, body)) is missing
+    assert error_from_response(answer(status, body)).resource_not_found is missing
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._api.client import MdeClient
 from ansible_collections.secops.mde.plugins.module_utils._api.session import ApiSession
-from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenCache, read_claims
+from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenCache
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._offboarding import run as _offboarding
@@ -49,9 +49,7 @@ def run(emulator: Emulator, clock: EmulatorClock) -> Run:
     ) -> list[DeviceResult]:
         requests = tuple(DeviceRequest.from_options(**one, comment="CHG-1") for one in asked)
         parameters = OffboardParameters(requests=requests, is_single=False, check_mode=check_mode, wait=wait)
-        return OffboardRun(
-            parameters, MdeClient(session), ThreadPool(1), claims=lambda: read_claims(token), warn=lambda _line: None
-        ).run()
+        return OffboardRun(parameters, MdeClient(session), ThreadPool(1), warn=lambda _line: None).run()
 
     return carry_out
 
