@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from ._api.client import TAG_BATCH, MdeClient
 from ._api.models import Machine, meant
-from ._api.odata import property_in
 from ._auth.permissions import TAG, predicted_refusal
 from ._errors import ApiError, MdeError, OptionError
 from ._options.argument_spec import Spec
@@ -158,10 +157,8 @@ class Tagger:
 
     def _records(self, device_ids: t.Sequence[str]) -> dict[str, Machine | None]:
         """The records by id as asked. One is missing only when its own read says so as well."""
-        batch_result = self._client.filter_batcher.read(
-            device_ids, lambda some, syntax: property_in("id", some, use_in=syntax.use_in), self._client.list_machines
-        )
-        found = {id_: meant([id_], batch_result.records) for id_ in device_ids}
+        machines = self._client.machines_by_id(device_ids)
+        found = {id_: meant([id_], machines) for id_ in device_ids}
         # None too where several IDs differ from the one asked for in case alone: nobody knows which is meant.
         return {
             id_: self._client.get_machine(id_) if not some else some[0] if len(some) == 1 else None

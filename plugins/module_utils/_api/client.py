@@ -76,6 +76,10 @@ class MdeClient:
         """The same page by page."""
         return self._lists.pages("machines", condition, Machine.checked, limit=limit, count=count, report=report)
 
+    def machines_by_id(self, machine_ids: t.Sequence[str]) -> list[Machine]:
+        """The records of these machines, as far as a list has them. One that is missing is no news."""
+        return self.filter_batcher.read(machine_ids, _has_id, self.list_machines).records
+
     def update_tag(self, machine_ids: t.Sequence[str], tag: str, action: str) -> list[Machine]:
         """``Add`` or ``Remove`` a tag on up to ``TAG_BATCH`` machines; their records as the service sent them back.
 
@@ -124,17 +128,21 @@ class MdeClient:
     def actions_by_id(
         self, action_ids: t.Sequence[str], *, allowance: Allowance | None = None
     ) -> BatchResult[str, MachineAction]:
-        """These actions as they are now. One that is missing is no news: lists lag behind."""
-
-        def condition(values: t.Sequence[str], syntax: FilterSyntax) -> str:
-            return property_in("id", values, use_in=syntax.use_in)
-
+        """These actions as they are now. One that is missing is no news: see ``with_missing``."""
         batch_result = self.filter_batcher.read(
-            action_ids, condition, lambda text: self._list_actions(text, allowance=allowance)
+            action_ids, _has_id, lambda text: self._list_actions(text, allowance=allowance)
         )
         wanted = set(map(comparable, action_ids))
         batch_result.records = [action for action in batch_result.records if comparable(action.id) in wanted]
         return batch_result
+
+    def with_missing(self, action_ids: t.Iterable[str], actions: t.Iterable[MachineAction]) -> list[MachineAction]:
+        """The actions, and each that is not among them read by itself: lists lag behind."""
+        found = {comparable(action.id): action for action in actions}
+        for action_id in action_ids:
+            if comparable(action_id) not in found and (action := self.get_action(action_id)):
+                found[comparable(action_id)] = action
+        return list(found.values())
 
     def list_offboard_actions_since(
         self, created: datetime, *, allowance: Allowance | None = None
@@ -237,6 +245,10 @@ def _checked(parse: t.Callable[[object], Record], response: Response, what: str)
         return parse(response.json())
     except RecordError as error:
         raise unexpected_response(response, f"{what} that can be used ({error})") from error
+
+
+def _has_id(values: t.Sequence[str], syntax: FilterSyntax) -> str:
+    return property_in("id", values, use_in=syntax.use_in)
 
 
 def _affected(machine_ids: t.Sequence[str], refused: t.Sequence[RefusedRecord]) -> dict[str, MdeError]:

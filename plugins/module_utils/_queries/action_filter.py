@@ -111,13 +111,9 @@ class ActionFilter:
 
     def _find(self, client: MdeClient, now: Now, warn: t.Callable[[str], None]) -> list[MachineAction]:
         fits = self.predicate(now)
-        found = {comparable(action.id): action for action in self._read(client, now, fits, warn)}
-        if self.action_ids and not self.raw:
-            # Lists lag behind: an id is missing only when its own read says so as well.
-            for action_id in self.action_ids:
-                if comparable(action_id) not in found and (action := client.get_action(action_id)) and fits(action):
-                    found[comparable(action.id)] = action
-        actions = newest_first(found.values())
+        confirmed = self.action_ids if self.action_ids and not self.raw else ()
+        found = client.with_missing(confirmed, self._read(client, now, fits, warn))
+        actions = newest_first(filter(fits, found))
         if self.device_ids:
             actions = meant(self.device_ids, actions, lambda action: action.machine_id)
         return actions[: self.limit]

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 from .._api.client import ActionSnapshot, MdeClient
 from .._api.models import Machine, MachineAction, case_variants, meant, newest_first
-from .._api.odata import property_in
 from .._errors import ApiError, DeviceError, MdeError
 from .._evidence_format import VERIFY_OUTCOMES
 from .._offboarding.decision import came_back
@@ -144,21 +143,14 @@ class Verifier:
         return devices
 
     def _run(self, targets: t.Sequence[Target]) -> list[DeviceVerification]:
-        named_actions = self._by_id([target.action_id for target in targets if target.action_id])
+        action_ids = list(dict.fromkeys(target.action_id for target in targets if target.action_id))
+        listed = self._client.actions_by_id(action_ids).records
+        named_actions = {comparable(action.id): action for action in self._client.with_missing(action_ids, listed)}
         complete = [self._with_device(target, named_actions) for target in targets]
         ids = case_variants(dict.fromkeys(target.device_id for target in complete if target.device_id))
-        snapshot = self._client.get_offboard_actions(ids) if ids else {}
-        machines = self._read_machines(ids)
+        snapshot = self._client.get_offboard_actions(ids)
+        machines = self._client.machines_by_id(ids)
         return [self._assess(target, snapshot, named_actions, machines) for target in complete]
-
-    def _by_id(self, action_ids: t.Sequence[str]) -> dict[str, MachineAction]:
-        """Those that exist. One that the list does not have is read by itself: lists lag behind."""
-        ids = list(dict.fromkeys(action_ids))
-        found = {comparable(action.id): action for action in self._client.actions_by_id(ids).records} if ids else {}
-        for action_id in ids:
-            if comparable(action_id) not in found and (action := self._client.get_action(action_id)):
-                found[comparable(action_id)] = action
-        return found
 
     @staticmethod
     def _with_device(target: Target, named_actions: t.Mapping[str, MachineAction]) -> Target:
@@ -166,14 +158,6 @@ class Verifier:
         if action is None or target.device_id:
             return target
         return replace(target, device_id=action.machine_id, device_name=target.device_name or action.device_name)
-
-    def _read_machines(self, ids: t.Sequence[str]) -> list[Machine]:
-        if not ids:
-            return []
-        batch_result = self._client.filter_batcher.read(
-            ids, lambda some, syntax: property_in("id", some, use_in=syntax.use_in), self._client.list_machines
-        )
-        return batch_result.records
 
     def _assess(
         self,
