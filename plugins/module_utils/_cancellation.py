@@ -18,6 +18,7 @@ from ._api.models import MachineAction
 from ._auth.permissions import CANCEL, predicted_refusal
 from ._errors import ApiError, MdeError
 from ._options.argument_spec import Spec
+from ._results import Result, difference
 
 CANCEL_OPTIONS: t.Final[Spec] = {
     "action_id": {"type": "str", "required": True},
@@ -29,21 +30,13 @@ _POLL_DELAYS: t.Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True)
-class CancelResult:
+class CancelResult(Result):
     """How it ended. ``action`` is the service's JSON of the last look, in check mode the predicted one."""
 
     action: t.Mapping[str, t.Any] | None = None
     before: t.Mapping[str, t.Any] | None = None
     changed: bool = False
     predicted: bool = False
-    failure: MdeError | None = None
-
-    @property
-    def error(self) -> MdeError | None:
-        return self.failure
-
-    def errors(self) -> list[MdeError]:
-        return [self.failure] if self.failure else []
 
     def as_dict(self) -> dict[str, t.Any]:
         action = MachineAction.from_json(self.action)
@@ -65,14 +58,7 @@ class CancelResult:
         before, after = MachineAction.from_json(self.before), MachineAction.from_json(self.action)
         if not self.changed or before is None or after is None:
             return []
-        return [
-            {
-                "before_header": before.id,
-                "after_header": after.id,
-                "before": {"status": before.status},
-                "after": {"status": after.status},
-            }
-        ]
+        return [difference(after.id, {"status": before.status}, {"status": after.status})]
 
 
 class ActionCanceller:

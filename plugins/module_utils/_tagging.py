@@ -17,7 +17,7 @@ from ._errors import ApiError, MdeError, OptionError
 from ._options.argument_spec import Spec
 from ._options.identifiers import clean_device_id
 from ._options.values import clean_list
-from ._results import combine_errors
+from ._results import DeviceEntry, DeviceResults, difference
 from ._same import comparable
 
 TAG_OPTIONS: t.Final[Spec] = {
@@ -50,14 +50,13 @@ class TagRequest:
 
 
 @dataclass(frozen=True)
-class TagResult:
-    """What became of one device. It failed exactly when it has an error."""
+class TagResult(DeviceEntry):
+    """The tags of one device."""
 
     device_id: str
     machine: Machine | None = None
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
-    error: MdeError | None = None
 
     @property
     def changed(self) -> bool:
@@ -65,62 +64,30 @@ class TagResult:
 
     @property
     def name(self) -> str:
-        """How messages call this device."""
         return (self.machine.name if self.machine else None) or self.device_id
 
     def as_dict(self) -> dict[str, t.Any]:
         return {
             "device_id": self.machine.id if self.machine else self.device_id,
             "device_name": self.machine.name if self.machine else None,
-            "changed": self.changed,
-            "failed": self.error is not None,
+            **super().as_dict(),
             "tags": list(self.after),
-            "error": self.error.as_dict() if self.error else None,
         }
+
+    def difference(self) -> dict[str, t.Any]:
+        before, after = ({"device": self.name, "tags": list(tags)} for tags in (self.before, self.after))
+        return difference(self.device_id, before, after)
 
 
 @dataclass(frozen=True)
-class TagResults:
+class TagResults(DeviceResults[TagResult]):
     """The whole run, in the order asked."""
 
-    devices: tuple[TagResult, ...] = ()
     predicted: bool = False
-    failure: MdeError | None = None
 
-    @property
-    def error(self) -> MdeError | None:
-        failed = [(device.name, device.error) for device in self.devices if device.error is not None]
-        return self.failure or combine_errors(failed, len(self.devices))
-
-    def errors(self) -> list[MdeError]:
-        found = [self.failure, *(device.error for device in self.devices)]
-        return [error for error in found if error is not None]
-
-    def as_dict(self) -> dict[str, t.Any]:
-        changed = sum(device.changed for device in self.devices)
+    def success_message(self) -> str:
         does = "would change" if self.predicted else "changed"
-        return {
-            "changed": changed > 0,
-            "msg": str(self.error) if self.error else f"{changed} of {len(self.devices)} devices {does}",
-            "devices": [device.as_dict() for device in self.devices],
-            "summary": {
-                "total": len(self.devices),
-                "changed": changed,
-                "failed": sum(device.error is not None for device in self.devices),
-            },
-        }
-
-    def diff(self) -> list[dict[str, t.Any]]:
-        return [
-            {
-                "before_header": device.device_id,
-                "after_header": device.device_id,
-                "before": {"device": device.name, "tags": list(device.before)},
-                "after": {"device": device.name, "tags": list(device.after)},
-            }
-            for device in self.devices
-            if device.changed
-        ]
+        return f"{sum(device.changed for device in self.devices)} of {len(self.devices)} devices {does}"
 
 
 class Tagger:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import typing as t
-from collections import Counter
 from dataclasses import dataclass, replace
 
 from .._api.client import ActionSnapshot, MdeClient
@@ -17,6 +16,7 @@ from .._errors import ApiError, DeviceError, MdeError
 from .._evidence_format import VERIFY_OUTCOMES
 from .._offboarding.decision import came_back
 from .._options.identifiers import DeviceRequest
+from .._results import DeviceEntry, DeviceResults, count_outcomes
 from .._same import comparable
 from .targets import Target, VerificationRequest
 
@@ -55,18 +55,16 @@ _OUTCOME_PHRASES: t.Final[t.Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class DeviceVerification:
-    """What became of one device. It failed exactly when it has an error: when it could not be read."""
+class DeviceVerification(DeviceEntry):
+    """What became of one device. It failed exactly when it could not be read."""
 
     target: Target
     outcome: str
     action: MachineAction | None = None
     machine: Machine | None = None
-    error: MdeError | None = None
 
     @property
     def name(self) -> str:
-        """How messages call this device."""
         known = self.machine.name if self.machine else self.action.device_name if self.action else None
         return known or self.target.device_name or self.target.device_id or self.target.action_id or "?"
 
@@ -78,49 +76,37 @@ class DeviceVerification:
             "device_id": requested.device_id,
             "device_name": self.machine.name if self.machine else requested.device_name,
             "outcome": self.outcome,
-            "changed": False,
-            "failed": self.error is not None,
+            **super().as_dict(),
             "action": self.action.record if self.action else None,
             "machine": self.machine.record if self.machine else None,
             "candidates": [],
-            "error": self.error.as_dict() if self.error else None,
         }
 
 
 @dataclass(frozen=True)
-class VerificationResult:
+class VerificationResult(DeviceResults[DeviceVerification]):
     """The whole look back, in the order asked, and why an earlier run had offboarded them."""
 
-    devices: tuple[DeviceVerification, ...] = ()
     comment: str | None = None
-    failure: MdeError | None = None
 
     @property
     def error(self) -> MdeError | None:
-        return self.failure or next((device.error for device in self.devices if device.error), None)
-
-    def errors(self) -> list[MdeError]:
-        return [error for error in (self.failure, *(device.error for device in self.devices)) if error]
+        return next(iter(self.errors()), None)
 
     def as_dict(self) -> dict[str, t.Any]:
-        counted = Counter(device.outcome for device in self.devices)
-        if len(self.devices) == 1:
-            told = f"{self.devices[0].name}: {_OUTCOME_PHRASES[self.devices[0].outcome]}"
-        else:
-            told = ", ".join(f"{counted[o]} {o}" for o in VERIFY_OUTCOMES if counted[o]) or "No offboards were named."
-        return {
-            "changed": False,
-            "msg": str(self.error) if self.error else told,
-            "comment": self.comment,
-            "devices": [device.as_dict() for device in self.devices],
-            "summary": {
-                **{outcome: counted[outcome] for outcome in VERIFY_OUTCOMES},
-                "total": len(self.devices),
-            },
-        }
+        return {**super().as_dict(), "comment": self.comment}
 
-    def diff(self) -> list[dict[str, t.Any]]:
-        return []
+    def success_message(self) -> str:
+        if len(self.devices) == 1:
+            return f"{self.devices[0].name}: {_OUTCOME_PHRASES[self.devices[0].outcome]}"
+        counts = count_outcomes((device.outcome for device in self.devices), VERIFY_OUTCOMES)
+        return (
+            ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "No offboards were named."
+        )
+
+    def summary(self) -> dict[str, int]:
+        counts = count_outcomes((device.outcome for device in self.devices), VERIFY_OUTCOMES)
+        return {**counts, "total": len(self.devices)}
 
 
 class Verifier:
