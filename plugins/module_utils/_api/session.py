@@ -21,7 +21,7 @@ from .._auth.token import TokenClaims, read_claims
 from .._clock import Clock
 from .._errors import DeadlineExceededError, ThrottledError, TransportError
 from .._http.rate_limit import RateLimiter
-from .._http.retry import UNREACHABLE_HOST_LIMIT, RetryBudget, retry_after
+from .._http.retry import RetryBudget, retry_after
 from .._http.transport import HttpTransport, Response
 from .._timestamps import format_time
 from .error_responses import error_from_response, is_by_service
@@ -210,26 +210,20 @@ class ApiSession:
             )
 
     def _wait_or_raise(self, outcome: Response | TransportError, budget: RetryBudget, url: str) -> None:
-        if isinstance(outcome, TransportError):
-            limit = None if self._transport.has_responded(url) else UNREACHABLE_HOST_LIMIT
-            pause = budget.next_delay(None, limit)
-            if pause is None:
-                raise outcome
-            budget.sleep(pause)
-            return
-        requested = retry_after(outcome, self.clock.time())
-        pause = budget.next_delay(requested)
-        throttled = outcome.status == 429
+        pause = budget.delay_after(outcome, self._transport, url)
+        throttled = isinstance(outcome, Response) and outcome.status == 429
         if pause is None:
-            raise self._throttled(outcome, requested) if throttled else error_from_response(outcome)
+            if isinstance(outcome, TransportError):
+                raise outcome
+            raise self._throttled(outcome) if throttled else error_from_response(outcome)
         if throttled:
             held = self.rate_limiter.block_all(pause)
             with self._lock:
                 self.statistics.throttled_seconds += held
         budget.sleep(pause)
 
-    def _throttled(self, response: Response, requested: float | None) -> ThrottledError:
-        error = error_from_response(response)
+    def _throttled(self, response: Response) -> ThrottledError:
+        error, requested = error_from_response(response), retry_after(response, self.clock.time())
         if requested is None:
             when = "It did not say when to come back"
         else:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from .._clock import Clock
 from .._errors import TransportError
 from .._timestamps import http_date
-from .transport import Response
+from .transport import HttpTransport, Response
 
 # Statuses after which a read is simply asked again.
 RETRYABLE_STATUSES: t.Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -70,6 +70,13 @@ class RetryBudget:
             return requested if requested <= remaining else None
         window = min(_MAX_BACKOFF, _INITIAL_BACKOFF * 2**self.attempts)
         return max(requested or 0.0, min(self.rng.uniform(0, window), remaining)) if remaining > 0 else None
+
+    def delay_after(self, outcome: Response | TransportError, transport: HttpTransport, url: str) -> float | None:
+        """Seconds to wait before ``transport`` sends again after an outcome; None when it must not, or the time is up."""
+        if isinstance(outcome, Response):
+            return self.next_delay(retry_after(outcome, self.clock.time()))
+        limit = None if transport.has_responded(url) else UNREACHABLE_HOST_LIMIT
+        return self.next_delay(None, limit) if outcome.retryable else None
 
     def sleep(self, seconds: float) -> None:
         self.attempts += 1
