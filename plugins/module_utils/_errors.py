@@ -28,6 +28,9 @@ import typing as t
 
 from ._presentable import escape_invisible, one_line
 
+# Wrong entries of a list that one error names; a hundred of them help nobody.
+_MAX_REPORTED: t.Final = 5
+
 
 class MdeError(Exception):
     """Base of all of them. ``str()`` gives the message and the hint: one line that is enough to act on."""
@@ -99,6 +102,12 @@ class OptionError(MdeError):
 
     code = "invalid_option"
     outcome_in_doubt = False
+
+    @classmethod
+    def of(cls, lines: t.Sequence[str], *, hint: str) -> OptionError:
+        """One error for the entries of a list that are wrong, a line each."""
+        more = [f"And {len(lines) - _MAX_REPORTED} more."] if len(lines) > _MAX_REPORTED else []
+        return cls(" ".join([*lines[:_MAX_REPORTED], *more]), hint=hint)
 
 
 class LibraryError(MdeError):
