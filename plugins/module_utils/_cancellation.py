@@ -96,7 +96,7 @@ class ActionCanceller:
         return self._client.get_action(action_id) or next(iter(self._client.actions_by_id([action_id]).records), None)
 
     def _predict(self, action: MachineAction, comment: str) -> CancelResult:
-        if refusal := predicted_refusal(self._client.claims, CANCEL, "cancel", self._warn):
+        if refusal := predicted_refusal(self._client.session.claims, CANCEL, "cancel", self._warn):
             return CancelResult(action.record, action.record, failure=refusal)
         expected = {"status": "Cancelled", "cancellationComment": comment}
         return CancelResult({**action.record, **expected}, action.record, changed=True, predicted=True)

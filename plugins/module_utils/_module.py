@@ -192,7 +192,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
 
     def _context(self) -> RunContext:
         """Who asked whom and when; the token knows better than the options whose it is."""
-        sources = (self._client and self._client.claims, self._connection and self._connection.identity)
+        sources = (self._client and self._client.session.claims, self._connection and self._connection.identity)
         who = [source for source in sources if source]
         return RunContext(
             tenant_id=next((source.tenant_id for source in who if source.tenant_id), None),

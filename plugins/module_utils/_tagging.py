@@ -148,7 +148,7 @@ class Tagger:
         return TagResult(machine.id, machine, machine.tags, wanted)
 
     def _predict(self, planned: t.Sequence[TagResult]) -> list[TagResult]:
-        refusal = predicted_refusal(self._client.claims, TAG, "tag", self._warn) if planned else None
+        refusal = predicted_refusal(self._client.session.claims, TAG, "tag", self._warn) if planned else None
         return [_unchanged(one, refusal) if refusal else one for one in planned]
 
     def _send(self, batch: t.Sequence[TagResult]) -> list[TagResult]:

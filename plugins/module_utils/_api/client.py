@@ -17,7 +17,6 @@ from datetime import datetime
 from urllib.parse import quote
 
 from .._auth.permissions import CANCEL, OFFBOARD, TAG
-from .._auth.token import TokenClaims
 from .._errors import MdeError, TransportError, UnexpectedResponseError
 from .._http.retry import RetryBudget, is_retryable_read, is_safe_to_resend
 from .._http.transport import Response
@@ -25,7 +24,7 @@ from .._same import comparable, equal_ignoring_case
 from .filter_batches import BatchResult, FilterBatcher
 from .models import Machine, MachineAction, RecordError, is_record_id
 from .odata import FilterSyntax, all_of, property_in, time_literal
-from .paging import Allowance, Lists, RefusedRecord, Report, get, unexpected_response
+from .paging import Allowance, Item, Lists, RefusedRecord, Report, get, unexpected_response
 from .session import ApiSession
 
 # Microsoft Learn, "Add or remove a tag for multiple machines": at most 500 ids a call.
@@ -51,20 +50,17 @@ class MdeClient:
         self.own_actions: set[str] = set()
         """IDs of the actions that this run made, each on the device that it was meant for."""
 
-    @property
-    def claims(self) -> TokenClaims | None:
-        """What the token in use says of itself; None before the sign-in, and for one that cannot be read."""
-        return self.session.claims
+    def _get(self, path: str, id_: str, parse: t.Callable[[object], Item], what: str) -> Item | None:
+        response = get(self.session, f"{path}/{quote(id_, safe='')}", missing_ok=True)
+        found = _checked(parse, response, what) if response is not None else None
+        # The read of a machine also takes a name for an ID, and what is cancelled is never another action.
+        return found if found is not None and equal_ignoring_case(found.id, id_) else None
 
     # -- machines ------------------------------------------------------------------------------------------
 
     def get_machine(self, machine_id: str) -> Machine | None:
         """One record by its id, or None when the service itself says that there is none."""
-        response = get(self.session, f"machines/{quote(machine_id, safe='')}", missing_ok=True)
-        if response is None:
-            return None
-        found = _checked(Machine.checked, response, "a machine")
-        return found if equal_ignoring_case(found.id, machine_id) else None  # this read also takes a name for an id
+        return self._get("machines", machine_id, Machine.checked, "a machine")
 
     def list_machines(self, condition: str, *, report: Report | None = None) -> list[Machine]:
         """All records that fit an OData condition, in the service's order, each id once. See ``Lists.pages``."""
@@ -178,11 +174,7 @@ class MdeClient:
 
     def get_action(self, action_id: str) -> MachineAction | None:
         """One action by its id, or None when the service itself says that there is none (yet)."""
-        response = get(self.session, f"machineactions/{quote(action_id, safe='')}", missing_ok=True)
-        if response is None:
-            return None
-        found = _checked(MachineAction.checked, response, "an action")
-        return found if equal_ignoring_case(found.id, action_id) else None  # what is cancelled is never another one
+        return self._get("machineactions", action_id, MachineAction.checked, "an action")
 
     def cancel_action(self, action_id: str, comment: str) -> None:
         """Ask for the end of an action. May be repeated like a read; what became of it has to be read.
@@ -236,10 +228,7 @@ class MdeClient:
         return action
 
 
-Record = t.TypeVar("Record")
-
-
-def _checked(parse: t.Callable[[object], Record], response: Response, what: str) -> Record:
+def _checked(parse: t.Callable[[object], Item], response: Response, what: str) -> Item:
     """The one record of an answer. Raises UnexpectedResponseError."""
     try:
         return parse(response.json())

@@ -82,7 +82,7 @@ class Dispatcher:
 
     def _record_refusal(self, error: MdeError) -> None:
         # One device may be closed to us and the next one open, unless the token may offboard none.
-        if error.code != "permission_missing" or lacks_permission(self._client.claims, OFFBOARD):
+        if error.code != "permission_missing" or lacks_permission(self._client.session.claims, OFFBOARD):
             self._control.stop_if_fatal(error)
 
     def _reevaluate_stale(self) -> None:

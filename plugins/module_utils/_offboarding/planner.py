@@ -171,7 +171,7 @@ class Planner:
 
     def _predict(self, result: DeviceResult, machine: Machine, comment: str) -> DeviceResult:
         """What the POST would bring, as far as the token lets us know."""
-        claims = self._client.claims
+        claims = self._client.session.claims
         if refusal := predicted_refusal(claims, OFFBOARD, "offboard", self._warn):
             return replace(result, outcome="refused", error=refusal)
         return replace(result, action=predicted_offboard(machine, comment, claims.client_id if claims else None))

@@ -49,6 +49,11 @@ class DeviceResult(DeviceEntry):
         return self.outcome == "submitted"
 
     @property
+    def is_pending(self) -> bool:
+        """Whether an offboard is under way, so that there is an end to wait for."""
+        return self.error is None and self.outcome in ("submitted", "in_progress")
+
+    @property
     def device_id(self) -> str | None:
         return self.machine.id if self.machine else None
 

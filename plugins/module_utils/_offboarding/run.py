@@ -76,7 +76,7 @@ class OffboardRun:
         pending = {
             comparable(action.id): action
             for result in results
-            if result.error is None and result.outcome in ("submitted", "in_progress")
+            if result.is_pending
             if (action := MachineAction.from_json(result.action)) is not None
         }
         waited = {comparable(w.action.id): w for w in wait_for_actions(self._client, list(pending.values()), options)}
@@ -84,7 +84,7 @@ class OffboardRun:
 
 
 def _with_wait_result(result: DeviceResult, waited: t.Mapping[str, WaitResult]) -> DeviceResult:
-    if result.error is not None or result.outcome not in ("submitted", "in_progress"):
+    if not result.is_pending:
         return result
     action = MachineAction.from_json(result.action)
     if action is None:  # the service said so, and its lists did not show it: that is no end

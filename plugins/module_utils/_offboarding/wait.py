@@ -80,7 +80,8 @@ def wait_for_actions(client: MdeClient, actions: t.Sequence[MachineAction], opti
                 for action in seen
                 if (of := polled.get(comparable(action.id))) is not None and action.is_offboard_of(of)
             )
-    return [_to_result(latest[comparable(action.id)], options, read_error) for action in actions]
+    last = [latest[comparable(action.id)] for action in actions]
+    return [WaitResult(action, _error_of(action, options, read_error)) for action in last]
 
 
 def no_visible_action_error(who: str) -> MdeError:
@@ -112,40 +113,29 @@ def _poll(
     return client.list_offboard_actions_since(oldest, allowance=allowance), None
 
 
-def _to_result(action: MachineAction, options: WaitOptions, read_error: MdeError | None) -> WaitResult:
+def _error_of(action: MachineAction, options: WaitOptions, read_error: MdeError | None) -> MdeError | None:
     if action.normalized_status == "succeeded":
-        return WaitResult(action, None)
+        return None
     who = action.record.get("computerDnsName") or action.machine_id
     if action.is_final:
         code, hint = _ENDS[action.normalized_status]
-        return WaitResult(
-            action,
-            DeviceError(
-                f"{who}: offboard action {action.id} ended {action.status}{_hresult_text(action)}.",
-                code=code,
-                hint=hint,
-            ),
+        return DeviceError(
+            f"{who}: offboard action {action.id} ended {action.status}{_hresult_text(action)}.", code=code, hint=hint
         )
     if read_error is not None:
-        return WaitResult(
-            action,
-            DeviceError(
-                f"{who}: offboard action {action.id} was {action.status} when last seen, and cannot be read: "
-                f"{read_error.message}",
-                code="wait_read_failed",
-                hint="The action goes on by itself. Run the task again to see how it ended.",
-                http_status=read_error.http_status,
-                correlation_id=read_error.correlation_id,
-            ),
+        return DeviceError(
+            f"{who}: offboard action {action.id} was {action.status} when last seen, and cannot be read: "
+            f"{read_error.message}",
+            code="wait_read_failed",
+            hint="The action goes on by itself. Run the task again to see how it ended.",
+            http_status=read_error.http_status,
+            correlation_id=read_error.correlation_id,
         )
-    return WaitResult(
-        action,
-        DeviceError(
-            f"{who}: offboard action {action.id} is still {action.status} after {options.timeout:g} s.",
-            code="wait_timeout",
-            hint="It is not lost: it runs when the device comes online within some three days. "
-            "Leave wait off for devices that are switched off, and check later.",
-        ),
+    return DeviceError(
+        f"{who}: offboard action {action.id} is still {action.status} after {options.timeout:g} s.",
+        code="wait_timeout",
+        hint="It is not lost: it runs when the device comes online within some three days. "
+        "Leave wait off for devices that are switched off, and check later.",
     )
 
 

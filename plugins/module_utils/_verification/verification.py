@@ -124,7 +124,7 @@ class Verifier:
         for warning in request.warnings:
             self._warn(warning)
         devices = self._run(request.targets)
-        claims = self._client.claims
+        claims = self._client.session.claims
         request.check_tenant(claims.tenant_id if claims else None)
         return devices
 
