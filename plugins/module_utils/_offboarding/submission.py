@@ -182,15 +182,14 @@ class Submission:
         Reading our own device's actions tells which. It is sent again only if that action is known to be another
         device's own: then the response went astray, and ours may never have been made.
         """
-        self._in_doubt = DeviceError(
+        error = DeviceError(
             f"Asked to offboard {self.machine.id}, the service answered with action {action.id} on {action.machine_id}.",
             code="wrong_device",
             hint="Look at both devices in the portal now; while the action is pending, "
             "secops.mde.mde_machine_action_cancel takes it back.",
         )
-        self._foreign = SubmissionResult("error", action, self._in_doubt)
-        self._attempts += 1
-        self.state = SubmissionState.IN_DOUBT
+        self._foreign = SubmissionResult("error", action, error)
+        self._question(error)
 
     def _question(self, error: MdeError) -> None:
         self._in_doubt = error
