@@ -15,11 +15,9 @@ import pytest
 import yaml
 
 from ansible_collections.secops.mde.plugins import modules as package
+from ansible_collections.secops.mde.plugins.module_utils._evidence_format import VERIFY_OUTCOMES
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import OUTCOMES as OUTCOMES_OF_OFFBOARD
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import connection_spec
-from ansible_collections.secops.mde.plugins.module_utils._verification.verification import (
-    OUTCOMES as OUTCOMES_OF_VERIFICATION,
-)
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.module_run import ModuleRun, RunModule
 
@@ -185,9 +183,7 @@ def _fits(entry: dict[str, t.Any], value: t.Any, where: str) -> None:
     assert isinstance(value, TYPES[entry["type"]]), where
     for item in value if isinstance(value, list) else [value]:
         if "contains" in entry and item:
-            outcomes = (
-                {*OUTCOMES_OF_OFFBOARD, *OUTCOMES_OF_VERIFICATION} if where == "summary" else set()
-            )  # in one sentence
+            outcomes = {*OUTCOMES_OF_OFFBOARD, *VERIFY_OUTCOMES} if where == "summary" else set()  # in one sentence
             assert set(item) - (outcomes - set(entry["contains"])) == set(entry["contains"]), where
             for key, inner in entry["contains"].items():
                 _fits(inner, item[key], f"{where}.{key}")
