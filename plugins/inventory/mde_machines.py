@@ -104,7 +104,6 @@ from ansible.inventory.data import InventoryData
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine
-from ansible_collections.secops.mde.plugins.module_utils._auth.permissions import READ, add_hint_for_403
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError, OptionError
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import Spec, nulls_to_blank
 from ansible_collections.secops.mde.plugins.module_utils._presentable import one_line
@@ -212,9 +211,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             for warning in client.session.warnings():
                 self.display.warning(one_line(warning))
             return found
-        except MdeError as error:
-            add_hint_for_403(error, READ, options.claims)
-            raise
         finally:
             client.session.close()
 

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 
 from ._api.client import MdeClient
 from ._api.models import MachineAction
-from ._auth.permissions import CANCEL, READ, add_hint_for_403, lacks_permission, predicted_refusal
-from ._auth.token import TokenClaims
+from ._auth.permissions import CANCEL, predicted_refusal
 from ._errors import ApiError, MdeError
-from ._http.retry import fatal_for_run
 from ._options.argument_spec import Spec
+from ._results import Result, difference
 
 CANCEL_OPTIONS: t.Final[Spec] = {
     "action_id": {"type": "str", "required": True},
@@ -31,21 +30,13 @@ _POLL_DELAYS: t.Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True)
-class CancelResult:
+class CancelResult(Result):
     """How it ended. ``action`` is the service's JSON of the last look, in check mode the predicted one."""
 
     action: t.Mapping[str, t.Any] | None = None
     before: t.Mapping[str, t.Any] | None = None
     changed: bool = False
     predicted: bool = False
-    failure: MdeError | None = None
-
-    @property
-    def error(self) -> MdeError | None:
-        return self.failure
-
-    def errors(self) -> list[MdeError]:
-        return [self.failure] if self.failure else []
 
     def as_dict(self) -> dict[str, t.Any]:
         action = MachineAction.from_json(self.action)
@@ -67,33 +58,19 @@ class CancelResult:
         before, after = MachineAction.from_json(self.before), MachineAction.from_json(self.action)
         if not self.changed or before is None or after is None:
             return []
-        return [
-            {
-                "before_header": before.id,
-                "after_header": after.id,
-                "before": {"status": before.status},
-                "after": {"status": after.status},
-            }
-        ]
+        return [difference(after.id, {"status": before.status}, {"status": after.status})]
 
 
 class ActionCanceller:
     """Cancels one action by its id."""
 
-    def __init__(
-        self, client: MdeClient, claims: t.Callable[[], TokenClaims | None], warn: t.Callable[[str], None]
-    ) -> None:
+    def __init__(self, client: MdeClient, warn: t.Callable[[str], None]) -> None:
         self._client = client
-        self._claims = claims
         self._warn = warn
 
     def run(self, action_id: str, comment: str, *, check_mode: bool) -> CancelResult:
         """Cancel, or predict it. What fails after the first read is in the result; raises MdeError before that."""
-        try:
-            action = self._find(action_id)
-        except MdeError as error:
-            add_hint_for_403(error, READ, self._claims())
-            raise
+        action = self._find(action_id)
         if action is None:
             raise MdeError(
                 f"There is no machine action {action_id}.",
@@ -111,7 +88,6 @@ class ActionCanceller:
         try:
             self._client.cancel_action(action.id, comment)
         except MdeError as error:
-            add_hint_for_403(error, CANCEL, self._claims())
             refusal = error  # an answer can get lost, and a refusal can mean that the action has just ended: look
         return self._poll(action, comment, refusal)
 
@@ -120,11 +96,8 @@ class ActionCanceller:
         return self._client.get_action(action_id) or next(iter(self._client.actions_by_id([action_id]).records), None)
 
     def _predict(self, action: MachineAction, comment: str) -> CancelResult:
-        claims = self._claims()
-        if claims is None:
-            self._warn("The token cannot be read, so check mode cannot tell whether it may cancel.")
-        if lacks_permission(claims, CANCEL):
-            return CancelResult(action.record, action.record, failure=predicted_refusal(claims, CANCEL))
+        if refusal := predicted_refusal(self._client.session.claims, CANCEL, "cancel", self._warn):
+            return CancelResult(action.record, action.record, failure=refusal)
         expected = {"status": "Cancelled", "cancellationComment": comment}
         return CancelResult({**action.record, **expected}, action.record, changed=True, predicted=True)
 
@@ -137,7 +110,7 @@ class ActionCanceller:
                 now, read_error = self._client.get_action(action.id) or now, None
             except MdeError as error:
                 read_error = error
-                if fatal_for_run(error):
+                if error.fatal_for_run:
                     break  # all patience was used up on it
                 continue
             if now.is_final or _is_definite_refusal(refusal):
@@ -157,7 +130,7 @@ class ActionCanceller:
 
 def _is_definite_refusal(error: MdeError | None) -> bool:
     """Whether the service said no in its own words; one more look after that is enough."""
-    return isinstance(error, ApiError) and error.service_code is not None and (error.http_status or 500) < 500
+    return isinstance(error, ApiError) and error.service_code is not None and error.http_status < 500
 
 
 def _describe(action: MachineAction | None) -> str:

@@ -92,7 +92,9 @@ class Connection:
             redactor=Redactor((identity.client_secret, identity.certificate_password, identity.access_token)),
         )
 
-    def connect(self, clock: Clock, rng: random.Random, *, on_token: t.Callable[[str], None]) -> MdeClient:
+    def connect(
+        self, clock: Clock, rng: random.Random, *, on_token: t.Callable[[str], None] = lambda _token: None
+    ) -> MdeClient:
         """A client that signs in at its first call. ``on_token`` is told each token, to keep it out of output."""
         transport = HttpTransport(self.transport_options, clock, self.redactor)
         context = SignInContext(

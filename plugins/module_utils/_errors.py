@@ -3,10 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Everything that can go wrong, as exceptions that know their own dict.
+"""Everything that can go wrong, as exceptions that know their own dict and their consequences.
 
 Utilities raise these; only ``main()`` of a module turns them into a failed task. ``code`` is for playbooks
 to branch on, ``message`` says what happened, ``hint`` what to do about it.
+
+    MdeError
+      OptionError                    nothing was sent
+      LibraryError
+      SignInError                    no token
+      TransportError                 no response
+      ApiError                       a response that is not the one requested
+        ThrottledError
+        UnexpectedResponseError
+      DeviceError                    about one device
+      DeadlineExceededError          nothing was sent
+      InternalError
 """
 
 from __future__ import annotations
@@ -15,6 +27,9 @@ import traceback
 import typing as t
 
 from ._presentable import escape_invisible, one_line
+
+# Wrong entries of a list that one error names; a hundred of them help nobody.
+_MAX_REPORTED: t.Final = 5
 
 
 class MdeError(Exception):
@@ -44,6 +59,23 @@ class MdeError(Exception):
         quote = f"To quote to support: {self.correlation_id}." if self.correlation_id else None
         return one_line(" ".join(part for part in (message, quote, self.hint) if part))
 
+    @property
+    def fatal_for_run(self) -> bool:
+        """Whether nothing else would get through either: a matter of token, connection or quota, not of one device.
+
+        By then all patience is used up, so what is left of a list need not be tried one by one.
+        """
+        return False
+
+    @property
+    def outcome_in_doubt(self) -> bool:
+        """Whether a POST that ended so may have been carried out all the same: always, but for three ends.
+
+        No byte of it was written to a connection. The quota was used up (429). Or the service itself refused it, in a
+        complete response (``ApiError.by_service``): a page of a gateway, a redirect, anything else can hide a success.
+        """
+        return True
+
     def for_skipped_devices(self) -> MdeError:
         """The same error for devices that were not tried any more because of it."""
         return MdeError(
@@ -69,18 +101,28 @@ class OptionError(MdeError):
     """The input is wrong; nothing was sent."""
 
     code = "invalid_option"
+    outcome_in_doubt = False
+
+    @classmethod
+    def of(cls, lines: t.Sequence[str], *, hint: str) -> OptionError:
+        """One error for the entries of a list that are wrong, a line each."""
+        more = [f"And {len(lines) - _MAX_REPORTED} more."] if len(lines) > _MAX_REPORTED else []
+        return cls(" ".join([*lines[:_MAX_REPORTED], *more]), hint=hint)
 
 
 class LibraryError(MdeError):
     """A Python library is missing or too old."""
 
     code = "library_missing"
+    outcome_in_doubt = False
 
 
 class SignInError(MdeError):
     """No token: Microsoft Entra ID, a metadata endpoint or the Azure CLI said no, or did not answer."""
 
     code = "sign_in_failed"
+    fatal_for_run = True
+    outcome_in_doubt = False
 
     def __init__(self, message: str, *, final: bool = False, **details: t.Any) -> None:
         super().__init__(message, **details)
@@ -92,6 +134,7 @@ class TransportError(MdeError):
     """There is no answer. ``may_have_arrived`` is false only when the request surely did not reach the service."""
 
     code = "no_answer"
+    fatal_for_run = True
 
     def __init__(self, message: str, *, may_have_arrived: bool, retryable: bool = True, **details: t.Any) -> None:
         super().__init__(message, **details)
@@ -99,11 +142,16 @@ class TransportError(MdeError):
         self.retryable = retryable
         """False where sending again is pointless, as after a certificate that is not trusted."""
 
+    @property
+    def outcome_in_doubt(self) -> bool:
+        return self.may_have_arrived
+
 
 class ApiError(MdeError):
     """The service, or something in front of it, answered with anything but what was asked for."""
 
     code = "request_refused"
+    http_status: int
 
     def __init__(
         self,
@@ -121,6 +169,31 @@ class ApiError(MdeError):
         """Whether the service wrote the response, as far as its form shows."""
 
     @property
+    def fatal_for_run(self) -> bool:
+        return self.http_status in (401, 403, 408) or self.http_status >= 500
+
+    @property
+    def outcome_in_doubt(self) -> bool:
+        refused = 400 <= self.http_status < 500 and self.http_status != 408 and self.by_service
+        return self.http_status != 429 and not refused
+
+    @property
+    def concerns_one_record(self) -> bool:
+        """Whether a read of one thing was refused for what it asked for, where reads of others have just been answered.
+
+        A device outside the groups of a user's token answers 403, for example, and no other device is hit by that.
+        """
+        return 400 <= self.http_status < 500 and self.http_status not in (401, 408, 429)
+
+    @property
+    def resource_not_found(self) -> bool:
+        """Whether this is the service itself saying that there is no such machine or action.
+
+        Anything else with 404 (a page, an empty body, the code NotFound) is a wrong address, and never an absence.
+        """
+        return self.http_status == 404 and self.service_code == "ResourceNotFound"
+
+    @property
     def query_refused(self) -> bool:
         """Whether the service did not like the form of the query; its OData layer sends an empty code."""
         return self.http_status == 400 and self.service_code in ("", "ODataError", "BadRequest")
@@ -135,6 +208,7 @@ class ThrottledError(ApiError):
     """Over the quota, and the time allowed for waiting is used up. The request was not carried out."""
 
     code = "throttled"
+    fatal_for_run = True
 
 
 class UnexpectedResponseError(ApiError):
@@ -153,6 +227,7 @@ class DeadlineExceededError(MdeError):
     """A request was held back for so long that what it rests on has to be read again. It was not sent."""
 
     code = "too_late"
+    outcome_in_doubt = False
 
 
 class InternalError(MdeError):

@@ -17,7 +17,6 @@ from ansible.module_utils.common.validation import check_type_dict, check_type_l
 from ._api.client import MdeClient
 from ._api.session import ApiStatistics
 from ._auth.sources import SECRETS
-from ._auth.token import TokenClaims, read_claims
 from ._clock import Clock, SystemClock
 from ._connection import Connection, passwords_in_urls
 from ._errors import InternalError, LibraryError, OptionError
@@ -74,7 +73,6 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         self._secrets: set[str] = set()
         self._connection: Connection | None = None
         self._client: MdeClient | None = None
-        self._claims: TokenClaims | None = None
         super().__init__(
             argument_spec={**connection_spec(), **self._filters, **options}, supports_check_mode=True, **constraints
         )
@@ -131,13 +129,8 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         """A warning in one line of visible characters: it may quote the service."""
         super().warn(one_line(warning), **details)
 
-    def claims(self) -> TokenClaims | None:
-        """What the current token says of itself, if it can be read."""
-        return self._claims
-
     def _hide_token(self, token: str) -> None:
         self.no_log_values.add(token)
-        self._claims = read_claims(token)
 
     def exit(self, result: Result) -> t.NoReturn:
         """End the module; the task fails when the result has an error."""
@@ -199,7 +192,8 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
 
     def _context(self) -> RunContext:
         """Who asked whom and when; the token knows better than the options whose it is."""
-        who = [source for source in (self._claims, self._connection and self._connection.identity) if source]
+        sources = (self._client and self._client.session.claims, self._connection and self._connection.identity)
+        who = [source for source in sources if source]
         return RunContext(
             tenant_id=next((source.tenant_id for source in who if source.tenant_id), None),
             client_id=next((source.client_id for source in who if source.client_id), None),

@@ -12,15 +12,12 @@ from dataclasses import dataclass, replace
 
 from ._api.client import TAG_BATCH, MdeClient
 from ._api.models import Machine, meant
-from ._api.odata import property_in
-from ._auth.permissions import READ, TAG, add_hint_for_403, lacks_permission, predicted_refusal
-from ._auth.token import TokenClaims
+from ._auth.permissions import TAG, predicted_refusal
 from ._errors import ApiError, MdeError, OptionError
-from ._http.retry import fatal_for_run
 from ._options.argument_spec import Spec
 from ._options.identifiers import clean_device_id
 from ._options.values import clean_list
-from ._results import combine_errors
+from ._results import DeviceEntry, DeviceResults, difference
 from ._same import comparable
 
 TAG_OPTIONS: t.Final[Spec] = {
@@ -53,14 +50,13 @@ class TagRequest:
 
 
 @dataclass(frozen=True)
-class TagResult:
-    """What became of one device. It failed exactly when it has an error."""
+class TagResult(DeviceEntry):
+    """The tags of one device."""
 
     device_id: str
     machine: Machine | None = None
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
-    error: MdeError | None = None
 
     @property
     def changed(self) -> bool:
@@ -68,62 +64,30 @@ class TagResult:
 
     @property
     def name(self) -> str:
-        """How messages call this device."""
         return (self.machine.name if self.machine else None) or self.device_id
 
     def as_dict(self) -> dict[str, t.Any]:
         return {
             "device_id": self.machine.id if self.machine else self.device_id,
             "device_name": self.machine.name if self.machine else None,
-            "changed": self.changed,
-            "failed": self.error is not None,
+            **super().as_dict(),
             "tags": list(self.after),
-            "error": self.error.as_dict() if self.error else None,
         }
+
+    def difference(self) -> dict[str, t.Any]:
+        before, after = ({"device": self.name, "tags": list(tags)} for tags in (self.before, self.after))
+        return difference(self.device_id, before, after)
 
 
 @dataclass(frozen=True)
-class TagResults:
+class TagResults(DeviceResults[TagResult]):
     """The whole run, in the order asked."""
 
-    devices: tuple[TagResult, ...] = ()
     predicted: bool = False
-    failure: MdeError | None = None
 
-    @property
-    def error(self) -> MdeError | None:
-        failed = [(device.name, device.error) for device in self.devices if device.error is not None]
-        return self.failure or combine_errors(failed, len(self.devices))
-
-    def errors(self) -> list[MdeError]:
-        found = [self.failure, *(device.error for device in self.devices)]
-        return [error for error in found if error is not None]
-
-    def as_dict(self) -> dict[str, t.Any]:
-        changed = sum(device.changed for device in self.devices)
+    def success_message(self) -> str:
         does = "would change" if self.predicted else "changed"
-        return {
-            "changed": changed > 0,
-            "msg": str(self.error) if self.error else f"{changed} of {len(self.devices)} devices {does}",
-            "devices": [device.as_dict() for device in self.devices],
-            "summary": {
-                "total": len(self.devices),
-                "changed": changed,
-                "failed": sum(device.error is not None for device in self.devices),
-            },
-        }
-
-    def diff(self) -> list[dict[str, t.Any]]:
-        return [
-            {
-                "before_header": device.device_id,
-                "after_header": device.device_id,
-                "before": {"device": device.name, "tags": list(device.before)},
-                "after": {"device": device.name, "tags": list(device.after)},
-            }
-            for device in self.devices
-            if device.changed
-        ]
+        return f"{sum(device.changed for device in self.devices)} of {len(self.devices)} devices {does}"
 
 
 class Tagger:
@@ -134,14 +98,12 @@ class Tagger:
         client: MdeClient,
         request: TagRequest,
         *,
-        claims: t.Callable[[], TokenClaims | None],
         warn: t.Callable[[str], None],
     ) -> None:
         self._client = client
         self._device_ids = request.device_ids
         self._tag = request.tag
         self._present = request.present
-        self._claims = claims
         self._warn = warn
         self._stopped_by: MdeError | None = None
         self._any_accepted = False
@@ -150,7 +112,7 @@ class Tagger:
     def run(self, *, check_mode: bool) -> list[TagResult]:
         """Tag the devices, or predict it; the results in the order asked. Raises MdeError when the reads fail."""
         results: dict[str, TagResult] = {}
-        for id_, machine in self._read().items():  # one device in two spellings is one
+        for id_, machine in self._records(self._device_ids).items():  # one device in two spellings is one
             results.setdefault(machine.id if machine else comparable(id_), self._plan(id_, machine))
         to_change = [result for result in results.values() if result.changed]
         if check_mode:
@@ -160,19 +122,10 @@ class Tagger:
         results.update((result.device_id, result) for result in changed)
         return list(results.values())
 
-    def _read(self) -> dict[str, Machine | None]:
-        """The records by id as asked. One is missing only when its own read says so as well."""
-        try:
-            return self._records(self._device_ids)
-        except MdeError as error:
-            add_hint_for_403(error, READ, self._claims())
-            raise
-
     def _records(self, device_ids: t.Sequence[str]) -> dict[str, Machine | None]:
-        batch_result = self._client.filter_batcher.read(
-            device_ids, lambda some, syntax: property_in("id", some, use_in=syntax.use_in), self._client.list_machines
-        )
-        found = {id_: meant([id_], batch_result.records) for id_ in device_ids}
+        """The records by id as asked. One is missing only when its own read says so as well."""
+        machines = self._client.machines_by_id(device_ids)
+        found = {id_: meant([id_], machines) for id_ in device_ids}
         # None too where several IDs differ from the one asked for in case alone: nobody knows which is meant.
         return {
             id_: self._client.get_machine(id_) if not some else some[0] if len(some) == 1 else None
@@ -195,12 +148,8 @@ class Tagger:
         return TagResult(machine.id, machine, machine.tags, wanted)
 
     def _predict(self, planned: t.Sequence[TagResult]) -> list[TagResult]:
-        claims = self._claims()
-        if planned and claims is None:
-            self._warn("The token cannot be read, so check mode cannot tell whether it may tag.")
-        if lacks_permission(claims, TAG):
-            return [_unchanged(one, predicted_refusal(claims, TAG)) for one in planned]
-        return list(planned)
+        refusal = predicted_refusal(self._client.session.claims, TAG, "tag", self._warn) if planned else None
+        return [_unchanged(one, refusal) if refusal else one for one in planned]
 
     def _send(self, batch: t.Sequence[TagResult]) -> list[TagResult]:
         """One call; where the service takes offence at one of many, halves of it, down to the one."""
@@ -210,12 +159,11 @@ class Tagger:
         try:
             returned = self._client.update_tag(ids, self._tag, "Add" if self._present else "Remove")
         except MdeError as error:
-            add_hint_for_403(error, TAG, self._claims())
             if len(batch) > 1 and self._may_concern_one_device(error):
                 half = len(batch) // 2
                 return [*self._send(batch[:half]), *self._send(batch[half:])]
             self._single_refusals += len(batch) == 1
-            self._stopped_by = error if fatal_for_run(error) else None
+            self._stopped_by = error if error.fatal_for_run else None
             return [_unchanged(one, error) for one in batch]
         self._any_accepted = True
         records: dict[str, Machine | None] = {machine.id: machine for machine in returned}

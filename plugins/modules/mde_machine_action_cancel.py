@@ -146,7 +146,7 @@ def main(clock: Clock | None = None) -> None:
     module = MdeModule(options={**CANCEL_OPTIONS, **RATE_LIMIT_OPTIONS}, clock=clock)
     try:
         action_id, comment = clean_action_id(module.params["action_id"]), clean_comment(module.params["comment"])
-        canceller = ActionCanceller(module.connect(), module.claims, module.warn)
+        canceller = ActionCanceller(module.connect(), module.warn)
         result = canceller.run(action_id, comment, check_mode=module.check_mode)
     except MdeError as error:
         module.exit(CancelResult(failure=error))

@@ -175,7 +175,6 @@ error:
       type: str
 """
 
-from ansible_collections.secops.mde.plugins.module_utils._auth.permissions import READ, add_hint_for_403
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
@@ -194,7 +193,6 @@ def main(clock: Clock | None = None) -> None:
         action_filter = ActionFilter.from_options(module.params)
         actions = action_filter.find(module.connect(), module.warn)
     except MdeError as error:
-        add_hint_for_403(error, READ, module.claims())
         module.exit(ListResult("machine_actions", failure=error))
     module.exit(ListResult("machine_actions", tuple(action.record for action in actions)))
 

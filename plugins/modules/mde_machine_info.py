@@ -133,7 +133,6 @@ error:
       type: str
 """
 
-from ansible_collections.secops.mde.plugins.module_utils._auth.permissions import READ, add_hint_for_403
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
@@ -152,7 +151,6 @@ def main(clock: Clock | None = None) -> None:
         machine_filter = MachineFilter.from_options(module.params)
         machines = machine_filter.find(module.connect(), module.warn)
     except MdeError as error:
-        add_hint_for_403(error, READ, module.claims())
         module.exit(ListResult("machines", failure=error))
     module.exit(ListResult("machines", tuple(machine.record for machine in machines)))
 

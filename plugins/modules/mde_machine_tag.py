@@ -176,7 +176,7 @@ def main(clock: Clock | None = None) -> None:
     module = MdeModule(options={**TAG_OPTIONS, **RATE_LIMIT_OPTIONS}, clock=clock)
     try:
         request = TagRequest.from_options(module.params)
-        tagger = Tagger(module.connect(), request, claims=module.claims, warn=module.warn)
+        tagger = Tagger(module.connect(), request, warn=module.warn)
         devices = tagger.run(check_mode=module.check_mode)
     except MdeError as error:
         module.exit(TagResults(failure=error))

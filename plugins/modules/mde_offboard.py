@@ -408,9 +408,7 @@ def main(
             raise module.refused
         parameters = OffboardParameters.from_options(module.params, check_mode=module.check_mode)
         client = module.connect(max_connections=parameters.concurrency, for_list=not parameters.is_single)
-        run = OffboardRun(
-            parameters, client, workers(parameters.concurrency), claims=module.claims, warn=module.warn, caller=caller
-        )
+        run = OffboardRun(parameters, client, workers(parameters.concurrency), warn=module.warn, caller=caller)
         devices = run.run()
     except MdeError as error:
         module.exit(OffboardResult(failure=error))

@@ -201,7 +201,7 @@ def main(clock: Clock | None = None) -> None:
     )
     try:
         request = parse_targets(module.params)
-        devices = Verifier(module.connect(), module.claims, module.warn).run(request)
+        devices = Verifier(module.connect(), module.warn).run(request)
     except MdeError as error:
         module.exit(VerificationResult(failure=error))
     module.exit(VerificationResult(tuple(devices), request.comment))

@@ -17,7 +17,7 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..module_utils._api.client import MdeClient
-from ..module_utils._auth.token import TokenClaims, read_claims
+from ..module_utils._auth.token import read_claims
 from ..module_utils._clock import SystemClock
 from ..module_utils._connection import Connection, passwords_in_urls
 from ..module_utils._errors import LibraryError, OptionError
@@ -66,7 +66,6 @@ class PluginOptions:
             raise OptionError(_redact(secrets, " ".join(checked.error_messages)))
         self.params: dict[str, t.Any] = checked.validated_parameters
         self._user_params = {option: self.params[option] for option in params if option in self.params}
-        self.claims: TokenClaims | None = None
         self._redactor = Redactor()
 
     def redact(self, text: str) -> str:
@@ -84,10 +83,7 @@ class PluginOptions:
             raise LibraryError("The Python library requests is missing on the controller.")
         connection = Connection.from_options(self.params, self._user_params, self._environ)
         self._redactor = connection.redactor
-        return connection.connect(SystemClock(), random.Random(), on_token=self._keep_token)
-
-    def _keep_token(self, token: str) -> None:
-        self.claims = read_claims(token)
+        return connection.connect(SystemClock(), random.Random())
 
 
 def _redact(secrets: t.Iterable[str], text: str) -> str:

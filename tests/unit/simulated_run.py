@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 
 from ansible_collections.secops.mde.plugins.module_utils._api.client import MdeClient
 from ansible_collections.secops.mde.plugins.module_utils._api.session import ApiSession
-from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenCache, read_claims
+from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenCache
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import OffboardParameters
@@ -54,9 +54,8 @@ class SimulatedRun:
         return self._offboard_run(OffboardParameters(requests=requests, **order)).run()
 
     def _offboard_run(self, parameters: OffboardParameters) -> OffboardRun:
-        claims = read_claims(self.emulator.token())
         pool = self.time.worker_pool(parameters.concurrency)
-        return OffboardRun(parameters, self.client(), pool, claims=lambda: claims, warn=self.warnings.append)
+        return OffboardRun(parameters, self.client(), pool, warn=self.warnings.append)
 
     def client(self) -> MdeClient:
         """The typed calls of a new process."""

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
+from .._auth.permissions import CANCEL, OFFBOARD, TAG
 from .._errors import MdeError, TransportError, UnexpectedResponseError
 from .._http.retry import RetryBudget, is_retryable_read, is_safe_to_resend
 from .._http.transport import Response
 from .._same import comparable, equal_ignoring_case
-from .error_responses import error_from_response
 from .filter_batches import BatchResult, FilterBatcher
 from .models import Machine, MachineAction, RecordError, is_record_id
 from .odata import FilterSyntax, all_of, property_in, time_literal
-from .paging import Lists, RefusedRecord, Report, get, unexpected_response
+from .paging import Allowance, Item, Lists, RefusedRecord, Report, get, unexpected_response
 from .session import ApiSession
 
 # Microsoft Learn, "Add or remove a tag for multiple machines": at most 500 ids a call.
@@ -50,15 +50,17 @@ class MdeClient:
         self.own_actions: set[str] = set()
         """IDs of the actions that this run made, each on the device that it was meant for."""
 
+    def _get(self, path: str, id_: str, parse: t.Callable[[object], Item], what: str) -> Item | None:
+        response = get(self.session, f"{path}/{quote(id_, safe='')}", missing_ok=True)
+        found = _checked(parse, response, what) if response is not None else None
+        # The read of a machine also takes a name for an ID, and what is cancelled is never another action.
+        return found if found is not None and equal_ignoring_case(found.id, id_) else None
+
     # -- machines ------------------------------------------------------------------------------------------
 
     def get_machine(self, machine_id: str) -> Machine | None:
         """One record by its id, or None when the service itself says that there is none."""
-        response = get(self.session, f"machines/{quote(machine_id, safe='')}", missing_ok=True)
-        if response is None:
-            return None
-        found = _checked(Machine.checked, response, "a machine")
-        return found if equal_ignoring_case(found.id, machine_id) else None  # this read also takes a name for an id
+        return self._get("machines", machine_id, Machine.checked, "a machine")
 
     def list_machines(self, condition: str, *, report: Report | None = None) -> list[Machine]:
         """All records that fit an OData condition, in the service's order, each id once. See ``Lists.pages``."""
@@ -70,6 +72,10 @@ class MdeClient:
         """The same page by page."""
         return self._lists.pages("machines", condition, Machine.checked, limit=limit, count=count, report=report)
 
+    def machines_by_id(self, machine_ids: t.Sequence[str]) -> list[Machine]:
+        """The records of these machines, as far as a list has them. One that is missing is no news."""
+        return self.filter_batcher.read(machine_ids, _has_id, self.list_machines).records
+
     def update_tag(self, machine_ids: t.Sequence[str], tag: str, action: str) -> list[Machine]:
         """``Add`` or ``Remove`` a tag on up to ``TAG_BATCH`` machines; their records as the service sent them back.
 
@@ -79,10 +85,9 @@ class MdeClient:
             "POST",
             "machines/AddOrRemoveTagForMultipleMachines",
             should_retry=is_retryable_read,
+            permissions=TAG,
             json_body={"Value": tag, "Action": action, "MachineIds": list(machine_ids)},
         )
-        if not 200 <= response.status < 300:
-            raise error_from_response(response)
         document = response.json()
         records = document.get("value") if isinstance(document, dict) else None
         found = [Machine.from_json(record) for record in records or ()]
@@ -103,9 +108,11 @@ class MdeClient:
             return all_of([property_in("machineId", values, use_in=syntax.use_in), "type eq 'Offboard'"])
 
         refused: list[RefusedRecord] = []
-        batch_result = self.filter_batcher.read(
-            machine_ids, condition, lambda text: self._list_actions(text, budget=budget, report=refused.append)
-        )
+
+        def fetch(text: str) -> list[MachineAction]:
+            return self._list_actions(text, report=refused.append, allowance=lambda: budget or self.session.budget())
+
+        batch_result = self.filter_batcher.read(machine_ids, condition, fetch)
         found: dict[str, list[MachineAction]] = {machine_id: [] for machine_id in machine_ids}
         for action in batch_result.records:
             of_machine = found.get(action.machine_id)
@@ -115,27 +122,30 @@ class MdeClient:
         return {**snapshots, **batch_result.rejected, **_affected(machine_ids, refused)}
 
     def actions_by_id(
-        self, action_ids: t.Sequence[str], *, until: float | None = None
+        self, action_ids: t.Sequence[str], *, allowance: Allowance | None = None
     ) -> BatchResult[str, MachineAction]:
-        """These actions as they are now. One that is missing is no news: lists lag behind.
-
-        ``until`` (monotonic seconds) is when it is too late to ask again, or at all.
-        """
-
-        def condition(values: t.Sequence[str], syntax: FilterSyntax) -> str:
-            return property_in("id", values, use_in=syntax.use_in)
-
+        """These actions as they are now. One that is missing is no news: see ``with_missing``."""
         batch_result = self.filter_batcher.read(
-            action_ids, condition, lambda text: self._list_actions(text, until=until)
+            action_ids, _has_id, lambda text: self._list_actions(text, allowance=allowance)
         )
         wanted = set(map(comparable, action_ids))
         batch_result.records = [action for action in batch_result.records if comparable(action.id) in wanted]
         return batch_result
 
-    def list_offboard_actions_since(self, created: datetime, *, until: float | None = None) -> list[MachineAction]:
-        """Every Offboard action of the tenant from a moment on; ``until`` as for ``actions_by_id``."""
+    def with_missing(self, action_ids: t.Iterable[str], actions: t.Iterable[MachineAction]) -> list[MachineAction]:
+        """The actions, and each that is not among them read by itself: lists lag behind."""
+        found = {comparable(action.id): action for action in actions}
+        for action_id in action_ids:
+            if comparable(action_id) not in found and (action := self.get_action(action_id)):
+                found[comparable(action_id)] = action
+        return list(found.values())
+
+    def list_offboard_actions_since(
+        self, created: datetime, *, allowance: Allowance | None = None
+    ) -> list[MachineAction]:
+        """Every Offboard action of the tenant from a moment on."""
         condition = f"type eq 'Offboard' and creationDateTimeUtc ge {time_literal(created)}"
-        return self._list_actions(condition, until=until, count=True)
+        return self._list_actions(condition, count=True, allowance=allowance)
 
     def _list_actions(self, condition: str, **reading: t.Any) -> list[MachineAction]:
         return [action for page in self.iter_action_pages(condition, **reading) for action in page]
@@ -148,8 +158,7 @@ class MdeClient:
         limit: int | None = None,
         count: bool = False,
         report: Report | None = None,
-        until: float | None = None,
-        budget: RetryBudget | None = None,
+        allowance: Allowance | None = None,
     ) -> t.Iterator[list[MachineAction]]:
         """All actions that fit an OData condition, page by page; see ``Lists.pages``."""
         return self._lists.pages(
@@ -160,31 +169,25 @@ class MdeClient:
             limit=limit,
             count=count,
             report=report,
-            until=until,
-            budget=budget,
+            allowance=allowance,
         )
 
     def get_action(self, action_id: str) -> MachineAction | None:
         """One action by its id, or None when the service itself says that there is none (yet)."""
-        response = get(self.session, f"machineactions/{quote(action_id, safe='')}", missing_ok=True)
-        if response is None:
-            return None
-        found = _checked(MachineAction.checked, response, "an action")
-        return found if equal_ignoring_case(found.id, action_id) else None  # what is cancelled is never another one
+        return self._get("machineactions", action_id, MachineAction.checked, "an action")
 
     def cancel_action(self, action_id: str, comment: str) -> None:
         """Ask for the end of an action. May be repeated like a read; what became of it has to be read.
 
         Raises MdeError.
         """
-        response = self.session.request(
+        self.session.request(
             "POST",
             f"machineactions/{quote(action_id, safe='')}/cancel",
             should_retry=is_retryable_read,
+            permissions=CANCEL,
             json_body={"Comment": comment},
         )
-        if not 200 <= response.status < 300:
-            raise error_from_response(response)
 
     def offboard_machine(
         self,
@@ -192,26 +195,23 @@ class MdeClient:
         comment: str,
         *,
         budget: RetryBudget | None = None,
-        not_after: float | None = None,
         before_send: t.Callable[[], None] = lambda: None,
     ) -> MachineAction:
         """Ask for the offboard of one device, once: repeated only when it surely was not taken.
 
-        ``budget``, ``not_after`` and ``before_send`` are those of ApiSession.request. Raises DeadlineExceededError, TransportError or ApiError; after some
-        of them the caller has to find out what became of it: see ``outcome_in_doubt``.
+        ``budget`` and ``before_send`` are those of ApiSession.request. Raises DeadlineExceededError, TransportError or
+        ApiError; after some of them the caller has to find out what became of it: see ``outcome_in_doubt``.
         """
         try:
             response = self.session.request(
                 "POST",
                 f"machines/{quote(machine_id, safe='')}/offboard",
                 should_retry=is_safe_to_resend,
+                permissions=OFFBOARD,
                 json_body={"Comment": comment},
                 budget=budget,
-                not_after=not_after,
                 before_send=before_send,
             )
-            if not 200 <= response.status < 300:
-                raise error_from_response(response)
             action = _checked(MachineAction.checked, response, "an action")
         except UnexpectedResponseError:
             self.session.drop_connections()
@@ -228,15 +228,16 @@ class MdeClient:
         return action
 
 
-Record = t.TypeVar("Record")
-
-
-def _checked(parse: t.Callable[[object], Record], response: Response, what: str) -> Record:
+def _checked(parse: t.Callable[[object], Item], response: Response, what: str) -> Item:
     """The one record of an answer. Raises UnexpectedResponseError."""
     try:
         return parse(response.json())
     except RecordError as error:
         raise unexpected_response(response, f"{what} that can be used ({error})") from error
+
+
+def _has_id(values: t.Sequence[str], syntax: FilterSyntax) -> str:
+    return property_in("id", values, use_in=syntax.use_in)
 
 
 def _affected(machine_ids: t.Sequence[str], refused: t.Sequence[RefusedRecord]) -> dict[str, MdeError]:

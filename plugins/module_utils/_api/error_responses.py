@@ -14,6 +14,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .._auth.permissions import READ, hint_for_403
+from .._auth.token import TokenClaims
 from .._errors import ApiError
 from .._http.transport import Response, quote, summarize_body
 from .._http.urls import origin
@@ -30,7 +32,6 @@ _HINTS: t.Final[t.Mapping[str, str]] = {
     "os_not_supported": "The service does not offboard this operating system through the API: use its local script or policy.",
     "client_version_not_supported": "The Defender agent on the device is too old: update it, or use the offboarding script.",
     "unknown_to_service": "Read the device again; its record may have been merged or have aged out.",
-    "permission_missing": "Grant the application the permissions Machine.Offboard and Machine.Read.All, with admin consent.",
     "unauthorized": (
         "The token is for another API or cloud, or was revoked: check cloud, scope and, if it is your own, access_token."
     ),
@@ -63,14 +64,6 @@ def parse_error_body(response: Response) -> ErrorBody:
     return ErrorBody(code=None, message=summarize_body(response))
 
 
-def is_resource_not_found(response: Response) -> bool:
-    """Whether this is the service itself saying that there is no such machine or action.
-
-    Anything else with 404 (a page, an empty body, the code NotFound) is a wrong address, and never an absence.
-    """
-    return response.status == 404 and parse_error_body(response).code == "ResourceNotFound"
-
-
 def is_by_service(response: Response) -> bool:
     """Whether an error is the service's own: its JSON with a code, complete, or a 401 or 403 with an empty body.
 
@@ -82,8 +75,10 @@ def is_by_service(response: Response) -> bool:
     return parse_error_body(response).code is not None
 
 
-def error_from_response(response: Response) -> ApiError:
-    """The exception for an answer that is not a success."""
+def error_from_response(
+    response: Response, permissions: t.Sequence[str] = READ, claims: TokenClaims | None = None
+) -> ApiError:
+    """The exception for an answer that is not a success, and what is known of the request: what it needs, and its token."""
     body = parse_error_body(response)
     code = _error_code(response.status, body)
     message = f"{body.code}: {body.message}" if body.code else body.message
@@ -96,7 +91,7 @@ def error_from_response(response: Response) -> ApiError:
         service_code=body.code,
         by_service=is_by_service(response),
         code=code,
-        hint=_HINTS.get(code),
+        hint=hint_for_403(claims, permissions) if code == "permission_missing" else _HINTS.get(code),
         correlation_id=body.target,
     )
 

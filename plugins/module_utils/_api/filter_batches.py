@@ -28,6 +28,8 @@ _VALUE_OVERHEAD = 3
 
 Value = t.TypeVar("Value", bound=t.Hashable)
 Record = t.TypeVar("Record")
+Condition = t.Callable[[t.Sequence[Value], FilterSyntax], str]
+"""Writes some of the values as a filter in one of the forms."""
 
 
 @dataclass
@@ -88,12 +90,12 @@ class FilterBatcher:
     def read(
         self,
         values: t.Sequence[Value],
-        condition: t.Callable[[t.Sequence[Value], FilterSyntax], str],
+        condition: Condition[Value],
         fetch: t.Callable[[str], list[Record]],
     ) -> BatchResult[Value, Record]:
-        """Fetch what fits any of the values. Raises what ``fetch`` raises, but for a refusal that has a remedy.
+        """Fetch what fits any of the values; ``fetch`` reads what fits a filter.
 
-        ``condition`` writes some of the values as a filter in one of the forms; ``fetch`` reads what fits a filter.
+        Raises what ``fetch`` raises, but for a refusal that has a remedy.
         """
         batch_result: BatchResult[Value, Record] = BatchResult()
         rest = list(values)
@@ -121,9 +123,7 @@ class FilterBatcher:
             previous_rejected = False
         return batch_result
 
-    def _count_that_fits(
-        self, values: t.Sequence[Value], condition: t.Callable[[t.Sequence[Value], FilterSyntax], str]
-    ) -> int:
+    def _count_that_fits(self, values: t.Sequence[Value], condition: Condition[Value]) -> int:
         """How many of the values go into the next filter; one always does."""
 
         def fits(count: int) -> bool:
@@ -139,10 +139,7 @@ class FilterBatcher:
         return good
 
     def _fetch_in_any_syntax(
-        self,
-        values: t.Sequence[Value],
-        condition: t.Callable[[t.Sequence[Value], FilterSyntax], str],
-        fetch: t.Callable[[str], list[Record]],
+        self, values: t.Sequence[Value], condition: Condition[Value], fetch: t.Callable[[str], list[Record]]
     ) -> list[Record]:
         """Try the forms that make a difference for these values, and remember the one that works."""
         asked: dict[str, FilterSyntax] = {}

@@ -15,12 +15,12 @@ import typing as t
 from dataclasses import dataclass, field
 from json import dumps
 
+from .._auth.permissions import READ
 from .._errors import ApiError, UnexpectedResponseError
 from .._foreign_json import parse_json
 from .._http.retry import RetryBudget, is_retryable_read
 from .._http.transport import Response, summarize_body
 from .._presentable import presentable
-from .error_responses import error_from_response, is_resource_not_found
 from .models import NoRecordError, RecordError
 from .session import ApiSession
 
@@ -33,8 +33,6 @@ PASSES: t.Final = 3
 # A service that goes on and on is not read for ever.
 MOST_PAGES: t.Final = 1000
 MOST_RECORDS: t.Final = 1_000_000
-# Seconds after a deadline in which a first try may still leave: nobody sleeps to the exact moment.
-_DEADLINE_GRACE: t.Final = 1.0
 
 
 class HasId(t.Protocol):
@@ -52,27 +50,20 @@ def get(
     params: t.Mapping[str, t.Any] | None = None,
     *,
     missing_ok: bool = False,
-    until: float | None = None,
     budget: RetryBudget | None = None,
 ) -> Response | None:
     """An answer with status 200; None where the service itself says that there is no such thing, if that is allowed.
 
-    ``until`` (monotonic seconds) is when it is too late to ask again, or at all; ``budget`` is one that several reads
-    share. Raises MdeError otherwise.
+    Raises MdeError otherwise.
     """
-    response = session.request(
-        "GET",
-        path,
-        should_retry=is_retryable_read,
-        params=params,
-        budget=budget or session.budget(until),
-        not_after=None if until is None else until + _DEADLINE_GRACE,
-    )
-    if response.status == 200:
-        return response
-    if missing_ok and is_resource_not_found(response):
-        return None
-    raise error_from_response(response)
+    try:
+        return session.request(
+            "GET", path, should_retry=is_retryable_read, permissions=READ, params=params, budget=budget
+        )
+    except ApiError as error:
+        if missing_ok and error.resource_not_found:
+            return None
+        raise
 
 
 @dataclass(frozen=True)
@@ -86,6 +77,8 @@ class RefusedRecord:
 
 
 Report = t.Callable[[RefusedRecord], None]
+Allowance = t.Callable[[], RetryBudget]
+"""Gives the budget of each call: a new one, or one that several calls share."""
 
 
 class Lists:
@@ -106,8 +99,7 @@ class Lists:
         limit: int | None = None,
         count: bool = False,
         report: Report | None = None,
-        until: float | None = None,
-        budget: RetryBudget | None = None,
+        allowance: Allowance | None = None,
     ) -> t.Iterator[list[Item]]:
         """The records of a list page by page, each id once, for as long as the caller goes on.
 
@@ -124,7 +116,7 @@ class Lists:
             while (place := current.place) is not None:
                 counted = count or number > 0 or place > 0
                 params = {**query, "$skip": place or None}
-                response = self._read(path, params, counted=counted, until=until, budget=budget)
+                response = self._read(path, params, counted, allowance or self._session.budget)
                 records, total, more = _content(response)
                 self._session.observe_records(records)
                 page, ids = taken.page(records, place)
@@ -140,22 +132,18 @@ class Lists:
                 missing = f"{current.least - taken.count} of {current.least} records did not come"
                 raise _unreadable(path, missing if current.finished else "it changes faster than its pages can be read")
 
-    def _read(
-        self, path: str, query: dict[str, t.Any], *, counted: bool, until: float | None, budget: RetryBudget | None
-    ) -> Response | None:
+    def _read(self, path: str, query: dict[str, t.Any], counted: bool, allowance: Allowance) -> Response | None:
         """One page. An empty list is documented as 404."""
         if counted and self._counts:
             try:
-                return get(
-                    self._session, path, {**query, "$count": "true"}, missing_ok=True, until=until, budget=budget
-                )
+                return get(self._session, path, {**query, "$count": "true"}, missing_ok=True, budget=allowance())
             except ApiError as error:
                 if not error.query_refused:
                     raise
-            response = get(self._session, path, query, missing_ok=True, until=until, budget=budget)
+            response = get(self._session, path, query, missing_ok=True, budget=allowance())
             self._counts = False  # it was that, and not the filter
             return response
-        return get(self._session, path, query, missing_ok=True, until=until, budget=budget)
+        return get(self._session, path, query, missing_ok=True, budget=allowance())
 
 
 class _Taken(t.Generic[Item]):

@@ -17,16 +17,19 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime
 
+from .._auth.token import TokenClaims, read_claims
 from .._clock import Clock
 from .._errors import DeadlineExceededError, ThrottledError, TransportError
 from .._http.rate_limit import RateLimiter
-from .._http.retry import UNREACHABLE_HOST_LIMIT, RetryBudget, retry_after
+from .._http.retry import RetryBudget, retry_after
 from .._http.transport import HttpTransport, Response
 from .._timestamps import format_time
 from .error_responses import error_from_response, is_by_service
 from .odata import url_encode
 from .service_time import ServiceTime
 
+# Seconds after a deadline in which a first try may still leave: nobody sleeps to the exact moment.
+_DEADLINE_GRACE: t.Final = 1.0
 _RATE_LIMIT_HINT = (
     "calls_per_minute and calls_per_hour set the pace; 100 and 1500 is what the service allows an application."
 )
@@ -83,10 +86,16 @@ class ApiSession:
         self._retry_timeout = retry_timeout
         self._service_clock = ServiceTime(clock)
         self._lock = threading.Lock()
+        self._last_token = ""
 
     def close(self) -> None:
         """Give back the connections."""
         self._transport.close()
+
+    @property
+    def claims(self) -> TokenClaims | None:
+        """What the token in use says of itself; None before the sign-in, and for one that cannot be read."""
+        return read_claims(self._last_token)
 
     def service_time(self) -> datetime | None:
         """Now, by the ``Date`` headers of the service; None as long as there is none that is believed."""
@@ -99,8 +108,14 @@ class ApiSession:
         Raises what the sign-in raises.
         """
         if not self._service_clock.is_informed:
-            self._service_clock.observe_token(self._tokens.token(self._retry_timeout))
+            self._token(self._retry_timeout)
         return self._service_clock.now()
+
+    def _token(self, time_limit: float) -> str:
+        token = self._tokens.token(time_limit)
+        self._last_token = token
+        self._service_clock.observe_token(token)
+        return token
 
     def observe_records(self, records: t.Sequence[object]) -> None:
         """Let the times in records, as the service sent them, help to judge what time it is."""
@@ -111,9 +126,12 @@ class ApiSession:
         return self._service_clock.warnings()
 
     def budget(self, until: float | None = None) -> RetryBudget:
-        """A new allowance for one call; it lasts up to the moment ``until`` (monotonic seconds) at most."""
-        left = self._retry_timeout if until is None else max(0.0, until - self.clock.monotonic())
-        return RetryBudget(limit=min(left, self._retry_timeout), clock=self.clock, rng=self._rng)
+        """A new allowance for one call; ``until`` (monotonic seconds) is when it is too late to ask again, or at all."""
+        budget = RetryBudget(limit=self._retry_timeout, clock=self.clock, rng=self._rng)
+        if until is not None:
+            budget.limit = min(budget.limit, max(0.0, until - self.clock.monotonic()))
+            budget.not_after = until + _DEADLINE_GRACE
+        return budget
 
     def request(
         self,
@@ -121,32 +139,31 @@ class ApiSession:
         path: str,
         *,
         should_retry: t.Callable[[Response | TransportError], bool],
+        permissions: t.Sequence[str],
         params: t.Mapping[str, t.Any] | None = None,
         json_body: t.Any = None,
         budget: RetryBudget | None = None,
-        not_after: float | None = None,
         before_send: t.Callable[[], None] = lambda: None,
     ) -> Response:
-        """Send until there is an answer to keep, of whatever status.
+        """Send until there is a success.
 
-        ``path`` is relative to the API; ``should_retry`` judges each outcome by the rules of the verb; ``budget`` is that
-        of an earlier part of the same call; ``not_after`` (monotonic seconds) is the moment from which nothing may be
-        sent any more; ``before_send`` is told right before each try, after all waiting. Raises TransportError without an answer,
-        ThrottledError or ApiError when the time for retries is used up, DeadlineExceededError, and what the sign-in raises.
+        ``path`` is relative to the API; ``should_retry`` judges each outcome by the rules of the verb; one of the
+        ``permissions`` is needed; ``budget`` is that of an earlier part of the same call; ``before_send`` is told right
+        before each try, after all waiting. Raises TransportError without an answer, ApiError for one that is no success,
+        ThrottledError, DeadlineExceededError, and what the sign-in raises.
         """
         url = f"{self._base}/{path}"
         query = "&".join(f"{k}={url_encode(str(v))}" for k, v in (params or {}).items() if v is not None)
         budget = budget or self.budget()
         refreshed = False
         while True:
-            if not self.rate_limiter.acquire(not_after):
+            if not self.rate_limiter.acquire(budget.not_after):
                 raise DeadlineExceededError(
                     "The pace of calls leaves no place for this one in time.", hint=_RATE_LIMIT_HINT
                 )
-            token = self._tokens.token(budget.remaining())
-            self._service_clock.observe_token(token)
+            token = self._token(budget.remaining())
             began = self.clock.monotonic()
-            if not_after is not None and began > not_after:
+            if budget.not_after is not None and began > budget.not_after:
                 raise DeadlineExceededError("The sign-in took so long that it is too late for this call.")
             before_send()
             outcome: Response | TransportError
@@ -156,7 +173,7 @@ class ApiSession:
                     f"{url}?{query}" if query else url,
                     headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
                     json_body=json_body,
-                    not_after=not_after,
+                    not_after=budget.not_after,
                 )
                 self._check_kind(outcome, method)
                 self._service_clock.observe(outcome)
@@ -172,8 +189,10 @@ class ApiSession:
                 self._wait_or_raise(outcome, budget, url)
             elif isinstance(outcome, TransportError):
                 raise outcome
-            else:
+            elif 200 <= outcome.status < 300:
                 return outcome
+            else:
+                raise error_from_response(outcome, permissions, self.claims)
             with self._lock:
                 self.statistics.retries += 1
 
@@ -191,26 +210,20 @@ class ApiSession:
             )
 
     def _wait_or_raise(self, outcome: Response | TransportError, budget: RetryBudget, url: str) -> None:
-        if isinstance(outcome, TransportError):
-            limit = None if self._transport.has_responded(url) else UNREACHABLE_HOST_LIMIT
-            pause = budget.next_delay(None, limit)
-            if pause is None:
-                raise outcome
-            budget.sleep(pause)
-            return
-        requested = retry_after(outcome, self.clock.time())
-        pause = budget.next_delay(requested)
-        throttled = outcome.status == 429
+        pause = budget.delay_after(outcome, self._transport, url)
+        throttled = isinstance(outcome, Response) and outcome.status == 429
         if pause is None:
-            raise self._throttled(outcome, requested) if throttled else error_from_response(outcome)
+            if isinstance(outcome, TransportError):
+                raise outcome
+            raise self._throttled(outcome) if throttled else error_from_response(outcome)
         if throttled:
             held = self.rate_limiter.block_all(pause)
             with self._lock:
                 self.statistics.throttled_seconds += held
         budget.sleep(pause)
 
-    def _throttled(self, response: Response, requested: float | None) -> ThrottledError:
-        error = error_from_response(response)
+    def _throttled(self, response: Response) -> ThrottledError:
+        error, requested = error_from_response(response), retry_after(response, self.clock.time())
         if requested is None:
             when = "It did not say when to come back"
         else:

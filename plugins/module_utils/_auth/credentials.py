@@ -57,6 +57,17 @@ class SignInContext:
         """The same where no more than so many seconds are left."""
         return replace(self, retry_timeout=min(self.retry_timeout, time_limit))
 
+    def http_client(self, allowed_origin: str | None, *, metadata: bool = False) -> MsalHttpClient:
+        """What msal sends with."""
+        return MsalHttpClient(
+            self.transport,
+            clock=self.clock,
+            rng=self.rng,
+            retry_timeout=self.retry_timeout,
+            allowed_origin=allowed_origin,
+            metadata=metadata,
+        )
+
     @property
     def resource(self) -> str:
         """The API as the older protocols name it: the scope without its last part."""
@@ -115,13 +126,7 @@ class ConfidentialClientCredential:
     def acquire_token(self, context: SignInContext) -> Token:
         msal = import_msal()
         authority = f"{context.cloud.authority_host}/{quote(self.tenant_id, safe='')}"
-        http_client = MsalHttpClient(
-            context.transport,
-            clock=context.clock,
-            rng=context.rng,
-            retry_timeout=context.retry_timeout,
-            allowed_origin=context.cloud.authority_host,
-        )
+        http_client = context.http_client(context.cloud.authority_host)
 
         def request() -> t.Any:
             application = msal.ConfidentialClientApplication(
@@ -197,14 +202,7 @@ class ManagedIdentityCredential:
 
     def acquire_token(self, context: SignInContext) -> Token:
         msal = import_msal()
-        http_client = MsalHttpClient(
-            context.transport,
-            clock=context.clock,
-            rng=context.rng,
-            retry_timeout=context.retry_timeout,
-            allowed_origin=None,
-            metadata=True,
-        )
+        http_client = context.http_client(None, metadata=True)
 
         def request() -> t.Any:
             if self.client_id:

@@ -20,7 +20,7 @@ import typing as t
 from .._clock import Clock
 from .._errors import LibraryError, MdeError, SignInError, TransportError
 from .._http.redaction import Redactor, silence_loggers
-from .._http.retry import RETRYABLE_STATUSES, UNREACHABLE_HOST_LIMIT, RetryBudget, retry_after
+from .._http.retry import RETRYABLE_STATUSES, RetryBudget
 from .._http.transport import HttpTransport, Response, summarize_body
 from .._http.urls import as_shown, is_unambiguous, origin
 from .token import is_bearer_token
@@ -136,15 +136,13 @@ class MsalHttpClient:
                 self.redact.add_tokens(outcome.json())
                 if outcome.status not in self._retryable_statuses:
                     return _MsalResponse(outcome)
-                pause = budget.next_delay(retry_after(outcome, self._clock.time()))
-                if pause is None:
-                    return _MsalResponse(outcome)
             else:
                 self.last = None
-                limit = None if self._transport.has_responded(url) else UNREACHABLE_HOST_LIMIT
-                pause = None if not outcome.retryable else budget.next_delay(None, limit)
-                if pause is None:
+            pause = budget.delay_after(outcome, self._transport, url)
+            if pause is None:
+                if isinstance(outcome, TransportError):
                     raise outcome
+                return _MsalResponse(outcome)
             budget.sleep(pause)
 
 

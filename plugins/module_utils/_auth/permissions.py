@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import ApiError, MdeError
+from .._errors import MdeError
 from .token import TokenClaims
 
 # Permissions of which any one is enough.
@@ -36,8 +36,17 @@ def lacks_permission(claims: TokenClaims | None, permissions: t.Sequence[str]) -
     return claims is not None and not accepted & claims.permissions
 
 
-def predicted_refusal(claims: TokenClaims | None, permissions: t.Sequence[str]) -> MdeError:
-    """What a real run would end with, for a token without the permission."""
+def predicted_refusal(
+    claims: TokenClaims | None, permissions: t.Sequence[str], what: str, warn: t.Callable[[str], None]
+) -> MdeError | None:
+    """What a real run would end with, for a token without the permission; None where it may ``what``.
+
+    ``warn`` takes a line for people where the token does not let itself be read.
+    """
+    if claims is None:
+        warn(f"The token cannot be read, so check mode cannot tell whether it may {what}.")
+    if not lacks_permission(claims, permissions):
+        return None
     return MdeError(
         f"The application lacks the permission {permissions[0]}; {_granted(claims)}.",
         code="permission_missing",
@@ -45,19 +54,16 @@ def predicted_refusal(claims: TokenClaims | None, permissions: t.Sequence[str]) 
     )
 
 
-def add_hint_for_403(error: MdeError, permissions: t.Sequence[str], claims: TokenClaims | None) -> None:
-    """Let the hint of a 403 say what is needed and what the token holds; other errors stay as they are."""
-    if not isinstance(error, ApiError) or error.code != "permission_missing":
-        return
+def hint_for_403(claims: TokenClaims | None, permissions: t.Sequence[str]) -> str:
+    """What is needed and what the token holds."""
     if claims is None:
-        error.hint = f"Grant the application the permission {permissions[0]}, with admin consent."
-    elif lacks_permission(claims, permissions):
-        error.hint = f"{permissions[0]} is needed; {_granted(claims)}. Grant the application that permission, with admin consent."
-    else:
-        error.hint = (
-            f"The token holds {permissions[0]}, so the refusal has another cause: the device group of a user's "
-            "token, or a proxy in between."
-        )
+        return f"Grant the application the permission {permissions[0]}, with admin consent."
+    if lacks_permission(claims, permissions):
+        return f"{permissions[0]} is needed; {_granted(claims)}. Grant the application that permission, with admin consent."
+    return (
+        f"The token holds {permissions[0]}, so the refusal has another cause: the device group of a user's "
+        "token, or a proxy in between."
+    )
 
 
 def _granted(claims: TokenClaims | None) -> str:

@@ -13,18 +13,9 @@ import typing as t
 from dataclasses import dataclass
 
 from .._clock import Clock
-from .._errors import (
-    ApiError,
-    DeadlineExceededError,
-    LibraryError,
-    MdeError,
-    OptionError,
-    SignInError,
-    ThrottledError,
-    TransportError,
-)
+from .._errors import TransportError
 from .._timestamps import http_date
-from .transport import Response
+from .transport import HttpTransport, Response
 
 # Statuses after which a read is simply asked again.
 RETRYABLE_STATUSES: t.Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -61,6 +52,8 @@ class RetryBudget:
     rng: random.Random
     spent: float = 0.0
     attempts: int = 0
+    not_after: float | None = None
+    """Moment (monotonic) from which nothing may be sent any more."""
 
     def remaining(self, limit: float | None = None) -> float:
         """Seconds; a smaller limit may be given for this question."""
@@ -77,6 +70,13 @@ class RetryBudget:
             return requested if requested <= remaining else None
         window = min(_MAX_BACKOFF, _INITIAL_BACKOFF * 2**self.attempts)
         return max(requested or 0.0, min(self.rng.uniform(0, window), remaining)) if remaining > 0 else None
+
+    def delay_after(self, outcome: Response | TransportError, transport: HttpTransport, url: str) -> float | None:
+        """Seconds to wait before ``transport`` sends again after an outcome; None when it must not, or the time is up."""
+        if isinstance(outcome, Response):
+            return self.next_delay(retry_after(outcome, self.clock.time()))
+        limit = None if transport.has_responded(url) else UNREACHABLE_HOST_LIMIT
+        return self.next_delay(None, limit) if outcome.retryable else None
 
     def sleep(self, seconds: float) -> None:
         self.attempts += 1
@@ -96,38 +96,3 @@ def is_safe_to_resend(outcome: Response | TransportError) -> bool:
     if isinstance(outcome, TransportError):
         return not outcome.may_have_arrived and outcome.retryable
     return outcome.status == 429
-
-
-def outcome_in_doubt(error: MdeError) -> bool:
-    """Whether a POST that ended so may have been carried out all the same: always, but for three ends.
-
-    No byte of it was written to a connection. The quota was used up (429). Or the service itself refused it, in a
-    complete response (``ApiError.by_service``): a page of a gateway, a redirect, anything else can hide a success.
-    """
-    if isinstance(error, TransportError):
-        return error.may_have_arrived
-    if isinstance(error, ApiError):
-        status = error.http_status or 0
-        refused = status == 429 or (400 <= status < 500 and status != 408 and error.by_service)
-        return not (refused or isinstance(error, ThrottledError))
-    return not isinstance(error, (SignInError, OptionError, LibraryError, DeadlineExceededError))
-
-
-def fatal_for_run(error: MdeError) -> bool:
-    """Whether nothing else would get through either: a matter of token, connection or quota, not of one device.
-
-    By then all patience is used up, so what is left of a list need not be tried one by one.
-    """
-    if isinstance(error, (SignInError, TransportError, ThrottledError)):
-        return True
-    if not isinstance(error, ApiError) or error.http_status is None:
-        return False
-    return error.http_status in (401, 403, 408) or error.http_status >= 500
-
-
-def concerns_one_record(error: ApiError) -> bool:
-    """Whether a read of one thing was refused for what it asked for, where reads of others have just been answered.
-
-    A device outside the groups of a user's token answers 403, for example, and no other device is hit by that.
-    """
-    return 400 <= (error.http_status or 0) < 500 and error.http_status not in (401, 408, 429)

@@ -24,6 +24,8 @@ class AbandonedError(MdeError):
     """The run that waits for the result has ended; nothing was sent since."""
 
     code = "run_ended"
+    fatal_for_run = True
+    outcome_in_doubt = False
 
     def __init__(self) -> None:
         super().__init__(

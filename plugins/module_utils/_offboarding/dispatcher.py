@@ -15,18 +15,13 @@ import typing as t
 from collections import deque
 
 from .._api.client import ActionSnapshot, MdeClient
-from .._auth.permissions import OFFBOARD, READ, add_hint_for_403, lacks_permission
-from .._auth.token import TokenClaims
+from .._auth.permissions import OFFBOARD, lacks_permission
 from .._errors import InternalError, MdeError
-from .._http.retry import RetryBudget, fatal_for_run
-from .caller import AbandonedError
+from .._http.retry import RetryBudget
+from .run_control import RunControl
 from .submission import RECONCILE_DELAYS, Submission, SubmissionState
 from .workers import WorkerPool
 
-# The service's ids: "in general 40 digits". Only the size of a batch rests on it.
-_ID_LENGTH: t.Final = 40
-# Seconds in which a batch should be sent by our own pace: half of what a decision is good for.
-_LOOKAHEAD: t.Final = 60.0
 # So many attempts in question are settled at once; fewer wait for the end of the list, where the same looks serve all.
 _RECONCILE_THRESHOLD: t.Final = 40
 
@@ -34,12 +29,10 @@ _RECONCILE_THRESHOLD: t.Final = 40
 class Dispatcher:
     """The attempts of one run, on their way."""
 
-    def __init__(self, client: MdeClient, pool: WorkerPool, claims: t.Callable[[], TokenClaims | None]) -> None:
-        self.stopped_by: MdeError | None = None
-        """Why nothing more would get through: no token, no connection, no quota, no permission."""
+    def __init__(self, client: MdeClient, pool: WorkerPool, control: RunControl) -> None:
         self._client = client
         self._pool = pool
-        self._claims = claims
+        self._control = control
         self._ready: deque[Submission] = deque()
         self._stale: deque[Submission] = deque()
         self._in_doubt: deque[Submission] = deque()
@@ -51,25 +44,6 @@ class Dispatcher:
             self._pool.for_each(self._send, self._work_queue(batches))
             self._reconcile_in_doubt()
             more = bool(self._ready or self._stale)
-
-    def next_batch_size(self, reads: int, posts: bool = True) -> int:
-        """How many devices to read next: as many as a filter holds, and as can be sent while the reading is fresh.
-
-        Returns when the first of them can be, so that nothing is read ahead of a long wait for the quota. ``reads`` is
-        what the reading will cost; ``posts`` is false where nothing will be sent.
-        """
-        most = self._client.filter_batcher.capacity(_ID_LENGTH)
-        if not posts:
-            return most
-        capacity = self._client.session.rate_limiter.wait_for_capacity(reads + 1, _LOOKAHEAD)
-        return max(1, min(most, capacity - reads))
-
-    def stop_if_fatal(self, error: MdeError) -> None:
-        """See whether an error would hit everything else as well, and then let nothing more be tried."""
-        if self.stopped_by is None and (isinstance(error, AbandonedError) or fatal_for_run(error)):
-            self.stopped_by = error.for_skipped_devices()
-
-    # -- the flow ------------------------------------------------------------------------------------------
 
     def _work_queue(self, batches: t.Iterator[t.Sequence[Submission]]) -> t.Iterator[Submission]:
         """What is to be sent next, for as long as there is something; asked by one thread at a time."""
@@ -88,8 +62,8 @@ class Dispatcher:
 
     def _send(self, submission: Submission) -> None:
         """One POST, in any of the threads."""
-        if self.stopped_by is not None:
-            self._abandon(submission, self.stopped_by)
+        if self._control.stopped_by is not None:
+            self._abandon(submission, self._control.stopped_by)
             return
         try:
             submission.send()
@@ -107,21 +81,21 @@ class Dispatcher:
         submission.abandon(stopped_by, "refused" if stopped_by.code == "permission_missing" else "error")
 
     def _record_refusal(self, error: MdeError) -> None:
-        claims = self._claims()
-        add_hint_for_403(error, OFFBOARD, claims)
         # One device may be closed to us and the next one open, unless the token may offboard none.
-        if error.code != "permission_missing" or lacks_permission(claims, OFFBOARD):
-            self.stop_if_fatal(error)
+        if error.code != "permission_missing" or lacks_permission(self._client.session.claims, OFFBOARD):
+            self._control.stop_if_fatal(error)
 
     def _reevaluate_stale(self) -> None:
         """Read the actions of what was held back once more: somebody else may have been here meanwhile."""
-        if self.stopped_by is not None:  # the read would only wait for the same once more
+        if self._control.stopped_by is not None:  # the read would only wait for the same once more
             for submission in _pop_left(self._stale, len(self._stale)):
-                self._abandon(submission, self.stopped_by)
+                self._abandon(submission, self._control.stopped_by)
             return
-        for submission, snapshot in self._read_snapshots(_pop_left(self._stale, self.next_batch_size(reads=1))):
+        for submission, snapshot in self._read_snapshots(
+            _pop_left(self._stale, self._control.next_batch_size(reads=1))
+        ):
             if isinstance(snapshot, MdeError):
-                self.stop_if_fatal(snapshot)
+                self._control.stop_if_fatal(snapshot)
                 submission.abandon(snapshot)
             else:
                 submission.reevaluate(snapshot)
@@ -156,7 +130,6 @@ class Dispatcher:
                 [submission.machine.id for submission in submissions], budget=budget
             )
         except MdeError as error:
-            add_hint_for_403(error, READ, self._claims())
             return [(submission, error) for submission in submissions]
         except Exception as error:  # a mistake of ours is a look that failed: what was sent stays in question
             mistake = InternalError(error)

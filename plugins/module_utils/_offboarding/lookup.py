@@ -18,7 +18,6 @@ from .._api.models import Machine, case_variants
 from .._api.odata import FilterSyntax, any_of, property_in, starts_with_any
 from .._api.paging import RefusedRecord, Report
 from .._errors import ApiError
-from .._http.retry import concerns_one_record
 from .._options.identifiers import DeviceRequest
 from .._same import comparable
 from .matching import Resolution, first_label, has_labels, not_found, resolve
@@ -153,7 +152,7 @@ def _confirm_missing(
             try:
                 single = client.get_machine(request.device_id)
             except ApiError as error:
-                if not concerns_one_record(error):
+                if not error.concerns_one_record:
                     raise
                 refused[_SearchTerm("id", request.device_id)] = error
             else:

@@ -16,8 +16,6 @@ from .._options.identifiers import DeviceRequest
 from .wait import WaitOptions
 
 _IDENTIFIERS: t.Final = ("device_id", "device_name", "aad_device_id")
-# Errors of a list that are told at once; a hundred of them help nobody.
-_MAX_REPORTED: t.Final = 5
 
 
 @dataclass(frozen=True)
@@ -76,9 +74,5 @@ def _parse_devices(params: t.Mapping[str, t.Any]) -> tuple[DeviceRequest, ...]:
         except OptionError as error:
             wrong.append(f"devices[{index}]: {error.message} {error.hint or ''}".strip())
     if wrong:
-        more = [f"And {len(wrong) - _MAX_REPORTED} more."] if len(wrong) > _MAX_REPORTED else []
-        raise OptionError(
-            " ".join(wrong[:_MAX_REPORTED] + more),
-            hint="Nothing was done for any device: correct the list and run again.",
-        )
+        raise OptionError.of(wrong, hint="Nothing was done for any device: correct the list and run again.")
     return tuple(requests)

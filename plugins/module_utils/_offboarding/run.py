@@ -8,50 +8,24 @@
 from __future__ import annotations
 
 import typing as t
-from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from .._api.client import ActionSnapshot, MdeClient
-from .._api.models import Machine, MachineAction, predicted_offboard
-from .._auth.permissions import OFFBOARD, READ, add_hint_for_403, lacks_permission, predicted_refusal
-from .._auth.token import TokenClaims
-from .._errors import InternalError, MdeError
-from .._options.identifiers import DeviceRequest
+from .._api.client import MdeClient
+from .._api.models import MachineAction
+from .._errors import InternalError
 from .._same import comparable
-from .caller import AbandonedError, Caller, always
-from .decision import decide
+from .caller import Caller, always
 from .dispatcher import Dispatcher
-from .lookup import find_machines
-from .matching import Resolution
 from .parameters import OffboardParameters
+from .planner import Planner
 from .results import DeviceResult
-from .submission import Submission
+from .run_control import RunControl
 from .wait import WaitOptions, WaitResult, no_visible_action_error, wait_for_actions
 from .workers import WorkerPool
 
 
-@dataclass
-class DevicePlan:
-    """A device of the run, whatever number of requests named it."""
-
-    first_index: int
-    """Place of the request that came to it first; that one's result carries the outcome."""
-    machine: Machine
-    planned_result: DeviceResult
-    submission: Submission | None = None
-
-    def result(self) -> DeviceResult:
-        if self.submission is None:
-            return self.planned_result
-        result = self.submission.result
-        if result is None:  # never to be taken for an offboard
-            return replace(self.planned_result, outcome="error", error=InternalError(RuntimeError("it was not sent")))
-        action = result.action.record if result.action else None
-        return replace(self.planned_result, outcome=result.outcome, action=action, error=result.error)
-
-
 class OffboardRun:
-    """One run over the devices of an order. Nothing that the service does makes it raise: each has its result."""
+    """One run over the requested devices. Nothing that the service does makes it raise: each has its result."""
 
     def __init__(
         self,
@@ -59,30 +33,21 @@ class OffboardRun:
         client: MdeClient,
         pool: WorkerPool,
         *,
-        claims: t.Callable[[], TokenClaims | None],
         warn: t.Callable[[str], None],
         caller: Caller = always,
     ) -> None:
-        """``claims`` tells what the token says of itself, once there is one; ``warn`` takes a line for people;
-        ``caller`` says whether the result is still waited for."""
-        self._caller = caller
+        """``warn`` takes a line for people; ``caller`` says whether the result is still waited for."""
         self._parameters = parameters
         self._client = client
-        self._claims = claims
-        self._warn_user = warn
-        self._warned: set[str] = set()
-        self._dispatcher = Dispatcher(client, pool, claims)
-        self._remaining = deque(range(len(parameters.requests)))
-        """Places in the order that have not been looked up."""
-        self._plans: dict[str, DevicePlan] = {}
-        self._results: dict[int, DevicePlan | DeviceResult] = {}
-        """What each place came to: a device, or a result without one."""
+        control = RunControl(client)
+        self._planner = Planner(parameters, client, control, warn=warn, caller=caller)
+        self._dispatcher = Dispatcher(client, pool, control)
 
     def run(self) -> list[DeviceResult]:
         """The results, one for each request, in their order."""
         internal_error: InternalError | None = None
         try:
-            self._dispatcher.run(self._batches())
+            self._dispatcher.run(self._planner.batches())
         except Exception as error:  # the last resort: a mistake of ours must not lose what was done
             internal_error = InternalError(error)
         results = [self._result(index, internal_error) for index in range(len(self._parameters.requests))]
@@ -91,7 +56,7 @@ class OffboardRun:
         return results
 
     def _result(self, index: int, internal_error: InternalError | None) -> DeviceResult:
-        request, planned = self._parameters.requests[index], self._results.get(index)
+        request, planned = self._parameters.requests[index], self._planner.planned.get(index)
         if isinstance(planned, DeviceResult):
             return planned
         if planned is None:
@@ -106,129 +71,12 @@ class OffboardRun:
         # Asked twice, or by id and by name: the first result carries what was done.
         return replace(result, request=request, outcome="in_progress" if result.changed else result.outcome)
 
-    # -- batches -------------------------------------------------------------------------------------------
-
-    def _batches(self) -> t.Iterator[list[Submission]]:
-        """Look up some devices after the other, and decide; what comes out is to be sent."""
-        while self._remaining:
-            if not self._caller():
-                self._dispatcher.stop_if_fatal(AbandonedError())
-            stopped_by = self._dispatcher.stopped_by
-            if stopped_by is not None:
-                self._fail(self._remaining, stopped_by)
-                return
-            size = self._dispatcher.next_batch_size(reads=2, posts=not self._parameters.check_mode)
-            indexes = [self._remaining.popleft() for _index in range(min(size, len(self._remaining)))]
-            try:
-                new = self._look_up(indexes)
-            except MdeError as error:
-                self._record_read_error(error)
-                self._fail(indexes, error)
-            else:
-                yield [submission for plan in self._decide_batch(new) if (submission := plan.submission) is not None]
-
-    def _look_up(self, indexes: t.Sequence[int]) -> list[DevicePlan]:
-        """Find the machines; the cases that are new in this run come back."""
-        requests = [self._parameters.requests[index] for index in indexes]
-        resolutions = find_machines(
-            self._client, requests, match_short_names=self._parameters.match_short_names, force=self._parameters.force
-        )
-        new = []
-        for index, request, resolution in zip(indexes, requests, resolutions, strict=True):
-            for warning in resolution.warnings:
-                self._warn(warning)
-            machine = resolution.machine
-            if machine is None:
-                self._results[index] = self._unresolved_result(request, resolution)
-                continue
-            plan = self._plans.get(machine.id)
-            if plan is None:
-                plan = DevicePlan(index, machine, DeviceResult(request, "error", machine))
-                self._plans[machine.id] = plan
-                new.append(plan)
-            self._results[index] = plan
-        return new
-
-    def _unresolved_result(self, request: DeviceRequest, resolution: Resolution) -> DeviceResult:
-        accepted = resolution.outcome == "not_found" and self._parameters.missing_ok and not resolution.near_miss
-        if resolution.error is not None:
-            add_hint_for_403(resolution.error, READ, self._claims())
-        return DeviceResult(
-            request,
-            resolution.outcome or "error",
-            candidates=resolution.candidates,
-            error=None if accepted else resolution.error,
-        )
-
-    def _decide_batch(self, plans: t.Sequence[DevicePlan]) -> t.Sequence[DevicePlan]:
-        """Read the actions of these devices, and decide each; a mistake of ours over one loses no other."""
-        try:
-            snapshots = self._client.get_offboard_actions([plan.machine.id for plan in plans])
-        except MdeError as error:
-            self._record_read_error(error)
-            snapshots = {plan.machine.id: error for plan in plans}
-        for plan in plans:
-            try:
-                self._decide(plan, snapshots[plan.machine.id])
-            except Exception as error:
-                plan.planned_result = replace(plan.planned_result, outcome="error", error=InternalError(error))
-        return plans
-
-    def _fail(self, indexes: t.Iterable[int], error: MdeError) -> None:
-        for index in indexes:
-            self._results[index] = DeviceResult(self._parameters.requests[index], "error", error=error)
-
-    def _warn(self, line: str) -> None:
-        if line not in self._warned:
-            self._warned.add(line)
-            self._warn_user(line)
-
-    def _record_read_error(self, error: MdeError) -> None:
-        add_hint_for_403(error, READ, self._claims())
-        self._dispatcher.stop_if_fatal(error)
-
-    # -- one device ----------------------------------------------------------------------------------------
-
-    def _decide(self, plan: DevicePlan, snapshot: ActionSnapshot | MdeError) -> None:
-        """Settle what becomes of a device; where that is an offboard, the case gets its attempt."""
-        if isinstance(snapshot, MdeError):
-            plan.planned_result = replace(plan.planned_result, error=snapshot)
-            return
-        machine, force = plan.machine, self._parameters.force
-        decision = decide(machine, snapshot.actions, self._client.session.now(), force=force)
-        if decision.warning:
-            self._warn(decision.warning)
-        action = decision.action.record if decision.action else None
-        plan.planned_result = replace(plan.planned_result, outcome=decision.outcome, action=action)
-        if decision.outcome != "submitted":
-            return
-        if machine.os_platform and not machine.os_platform.lower().startswith("windows"):
-            self._warn(
-                f"{machine.name or machine.id} runs {machine.os_platform}: the service may refuse to offboard it."
-            )
-        comment = plan.planned_result.request.comment or ""
-        if self._parameters.check_mode:
-            plan.planned_result = self._predict(plan.planned_result, machine, comment)
-        else:
-            plan.submission = Submission(self._client, machine, comment, snapshot, force=force, caller=self._caller)
-
-    def _predict(self, result: DeviceResult, machine: Machine, comment: str) -> DeviceResult:
-        """What the POST would bring, as far as the token lets us know."""
-        claims = self._claims()
-        if claims is None:
-            self._warn("The token cannot be read, so check mode cannot tell whether it may offboard.")
-        if lacks_permission(claims, OFFBOARD):
-            return replace(result, outcome="refused", error=predicted_refusal(claims, OFFBOARD))
-        return replace(result, action=predicted_offboard(machine, comment, claims.client_id if claims else None))
-
-    # -- waiting -------------------------------------------------------------------------------------------
-
     def _wait(self, results: t.Sequence[DeviceResult], options: WaitOptions) -> list[DeviceResult]:
         """Wait for what was submitted or is under way; the outcome stays, the action and the error follow."""
         pending = {
             comparable(action.id): action
             for result in results
-            if result.error is None and result.outcome in ("submitted", "in_progress")
+            if result.is_pending
             if (action := MachineAction.from_json(result.action)) is not None
         }
         waited = {comparable(w.action.id): w for w in wait_for_actions(self._client, list(pending.values()), options)}
@@ -236,7 +84,7 @@ class OffboardRun:
 
 
 def _with_wait_result(result: DeviceResult, waited: t.Mapping[str, WaitResult]) -> DeviceResult:
-    if result.error is not None or result.outcome not in ("submitted", "in_progress"):
+    if not result.is_pending:
         return result
     action = MachineAction.from_json(result.action)
     if action is None:  # the service said so, and its lists did not show it: that is no end

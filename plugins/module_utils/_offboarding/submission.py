@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from .._api.client import ActionSnapshot, MdeClient
 from .._api.models import Machine, MachineAction
 from .._errors import ApiError, DeadlineExceededError, DeviceError, InternalError, MdeError, ThrottledError
-from .._http.retry import outcome_in_doubt
 from .._same import comparable
 from .caller import AbandonedError, Caller, always
 from .decision import decide
@@ -138,7 +137,7 @@ class Submission:
             ids_before=frozenset(comparable(action.id) for action in snapshot.actions),
             first_sent_at=self._session.service_time(),
         )
-        self._valid_until = snapshot.read_at + DECISION_TTL
+        self._budget.not_after = snapshot.read_at + DECISION_TTL
 
     def _finish(self, result: SubmissionResult) -> None:
         self.result = result
@@ -156,15 +155,12 @@ class Submission:
                 self.machine.id,
                 self._comment,
                 budget=self._budget,
-                not_after=self._valid_until,
                 before_send=self._record_send_time,
             )
         except DeadlineExceededError:
             self.state = SubmissionState.STALE
-        except AbandonedError as error:
-            self.abandon(error)
         except MdeError as error:
-            if outcome_in_doubt(error):
+            if error.outcome_in_doubt:
                 self._question(error)
             else:
                 self._finish(self._from_refusal(error))
@@ -186,15 +182,14 @@ class Submission:
         Reading our own device's actions tells which. It is sent again only if that action is known to be another
         device's own: then the response went astray, and ours may never have been made.
         """
-        self._in_doubt = DeviceError(
+        error = DeviceError(
             f"Asked to offboard {self.machine.id}, the service answered with action {action.id} on {action.machine_id}.",
             code="wrong_device",
             hint="Look at both devices in the portal now; while the action is pending, "
             "secops.mde.mde_machine_action_cancel takes it back.",
         )
-        self._foreign = SubmissionResult("error", action, self._in_doubt)
-        self._attempts += 1
-        self.state = SubmissionState.IN_DOUBT
+        self._foreign = SubmissionResult("error", action, error)
+        self._question(error)
 
     def _question(self, error: MdeError) -> None:
         self._in_doubt = error
@@ -220,7 +215,7 @@ class Submission:
         else:
             if self._in_doubt is None:
                 self._set_baseline(snapshot)
-            self._valid_until = snapshot.read_at + DECISION_TTL
+            self._budget.not_after = snapshot.read_at + DECISION_TTL
             self.state = SubmissionState.READY
 
     def abandon(self, error: MdeError, outcome: str = "error") -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .._api.client import MdeClient
 from .._api.models import MachineAction
 from .._errors import DeadlineExceededError, DeviceError, InternalError, MdeError
+from .._http.retry import RetryBudget
 from .._same import comparable
 
 # Actions are asked for by their ids as long as that takes no more filters; then by their time, which takes one.
@@ -79,7 +80,8 @@ def wait_for_actions(client: MdeClient, actions: t.Sequence[MachineAction], opti
                 for action in seen
                 if (of := polled.get(comparable(action.id))) is not None and action.is_offboard_of(of)
             )
-    return [_to_result(latest[comparable(action.id)], options, read_error) for action in actions]
+    last = [latest[comparable(action.id)] for action in actions]
+    return [WaitResult(action, _error_of(action, options, read_error)) for action in last]
 
 
 def no_visible_action_error(who: str) -> MdeError:
@@ -98,49 +100,42 @@ def _poll(
 
     Beside them the error of an id that the service did not take: not to be seen there is news.
     """
+
+    def allowance() -> RetryBudget:
+        return client.session.budget(deadline)
+
     created = [action.created for action in pending]
     oldest = min((time for time in created if time is not None), default=None)
     few = len(pending) <= _FEW_FILTERS * client.filter_batcher.capacity(_ID_LENGTH)
     if few or oldest is None or None in created:
-        batch_result = client.actions_by_id([action.id for action in pending], until=deadline)
+        batch_result = client.actions_by_id([action.id for action in pending], allowance=allowance)
         return batch_result.records, next(iter(batch_result.rejected.values()), None)
-    return client.list_offboard_actions_since(oldest, until=deadline), None
+    return client.list_offboard_actions_since(oldest, allowance=allowance), None
 
 
-def _to_result(action: MachineAction, options: WaitOptions, read_error: MdeError | None) -> WaitResult:
+def _error_of(action: MachineAction, options: WaitOptions, read_error: MdeError | None) -> MdeError | None:
     if action.normalized_status == "succeeded":
-        return WaitResult(action, None)
+        return None
     who = action.record.get("computerDnsName") or action.machine_id
     if action.is_final:
         code, hint = _ENDS[action.normalized_status]
-        return WaitResult(
-            action,
-            DeviceError(
-                f"{who}: offboard action {action.id} ended {action.status}{_hresult_text(action)}.",
-                code=code,
-                hint=hint,
-            ),
+        return DeviceError(
+            f"{who}: offboard action {action.id} ended {action.status}{_hresult_text(action)}.", code=code, hint=hint
         )
     if read_error is not None:
-        return WaitResult(
-            action,
-            DeviceError(
-                f"{who}: offboard action {action.id} was {action.status} when last seen, and cannot be read: "
-                f"{read_error.message}",
-                code="wait_read_failed",
-                hint="The action goes on by itself. Run the task again to see how it ended.",
-                http_status=read_error.http_status,
-                correlation_id=read_error.correlation_id,
-            ),
+        return DeviceError(
+            f"{who}: offboard action {action.id} was {action.status} when last seen, and cannot be read: "
+            f"{read_error.message}",
+            code="wait_read_failed",
+            hint="The action goes on by itself. Run the task again to see how it ended.",
+            http_status=read_error.http_status,
+            correlation_id=read_error.correlation_id,
         )
-    return WaitResult(
-        action,
-        DeviceError(
-            f"{who}: offboard action {action.id} is still {action.status} after {options.timeout:g} s.",
-            code="wait_timeout",
-            hint="It is not lost: it runs when the device comes online within some three days. "
-            "Leave wait off for devices that are switched off, and check later.",
-        ),
+    return DeviceError(
+        f"{who}: offboard action {action.id} is still {action.status} after {options.timeout:g} s.",
+        code="wait_timeout",
+        hint="It is not lost: it runs when the device comes online within some three days. "
+        "Leave wait off for devices that are switched off, and check later.",
     )
 
 

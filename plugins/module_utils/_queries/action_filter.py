@@ -20,7 +20,7 @@ from .._options.identifiers import clean_action_id, clean_device_id
 from .._options.values import Moment, canonical_spelling, clean_list, clean_raw_filter, clean_time, unknown_words
 from .._results import reporting
 from .._same import comparable
-from .service_time import Now, in_service_time, unknown_time
+from .relative_time import Now, in_service_time
 
 # The service's own model (its $metadata of 2026-08). Others are taken as they are, with a warning.
 TYPES: t.Final = (
@@ -104,20 +104,14 @@ class ActionFilter:
             warn(line)
         if () in (self.action_ids, self.device_ids, self.types, self.statuses):
             return []
-        found = in_service_time(client, lambda now: self._find(client, now, warn))
-        for line in unknown_time(client, self.created_after, self.created_before):
-            warn(line)
-        return found
+        moments = (self.created_after, self.created_before)
+        return in_service_time(client, lambda now: self._find(client, now, warn), moments, warn)
 
     def _find(self, client: MdeClient, now: Now, warn: t.Callable[[str], None]) -> list[MachineAction]:
         fits = self.predicate(now)
-        found = {comparable(action.id): action for action in self._read(client, now, fits, warn)}
-        if self.action_ids and not self.raw:
-            # Lists lag behind: an id is missing only when its own read says so as well.
-            for action_id in self.action_ids:
-                if comparable(action_id) not in found and (action := client.get_action(action_id)) and fits(action):
-                    found[comparable(action.id)] = action
-        actions = newest_first(found.values())
+        confirmed = self.action_ids if self.action_ids and not self.raw else ()
+        found = client.with_missing(confirmed, self._read(client, now, fits, warn))
+        actions = newest_first(filter(fits, found))
         if self.device_ids:
             actions = meant(self.device_ids, actions, lambda action: action.machine_id)
         return actions[: self.limit]
@@ -180,14 +174,12 @@ class ActionFilter:
         after, before = self.created_after, self.created_before
 
         def fits(action: MachineAction) -> bool:
-            created = action.created if after or before else None
             return (
                 (ids is None or comparable(action.id) in ids)
                 and (machines is None or comparable(action.machine_id) in machines)
                 and (types is None or comparable(action.type) in types)
                 and (states is None or action.normalized_status in states)
-                and (after is None or (created is not None and created >= now.exactly(after)))
-                and (before is None or (created is not None and created < now.exactly(before)))
+                and (not (after or before) or now.is_within(action.created, after, before))
             )
 
         return fits

@@ -29,7 +29,7 @@ from .._options.values import (
 )
 from .._results import reporting
 from .._same import comparable
-from .service_time import Now, in_service_time, unknown_time
+from .relative_time import Now, in_service_time
 
 # Microsoft Learn, "Machine resource type"; the spelling is that of the wire.
 HEALTH_STATUSES: t.Final = (
@@ -105,10 +105,8 @@ class MachineFilter:
             warn(line)
         if () in (self.device_ids, self.names, self.aad_device_ids, self.health, self.onboarding):
             return []
-        found = in_service_time(client, lambda now: self._read(client, now, warn))
-        for line in unknown_time(client, self.seen_before, self.seen_after):
-            warn(line)
-        return found
+        moments = (self.seen_before, self.seen_after)
+        return in_service_time(client, lambda now: self._read(client, now, warn), moments, warn)
 
     def _read(self, client: MdeClient, now: Now, warn: t.Callable[[str], None]) -> list[Machine]:
         found: dict[str, Machine] = {}
@@ -170,7 +168,6 @@ class MachineFilter:
         before, after = self.seen_before, self.seen_after
 
         def fits(machine: Machine) -> bool:
-            seen = machine.last_seen if before or after else None
             return (
                 _matches_any(ids, machine.id)
                 and _matches_any(names, machine.name)
@@ -178,8 +175,7 @@ class MachineFilter:
                 and _matches_any(tags, *machine.tags)
                 and _matches_any(health, machine.health)
                 and _matches_any(onboarding, machine.onboarding)
-                and (before is None or (seen is not None and seen < now.exactly(before)))
-                and (after is None or (seen is not None and seen >= now.exactly(after)))
+                and (not (after or before) or now.is_within(machine.last_seen, after, before))
             )
 
         return fits

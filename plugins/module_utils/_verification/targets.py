@@ -22,8 +22,6 @@ from .._same import equal_ignoring_case
 
 # Of both kinds of evidence.
 _EVIDENCE_OUTCOMES: t.Final = tuple(dict.fromkeys((*results.OUTCOMES, *VERIFY_OUTCOMES)))
-# Wrong entries of a file that a message names; a hundred of them help nobody.
-_MOST_NAMED: t.Final = 5
 
 VERIFY_OPTIONS: t.Final[Spec] = {
     "action_id": {"type": "list", "elements": "str"},
@@ -112,11 +110,8 @@ def _each(path: Path, devices: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Targe
         except OptionError as error:
             wrong.append(f"devices[{place}]: {error.message} {error.hint or ''}".strip())
     if wrong:
-        more = [f"And {len(wrong) - _MOST_NAMED} more."] if len(wrong) > _MOST_NAMED else []
-        raise OptionError(
-            f"evidence: {path} has entries that are no evidence. {' '.join(wrong[:_MOST_NAMED] + more)}",
-            hint="Nothing was verified. Give the file as the run has written it.",
-        )
+        wrong[0] = f"evidence: {path} has entries that are no evidence. {wrong[0]}"
+        raise OptionError.of(wrong, hint="Nothing was verified. Give the file as the run has written it.")
     return tuple(subjects)
 
 

@@ -8,19 +8,15 @@
 from __future__ import annotations
 
 import typing as t
-from collections import Counter
 from dataclasses import dataclass, replace
 
 from .._api.client import ActionSnapshot, MdeClient
 from .._api.models import Machine, MachineAction, case_variants, meant, newest_first
-from .._api.odata import property_in
-from .._auth.permissions import READ, add_hint_for_403
-from .._auth.token import TokenClaims
 from .._errors import ApiError, DeviceError, MdeError
 from .._evidence_format import VERIFY_OUTCOMES
-from .._http.retry import concerns_one_record
 from .._offboarding.decision import came_back
 from .._options.identifiers import DeviceRequest
+from .._results import DeviceEntry, DeviceResults, count_outcomes
 from .._same import comparable
 from .targets import Target, VerificationRequest
 
@@ -59,18 +55,16 @@ _OUTCOME_PHRASES: t.Final[t.Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class DeviceVerification:
-    """What became of one device. It failed exactly when it has an error: when it could not be read."""
+class DeviceVerification(DeviceEntry):
+    """What became of one device. It failed exactly when it could not be read."""
 
     target: Target
     outcome: str
     action: MachineAction | None = None
     machine: Machine | None = None
-    error: MdeError | None = None
 
     @property
     def name(self) -> str:
-        """How messages call this device."""
         known = self.machine.name if self.machine else self.action.device_name if self.action else None
         return known or self.target.device_name or self.target.device_id or self.target.action_id or "?"
 
@@ -82,59 +76,44 @@ class DeviceVerification:
             "device_id": requested.device_id,
             "device_name": self.machine.name if self.machine else requested.device_name,
             "outcome": self.outcome,
-            "changed": False,
-            "failed": self.error is not None,
+            **super().as_dict(),
             "action": self.action.record if self.action else None,
             "machine": self.machine.record if self.machine else None,
             "candidates": [],
-            "error": self.error.as_dict() if self.error else None,
         }
 
 
 @dataclass(frozen=True)
-class VerificationResult:
+class VerificationResult(DeviceResults[DeviceVerification]):
     """The whole look back, in the order asked, and why an earlier run had offboarded them."""
 
-    devices: tuple[DeviceVerification, ...] = ()
     comment: str | None = None
-    failure: MdeError | None = None
 
     @property
     def error(self) -> MdeError | None:
-        return self.failure or next((device.error for device in self.devices if device.error), None)
-
-    def errors(self) -> list[MdeError]:
-        return [error for error in (self.failure, *(device.error for device in self.devices)) if error]
+        return next(iter(self.errors()), None)
 
     def as_dict(self) -> dict[str, t.Any]:
-        counted = Counter(device.outcome for device in self.devices)
-        if len(self.devices) == 1:
-            told = f"{self.devices[0].name}: {_OUTCOME_PHRASES[self.devices[0].outcome]}"
-        else:
-            told = ", ".join(f"{counted[o]} {o}" for o in VERIFY_OUTCOMES if counted[o]) or "No offboards were named."
-        return {
-            "changed": False,
-            "msg": str(self.error) if self.error else told,
-            "comment": self.comment,
-            "devices": [device.as_dict() for device in self.devices],
-            "summary": {
-                **{outcome: counted[outcome] for outcome in VERIFY_OUTCOMES},
-                "total": len(self.devices),
-            },
-        }
+        return {**super().as_dict(), "comment": self.comment}
 
-    def diff(self) -> list[dict[str, t.Any]]:
-        return []
+    def success_message(self) -> str:
+        if len(self.devices) == 1:
+            return f"{self.devices[0].name}: {_OUTCOME_PHRASES[self.devices[0].outcome]}"
+        counts = count_outcomes((device.outcome for device in self.devices), VERIFY_OUTCOMES)
+        return (
+            ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "No offboards were named."
+        )
+
+    def summary(self) -> dict[str, int]:
+        counts = count_outcomes((device.outcome for device in self.devices), VERIFY_OUTCOMES)
+        return {**counts, "total": len(self.devices)}
 
 
 class Verifier:
     """Reads what there is to know and judges it."""
 
-    def __init__(
-        self, client: MdeClient, claims: t.Callable[[], TokenClaims | None], warn: t.Callable[[str], None]
-    ) -> None:
+    def __init__(self, client: MdeClient, warn: t.Callable[[str], None]) -> None:
         self._client = client
-        self._claims = claims
         self._warn = warn
 
     def run(self, request: VerificationRequest) -> list[DeviceVerification]:
@@ -144,31 +123,20 @@ class Verifier:
         """
         for warning in request.warnings:
             self._warn(warning)
-        try:
-            devices = self._run(request.targets)
-        except MdeError as error:
-            add_hint_for_403(error, READ, self._claims())
-            raise
-        claims = self._claims()
+        devices = self._run(request.targets)
+        claims = self._client.session.claims
         request.check_tenant(claims.tenant_id if claims else None)
         return devices
 
     def _run(self, targets: t.Sequence[Target]) -> list[DeviceVerification]:
-        named_actions = self._by_id([target.action_id for target in targets if target.action_id])
+        action_ids = list(dict.fromkeys(target.action_id for target in targets if target.action_id))
+        listed = self._client.actions_by_id(action_ids).records
+        named_actions = {comparable(action.id): action for action in self._client.with_missing(action_ids, listed)}
         complete = [self._with_device(target, named_actions) for target in targets]
         ids = case_variants(dict.fromkeys(target.device_id for target in complete if target.device_id))
-        snapshot = self._client.get_offboard_actions(ids) if ids else {}
-        machines = self._read_machines(ids)
+        snapshot = self._client.get_offboard_actions(ids)
+        machines = self._client.machines_by_id(ids)
         return [self._assess(target, snapshot, named_actions, machines) for target in complete]
-
-    def _by_id(self, action_ids: t.Sequence[str]) -> dict[str, MachineAction]:
-        """Those that exist. One that the list does not have is read by itself: lists lag behind."""
-        ids = list(dict.fromkeys(action_ids))
-        found = {comparable(action.id): action for action in self._client.actions_by_id(ids).records} if ids else {}
-        for action_id in ids:
-            if comparable(action_id) not in found and (action := self._client.get_action(action_id)):
-                found[comparable(action_id)] = action
-        return found
 
     @staticmethod
     def _with_device(target: Target, named_actions: t.Mapping[str, MachineAction]) -> Target:
@@ -176,14 +144,6 @@ class Verifier:
         if action is None or target.device_id:
             return target
         return replace(target, device_id=action.machine_id, device_name=target.device_name or action.device_name)
-
-    def _read_machines(self, ids: t.Sequence[str]) -> list[Machine]:
-        if not ids:
-            return []
-        batch_result = self._client.filter_batcher.read(
-            ids, lambda some, syntax: property_in("id", some, use_in=syntax.use_in), self._client.list_machines
-        )
-        return batch_result.records
 
     def _assess(
         self,
@@ -216,9 +176,8 @@ class Verifier:
             try:
                 machine = self._client.get_machine(device_id)
             except ApiError as error:
-                if not concerns_one_record(error):
+                if not error.concerns_one_record:
                     raise
-                add_hint_for_403(error, READ, self._claims())
                 return DeviceVerification(target, "error", action, error=error)
             outcome, action = assess(every.values(), machine)
         return DeviceVerification(target, outcome, action, machine)

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import (
-    error_from_response,
-    is_resource_not_found,
-)
+from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import error_from_response
 from ansible_collections.secops.mde.plugins.module_utils._errors import SignInError, ThrottledError, TransportError
-from ansible_collections.secops.mde.plugins.module_utils._http.retry import outcome_in_doubt
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
 
 URL = "https://api.example.test/api/machines?$filter=x"
@@ -101,7 +97,7 @@ def test_a_long_page_is_cut_short() -> None:
     ],
 )
 def test_only_the_service_itself_can_say_that_something_does_not_exist(status: int, body: str, missing: bool) -> None:
-    assert is_resource_not_found(answer(status, body)) is missing
+    assert error_from_response(answer(status, body)).resource_not_found is missing
 
 
 @pytest.mark.parametrize(
@@ -132,16 +128,16 @@ def test_only_the_service_itself_can_say_that_something_does_not_exist(status: i
     ],
 )
 def test_a_refusal_of_an_offboard_is_believed_only_from_the_service(status: int, body: str, unclear: bool) -> None:
-    assert outcome_in_doubt(error_from_response(answer(status, body))) is unclear
+    assert error_from_response(answer(status, body)).outcome_in_doubt is unclear
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_an_empty_refusal_that_ends_with_its_connection_is_not_known_to_be_whole(status: int) -> None:
-    assert outcome_in_doubt(error_from_response(Response(method="POST", url=URL, status=status)))
+    assert error_from_response(Response(method="POST", url=URL, status=status)).outcome_in_doubt
 
 
 def test_other_failures_are_clear_when_nothing_was_sent() -> None:
-    assert outcome_in_doubt(TransportError("lost", may_have_arrived=True))
-    assert not outcome_in_doubt(TransportError("refused", may_have_arrived=False))
-    assert not outcome_in_doubt(SignInError("no token"))
-    assert not outcome_in_doubt(ThrottledError("busy", http_status=429))
+    assert TransportError("lost", may_have_arrived=True).outcome_in_doubt
+    assert not TransportError("refused", may_have_arrived=False).outcome_in_doubt
+    assert not SignInError("no token").outcome_in_doubt
+    assert not ThrottledError("busy", http_status=429).outcome_in_doubt

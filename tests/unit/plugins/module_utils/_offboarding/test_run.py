@@ -13,10 +13,10 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._api.client import MdeClient
 from ansible_collections.secops.mde.plugins.module_utils._api.session import ApiSession
-from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenCache, read_claims
+from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenCache
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
-from ansible_collections.secops.mde.plugins.module_utils._offboarding import run as _offboarding
+from ansible_collections.secops.mde.plugins.module_utils._offboarding import planner
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import OffboardParameters
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult, OffboardResult
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import OffboardRun
@@ -49,9 +49,7 @@ def run(emulator: Emulator, clock: EmulatorClock) -> Run:
     ) -> list[DeviceResult]:
         requests = tuple(DeviceRequest.from_options(**one, comment="CHG-1") for one in asked)
         parameters = OffboardParameters(requests=requests, is_single=False, check_mode=check_mode, wait=wait)
-        return OffboardRun(
-            parameters, MdeClient(session), ThreadPool(1), claims=lambda: read_claims(token), warn=lambda _line: None
-        ).run()
+        return OffboardRun(parameters, MdeClient(session), ThreadPool(1), warn=lambda _line: None).run()
 
     return carry_out
 
@@ -86,14 +84,14 @@ def test_a_mistake_of_ours_loses_no_result_of_others(
 ) -> None:
     for name in ("pc1", "pc2"):
         emulator.add_device(Device(name=name))
-    decide = _offboarding.decide
+    decide = planner.decide
 
     def stumble(machine, *args, **kwargs):  # type: ignore[no-untyped-def]
         if machine.name == "pc2":
             raise KeyError("a mistake")
         return decide(machine, *args, **kwargs)
 
-    monkeypatch.setattr(_offboarding, "decide", stumble)
+    monkeypatch.setattr(planner, "decide", stumble)
     done, lost = run({"device_name": "pc1"}, {"device_name": "pc2"})
     assert done.outcome == "submitted"
     assert lost.outcome == "error"

@@ -32,7 +32,7 @@ class Lists:
             capacity=lambda _length: 0
         )  # so many that they are asked for by their time
 
-    def list_offboard_actions_since(self, _created: datetime, *, until: float) -> list[MachineAction]:
+    def list_offboard_actions_since(self, _created: datetime, *, allowance: object) -> list[MachineAction]:
         return self._lists.pop(0) if len(self._lists) > 1 else self._lists[0]
 
 

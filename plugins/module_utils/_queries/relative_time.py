@@ -35,8 +35,13 @@ class Now:
         """What to ask for as the start of a span; a guess is loose, so that nothing is left out."""
         return self._to_ask(moment, -SLACK)
 
-    def exactly(self, moment: Moment) -> datetime:
-        """What to check the records of an answer with."""
+    def is_within(self, when: datetime | None, after: Moment | None, before: Moment | None) -> bool:
+        """Whether a time of a record is in a span; one that is not known is in none."""
+        return (after is None or (when is not None and when >= self._exactly(after))) and (
+            before is None or (when is not None and when < self._exactly(before))
+        )
+
+    def _exactly(self, moment: Moment) -> datetime:
         return moment.resolve(self._known or self._learn())
 
     def was_misjudged(self) -> bool:
@@ -58,14 +63,17 @@ class Now:
         return datetime.fromtimestamp(self._session.clock.time(), timezone.utc)
 
 
-def in_service_time(client: MdeClient, read: t.Callable[[Now], Found]) -> Found:
-    """What ``read`` finds; it is called once more where the first call asked for the wrong span."""
+def in_service_time(
+    client: MdeClient, read: t.Callable[[Now], Found], moments: t.Iterable[Moment | None], warn: t.Callable[[str], None]
+) -> Found:
+    """What ``read`` finds; it is called once more where the first call asked for the wrong span.
+
+    ``warn`` takes a line for people where the service has sent no time, so that this machine's clock has decided.
+    """
     now = Now(client)
     found = read(now)
-    return read(now) if now.was_misjudged() else found
-
-
-def unknown_time(client: MdeClient, *moments: Moment | None) -> t.Iterator[str]:
-    """A warning where the service has sent no time, so that this machine's clock has decided."""
+    if now.was_misjudged():
+        found = read(now)
     if client.session.service_time() is None and any(moment and moment.at is None for moment in moments):
-        yield "The service sent no time: the days before now are counted by the clock of this machine."
+        warn("The service sent no time: the days before now are counted by the clock of this machine.")
+    return found
