@@ -95,7 +95,7 @@ class ServiceTime:
             elif self._fits(ours) or self._issued is None:
                 best = ours
             else:  # our clock is wrong, and the token is not older than its lifetime
-                best = max(self._issued, self._newest or 0.0)
+                best = self._earliest()
             return _as_datetime(best) or datetime.fromtimestamp(ours, timezone.utc)
 
     def warnings(self) -> list[str]:
@@ -111,8 +111,15 @@ class ServiceTime:
 
     def _fits(self, moment: float) -> bool:
         """Whether a time does not contradict the token and the records."""
-        lower = max(self._issued or 0.0, self._newest or 0.0) - _TOLERANCE
-        return lower <= moment and (self._expires is None or moment <= self._expires + _TOLERANCE)
+        return self._earliest() - _TOLERANCE <= moment and not self._is_after_token(moment)
+
+    def _earliest(self) -> float:
+        """What has passed by the token and the newest record; a record from after the token's end shows nothing."""
+        newest = self._newest or 0.0
+        return max(self._issued or 0.0, 0.0 if self._is_after_token(newest) else newest)
+
+    def _is_after_token(self, moment: float) -> bool:
+        return self._expires is not None and moment > self._expires + _TOLERANCE
 
     def _believes(self, dates: float, ours: float) -> bool:
         if abs(dates - ours) <= _TOLERANCE:
