@@ -71,8 +71,9 @@ class MdeError(Exception):
     def outcome_in_doubt(self) -> bool:
         """Whether a POST that ended so may have been carried out all the same: always, but for three ends.
 
-        No byte of it was written to a connection. The quota was used up (429). Or the service itself refused it, in a
-        complete response (``ApiError.by_service``): a page of a gateway, a redirect, anything else can hide a success.
+        No byte of it was written to a connection. The time for waiting was used up after a 429 of the service. Or the
+        service itself refused it, in a complete response (``ApiError.by_service``): a page of a gateway, whatever its
+        status, a redirect, anything else can hide a success.
         """
         return True
 
@@ -174,8 +175,7 @@ class ApiError(MdeError):
 
     @property
     def outcome_in_doubt(self) -> bool:
-        refused = 400 <= self.http_status < 500 and self.http_status != 408 and self.by_service
-        return self.http_status != 429 and not refused
+        return not (400 <= self.http_status < 500 and self.http_status != 408 and self.by_service)
 
     @property
     def concerns_one_record(self) -> bool:
@@ -209,6 +209,10 @@ class ThrottledError(ApiError):
 
     code = "throttled"
     fatal_for_run = True
+
+    @property
+    def outcome_in_doubt(self) -> bool:
+        return False
 
 
 class UnexpectedResponseError(ApiError):

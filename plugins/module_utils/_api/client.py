@@ -21,6 +21,7 @@ from .._errors import MdeError, TransportError, UnexpectedResponseError
 from .._http.retry import RetryBudget, is_retryable_read, is_safe_to_resend
 from .._http.transport import Response
 from .._same import comparable, equal_ignoring_case
+from .error_responses import is_by_service
 from .filter_batches import BatchResult, FilterBatcher
 from .models import Machine, MachineAction, RecordError, is_record_id
 from .odata import FilterSyntax, all_of, property_in, time_literal
@@ -206,7 +207,7 @@ class MdeClient:
             response = self.session.request(
                 "POST",
                 f"machines/{quote(machine_id, safe='')}/offboard",
-                should_retry=is_safe_to_resend,
+                should_retry=_was_not_taken,
                 permissions=OFFBOARD,
                 json_body={"Comment": comment},
                 budget=budget,
@@ -238,6 +239,11 @@ def _checked(parse: t.Callable[[object], Item], response: Response, what: str) -
 
 def _has_id(values: t.Sequence[str], syntax: FilterSyntax) -> str:
     return property_in("id", values, use_in=syntax.use_in)
+
+
+def _was_not_taken(outcome: Response | TransportError) -> bool:
+    """Whether an offboard surely had no effect: a 429 of a gateway can hide the service's response."""
+    return is_safe_to_resend(outcome) and (isinstance(outcome, TransportError) or is_by_service(outcome))
 
 
 def _affected(machine_ids: t.Sequence[str], refused: t.Sequence[RefusedRecord]) -> dict[str, MdeError]:

@@ -72,7 +72,9 @@ def is_by_service(response: Response) -> bool:
     """
     if response.status in (401, 403) and not response.body:
         return not {"content-length", "transfer-encoding"}.isdisjoint(response.headers)
-    return parse_error_body(response).code is not None
+    document = response.json()
+    error = document.get("error") if isinstance(document, dict) else None
+    return isinstance(error, dict) and isinstance(error.get("code"), str)  # gateways write numbers
 
 
 def error_from_response(

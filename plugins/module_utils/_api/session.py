@@ -192,6 +192,7 @@ class ApiSession:
             elif 200 <= outcome.status < 300:
                 return outcome
             else:
+                self._keep_pause(outcome, budget)
                 raise error_from_response(outcome, permissions, self.claims)
             with self._lock:
                 self.statistics.retries += 1
@@ -221,6 +222,12 @@ class ApiSession:
             with self._lock:
                 self.statistics.throttled_seconds += held
         budget.sleep(pause)
+
+    def _keep_pause(self, response: Response, budget: RetryBudget) -> None:
+        """Let the next call wait as a 429 asks, also where this one is not sent again, if there is time for that."""
+        requested = retry_after(response, self.clock.time()) if response.status == 429 else None
+        if requested is not None and requested <= budget.remaining():
+            self.rate_limiter.block_all(requested)
 
     def _throttled(self, response: Response) -> ThrottledError:
         error, requested = error_from_response(response), retry_after(response, self.clock.time())

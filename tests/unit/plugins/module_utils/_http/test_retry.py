@@ -164,7 +164,8 @@ UNTRUSTED = TransportError("certificate", may_have_arrived=False, retryable=Fals
 
 # what comes back, whether a read is asked again, whether an offboard is
 BY_VERB = [
-    (answer(429), True, True),
+    (answer(429, b'{"error": {"code": "TooManyRequests", "message": "slow down"}}'), True, True),
+    (answer(429), True, False),
     (REFUSED, True, True),
     (LOST, True, False),
     (UNTRUSTED, False, False),
