@@ -169,12 +169,14 @@ class Submission:
                 raise
             self._question(InternalError(error))  # whatever broke here says nothing of what the service did
         else:
-            if action.machine_id == self.machine.id:
+            if action.machine_id != self.machine.id:
+                self._note_foreign(action)
+            elif action.is_final:  # a new one has not ended, and an earlier one is no answer
+                self._question(DeviceError(f"The service answered with action {action.id}, which has ended."))
+            else:
                 self._finish(
                     SubmissionResult("submitted" if self._ownership.owns_answer(action) else "in_progress", action)
                 )
-            else:
-                self._note_foreign(action)
 
     def _note_foreign(self, action: MachineAction) -> None:
         """A response for another device: either something in between mixed up two responses, or the service the devices.
