@@ -91,7 +91,7 @@ class MdeClient:
         )
         document = response.json()
         records = document.get("value") if isinstance(document, dict) else None
-        found = [Machine.from_json(record) for record in records or ()]
+        found = [Machine.from_json(record) for record in records] if isinstance(records, list) else []
         return [machine for machine in found if machine is not None]
 
     # -- machine actions -----------------------------------------------------------------------------------
