@@ -115,6 +115,12 @@ class MdeClient:
 
         batch_result = self.filter_batcher.read(machine_ids, condition, fetch)
         found: dict[str, list[MachineAction]] = {machine_id: [] for machine_id in machine_ids}
+        if batch_result.records and not any(action.machine_id in found for action in batch_result.records):
+            raise UnexpectedResponseError(
+                "GET machineactions: the list holds only actions of devices that were not asked for.",
+                http_status=200,
+                hint="It answers another request. Run the task again; check api_url and any proxy if it stays like this.",
+            )
         for action in batch_result.records:
             of_machine = found.get(action.machine_id)
             if of_machine is not None and action.is_offboard:  # what the service sends beside them is dropped
