@@ -32,8 +32,8 @@ def retry_after(response: Response, now: float) -> float | None:
     (seconds since 1970) stands in where that header is missing.
     """
     value = response.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d+(\.\d+)?", value):
-        return float(value)
+    if re.fullmatch(r"\d+(\.\d+)?(\s*,\s*\d+(\.\d+)?)*", value):  # a proxy may add a header of its own
+        return max(map(float, value.split(",")))
     until = http_date(value)
     if until is None:
         return None

@@ -39,6 +39,9 @@ def answer(status: int, body: bytes = b"{}", **headers: str) -> Response:
     ("headers", "seconds"),
     [
         ({}, None),
+        ({"retry_after": "120, 120"}, 120),
+        ({"retry_after": "5,90 , 60"}, 90),
+        ({"retry_after": "5, soon"}, None),
         ({"retry_after": ""}, None),
         ({"retry_after": "abc"}, None),
         ({"retry_after": "-5"}, None),
