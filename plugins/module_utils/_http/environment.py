@@ -11,10 +11,12 @@ import os
 import re
 import ssl
 import typing as t
+from pathlib import Path
 
 try:
     import requests
     from requests.adapters import HTTPAdapter
+    from urllib3.util.ssl_ import create_urllib3_context
 except ImportError:
     _HAS_REQUESTS = False
 else:
@@ -55,13 +57,22 @@ def ca_bundle() -> str | None:
 
 if _HAS_REQUESTS:
 
-    class SystemTrust(HTTPAdapter):
-        """Trusts what OpenSSL trusts (the store of the system, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``) beside the
-        certificates that requests brings along, so that a CA that ``ansible.builtin.uri`` accepts is enough."""
+    class SharedTrust(HTTPAdapter):
+        """Reads the certificates of authorities once, for all connections: they may be hundreds, and take longer than a request.
 
-        def __init__(self, **options: t.Any) -> None:
-            self._context = ssl.create_default_context()
-            self._context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
+        Without a file or folder of the user's it trusts what OpenSSL trusts (the store of the system, ``SSL_CERT_FILE``,
+        ``SSL_CERT_DIR``) beside the certificates that requests brings along, so that a CA that ``ansible.builtin.uri``
+        accepts is enough.
+        """
+
+        def __init__(self, ca_path: str | None = None, **options: t.Any) -> None:
+            """Raises OSError for a ``ca_path`` that cannot be read as certificates."""
+            if ca_path is None:
+                self._context = ssl.create_default_context()
+                ca_path = requests.utils.DEFAULT_CA_BUNDLE_PATH
+            else:
+                self._context = create_urllib3_context()  # what urllib3 makes for each connection
+            self._context.load_verify_locations(**{"capath" if Path(ca_path).is_dir() else "cafile": ca_path})
             super().__init__(**options)
 
         def init_poolmanager(self, *args: t.Any, **options: t.Any) -> None:

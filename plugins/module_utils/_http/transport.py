@@ -12,6 +12,7 @@ written to a connection. No kind of exception decides it.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import traceback
 import typing as t
@@ -103,8 +104,7 @@ class HttpTransport:
         self._session.cookies = _NoCookies()
         self._session.headers["User-Agent"] = options.user_agent
         self._session.headers["Accept-Encoding"] = "gzip"  # what _Decoder decodes
-        kind = _TrustingAdapter if self._verify_setting() is True else _GuardedAdapter
-        adapter = kind(max_retries=0, pool_maxsize=options.max_connections)
+        adapter = self._adapter(max_retries=0, pool_maxsize=options.max_connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -183,6 +183,13 @@ class HttpTransport:
             exchange.time_left()
         exchange.check_end()
         return decoder.finish()
+
+    def _adapter(self, **options: t.Any) -> HTTPAdapter:
+        verify = self._verify_setting()
+        if verify is not False:
+            with contextlib.suppress(OSError):  # requests reports it with the request
+                return _TrustingAdapter(None if verify is True else str(verify), **options)
+        return _GuardedAdapter(**options)
 
     def _verify_setting(self) -> bool | str:
         return self._options.validate_certs and (self._options.ca_path or ca_bundle() or True)
@@ -386,8 +393,8 @@ if REQUESTS_MISSING is None:
         def proxy_manager_for(self, proxy: str, **kwargs: t.Any) -> t.Any:
             return guard(super().proxy_manager_for(proxy, **kwargs))
 
-    class _TrustingAdapter(_GuardedAdapter, environment.SystemTrust):
-        """The same, with the certificates of the system."""
+    class _TrustingAdapter(_GuardedAdapter, environment.SharedTrust):
+        """The same, with certificates that are read once."""
 
     class _RequestsSession(requests.Session):
         """requests reads the address of a redirect that it does not follow as well, and stumbles over a strange one."""

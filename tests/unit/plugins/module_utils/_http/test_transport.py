@@ -177,6 +177,20 @@ def test_options_decide_whom_to_trust_and_the_environment_where_none_is_given(
     assert emulator.log == []
 
 
+@pytest.mark.parametrize("setting", ["ca_path", "REQUESTS_CA_BUNDLE"])
+def test_certificates_are_read_once_for_all_connections(
+    setting: str, session: Open, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(Path(emulator.ca_path).read_bytes())
+    if setting == "REQUESTS_CA_BUNDLE":
+        monkeypatch.setenv(setting, str(bundle))
+    one = session(ca_path=str(bundle) if setting == "ca_path" else None)
+    bundle.write_bytes(trustme.CA().cert_pem.bytes())
+    assert one.send("GET", emulator.api_url + FAR).status == 401
+    assert one.send("GET", emulator.elsewhere_url + FAR).status < 500
+
+
 def test_a_certificate_for_another_name_is_not_trusted(session: Open, emulator: Emulator) -> None:
     with HttpsProxy({"mde.example.test": emulator.api_url}) as proxy:
         failed = failure(lambda: session(proxy=proxy.url).send("POST", HOST + FAR))
