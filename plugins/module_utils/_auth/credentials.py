@@ -29,7 +29,6 @@ from .._clock import Clock
 from .._clouds import Cloud
 from .._errors import OptionError, SignInError
 from .._http.transport import HttpTransport, TransportOptions
-from .certificate import load_certificate
 from .msal_adapter import MsalHttpClient, acquire_token, import_msal
 from .sources import Identity
 from .token import Token, is_bearer_token, read_claims
@@ -161,6 +160,8 @@ class CertificateCredential(ConfidentialClientCredential):
     password: str | None = None
 
     def client_credential(self) -> dict[str, str]:
+        from .certificate import load_certificate  # only this credential needs it
+
         return load_certificate(self.path, self.password)
 
 

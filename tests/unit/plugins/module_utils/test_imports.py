@@ -1,0 +1,37 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a module imports at its start. Each task starts a new process, which compiles every file of the collection it imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[4]
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
+OURS = "ansible_collections.secops.mde.plugins"
+TALKING = [name for name in MODULES if name != "mde_evidence"]
+# Only some credentials need msal, and only a certificate needs cryptography.
+LATE = {"msal", "jwt", "cryptography", f"{OURS}.module_utils._auth.certificate"}
+# What other modules do.
+OTHERS = {f"{OURS}.module_utils._evidence", f"{OURS}.plugin_utils"}
+
+
+def imported(statement: str) -> set[str]:
+    """The names of all modules that a new interpreter has imported after a statement."""
+    code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
+    # pylint: disable-next=subprocess-run-check
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+@pytest.mark.parametrize("module", TALKING)
+def test_a_module_starts_without_what_only_some_runs_need(module: str) -> None:
+    found = imported(f"import {OURS}.modules.{module}")
+    assert f"{OURS}.module_utils._http.transport" in found
+    assert not found & (LATE | OTHERS)
