@@ -20,7 +20,8 @@ description:
 options:
   path:
     description:
-      - Where to write, without the end of the names; C(.json), C(.csv) and C(.html) are added.
+      - Where to write on the controller, without the end of the names; C(.json), C(.csv) and C(.html) are added. A relative path
+        is relative to where Ansible was started.
       - Evidence there that is not complete is added to. One that is complete is never touched, and this one gets a number.
       - A folder that is missing is made, for its owner alone (mode 0700), and so are the files (mode 0600), because they name
         devices, people and reasons. A folder that is there keeps its mode. To let auditors read the files, change their mode
@@ -50,7 +51,7 @@ options:
     type: list
     elements: str
     default: []
-  asked:
+  device_count:
     description:
       - How many devices the whole run is for. By default as many as the evidence then holds.
     type: int
@@ -107,7 +108,11 @@ attributes:
     support: full
     platforms: all
     details:
-      - It writes where it runs. Delegate it to localhost.
+      - It always writes on the controller, as the user who runs Ansible, and connects to nothing. C(delegate_to), C(become) and
+        the connection settings of the host have no effect.
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: none
 seealso:
   - module: secops.mde.mde_offboard
   - module: secops.mde.mde_offboard_info
@@ -128,7 +133,6 @@ EXAMPLES = r"""
     path: mde-evidence/CHG-1044
     result: "{{ fleet }}"
     comment: CHG-1044 retired
-  delegate_to: localhost
 """
 
 RETURN = r"""
@@ -157,109 +161,3 @@ summary:
   returned: success
   type: dict
 """
-
-import contextlib
-import os
-import typing as t
-from pathlib import Path
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.secops.mde.plugins.module_utils._clock import Clock, SystemClock
-from ansible_collections.secops.mde.plugins.module_utils._errors import InternalError, MdeError
-from ansible_collections.secops.mde.plugins.module_utils._evidence.document import (
-    find_or_create,
-    make_folder,
-    merge_batch,
-    summarize_batch,
-    unwritten,
-    write,
-)
-from ansible_collections.secops.mde.plugins.module_utils._evidence.lock import locked
-from ansible_collections.secops.mde.plugins.module_utils._evidence.report import parse_evidence
-from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import Spec
-
-OPTIONS: Spec = {
-    "path": {"type": "path", "required": True},
-    "result": {"type": "dict", "required": True},
-    "kind": {"type": "str", "choices": ["offboard", "verify"], "default": "offboard"},
-    "hosts": {"type": "list", "elements": "str", "default": []},
-    "asked": {"type": "int"},
-    "complete": {"type": "bool", "default": True},
-    "comment": {"type": "str"},
-    "run": {
-        "type": "dict",
-        "options": {name: {"type": "str"} for name in ("operator", "job_id", "job_url", "playbook")},
-    },
-    "tag": {"type": "str"},
-    "tagged": {"type": "dict"},
-}
-
-
-# As many as a batch of the playbooks has by default.
-_MAX_IDS = 100
-
-
-def main(clock: Clock | None = None) -> None:
-    """Run the module."""
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    params = module.params
-    base = Path(params["path"]).absolute()
-    batch = {
-        **{name: params[name] for name in ("kind", "complete", "comment", "result")},
-        "device_count": params["asked"],
-        "prediction": module.check_mode,
-        "run": params["run"] or {},
-        "hosts": params["hosts"] or (),
-        "tag_result": {**params["tagged"], "tag": params["tag"]} if params["tagged"] else None,
-    }
-    spare = _spare_descriptors()
-    try:
-        make_folder(base.parent)
-        with locked(base.parent, clock or SystemClock()) as warning:
-            base, existing = find_or_create(base, kind=params["kind"], prediction=module.check_mode)
-            document = merge_batch(existing, **batch)
-            paths = write(base, document)
-    except Exception as error:
-        spare.close()
-        _fail(module, error, unwritten(**batch))
-    spare.close()
-    if warning:
-        module.warn(warning)
-    devices = summarize_batch(document, len(params["result"].get("devices") or ()))
-    module.exit_json(
-        changed=False,
-        msg=parse_evidence(document).headline,
-        paths=paths,
-        devices=devices,
-        summary={"total": len(document["devices"]), "added": len(devices)},
-    )
-
-
-def _spare_descriptors() -> contextlib.ExitStack:
-    """Open files that are closed before the result is returned.
-
-    Ansible imports what encodes a result only then, which fails in a process that can open no more files.
-    """
-    spare = contextlib.ExitStack()
-    with contextlib.suppress(OSError):
-        for _number in range(4):
-            spare.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-    return spare
-
-
-def _fail(module: AnsibleModule, error: Exception, devices: list[dict[str, t.Any]]) -> t.NoReturn:
-    """End the module with the devices of this batch and the IDs of their actions, which may be in no file."""
-    failure = error if isinstance(error, MdeError) else InternalError(error)
-    ids = [str(device["action_id"]) for device in devices if device["action_id"]]
-    told = str(failure)
-    if ids:
-        more = f" and {len(ids) - _MAX_IDS} more, in devices of this result" if len(ids) > _MAX_IDS else ""
-        told += f" Keep the IDs of the actions of this batch, as no evidence may have them: {', '.join(ids[:_MAX_IDS])}{more}."
-    trace = {"exception": failure.traceback} if isinstance(failure, InternalError) else {}
-    module.fail_json(msg=told, changed=False, devices=devices, **trace)
-    raise AssertionError("not reached")  # for the type checker: Ansible's exits are not annotated
-
-
-if __name__ == "__main__":
-    main()
