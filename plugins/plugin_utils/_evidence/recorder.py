@@ -73,5 +73,6 @@ def _failure(message: str, devices: list[Document]) -> Document:
     ids = [to_text(device["action_id"]) for device in devices if device["action_id"]]
     if ids:
         more = f" and {len(ids) - _MAX_IDS} more, in devices of this result" if len(ids) > _MAX_IDS else ""
+        message += "" if message.endswith(".") else "."
         message += f" Keep the IDs of the actions of this batch, as no evidence may have them: {', '.join(ids[:_MAX_IDS])}{more}."
     return {"failed": True, "changed": False, "msg": message, "devices": devices}

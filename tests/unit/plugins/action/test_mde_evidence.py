@@ -520,7 +520,10 @@ def test_an_option_that_is_not_valid_does_not_lose_the_ids(tmp_path: Path, optio
     run = keep(tmp_path / "run", batch("pc-1"), **options)
     assert run.failed
     assert told in run.result["msg"]
-    assert "action-of-pc-1" in run.result["msg"]
+    assert (
+        ". Keep the IDs of the actions of this batch, as no evidence may have them: action-of-pc-1."
+        in run.result["msg"]
+    )
     assert [row["device_id"] for row in run.result["devices"]] == ["id-of-pc-1"]
 
 
