@@ -129,6 +129,11 @@ def _finite(text: str) -> float:
     return value
 
 
+def device_count(document: Mapping[t.Any, t.Any]) -> int:
+    """How many devices the whole run is for. Files from before version 1.0.0 call it ``asked``."""
+    return to_int(document.get("device_count", document.get("asked")))
+
+
 def mapping(value: object) -> Mapping[t.Any, t.Any]:
     """The value where it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}

@@ -16,7 +16,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from ansible_collections.secops.mde.plugins.module_utils._evidence import page as _evidence_page
+from ansible_collections.secops.mde.plugins.plugin_utils._evidence import html_report
 from ansible_collections.secops.mde.tests.browser import chromium, programs
 
 Record = dict[str, t.Any]
@@ -44,7 +44,7 @@ class Tab:
 
     def open(self, evidence: Record) -> Tab:
         """Write the page and load it, as a user does by a double click."""
-        return self.show(_evidence_page.render(evidence))
+        return self.show(html_report.render(evidence))
 
     def show(self, text: str) -> Tab:
         """Load any page from a file."""

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ansible_collections.secops.mde.plugins.module_utils._evidence import page as _evidence_page
+from ansible_collections.secops.mde.plugins.plugin_utils._evidence import html_report
 from ansible_collections.secops.mde.tests.browser import chromium
 from ansible_collections.secops.mde.tests.unit.evidence_samples import small_office
 
@@ -22,7 +22,7 @@ def take(target: Path) -> None:
     """Made-up devices of an office, those first that need a look."""
     with tempfile.TemporaryDirectory() as folder, chromium.started() as browser:
         page = Path(folder, "evidence.html")
-        page.write_text(_evidence_page.render(small_office()), "utf-8")
+        page.write_text(html_report.render(small_office()), "utf-8")
         chromium.wear(browser)
         chromium.resize(browser, WIDTH, HEIGHT)
         browser.get(page.as_uri())

@@ -17,7 +17,7 @@ import pytest
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 
-from ansible_collections.secops.mde.plugins.module_utils._evidence import page as _evidence_page
+from ansible_collections.secops.mde.plugins.plugin_utils._evidence import html_report
 from ansible_collections.secops.mde.tests.browser import chromium
 from ansible_collections.secops.mde.tests.browser.conftest import Tab
 from ansible_collections.secops.mde.tests.unit.evidence_samples import (
@@ -31,7 +31,7 @@ from ansible_collections.secops.mde.tests.unit.evidence_samples import (
 )
 
 PERSON = ["pc-0301.corp.example", "mac-07.corp.example", "srv-file1.corp.exmaple"]
-ABORTED = small_office() | {"prediction": True, "complete": False, "asked": 99}
+ABORTED = small_office() | {"prediction": True, "complete": False, "device_count": 99}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_the_page_loads_without_a_word_on_the_console_and_asks_nobody(tab: Tab, 
 
 
 def test_from_a_web_server_nothing_but_the_page_is_fetched(tab: Tab) -> None:
-    text, asked = _evidence_page.render(small_office()).encode(), []
+    text, asked = html_report.render(small_office()).encode(), []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -221,7 +221,7 @@ def test_two_thousand_devices_are_shown_within_two_seconds_and_searched_and_sort
     sample = many_devices(2000)
     cells = ("".join(f"<td>{html.escape(str(cell))}</td>" for cell in row.values()) for row in sample["devices"])
     bare = f"<!DOCTYPE html><meta charset=utf-8><table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
-    page = _evidence_page.render(sample)
+    page = html_report.render(sample)
     took: dict[str, list[float]] = {"bare": [], "page": [], "search": [], "sort": []}
     for _round in range(3):
         for name, text in {"bare": bare, "page": page}.items():

@@ -79,7 +79,7 @@ def evidence(devices: list[Record], kind: str = "offboard", **fields: t.Any) -> 
             "playbook": f"secops.mde.{kind}",
         },
         "comment": COMMENT,
-        "asked": len(devices),
+        "device_count": len(devices),
         "context": {
             "tenant_id": "0a1b2c3d-4e5f-4a6b-8c7d-001122334455",
             "client_id": CLIENT,

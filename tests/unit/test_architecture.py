@@ -28,12 +28,14 @@ LAYERS = (
     ("_options", "_results"),
     ("_offboarding", "_queries", "_cancellation", "_tagging"),
     ("_verification",),
-    ("_evidence",),  # runs on the controller only
     ("_connection",),
     ("_module",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FILES = sorted((PLUGINS / "module_utils").rglob("*.py"))
+MODULES = sorted((PLUGINS / "modules").glob("*.py"))
+EVIDENCE = sorted((PLUGINS / "plugin_utils" / "_evidence").glob("*.py"))
+CONTROLLER = sorted((PLUGINS / "plugin_utils").rglob("*.py"))
 
 
 def imported(path: Path) -> set[str]:
@@ -68,6 +70,28 @@ def test_imports_point_down(path: Path) -> None:
             assert LEVEL[other] < LEVEL[layer(path)], f"{layer(path)} imports {other}"
 
 
+@pytest.mark.parametrize("path", [*FILES, *MODULES], ids=lambda path: str(path.relative_to(PLUGINS)))
+def test_what_runs_on_targets_imports_nothing_of_the_controller(path: Path) -> None:
+    controller_only = ("ansible_collections.secops.mde.plugins.plugin_utils", "jinja2", "markupsafe", "yaml")
+    assert not [name for name in imported(path) if name.startswith(controller_only)]
+
+
+@pytest.mark.parametrize("path", EVIDENCE, ids=lambda path: str(path.relative_to(PLUGINS)))
+def test_evidence_knows_neither_ansible_nor_other_code_of_the_controller(path: Path) -> None:
+    own = "ansible_collections.secops.mde.plugins."
+    for name in imported(path):
+        assert name.partition(".")[0] != "ansible"
+        if name.startswith(own):
+            assert name.removeprefix(own).startswith(("plugin_utils._evidence", "module_utils."))
+    if path.name != "html_report.py":
+        assert not {"jinja2", "markupsafe"} & imported(path)
+
+
+def test_a_module_without_code_documents_an_action() -> None:
+    without_code = {path.stem for path in MODULES if "\ndef main(" not in path.read_text("utf-8")}
+    assert without_code == {path.stem for path in (PLUGINS / "action").glob("*.py")}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PLUGINS)))
 def test_only_the_module_class_and_the_argument_spec_know_ansible(path: Path) -> None:
     if path.name not in ("_module.py", "argument_spec.py"):
@@ -96,7 +120,8 @@ def top_level_packages(statement: ast.stmt) -> set[str]:
 
 
 def test_the_imports_of_a_package_have_no_cycle() -> None:
-    names = {".".join(("plugins", *path.relative_to(PLUGINS).with_suffix("").parts)): path for path in FILES}
+    files = (*FILES, *CONTROLLER)
+    names = {".".join(("plugins", *path.relative_to(PLUGINS).with_suffix("").parts)): path for path in files}
     prefix = "ansible_collections.secops.mde."
     graph = {
         name: {found.removeprefix(prefix) for found in imported(path)} & set(names) for name, path in names.items()

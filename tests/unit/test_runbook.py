@@ -166,7 +166,7 @@ def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook
     summary = ran.summaries["mde_offboard_4711"]
     assert set(summary["action_ids"]) == {action["id"] for action in emulator.actions()}
     assert (summary["total"], summary["changed"], summary["failed"], summary["prediction"]) == (7, 6, 1, False)
-    assert (evidence["asked"], evidence["prediction"], evidence["comment"]) == (7, False, "CHG-1044 retired")
+    assert (evidence["device_count"], evidence["prediction"], evidence["comment"]) == (7, False, "CHG-1044 retired")
 
     actions = len(emulator.actions())
     again = runbook.run("offboard", "--limit", "all:!host-3", **COMMENT)
@@ -361,7 +361,7 @@ def test_a_failed_sign_in_is_one_line_fails_every_host_and_is_in_the_evidence(
     assert sign_ins(emulator) == 1
     (evidence,) = runbook.evidence()
     assert {device["error"]["code"] for device in evidence["devices"]} == {"sign_in_failed"}
-    assert (len(evidence["devices"]), evidence["asked"], evidence["complete"]) == (2, 5, False)
+    assert (len(evidence["devices"]), evidence["device_count"], evidence["complete"]) == (2, 5, False)
     summary = ran.summaries["mde_offboard_4711"]
     assert (summary["total"], summary["changed"], summary["failed"], summary["action_ids"]) == (5, 0, 5, [])
     assert "made-up-and-wrong" not in ran.output
@@ -462,7 +462,7 @@ def test_an_aborted_run_leaves_evidence_of_what_it_did_and_the_next_one_finishes
         os.killpg(first.pid, signal.SIGKILL)
         first.wait()
     (left,) = runbook.evidence()
-    assert (len(left["devices"]), left["complete"], left["asked"]) == (6, False, 10)
+    assert (len(left["devices"]), left["complete"], left["device_count"]) == (6, False, 10)
     assert len(emulator.actions()) == 6
 
     emulator.clear_faults()

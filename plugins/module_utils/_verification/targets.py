@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .._api.models import ACTIVE_STATUSES, FINAL_STATUSES, normalize_status
 from .._errors import OptionError
-from .._evidence_format import VERIFY_OUTCOMES, EvidenceFileError, load, mapping
+from .._evidence_format import VERIFY_OUTCOMES, EvidenceFileError, device_count, load, mapping
 from .._offboarding import results
 from .._options.argument_spec import Spec
 from .._options.identifiers import clean_action_id, clean_device_id, is_guid
@@ -92,7 +92,7 @@ def _warnings(document: t.Mapping[str, t.Any], count: int) -> t.Iterator[str]:
         yield "The evidence is a prediction of check mode: that run has sent nothing that could be verified."
     if document.get("complete") is False:
         yield (
-            f"The run of the evidence has not come to its end: it tells of {count} of {document.get('asked')} devices. "
+            f"The run of the evidence has not come to its end: it tells of {count} of {max(device_count(document), count)} devices. "
             "Run it again for the others; what it has done is found."
         )
     for place, device in enumerate(document["devices"]):

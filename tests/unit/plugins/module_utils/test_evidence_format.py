@@ -47,7 +47,7 @@ def test_a_file_that_is_missing_is_an_error_of_the_system(path: Path) -> None:
         (START + '"devices": [{"x": NaN}]}', "NaN is not JSON"),
         (START + '"devices": [{"x": -Infinity}]}', "-Infinity is not JSON"),
         (START + '"devices": [{"x": 1e999}]}', "a number is too large"),
-        (START + '"devices": [], "asked": ' + "9" * 5000 + "}", "a number has 5,000 digits"),
+        (START + '"devices": [], "device_count": ' + "9" * 5000 + "}", "a number has 5,000 digits"),
         (START + '"devices": ' + "[" * 200_000 + "]" * 200_000 + "}", "it is nested too deeply"),
         (START + '"devices": [', "Expecting value"),
         (START + '"devices": {}}', "it has no list of devices"),

@@ -164,8 +164,18 @@ def test_evidence_that_does_not_tell_the_whole_is_taken_with_a_warning(
 ) -> None:
     device = emulator.add_device(Device(name="pc.corp.example"))
     path = tmp_path / "run.json"
-    whole = {"prediction": False, "complete": True, "asked": 1, "devices": [{"device_id": device.id, "action": None}]}
-    for odd, told in (({}, None), ({"prediction": True}, "a prediction"), ({"complete": False, "asked": 5}, "1 of 5")):
+    whole = {
+        "prediction": False,
+        "complete": True,
+        "device_count": 1,
+        "devices": [{"device_id": device.id, "action": None}],
+    }
+    for odd, told in (
+        ({}, None),
+        ({"prediction": True}, "a prediction"),
+        ({"complete": False, "device_count": 5}, "1 of 5"),
+        ({"complete": False, "device_count": None}, "1 of 1"),
+    ):
         path.write_text(json.dumps(whole | odd), "utf-8")
         run = offboard_info(evidence=str(path))
         assert outcomes(run.result) == ["no_action"]

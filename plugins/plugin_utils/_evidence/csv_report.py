@@ -25,7 +25,7 @@ COLUMNS: t.Final = (
     "Entra device id",
     "Inventory host",
     "Outcome",
-    "Needs a person",
+    "Needs attention",
     "Result",
     "Action id",
     "Action status",

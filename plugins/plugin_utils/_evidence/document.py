@@ -3,27 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The evidence of a run on disk: three files that grow with every batch, so that an aborted run leaves what it did."""
+"""The evidence of a run as a JSON document that grows with every batch, and a batch of it in short."""
 
 from __future__ import annotations
 
-import itertools
-import json
 import math
-import os
 import re
-import tempfile
 import typing as t
-from pathlib import Path
+from datetime import date
 
-from .._errors import OptionError
-from .._evidence_format import FORMAT, EvidenceFileError, file_type, load, mapping, sequence
-from . import csv_report as _evidence_csv
-from . import page as _evidence_page
-from . import report as _evidence
+from ...module_utils._errors import OptionError
+from ...module_utils._evidence_format import FORMAT, mapping, sequence
+from ...module_utils._presentable import to_text
+from .report import parse_evidence
 from .rows import Row
 
-_SUFFIXES: t.Final = {"json": ".json", "csv": ".csv", "html": ".html"}
 _COUNTS: t.Final = ("calls", "retries", "throttled_seconds")
 _SURROGATE: t.Final = re.compile("[\ud800-\udfff]")
 # Readers of JSON take whole numbers of 64 bits at most, and a reader in C recurses.
@@ -36,13 +30,13 @@ Document = dict[str, t.Any]
 def merge_batch(
     existing: Document | None,
     *,
-    kind: str,
-    prediction: bool,
-    complete: bool,
-    device_count: int | None,
-    comment: str | None,
-    run: t.Mapping[str, t.Any],
     result: t.Mapping[str, t.Any],
+    prediction: bool,
+    kind: str = "offboard",
+    complete: bool = True,
+    device_count: int | None = None,
+    comment: str | None = None,
+    run: t.Mapping[str, t.Any] | None = None,
     hosts: t.Sequence[str] = (),
     tag_result: t.Mapping[str, t.Any] | None = None,
 ) -> Document:
@@ -52,7 +46,7 @@ def merge_batch(
     devices in the same order, ``tag_result`` what mde_machine_tag returned, with the tag. Raises OptionError where there
     are not as many hosts as devices: evidence that names the wrong host is worse than none.
     """
-    found = result.get("devices") or []
+    found = (result.get("devices") or []) if isinstance(result, t.Mapping) else None
     if not isinstance(found, list) or not all(isinstance(device, dict) for device in found):
         raise OptionError(
             "result: its devices are not a list of dictionaries.",
@@ -77,12 +71,12 @@ def merge_batch(
         "prediction": prediction,
         "complete": complete,
         "run": {
-            **run,
+            **(run or {}),
             "started_at": (before.get("run") or {}).get("started_at") or context.get("started_at"),
             "updated_at": context.get("finished_at"),
         },
         "comment": result.get("comment") if comment is None else comment,
-        "asked": len(every) if device_count is None else device_count,
+        "device_count": len(every) if device_count is None else device_count,
         "context": {key: context.get(key) for key in ("tenant_id", "client_id", "api_url", "collection_version")},
         "api": {count: _amount(api.get(count)) + _amount(spent.get(count)) for count in _COUNTS},
         "devices": every,
@@ -93,25 +87,28 @@ def merge_batch(
 def strict_json(value: t.Any) -> t.Any:
     """The value as JSON that every reader understands alike: its text in UTF-8, its numbers finite and of usual size.
 
-    What is not stands there in words, so that no value of a device can lose the evidence of a run.
+    What is not stands there in words, so that no value of a device can lose the evidence of a run. Ansible passes values as
+    subclasses that carry its marks, as for a template; plain ones leave here.
     """
     return _strict(value, _MAX_DEPTH)
 
 
 def _strict(value: t.Any, depth: int) -> t.Any:
     if isinstance(value, str):
-        return _SURROGATE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", str(value))
+        return _SURROGATE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", to_text(value))
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return value if value.bit_length() <= _MAX_BITS else f"⟨a number of {value.bit_length()} bits⟩"
+        return int(value) if value.bit_length() <= _MAX_BITS else f"⟨a number of {value.bit_length()} bits⟩"
     if isinstance(value, float):
-        return value if math.isfinite(value) else f"⟨{value}⟩"
+        return float(value) if math.isfinite(value) else f"⟨{value}⟩"
+    if isinstance(value, date):  # YAML has them, and Ansible sends them to modules like this
+        return value.isoformat()
     if depth == 0:
         return "⟨nested too deeply⟩"
     if isinstance(value, t.Mapping):
         return {_strict(str(key), 0): _strict(item, depth - 1) for key, item in value.items()}
-    if isinstance(value, t.Sequence):
+    if isinstance(value, (list, tuple, set, frozenset)):
         return [_strict(item, depth - 1) for item in value]
     return _strict(str(value), 0)
 
@@ -143,7 +140,7 @@ def _tagging_failed(tag_result: t.Mapping[str, t.Any]) -> bool:
 def summarize_batch(document: Document, count: int) -> list[Document]:
     """The last devices of the evidence in short: what a playbook branches on and hands over."""
     devices = document["devices"][-count:] if count else []
-    rows = _evidence.parse_evidence({**document, "devices": devices}).rows
+    rows = parse_evidence({**document, "devices": devices}).rows
     return [
         {
             "host": device.get("host"),
@@ -161,13 +158,13 @@ def summarize_batch(document: Document, count: int) -> list[Document]:
     ]
 
 
-def unwritten(*, result: t.Mapping[str, t.Any], hosts: t.Sequence[str], **batch: t.Any) -> list[Document]:
+def unwritten(*, result: object, prediction: bool, hosts: t.Sequence[str] = (), **batch: t.Any) -> list[Document]:
     """The devices of a batch in short where its evidence could not be written; none where they cannot be read."""
-    count = len(sequence(result.get("devices")))
+    found = mapping(result)
+    count = len(sequence(found.get("devices")))
+    hosts = hosts if len(hosts) == count else ()
     try:
-        return summarize_batch(
-            merge_batch(None, result=result, hosts=hosts if len(hosts) == count else (), **batch), count
-        )
+        return summarize_batch(merge_batch(None, result=found, prediction=prediction, hosts=hosts, **batch), count)
     except OptionError:
         return []
 
@@ -177,100 +174,3 @@ def _sentence(row: Row) -> str:
     labels = [result if result.endswith(".") else f"{result}.", row.hint]
     labels += [f"To quote to support: {row.correlation_id}."] if row.correlation_id else []
     return " ".join(filter(None, [*labels, row.tag if row.tag_missing else None]))
-
-
-def find_or_create(base: Path, *, kind: str, prediction: bool) -> tuple[Path, Document | None]:
-    """Where to write, and the evidence of the same run that is there already, if there is one.
-
-    Evidence that is complete, or of another kind, is never touched: the next one gets a number. Raises OptionError for
-    a file that is no evidence.
-    """
-    numbered = (base.with_name(f"{base.name}-{number}") for number in itertools.count(2))
-    for index in itertools.chain([base], numbered):
-        earlier = _load(index)
-        if earlier is None:
-            return index, None
-        if not earlier.get("complete") and (earlier.get("kind"), bool(earlier.get("prediction"))) == (kind, prediction):
-            return index, earlier
-    raise AssertionError("not reached")
-
-
-def _load(base: Path) -> Document | None:
-    paths = _paths(base)
-    try:
-        for path in paths.values():
-            _check_is_regular(path)
-        return load(paths["json"])
-    except (FileNotFoundError, NotADirectoryError):  # of the latter, writing tells
-        return None
-    except OSError as error:
-        raise OptionError(f"path: {paths['json']} cannot be read ({error.strerror}).") from error
-    except EvidenceFileError as error:
-        raise OptionError(
-            f"path: {paths['json']} is there, but is no evidence to add to ({error}).",
-            hint="Give each run a path of its own.",
-        ) from error
-
-
-def _check_is_regular(path: Path) -> None:
-    """Raise OptionError for anything else that has the name of the file, as a link to the file of another run."""
-    try:
-        kind = file_type(path.lstat().st_mode)
-    except FileNotFoundError:
-        return
-    if kind:
-        raise OptionError(
-            f"path: {path} is {kind}. Evidence is written to regular files only.",
-            hint="Give each run a path of its own.",
-        )
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and its missing parents, each for its owner alone whatever the umask is. Raises OptionError."""
-    try:
-        missing = itertools.takewhile(lambda parent: not parent.exists(), (folder, *folder.parents))
-        for parent in reversed(list(missing)):
-            parent.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise _not_written(folder, error) from error
-
-
-def write(base: Path, document: Document) -> dict[str, str]:
-    """Write the three files, each whole or not at all, for their owner alone; their paths by kind. Raises OptionError."""
-    texts = {
-        "json": json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n",
-        "csv": _evidence_csv.render(document),
-        "html": _evidence_page.render(document),
-    }
-    paths = _paths(base)
-    try:
-        for kind, path in paths.items():
-            _write_atomically(path, texts[kind])
-    except OSError as error:
-        raise _not_written(base.parent, error) from error
-    return {kind: str(path) for kind, path in paths.items()}
-
-
-def _paths(base: Path) -> dict[str, Path]:
-    return {kind: base.with_name(base.name + suffix) for kind, suffix in _SUFFIXES.items()}
-
-
-def _not_written(folder: Path, error: OSError) -> OptionError:
-    return OptionError(
-        f"path: the evidence cannot be written to {folder} ({error.strerror}).",
-        hint="Give a folder that may be written to.",
-    )
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Put a file in the place of another in one step. A link or a FIFO there is replaced and never written to."""
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise

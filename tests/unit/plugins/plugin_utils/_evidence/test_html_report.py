@@ -18,9 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.module_utils._evidence.page import render
-from ansible_collections.secops.mde.plugins.module_utils._evidence.script import SCRIPT
-from ansible_collections.secops.mde.plugins.module_utils._evidence.style import STYLE
+from ansible_collections.secops.mde.plugins.plugin_utils._evidence.html_report import TEMPLATES, render
 from ansible_collections.secops.mde.tests.unit.evidence_samples import (
     MALICIOUS,
     Record,
@@ -33,6 +31,7 @@ from ansible_collections.secops.mde.tests.unit.evidence_samples import (
     verification,
 )
 
+STYLE, SCRIPT = ((TEMPLATES / name).read_text("utf-8") for name in ("report.css", "report.js"))
 VOID = {"meta", "link", "rect", "input"}
 PLACES = {"code", "message", "hint", "correlation_id", "http_status"}
 
@@ -105,7 +104,7 @@ class Page(HTMLParser):
         many_devices(30),
         evidence([]),
         {"format": "secops.mde/evidence-1"},
-        small_office() | {"prediction": True, "complete": False, "asked": 99},
+        small_office() | {"prediction": True, "complete": False, "device_count": 99},
     ],
     ids=["office", "verified", "hostile", "fleet", "no device", "nothing known", "aborted prediction"],
 )
@@ -128,6 +127,11 @@ def test_the_policy_forbids_every_request_and_allows_only_these_two_blocks() -> 
     assert "unsafe" not in policy[1]
     assert f"<style>{STYLE}</style>" in text
     assert f"<script>{SCRIPT}</script>" in text
+
+
+def test_nothing_of_the_page_is_written_in_python() -> None:
+    for path in TEMPLATES.parent.glob("*.py"):
+        assert not re.search(r"</?[a-z][a-z0-9]*[ />]|\bpx;|=>", path.read_text("utf-8")), path.name
 
 
 def test_the_page_asks_nobody_for_anything() -> None:
@@ -195,7 +199,7 @@ def test_throttling_is_told_where_there_was_any() -> None:
         ({}, [], ["Prediction", "Not complete"]),
         ({"prediction": True}, ["<strong>Prediction</strong>", "nothing was changed"], ["Not complete"]),
         (
-            {"complete": False, "asked": 500},
+            {"complete": False, "device_count": 500},
             ["<strong>Not complete</strong>", "after 19 of 500 devices"],
             ["Prediction"],
         ),
@@ -228,7 +232,7 @@ def test_the_numbers_of_the_charts_stand_beside_them_as_text() -> None:
 
 def test_a_lost_tag_is_told() -> None:
     found = device("pc-1", "submitted", tag={"tag": "retired", "ok": False, "message": "Too many."})
-    assert "<p class=warn>The tag retired was not set. Too many.</p>" in render(evidence([found]))
+    assert '<p class="warn">The tag retired was not set. Too many.</p>' in render(evidence([found]))
 
 
 def test_the_meaning_of_each_outcome_that_occurs_is_told_once() -> None:
@@ -303,7 +307,7 @@ devices = st.fixed_dictionaries(
     found=st.fixed_dictionaries(
         {"format": st.just("secops.mde/evidence-1")},
         optional={
-            **dict.fromkeys(("kind", "prediction", "complete", "comment", "asked"), values),
+            **dict.fromkeys(("kind", "prediction", "complete", "comment", "device_count"), values),
             **dict.fromkeys(("run", "context", "api"), st.one_of(values, records)),
             "devices": st.one_of(values, st.lists(devices, max_size=3)),
         },

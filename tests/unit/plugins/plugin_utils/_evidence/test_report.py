@@ -10,10 +10,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._evidence.report import parse_evidence
-from ansible_collections.secops.mde.plugins.module_utils._evidence.text import format_utc
 from ansible_collections.secops.mde.plugins.module_utils._evidence_format import to_int
 from ansible_collections.secops.mde.plugins.module_utils._presentable import escape_invisible, to_text
+from ansible_collections.secops.mde.plugins.plugin_utils._evidence.report import parse_evidence
+from ansible_collections.secops.mde.plugins.plugin_utils._evidence.text import format_utc
 from ansible_collections.secops.mde.tests.unit.evidence_samples import (
     Record,
     device,
@@ -35,20 +35,20 @@ def submitted(status: str = "Pending", **fields: t.Any) -> Record:
 HEADINGS: list[tuple[str, list[Record], dict[str, t.Any], str]] = [
     ("one that is under way", [submitted()], {}, "The device has an offboard under way."),
     ("one whose action succeeded", [submitted("Succeeded")], {}, "The device is offboarded."),
-    ("one that failed", [device("a", "refused", error=BAD)], {}, "The device needs a person: refused."),
+    ("one that failed", [device("a", "refused", error=BAD)], {}, "The device needs attention: refused."),
     ("all alike", [submitted()] * 3, {}, "All 3 devices have an offboard under way."),
     ("two kinds", [submitted("Succeeded"), submitted()], {}, "1 of 2 devices is offboarded and 1 has an offboard under way."),
     (
         "failures of one kind need no number",
         [submitted(), device("a", "not_found", error=BAD), device("b", "not_found", error=BAD)],
         {},
-        "1 of 3 devices has an offboard under way and 2 need a person: not found.",
+        "1 of 3 devices has an offboard under way and 2 need attention: not found.",
     ),
     (
         "a device that failed after it was submitted, while the run waited",
         [submitted("TimeOut", error=BAD | {"code": "action_timed_out"}, failed=True)],
         {},
-        "The device needs a person: action timed out.",
+        "The device needs attention: action timed out.",
     ),
     (
         "a name that nobody has, as the run allows",
@@ -60,26 +60,26 @@ HEADINGS: list[tuple[str, list[Record], dict[str, t.Any], str]] = [
         "a prediction",
         [submitted(action=None), device("b", "already_offboarded"), device("c", "ambiguous", error=BAD)],
         {"prediction": True},
-        "Prediction: 1 of 3 devices would be offboarded, 1 is offboarded already, and 1 needs a person: ambiguous.",
+        "Prediction: 1 of 3 devices would be offboarded, 1 is offboarded already, and 1 needs attention: ambiguous.",
     ),
     (
         "a run that was aborted",
         [submitted()] * 300,
-        {"complete": False, "asked": 500},
+        {"complete": False, "device_count": 500},
         "After 300 of 500 devices: all 300 devices have an offboard under way.",
     ),
-    ("an aborted prediction", [], {"complete": False, "asked": 5, "prediction": True},
+    ("an aborted prediction", [], {"complete": False, "device_count": 5, "prediction": True},
      "Prediction: after 0 of 5 devices: no device was looked at."),
-    ("nothing asked", [], {"asked": 0}, "No device was asked for."),
+    ("nothing asked", [], {"device_count": 0}, "No device was asked for."),
     ("an outcome of a later version", [device("a", "new_thing"), device("b", "new_thing", error=BAD)], {},
-     "1 of 2 devices ended otherwise and 1 needs a person: new thing."),
+     "1 of 2 devices ended otherwise and 1 needs attention: new thing."),
     ("thousands", many_devices(2100)["devices"], {},
-     "1,800 of 2,100 devices have an offboard under way and 300 need a person: refused."),
+     "1,800 of 2,100 devices have an offboard under way and 300 need attention: refused."),
     (
         "many reasons",
         [device(str(n), f"reason_{n}", error=BAD) for n in range(9)],
         {},
-        "All 9 devices need a person: 1 reason 0, 1 reason 1, 1 reason 2, 1 reason 3, 1 reason 4, 1 reason 5, 3 otherwise.",
+        "All 9 devices need attention: 1 reason 0, 1 reason 1, 1 reason 2, 1 reason 3, 1 reason 4, 1 reason 5, 3 otherwise.",
     ),
 ]  # fmt: skip
 
@@ -93,7 +93,7 @@ def test_the_heading_says_what_happened(devices: list[Record], fields: dict[str,
 
 def test_the_heading_of_a_verification_tells_the_fates_apart() -> None:
     assert parse_evidence(verification()).headline == (
-        "1 of 7 devices is offboarded, 1 has an offboard under way, and 5 need a person: "
+        "1 of 7 devices is offboarded, 1 has an offboard under way, and 5 need attention: "
         "1 came back, 1 failed, 1 timed out, 1 cancelled, 1 without an action."
     )
 
@@ -164,6 +164,13 @@ def test_a_device_that_was_not_found_is_called_as_it_was_asked_for() -> None:
         ("typo.corp.example", "", "", ""),
         ("pc-9", "", "00ff", "11ee"),
     ]
+
+
+def test_the_number_of_devices_is_read_under_its_name_of_before_version_1_0_0_as_well() -> None:
+    found = evidence([submitted()], complete=False, device_count=500)
+    earlier = {"asked" if key == "device_count" else key: value for key, value in found.items()}
+    assert parse_evidence(earlier) == parse_evidence(found)
+    assert parse_evidence(found | {"asked": 7}).device_count == 500
 
 
 @pytest.mark.parametrize("empty", [None, {}, [], "", 7, True], ids=repr)

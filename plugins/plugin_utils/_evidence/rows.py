@@ -10,8 +10,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._evidence_format import mapping, sequence
-from .._presentable import escape_invisible
+from ...module_utils._evidence_format import mapping, sequence
+from ...module_utils._presentable import escape_invisible
 from .labels import ATTENTION, Group, OutcomeLabel, OutcomeLabels
 from .text import format_utc
 
@@ -62,7 +62,7 @@ class Row:
 
     @property
     def attention_reason(self) -> str:
-        """Why it needs a person, in a word or two: where the outcome alone is no reason, the error's code."""
+        """Why it needs attention, in a word or two: where the outcome alone is no reason, the error's code."""
         return self.code.replace("_", " ") if self.code and self.label.group is not ATTENTION else self.label.phrase
 
 

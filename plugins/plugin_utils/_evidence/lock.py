@@ -13,8 +13,8 @@ import os
 import typing as t
 from pathlib import Path
 
-from .._clock import Clock
-from .._errors import OptionError
+from ...module_utils._clock import Clock
+from ...module_utils._errors import OptionError
 
 TIMEOUT: t.Final = 60.0
 _INTERVAL: t.Final = 0.1

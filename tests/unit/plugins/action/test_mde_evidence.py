@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files of a run: whole, growing with each batch, and never over those of another."""
+"""Evidence as the action writes it: whole, growing with each batch, and never over that of another run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,29 @@ import math
 import multiprocessing
 import os
 import stat
-import subprocess
-import sys
+import tempfile
 import typing as t
+from datetime import date, datetime, timezone
 from pathlib import Path
 
 import pytest
+import yaml
+from ansible import template
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins.loader import connection_loader
+from ansible.utils.unsafe_proxy import wrap_var
 
+from ansible_collections.secops.mde.plugins.action.mde_evidence import OPTIONS, ActionModule
+from ansible_collections.secops.mde.plugins.module_utils._clock import SystemClock
 from ansible_collections.secops.mde.plugins.module_utils._evidence_format import load
-from ansible_collections.secops.mde.plugins.modules import mde_evidence
-from ansible_collections.secops.mde.tests.unit.conftest import run_module
+from ansible_collections.secops.mde.plugins.modules import mde_evidence as documented
+from ansible_collections.secops.mde.plugins.plugin_utils._evidence import html_report, recorder
+from ansible_collections.secops.mde.plugins.plugin_utils._evidence.document import merge_batch
+from ansible_collections.secops.mde.plugins.plugin_utils._evidence.files import write
 from ansible_collections.secops.mde.tests.unit.module_run import ManualClock, ModuleRun
+from ansible_collections.secops.mde.tests.unit.plugins.modules.test_every_module import comparable_spec
 
 CONTEXT = {"tenant_id": "t", "client_id": "c", "api_url": "https://api.example", "collection_version": "1.0.0"}
 
@@ -50,14 +62,45 @@ def batch(*names: str, **more: t.Any) -> dict[str, t.Any]:
     return {"devices": devices, "context": {**CONTEXT, **times}, "summary": {"total": len(names), "api": api}}
 
 
+def action_of(task: Task) -> ActionModule:
+    connection = connection_loader.get("local", PlayContext())
+    action = ActionModule(task, connection, PlayContext(), DataLoader(), None, None)
+    action._load_name = "secops.mde.mde_evidence"  # as the plugin loader does
+    return action
+
+
 def keep(
     base: Path, result: dict[str, t.Any], *, check: bool = False, clock: ManualClock | None = None, **options: t.Any
 ) -> ModuleRun:
-    return run_module(lambda: mde_evidence.main(clock), {"path": str(base), "result": result, **options}, check=check)
+    """Run the action as Ansible would, without the processes."""
+    task = Task()
+    task.args, task.check_mode = {"path": str(base), "result": result, **options}, check
+    action = action_of(task)
+    action.clock = clock or SystemClock()
+    found = action.run(task_vars={})
+    return ModuleRun(code=int(found.get("failed", False)), result=found, output=json.dumps(found))
 
 
 def read(base: Path) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", json.loads(base.with_name(f"{base.name}.json").read_text("utf-8")))
+
+
+def test_every_option_is_documented_as_it_is() -> None:
+    documentation = yaml.safe_load(documented.DOCUMENTATION)
+    assert comparable_spec(documentation["options"]) == comparable_spec(OPTIONS)
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
+@pytest.mark.parametrize("fails", [False, True], ids=["success", "failure"])
+def test_the_keys_are_those_documented(tmp_path: Path, check: bool, fails: bool) -> None:
+    if fails:
+        (tmp_path / "run.csv").mkdir()
+    run = keep(tmp_path / "run", batch("pc-1"), check=check)
+    returned = yaml.safe_load(documented.RETURN)
+    expected = {key for key, value in returned.items() if value["returned"] == "always" or not fails}
+    assert run.failed == fails
+    assert set(run.result) - {"changed", "failed"} == expected
+    assert [row["action_id"] for row in run.result["devices"]] == ["action-of-pc-1"]
 
 
 def test_three_files_are_written_for_their_owner_alone(tmp_path: Path) -> None:
@@ -69,7 +112,7 @@ def test_three_files_are_written_for_their_owner_alone(tmp_path: Path) -> None:
     assert set(run.result["paths"]) == {"json", "csv", "html"}
     document = read(base)
     assert [device["host"] for device in document["devices"]] == ["h1", "h2"]
-    assert (document["complete"], document["asked"], document["prediction"]) == (True, 2, False)
+    assert (document["complete"], document["device_count"], document["prediction"]) == (True, 2, False)
     assert document["run"]["operator"] == "somebody"
     with base.with_name("CHG-1044.csv").open(encoding="utf-8-sig", newline="") as file:
         assert len(list(csv.DictReader(file))) == 2
@@ -86,8 +129,8 @@ def test_the_reason_is_that_of_the_result_unless_another_is_given(tmp_path: Path
 
 def test_batches_add_up(tmp_path: Path) -> None:
     base = tmp_path / "run"
-    first = keep(base, batch("pc-1"), asked=3, complete=False)
-    second = keep(base, batch("pc-2", "pc-3"), asked=3)
+    first = keep(base, batch("pc-1"), device_count=3, complete=False)
+    second = keep(base, batch("pc-2", "pc-3"), device_count=3)
     assert [device["device_name"] for device in read(base)["devices"]] == ["pc-1", "pc-2", "pc-3"]
     assert [row["device_name"] for row in first.result["devices"]] == ["pc-1"]
     assert [row["action_id"] for row in second.result["devices"]] == ["action-of-pc-2", "action-of-pc-3"]
@@ -96,9 +139,9 @@ def test_batches_add_up(tmp_path: Path) -> None:
 
 
 def test_evidence_begins_before_there_is_a_device(tmp_path: Path) -> None:
-    begun = keep(tmp_path / "run", {"devices": []}, asked=2, complete=False)
+    begun = keep(tmp_path / "run", {"devices": []}, device_count=2, complete=False)
     assert begun.result["msg"] == "After 0 of 2 devices: no device was looked at."
-    keep(tmp_path / "run", batch("pc-1", "pc-2"), asked=2)
+    keep(tmp_path / "run", batch("pc-1", "pc-2"), device_count=2)
     assert len(read(tmp_path / "run")["devices"]) == 2
     assert read(tmp_path / "run")["run"]["started_at"] == "2026-02-03T04:05:06Z"
 
@@ -193,6 +236,16 @@ def test_looking_back_keeps_its_hosts(tmp_path: Path) -> None:
     assert (document["kind"], document["devices"][0]["host"]) == ("verify", "kiosk")
 
 
+def test_evidence_of_a_version_that_called_the_number_of_devices_otherwise_is_added_to(tmp_path: Path) -> None:
+    keep(tmp_path / "run", batch("pc-1"), device_count=3, complete=False)
+    path = tmp_path / "run.json"
+    path.write_text(path.read_text("utf-8").replace('"device_count": 3', '"asked": 3'), "utf-8")
+    run = keep(tmp_path / "run", batch("pc-2"), device_count=3, complete=False)
+    assert run.result["msg"].startswith("After 2 of 3 devices")
+    document = read(tmp_path / "run")
+    assert (document["device_count"], "asked" in document) == (3, False)
+
+
 # -- what comes in is data ------------------------------------------------------------------------------------
 
 
@@ -205,16 +258,17 @@ STRANGE: list[tuple[str, t.Any, t.Any]] = [
     ("a whole emoji", "pc-💻", "pc-💻"),
     ("as large as can be", 2**63 - 1, 2**63 - 1),
     ("as small as can be", 5e-324, 5e-324),
+    ("a time of YAML", datetime(2026, 2, 3, 4, 5, 6, tzinfo=timezone.utc), "2026-02-03T04:05:06+00:00"),
+    ("a day of YAML", date(2026, 2, 3), "2026-02-03"),
+    ("what a filter makes", (1, {"a"}), [1, ["a"]]),
 ]
 
 
 @pytest.mark.parametrize(("value", "kept"), [case[1:] for case in STRANGE], ids=[case[0] for case in STRANGE])
 def test_evidence_is_strict_json_whatever_a_record_holds(tmp_path: Path, value: t.Any, kept: t.Any) -> None:
     devices = batch("pc-1", machine={"id": "x", "odd": value})
-    document = mde_evidence.merge_batch(
-        None, kind="offboard", prediction=False, complete=True, device_count=None, comment="c", run={}, result=devices
-    )
-    mde_evidence.write(tmp_path / "run", document)
+    document = merge_batch(None, prediction=False, result=devices)
+    write(tmp_path / "run", document)
     assert load(tmp_path / "run.json")["devices"][0]["machine"]["odd"] == kept
     assert document["devices"][0]["action"]["id"] == "action-of-pc-1"
 
@@ -391,17 +445,30 @@ def fails(number: int) -> t.Callable[..., t.NoReturn]:
     return fail
 
 
+CALLS: dict[str, tuple[t.Any, str]] = {
+    "fsync": (os, "fsync"),
+    "replace": (Path, "replace"),
+    "mkstemp": (tempfile, "mkstemp"),
+    "template": (html_report, "_template"),
+}
+
+
 @pytest.mark.parametrize(
     ("call", "number"),
-    [("fsync", errno.ENOSPC), ("fsync", errno.EIO), ("fsync", errno.EDQUOT), ("replace", errno.EROFS)],
-    ids=["disk full", "disk broken", "quota", "read-only"],
+    [
+        *(("fsync", number) for number in (errno.ENOSPC, errno.EIO, errno.EDQUOT)),
+        ("replace", errno.EROFS),
+        ("mkstemp", errno.EMFILE),
+        ("template", errno.EMFILE),
+    ],
+    ids=["disk full", "disk broken", "quota", "read-only", "no more open files", "templates cannot be read"],
 )
 def test_a_batch_that_cannot_be_written_is_in_the_result_with_the_ids_of_its_actions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
     keep(tmp_path / "run", batch("pc-1"), complete=False)
     before = (tmp_path / "run.json").read_bytes()
-    monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), fails(number))
+    monkeypatch.setattr(*CALLS[call], fails(number))
     run = keep(tmp_path / "run", batch("pc-2", "pc-3"), hosts=["h2", "h3"])
     assert run.failed
     assert f"({os.strerror(number)})" in run.result["msg"]
@@ -431,39 +498,82 @@ def test_a_mistake_of_the_collection_does_not_lose_the_ids(tmp_path: Path, monke
     def mistake(_base: Path, _document: object) -> t.NoReturn:
         raise MemoryError
 
-    monkeypatch.setattr(mde_evidence, "write", mistake)
+    monkeypatch.setattr(recorder, "write", mistake)
     run = keep(tmp_path / "run", batch("pc-1"))
     assert "Unexpected MemoryError" in run.result["msg"]
     assert "action-of-pc-1" in run.result["msg"]
 
 
-@pytest.mark.parametrize("free", [0, 1, 2, 3])
-def test_a_process_that_can_open_no_more_files_still_returns_the_ids(tmp_path: Path, free: int) -> None:
-    """In a process of its own, as what is imported late cannot be imported then either."""
-    script = (
-        "import os, resource\n"
-        "from ansible_collections.secops.mde.plugins.modules import mde_evidence\n"
-        "real = mde_evidence.make_folder\n"
-        "def make_folder(folder):\n"
-        "    real(folder)\n"
-        f"    most = max(map(int, os.listdir('/proc/self/fd'))) + {free}\n"
-        "    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))\n"
-        "mde_evidence.make_folder = make_folder\n"
-        "mde_evidence.main()\n"
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"complete": "perhaps"}, "complete"),
+        ({"asked": 1}, "Unsupported parameters"),
+        ({"kind": "other"}, "value of kind must be one of"),
+        ({"path": None}, "path"),  # refused by some versions of Ansible
+        *(({"path": path}, "has no name for the files") for path in ("", " ", "/")),
+        ({"run": {"who": "j.doe"}}, "who"),
+    ],
+    ids=["a value", "a name", "a choice", "no path", "an empty path", "a blank path", "the root", "a name inside"],
+)
+def test_an_option_that_is_not_valid_does_not_lose_the_ids(tmp_path: Path, options: t.Any, told: str) -> None:
+    run = keep(tmp_path / "run", batch("pc-1"), **options)
+    assert run.failed
+    assert told in run.result["msg"]
+    assert (
+        ". Keep the IDs of the actions of this batch, as no evidence may have them: action-of-pc-1."
+        in run.result["msg"]
     )
-    arguments = {"path": str(tmp_path / "run"), "result": batch("pc-1")}
-    ended = subprocess.run(
-        [sys.executable, "-c", script],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    result = json.loads(ended.stdout)
-    assert [row["action_id"] for row in result["devices"]] == ["action-of-pc-1"]
-    assert result.get("failed", False) == (free < 2)
-    if free < 2:
-        assert os.strerror(errno.EMFILE) in result["msg"]
-        assert "action-of-pc-1" in result["msg"]
+    assert [row["device_id"] for row in run.result["devices"]] == ["id-of-pc-1"]
+
+
+@pytest.mark.parametrize("complete", [True, "perhaps"], ids=["valid", "not valid either"])
+@pytest.mark.parametrize("result", [7, "text", ["pc-1"], {"devices": ["pc-1"]}, None], ids=repr)
+def test_something_else_than_a_result_is_refused_and_nothing_is_written(
+    tmp_path: Path, result: t.Any, complete: object
+) -> None:
+    run = keep(tmp_path / "run", result, complete=complete)
+    assert run.failed
+    assert run.result["devices"] == []
+    assert "Unexpected" not in run.result["msg"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_async_is_refused_with_the_ids(tmp_path: Path) -> None:
+    task = Task()
+    task.args, task.async_val = {"path": str(tmp_path / "run"), "result": batch("pc-1")}, 10
+    found = action_of(task).run(task_vars={})
+    assert "async" in found["msg"]
+    assert found["devices"][0]["action_id"] == "action-of-pc-1"
+
+
+# -- what goes out is plain -----------------------------------------------------------------------------------
+
+
+def marked(value: t.Any) -> t.Any:
+    """The value as Ansible hands it over: with its marks, some of which say that a text is a template."""
+    trust = getattr(template, "trust_as_template", wrap_var)
+    if isinstance(value, dict):
+        return {marked(key): marked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [marked(item) for item in value]
+    return trust(value) if isinstance(value, str) else value
+
+
+def types_in(value: t.Any) -> set[type]:
+    if isinstance(value, dict):
+        return {type(value)}.union(*map(types_in, value), *map(types_in, value.values()))
+    return {type(value)}.union(*map(types_in, value)) if isinstance(value, list) else {type(value)}
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["success", "failure"])
+def test_the_result_is_plain_whatever_marks_the_options_carry(tmp_path: Path, fails: bool) -> None:
+    name = "{{ lookup('pipe', 'id') }}"
+    result = marked(batch(name, host=name, error={"message": name, "hint": name}))
+    assert str not in types_in(result)
+    if fails:
+        (tmp_path / f"{name}.csv").mkdir()
+    found = keep(tmp_path, result, path=marked(str(tmp_path / name)), comment=marked(name), hosts=[marked(name)])
+    assert found.failed == fails
+    assert types_in(found.result) <= {dict, list, str, bool, int, type(None)}
+    assert found.result["devices"][0]["device_name"] == name

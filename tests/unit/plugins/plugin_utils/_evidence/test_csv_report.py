@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.module_utils._evidence.csv_report import COLUMNS, escape_formula, render
 from ansible_collections.secops.mde.plugins.module_utils._presentable import escape_invisible
+from ansible_collections.secops.mde.plugins.plugin_utils._evidence.csv_report import COLUMNS, escape_formula, render
 from ansible_collections.secops.mde.tests.unit.evidence_samples import (
     CLIENT,
     COMMENT,
@@ -71,7 +71,7 @@ def test_a_line_holds_what_a_ticket_and_an_auditor_need() -> None:
         "Entra device id": guid(f"{name}.corp.example"),
         "Inventory host": "",
         "Outcome": "submitted",
-        "Needs a person": "no",
+        "Needs attention": "no",
         "Result": "The offboard succeeded on the device.",
         "Action id": machine_action(name, "Succeeded", "04:06:41")["id"],
         "Action status": "Succeeded",
@@ -95,7 +95,7 @@ def test_a_line_holds_what_a_ticket_and_an_auditor_need() -> None:
 
 def test_a_failed_device_says_why_and_what_to_quote_to_support() -> None:
     row = next(row for row in parsed(render(small_office())) if row["Outcome"] == "refused")
-    assert row["Needs a person"] == "yes"
+    assert row["Needs attention"] == "yes"
     assert row["Error code"] == "refused"
     assert (
         row["Error message"]

@@ -30,7 +30,7 @@ ALREADY_OFFBOARDED: t.Final = Group("offboarded", "Offboarded", "✓", "is offbo
 WAITING: t.Final = Group("waiting", "Under way", "…", "has an offboard under way", "have an offboard under way")
 NOTHING_TO_DO: t.Final = Group("nothing", "Nothing to do", "\N{EN DASH}", "needed nothing", "needed nothing")
 OTHER: t.Final = Group("other", "Other", "?", "ended otherwise", "ended otherwise")
-ATTENTION: t.Final = Group("person", "Needs a person", "!", "needs a person", "need a person")
+ATTENTION: t.Final = Group("person", "Needs attention", "!", "needs attention", "need attention")
 GROUPS: t.Final = (WOULD_OFFBOARD, OFFBOARDED, ALREADY_OFFBOARDED, WAITING, NOTHING_TO_DO, OTHER, ATTENTION)
 
 
@@ -109,7 +109,7 @@ class OutcomeLabels:
         return _VERIFY if self.kind == "verify" else _OFFBOARD
 
     def label_for(self, outcome: str, failed: bool | None) -> OutcomeLabel:
-        """An outcome of this device; one that is not known needs a person unless the device did not fail."""
+        """An outcome of this device; one that is not known needs attention unless the device did not fail."""
         if self.prediction and self.kind != "verify" and outcome == "submitted":
             return WOULD_BE_SUBMITTED
         if outcome == "not_found" and failed is False:
@@ -125,7 +125,7 @@ class OutcomeLabels:
         )
 
     def group(self, label: OutcomeLabel, *, failed: bool, succeeded: bool) -> Group:
-        """Where the device stands: a failure needs a person whatever the outcome, an action that succeeded is the proof."""
+        """Where the device stands: a failure needs attention whatever the outcome, an action that succeeded is the proof."""
         if failed:
             return ATTENTION
         offboarded = label.group is OFFBOARDED or (succeeded and label.group is WAITING and self.kind != "verify")

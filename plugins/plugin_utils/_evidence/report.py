@@ -11,8 +11,8 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
-from .._evidence_format import FORMAT, mapping, sequence, to_int
-from .._presentable import escape_invisible, to_text
+from ...module_utils._evidence_format import FORMAT, device_count, mapping, sequence, to_int
+from ...module_utils._presentable import escape_invisible, to_text
 from .labels import GROUPS, Group, OutcomeLabels
 from .rows import Row, build_row
 from .text import format_utc
@@ -128,7 +128,7 @@ def parse_evidence(evidence: object) -> Evidence:
     return Evidence(
         labels=labels,
         complete=bool(record.get("complete")),
-        device_count=to_int(record.get("asked")),
+        device_count=device_count(record),
         comment=comment,
         run={to_text(k): format_utc(v) if to_text(k).endswith("_at") else escape_invisible(v) for k, v in run.items()},
         context={to_text(k): escape_invisible(v) for k, v in mapping(record.get("context")).items()},

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._presentable import escape_invisible
+from ...module_utils._presentable import escape_invisible
 
 _UTC: t.Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)", re.ASCII)
 
