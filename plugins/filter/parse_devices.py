@@ -39,18 +39,21 @@ options:
       - Headers decide which column identifies the device, each header as a whole, compared without case, spaces and signs. Known are
         those such as C(Device ID), C(Device name), C(Computer), C(Name), C(computerDnsName), C(DNSHostName), C(Device AAD id),
         C(Entra device ID) and C(comment), in several languages. Other columns are ignored, whatever they hold. A table without
-        a known header is an error that lists its headers; O(columns) names them.
+        a known header is an error that lists its headers; O(columns) names them. So is a table with a column of replaced devices, such
+        as C(Old device) or C(Replaces), because the other columns may name the devices in use.
       - Exports of the Defender portal, advanced hunting, Active Directory, Microsoft Entra ID and Intune are understood. The
         C(deviceId) of an export of Entra ID is the Entra device ID. A C(Device ID) of GUIDs beside a column of Entra device IDs
         is ignored, as it is the ID of Intune, and so is a column C(ID) in which nothing is a device ID.
       - The device ID of a row names the device, and its name is given along as a safeguard. The Entra device ID is used where a row
         has no device ID; under the very header C(aad_device_id) always. Several names in a row must be the same, or
         a short name and the full name that begins with it, of which the full one is used.
-      - A name in a table or a record can be any text of at most 255 characters without control characters and line breaks.
-      - B(JSON and YAML) hold the same as data does, and a record is read by its keys as a table is by its headers. In a record of the
+      - A name in a table or a record can be any text of at most 255 characters without control characters and line breaks. Where no
+        ID is beside it, words for a missing value such as C(N/A), totals, and C(localhost) are errors.
+      - The line of dashes below the header of a Markdown table is ignored. A line that holds the header of another table is an error.
+      - B(JSON, JSON Lines and YAML) hold the same as data does, and a record is read by its keys as a table is by its headers. In a record of the
         service C(id) or C(machineId) and C(computerDnsName) count. A result of M(secops.mde.mde_offboard) gives the device that
         was found, or else was requested, without the comment of that run. Keys with the names of the module's options are taken
-        as the options are.
+        as the options are. A page of a list is an error where C(@odata.nextLink) says that there are more.
     type: raw
     required: true
   columns:
@@ -132,7 +135,8 @@ def _parse_devices(value: object, columns: object = None) -> list[dict[str, str]
     try:
         return parse_devices(value, columns)
     except MdeError as error:
-        raise AnsibleFilterError(f"secops.mde.parse_devices: {error}") from error
+        # Ansible adds the messages of the causes, and each holds the same once more.
+        raise AnsibleFilterError(f"secops.mde.parse_devices: {error}") from None
 
 
 class FilterModule:
