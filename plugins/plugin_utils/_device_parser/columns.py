@@ -64,14 +64,14 @@ GENERIC: t.Final = frozenset(("id", "name", "device", "computer", "machine", "di
 _ENTRA_EXPORT: t.Final = frozenset(
     ("objectid", "trusttype", "devicetrusttype", "profiletype", "accountenabled", "approximatelastsignindatetime")
 )
-# Headers that name something else beside others: the hypervisor of a virtual machine, the user of a laptop, and in exports
-# of Active Directory a description, or the account with its dollar sign.
+# Headers that name something else beside others: the hypervisor of a virtual machine, the user of a laptop, a person, and in
+# exports of Active Directory a description, or the account with its dollar sign.
 _ELSEWHERE: t.Final[tuple[tuple[frozenset[str], frozenset[str]], ...]] = tuple(
     (frozenset(beside.split()), frozenset(headers.split()))
     for beside, headers in (
         ("vm vmname virtualmachine virtualmachinename guest guestname", "host"),
         ("laptop pc notebook workstation desktop", "name displayname"),
-        ("samaccountname distinguishedname", "displayname"),
+        ("samaccountname distinguishedname mail givenname surname jobtitle", "displayname"),
     )
 )
 # Words of a header for the device before, and those of which one has to be beside them: "Replacement for", "Retired device".

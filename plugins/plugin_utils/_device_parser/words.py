@@ -27,16 +27,17 @@ _SCIENTIFIC_NOTATION = re.compile(r"[0-9]+(?:[.,][0-9]+E[+-]?|E\+)[0-9]+", re.IG
 _MAC = re.compile(r"[0-9A-F]{2}(?:-[0-9A-F]{2}){5}", re.IGNORECASE)
 # Marks without width, among them the byte order mark: they come with what is copied from chats and mail.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a\u202c\u2060\ufeff]")
-# Letters that look like hexadecimal digits, and dashes that look like hyphens.
+# Letters that look like, or are typed for, hexadecimal digits, and dashes that look like hyphens.
 _LOOK_ALIKES = str.maketrans(
-    "\u0410\u0430\u0412\u0421\u0441\u0415\u0435", "aabccee", " -\u2010\u2011\u2012\u2013\u2014\u2212"
+    "\u0410\u0430\u0412\u0421\u0441\u0415\u0435OoIl", "aabccee0011", " -\u2010\u2011\u2012\u2013\u2014\u2212"
 )
 _WHOLE_HEX = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}")
 _PAGE = re.compile(r"[^/\s]+/machines/(?:v2/)?[0-9A-Fa-f]{40}|=hyperlink\(|\[.*\]\(https?://", re.IGNORECASE)
-# What people and spreadsheets write where there is no value, and below a list.
+# What people and spreadsheets write where there is no value, and above, between and below the devices of a list.
 _NO_VALUE = re.compile(
     r"""\#[A-Z/0]{2,}[!?]?|[!-/:-@\[-`{-~\s]+|n/?a|none|null|nil|nan|unknown|undefined|tbd|\((?:blank|leer|none)\)
     |(?:grand\ )?(?:total|sum|count|summe|gesamt|gesamtsumme|anzahl)\s*:?(?:\s+|(?<=:))[\d.,]*|(?:grand\ )?(?:total|summe|gesamt|gesamtsumme)
+    |all|yes|no|true|false|not|but|except|exclude|excluding|keep|ignore|without|alle|nicht|außer|ausser|ohne|behalten|sauf|excepto
     |\(?[\d.,]+\ (?:rows?|records?|devices?|items?|zeilen)\b.*""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -142,7 +143,7 @@ def parse_name(text: str) -> str:
     text = parse_option("device_name", text)["device_name"]
     why = looks_like_id(text)
     if not why and _NO_VALUE.fullmatch(text):
-        why = "it stands where there is no device, as for a missing value or a total"
+        why = "it names no device: it is a word about the list, a total, or what stands for a missing value"
     elif not why and _LOCALHOST.fullmatch(text):
         why = "every device calls itself so; give the device id"
     if why:

@@ -63,6 +63,7 @@ def test_other_columns_of_the_past_are_ignored(header: str) -> None:
         ("Guest\tHost", "vm1\tesx1"),
         ("Name,Laptop", "Sam,pc1"),
         ("Display name;PC", "Sam;pc1"),
+        ("id,displayName,givenName,surname", f"{GB},Sam Example,Sam,Example"),
         ("displayName,sAMAccountName,mail", "Sam Example,sam,sam@corp.example"),
     ],
 )
@@ -125,6 +126,10 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
     "a row of hashes under another name": ("Device name\nunknown", ("line 2", "missing value")),
     "an id in groups": (" ".join([A[:8], A[8:16], A[16:24], A[24:32], A[32:]]), ("line 1", "looks like an id")),
     "an id in groups in a table": (f"Device name,Room\n{A[:20]} {A[20:]},3", ("line 2", "looks like an id")),
+    "an id that was typed": (A.replace("1", "l"), ("line 1", "looks like an id")),
+    "a list in two parts": ("pc1\nexcept\npc2", ("line 2", "word about the list")),
+    "a list in two parts with headings": ("KEEP\npc3\nRETIRE\npc1", ("line 1", "word about the list")),
+    "a survey that is answered by all": ("all", ("line 1", "word about the list")),
     "an id with hyphens": (f"{A[:20]}-{A[20:]}", ("line 1", "looks like an id")),
     "an id of full width": (A.translate({48 + n: 0xFF10 + n for n in range(10)}), ("line 1", "looks like an id")),
     "an id with Cyrillic letters": (A.replace("a", "\u0430"), ("line 1", "looks like an id")),
