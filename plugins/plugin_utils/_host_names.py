@@ -100,8 +100,13 @@ def _name_by_id(machine_id: str, taken: t.Collection[str]) -> str:
     return name
 
 
+def is_local_name(name: str) -> bool:
+    """Whether every machine calls itself by this name."""
+    return _LOCAL.fullmatch(name) is not None
+
+
 def _is_usable(name: str) -> bool:
-    if not _USABLE.fullmatch(name) or _LOCAL.fullmatch(name):
+    if not _USABLE.fullmatch(name) or is_local_name(name):
         return False
     try:
         socket.inet_aton(name)  # as resolvers do, it takes "0", "127.1" and "0x7f000001" for addresses

@@ -157,7 +157,7 @@ class Columns:
                 ids.append(place)
         places["device_id"] = ids
         if not any(places[field] for field in IDENTIFIERS):
-            told = ", ".join(repr(name[:60]) for name in header[:8])
+            told = ", ".join(repr(name[:60]) for name in header[:8]) or "an empty record"
             raise AmbiguousInputError(f"no device is named, as no column or key of {told} is known to do so")
         own_evidence = _OWN_EVIDENCE.issubset(names)
         if own_evidence:

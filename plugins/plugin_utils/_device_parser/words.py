@@ -13,6 +13,7 @@ import unicodedata
 
 from ...module_utils._errors import OptionError
 from ...module_utils._options.identifiers import HIDDEN, DeviceRequest, is_dns_name, is_guid
+from .._host_names import is_local_name
 
 # One device as the option ``devices`` takes it, with the keys that are filled.
 Device = dict[str, str]
@@ -41,7 +42,6 @@ _NO_VALUE = re.compile(
     |\(?[\d.,]+\ (?:rows?|records?|devices?|items?|zeilen)\b.*""",
     re.IGNORECASE | re.VERBOSE,
 )
-_LOCALHOST = re.compile(r"(?:ip6-)?localhost[46]?(?:\.localdomain[46]?)?", re.IGNORECASE)
 _QUOTES: t.Final = {
     '"': '"',
     "'": "'",
@@ -144,7 +144,7 @@ def parse_name(text: str) -> str:
     why = looks_like_id(text)
     if not why and _NO_VALUE.fullmatch(text):
         why = "it names no device: it is a word about the list, a total, or what stands for a missing value"
-    elif not why and _LOCALHOST.fullmatch(text):
+    elif not why and is_local_name(text):
         why = "every device calls itself so; give the device id"
     if why:
         raise AmbiguousInputError(why)
