@@ -169,8 +169,7 @@ def parse_device_id(text: str, *, of_service: bool = False) -> str:
         if of_service and not why and _ID.fullmatch(text):
             return text
         raise AmbiguousInputError(why or "it is not a device id, which has 40 hexadecimal digits")
-    # Two URLs in one cell would otherwise be taken for a long one.
-    found = "" if re.search(r"[\s,;]", text) else parse_option("device_id", text)["device_id"]
+    found = parse_option("device_id", text)["device_id"]
     if not _DEVICE_ID.fullmatch(found):
         raise AmbiguousInputError("it is not the address of one device's page in the portal")
     return found
