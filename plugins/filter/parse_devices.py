@@ -40,6 +40,8 @@ options:
         headers include C(Device ID), C(Device name), C(Computer), C(Name), C(computerDnsName), C(DNSHostName), C(Device AAD id),
         C(Entra device ID) and C(comment), in several languages. Other columns are ignored, whatever they contain. A table without a
         known header is an error that lists its headers. Use O(columns) to name them.
+      - A table with a column of replaced devices, such as C(Old device) or C(Replaces), is an error, because the other columns can name
+        the devices in use. Use O(columns) to name the column of the devices to offboard.
       - The filter understands exports of the Defender portal, advanced hunting, Active Directory, Microsoft Entra ID and Intune. The
         C(deviceId) of an Entra ID export is the Entra device ID. A column C(Device ID) of GUIDs next to a column of Entra device IDs is
         ignored, because it contains Intune IDs. A column C(ID) is ignored if it contains no device ID.
@@ -47,10 +49,12 @@ options:
         device ID. Under the header C(aad_device_id) it is always used. Several names in a row must be equal, or a short name and the full
         name that starts with it. The full name is then used.
       - A name in a table or a record can be any text of at most 255 characters without control characters and line breaks.
-      - B(JSON and YAML) are treated like the data they contain, and the keys of a record like the headers of a table. In a record of the
+        Without an ID next to it, a word for a missing value such as C(N/A), a total, or C(localhost) is an error.
+      - The line of dashes below the header of a Markdown table is ignored. A line with the header of another table is an error.
+      - B(JSON, JSON Lines and YAML) are treated like the data they contain, and the keys of a record like the headers of a table. In a record of the
         service, C(id) or C(machineId) and C(computerDnsName) count. A result of M(secops.mde.mde_offboard) stands for the device that was
         found, or else the device that was requested, without the comment of that run. Keys with the names of the module's options
-        are used like these options.
+        are used like these options. A page of a list is an error if C(@odata.nextLink) shows that there are more.
     type: raw
     required: true
   columns:
@@ -132,7 +136,8 @@ def _parse_devices(value: object, columns: object = None) -> list[dict[str, str]
     try:
         return parse_devices(value, columns)
     except MdeError as error:
-        raise AnsibleFilterError(f"secops.mde.parse_devices: {error}") from error
+        # Ansible adds the messages of the causes, and each holds the same once more.
+        raise AnsibleFilterError(f"secops.mde.parse_devices: {error}") from None
 
 
 class FilterModule:

@@ -106,6 +106,10 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError, OptionError
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import Spec, nulls_to_blank
+from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import (
+    clean_aad_device_id,
+    clean_device_name,
+)
 from ansible_collections.secops.mde.plugins.module_utils._presentable import one_line
 from ansible_collections.secops.mde.plugins.module_utils._queries.machine_filter import (
     MACHINE_FILTER_OPTIONS,
@@ -254,8 +258,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             record = make_unsafe(machine.record)
             variables = {
                 "mde_device_id": make_unsafe(machine.id),
-                "mde_device_name": make_unsafe(identifying(machine.name)),
-                "mde_aad_device_id": make_unsafe(identifying(machine.aad_device_id)),
+                "mde_device_name": make_unsafe(identifying(machine.name, clean_device_name)),
+                "mde_aad_device_id": make_unsafe(identifying(machine.aad_device_id, clean_aad_device_id)),
                 "mde_machine": record,
             }
             address = host_address(machine.record.get(ADDRESSES[params["address"]])) if params["address"] else None

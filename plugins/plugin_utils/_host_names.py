@@ -15,6 +15,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ..module_utils._api.models import Machine
+from ..module_utils._errors import OptionError
 
 # Everything else has a meaning in patterns and limits, in templates, or on the command line of ssh. DNS allows 253 characters.
 _USABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
@@ -22,8 +23,6 @@ _RESERVED_NAMES: t.Final = frozenset({"localhost", "127.0.0.1", "all", "ungroupe
 # Names by which resolvers reach the controller itself (RFC 6761, and what is common in /etc/hosts).
 _LOCAL = re.compile(r"(?:.*\.)?(?:ip6-)?(?:localhost|loopback)[46]?(?:\.localdomain[46]?)?\.?", re.IGNORECASE)
 _RECORD_ID = re.compile(r"[A-Za-z0-9-]+")
-# What a device name of this collection may not hold; longer names are refused as well.
-_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MAX_LENGTH: t.Final = 255
 # The names that groups get which an inventory file constructs.
 _GROUP_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -101,8 +100,13 @@ def _name_by_id(machine_id: str, taken: t.Collection[str]) -> str:
     return name
 
 
+def is_local_name(name: str) -> bool:
+    """Whether every machine calls itself by this name."""
+    return _LOCAL.fullmatch(name) is not None
+
+
 def _is_usable(name: str) -> bool:
-    if not _USABLE.fullmatch(name) or _LOCAL.fullmatch(name):
+    if not _USABLE.fullmatch(name) or is_local_name(name):
         return False
     try:
         socket.inet_aton(name)  # as resolvers do, it takes "0", "127.1" and "0x7f000001" for addresses
@@ -132,9 +136,12 @@ def is_host(value: object) -> bool:
     return isinstance(value, str) and (host_address(value) is not None or _is_usable(value))
 
 
-def identifying(text: str | None) -> str | None:
-    """A name or id where this collection takes it as one, for playbooks that pass it on; else None."""
-    return None if text is None or len(text) > _MAX_LENGTH or _UNFIT.search(text) else text
+def identifying(text: str | None, clean: t.Callable[[str], str]) -> str | None:
+    """A name or id as the option that ``clean`` checks takes it, for playbooks that pass it on; None where it does not."""
+    try:
+        return None if text is None else clean(text)
+    except OptionError:
+        return None
 
 
 def group_name(name: str) -> str:

@@ -16,8 +16,12 @@ from .._errors import OptionError
 
 _ID = re.compile(r"[A-Za-z0-9-]+")
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-# The address of a device's page in the portal, of whatever host and cloud; one that ends before the id holds none.
-_PORTAL_URL = re.compile(r"https?://[^/]+/machines/(?:v2/)?(?!v2(?:[/?#]|$))([A-Za-z0-9-]+)(?:[/?#].*)?", re.IGNORECASE)
+# The address of a device's page in the portal, of whatever host and cloud; one that ends before the id holds none. An address
+# with another one in it may be the way to the other, or be two.
+_PORTAL_URL = re.compile(
+    r"https?://[^/\s]+/machines/(?:v2/)?(?!v2(?:[/?#]|$))([A-Za-z0-9-]+)(?:[/?#](?:(?!https?(?::|%3a))\S)*)?",
+    re.IGNORECASE,
+)
 # More than any DNS name: such a text is something else.
 _MAX_NAME_LENGTH = 255
 _MAX_QUOTED = 60
@@ -133,7 +137,7 @@ def clean_device_id(value: str) -> str:
     if not _ID.fullmatch(value):
         raise OptionError(
             f"device_id: {value[:_MAX_QUOTED]!r} is not a device id.",
-            hint="Allowed are letters, digits and hyphens, or the whole address of the device's page in the portal.",
+            hint="Allowed are letters, digits and hyphens, or the whole address of one device's page in the portal.",
         )
     return value
 

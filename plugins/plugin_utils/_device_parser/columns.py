@@ -26,6 +26,7 @@ from .words import (
     looks_like_id,
     parse_device_id,
     parse_entra_id,
+    parse_name,
     parse_option,
 )
 
@@ -63,6 +64,37 @@ GENERIC: t.Final = frozenset(("id", "name", "device", "computer", "machine", "di
 _ENTRA_EXPORT: t.Final = frozenset(
     ("objectid", "trusttype", "devicetrusttype", "profiletype", "accountenabled", "approximatelastsignindatetime")
 )
+# Headers that name something else beside others: the hypervisor of a virtual machine, the user of a laptop, a person, and in
+# exports of Active Directory a description, or the account with its dollar sign.
+_ELSEWHERE: t.Final[tuple[tuple[frozenset[str], frozenset[str]], ...]] = tuple(
+    (frozenset(beside.split()), frozenset(headers.split()))
+    for beside, headers in (
+        ("vm vmname virtualmachine virtualmachinename guest guestname", "host"),
+        ("laptop pc notebook workstation desktop", "name displayname"),
+        ("samaccountname distinguishedname mail givenname surname jobtitle", "displayname"),
+    )
+)
+# Words of a header for the device before, and those of which one has to be beside them: "Replacement for", "Retired device".
+# The other columns are then those of the device that takes its place.
+_DEVICE: t.Final = """device computer machine host hostname name id pc laptop notebook asset client server gerät gerätename rechner
+    appareil ordinateur nom dispositivo equipo ordenador nombre nome apparaat"""
+_FORMER: t.Final[tuple[tuple[frozenset[str], frozenset[str]], ...]] = tuple(
+    (frozenset(words.split()), frozenset(beside.split()))
+    for words, beside in (
+        (
+            """old previous former prior predecessor replaces supersedes alt alte alter altes bisheriger bisheriges vorheriger
+            vorheriges vorgänger ersetzt ancien ancienne précédent remplace antiguo antigo anterior reemplaza sustituye substitui
+            vecchio precedente sostituisce oud oude vorige vervangt""",
+            "",
+        ),
+        ("replacement successor ersatz nachfolger", "for of für von"),
+        ("replaced retired superseded outgoing decommissioned", _DEVICE),
+    )
+)
+_FORMER_WORDS: t.Final = frozenset(("the", "a", "an", *_DEVICE.split())).union(
+    *(words for pair in _FORMER for words in pair)
+)
+_WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
 # Of the CSV evidence of this collection, which writes cells so that a spreadsheet takes them for text.
 _OWN_EVIDENCE: t.Final = frozenset(("inventoryhost", "collectionversion", "prediction"))
 _DEFUSED = re.compile(
@@ -80,6 +112,14 @@ def normalize_header(header: str) -> str:
 def header_role(header: str) -> str | None:
     """The field that a header or a key names, if it is known."""
     return _ROLES.get(normalize_header(header))
+
+
+def is_former(header: str) -> bool:
+    """Whether a header says that the device of its column is the one that another device replaces."""
+    words = {word.lower() for word in _WORD.findall(header)}
+    return words <= _FORMER_WORDS and any(
+        words & former and (words & needed or not needed) for former, needed in _FORMER
+    )
 
 
 def own_name(header: str) -> str:
@@ -102,15 +142,12 @@ class Columns:
         """The columns of a table; raises AmbiguousInputError where none identifies a device, or a chosen one is not there once."""
         if chosen is not None:
             return cls(header, {field: [_place(header, name)] for field, name in chosen.items()}, chosen=True)
-        places: dict[str, list[int]] = {field: [] for field in FIELDS}
         names = [normalize_header(name) for name in header]
-        for place, name in enumerate(names):
-            if name in _ROLES:
-                places[_ROLES[name]].append(place)
-        known = set(names)
-        of_entra = known & _ENTRA_EXPORT or known >= {"id", "displayname"}
-        if of_entra and not places["aad_device_id"]:
-            places["aad_device_id"] = [place for place in places["device_id"] if names[place] == "deviceid"]
+        places = _places(names)
+        if former := next(filter(is_former, header), ""):
+            raise AmbiguousInputError(
+                f"the header {former[:60]!r} names a device that was replaced, so that the others may name the one in use"
+            )
         candidates = [place for place in places["device_id"] if place not in places["aad_device_id"]]
         ids = [place for place in candidates if not _ruled_out(place, names, rows, places, header)]
         for place in [place for place in places["device_name"] if names[place] == "device"]:
@@ -120,11 +157,12 @@ class Columns:
                 ids.append(place)
         places["device_id"] = ids
         if not any(places[field] for field in IDENTIFIERS):
-            told = ", ".join(repr(name[:60]) for name in header[:8])
+            told = ", ".join(repr(name[:60]) for name in header[:8]) or "an empty record"
             raise AmbiguousInputError(f"no device is named, as no column or key of {told} is known to do so")
-        if known >= _OWN_EVIDENCE:
+        own_evidence = _OWN_EVIDENCE.issubset(names)
+        if own_evidence:
             places["comment"] = []  # that of an earlier run
-        return cls(header, places, own_evidence=known >= _OWN_EVIDENCE)
+        return cls(header, places, own_evidence=own_evidence)
 
     @property
     def last_identifier(self) -> int:
@@ -143,8 +181,8 @@ class Columns:
         if not device or self.chosen or any(self.header[place] == "aad_device_id" for place in entra):
             device |= self._agreeing("aad_device_id", row)
         name = self._agreeing("device_name", row)
-        if not device and name and not self._is_own("device_name") and looks_like_id(name["device_name"]):
-            raise AmbiguousInputError(looks_like_id(name["device_name"]))
+        if not device and name and not self._is_own("device_name"):
+            name = {"device_name": parse_name(name["device_name"])}
         device |= name
         if not device:
             raise AmbiguousInputError("no device is named")
@@ -175,11 +213,27 @@ class Columns:
         if self.own_evidence:
             text = _WRITTEN_OUT.sub(lambda found: chr(int(found[1], 16)), _DEFUSED.sub("", text))
         header = self.header[place]
+        if self.chosen and field == "device_id" and (why := looks_like_id(text, cut_off=True)):
+            raise AmbiguousInputError(why)
         if field in ("device_name", "comment") or self.chosen or self.own_evidence or own_name(header) == field:
             return parse_option(field, text)[field]
         if field == "aad_device_id":
             return parse_entra_id(text)
         return parse_device_id(text, of_service=header in ("id", "machineId") and "computerDnsName" in self.header)
+
+
+def _places(names: Row) -> dict[str, list[int]]:
+    """The columns whose headers are known, by field."""
+    known = set(names)
+    elsewhere = {header for beside, headers in _ELSEWHERE if known & beside for header in headers}
+    places: dict[str, list[int]] = {field: [] for field in FIELDS}
+    for place, name in enumerate(names):
+        if name in _ROLES and name not in elsewhere:
+            places[_ROLES[name]].append(place)
+    of_entra = known & _ENTRA_EXPORT or known >= {"id", "displayname"}
+    if of_entra and not places["aad_device_id"]:
+        places["aad_device_id"] = [place for place in places["device_id"] if names[place] == "deviceid"]
+    return places
 
 
 def _place(header: Row, name: str) -> int:

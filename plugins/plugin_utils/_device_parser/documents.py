@@ -41,6 +41,9 @@ def load_document(text: str) -> object:
     except RecursionError as error:
         raise OptionError("It is nested too deeply.", hint=HINT) from error
     except ValueError as error:
+        lines = [line for line in text.split("\n") if line.strip()]
+        if len(lines) > 1 and all(line.startswith("{") and line.rstrip().endswith("}") for line in lines):
+            return [load_document(line) for line in lines]  # JSON Lines
         return _load_yaml(text, instead=str(error))
 
 

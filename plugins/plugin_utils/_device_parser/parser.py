@@ -20,12 +20,17 @@ from .encoding import HINT as SAVE_AS_UTF8
 from .encoding import decoded
 from .table import parse_table
 from .text_lines import from_words, parse_lines
-from .words import AmbiguousInputError, Device, DeviceCollector, parse_option, quote_for_message
+from .words import AmbiguousInputError, Device, DeviceCollector, quote_for_message
 
 _MOST_TEXT: t.Final = 20_000_000
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 # Where results of this collection, answers of the service and of hunting queries, and results of `uri` have their list.
 _LISTS: t.Final = ("devices", "machines", "machine_actions", "value", "results", "Results", "json")
+# Where others have theirs. Beside a name it is not said whose.
+_OTHER_LISTS = re.compile(
+    "assets|clients|computers|data|endpoints|entries|hosts|items|members|objects|records|result|rows|servers",
+    re.IGNORECASE,
+)
 _SHORT: t.Final = Repr()
 _SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxstring = 2, 4, 4, 60
 
@@ -62,7 +67,7 @@ def _chosen(columns: object) -> Chosen | None:
     hint = f"Give a mapping of {', '.join(FIELDS)} to headers, at least of one that identifies the device."
     if not isinstance(columns, Mapping):
         raise OptionError(f"columns: {_SHORT.repr(columns)} is not a mapping.", hint=hint)
-    given = {str(field): header for field, header in columns.items() if header is not None and header != ""}
+    given = {str(field): header for field, header in columns.items() if header is not None and str(header).strip()}
     if not given:
         return None
     for field, header in given.items():
@@ -111,6 +116,9 @@ class _Parser:
             raise OptionError(f"It holds several lists: {', '.join(lists)}.", hint="Give one of them.")
         if not lists:
             return self._of_list([value])
+        rest = next((str(key) for key in value if str(key).lower().endswith("nextlink") and value[key]), None)
+        if rest:
+            raise OptionError(f"It is a part of a list: the rest is at its {rest}.", hint="Read all pages of the list.")
         own = [
             str(key)
             for key in value
@@ -134,6 +142,10 @@ class _Parser:
                 if isinstance(item, Mapping) and not _lists(item):
                     # A key that other records have is not missing here: JSON leaves out what is null.
                     collector.add(*self._of_record({**dict.fromkeys(there), **item}))
+                elif len(items) > 1 and _may_be_row(item):
+                    raise AmbiguousInputError(
+                        "it may be a row of a table; give records, or one list without lists in it"
+                    )
                 else:
                     collector.add(*self.of_value(item))
             except AmbiguousInputError as unclear:
@@ -145,11 +157,17 @@ class _Parser:
     def _of_record(self, record: Mapping[t.Any, t.Any]) -> list[Device]:
         """The device of a record, which is a table of one row. Raises AmbiguousInputError."""
         if self._chosen is None and "requested" in record and "outcome" in record:
-            return [_of_result(record)]
+            return _of_result(record)
         keys = [str(key) for key in record]
+        if self._chosen is None and (inner := _list_beside_common_words(record)):
+            raise AmbiguousInputError(f"is it a device, or a list, by its {inner}? Give the list alone")
         wanted = set(self._chosen.values()) if self._chosen else {key for key in keys if header_role(key)}
         row = [_text(key, value) if key in wanted else "" for key, value in zip(keys, record.values(), strict=True)]
         return Columns.of(keys, [row], self._chosen).devices(row)
+
+
+def _may_be_row(item: object) -> bool:
+    return isinstance(item, Sequence) and not isinstance(item, str) and sum(isinstance(cell, str) for cell in item) > 1
 
 
 def _shown(item: object) -> str:
@@ -170,18 +188,12 @@ def _clean(text: str) -> str:
     return text
 
 
-def _of_result(result: Mapping[t.Any, t.Any]) -> Device:
+def _of_result(result: Mapping[t.Any, t.Any]) -> list[Device]:
     """The device that mde_offboard found, else what it was asked for. The comment was that of the earlier run."""
     requested = result["requested"]
     source = result if result.get("device_id") or not isinstance(requested, Mapping) else requested
-    device: Device = {}
-    for field in IDENTIFIERS:
-        text = _text(field, source.get(field))
-        if text:
-            device |= parse_option(field, text)
-    if not device:
-        raise AmbiguousInputError("no device is named")
-    return device
+    row = [_text(field, source.get(field)) for field in IDENTIFIERS]
+    return Columns.of(IDENTIFIERS, [row]).devices(row)
 
 
 def _text(key: str, value: object) -> str:
@@ -199,6 +211,21 @@ def _text(key: str, value: object) -> str:
 def _lists(value: Mapping[t.Any, t.Any]) -> list[str]:
     """The keys under which the object holds lists of devices."""
     return [key for key in _LISTS if _holds_devices(key, value.get(key))]
+
+
+def _list_beside_common_words(record: Mapping[t.Any, t.Any]) -> str:
+    """The key of a list that a record may be, whose name is then that of the list; blank where there is none."""
+    roles = [str(key) for key in record if header_role(str(key)) in IDENTIFIERS]
+    if any(normalize_header(key) not in GENERIC for key in roles):
+        return ""
+    return next(
+        (
+            str(key)
+            for key, value in record.items()
+            if _OTHER_LISTS.fullmatch(str(key)) and isinstance(value, (list, tuple))
+        ),
+        "",
+    )
 
 
 def _holds_devices(key: str, value: object) -> bool:

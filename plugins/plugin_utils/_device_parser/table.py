@@ -14,12 +14,14 @@ from functools import partial
 
 from ...module_utils._errors import OptionError
 from ...module_utils._options.identifiers import is_guid
-from .columns import COLUMNS_HINT, IDENTIFIERS, Chosen, Columns, header_role
+from .columns import COLUMNS_HINT, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, normalize_header
 from .words import AmbiguousInputError, Device, DeviceCollector, is_device_id, quote_for_message, unquote
 
 HINT: t.Final = f"The table needs a header line, and each row its device. {COLUMNS_HINT}"
 _DELIMITERS: t.Final = "\t;,|"
 _SEPARATOR_LINE = re.compile(r"sep=([\t;,|])\s*", re.IGNORECASE)
+# Below the header of Markdown, of PowerShell and of clients of databases.
+_RULE = re.compile(r"[\s|:+=-]*[=-]{2}[\s|:+=-]*")
 _KEPT_BY_EXCEL = re.compile(r'="(.*)"', re.DOTALL)
 
 
@@ -28,6 +30,8 @@ class Row(t.NamedTuple):
 
     line: int
     cells: list[str]
+    is_one_cell: bool = False
+    """Whether it is a single cell without quotes."""
 
     @property
     def text(self) -> str:
@@ -58,7 +62,9 @@ def parse_table(text: str, chosen: Chosen | None) -> list[Device] | None:
         return [] if known > 1 or len(names) == 1 else None
     # Quotes around the headers are those of the file; around a name alone they are a part of it.
     bare = unquote if any(name != cell for name, cell in zip(names, header.cells, strict=True)) else _as_kept_by_excel
-    return _devices(header.line, names, [Row(row.line, [bare(cell) for cell in row.cells]) for row in body], chosen)
+    return _devices(
+        header.line, names, [row._replace(cells=[bare(cell) for cell in row.cells]) for row in body], chosen
+    )
 
 
 def _delimiter(lines: list[str], start: int, delimiters: str, chosen: Chosen | None) -> str | None:
@@ -83,11 +89,16 @@ def _rows(lines: list[str], start: int, delimiter: str) -> t.Iterator[Row]:
     reader = csv.reader(lines[start:], delimiter=delimiter, strict=True, skipinitialspace=delimiter != "\t")
     line = start + 1
     for cells in reader:
-        row = Row(line, [cell.strip() for cell in cells])
+        row = Row(line, [cell.strip() for cell in cells], len(cells) == 1 and '"' not in lines[line - 1])
         line = start + reader.line_num + 1
         # As written: a cell in quotes that begins so is a tag, or whatever somebody noted, of a device that counts.
         if any(row.cells) and not lines[row.line - 1].lstrip(" ").startswith("#"):
             yield row
+
+
+def _is_header(cell: str) -> bool:
+    """Whether a cell can be nothing but a header: one that is known and no common word, such as those for kinds of devices."""
+    return header_role(cell) in IDENTIFIERS and normalize_header(cell) not in (*GENERIC, "host")
 
 
 def _as_kept_by_excel(cell: str) -> str:
@@ -99,6 +110,8 @@ def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen | Non
     where = f"line {line}, {quote_for_message(', '.join(header[:20]))}"
     if any(is_device_id(cell) or is_guid(cell.strip("{}")) for cell in header):
         raise OptionError(f"{where}: is it a header or a device?", hint=HINT)
+    if rows and _RULE.fullmatch("|".join(rows[0].cells)):
+        del rows[0]
     rows = [row for row in rows if row.cells != header]  # exports put one below the other
     width = len(header)
     # A spreadsheet leaves out the separators of blank cells at the end.
@@ -109,7 +122,12 @@ def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen | Non
         raise OptionError(f"{where}: {unclear}.", hint=HINT) from unclear
     collector = DeviceCollector(HINT)
     for row, cells in zip(rows, padded, strict=True):
-        if columns.last_identifier < len(row.cells) <= width:
+        if chosen is None and any(map(_is_header, row.cells)):
+            collector.add_error(f"line {row.line}", row.text, "it may be the header of another table")
+        elif row.is_one_cell and re.search(f"[{_DELIMITERS}]", row.text):
+            why = "it may be several cells, but the header has other separators; put a name that has them in quotes"
+            collector.add_error(f"line {row.line}", row.text, why)
+        elif columns.last_identifier < len(row.cells) <= width:
             collector.take(f"line {row.line}", row.text, partial(columns.devices, cells))
         else:
             why = f"it has {len(row.cells)} cells and the header {width}, so that they cannot be told apart"

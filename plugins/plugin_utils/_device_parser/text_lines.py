@@ -13,7 +13,7 @@ from functools import partial
 
 from ...module_utils._errors import OptionError
 from .columns import COLUMNS_HINT
-from .words import AmbiguousInputError, Device, DeviceCollector, parse_word, quote_for_message, unquote
+from .words import AmbiguousInputError, Device, DeviceCollector, looks_like_id, parse_word, quote_for_message, unquote
 
 HINT: t.Final = (
     "Give one device a line: a name, a device id, an Entra device id, or the address of the device's page in the portal."
@@ -108,6 +108,8 @@ def _parse_line(line: str, *, is_only_line: bool) -> list[Device]:
         raise AmbiguousInputError("it is more than one word, and each of several lines must name one device")
     if len(by_sign) > 1:
         devices = [parse_word(part) for part in by_sign if part]
+    elif why := looks_like_id(line):
+        raise AmbiguousInputError(why)
     elif all(re.search("[0-9]", part) for part in by_space):
         devices = [parse_word(part) for part in by_space]
     else:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 import typing as t
+import unicodedata
 
 from ...module_utils._errors import OptionError
-from ...module_utils._options.identifiers import HIDDEN, DeviceRequest, is_guid
+from ...module_utils._options.identifiers import HIDDEN, DeviceRequest, is_dns_name, is_guid
+from .._host_names import is_local_name
 
 # One device as the option ``devices`` takes it, with the keys that are filled.
 Device = dict[str, str]
@@ -25,7 +27,21 @@ _LONG_HEX = re.compile(r"[0-9A-Fa-f-]{20,}")
 _SCIENTIFIC_NOTATION = re.compile(r"[0-9]+(?:[.,][0-9]+E[+-]?|E\+)[0-9]+", re.IGNORECASE)
 _MAC = re.compile(r"[0-9A-F]{2}(?:-[0-9A-F]{2}){5}", re.IGNORECASE)
 # Marks without width, among them the byte order mark: they come with what is copied from chats and mail.
-_INVISIBLE = re.compile("[\ufeff\u200b-\u200f\u2060]")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a\u202c\u2060\ufeff]")
+# Letters that look like, or are typed for, hexadecimal digits, and dashes that look like hyphens.
+_LOOK_ALIKES = str.maketrans(
+    "\u0410\u0430\u0412\u0421\u0441\u0415\u0435OoIl", "aabccee0011", " -\u2010\u2011\u2012\u2013\u2014\u2212"
+)
+_WHOLE_HEX = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}")
+_PAGE = re.compile(r"[^/\s]+/machines/(?:v2/)?[0-9A-Fa-f]{40}|=hyperlink\(|\[.*\]\(https?://", re.IGNORECASE)
+# What people and spreadsheets write where there is no value, and above, between and below the devices of a list.
+_NO_VALUE = re.compile(
+    r"""\#[A-Z/0]{2,}[!?]?|[!-/:-@\[-`{-~\s]+|n/?a|none|null|nil|nan|unknown|undefined|tbd|\((?:blank|leer|none)\)
+    |(?:grand\ )?(?:total|sum|count|summe|gesamt|gesamtsumme|anzahl)\s*:?(?:\s+|(?<=:))[\d.,]*|(?:grand\ )?(?:total|summe|gesamt|gesamtsumme)
+    |all|yes|no|true|false|not|but|except|exclude|excluding|keep|ignore|without|alle|nicht|außer|ausser|ohne|behalten|sauf|excepto
+    |\(?[\d.,]+\ (?:rows?|records?|devices?|items?|zeilen)\b.*""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _QUOTES: t.Final = {
     '"': '"',
     "'": "'",
@@ -114,15 +130,26 @@ def parse_word(text: str, *, in_quotes: bool = False) -> Device:
         return {"device_id": parse_device_id(word)}
     if is_guid(_without_braces(word)):
         return {"aad_device_id": parse_entra_id(word)}
-    if not in_quotes:
-        why = _why_no_word(word)
-    elif re.search("[,;\t]", bare):
+    why = "" if in_quotes else _why_no_word(word)
+    if in_quotes and re.search("[,;\t]", bare):
         why = "a name in quotes has no comma, semicolon or tab here, as it may be several; give it as a record"
-    else:
-        why = looks_like_id(bare)
     if why:
         raise AmbiguousInputError(why)
-    return parse_option("device_name", bare if in_quotes else word)
+    return {"device_name": parse_name(bare if in_quotes else word)}
+
+
+def parse_name(text: str) -> str:
+    """A name that nothing but itself identifies, without marks that cannot be seen. Raises AmbiguousInputError."""
+    text = parse_option("device_name", text)["device_name"]
+    why = looks_like_id(text)
+    if not why and _NO_VALUE.fullmatch(text):
+        why = "it names no device: it is a word about the list, a total, or what stands for a missing value"
+    elif not why and is_local_name(text):
+        why = "every device calls itself so; give the device id"
+    if why:
+        raise AmbiguousInputError(why)
+    visible = _INVISIBLE.sub("", text)
+    return visible if is_dns_name(visible) else text
 
 
 def parse_device_id(text: str, *, of_service: bool = False) -> str:
@@ -142,8 +169,7 @@ def parse_device_id(text: str, *, of_service: bool = False) -> str:
         if of_service and not why and _ID.fullmatch(text):
             return text
         raise AmbiguousInputError(why or "it is not a device id, which has 40 hexadecimal digits")
-    # Two URLs in one cell would otherwise be taken for a long one.
-    found = "" if re.search(r"[\s,;]", text) else parse_option("device_id", text)["device_id"]
+    found = parse_option("device_id", text)["device_id"]
     if not _DEVICE_ID.fullmatch(found):
         raise AmbiguousInputError("it is not the address of one device's page in the portal")
     return found
@@ -176,8 +202,13 @@ def looks_like_id(text: str, *, cut_off: bool = False) -> str:
 
     With ``cut_off`` only damaged ones count.
     """
-    if not cut_off and (_ADDRESS.match(text) or _DEVICE_ID.fullmatch(text) or is_guid(_without_braces(text))):
+    if not cut_off and (
+        _ADDRESS.match(text) or _PAGE.match(text) or _DEVICE_ID.fullmatch(text) or is_guid(_without_braces(text))
+    ):
         return "it stands where a name is expected"
+    plain = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).translate(_LOOK_ALIKES).lower()
+    if _WHOLE_HEX.fullmatch(plain) and not is_guid(text) and not _DEVICE_ID.fullmatch(text):
+        return "it looks like an id, but with signs in it that do not belong there, or without the hyphens of a GUID"
     if _SCIENTIFIC_NOTATION.fullmatch(text):
         return "it is an id that a spreadsheet took for a number and damaged; export the column as text"
     if _LONG_HEX.fullmatch(text) and not is_guid(text) and not _DEVICE_ID.fullmatch(text):
@@ -204,4 +235,4 @@ def _why_no_word(text: str) -> str:
         return "it is a network address and not a name"
     if not any(c.isalpha() for c in text):
         return "a number, a date or an IP address does not name a device; put a name that looks so in quotes"
-    return looks_like_id(text)
+    return ""

@@ -13,11 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine
+from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import (
+    clean_aad_device_id,
+    clean_device_name,
+)
 from ansible_collections.secops.mde.plugins.plugin_utils._host_names import (
     HOSTNAMES,
     assign_host_names,
     group_name,
     host_address,
+    identifying,
 )
 
 A, B, C = (letter * 40 for letter in "abc")
@@ -138,3 +143,18 @@ def test_the_name_of_a_group_consists_of_letters_digits_and_underscores(name: st
     found = group_name(name)
     assert not name or re.fullmatch(r"[^\W\d]\w*", found)
     assert found.lower() not in ("all", "ungrouped", "localhost")
+
+
+@pytest.mark.parametrize("name", ["...", ".corp.example", "pc-********", "a\nb", "pc\u2028x", "x" * 256, "\u00a0 ."])
+def test_a_name_that_the_module_would_refuse_is_not_handed_to_playbooks(name: str) -> None:
+    assert identifying(name, clean_device_name) is None
+    for fit in ("pc1.corp.example", "Kim\u00a0Phone", "\U0001f469\u200d\U0001f4bb", "10.1.2.3"):
+        assert identifying(fit, clean_device_name) == fit
+
+
+@pytest.mark.parametrize("text", ["N/A", "unknown", "11112222-bbbb-3333-cccc-4444dddd555", "a" * 32, ""])
+def test_an_entra_id_that_the_module_would_refuse_is_not_handed_to_playbooks(text: str) -> None:
+    assert identifying(text, clean_aad_device_id) is None
+    fit = "11112222-bbbb-3333-cccc-4444dddd5555"
+    assert identifying(fit, clean_aad_device_id) == fit
+    assert identifying(None, clean_aad_device_id) is None
