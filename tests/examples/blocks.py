@@ -39,7 +39,10 @@ def of_plugins() -> list[Block]:
 
 
 def _of_plugin(path: Path) -> t.Iterator[Block]:
-    if path.parent.name in ("doc_fragments", "inventory", "module_utils", "plugin_utils") or path.stem == "__init__":
+    if (
+        path.parent.name in ("action", "doc_fragments", "inventory", "module_utils", "plugin_utils")
+        or path.stem == "__init__"
+    ):
         return
     text = _examples(path)
     tasks, root = yaml.safe_load(text), yaml.compose(text)
