@@ -10,6 +10,7 @@ import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
@@ -209,7 +210,7 @@ class _Reader:
         """
         place = self._task
         while place is not None:
-            if self._templar.template(place.run_once):
+            if boolean(self._templar.template(place.run_once) or False, strict=False):
                 return True
             place = getattr(place, "_parent", None)
         return False

@@ -44,7 +44,7 @@ def emulator() -> t.Iterator[Emulator]:
 
 
 class Site(AnsibleCommand):
-    """A play that somebody else wrote, with hosts that are set up for Windows."""
+    """A play of another team, with hosts that are set up for Windows."""
 
     def play(self, play: t.Mapping[str, t.Any], *options: str, **variables: t.Any) -> CommandResult:
         (self.folder / "site.yml").write_text(json.dumps([{"name": "Retire", "gather_facts": False, **play}]), "utf-8")
@@ -131,8 +131,8 @@ def test_a_step_of_a_play_offboards_the_hosts_that_are_meant_and_the_next_step_b
     play = {"hosts": "all:!localhost", "serial": 2, "become": True, "tasks": tasks}
     given: dict[str, t.Any] = {"cmdb_id": devices[6].id, **AWX, **COMMENT}
 
-    foretold = site.play(play, "--check", **given)
-    assert foretold.code == 2
+    predicted = site.play(play, "--check", **given)
+    assert predicted.code == 2
     assert posts(emulator) == 0
     assert {result["prediction"] for result in site.results().values()} == {True}
 
@@ -153,9 +153,7 @@ def test_a_step_of_a_play_offboards_the_hosts_that_are_meant_and_the_next_step_b
     assert results[names[4]]["action"]["computerDnsName"] == names[4]
     assert results[names[4]]["action"]["id"] == results[names[4]]["devices"][0]["action_id"]
     assert results[names[4]]["devices"][0]["host"] == names[4]
-    paths = [result["evidence"]["json"] for result in results.values()]
-    assert len(set(paths)) == 4
-    assert all(names[number] in path for number, path in zip((2, 3, 4, 5), sorted(paths, key=str), strict=True))
+    assert all(result["evidence"]["json"].endswith(f"-{name}.json") for name, result in results.items())
     # Each host is in the artifacts of the job.
     summaries = ran.summaries["mde_role_4711"]
     handed = [identity for summary in summaries.values() for identity in summary["action_ids"]]
@@ -301,8 +299,8 @@ def test_bad_input_is_refused_in_words_before_the_first_request(emulator: Emulat
         "The strategy free ignores run_once",
     ]
     assert [next((part for part in expected if part in said), said) for said in found] == expected
-    assert "mde_device is no variable of the runbook. Did you mean mde_devices?" in found[7]
-    assert "mde_ticket" not in found[7]
+    assert "mde_device is no variable of the runbook. Did you mean mde_devices?" in found[5]
+    assert "mde_ticket" not in found[5]
     # Nothing of an earlier result is left, but where no entry point was chosen.
     assert [said.rpartition(" / ")[2] for said in found[:2]] == ["submitted", "unset"]
     assert {said.rpartition(" / ")[2] for said in found[1:]} == {"unset"}
@@ -346,7 +344,8 @@ def test_the_spec_has_every_variable_with_type_default_and_choices() -> None:
 def test_ansible_doc_and_the_readme_have_every_variable_and_every_key_of_the_result(site: Site) -> None:
     shown_spec = site.start([sys.executable, "-m", "ansible.cli.doc", "-t", "role", "--json", "secops.mde.mde"])
     assert shown_spec.code == 0, shown_spec.output
-    entry_points = json.loads(shown_spec.output)["secops.mde.mde"]["entry_points"]
+    document = shown_spec.output[shown_spec.output.index("{\n") :]  # after warnings
+    entry_points = json.JSONDecoder().raw_decode(document)[0]["secops.mde.mde"]["entry_points"]
     readme = (ROLE / "README.md").read_text("utf-8")
     rows = set(re.findall(r"^\| `(\w+)` ", readme, re.MULTILINE))
     names = {name for spec in SPEC.values() for name in spec["options"]}
