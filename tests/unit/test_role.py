@@ -280,16 +280,15 @@ def test_bad_input_is_refused_in_words_before_the_first_request(emulator: Emulat
     assert ran.code == 0, ran.output
     assert emulator.calls() == []
     assert not (site.folder / "mde-evidence").exists()
-    found = list(dict.fromkeys(shown(ran)))  # each host says the same, but for its name
+    # Each host says the same, but for its name, in whichever order.
+    found = list(dict.fromkeys(re.sub(r"pc-000\d\.corp\.example", "HOST", said) for said in shown(ran)))
     expected = [
         "two entry points, and none was chosen",
-        f"the host {names[0]}, or the list? This play has 2 host",
-        f"the host {names[1]}, or the list? This play has 2 host",
+        "the host HOST, or the list? This play has 2 host",
         "'cmdb' is undefined",  # Ansible itself reads the variables of the spec before the role does
         "takes a list, and never one host for all",
         "mde_comments is no variable of the runbook. Did you mean mde_comment?",
-        f"host {names[0]}: mde_device_name is no text",
-        f"host {names[1]}: mde_device_name is no text",
+        "host HOST: mde_device_name is no text",
         "What is to be verified?",
         "localhost is the controller",
         "the list, or the one of mde_device_name?",
@@ -299,8 +298,8 @@ def test_bad_input_is_refused_in_words_before_the_first_request(emulator: Emulat
         "The strategy free ignores run_once",
     ]
     assert [next((part for part in expected if part in said), said) for said in found] == expected
-    assert "mde_device is no variable of the runbook. Did you mean mde_devices?" in found[5]
-    assert "mde_ticket" not in found[5]
+    assert "mde_device is no variable of the runbook. Did you mean mde_devices?" in found[4]
+    assert "mde_ticket" not in found[4]
     # Nothing of an earlier result is left, but where no entry point was chosen.
     assert [said.rpartition(" / ")[2] for said in found[:2]] == ["submitted", "unset"]
     assert {said.rpartition(" / ")[2] for said in found[1:]} == {"unset"}
