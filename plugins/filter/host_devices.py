@@ -64,100 +64,20 @@ _value:
     - device_id: 1e5bc9d7e413ddd7902c2932e418702b84d0cc07
 """
 
-import ipaddress
 import typing as t
 
-from ansible import template
-from ansible.errors import AnsibleError, AnsibleFilterError
-from ansible.utils.unsafe_proxy import wrap_var
-from jinja2 import Undefined
+from ansible.errors import AnsibleFilterError
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
-from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import DeviceRequest
-
-VARIABLES: t.Final = {
-    "device_id": "mde_device_id",
-    "device_name": "mde_device_name",
-    "aad_device_id": "mde_aad_device_id",
-}
-_HAS_TRUST_TAGS: t.Final = hasattr(template, "trust_as_template")  # from ansible-core 2.19 on
-_MOST_NAMED: t.Final = 5
-_CONTROLLER: t.Final = frozenset(
-    f"{name}{domain}" for name in ("localhost", "ip6-localhost") for domain in ("", ".localdomain")
-)
+from ansible_collections.secops.mde.plugins.plugin_utils._host_devices import devices_of_hosts
 
 
 def host_devices(hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[dict[str, str]]:
     """A device for each host. Raises AnsibleFilterError that names the hosts whose device is wrong."""
-    devices, wrong = [], []
-    for host in hosts:
-        try:
-            devices.append(_device(str(host), hostvars[host]))
-        except OptionError as error:
-            wrong.append(str(error))
-    if wrong:
-        more = f" {len(wrong) - _MOST_NAMED} more hosts are wrong." if len(wrong) > _MOST_NAMED else ""
-        raise AnsibleFilterError(f"secops.mde.host_devices: {' '.join(wrong[:_MOST_NAMED])}{more}")
-    return devices
-
-
-def _device(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """The device of one host, by the rules of the module. Raises OptionError that names the host and the variable."""
-    given = {key: value for key in VARIABLES if (value := _text(host, VARIABLES[key], variables)) is not None}
-    for key, value in given.items():
-        _check(f"host {host}, {VARIABLES[key]}", {key: value})
-    if given:
-        return given
-    if _is_controller(host):
-        raise OptionError(
-            f"host {host} is the controller and not a device.",
-            hint="Leave it out of the selection, or set mde_device_id or mde_device_name for it.",
-        )
-    _check(f"host {host}", {"device_name": host})
-    return {"device_name": host}
-
-
-def _text(host: str, name: str, variables: t.Mapping[str, t.Any]) -> str | None:
-    """The text of a variable; None where it is not set, null or blank."""
     try:
-        value = variables.get(name)
-    except AnsibleError as error:
-        raise OptionError(f"host {host}: {name} cannot be read ({error}).") from error
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    if isinstance(value, Undefined) or _is_template(value):
-        raise OptionError(f"host {host}: {name} uses a variable that is undefined.", hint="Set it, or remove it.")
-    if not isinstance(value, str):
-        raise OptionError(
-            f"host {host}: {name} is no text; put it in quotes.",
-            hint="A number, boolean or date may have lost what was written.",
-        )
-    return str(value)
-
-
-def _is_template(value: object) -> bool:
-    """Whether a template was left as it stands: ansible-core before 2.19 does so in hostvars where a variable is undefined.
-
-    Text that came from a record of the service is marked as unsafe there, and may have such a name.
-    """
-    return isinstance(value, str) and "{{" in value and not _HAS_TRUST_TAGS and wrap_var(value) is not value
-
-
-def _check(where: str, identifier: dict[str, str]) -> None:
-    try:
-        DeviceRequest.from_options(**identifier, comment="checked elsewhere")
+        return devices_of_hosts(hosts, hostvars)
     except OptionError as error:
-        raise OptionError(f"{where}: {error.message}", hint=error.hint) from error
-
-
-def _is_controller(host: str) -> bool:
-    """Whether a name always means the machine that uses it."""
-    if host.lower().rstrip(".") in _CONTROLLER:
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+        raise AnsibleFilterError(f"secops.mde.host_devices: {error}") from error
 
 
 class FilterModule:

@@ -12,18 +12,24 @@ typed is lost (``0012345`` arrives as 5349). A comment survives that, an identif
 
 from __future__ import annotations
 
+import difflib
 import re
 import typing as t
 from dataclasses import dataclass, field
 from datetime import date
 
 from ..module_utils._evidence_format import VERIFY_OUTCOMES
+from ._host_devices import DEVICE_VARIABLES
 
 _TRUE: t.Final = frozenset({"true", "yes", "on", "1", "y", "t"})
 _FALSE: t.Final = frozenset({"false", "no", "off", "0", "n", "f"})
 _NUMBER: t.Final = re.compile(r"[1-9][0-9]{0,5}")
 _CONTROL: t.Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MAX_TAG_LENGTH: t.Final = 200
+_SIMILAR: t.Final = 0.85
+_OF_RESULTS: t.Final = frozenset(
+    {"mde_machine", "mde_machines", "mde_result"}
+)  # of the inventory and the role, not input
 _FAIL_ON: t.Final = ("failed", "timed_out", "cancelled", "came_back")
 _OUTCOMES: t.Final = tuple(
     outcome for outcome in VERIFY_OUTCOMES if outcome != "error"
@@ -67,6 +73,21 @@ def read_options(variables: t.Mapping[str, t.Any], required: t.Collection[str] =
         except _Refused as refusal:
             found.errors.append(f"{name}{refusal}")
     return found
+
+
+def misspelled(names: t.Iterable[str]) -> list[str]:
+    """An error for each variable that is none of the runbook and looks like one: its value would not be used."""
+    known = {_spelling(name): name for name in (*_OPTIONS, *DEVICE_VARIABLES.values())}
+    errors = []
+    for name in sorted(set(names) - set(known.values()) - _OF_RESULTS):
+        meant = difflib.get_close_matches(_spelling(name), known, 1, _SIMILAR) if name.startswith("mde_") else []
+        if meant:
+            errors.append(f"{name} is no variable of the runbook. Did you mean {known[meant[0]]}? If not, rename it.")
+    return errors
+
+
+def _spelling(name: str) -> str:
+    return name.lower().removeprefix("mde").replace("_", "")
 
 
 def is_unset(value: object) -> bool:
@@ -213,3 +234,15 @@ _OPTIONS: t.Final[t.Mapping[str, _Option]] = {
     "mde_wait": _Option(_switch, False),
     "mde_wait_timeout": _Option(_number, 600),
 }
+
+ENTRY_POINTS: t.Final[t.Mapping[str, t.Sequence[str]]] = {
+    "offboard": (
+        *("mde_allow_empty", "mde_batch_size", "mde_columns", "mde_comment", "mde_devices", "mde_devices_file"),
+        *("mde_evidence_dir", "mde_force", "mde_match_short_names", "mde_max_devices", "mde_missing_ok", "mde_tag"),
+        *("mde_wait", "mde_wait_timeout"),
+    ),
+    "verify": (
+        *("mde_action_ids", "mde_allow_empty", "mde_comment", "mde_evidence", "mde_evidence_dir", "mde_fail_on"),
+    ),
+}
+REQUIRED: t.Final[t.Mapping[str, t.Sequence[str]]] = {"offboard": ("mde_comment",), "verify": ()}

@@ -39,7 +39,7 @@ class Task:
 
     @property
     def is_ours(self) -> bool:
-        return "summary" in self.result
+        return "summary" in self.result or "unreached" in self.result
 
 
 @dataclass(frozen=True)

@@ -577,17 +577,17 @@ def test_every_variable_in_every_type_is_unset_used_or_refused_in_words(runbook:
     """One process for all of them: the files that check the variables, each under a task that shows what they found."""
     plays = ["- hosts: localhost", "  gather_facts: false", "  tasks:"]
     kinds = {**dict(zip(BLANKS, BLANKS, strict=True)), "number": "20261044", "boolean": "false", "date": "2026-10-01"}
-    for file, names in {"check": OF_OFFBOARD, "check_verify": OF_VERIFY}.items():
+    for file, names in {"check_offboard": OF_OFFBOARD, "check_verify": OF_VERIFY}.items():
         for kind, value in kinds.items():
             plays += [
                 "    - block:",
-                f"        - ansible.builtin.include_tasks: {COLLECTION}/playbooks/tasks/{file}.yml",
+                f"        - ansible.builtin.include_tasks: {COLLECTION}/roles/mde/tasks/{file}.yml",
                 "      rescue:",
                 "        - ansible.builtin.debug: {msg: refused}",
                 "      always:",
                 "        - ansible.builtin.copy:",
                 f"            dest: {json.dumps(f'{runbook.folder}/{file} {kind}.json')}",
-                '            content: "{{ mde_run_checked | to_json }}"',
+                '            content: "{{ __mde_input | to_json }}"',
                 "      vars:",
                 *(f"        {name}: {value}" for name in names),
             ]
@@ -597,18 +597,18 @@ def test_every_variable_in_every_type_is_unset_used_or_refused_in_words(runbook:
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in runbook.folder.glob("check*.json")}
     assert len(found) == 12
     for blank in BLANKS:
-        assert [error.split()[0] for error in found[f"check {blank}"]["errors"]] == ["mde_comment"]
+        assert [error.split()[0] for error in found[f"check_offboard {blank}"]["errors"]] == ["mde_comment"]
         assert found[f"check_verify {blank}"]["errors"] == []
-        assert found[f"check {blank}"]["options"] == found["check null"]["options"]
+        assert found[f"check_offboard {blank}"]["options"] == found["check_offboard null"]["options"]
         assert found[f"check_verify {blank}"]["options"] == found["check_verify null"]["options"]
     for kind in ("number", "boolean", "date"):
-        for file, names in {"check": OF_OFFBOARD, "check_verify": OF_VERIFY}.items():
+        for file, names in {"check_offboard": OF_OFFBOARD, "check_verify": OF_VERIFY}.items():
             checked = found[f"{file} {kind}"]
             texts = {name for name in names if name in ("mde_comment", "mde_tag")}
             switches = {name for name in names if isinstance(found[f"{file} null"]["options"][name[4:]], bool)}
             used = texts | ((switches - {"mde_devices"}) if kind == "boolean" else set())
             assert {error.split()[0].strip(":") for error in checked["errors"]} == set(names) - used
-            assert {warning.split()[0] for warning in checked["warnings"]} == texts
+            assert {warning.split()[0] for warning in checked["converted"]} == texts
     assert "[WARNING]" not in ran.output  # nothing is used where anything is refused
 
 

@@ -115,7 +115,10 @@ class MdeClient:
 
         batch_result = self.filter_batcher.read(machine_ids, condition, fetch)
         found: dict[str, list[MachineAction]] = {machine_id: [] for machine_id in machine_ids}
-        if batch_result.records and not any(action.machine_id in found for action in batch_result.records):
+        requested = set(map(comparable, machine_ids))  # a filter may ignore case, and find another device's actions
+        if batch_result.records and not any(
+            comparable(action.machine_id) in requested for action in batch_result.records
+        ):
             raise UnexpectedResponseError(
                 "GET machineactions: the list holds only actions of devices that were not asked for.",
                 http_status=200,

@@ -1,0 +1,230 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The first task of the role: all of its variables, checked, and the devices that are meant."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError, OptionError
+from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.parser import parse_devices
+from ansible_collections.secops.mde.plugins.plugin_utils._host_devices import (
+    DEVICE_VARIABLES,
+    device_of_host,
+    devices_of_hosts,
+    is_controller,
+)
+from ansible_collections.secops.mde.plugins.plugin_utils._runbook_options import (
+    ENTRY_POINTS,
+    REQUIRED,
+    misspelled,
+    read_options,
+)
+from ansible_collections.secops.mde.plugins.plugin_utils._unsafe import make_unsafe
+
+ARGUMENTS: t.Final = {
+    "entry_point": {"type": "str", "choices": list(ENTRY_POINTS), "default": "offboard"},
+    "source": {"type": "str", "choices": ["any", "list", "hosts"], "default": "any"},
+    "hosts": {"type": "list", "elements": "str", "default": []},
+}
+# Strategies that ignore run_once: each host would offboard the whole list.
+_WITHOUT_RUN_ONCE: t.Final = ("free", "host_pinned")
+_WHICH: t.Final = (
+    "Which devices? Give either mde_devices (a list, or text) or mde_devices_file (a file of text, CSV, JSON or YAML)."
+)
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+    """What Ansible looks for."""
+
+    _requires_connection = False
+    _supports_async = False
+
+    def run(self, tmp: object = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """The options and devices, or a failure that names everything that is wrong."""
+        super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(argument_spec=dict(ARGUMENTS))
+        reader = _Reader(self._task, self._templar, self._loader, task_vars or {}, arguments)
+        try:
+            reader.read()
+        except (MdeError, AnsibleError) as error:
+            reader.errors.append(str(error))
+        if not reader.errors:
+            for sentence in reader.converted:
+                self._display.warning("".join(c if c.isprintable() else repr(c)[1:-1] for c in sentence))
+        result = {
+            "changed": False,
+            "options": reader.options,
+            "errors": reader.errors,
+            "converted": reader.converted,
+            "devices": reader.devices,
+            "hosts": reader.hosts,
+            "unreached": reader.unreached(),
+            "source": reader.source,
+            "run_once": reader.run_once,
+        }
+        if reader.errors:
+            result.update(failed=True, msg=" ".join(reader.errors))
+        return t.cast("dict[str, t.Any]", make_unsafe(result))
+
+
+class _Reader:
+    """Reads the variables as they apply to one task and host. Each method raises MdeError or AnsibleError."""
+
+    def __init__(
+        self, task: t.Any, templar: t.Any, loader: t.Any, variables: dict[str, t.Any], arguments: dict[str, t.Any]
+    ) -> None:
+        self._task = task
+        self._templar = templar
+        self._loader = loader
+        self._variables = variables
+        self._entry_point: str = arguments["entry_point"]
+        self._host = str(variables.get("inventory_hostname", "localhost"))
+        self._play_hosts = list(variables.get("ansible_play_hosts_all") or [self._host])
+        self.source: str = arguments["source"]
+        self.hosts: list[str] = [str(host) for host in arguments["hosts"]]
+        self.devices: list[dict[str, str]] = []
+        self.options: dict[str, t.Any] = {}
+        self.errors: list[str] = []
+        self.converted: list[str] = []
+        self.run_once = False
+
+    def read(self) -> None:
+        """Fill the attributes; what is wrong is in ``errors``."""
+        self.errors = misspelled(name for name in self._variables if isinstance(name, str))
+        given = {name: self._value(name) for name in ENTRY_POINTS[self._entry_point]}
+        found = read_options(given, REQUIRED[self._entry_point])
+        self.options, self.converted = found.options, found.warnings
+        # A variable that cannot be read has its error already.
+        unread = [error.split()[0] for error in self.errors]
+        self.errors += [error for error in found.errors if error.split()[0] not in unread]
+        self.run_once = self._runs_once()
+        if not self.errors and self._entry_point == "offboard":
+            self._find_devices(given["mde_devices"])
+
+    def unreached(self) -> list[dict[str, t.Any]]:
+        """A row for each device, with the keys that rows of mde_evidence have, for a run that does not come to it."""
+        hosts: t.Sequence[str | None] = self.hosts or [None] * len(self.devices)
+        if not self.devices:
+            return []
+        return [
+            {
+                "host": host,
+                "device_id": device.get("device_id"),
+                "device_name": device.get("device_name"),
+                "outcome": "error",
+                "changed": False,
+                "failed": True,
+                "action_id": None,
+                "status": None,
+                "tagged": None,
+                "message": "No outcome, because the run ended early.",
+            }
+            for host, device in zip(hosts, self.devices, strict=True)
+        ]
+
+    def _value(self, name: str) -> t.Any:
+        """The value of a variable; None where it is not set. One that cannot be read is an error."""
+        if name not in self._variables:
+            return None
+        try:
+            return self._templar.template(self._variables[name])
+        except AnsibleError as error:
+            self.errors.append(f"{name} cannot be read: {error}")
+            return None
+
+    def _find_devices(self, listed: t.Any) -> None:
+        options = self.options
+        if self.source == "hosts":
+            self.devices = devices_of_hosts(self.hosts, self._variables["hostvars"])
+            return
+        self.hosts = []
+        if options["devices"] and options["devices_file"] is not None:
+            raise OptionError(_WHICH, hint="Both are set.")
+        if options["devices"] or options["devices_file"] is not None:
+            self.source = "list"
+            self._check_once()
+            self.devices = self._parse(listed)
+            return
+        if self.source == "list" or self.run_once:
+            self.source = "list"
+            if not options["allow_empty"]:
+                once = " A role that runs once takes a list, and never one host for all." if self.run_once else ""
+                raise OptionError(_WHICH + once)
+            return
+        self.source = "host"
+        own = {name: self._value(name) for name in DEVICE_VARIABLES.values() if name in self._variables}
+        if self.errors:
+            return
+        if is_controller(self._host) and not any(own.values()):
+            if options["allow_empty"]:
+                return
+            raise OptionError(
+                f"{_WHICH} Without a list the current host is the device, and {self._host} is the controller.",
+                hint="To offboard a device by its name or ID here, set mde_device_name or mde_device_id.",
+            )
+        self.devices, self.hosts = [device_of_host(self._host, own)], [self._host]
+
+    def _check_once(self) -> None:
+        """Raise OptionError where each of several hosts, or a host that is a device itself, would offboard the list."""
+        if self.run_once:
+            strategy = str(self._play_strategy()).rpartition(".")[2]
+            if strategy in _WITHOUT_RUN_ONCE and len(self._play_hosts) > 1:
+                raise OptionError(
+                    f"The strategy {strategy} ignores run_once, so each of the {len(self._play_hosts)} hosts of this play would "
+                    "offboard the whole list.",
+                    hint="Set strategy: linear for this play, or run the role in a play for localhost.",
+                )
+            return
+        if self._play_hosts != [self._host] or not is_controller(self._host):
+            raise OptionError(
+                f"Which devices: the host {self._host}, or the list? This play has {len(self._play_hosts)} host(s), and each would "
+                "offboard the whole list.",
+                hint="With mde_devices or mde_devices_file, set run_once: true where the role is included, or use a play for "
+                "localhost. To offboard each host as a device, leave out both.",
+            )
+        own = [name for name in DEVICE_VARIABLES.values() if self._value(name)]
+        if own:
+            raise OptionError(f"Which devices: the list, or the one of {', '.join(own)}?", hint="Give one of the two.")
+
+    def _parse(self, listed: t.Any) -> list[dict[str, str]]:
+        path = self.options["devices_file"]
+        if path is not None:
+            expanded = _absolute(path)
+            lookup = lookup_loader.get("ansible.builtin.file", loader=self._loader, templar=self._templar)
+            (listed,) = lookup.run([expanded], self._variables)
+        return parse_devices(listed, self.options["columns"])
+
+    def _runs_once(self) -> bool:
+        """Whether run_once is set for this task or for anything that it is in, a dynamic include as well.
+
+        Keywords of a dynamic include do not reach its tasks, but it ran for the first host alone.
+        """
+        place = self._task
+        while place is not None:
+            if boolean(self._templar.template(place.run_once) or False, strict=False):
+                return True
+            place = getattr(place, "_parent", None)
+        return False
+
+    def _play_strategy(self) -> object:
+        place = self._task
+        while place is not None:
+            play = getattr(place, "_play", None)
+            if play is not None:
+                return play.strategy
+            place = getattr(place, "_parent", None)
+        return ""
+
+
+def _absolute(path: str) -> str:
+    """A relative path counts from where ansible-playbook was started, and not from the collection."""
+    return str(Path(path).expanduser().resolve())
