@@ -21,7 +21,7 @@ from ansible.plugins.loader import lookup_loader
 from jinja2 import StrictUndefined, UndefinedError
 
 from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
-from ansible_collections.secops.mde.plugins.module_utils._evidence.csv_report import render
+from ansible_collections.secops.mde.plugins.plugin_utils._evidence.csv_report import render
 from ansible_collections.secops.mde.tests.unit.evidence_samples import evidence
 
 parse = FilterModule().filters()["parse_devices"]
