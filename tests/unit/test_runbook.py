@@ -679,13 +679,18 @@ def test_verify_tells_what_became_of_each_and_fails_for_those_that_need_a_person
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     fates = ["done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action"]
-    devices = {fate: emulator.add_device(Device(name=f"{fate.replace('_', '-')}.corp.example")) for fate in fates}
+    gone = {"fate": "offline", "last_seen": "5d"}  # any other device reports daily
+    devices = {
+        fate: emulator.add_device(
+            Device(name=f"{fate.replace('_', '-')}.corp.example", **(gone if fate == "done" else {}))
+        )
+        for fate in fates
+    }
     ended = {"failed": "Failed", "timed_out": "TimeOut", "cancelled": "Cancelled", "pending": "Pending"}
     for fate in fates[:-1]:
         emulator.add_action(
             devices[fate].id, status=ended.get(fate, "Succeeded"), age="3d" if fate != "pending" else 60
         )
-    emulator.update_machine(devices["done"].id, lastSeen="2020-01-01T00:00:00Z")
     asked = [{"device_id": devices[fate].id, "device_name": devices[fate].name, "action": None} for fate in fates]
     earlier = {"format": "secops.mde/evidence-1", "kind": "offboard", "devices": asked}
     (runbook.folder / "earlier.json").write_text(json.dumps(earlier), "utf-8")
