@@ -135,9 +135,9 @@ def _check_ca_path(path: str | None) -> str | None:
         try:
             kind = "capath" if Path(path).is_dir() else "cafile"
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**{kind: path})
-        except OSError as error:  # also the base of SSLError
+        except (OSError, ValueError) as error:  # SSLError is the first, and a null character in the path the second
             raise OptionError(
-                f"ca_path: {path} cannot be read as certificates ({error.strerror}).",
+                f"ca_path: {path} cannot be read as certificates ({getattr(error, 'strerror', None) or error}).",
                 hint="Give a file with the certificates of your CA in PEM form.",
             ) from error
     return path

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import re
 import typing as t
 
 from ansible import template
@@ -17,6 +17,7 @@ from jinja2 import Undefined
 
 from ..module_utils._errors import OptionError
 from ..module_utils._options.identifiers import DeviceRequest
+from ._host_names import is_local_name, is_own_address
 
 DEVICE_VARIABLES: t.Final = {
     "device_id": "mde_device_id",
@@ -25,9 +26,8 @@ DEVICE_VARIABLES: t.Final = {
 }
 _HAS_TRUST_TAGS: t.Final = hasattr(template, "trust_as_template")  # from ansible-core 2.19 on
 _MOST_NAMED: t.Final = 5
-_CONTROLLER: t.Final = frozenset(
-    f"{name}{domain}" for name in ("localhost", "ip6-localhost") for domain in ("", ".localdomain")
-)
+# A device ID of Defender, or a GUID.
+_ID: t.Final = re.compile(r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def devices_of_hosts(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[dict[str, str]]:
@@ -57,6 +57,11 @@ def device_of_host(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, str
         raise OptionError(
             f"host {host} is the controller and not a device.",
             hint="Leave it out of the selection, or set mde_device_id or mde_device_name for it.",
+        )
+    if _ID.fullmatch(host):
+        raise OptionError(
+            f"host {host} is called by an ID, which is no device name.",
+            hint="Set mde_device_id or mde_aad_device_id for it.",
         )
     _check(f"host {host}", {"device_name": host})
     return {"device_name": host}
@@ -96,10 +101,5 @@ def _check(where: str, identifier: dict[str, str]) -> None:
 
 
 def is_controller(host: str) -> bool:
-    """Whether a name always means the machine that uses it."""
-    if host.lower().rstrip(".") in _CONTROLLER:
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    """Whether a name or an address always means the machine that uses it."""
+    return is_local_name(host) or is_own_address(host.strip("[]"))

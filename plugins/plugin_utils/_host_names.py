@@ -105,6 +105,19 @@ def is_local_name(name: str) -> bool:
     return _LOCAL.fullmatch(name) is not None
 
 
+def is_own_address(text: str) -> bool:
+    """Whether a text is an address of the machine that uses it, in any form that resolvers take (``127.1``)."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        try:
+            address = ipaddress.IPv4Address(socket.inet_aton(text))
+        except OSError:
+            return False
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return plain.is_loopback or plain.is_unspecified
+
+
 def _is_usable(name: str) -> bool:
     if not _USABLE.fullmatch(name) or is_local_name(name):
         return False

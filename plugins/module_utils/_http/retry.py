@@ -32,7 +32,7 @@ def retry_after(response: Response, now: float) -> float | None:
     (seconds since 1970) stands in where that header is missing.
     """
     value = response.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d+(\.\d+)?(\s*,\s*\d+(\.\d+)?)*", value):  # a proxy may add a header of its own
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?(\s*,\s*[0-9]+(\.[0-9]+)?)*", value):  # a proxy may add a header of its own
         return max(map(float, value.split(",")))
     until = http_date(value)
     if until is None:

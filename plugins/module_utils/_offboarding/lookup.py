@@ -17,7 +17,7 @@ from .._api.client import MdeClient
 from .._api.models import Machine, case_variants
 from .._api.odata import FilterSyntax, any_of, property_in, starts_with_any
 from .._api.paging import RefusedRecord, Report
-from .._errors import ApiError
+from .._errors import ApiError, UnexpectedResponseError
 from .._options.identifiers import DeviceRequest
 from .._same import comparable
 from .matching import Resolution, first_label, has_labels, not_found, resolve
@@ -56,6 +56,12 @@ class _SearchTerm(t.NamedTuple):
     value: str
     prefix: bool = False
     """The property begins with the value, instead of being it."""
+
+    def fits(self, machine: Machine) -> bool:
+        """Whether a record is what this asks for."""
+        found = comparable(str(machine.record.get(self.prop) or ""))
+        value = comparable(self.value)
+        return found.startswith(value) if self.prefix else found == value
 
 
 class _MachineIndex:
@@ -107,10 +113,25 @@ def _read(
 ) -> t.Mapping[_SearchTerm, ApiError]:
     """Read every record that fits one of the identifiers; what comes back is what the service did not take."""
     terms = list(dict.fromkeys(term for request in requests for term in _terms(request, match_short_names)))
+    return _read_terms(client, terms, records)
+
+
+def _read_terms(
+    client: MdeClient, terms: t.Sequence[_SearchTerm], records: _MachineIndex
+) -> t.Mapping[_SearchTerm, ApiError]:
+    """Read the records that fit any of the terms. Raises UnexpectedResponseError where the answer is that of another request:
+    an absence must not be concluded from it."""
     batch_result = client.filter_batcher.read(
         terms, _condition, lambda text: client.list_machines(text, report=records.refuse)
     )
-    records.add(batch_result.records)
+    machines = batch_result.records
+    if machines and not any(term.fits(machine) for machine in machines for term in terms):
+        raise UnexpectedResponseError(
+            "GET machines: the list holds only devices that were not asked for.",
+            http_status=200,
+            hint="It answers another request. Run the task again; check api_url and any proxy if it stays like this.",
+        )
+    records.add(machines)
     return batch_result.rejected
 
 
@@ -160,11 +181,7 @@ def _confirm_missing(
         if request.aad_device_id:
             records.add(_read_entra_id_in_other_syntax(client, request.aad_device_id, records.refuse))
     labels = list(dict.fromkeys(term for request in requests for term in _label_terms(request)))
-    batch_result = client.filter_batcher.read(
-        labels, _condition, lambda text: client.list_machines(text, report=records.refuse)
-    )
-    records.add(batch_result.records)
-    return {**refused, **batch_result.rejected}
+    return {**refused, **_read_terms(client, labels, records)}
 
 
 def _label_terms(request: DeviceRequest) -> list[_SearchTerm]:

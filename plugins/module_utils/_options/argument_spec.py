@@ -119,12 +119,17 @@ def nulls_to_blank(params: dict[str, t.Any], filters: Spec) -> None:
             params[option] = ""
 
 
+# Seconds of a year, and more than any number of threads: a clock can still add it.
+_MAX_NUMBER: t.Final = 31_536_000
+
+
 def require_positive(params: t.Mapping[str, t.Any], *options: str) -> None:
-    """Raise OptionError for the first of these numbers that is zero or less."""
+    """Raise OptionError for the first of these numbers that is zero or less, or larger than any time or count."""
     for option in options:
         value = params.get(option)
-        if value is not None and value <= 0:
-            raise OptionError(f"{option}: {value} is not allowed.", hint="Give a whole number of at least 1.")
+        if value is not None and not 0 < value <= _MAX_NUMBER:
+            limit = "at least 1" if value <= 0 else f"at most {_MAX_NUMBER:,}"
+            raise OptionError(f"{option}: {value} is not allowed.", hint=f"Give a whole number of {limit}.")
 
 
 # Far beyond what the service allows: as good as no pace of our own.

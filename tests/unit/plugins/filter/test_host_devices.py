@@ -49,7 +49,7 @@ def test_there_is_one_device_for_each_host_in_their_order() -> None:
 @pytest.mark.parametrize("value", [1e39, 20261044, True, date(2026, 10, 1), ["a"]], ids=str)
 @pytest.mark.parametrize("name", ["mde_device_id", "mde_device_name", "mde_aad_device_id"])
 def test_what_is_no_text_is_refused_as_it_may_have_lost_digits(name: str, value: object) -> None:
-    with pytest.raises(AnsibleFilterError, match=f"host pc: {name} is no text; put it in quotes"):
+    with pytest.raises(AnsibleFilterError, match=rf"host pc: {name} is no text; put it in quotes"):
         HOST_DEVICES(["pc"], {"pc": {name: value}})
 
 
@@ -82,10 +82,26 @@ def test_all_hosts_are_checked_and_the_first_five_that_are_wrong_are_named() -> 
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "127.0.0.1", "::1", "LOCALHOST", "localhost.localdomain", "ip6-localhost", "127.0.1.1", "[::1]"],
+    [
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "LOCALHOST",
+        "localhost.localdomain",
+        "ip6-localhost",
+        "127.0.1.1",
+        "[::1]",
+        "localhost4",
+        "ip6-loopback",
+        "pc.localhost",
+        "127.1",
+        "0x7f000001",
+        "::ffff:127.0.0.1",
+        "0.0.0.0",
+    ],
 )
 def test_the_controller_is_no_device_unless_a_variable_says_so(host: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=f"host {re.escape(host)} is the controller and not a device"):
+    with pytest.raises(AnsibleFilterError, match=rf"host {re.escape(host)} is the controller and not a device"):
         HOST_DEVICES(["pc", host], {"pc": {}, host: {"mde_device_id": " "}})
     assert HOST_DEVICES([host], {host: {"mde_device_id": ID}}) == [{"device_id": ID}]
 
@@ -93,6 +109,13 @@ def test_the_controller_is_no_device_unless_a_variable_says_so(host: str) -> Non
 @pytest.mark.parametrize("host", ["localhost-7", "pc.localhost.example", "10.1.2.3", "128.0.0.1"])
 def test_a_name_that_only_looks_like_the_controller_is_a_device(host: str) -> None:
     assert HOST_DEVICES([host], {host: {}}) == [{"device_name": host}]
+
+
+@pytest.mark.parametrize("host", [ID, "11112222-bbbb-3333-cccc-4444dddd5555"])
+def test_a_host_that_is_called_by_an_id_needs_the_variable_for_it(host: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=r"is called by an ID, which is no device name\. Set mde_device_id"):
+        HOST_DEVICES([host], {host: {}})
+    assert HOST_DEVICES([host], {host: {"mde_device_id": ID}}) == [{"device_id": ID}]
 
 
 def test_a_variable_that_rests_on_an_undefined_one_is_no_name() -> None:

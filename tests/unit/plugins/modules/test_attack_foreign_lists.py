@@ -38,7 +38,6 @@ def test_actions_of_other_devices_are_no_answer_to_what_was_asked(
     assert offboard(device_id=device.id).outcome == "in_progress"
 
 
-@pytest.mark.xfail(strict=True, reason="both reads are believed, although nothing in them fits their filters")
 def test_machines_that_do_not_fit_the_filter_are_no_absence(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:

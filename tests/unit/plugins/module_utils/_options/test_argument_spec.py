@@ -214,6 +214,8 @@ REFUSED: list[tuple[dict[str, t.Any], str, str]] = [
         for option in ("timeout", "retry_timeout", "calls_per_minute", "calls_per_hour", "wait_timeout", "wait_sleep")
         for value in (0, -1)
     ),
+    *(({option: 10**30}, f"{option}: {10**30} is not allowed.", "at most") for option in ("timeout", "wait_timeout")),
+    ({"ca_path": "/nowhere\0/ca.pem"}, "cannot be read as certificates", "PEM form"),
     (
         {"api_url": "http://mde.corp.example"},
         "api_url: 'http://mde.corp.example' would send",
