@@ -16,7 +16,7 @@ from ansible.module_utils.common.validation import check_type_dict, check_type_l
 
 from ._api.client import MdeClient
 from ._api.session import ApiStatistics
-from ._auth.sources import SECRETS
+from ._auth.credential_selection import SECRETS
 from ._clock import Clock, SystemClock
 from ._connection import Connection, passwords_in_urls
 from ._errors import InternalError, LibraryError, OptionError

@@ -362,8 +362,8 @@ import typing as t
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.caller import AnsibleRun, Caller
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import OffboardParameters
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.parent_run import AnsibleRun, Caller
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import OffboardResult
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import OffboardRun
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import ThreadPool, WorkerPool

@@ -22,12 +22,12 @@ import pytest
 import yaml
 from ansible.parsing.splitter import parse_kv
 
-from ansible_collections.secops.mde.plugins.module_utils._auth.msal_adapter import _HINTS
-from ansible_collections.secops.mde.plugins.module_utils._auth.sources import (
+from ansible_collections.secops.mde.plugins.module_utils._auth.credential_selection import (
     ENVIRONMENT_VARIABLES,
     credential_sources,
     resolve_identity,
 )
+from ansible_collections.secops.mde.plugins.module_utils._auth.msal_adapter import _HINTS
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import ENVIRONMENT
 from ansible_collections.secops.mde.tests import emulator
 from ansible_collections.secops.mde.tests.emulator.faults import Fault

@@ -29,8 +29,8 @@ from .._clock import Clock
 from .._clouds import Cloud
 from .._errors import OptionError, SignInError
 from .._http.transport import HttpTransport, TransportOptions
+from .credential_selection import Identity
 from .msal_adapter import MsalHttpClient, acquire_token, import_msal
-from .sources import Identity
 from .token import Token, is_bearer_token, read_claims
 
 # What az says before 2.77 with a managed identity, in a Cloud Shell, and before it had the option.

@@ -22,6 +22,7 @@ import typing as t
 from contextlib import contextmanager
 
 from .._clock import Clock
+from .response_limits import MAX_BODY, MAX_HEAD, MAX_INTERIM_RESPONSES
 
 try:
     from urllib3.connection import HTTPConnection
@@ -31,10 +32,6 @@ try:
 except ImportError:  # transport.py reports it
     HTTPConnection = HTTPConnectionPool = object  # type: ignore[assignment,misc]
 
-# Measured with the emulator: a page of 10,000 records, the largest that the service sends, has 11 MB.
-MAX_BODY: t.Final = 64 << 20
-_MAX_HEAD: t.Final = 256 << 10
-_MAX_INTERIM: t.Final = 20
 # Of one write: the time that is left is measured again before the next.
 _PIECE: t.Final = 16384
 
@@ -116,7 +113,7 @@ class _Incoming(io.RawIOBase):
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
         self._exchange = exchange
-        self.room = _MAX_HEAD
+        self.room = MAX_HEAD
         self.eof = False
         self.ended = False
 
@@ -166,7 +163,7 @@ class _Response(http.client.HTTPResponse):
         self.fp = _Reader(self._incoming, self._exchange)
 
     def _read_status(self) -> tuple[str, int, str]:
-        for _interim in range(_MAX_INTERIM):
+        for _interim in range(MAX_INTERIM_RESPONSES):
             version, status, reason = super()._read_status()  # type: ignore[misc]  # not in the type stubs
             if status >= 200:
                 return version, status, reason

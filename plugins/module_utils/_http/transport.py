@@ -24,9 +24,10 @@ from .._clock import Clock
 from .._errors import TransportError
 from .._foreign_json import parse_json
 from . import environment
-from .connections import MAX_BODY, Exchange, TooLargeError, guard
+from .connections import Exchange, TooLargeError, guard
 from .environment import ca_bundle, proxy_for
 from .redaction import Redactor, silence_loggers
+from .response_limits import MAX_BODY
 from .urls import as_shown, is_link_local, is_loopback, is_unambiguous, origin
 
 try:

@@ -16,11 +16,11 @@ from .._api.models import Machine, predicted_offboard
 from .._auth.permissions import OFFBOARD, predicted_refusal
 from .._errors import InternalError, MdeError
 from .._options.identifiers import DeviceRequest
-from .caller import AbandonedError, Caller
 from .decision import decide
 from .lookup import find_machines
 from .matching import Resolution
 from .parameters import OffboardParameters
+from .parent_run import AbandonedError, Caller
 from .results import DeviceResult
 from .run_control import RunControl
 from .submission import Submission

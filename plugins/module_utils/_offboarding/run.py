@@ -14,9 +14,9 @@ from .._api.client import MdeClient
 from .._api.models import MachineAction
 from .._errors import InternalError
 from .._same import comparable
-from .caller import Caller, always
 from .dispatcher import Dispatcher
 from .parameters import OffboardParameters
+from .parent_run import Caller, always
 from .planner import Planner
 from .results import DeviceResult
 from .run_control import RunControl

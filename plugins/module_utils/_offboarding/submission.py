@@ -14,20 +14,18 @@ from __future__ import annotations
 import enum
 import typing as t
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 
 from .._api.client import ActionSnapshot, MdeClient
 from .._api.models import Machine, MachineAction
 from .._errors import ApiError, DeadlineExceededError, DeviceError, InternalError, MdeError, ThrottledError
 from .._same import comparable
-from .caller import AbandonedError, Caller, always
 from .decision import decide
+from .ownership import OwnershipCheck
+from .parent_run import AbandonedError, Caller, always
 
 # Pauses between looks after an unclear end: half a minute in all, longer than the service's lists lag behind.
 RECONCILE_DELAYS: t.Final = (1.0, 2.0, 4.0, 8.0, 15.0)
 MAX_RESENDS: t.Final = 2
-# ``Date`` headers and the service's stores do not tick together to the second.
-CLOCK_TOLERANCE: t.Final = timedelta(seconds=5)
 # A decision older than this, in seconds, is made anew before its POST leaves.
 DECISION_TTL: t.Final = 120.0
 
@@ -39,44 +37,6 @@ class SubmissionResult:
     outcome: str
     action: MachineAction | None = None
     error: MdeError | None = None
-
-
-@dataclass(frozen=True)
-class OwnershipCheck:
-    """What makes an action this run's own: its device, its comment, its time, and that it was not there before."""
-
-    machine_id: str
-    comment: str
-    ids_before: frozenset[str]
-    first_sent_at: datetime | None
-    """In service time; None when no answer carried a ``Date``, so that there is nothing to compare with."""
-
-    def owns(self, action: MachineAction) -> bool:
-        """Whether an action found in a list is ours: everything says so."""
-        if not self._may_own(action) or (action.comment or "").strip() != self.comment.strip():
-            return False
-        return self.first_sent_at is None or action.created is not None
-
-    def owns_answer(self, action: MachineAction) -> bool:
-        """Whether the action that answers our own POST is ours: nothing says otherwise.
-
-        The service's model lets ``requestorComment`` be null, and a service may cut a long one.
-        """
-        said = (action.comment or "").strip().removesuffix("...").removesuffix("\u2026").rstrip()
-        return self._may_own(action) and self.comment.strip().startswith(said)
-
-    def _may_own(self, action: MachineAction) -> bool:
-        """New, an Offboard on our machine, and not made before our first try."""
-        if comparable(action.id) in self.ids_before or not action.is_offboard_of(self.machine_id):
-            return False
-        return (
-            self.first_sent_at is None
-            or action.created is None
-            or action.created >= self.first_sent_at - CLOCK_TOLERANCE
-        )
-
-    def find_own(self, actions: t.Iterable[MachineAction]) -> MachineAction | None:
-        return next((action for action in actions if self.owns(action)), None)
 
 
 class SubmissionState(enum.Enum):

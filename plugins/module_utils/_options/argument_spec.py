@@ -15,7 +15,7 @@ import typing as t
 
 from ansible.module_utils.common.parameters import AnsibleFallbackNotFound
 
-from .._auth.sources import AUTH_SOURCES, ENVIRONMENT_VARIABLES, SECRETS, trimmed
+from .._auth.credential_selection import AUTH_SOURCES, ENVIRONMENT_VARIABLES, SECRETS, trimmed
 from .._clouds import CLOUDS, REGIONS
 from .._errors import OptionError
 

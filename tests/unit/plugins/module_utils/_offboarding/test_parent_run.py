@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._offboarding.caller import AnsibleRun
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.parent_run import AnsibleRun
 
 MAIN = "/usr/bin/python3\0/usr/bin/ansible-playbook\0site.yml"
 SHELL = "/bin/sh\0-c\0/usr/bin/python3 AnsiballZ_mde_offboard.py"

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.plugins.module_utils._auth.sources import (
+from ansible_collections.secops.mde.plugins.module_utils._auth.credential_selection import (
     REQUIRED_OPTIONS,
     Identity,
     credential_sources,

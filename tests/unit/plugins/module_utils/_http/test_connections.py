@@ -190,7 +190,7 @@ def test_no_part_of_a_response_can_go_on_after_the_deadline(
     monkeypatch.setattr(
         connections._Incoming, "readinto", lambda self, buffer: read(self, memoryview(buffer)[:1]), raising=True
     )
-    monkeypatch.setattr(connections, "_MAX_INTERIM", 10_000)
+    monkeypatch.setattr(connections, "MAX_INTERIM_RESPONSES", 10_000)
     with Scripted(drip(*parts), close=True) as server:
         error = failure(lambda: post(ticking, server))
     assert (error.code, error.may_have_arrived) == ("no_answer", True)
