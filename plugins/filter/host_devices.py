@@ -21,7 +21,8 @@ description:
 options:
   _input:
     description:
-      - The names of the hosts, for example C(ansible_play_hosts_all).
+      - The names of the hosts, for example C(ansible_play_hosts), the hosts of the play that have not failed. In a play with C(serial), use
+        C(ansible_play_batch), those of the current batch.
     type: list
     elements: str
     required: true
@@ -41,7 +42,7 @@ seealso:
 EXAMPLES = r"""
 - name: Offboard the hosts of the play in one task
   secops.mde.mde_offboard:
-    devices: "{{ ansible_play_hosts_all | secops.mde.host_devices(hostvars) }}"
+    devices: "{{ ansible_play_hosts | secops.mde.host_devices(hostvars) }}"
     comment: CHG-1044 retired
   delegate_to: localhost
   run_once: true

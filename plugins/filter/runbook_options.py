@@ -10,7 +10,8 @@ short_description: Validate the variables of the runbook
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - The role and the playbooks of this collection use this filter to validate all of their variables before the first request.
+  - The playbooks of this collection use this filter to validate the variables that they need before the role C(secops.mde.mde) runs. The
+    role validates all variables by the same rules with M(secops.mde.runbook_input).
   - V(null) and empty text mean that a variable is not set, with every version of ansible-core, because AWX sends empty text for an empty
     answer.
   - A comment or tag that arrives as a number, a boolean or a date is used as text, with a warning. Identifiers and paths that arrive as
@@ -30,6 +31,7 @@ options:
 seealso:
   - plugin: secops.mde.host_devices
     plugin_type: filter
+  - module: secops.mde.runbook_input
 """
 
 EXAMPLES = r"""

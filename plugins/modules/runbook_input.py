@@ -11,11 +11,15 @@ short_description: Check the variables of the role secops.mde.mde and list its d
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - The role P(secops.mde.mde#role) runs this action first. It reads the role's variables, checks all of them, and lists the
-    devices that are meant. It sends no request.
+  - Reads the variables of the role P(secops.mde.mde#role), checks all of them, and returns the devices that the role would offboard. It
+    sends no request. It is the first task of the role.
   - It reads the variables as they apply to the current host and task. V(null) and empty text mean that a variable is unset. A
-    variable that uses an undefined variable is an error, and never counts as unset.
-  - Use it to check the variables at the start of a play, before steps of other systems run.
+    variable that uses an undefined variable is an error, and never counts as unset. A variable whose name looks misspelled, such as
+    C(mde_comments), is an error, too.
+  - Use it to check the variables at the start of a play, before the steps for other systems run. Put the variables on the play, so that
+    both the check and the role use them. If the devices are a list, set C(run_once) for this task, or use a play for localhost, as for the
+    role.
+  - It does not check C(mde_max_devices) against the number of devices, or that the devices exist. The role does.
 options:
   entry_point:
     description:
@@ -38,7 +42,7 @@ options:
     default: any
   hosts:
     description:
-      - The inventory hosts that are the devices.
+      - The inventory hosts whose devices are meant. Used with O(source=hosts) only.
     type: list
     elements: str
     default: []
@@ -75,7 +79,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: On failure, everything that is wrong, in words.
+  description: Everything that is wrong, as sentences.
   returned: failure
   type: str
 options:
@@ -96,28 +100,30 @@ converted:
   type: list
   elements: str
 devices:
-  description: The devices, in the form that O(secops.mde.mde_offboard#module:devices) takes.
+  description: The devices, in the form that O(secops.mde.mde_offboard#module:devices) takes. Empty with O(entry_point=verify).
   returned: always
   type: list
   elements: dict
   sample:
     - device_name: pc-0101.corp.example
 hosts:
-  description: The inventory hosts of the devices, in their order. Empty where the devices are those of a list.
+  description: The inventory hosts of the devices, in the order of RV(devices). Empty if the devices are from a list.
   returned: always
   type: list
   elements: str
 unreached:
-  description: A row for each device, with the keys of RV(secops.mde.mde_evidence#module:devices), for a run that does not come to it.
+  description: The row that the role returns for each device if it ends before it reaches the device, with the keys of
+    RV(secops.mde.mde_evidence#module:devices).
   returned: always
   type: list
   elements: dict
 source:
-  description: Where the devices come from, V(list), V(hosts) or V(host).
+  description: Where the devices come from, V(list), V(hosts) or V(host), which is the current host. It can be V(any) on failure, and
+    with O(entry_point=verify).
   returned: always
   type: str
 run_once:
-  description: Whether this task, or what includes it, runs once for all hosts.
+  description: Whether C(run_once) is set for this task, or for a block or an include around it.
   returned: always
   type: bool
 """
