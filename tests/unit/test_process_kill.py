@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -153,7 +154,8 @@ def test_a_module_whose_run_has_ended_sends_nothing_more_and_the_next_run_does_t
         until(lambda: not alive(mark, "mde_offboard.py"))
     finally:
         for process in alive(mark):
-            os.kill(process, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(process, signal.SIGKILL)
         first.communicate()
     assert 5 <= sum(actions_per_device(emulator)) < DEVICES
     emulator.knobs.latency = 0.1
@@ -178,7 +180,8 @@ def test_an_asynchronous_task_goes_on_when_its_playbook_has_ended(
         until(lambda: not alive(mark, "mde_offboard.py"))
     finally:
         for process in alive(mark):
-            os.kill(process, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(process, signal.SIGKILL)
 
 
 def test_a_module_whose_output_nobody_reads_any_more_stops(

@@ -196,6 +196,19 @@ def test_a_list_is_done_once_and_every_host_has_the_result(emulator: Emulator, s
         assert result["summary"] == {"total": 4, "changed": 4, "failed": 0, "outcomes": {"submitted": 4}}
 
 
+def test_no_host_goes_on_where_a_list_for_all_of_them_failed(emulator: Emulator, site: Site) -> None:
+    names = [device.name or "" for device in fleet(emulator, 2)]
+    site.hosts({name: {} for name in [*names, "gone.corp.example"]})
+    devices = "{{ ansible_play_hosts | secops.mde.host_devices(hostvars) }}"
+    deleted = {"name": "Delete in AD", "ansible.builtin.debug": {"msg": "deleted {{ inventory_hostname }}"}}
+    tasks = [step(run_once=True, vars={"mde_devices": devices}), deleted]
+    ran = site.play({"hosts": "all:!localhost", "tasks": tasks}, **COMMENT)
+    assert ran.code == 2
+    assert "1 of 3 devices failed." in ran.one_line
+    assert "deleted" not in ran.output
+    assert offboarded(emulator) == sorted(names)
+
+
 def test_a_refused_sign_in_leaves_a_row_for_every_device_and_verify_fails_where_an_action_did(
     emulator: Emulator, site: Site
 ) -> None:

@@ -1,0 +1,157 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The variables of the runbook as one task of one host sees them: which devices are meant, or why that is not clear."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play import Play
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins.loader import connection_loader
+from ansible.template import Templar
+
+from ansible_collections.secops.mde.plugins.action.runbook_input import ARGUMENTS, ActionModule
+from ansible_collections.secops.mde.plugins.modules import runbook_input as documented
+from ansible_collections.secops.mde.tests.unit.plugins.modules.test_every_module import comparable_spec
+
+ID = "a1" * 20
+COMMENT = {"mde_comment": "CHG-1044 retired"}
+
+
+def read(
+    host: str = "localhost",
+    hosts: t.Sequence[str] | None = None,
+    *,
+    run_once: bool = False,
+    strategy: str = "linear",
+    arguments: dict[str, t.Any] | None = None,
+    **variables: t.Any,
+) -> dict[str, t.Any]:
+    """Run the action for a host of a play on some hosts, without the processes."""
+    loader = DataLoader()
+    task = Task()
+    task.args, task.run_once = arguments or {}, run_once
+    task._parent = Play.load({"hosts": "all", "strategy": strategy, "tasks": [{"meta": "noop"}]}).compile()[0]
+    names = list(hosts or [host])
+    known = {
+        "inventory_hostname": host,
+        "ansible_play_hosts_all": names,
+        "hostvars": {name: variables.get("hostvars", {}).get(name, {}) for name in names},
+        **{name: value for name, value in variables.items() if name != "hostvars"},
+    }
+    connection = connection_loader.get("local", PlayContext())
+    action = ActionModule(task, connection, PlayContext(), loader, Templar(loader, variables=known), None)
+    found: dict[str, t.Any] = action.run(task_vars=known)
+    return found
+
+
+def test_every_argument_is_documented_as_it_is() -> None:
+    documentation = yaml.safe_load(documented.DOCUMENTATION)
+    assert comparable_spec(documentation["options"]) == comparable_spec(ARGUMENTS)
+
+
+@pytest.mark.parametrize("wrong", [False, True], ids=["success", "failure"])
+def test_the_keys_are_those_documented(wrong: bool) -> None:
+    found = read(mde_devices="pc-1.corp.example", **({} if wrong else COMMENT))
+    assert bool(found.get("failed")) is wrong
+    returned = yaml.safe_load(documented.RETURN)
+    expected = {key for key, value in returned.items() if value["returned"] == "always" or wrong}
+    assert set(found) - {"changed", "failed", "msg"} == expected - {"msg"}
+
+
+def test_the_host_alone_is_the_device_and_no_other_host_of_the_play() -> None:
+    found = read("pc-1.corp.example", ["pc-1.corp.example", "pc-2.corp.example"], **COMMENT)
+    assert (found["source"], found["devices"]) == ("host", [{"device_name": "pc-1.corp.example"}])
+    assert found["hosts"] == ["pc-1.corp.example"]
+    (row,) = found["unreached"]
+    assert (row["host"], row["outcome"], row["failed"]) == ("pc-1.corp.example", "error", True)
+
+
+def test_the_variables_of_the_host_say_which_device_it_is() -> None:
+    found = read("desk-7", mde_device_id=ID, mde_device_name="pc-1.corp.example", **COMMENT)
+    assert found["devices"] == [{"device_id": ID, "device_name": "pc-1.corp.example"}]
+
+
+def test_a_list_is_read_once_for_all_hosts() -> None:
+    found = read("pc-9", ["pc-9", "pc-8"], run_once=True, mde_devices="pc-1.corp.example\npc-2.corp.example", **COMMENT)
+    assert (found["source"], found["run_once"], found["hosts"]) == ("list", True, [])
+    assert [device["device_name"] for device in found["devices"]] == ["pc-1.corp.example", "pc-2.corp.example"]
+
+
+def test_hosts_are_checked_all_together() -> None:
+    arguments = {"source": "hosts", "hosts": ["pc-1", "pc-2"]}
+    found = read("pc-1", ["pc-1", "pc-2"], arguments=arguments, **COMMENT)
+    assert [device["device_name"] for device in found["devices"]] == ["pc-1", "pc-2"]
+    wrong = {"hostvars": {"pc-2": {"mde_aad_device_id": "N/A"}}}
+    assert (
+        "host pc-2, mde_aad_device_id" in read("pc-1", ["pc-1", "pc-2"], arguments=arguments, **wrong, **COMMENT)["msg"]
+    )
+
+
+def test_nothing_to_do_has_to_be_allowed() -> None:
+    assert "Which devices?" in read(**COMMENT)["msg"]
+    found = read(mde_allow_empty=True, **COMMENT)
+    assert (found.get("failed", False), found["devices"], found["unreached"]) == (False, [], [])
+    once = read("pc-1", run_once=True, mde_allow_empty=True, **COMMENT)
+    assert (once["source"], once["devices"]) == ("list", [])
+
+
+REFUSED: dict[str, tuple[dict[str, t.Any], str]] = {
+    "no comment": ({"mde_devices": "pc-1"}, "mde_comment"),
+    "a misspelled variable": ({"mde_devices": "pc-1", "mde_comments": "x", **COMMENT}, "mde_comments"),
+    "a list and a file": ({"mde_devices": "pc-1", "mde_devices_file": "list.csv", **COMMENT}, "Both are set"),
+    "no list for a role that runs once": (
+        {"host": "pc-1", "run_once": True, **COMMENT},
+        "A role that runs once takes a list",
+    ),
+    "a list for each of several hosts": (
+        {"host": "pc-1", "hosts": ["pc-1", "pc-2"], "mde_devices": "pc-3", **COMMENT},
+        "2 host(s)",
+    ),
+    "a list for a host that is a device": ({"host": "pc-1", "mde_devices": "pc-3", **COMMENT}, "or the list?"),
+    "a list beside the controller's own device": (
+        {"mde_devices": "pc-3", "mde_device_name": "pc-1", **COMMENT},
+        "or the one of mde_device_name",
+    ),
+    "a strategy without run_once": (
+        {
+            "host": "pc-1",
+            "hosts": ["pc-1", "pc-2"],
+            "run_once": True,
+            "strategy": "free",
+            "mde_devices": "pc-3",
+            **COMMENT,
+        },
+        "ignores run_once",
+    ),
+    "a list that is not clear": ({"mde_devices": "Altes,Ersatz\npc-1,pc-2", **COMMENT}, "Altes"),
+    "a device by a number": ({"mde_devices": 7, **COMMENT}, "mde_devices"),
+    "a variable that cannot be read": ({"host": "pc-1", "mde_device_name": 7, **COMMENT}, "mde_device_name"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_clear_is_refused_in_words(case: str) -> None:
+    variables, told = REFUSED[case]
+    found = read(**variables)
+    assert found["failed"]
+    assert told in found["msg"]
+
+
+def test_text_that_arrived_as_a_number_is_said() -> None:
+    found = read(mde_devices="pc-1.corp.example", mde_comment=20261044)
+    assert found["options"]["comment"] == "20261044"
+    assert "mde_comment" in found["converted"][0]
+
+
+def test_a_verification_takes_no_devices() -> None:
+    arguments = {"entry_point": "verify"}
+    found = read(arguments=arguments, mde_evidence="run.json")
+    assert (found.get("failed", False), found["devices"], found["options"]["evidence"]) == (False, [], "run.json")
