@@ -151,7 +151,7 @@ def assert_evidence(tenant: Tenant, ids: set[str], *, kind: str, number: int = -
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_hostile_tenant_loses_no_device_runs_nothing_and_reaches_no_terminal_raw(tmp_path: Path, seed: int) -> None:
-    fleet = draw_fleet(seed)
+    fleet = draw_fleet(seed, 24)
     ids = set(fleet.machines)
     with Emulator(real_time=True) as emulator:
         emulator.grant("Machine.ReadWrite.All")
