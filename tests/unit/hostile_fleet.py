@@ -127,7 +127,7 @@ _ACTION_FIELDS: t.Final = (
     "title", "requestor", "computerDnsName", "lastUpdateDateTimeUtc", "cancellationRequestor", "cancellationComment",
     "cancellationDateTimeUtc", "errorHResult", "scope", "requestSource", "relatedFileInfo", "commands", "troubleshootInfo",
 )  # fmt: skip
-_DECIDING_OF_MACHINES: t.Final = ("mergedIntoMachineId", "onboardingStatus", "lastSeen", "machineTags")
+_DECIDING_OF_MACHINES: t.Final = ("mergedIntoMachineId", "onboardingStatus", "lastSeen")
 _DECIDING_OF_ACTIONS: t.Final = ("type", "status", "requestorComment", "creationDateTimeUtc", "externalId")
 # No record can have this ID: it would change the path of a request.
 REFUSED_ID: t.Final = f"../-oProxyCommand=touch {CANARY}id"
@@ -177,6 +177,8 @@ def draw_fleet(seed: int, count: int = 40) -> HostileFleet:
         machine = {key: draw.value() for key in _MACHINE_FIELDS} | draw.fields(5)
         machine["computerDnsName"] = f"{number}{name}" if isinstance(name, str) else name
         action = {key: draw.value() for key in _ACTION_FIELDS} | draw.fields(5)
+        if number % 10 == 1:  # never shows its new tag, so that a warning names it
+            machine |= {"machineTags": draw.text(), "computerDnsName": f"{number}\x9b\u202e\x7f"}
         if number % 5 == 4:
             fleet.odd.add(device_id)
             machine |= {key: draw.value() for key in draw.random.sample(_DECIDING_OF_MACHINES, 2)}
