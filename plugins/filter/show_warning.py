@@ -10,9 +10,9 @@ short_description: Show text as a warning
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Shows text in the same way as Ansible shows its own warnings, and returns the text. Use it for messages that users must see although
-    nothing failed.
-  - Control characters are shown as escape sequences.
+  - Shows text in the same way as Ansible shows its own warnings, and returns the text that was shown. Use it for messages that users
+    must see although nothing failed.
+  - Control characters, and others that are invisible or change the direction of text, are shown as their numbers.
 options:
   _input:
     description:
@@ -51,15 +51,18 @@ import typing as t
 
 from ansible.utils.display import Display
 
+from ..module_utils._presentable import one_line
+from ..plugin_utils._unsafe import make_unsafe
+
 _DISPLAY: t.Final = Display()
 
 
-def show_warning(text: str) -> str:
-    """Show the text once, and return it."""
-    if text.strip():
-        visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+def show_warning(text: str) -> t.Any:
+    """Show the text in one line without invisible characters, and return what was shown. It is never a template."""
+    visible = one_line(text)
+    if visible.strip():
         _DISPLAY.warning(visible)
-    return text
+    return make_unsafe(visible)
 
 
 class FilterModule:

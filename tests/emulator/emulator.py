@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -89,6 +90,7 @@ class Emulator:
         self._scenario = _scenario(scenario)
         self._ports: dict[str, Port] = {}
         self._api: Api | None = None
+        self._rewrite: Callable[[bytes], bytes] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         try:
@@ -164,7 +166,8 @@ class Emulator:
     def _answer_api(self, call: Call) -> Reply:
         if self._api is None:
             raise RuntimeError("the emulator has not been started")
-        return self._api.answer(call)
+        reply = self._api.answer(call)
+        return reply if self._rewrite is None else replace(reply, body=self._rewrite(reply.body))
 
     async def _hush(self) -> None:
         await asyncio.gather(*(item.stop() for item in self._ports.values()))
@@ -414,6 +417,10 @@ class Emulator:
         if self._api is None:
             raise RuntimeError("the emulator has not been started")
         self._api.lists.before_page = change
+
+    def rewrite_answers(self, change: Callable[[bytes], bytes]) -> None:
+        """Send what ``change`` makes of the body of each answer of the API. What the service knows stays as it is."""
+        self._rewrite = change
 
     def actions(self, machine_id: str | None = None) -> list[dict[str, Any]]:
         """The wire JSON of all actions (of a device), the newest first."""

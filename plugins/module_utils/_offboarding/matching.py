@@ -86,7 +86,8 @@ def _name_matches(requested: str, name: str | None, match_short_names: bool, is_
     """Whole and without case. A name that only guards an id, or a short one where that is allowed, by first label."""
     if name is None:
         return False
-    name = _without_root(name)
+    # Options lose the blanks around them. Beside an ID, a name that a record has with blanks is the same.
+    name = _without_root(name.strip() if is_safeguard else name)
     if equal_ignoring_case(requested, name):
         return True
     return (is_safeguard or (match_short_names and "." not in requested)) and short_and_full(requested, name)

@@ -33,6 +33,7 @@ OLD = record("d1", "pc2.corp.example", merged="d2")
 NEW = record("d2", "pc2.corp.example")
 NAMELESS = record("e1")
 ROUND = [record("f1", "pc3", merged="f2"), record("f2", "pc3", merged="f1")]
+PADDED = record("k1", "\u2003pc5 ")
 SELF = record("g1", "pc4", merged="g1")
 
 # request, records, options, outcome ("found <id>" or another), candidates
@@ -57,6 +58,8 @@ CASES: list[Case] = [
     ("a short name guards an id", {"device_id": "a1", "device_name": "pc1"}, [PC1], {}, "found a1", set()),
     ("a full name guards an id with a short name", {"device_id": "b1", "device_name": "pc1.corp.example"}, [SHORT], {}, "found b1", set()),
     ("a short name guards an Entra id", {"aad_device_id": GUID, "device_name": "pc1"}, [PC1], {}, "found a1", set()),
+    ("a name with blanks around it guards an id", {"device_id": "k1", "device_name": "pc5"}, [PADDED], {}, "found k1", set()),
+    ("a name with blanks around it alone is another one", {"device_name": "pc5"}, [PADDED], {}, "not_found", set()),
     ("another name guards", {"device_id": "a1", "device_name": "pc9"}, [PC1], {}, "mismatch", {"a1"}),
     ("another domain guards", {"device_id": "a1", "device_name": "pc1.home.example"}, [PC1], {}, "mismatch", {"a1"}),
     ("a nameless record does not pass the guard", {"device_id": "e1", "device_name": "pc1"}, [NAMELESS], {}, "mismatch", {"e1"}),
