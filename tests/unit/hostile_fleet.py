@@ -104,11 +104,11 @@ class Draw:
             numbers = (float("nan"), float("-inf"), 1e308, -0.0, 2**63, 10**50, -(10**4000), True, False, None, 0, 0.1)
             return self.random.choice(numbers)
         if kind == 7:
-            return [self.value(depth - 1) for _ in range(self.random.randrange(4))]
+            return [self.value(depth - 1) for _number in range(self.random.randrange(4))]
         if kind == 8:
             return self.fields(self.random.randrange(4), depth)
         deep: t.Any = self.text()
-        for _ in range(self.random.choice((5, 25, 150))):
+        for _number in range(self.random.choice((5, 25, 150))):
             deep = [deep] if self.random.randrange(2) else {self.random.choice(_SPECIAL_KEYS): deep}
         return deep
 
