@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,8 +26,9 @@ OTHERS = {f"{OURS}.plugin_utils"}
 def imported(statement: str) -> set[str]:
     """The names of all modules that a new interpreter has imported after a statement."""
     code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
-    # pylint: disable-next=subprocess-run-check
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    path = os.pathsep.join(filter(None, (str(ROOT.parents[2]), os.environ.get("PYTHONPATH", ""))))
+    variables = {**os.environ, "PYTHONPATH": path}
+    run = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
     return set(run.stdout.split())
 
 
