@@ -67,13 +67,18 @@ def device_of_host(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, str
     return {"device_name": host}
 
 
+def is_unset(value: object) -> bool:
+    """Whether a value stands for none: null, or blank text, which is what AWX sends for an empty answer."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
 def _text(host: str, name: str, variables: t.Mapping[str, t.Any]) -> str | None:
     """The text of a variable; None where it is not set, null or blank."""
     try:
         value = variables.get(name)
     except AnsibleError as error:
         raise OptionError(f"host {host}: {name} cannot be read ({error}).") from error
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if is_unset(value):
         return None
     if isinstance(value, Undefined) or _is_template(value):
         raise OptionError(f"host {host}: {name} uses a variable that is undefined.", hint="Set it, or remove it.")

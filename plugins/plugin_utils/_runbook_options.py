@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from ..module_utils._evidence_format import VERIFY_OUTCOMES
-from ._host_devices import DEVICE_VARIABLES
+from ._host_devices import DEVICE_VARIABLES, is_unset
 
 _TRUE: t.Final = frozenset({"true", "yes", "on", "1", "y", "t"})
 _FALSE: t.Final = frozenset({"false", "no", "off", "0", "n", "f"})
@@ -88,11 +88,6 @@ def misspelled(names: t.Iterable[str]) -> list[str]:
 
 def _spelling(name: str) -> str:
     return name.lower().removeprefix("mde").replace("_", "")
-
-
-def is_unset(value: object) -> bool:
-    """Whether a value stands for none: null, or blank text, which is what AWX sends for an empty answer."""
-    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def is_plain(value: object) -> bool:
