@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import yaml
 
-from ansible_collections.secops.mde.tests import emulator as emulator_package
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.ansible_process import process_environment
 
-COLLECTIONS = Path(str(emulator_package.__file__)).parents[5]
 A = "a" * 40
 ACTION_ID = "11112222-bbbb-3333-cccc-4444dddd5555"
 # As JSON writes them: fields of every record, each of which Ansible or a reader of its results has fallen over.
@@ -69,18 +67,10 @@ def test_no_result_is_lost_on_the_way_to_the_controller_and_nothing_in_it_runs(t
     with Emulator([Device(id=A, name="pc-a")], real_time=True) as emulator:
         emulator.grant("Machine.ReadWrite.All")
         serve(emulator)
-        path = os.pathsep.join(filter(None, (str(COLLECTIONS), os.environ.get("PYTHONPATH", ""))))
         ended = subprocess.run(
             [sys.executable, "-m", "ansible.cli.playbook", "play.yml"],
             cwd=tmp_path,
-            env={
-                **os.environ,
-                **emulator.environment(),
-                "PYTHONPATH": path,
-                "HOME": str(tmp_path),
-                "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-                "ANSIBLE_NOCOLOR": "true",
-            },
+            env=process_environment(emulator, tmp_path),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

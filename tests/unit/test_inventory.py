@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import subprocess
 import sys
@@ -20,12 +19,11 @@ import pytest
 import yaml
 
 from ansible_collections.secops.mde.plugins.inventory import mde_machines
-from ansible_collections.secops.mde.tests import emulator as emulator_package
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.ansible_process import process_environment
 from ansible_collections.secops.mde.tests.unit.module_run import sign_ins
 from ansible_collections.secops.mde.tests.unit.quoting import assert_hidden, credentials_sent, fault
 
-COLLECTIONS = Path(str(emulator_package.__file__)).parents[5]
 GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
 
 
@@ -67,17 +65,7 @@ class AnsibleCommand:
     def __init__(self, emulator: Emulator, folder: Path) -> None:
         self.emulator = emulator
         self.folder = folder
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MDE_", "AZURE_"))}
-        path = os.pathsep.join(filter(None, (str(COLLECTIONS), os.environ.get("PYTHONPATH", ""))))
-        self.variables = {
-            **kept,
-            **emulator.environment(),
-            "PYTHONPATH": path,
-            "HOME": str(folder),
-            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-            "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
-            "ANSIBLE_NOCOLOR": "true",
-        }
+        self.variables = process_environment(emulator, folder, ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="true")
 
     def list(self, *arguments: str, drop: t.Sequence[str] = (), **options: t.Any) -> CommandResult:
         """List the inventory with these options in its file; ``drop`` are variables to leave out."""

@@ -18,11 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.secops.mde.tests import emulator as emulator_package
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.ansible_process import process_environment
 from ansible_collections.secops.mde.tests.unit.module_run import offboards, posts
 
-COLLECTIONS = Path(str(emulator_package.__file__)).parents[5]
 MODULE = "ansible_collections.secops.mde.plugins.modules.mde_offboard"
 DEVICES = 60
 PATIENCE = 60.0
@@ -40,16 +39,7 @@ def emulator() -> t.Iterator[Emulator]:
 
 @pytest.fixture
 def environment(emulator: Emulator, tmp_path: Path) -> dict[str, str]:
-    path = os.pathsep.join(filter(None, (str(COLLECTIONS), os.environ.get("PYTHONPATH", ""))))
-    return {
-        **os.environ,
-        **emulator.environment(),
-        "PYTHONPATH": path,
-        "HOME": str(tmp_path),
-        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-    }
+    return process_environment(emulator, tmp_path, ANSIBLE_LOCALHOST_WARNING="false")
 
 
 def asked(emulator: Emulator) -> dict[str, t.Any]:

@@ -20,12 +20,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.secops.mde.tests import emulator as emulator_package
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.ansible_process import COLLECTION, process_environment
 from ansible_collections.secops.mde.tests.unit.module_run import posts, sign_ins
 
-COLLECTIONS = Path(str(emulator_package.__file__)).parents[5]
-COLLECTION = COLLECTIONS / "ansible_collections" / "secops" / "mde"
 COMMENT = {"mde_comment": "CHG-1044 retired"}
 AWX = {"awx_job_id": 4711, "awx_user_name": "operator"}  # what a job, and each slice of one, is given
 DAY = 86400.0
@@ -68,19 +66,13 @@ class AnsibleCommand:
     def __init__(self, emulator: Emulator, folder: Path) -> None:
         self.emulator = emulator
         self.folder = folder
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MDE_", "AZURE_"))}
-        path = os.pathsep.join(filter(None, (str(COLLECTIONS), os.environ.get("PYTHONPATH", ""))))
-        self.variables = {
-            **kept,
-            **emulator.environment(),
-            "PYTHONPATH": path,
-            "HOME": str(folder),
-            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-            "ANSIBLE_NOCOLOR": "true",
-            "ANSIBLE_SHOW_CUSTOM_STATS": "true",
-        }
+        self.variables = process_environment(
+            emulator,
+            folder,
+            ANSIBLE_LOCALHOST_WARNING="false",
+            ANSIBLE_INVENTORY_UNPARSED_WARNING="false",
+            ANSIBLE_SHOW_CUSTOM_STATS="true",
+        )
 
     def inventory(self, hosts: t.Mapping[str, t.Mapping[str, str]]) -> None:
         """Write the inventory that ``run`` uses from now on."""
