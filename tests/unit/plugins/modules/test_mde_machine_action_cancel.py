@@ -285,7 +285,7 @@ def test_a_read_that_answers_with_no_action_at_all_cancels_none(
 ) -> None:
     emulator.fault(method="GET", path=f"/machineactions/{pending}", kind="body", body=body, times=None)
     run = cancel(action_id=pending, check=check)
-    assert (run.failed, run.changed, run.error_code) == (True, False, "bad_answer")
+    assert (run.failed, run.changed, run.error_code) == (True, False, "unexpected_response")
     assert posts(emulator) == 0
 
 
@@ -358,7 +358,7 @@ def test_a_missing_permission_is_named(emulator: Emulator, cancel: RunModule, pe
     assert (run.failed, run.changed, run.result["cancelled"]) == (True, False, False)
     assert run.error_code == "permission_missing"
     assert "Machine.Offboard" in run.result["error"]["hint"]
-    assert "the token holds Machine.Read.All" in run.result["msg"]
+    assert "The token has Machine.Read.All" in run.result["msg"]
     assert posts(emulator) == int(not check)
     assert emulator.action(pending)["status"] == "Pending"
 

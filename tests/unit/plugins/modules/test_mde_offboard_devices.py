@@ -151,7 +151,7 @@ def test_wrong_entries_are_all_named_by_their_place_and_nothing_is_sent(
     run = offboard(devices=[{"device_id": good.id}, {"device_id": "not an id"}, {"device_name": " "}])
     assert (run.failed, run.changed, run.error_code) == (True, False, "invalid_option")
     assert "devices[1]: device_id: 'not an id'" in run.result["msg"]
-    assert "devices[2]: No device is named." in run.result["msg"]
+    assert "devices[2]: No device specified." in run.result["msg"]
     assert not emulator.calls()
 
 
