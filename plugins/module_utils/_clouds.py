@@ -104,24 +104,24 @@ def _address(option: str, value: str, *, plain_on_loopback: bool = False, path: 
         parts = urlsplit(value.strip())
         host, _port = parts.hostname, parts.port
     except ValueError as error:
-        raise OptionError(f"{option} {value!r} is not a valid URL ({error}).", hint=example) from error
+        raise OptionError(f"{option}: {value!r} is not a valid URL ({error}).", hint=example) from error
     if parts.username or parts.password or parts.query or parts.fragment:
         raise extra
     if parts.scheme not in ("https", "http") or not host:
-        raise OptionError(f"{option} {value!r} is not an https URL.", hint=example)
+        raise OptionError(f"{option}: {value!r} is not an https URL.", hint=example)
     if parts.scheme == "http" and not (plain_on_loopback and is_loopback(value.strip())):
         raise OptionError(
-            f"{option} {value!r} would send credentials unencrypted.",
+            f"{option}: {value!r} would send credentials unencrypted.",
             hint=example + (" http is allowed on loopback only." if plain_on_loopback else ""),
         )
     prefix = parts.path.rstrip("/")
     if path and prefix.lower().endswith("/api"):
         prefix = prefix[: -len("/api")].rstrip("/")
     if prefix and not path:
-        raise OptionError(f"{option} {value!r} must not have a path.", hint=example)
+        raise OptionError(f"{option}: {value!r} must not have a path.", hint=example)
     if not is_unambiguous(value.strip()):
         raise OptionError(
-            f"{option} {value!r} is a URL that programs parse differently.",
+            f"{option}: {value!r} is a URL that programs parse differently.",
             hint=f"{example} Write an international host name in its ASCII form (xn--).",
         )
     return origin(value.strip()) + prefix

@@ -253,7 +253,7 @@ def test_one_wrong_host_of_many_stops_the_run_before_anything_is_sent(
     runbook.inventory(hosts)
     ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=size, mde_max_devices=300, **COMMENT)
     assert ran.code == 2
-    assert "host pc-200.corp.example, mde_aad_device_id: aad_device_id 'N/A' is not an Entra device ID" in ran.one_line
+    assert "host pc-200.corp.example, mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device ID" in ran.one_line
     assert "host localhost is the controller and not a device" in ran.one_line
     assert "Nothing was done" not in ran.one_line
     assert emulator.calls() == []

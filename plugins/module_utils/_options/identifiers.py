@@ -97,7 +97,7 @@ def clean_comment(comment: str | None) -> str:
         raise OptionError("comment is empty.", hint="State the reason, for example the ticket number.")
     if any(map(_is_half, text)):
         raise OptionError(
-            f"comment {text[:_MAX_QUOTED]!r} contains half of a surrogate pair.", hint="Use valid Unicode text."
+            f"comment: {text[:_MAX_QUOTED]!r} contains half of a surrogate pair.", hint="Use valid Unicode text."
         )
     return text
 
@@ -116,7 +116,7 @@ def _refuse_hidden(option: str, text: str) -> None:
     """Raise OptionError for a value in which Ansible has masked a secret."""
     if HIDDEN in text or _HIDDEN_WHOLE in text:
         raise OptionError(
-            f"{option} {text[:_MAX_QUOTED]!r} is what Ansible shows instead of a secret, not the value.",
+            f"{option}: {text[:_MAX_QUOTED]!r} is what Ansible shows instead of a secret, not the value.",
             hint="A password, token or other secret of an earlier task is part of the value, so Ansible masked it. "
             "Take the value from its source, or use a secret that is not part of a name or ID.",
         )
@@ -136,7 +136,7 @@ def clean_device_id(value: str) -> str:
         return portal.group(1)
     if not _ID.fullmatch(value):
         raise OptionError(
-            f"device_id {value[:_MAX_QUOTED]!r} is not a device ID.",
+            f"device_id: {value[:_MAX_QUOTED]!r} is not a device ID.",
             hint="Use letters, digits and hyphens, or the URL of the device page in the portal.",
         )
     return value
@@ -156,7 +156,7 @@ def clean_device_name(value: str) -> str:
     alone = name.startswith(".") and is_dns_name(name.lstrip("."))
     if not name.strip(".") or alone or len(name) > _MAX_NAME_LENGTH or odd:
         raise OptionError(
-            f"device_name {value[:_MAX_QUOTED]!r} is not a valid device name.",
+            f"device_name: {value[:_MAX_QUOTED]!r} is not a valid device name.",
             hint=f"Use one short or full name of at most {_MAX_NAME_LENGTH} characters, without control characters and line "
             "breaks, and with text before the first dot.",
         )
@@ -170,7 +170,7 @@ def clean_aad_device_id(value: str) -> str:
     guid = value[1:-1] if value.startswith("{") and value.endswith("}") else value
     if not is_guid(guid):
         raise OptionError(
-            f"aad_device_id {value[:_MAX_QUOTED]!r} is not an Entra device ID.",
+            f"aad_device_id: {value[:_MAX_QUOTED]!r} is not an Entra device ID.",
             hint="Use a GUID such as 11112222-bbbb-3333-cccc-4444dddd5555, not the object ID of the device.",
         )
     return guid
@@ -182,7 +182,7 @@ def clean_action_id(value: str) -> str:
     _refuse_hidden("action_id", action_id)
     if not _ID.fullmatch(action_id):
         raise OptionError(
-            f"action_id {value[:_MAX_QUOTED]!r} is not the ID of a machine action.",
+            f"action_id: {value[:_MAX_QUOTED]!r} is not the ID of a machine action.",
             hint="Use action.id (a GUID) from the result of mde_offboard.",
         )
     return action_id

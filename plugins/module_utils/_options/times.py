@@ -59,7 +59,7 @@ def clean_time(option: str, value: object) -> Moment | None:
     found = parse_time(text.replace(" ", "T", 1))
     if found is None:
         raise OptionError(
-            f"{option} {text[:60]!r} is not a valid time.",
+            f"{option}: {text[:60]!r} is not a valid time.",
             hint="Use a number of days (30), a date (2026-01-31) or an ISO 8601 time (2026-01-31T08:00:00Z).",
         )
     return Moment(found)

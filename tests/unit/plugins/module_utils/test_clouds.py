@@ -103,16 +103,16 @@ def test_api_url_authority_host_and_scope_replace_one_thing_each() -> None:
         ({"cloud": "AzureUSGovernment", "region": "us"}, "Region 'us' does not exist in cloud 'AzureUSGovernment'."),
         (
             {"api_url": "http://mde.corp.example"},
-            "api_url 'http://mde.corp.example' would send credentials unencrypted.",
+            "api_url: 'http://mde.corp.example' would send credentials unencrypted.",
         ),
         ({"api_url": "http://127.evil.example"}, "would send credentials unencrypted"),
         ({"api_url": "http://localhost.evil.example"}, "would send credentials unencrypted"),
         ({"api_url": "http://169.254.169.254"}, "would send credentials unencrypted"),
-        ({"api_url": "mde.corp.example"}, "api_url 'mde.corp.example' is not an https URL."),
-        ({"api_url": "ftp://mde.corp.example"}, "api_url 'ftp://mde.corp.example' is not an https URL."),
-        ({"api_url": "https://"}, "api_url 'https://' is not an https URL."),
-        ({"api_url": "https://mde.corp.example:port"}, "api_url 'https://mde.corp.example:port' is not a valid URL"),
-        ({"api_url": "https://[mde"}, "api_url 'https://[mde' is not a valid URL"),
+        ({"api_url": "mde.corp.example"}, "api_url: 'mde.corp.example' is not an https URL."),
+        ({"api_url": "ftp://mde.corp.example"}, "api_url: 'ftp://mde.corp.example' is not an https URL."),
+        ({"api_url": "https://"}, "api_url: 'https://' is not an https URL."),
+        ({"api_url": "https://mde.corp.example:port"}, "api_url: 'https://mde.corp.example:port' is not a valid URL"),
+        ({"api_url": "https://[mde"}, "api_url: 'https://[mde' is not a valid URL"),
         ({"api_url": "https://mde.corp.example?x=1"}, "api_url must be a URL without user, password, query"),
         ({"api_url": "https://mde.corp.example/#x"}, "api_url must be a URL without user, password, query"),
         *(
@@ -132,12 +132,12 @@ def test_api_url_authority_host_and_scope_replace_one_thing_each() -> None:
                 "mde\u3002example",
             )
         ),
-        ({"authority_host": "http://localhost:8080"}, "authority_host 'http://localhost:8080' would send secrets"),
+        ({"authority_host": "http://localhost:8080"}, "authority_host: 'http://localhost:8080' would send credentials"),
         (
             {"authority_host": "https://login.corp.example/common"},
-            "authority_host 'https://login.corp.example/common'",
+            "authority_host: 'https://login.corp.example/common'",
         ),
-        ({"authority_host": "//login.corp.example"}, "authority_host '//login.corp.example' is not an https URL."),
+        ({"authority_host": "//login.corp.example"}, "authority_host: '//login.corp.example' is not an https URL."),
     ],
 )
 def test_an_invalid_url_is_rejected_with_the_name_of_its_option(options: dict[str, str], expected: str) -> None:

@@ -194,7 +194,7 @@ def test_auto_neither_probes_the_network_nor_runs_a_program(
             monkeypatch.setenv(name, value)
     run = offboard(device_id=ID, **way(emulator))
     assert run.error_code == "credential_incomplete"
-    assert "when auth_source names them" in run.result["error"]["hint"]
+    assert "only if auth_source names them" in run.result["error"]["hint"]
     assert emulator.log == []
     assert not (tmp_path / "ran").exists()
 
@@ -776,7 +776,7 @@ def test_an_access_token_that_is_rejected_is_not_replaced(
     }[flaw]
     run = offboard(device_id=device.id, access_token=token)
     assert (run.error_code, run.result["error"]["http_status"]) == ("unauthorized", 401)
-    assert "check access_token, scope and cloud" in run.result["error"]["hint"]
+    assert "Check access_token, scope and cloud" in run.result["error"]["hint"]
     assert len(emulator.calls()) == 1
     assert sign_ins(emulator) == 0
     assert token not in run.output

@@ -23,7 +23,7 @@ from ansible_collections.secops.mde.plugins.module_utils._options.identifiers im
     ],
 )
 def test_a_url_that_contains_another_url_identifies_no_device(value: str) -> None:
-    with pytest.raises(OptionError, match="one device's page"):
+    with pytest.raises(OptionError, match="URL of the device page"):
         clean_device_id(value)
 
 

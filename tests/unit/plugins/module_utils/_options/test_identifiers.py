@@ -89,7 +89,7 @@ def test_a_masked_secret_is_never_an_id_or_a_name(clean: t.Callable[[str], str],
     with pytest.raises(OptionError) as refusal:
         clean(hidden)
     assert "instead of a secret" in refusal.value.message
-    assert "hid it" in str(refusal.value.hint)
+    assert "masked it" in str(refusal.value.hint)
 
 
 @pytest.mark.parametrize("clean", [clean_device_id, clean_device_name, clean_aad_device_id, clean_action_id])
