@@ -162,7 +162,7 @@ def test_a_template_that_came_out_empty_never_means_all_devices(
 ) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     listed = inventory.list("--list", "-e", json.dumps({"wanted": empty}), **{option: "{{ wanted }}"})
-    assert "is blank" in listed.error
+    assert f"{option} {'is empty' if option == 'tag' else 'contains an empty value'}" in listed.error
     assert emulator.calls() == []
 
 
@@ -490,7 +490,7 @@ def test_the_token_of_another_tenant_is_not_answered_from_the_cache(
     assert len(emulator.calls("api")) == 1
     claims = base64.urlsafe_b64encode(json.dumps({"tid": GUID}).encode()).decode()
     inventory.variables["MDE_ACCESS_TOKEN"] = f"made-up.{claims}.token"
-    assert "The API refused the token" in inventory.list(**cache, drop=drop).error
+    assert "The API rejected the token" in inventory.list(**cache, drop=drop).error
 
 
 def test_an_address_and_other_host_names_are_had_on_request(emulator: Emulator, inventory: AnsibleCommand) -> None:

@@ -150,7 +150,7 @@ def test_what_cannot_be_meant_is_refused_before_any_request(
 ) -> None:
     run = machine_info(check=check, **options)
     assert (run.failed, run.error_code, run.result["machines"]) == (True, "invalid_option", [])
-    assert run.result["msg"].startswith(f"{next(iter(options))}: ")
+    assert next(iter(options)) in run.result["msg"].split(". ")[0]
     assert fleet.calls(None) == []
 
 

@@ -472,7 +472,7 @@ def test_a_missing_permission_is_found_out_once(emulator: Emulator, offboard: Ru
     run = offboard(devices=by_id(devices), access_token=token, concurrency=4)
     assert outcomes(run) == [*["refused"] * 50, *["error"] * 10]  # the second batch was not even looked up
     assert {device["error"]["code"] for device in run.result["devices"]} == {"permission_missing"}
-    assert run.result["devices"][-1]["error"]["message"].startswith("Not tried")
+    assert run.result["devices"][-1]["error"]["message"].startswith("Skipped")
     assert posts(emulator) <= 4
 
 
@@ -501,7 +501,7 @@ def test_an_id_that_cannot_be_read_alone_stops_no_other_device(
     assert run.error_code == expected
     assert "not for you" in run.result["msg"]
     if status == 403:
-        assert "another cause" in run.result["msg"]
+        assert "another reason" in run.result["msg"]
 
 
 # -- waiting -------------------------------------------------------------------------------------------------------

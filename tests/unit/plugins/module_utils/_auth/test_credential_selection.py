@@ -214,7 +214,7 @@ def test_without_credentials_the_error_lists_every_kind_and_how_to_use_ambient_o
         choose()
     for kind, needs in REQUIRED_OPTIONS.items():
         assert f"{kind} needs {' and '.join(needs)}" in refused.value.message
-    assert "when auth_source names them" in str(refused.value)
+    assert "only if auth_source names them" in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -533,7 +533,7 @@ def test_the_token_of_an_azure_cli_that_rejects_a_tenant_must_be_for_that_tenant
     asked_for = emulator.tenant_domain if case == "domain" else emulator.tenant_id if token else TENANT
     error = refusal(replace(CLI, tenant_id=asked_for), context)
     assert error.code == "sign_in_failed"
-    assert f"does not take the tenant {asked_for}" in error.message
+    assert f"does not accept the tenant {asked_for}" in error.message
     assert "Set tenant_id to the GUID" in str(error.hint)
 
 
