@@ -218,7 +218,7 @@ class ThrottledError(ApiError):
 class UnexpectedResponseError(ApiError):
     """A success by its status, but the body is not what the service sends."""
 
-    code = "bad_answer"
+    code = "unexpected_response"
 
 
 class DeviceError(MdeError):

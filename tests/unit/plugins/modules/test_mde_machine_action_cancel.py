@@ -285,7 +285,7 @@ def test_a_read_that_answers_with_no_action_at_all_cancels_none(
 ) -> None:
     emulator.fault(method="GET", path=f"/machineactions/{pending}", kind="body", body=body, times=None)
     run = cancel(action_id=pending, check=check)
-    assert (run.failed, run.changed, run.error_code) == (True, False, "bad_answer")
+    assert (run.failed, run.changed, run.error_code) == (True, False, "unexpected_response")
     assert posts(emulator) == 0
 
 

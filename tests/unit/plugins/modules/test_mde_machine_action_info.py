@@ -331,7 +331,7 @@ def test_a_page_is_asked_for_again_after_trouble(fleet: Emulator, action_info: R
         ({"kind": "503"}, "service_error"),
         ({"kind": "429", "retry_after": 4000}, "throttled"),
         ({"kind": "html_404"}, "wrong_address"),
-        ({"kind": "body", "body": '{"value": [{"id": "1"}]}'}, "bad_answer"),
+        ({"kind": "body", "body": '{"value": [{"id": "1"}]}'}, "unexpected_response"),
     ],
     ids=str,
 )
@@ -346,7 +346,7 @@ def test_a_page_that_fails_fails_the_module_and_no_action_comes_back(
 
 def test_a_page_that_repeats_the_last_is_an_error(fleet: Emulator, action_info: RunModule) -> None:
     fleet.knobs.update({"page_cap": 2, "repeat_page": True})
-    assert action_info().error_code == "bad_answer"
+    assert action_info().error_code == "unexpected_response"
 
 
 @pytest.mark.parametrize("option", ["calls_per_minute", "calls_per_hour"])

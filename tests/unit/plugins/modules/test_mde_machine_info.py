@@ -345,12 +345,12 @@ def test_a_page_is_asked_for_again_after_trouble(fleet: Emulator, machine_info: 
         ({"kind": "429", "retry_after": 4000}, "throttled"),
         ({"kind": "lost"}, "no_answer"),
         ({"kind": "html_404"}, "wrong_address"),
-        ({"kind": "empty_200"}, "bad_answer"),
-        ({"kind": "body", "body": "<html><title>Sign in</title></html>"}, "bad_answer"),
-        ({"kind": "body", "body": "[]"}, "bad_answer"),
-        ({"kind": "body", "body": '{"value": null}'}, "bad_answer"),
-        ({"kind": "body", "body": '{"value": [{"computerDnsName": "x"}]}'}, "bad_answer"),
-        ({"kind": "body", "body": '{"value": [], "@odata.nextLink": "https://x"}'}, "bad_answer"),
+        ({"kind": "empty_200"}, "unexpected_response"),
+        ({"kind": "body", "body": "<html><title>Sign in</title></html>"}, "unexpected_response"),
+        ({"kind": "body", "body": "[]"}, "unexpected_response"),
+        ({"kind": "body", "body": '{"value": null}'}, "unexpected_response"),
+        ({"kind": "body", "body": '{"value": [{"computerDnsName": "x"}]}'}, "unexpected_response"),
+        ({"kind": "body", "body": '{"value": [], "@odata.nextLink": "https://x"}'}, "unexpected_response"),
         ({"kind": "redirect"}, "redirected"),
     ],
     ids=str,
@@ -369,7 +369,7 @@ def test_a_page_that_fails_fails_the_module_and_no_machine_comes_back(
 def test_a_page_that_repeats_the_last_is_an_error(fleet: Emulator, machine_info: RunModule) -> None:
     fleet.knobs.update({"page_cap": 3, "repeat_page": True})
     run = machine_info()
-    assert (run.failed, run.error_code, run.result["machines"]) == (True, "bad_answer", [])
+    assert (run.failed, run.error_code, run.result["machines"]) == (True, "unexpected_response", [])
     assert "repeats" in run.result["msg"]
 
 
