@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""JSON from outside, read strictly: what JSON does not define never decides anything.
+"""Strict parser for JSON from outside: what JSON does not define never decides anything.
 
-RFC 8259 leaves open what a key means that an object has twice, and has neither NaN nor Infinity; Python's own reader takes
-the last value, and all of these.
+RFC 8259 does not define the meaning of a duplicate key, and has neither NaN nor Infinity. Python's parser accepts all of
+these, and uses the last value of a duplicate key.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import typing as t
 
 from ._presentable import LONGEST_NUMBER
 
-# Keys that say which record this is, and those of an answer that say where it ends.
+# Keys that identify a record, and those that a list needs to be complete.
 IDENTIFIERS: t.Final = frozenset(
     {
         *("id", "machineId", "computerDnsName", "aadDeviceId", "mergedIntoMachineId", "type", "externalId"),
@@ -27,16 +27,16 @@ IDENTIFIERS: t.Final = frozenset(
 
 
 def parse_json(body: bytes) -> t.Any:
-    """The document in a body of UTF-8, with or without a byte order mark.
+    """Parse a body in UTF-8, with or without a byte order mark.
 
-    A number that JSON or Python cannot carry stands as its text, and a key that stands twice with different values as
-    null: as if it had not been sent. Raises ValueError, with the reason, for what is no JSON, for an identifier that
-    stands twice with different values, and for a document that nests too deeply to be read.
+    A number that JSON or Python cannot represent becomes its text. A duplicate key with different values becomes null, as
+    if it had not been sent. Raises ValueError with the reason if the body is not valid JSON, has a duplicate identifier with
+    different values, or is nested too deeply.
     """
     try:
         return _DECODER.decode(body.decode("utf-8-sig"))
     except RecursionError as error:
-        raise ValueError("the JSON nests too deeply") from error
+        raise ValueError("the JSON is nested too deeply") from error
 
 
 def _object(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
@@ -45,10 +45,10 @@ def _object(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
         return found
     texts: dict[str, str] = {}
     for key, value in pairs:
-        text = json.dumps(value, sort_keys=True)  # for Python, 1 equals true
+        text = json.dumps(value, sort_keys=True)  # in Python, 1 == True
         if texts.setdefault(key, text) != text:
             if key in IDENTIFIERS:
-                raise ValueError(f"the key {key} stands twice, with different values")
+                raise ValueError(f"duplicate key {key} with different values")
             found[key] = None
     return found
 

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Text and data from outside, made safe to show and to hand over: nothing invisible, nothing that an interpreter acts on.
+"""Makes text and data from outside safe to display and to return: nothing invisible, nothing that an interpreter acts on.
 
-Names, comments and messages come from the service, or from something in front of it. Ansible hands values over as
-subclasses of its own, so mappings and lists are recognised by what they do, and strings leave here as plain ones.
+Names, comments and messages come from the service, or from a gateway in front of it. Ansible passes values as subclasses of
+its own. Mappings are therefore recognized by their abstract class, and strings are returned as plain ``str``.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ import typing as t
 from collections.abc import Mapping
 
 _INVISIBLE: t.Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f"  # controls; a line break is kept where a value may have lines
+    "[\x00-\x1f\x7f-\x9f"  # control characters; line breaks stay in values of several lines
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
     "\ud800-\udfff\ufdd0-\ufdef\ufeff\uffa0\ufff9-\uffff\U000e0000-\U000e007f]"
 )
 _LINE_BREAK: t.Final = re.compile("\r\n?")
 _BLANKS: t.Final = re.compile("[\t\n\r]+")
 _SURROGATE: t.Final = re.compile("[\ud800-\udfff]")
-# ansible-core reads these keys as its own types when it decodes JSON (2.19 and later in results, all versions in caches),
-# or removes them from results (those with one underscore).
+# ansible-core decodes these keys of JSON as its own types (2.19 and later in results, all versions in caches), or removes
+# them from results (those with one underscore).
 _RESERVED: t.Final = re.compile(r"_{1,2}ansible_")
-# The service's records are four levels deep. Some readers of results recurse, several frames for each level.
+# The service's records have four levels. Some readers of results recurse, with several frames for each level.
 DEEPEST_RECORD: t.Final = 20
 _DEEPEST_RESULT: t.Final = 40
 _TOO_DEEP: t.Final = "(nested too deeply)"
-# Python refuses to print an integer of more digits than the administrator allows, 640 at least.
+# Python can be set to refuse to print an integer of more digits than a limit, which is at least 640.
 LONGEST_NUMBER: t.Final = 100
 _LARGEST: t.Final = 10**LONGEST_NUMBER
 
 
 def to_text(value: object) -> str:
-    """The value as a plain string, empty for null."""
+    """The value as a plain string, empty for None."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -48,9 +48,9 @@ def to_text(value: object) -> str:
 
 
 def escape_invisible(value: object, *, lines: bool = False) -> str:
-    """The value with every character to be seen: what is invisible or changes the direction stands as its number.
+    """The value as text, with the code point of each invisible character and each one that changes the text direction.
 
-    ``lines`` keeps line breaks, for values that may have several lines.
+    ``lines`` keeps line breaks, for values of several lines.
     """
     text = to_text(value)
     if text.isascii() and text.isprintable():
@@ -61,15 +61,15 @@ def escape_invisible(value: object, *, lines: bool = False) -> str:
 
 
 def one_line(value: object) -> str:
-    """A message for a terminal: visible characters in one line."""
+    """The value as one line of visible characters, for a terminal."""
     return escape_invisible(_BLANKS.sub(" ", to_text(value)))
 
 
 def presentable(value: t.Any, *, deepest: int = _DEEPEST_RESULT) -> t.Any:
-    """The value as JSON that every version of Ansible carries, whatever it holds. Harmless values come out equal.
+    """The value as JSON that every version of Ansible can return. Harmless values do not change.
 
-    Halves of a character become U+FFFD, numbers that JSON cannot carry their text, keys that ansible-core interprets
-    lose their underscores, and what is nested below ``deepest`` levels becomes a note.
+    Lone surrogates become U+FFFD. Numbers that JSON cannot represent become text. Keys that ansible-core interprets lose
+    their underscores. Values below ``deepest`` levels are replaced by a note.
     """
     if isinstance(value, str):
         return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
@@ -92,7 +92,7 @@ def presentable(value: t.Any, *, deepest: int = _DEEPEST_RESULT) -> t.Any:
 
 
 def _free_key(key: object, taken: Mapping[t.Any, t.Any], found: Mapping[str, t.Any]) -> str:
-    """The key in a harmless spelling, different from all others."""
+    """The key in a harmless and unique form."""
     if isinstance(key, str) and key.isascii() and not key.startswith("_"):
         return key
     text: str = presentable(key if isinstance(key, str) else str(key))

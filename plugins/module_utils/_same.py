@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""When two IDs or names are the same: equal but for case and for how accents are encoded.
+"""Compares IDs and names: equal except for case and the encoding of accents.
 
-Different letters are never the same. ``str.casefold`` merges some of them (``voss`` and ``voß``), as do ``str.lower``
-and Unicode normalization (the Kelvin sign and ``k``). A merged letter would hide one of two devices.
+Different letters are never equal. ``str.casefold`` merges some of them (``voss`` and ``voß``), as do ``str.lower`` and
+Unicode normalization (the Kelvin sign and ``k``). Merged letters would hide one of two devices.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from itertools import groupby
 
 
 def comparable(text: str) -> str:
-    """The form in which two IDs or names are the same; it is for comparison and lookup, never for a request.
+    """The text in a form for comparison and lookup, never for a request.
 
-    Accents are decomposed (NFD), and a capital letter is lowered where the small letter has it as its only capital.
+    Accents are decomposed (NFD). An uppercase letter becomes lowercase if the lowercase letter has no other uppercase form.
     Characters that Unicode merely replaces by another one, such as the Kelvin, Angstrom and Ohm signs, stay.
     """
     if text.isascii():
@@ -28,12 +28,12 @@ def comparable(text: str) -> str:
 
 
 def equal_ignoring_case(one: str | None, other: str | None) -> bool:
-    """Whether two IDs or names are the same; nothing is the same as nothing."""
+    """Whether two IDs or names are equal; None equals nothing."""
     return one is not None and other is not None and comparable(one) == comparable(other)
 
 
 def _is_replaced(character: str) -> bool:
-    """Whether normalization replaces the character by a single other one."""
+    """Whether Unicode normalization replaces the character by a single other one."""
     decomposition = unicodedata.decomposition(character)
     return bool(decomposition) and not decomposition.startswith("<") and " " not in decomposition
 

@@ -54,6 +54,13 @@ def emulator() -> t.Iterator[Emulator]:
         yield running
 
 
+@pytest.fixture(params=["both", "guid"], ids=["lenient", "strict"])
+def action_id_literal(request: pytest.FixtureRequest, emulator: Emulator) -> str:
+    """A service that accepts quoted IDs of actions, and one that compares IDs with GUID literals only."""
+    emulator.knobs.action_id_literal = request.param
+    return str(request.param)
+
+
 @pytest.fixture
 def clock(emulator: Emulator) -> VirtualTime:
     """What the client takes for the time: the service's clock, moved on by every sleep."""

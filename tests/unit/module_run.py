@@ -121,9 +121,12 @@ def offboard_as_other_app(
     return t.cast("dict[str, t.Any]", response.json())
 
 
-def api_calls(emulator: Emulator) -> list[str]:
-    """Method and last parts of each call to the API, in order: ``["GET machines", "POST offboard"]``."""
-    return [f"{call.method} {_tail(call)}" for call in emulator.calls("api")]
+def api_calls(emulator: Emulator, *, rejected: bool = True) -> list[str]:
+    """Method and last parts of each call to the API, in order: ``["GET machines", "POST offboard"]``.
+
+    Without ``rejected``, those with the status 400 are left out.
+    """
+    return [f"{call.method} {_tail(call)}" for call in emulator.calls("api") if rejected or call.status != 400]
 
 
 def posts(emulator: Emulator) -> int:

@@ -196,7 +196,7 @@ def test_a_page_that_fails_fails_the_inventory(emulator: Emulator, inventory: An
     emulator.add_devices(Device(name=f"pc-{number}.corp.example") for number in range(5))
     emulator.knobs.page_cap = 2
     emulator.fault(kind="html_404", method="GET", path="/machines", after=1, times=None)
-    assert "answered 404" in inventory.list().error
+    assert "returned HTTP 404" in inventory.list().error
 
 
 @pytest.mark.parametrize(
@@ -522,7 +522,7 @@ def test_a_server_that_quotes_the_request_gets_no_secret_on_the_console(
     }
     emulator.fault(**fault(form, service=service, method="POST" if service == "entra" else "GET"))
     listed = inventory.list("--list", "-vvvvv", **credentials[kind])
-    assert "failed" in listed.error or "answered 400" in listed.error
+    assert "failed" in listed.error or "returned HTTP 400" in listed.error
     sent = credentials_sent(emulator)
     assert sent
     assert_hidden(listed.out + listed.err, sent)

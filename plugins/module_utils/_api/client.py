@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The API in typed calls: machines, machine actions, offboard, cancel, tag.
+"""MdeClient: machines, machine actions, offboard, cancel, tag.
 
-What counts as an answer and which call may be repeated is settled here; what the answers mean for a device is decided
-elsewhere.
+Decides which responses are valid, and which calls may be repeated.
 """
 
 from __future__ import annotations
@@ -17,24 +16,24 @@ from datetime import datetime
 from urllib.parse import quote
 
 from .._auth.permissions import CANCEL, OFFBOARD, TAG
-from .._errors import MdeError, TransportError, UnexpectedResponseError
+from .._errors import ApiError, MdeError, TransportError, UnexpectedResponseError
 from .._http.retry import RetryBudget, is_retryable_read, is_safe_to_resend
 from .._http.transport import Response
 from .._same import comparable, equal_ignoring_case
 from .error_responses import is_by_service
 from .filter_batches import BatchResult, FilterBatcher
 from .models import Machine, MachineAction, RecordError, is_record_id
-from .odata import FilterSyntax, all_of, property_in, time_literal
+from .odata import FilterSyntax, action_id_in, all_of, is_guid, property_in, time_literal
 from .paging import Allowance, Item, Lists, RefusedRecord, Report, get, unexpected_response
 from .session import ApiSession
 
-# Microsoft Learn, "Add or remove a tag for multiple machines": at most 500 ids a call.
+# Microsoft Learn, "Add or remove a tag for multiple machines": at most 500 IDs per call.
 TAG_BATCH: t.Final = 500
 
 
 @dataclass(frozen=True)
 class ActionSnapshot:
-    """The Offboard actions of one machine, all of them, as they were at one moment."""
+    """All Offboard actions of one machine at one time."""
 
     actions: tuple[MachineAction, ...]
     read_at: float
@@ -42,45 +41,49 @@ class ActionSnapshot:
 
 
 class MdeClient:
-    """What can be asked of one tenant. Safe to use from several threads."""
+    """API calls for one tenant. Thread-safe. All calls raise MdeError."""
 
     def __init__(self, session: ApiSession) -> None:
         self.session = session
         self.filter_batcher = FilterBatcher(session.clock)
         self._lists = Lists(session)
         self.own_actions: set[str] = set()
-        """IDs of the actions that this run made, each on the device that it was meant for."""
+        """IDs of the actions that this run created, each on the device that it was meant for."""
 
     def _get(self, path: str, id_: str, parse: t.Callable[[object], Item], what: str) -> Item | None:
         response = get(self.session, f"{path}/{quote(id_, safe='')}", missing_ok=True)
         found = _checked(parse, response, what) if response is not None else None
-        # The read of a machine also takes a name for an ID, and what is cancelled is never another action.
+        # The route of a machine also accepts a name instead of an ID.
         return found if found is not None and equal_ignoring_case(found.id, id_) else None
 
     # -- machines ------------------------------------------------------------------------------------------
 
     def get_machine(self, machine_id: str) -> Machine | None:
-        """One record by its id, or None when the service itself says that there is none."""
+        """The machine with this ID, or None if the service reports that it does not exist."""
         return self._get("machines", machine_id, Machine.checked, "a machine")
 
     def list_machines(self, condition: str, *, report: Report | None = None) -> list[Machine]:
-        """All records that fit an OData condition, in the service's order, each id once. See ``Lists.pages``."""
+        """All machines that match an OData filter, in the service's order. See ``Lists.pages``."""
         return [machine for page in self.iter_machine_pages(condition, report=report) for machine in page]
 
     def iter_machine_pages(
         self, condition: str, *, limit: int | None = None, count: bool = False, report: Report | None = None
     ) -> t.Iterator[list[Machine]]:
-        """The same page by page."""
+        """The same, page by page."""
         return self._lists.pages("machines", condition, Machine.checked, limit=limit, count=count, report=report)
 
     def machines_by_id(self, machine_ids: t.Sequence[str]) -> list[Machine]:
-        """The records of these machines, as far as a list has them. One that is missing is no news."""
-        return self.filter_batcher.read(machine_ids, _has_id, self.list_machines).records
+        """The machines with these IDs that the list has. One that is missing may exist."""
+
+        def condition(values: t.Sequence[str], syntax: FilterSyntax) -> str:
+            return property_in("id", values, use_in=syntax.use_in)
+
+        return self.filter_batcher.read(machine_ids, condition, self.list_machines).records
 
     def update_tag(self, machine_ids: t.Sequence[str], tag: str, action: str) -> list[Machine]:
-        """``Add`` or ``Remove`` a tag on up to ``TAG_BATCH`` machines; their records as the service sent them back.
+        """``Add`` or ``Remove`` a tag on up to ``TAG_BATCH`` machines. Returns the records from the response.
 
-        May be repeated like a read: the second time it changes nothing. Raises MdeError.
+        Repeated like a read, because a second call changes nothing.
         """
         response = self.session.request(
             "POST",
@@ -99,10 +102,9 @@ class MdeClient:
     def get_offboard_actions(
         self, machine_ids: t.Sequence[str], *, budget: RetryBudget | None = None
     ) -> dict[str, ActionSnapshot | MdeError]:
-        """Every Offboard action of these machines, by the id as given, in as few calls as the service allows.
+        """All Offboard actions of these machines by machine ID, in as few calls as the service allows.
 
-        ``budget`` is one that several looks share. For an id that the service does not take in a filter, its error.
-        Raises MdeError when a read fails otherwise.
+        ``budget`` is one that several reads share. A machine ID that the service rejects in a filter has its error.
         """
 
         def condition(values: t.Sequence[str], syntax: FilterSyntax) -> str:
@@ -115,18 +117,19 @@ class MdeClient:
 
         batch_result = self.filter_batcher.read(machine_ids, condition, fetch)
         found: dict[str, list[MachineAction]] = {machine_id: [] for machine_id in machine_ids}
-        requested = set(map(comparable, machine_ids))  # a filter may ignore case, and find another device's actions
+        requested = set(map(comparable, machine_ids))  # a filter may ignore case and find actions of another device
         if batch_result.records and not any(
             comparable(action.machine_id) in requested for action in batch_result.records
         ):
             raise UnexpectedResponseError(
-                "GET machineactions: the list holds only actions of devices that were not asked for.",
+                "GET machineactions: the list contains only actions of devices that were not requested.",
                 http_status=200,
-                hint="It answers another request. Run the task again; check api_url and any proxy if it stays like this.",
+                hint="This is the response to another request. Run the task again. If the error persists, check api_url "
+                "and any proxy.",
             )
         for action in batch_result.records:
             of_machine = found.get(action.machine_id)
-            if of_machine is not None and action.is_offboard:  # what the service sends beside them is dropped
+            if of_machine is not None and action.is_offboard:  # other actions are ignored
                 of_machine.append(action)
         snapshots = {id_: ActionSnapshot(tuple(found[id_]), batch_result.read_at) for id_ in machine_ids}
         return {**snapshots, **batch_result.rejected, **_affected(machine_ids, refused)}
@@ -134,16 +137,39 @@ class MdeClient:
     def actions_by_id(
         self, action_ids: t.Sequence[str], *, allowance: Allowance | None = None
     ) -> BatchResult[str, MachineAction]:
-        """These actions as they are now. One that is missing is no news: see ``with_missing``."""
-        batch_result = self.filter_batcher.read(
-            action_ids, _has_id, lambda text: self._list_actions(text, allowance=allowance)
+        """The actions with these IDs that the list has. One that is missing may exist: see ``with_missing``."""
+        batch_result = self.read_by_action_id(
+            action_ids, action_id_in, lambda text: self._list_actions(text, allowance=allowance)
         )
         wanted = set(map(comparable, action_ids))
         batch_result.records = [action for action in batch_result.records if comparable(action.id) in wanted]
         return batch_result
 
+    def read_by_action_id(
+        self,
+        action_ids: t.Sequence[str],
+        condition: t.Callable[[t.Sequence[str], FilterSyntax], str],
+        fetch: t.Callable[[str], list[MachineAction]],
+    ) -> BatchResult[str, MachineAction]:
+        """``FilterBatcher.read`` for IDs of actions.
+
+        A service that compares the IDs as GUIDs rejects a filter with any other ID. Such IDs are therefore read apart from
+        GUIDs, and are in ``rejected`` then.
+        """
+        batch_result = self.filter_batcher.read(list(filter(is_guid, action_ids)), condition, fetch)
+        others = [action_id for action_id in action_ids if not is_guid(action_id)]
+        try:
+            batch_of_others = self.filter_batcher.read(others, condition, fetch)
+        except ApiError as error:
+            if not error.query_refused:
+                raise
+            batch_of_others = BatchResult(rejected=dict.fromkeys(others, error))
+        batch_result.records += batch_of_others.records
+        batch_result.rejected.update(batch_of_others.rejected)
+        return batch_result
+
     def with_missing(self, action_ids: t.Iterable[str], actions: t.Iterable[MachineAction]) -> list[MachineAction]:
-        """The actions, and each that is not among them read by itself: lists lag behind."""
+        """The actions, and those that are missing, read individually: new actions appear in lists after some seconds."""
         found = {comparable(action.id): action for action in actions}
         for action_id in action_ids:
             if comparable(action_id) not in found and (action := self.get_action(action_id)):
@@ -153,7 +179,7 @@ class MdeClient:
     def list_offboard_actions_since(
         self, created: datetime, *, allowance: Allowance | None = None
     ) -> list[MachineAction]:
-        """Every Offboard action of the tenant from a moment on."""
+        """All Offboard actions of the tenant that were created at this time or later."""
         condition = f"type eq 'Offboard' and creationDateTimeUtc ge {time_literal(created)}"
         return self._list_actions(condition, count=True, allowance=allowance)
 
@@ -170,7 +196,7 @@ class MdeClient:
         report: Report | None = None,
         allowance: Allowance | None = None,
     ) -> t.Iterator[list[MachineAction]]:
-        """All actions that fit an OData condition, page by page; see ``Lists.pages``."""
+        """All actions that match an OData filter, page by page; see ``Lists.pages``."""
         return self._lists.pages(
             "machineactions",
             condition,
@@ -183,14 +209,11 @@ class MdeClient:
         )
 
     def get_action(self, action_id: str) -> MachineAction | None:
-        """One action by its id, or None when the service itself says that there is none (yet)."""
+        """The action with this ID, or None if the service reports that it does not exist (yet)."""
         return self._get("machineactions", action_id, MachineAction.checked, "an action")
 
     def cancel_action(self, action_id: str, comment: str) -> None:
-        """Ask for the end of an action. May be repeated like a read; what became of it has to be read.
-
-        Raises MdeError.
-        """
+        """Request cancellation of an action. Read the action to see the result. Repeated like a read."""
         self.session.request(
             "POST",
             f"machineactions/{quote(action_id, safe='')}/cancel",
@@ -239,24 +262,20 @@ class MdeClient:
 
 
 def _checked(parse: t.Callable[[object], Item], response: Response, what: str) -> Item:
-    """The one record of an answer. Raises UnexpectedResponseError."""
+    """The record in a response. Raises UnexpectedResponseError."""
     try:
         return parse(response.json())
     except RecordError as error:
-        raise unexpected_response(response, f"{what} that can be used ({error})") from error
-
-
-def _has_id(values: t.Sequence[str], syntax: FilterSyntax) -> str:
-    return property_in("id", values, use_in=syntax.use_in)
+        raise unexpected_response(response, f"{what} that is usable ({error})") from error
 
 
 def _was_not_taken(outcome: Response | TransportError) -> bool:
-    """Whether an offboard surely had no effect: a 429 of a gateway can hide the service's response."""
+    """Whether an offboard request surely had no effect: a 429 of a gateway can hide the service's response."""
     return is_safe_to_resend(outcome) and (isinstance(outcome, TransportError) or is_by_service(outcome))
 
 
 def _affected(machine_ids: t.Sequence[str], refused: t.Sequence[RefusedRecord]) -> dict[str, MdeError]:
-    """The machines whose actions are not all known: an action that cannot be used is on one of them, or may be."""
+    """The machines whose actions are not all known, because an unusable action is, or may be, on one of them."""
     affected: dict[str, MdeError] = {}
     for one in refused:
         on = one.value.get("machineId") if isinstance(one.value, dict) else None

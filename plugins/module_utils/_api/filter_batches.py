@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Many values in few filters, as large as the service takes them.
+"""Splits many values into few filters and learns the sizes and the syntax that the service accepts.
 
-Nobody documents how large a filter may be, or whether ``in`` is taken everywhere. So both are found out on the way:
-what is refused is asked again in another form, then in halves, and what has been learned holds for the rest of the run.
+The size of a filter and the support of ``in`` are not documented. A filter that the service rejects is sent again in another
+syntax, then in halves. What the service accepts is remembered for the rest of the run.
 """
 
 from __future__ import annotations
@@ -19,31 +19,37 @@ from .._clock import Clock
 from .._errors import ApiError
 from .odata import FilterSyntax, url_encode
 
-# Characters of a filter as it goes over the wire: to begin with, and at most, so that no URL has more than 4,000.
+# Length of a URL-encoded filter: at first, and at most, so that no URL has more than 4,000 characters.
 INITIAL_FILTER_LENGTH: t.Final = 2250
 MAX_FILTER_LENGTH: t.Final = 3800
-# What a filter needs beside its values, with room to spare, and each value beside its text.
+# What a filter needs in addition to its values (generous), and each value in addition to its text.
 _FILTER_OVERHEAD = 80
 _VALUE_OVERHEAD = 3
+
+# The quotes of action IDs change last: that is one request more only for a service that rejects them.
+_SYNTAXES: t.Final = [
+    FilterSyntax(use_in, unquoted_guids, unquoted_action_ids)
+    for unquoted_action_ids, use_in, unquoted_guids in itertools.product((False, True), (True, False), (False, True))
+]
 
 Value = t.TypeVar("Value", bound=t.Hashable)
 Record = t.TypeVar("Record")
 Condition = t.Callable[[t.Sequence[Value], FilterSyntax], str]
-"""Writes some of the values as a filter in one of the forms."""
+"""Writes some of the values as a filter in a syntax."""
 
 
 @dataclass
 class BatchResult(t.Generic[Value, Record]):
-    """What the filters brought, all of them together."""
+    """The records of all filters together."""
 
     records: list[Record] = field(default_factory=list)
     rejected: dict[Value, ApiError] = field(default_factory=dict)
-    """Values that the service did not take even alone, while it took others."""
+    """Values that the service rejected in a filter of their own, while it accepted others."""
     read_at: float = 0.0
-    """Moment (monotonic) of the first answer: nothing here is older."""
+    """Monotonic time of the first response: nothing here is older."""
 
     def records_or_raise(self) -> list[Record]:
-        """The records, for those to whom a part of them is nothing. Raises the ApiError of a value that was refused."""
+        """The records, for callers that need all of them. Raises the ApiError of a rejected value."""
         for error in self.rejected.values():
             raise error
         return self.records
@@ -56,29 +62,28 @@ class _Limits:
     growing: bool = True
 
     def after_rejection(self, error: ApiError, length: int, count: int) -> _Limits:
-        """Half of what was refused."""
+        """Half of the rejected size."""
         if error.too_long:
             return replace(self, characters=length // 2, growing=False)
         return replace(self, values=max(1, count // 2))
 
     def after_success(self, length: int) -> _Limits:
-        """More, once a filter that nearly filled these has worked."""
+        """Larger limits after a filter close to the limit was accepted."""
         return replace(self, characters=MAX_FILTER_LENGTH) if self.growing and length > 0.8 * self.characters else self
 
 
 class FilterBatcher:
-    """What one service is known to take. Safe to use from several threads: at worst something is learned twice."""
+    """Reads many values, and remembers what the service accepts. Thread-safe: at worst something is learned twice."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._limits = _Limits()
-        self._use_in: list[bool] = [True, False]
-        self._unquoted_guids: list[bool] = [False, True]
-        """Forms that may still be worth a try, the best first."""
+        self._syntaxes = list(_SYNTAXES)
+        """Those that the service may accept, the preferred one first."""
         self._any_accepted = False
 
     def capacity(self, length: int) -> int:
-        """How many values of so many characters one filter holds."""
+        """Number of values of this length that fit into one filter."""
         return max(
             1,
             min(
@@ -93,9 +98,9 @@ class FilterBatcher:
         condition: Condition[Value],
         fetch: t.Callable[[str], list[Record]],
     ) -> BatchResult[Value, Record]:
-        """Fetch what fits any of the values; ``fetch`` reads what fits a filter.
+        """Fetch the records that match any of the values; ``fetch`` reads those that match a filter.
 
-        Raises what ``fetch`` raises, but for a refusal that has a remedy.
+        Raises what ``fetch`` raises, except for a rejection that a smaller filter or another syntax solves.
         """
         batch_result: BatchResult[Value, Record] = BatchResult()
         rest = list(values)
@@ -103,18 +108,18 @@ class FilterBatcher:
         previous_rejected = False
         while rest:
             count = self._count_that_fits(rest, condition)
-            length = len(url_encode(condition(rest[:count], self._syntaxes()[0])))
+            length = len(url_encode(condition(rest[:count], self._syntaxes[0])))
             try:
                 records = self._fetch_in_any_syntax(rest[:count], condition, fetch)
             except ApiError as error:
                 if (error.query_refused or error.too_long) and count > 1:
                     self._limits = self._limits.after_rejection(error, length, count)
                     continue
-                self._limits = at_first  # the size was not the trouble
+                self._limits = at_first  # the size was not the reason
                 if previous_rejected or not self._any_accepted or not (error.query_refused or error.too_long):
                     raise
                 batch_result.rejected[rest.pop(0)] = error
-                previous_rejected = True  # a second one in a row is no coincidence
+                previous_rejected = True  # two in a row: the values are not the reason
                 continue
             batch_result.read_at = batch_result.read_at or self._clock.monotonic()
             batch_result.records += records
@@ -124,13 +129,13 @@ class FilterBatcher:
         return batch_result
 
     def _count_that_fits(self, values: t.Sequence[Value], condition: Condition[Value]) -> int:
-        """How many of the values go into the next filter; one always does."""
+        """Number of values for the next filter, at least one."""
 
         def fits(count: int) -> bool:
-            return len(url_encode(condition(values[:count], self._syntaxes()[0]))) <= self._limits.characters
+            return len(url_encode(condition(values[:count], self._syntaxes[0]))) <= self._limits.characters
 
         limit = min(len(values), self._limits.values or MAX_FILTER_LENGTH, self._limits.characters // _VALUE_OVERHEAD)
-        if fits(limit):  # as a batch of the usual size does
+        if fits(limit):  # the usual case
             return limit
         good, bad = 1, limit
         while bad - good > 1:
@@ -141,30 +146,24 @@ class FilterBatcher:
     def _fetch_in_any_syntax(
         self, values: t.Sequence[Value], condition: Condition[Value], fetch: t.Callable[[str], list[Record]]
     ) -> list[Record]:
-        """Try the forms that make a difference for these values, and remember the one that works."""
-        asked: dict[str, FilterSyntax] = {}
-        for syntax in self._syntaxes():
+        """Try the syntaxes that make a difference for these values, and remember what the service accepts."""
+        tried: set[str] = set()
+        rejection: ApiError | None = None
+        for syntax in self._syntaxes:
             text = condition(values, syntax)
-            if not asked or len(url_encode(text)) <= MAX_FILTER_LENGTH:
-                asked.setdefault(text, syntax)
-        refusal: ApiError | None = None
-        for text, syntax in asked.items():
+            if text in tried or (tried and len(url_encode(text)) > MAX_FILTER_LENGTH):
+                continue
+            tried.add(text)
             try:
                 records = fetch(text)
             except ApiError as error:
                 if not error.query_refused:
                     raise
-                refusal = refusal or error
+                rejection = rejection or error
                 continue
             self._any_accepted = True
-            if condition(values, replace(syntax, use_in=not syntax.use_in)) != text:
-                self._use_in = [syntax.use_in]
-            if condition(values, replace(syntax, unquoted_guids=not syntax.unquoted_guids)) != text:
-                self._unquoted_guids = [syntax.unquoted_guids]
+            for name, value in vars(syntax).items():  # keep those that agree in what makes a difference
+                if condition(values, replace(syntax, **{name: not value})) != text:
+                    self._syntaxes = [other for other in self._syntaxes if getattr(other, name) == value]
             return records
-        raise refusal or AssertionError("no form was tried")
-
-    def _syntaxes(self) -> list[FilterSyntax]:
-        return [
-            FilterSyntax(use_in, unquoted) for use_in, unquoted in itertools.product(self._use_in, self._unquoted_guids)
-        ]
+        raise rejection or AssertionError("no syntax was tried")

@@ -3,13 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""What the service's records mean to this collection: frozen, typed, and tolerant of what the wire sends.
+"""Machine and MachineAction records: frozen, typed, tolerant of missing and unknown values.
 
-Every record enters here, whether it comes from the service, a cache or a file. Its identifiers are checked, because they
-become part of paths, and the rest is made such that nothing in it can lose a result.
+Every record enters here, whether from the service, a cache or a file. Its identifiers are checked, because they become part
+of paths. The rest is made safe, so that Ansible can return every record.
 
-Fields and spellings: Microsoft Learn, "Machine resource type" and "MachineAction resource type". Enum values
-are compared without case, unknown ones are kept; a time that cannot be read is None, never a guess.
+Fields and spellings: Microsoft Learn, "Machine resource type" and "MachineAction resource type". Enum values are compared
+case-insensitively, and unknown ones are kept. A time that is not readable is None.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .._presentable import DEEPEST_RECORD, presentable
 from .._same import comparable
 from .._timestamps import parse_time
 
-# Never "." or "..", which a path would swallow.
+# Excludes "." and "..", which have a meaning in a path.
 _ID: t.Final = re.compile(r"[A-Za-z0-9-]{1,255}", re.ASCII)
 _MAX_EXCERPT: t.Final = 80
 
@@ -39,23 +39,23 @@ def _text(value: object) -> str | None:
 
 
 class RecordError(ValueError):
-    """A value that is no record that can be used; says what is wrong with it."""
+    """The value is not a usable record; the text says why."""
 
 
 class NoRecordError(RecordError):
-    """A value without an id, so that it is not even a record: the whole answer is not what the service sends."""
+    """The value has no ID, so that it is not a record: the response is not what the service sends."""
 
 
 def _record(value: object) -> dict[str, t.Any]:
-    """The value as a record that is safe to hand on. Raises RecordError."""
+    """The value as a record that is safe to return. Raises RecordError."""
     if not isinstance(value, dict):
-        raise NoRecordError(f"it is no object, but {_excerpt(value)}")
+        raise NoRecordError(f"it is not an object, but {_excerpt(value)}")
     record: dict[str, t.Any] = presentable(value, deepest=DEEPEST_RECORD)
     return record
 
 
 def is_record_id(text: str) -> bool:
-    """Whether a text can be the id of a machine or an action, and stand in a path."""
+    """Whether a text can be the ID of a machine or an action, and is safe in a path."""
     return _ID.fullmatch(text) is not None
 
 
@@ -72,26 +72,34 @@ def _excerpt(value: object) -> str:
     return repr(value[:_MAX_EXCERPT]) if isinstance(value, str) else f"of type {type(value).__name__}"
 
 
+Found = t.TypeVar("Found", bound="Record")
+
+
 @dataclass(frozen=True)
-class Machine:
-    """A device record. ``record`` is the service's JSON as it came, but for what would break its readers."""
+class Record:
+    """A record of the service. ``record`` is its JSON, except for values that Ansible cannot return."""
 
     record: dict[str, t.Any]
     id: str
 
     @classmethod
-    def checked(cls, value: object) -> Machine:
-        """The record. Raises RecordError for what is none: no object, or no id of letters, digits and hyphens."""
+    def checked(cls: type[Found], value: object) -> Found:
+        """The record. Raises RecordError if it is not an object, or an ID does not consist of letters, digits and hyphens."""
         record = _record(value)
-        return cls(record=record, id=_identifier(record, "id"))
+        return cls(record, _identifier(record, "id"))
 
     @classmethod
-    def from_json(cls, value: object) -> Machine | None:
-        """The record, or None where ``checked`` raises."""
+    def from_json(cls: type[Found], value: object) -> Found | None:
+        """The record, or None if ``checked`` raises."""
         try:
             return cls.checked(value)
         except RecordError:
             return None
+
+
+@dataclass(frozen=True)
+class Machine(Record):
+    """A device record."""
 
     @property
     def name(self) -> str | None:
@@ -107,7 +115,7 @@ class Machine:
 
     @property
     def last_seen(self) -> datetime | None:
-        """Last full report of the device: about once in 24 h, so it lags behind by up to a day."""
+        """Last full report of the device, which it sends about once in 24 h: it can be a day old."""
         return parse_time(self.record.get("lastSeen"))
 
     @property
@@ -125,17 +133,17 @@ class Machine:
 
     @property
     def merged_into(self) -> str | None:
-        """Id of the record that this one was merged into."""
+        """ID of the record that this one was merged into."""
         survivor = _text(self.record.get("mergedIntoMachineId"))
         return None if survivor == self.id else survivor
 
     @property
     def onboarded(self) -> bool:
-        """False for exactly three known values; a missing or unknown one must not hide a device."""
+        """False for three known values only. A missing or unknown value must not hide a device."""
         return str(self.record.get("onboardingStatus")).lower() not in _NOT_ONBOARDED
 
     def as_candidate(self) -> dict[str, t.Any]:
-        """What a person needs to tell candidates apart."""
+        """What a user needs to tell candidates apart."""
         return {
             "device_id": self.id,
             "device_name": self.name,
@@ -147,26 +155,16 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class MachineAction:
-    """An action on a device. ``record`` is the service's JSON as it came, but for what would break its readers."""
+class MachineAction(Record):
+    """An action on a device."""
 
-    record: dict[str, t.Any]
-    id: str
     machine_id: str
 
     @classmethod
     def checked(cls, value: object) -> MachineAction:
-        """The action. Raises RecordError for what is none: no object, or not both ids of letters, digits and hyphens."""
+        """The action, with the ID of its machine."""
         record = _record(value)
-        return cls(record=record, id=_identifier(record, "id"), machine_id=_identifier(record, "machineId"))
-
-    @classmethod
-    def from_json(cls, value: object) -> MachineAction | None:
-        """The action, or None where ``checked`` raises."""
-        try:
-            return cls.checked(value)
-        except RecordError:
-            return None
+        return cls(record, _identifier(record, "id"), _identifier(record, "machineId"))
 
     @property
     def type(self) -> str:
@@ -179,7 +177,7 @@ class MachineAction:
 
     @property
     def normalized_status(self) -> str:
-        """The status in one spelling to compare with: lower case, two l's in cancelled."""
+        """The status for comparison; see ``normalize_status``."""
         return normalize_status(self.status)
 
     @property
@@ -196,17 +194,17 @@ class MachineAction:
 
     @property
     def updated(self) -> datetime | None:
-        """Time of the last change: of a finished action, its end. One sample of the docs spells it shorter."""
+        """Time of the last change, which is the end of a finished action. One sample of the docs has a shorter key."""
         return parse_time(self.record.get("lastUpdateDateTimeUtc") or self.record.get("lastUpdateTimeUtc"))
 
     @property
     def is_active(self) -> bool:
-        """Queued or at work, by a status that we know."""
+        """Whether the status is a known one of a queued or running action."""
         return self.normalized_status in ACTIVE_STATUSES
 
     @property
     def is_final(self) -> bool:
-        """In a state that never changes again; an unknown status is not one."""
+        """Whether the status never changes again; an unknown status is not final."""
         return self.normalized_status in FINAL_STATUSES
 
     @property
@@ -221,26 +219,17 @@ _MIN_TIME: t.Final = datetime.min.replace(tzinfo=timezone.utc)
 
 
 def newest_first(actions: t.Iterable[MachineAction]) -> list[MachineAction]:
-    """By their creation; those without a readable time come last."""
+    """Sort by creation; actions without a readable time come last."""
     return sorted(actions, key=lambda action: action.created or _MIN_TIME, reverse=True)
-
-
-class _Record(t.Protocol):
-    @property
-    def id(self) -> str:
-        """As the service writes it."""
-
-
-Found = t.TypeVar("Found", bound=_Record)
 
 
 def meant(
     asked: t.Collection[str], records: t.Sequence[Found], id_of: t.Callable[[Found], str] = lambda record: record.id
 ) -> list[Found]:
-    """The records that IDs from outside the service mean: those with exactly such an ID, else those that differ in case.
+    """The records that IDs from a user mean: those with exactly the same ID, otherwise those whose ID differs in case only.
 
-    The service's device ID is a string (``Edm.String``), so two IDs that differ only in case are two devices. People and
-    other tools change the case of an ID, however.
+    The service's device ID is a string (``Edm.String``), so that two IDs that differ in case only are two devices. Users
+    and other tools change the case of an ID, however.
     """
     exact = {id_of(record) for record in records}.intersection(asked)
     settled = set(map(comparable, exact))
@@ -249,12 +238,12 @@ def meant(
 
 
 def comparables(texts: t.Iterable[str] | None) -> frozenset[str] | None:
-    """Texts to compare others with; None, or none of them, means that everything fits."""
+    """Texts for comparison, or None without any, which means that everything matches."""
     return frozenset(map(comparable, texts)) if texts else None
 
 
 def case_variants(texts: t.Iterable[str]) -> list[str]:
-    """What to ask the service for: each text as typed, in lower case, and with its accents in both encodings."""
+    """Values for a filter: each text as typed and in lowercase, with its accents in both encodings."""
     forms: dict[str, None] = {}
     for text in texts:
         for cased in (text, text.lower()):
@@ -264,11 +253,11 @@ def case_variants(texts: t.Iterable[str]) -> list[str]:
 
 
 def normalize_status(text: str) -> str:
-    """A status in one spelling to compare with: lower case, two l's in cancelled."""
+    """A status for comparison: in lowercase, with two l's in cancelled."""
     return _SPELLINGS.get(text.lower(), text.lower())
 
 
-# The fields of an action in the order of the wire, for predictions.
+# The fields of an action, in the service's order, for predictions.
 ACTION_FIELDS: t.Final = (
     "id", "type", "title", "requestor", "requestorComment", "status", "machineId", "computerDnsName",
     "creationDateTimeUtc", "lastUpdateDateTimeUtc", "cancellationRequestor", "cancellationComment",
@@ -278,7 +267,7 @@ ACTION_FIELDS: t.Final = (
 
 
 def predicted_offboard(machine: Machine, comment: str, requestor: str | None) -> dict[str, t.Any]:
-    """The action that a real run would create: all fields, null where only the service can know."""
+    """The action that a real run would create, with None for what only the service knows."""
     known: dict[str, t.Any] = {
         "type": "Offboard",
         "requestor": requestor,

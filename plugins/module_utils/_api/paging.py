@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Reading from the API: one record, or a list with all of its pages. What a read may be taken for is settled here.
+"""GET one record, or all pages of a list. Decides what counts as a valid response.
 
-``$top`` and ``$skip`` only: a ``nextLink`` has been seen to lose the filter. It only says that there is more. The list may
-change between two pages, so that ``$skip`` alone would step over records; see ``_Pass``.
+Paging uses ``$top`` and ``$skip`` only. A ``nextLink`` has been seen to lose the filter, so it only means that there is
+more. The list may change between two pages, so that ``$skip`` alone would miss records: see ``Lists.pages``.
 """
 
 from __future__ import annotations
@@ -21,27 +21,21 @@ from .._foreign_json import parse_json
 from .._http.retry import RetryBudget, is_retryable_read
 from .._http.transport import Response, summarize_body
 from .._presentable import presentable
-from .models import NoRecordError, RecordError
+from .models import NoRecordError, Record, RecordError
 from .session import ApiSession
 
 # The service's largest page. Microsoft Learn: "Maximum page size is 10,000".
 PAGE_SIZE: t.Final = 10000
-# Records that neighbouring pages share, but never more than half a page.
+# Number of records that neighboring pages share, but never more than half a page.
 OVERLAP: t.Final = 100
-# How often a list is read from its start before it counts as one that cannot be read.
+# How often a list is read from its start before the read fails.
 PASSES: t.Final = 3
-# A service that goes on and on is not read for ever.
+# Limits for a service that never stops sending pages.
 MOST_PAGES: t.Final = 1000
 MOST_RECORDS: t.Final = 1_000_000
 
 
-class HasId(t.Protocol):
-    @property
-    def id(self) -> str:
-        """What no two of them share."""
-
-
-Item = t.TypeVar("Item", bound=HasId)
+Item = t.TypeVar("Item", bound=Record)
 
 
 def get(
@@ -52,7 +46,7 @@ def get(
     missing_ok: bool = False,
     budget: RetryBudget | None = None,
 ) -> Response | None:
-    """An answer with status 200; None where the service itself says that there is no such thing, if that is allowed.
+    """Return a response with status 200, or, with ``missing_ok``, None if the service reports that the record does not exist.
 
     Raises MdeError otherwise.
     """
@@ -68,26 +62,26 @@ def get(
 
 @dataclass(frozen=True)
 class RefusedRecord:
-    """A record of a list that cannot be used, for whoever can go on without it."""
+    """A record of a list that is not usable, for callers that can continue without it."""
 
     value: t.Any
-    """What came in its place."""
+    """The JSON value of the record."""
     error: UnexpectedResponseError
-    """What is wrong with it, and where it was."""
+    """Why it is not usable, and its position in the list."""
 
 
 Report = t.Callable[[RefusedRecord], None]
 Allowance = t.Callable[[], RetryBudget]
-"""Gives the budget of each call: a new one, or one that several calls share."""
+"""Returns the budget of each call: a new one, or one that several calls share."""
 
 
 class Lists:
-    """Reads the lists of one service, and learns whether it counts them. Safe to use from several threads."""
+    """Reads lists of one service, and remembers whether the service accepts ``$count``. Thread-safe."""
 
     def __init__(self, session: ApiSession) -> None:
         self._session = session
-        self._counts = True
-        """Whether ``$count`` may still be worth a try."""
+        self._count_accepted = True
+        """False after the service has rejected ``$count``."""
 
     def pages(
         self,
@@ -101,53 +95,68 @@ class Lists:
         report: Report | None = None,
         allowance: Allowance | None = None,
     ) -> t.Iterator[list[Item]]:
-        """The records of a list page by page, each id once, for as long as the caller goes on.
+        """Yield the records of a list page by page, each ID once, until the caller stops.
 
-        ``condition`` is an OData filter, or empty; ``parse`` raises RecordError for what is no record. With a ``limit``
-        pages are as small; ``count`` asks on the first page already how many records there are, for lists that may have
-        several pages. A record that is refused goes to ``report``; without one it is an error. Raises MdeError for a page
-        that cannot be read, and when the list changed too fast to be read whole: a list is whole or it is none.
+        ``condition`` is an OData filter, or empty. ``parse`` raises RecordError for an unusable record, which goes to
+        ``report``, or is an error without it. ``limit`` also limits the size of a page. ``count`` asks for ``$count`` on
+        the first page already, for lists that may have several pages. Raises MdeError if a page cannot be read, or if the
+        list changes too fast to be read completely.
+
+        A pass over the list finds every record that keeps its place in the order while others leave, arrive and move:
+        neighboring pages overlap. It misses a record only if that record moves from the unread part to the part that was
+        already read, as when a device reports and the list begins with the device seen last. Therefore, a pass that shows
+        any change, in an overlap or in the count, is followed by another one, until a pass finds nothing new, or
+        ``PASSES`` have ended. After a pass of several pages without any sign of a change, the first page is read again:
+        if it has changed, the next pass continues from there. A list of one page takes one call, a list of N pages N + 1
+        calls, and a list that changes at most ``PASSES`` times N (more only to step back).
+
+        Not detected: a record that moves in this way during every pass; and in a list of three or more pages a record that
+        moves to a place behind the first page, while between the same two pages as many records leave behind the first
+        page, while others arrive so that the count does not change, and while nothing else shows a change.
         """
         size = min(limit or PAGE_SIZE, PAGE_SIZE)
         query = {"$filter": condition or None, "$orderby": order, "$top": size}
-        taken = _Taken(path, parse, report)
+        collected = _Collected(path, parse, report)
+        previous: _Pass | None = None
         for number in range(PASSES):
-            current, before = _Pass(size), taken.count
-            while (place := current.place) is not None:
-                counted = count or number > 0 or place > 0
-                params = {**query, "$skip": place or None}
+            current, before = _Pass(size), collected.count
+            while (skip := current.skip) is not None:
+                counted = count or number > 0 or skip > 0
+                params = {**query, "$skip": skip or None}
                 response = self._read(path, params, counted, allowance or self._session.budget)
                 records, total, more = _content(response)
                 self._session.observe_records(records)
-                page, ids = taken.page(records, place)
+                page, ids = collected.add(records, skip)
                 if page:
                     yield page
-                if current.take(ids, total, more):
-                    raise _unreadable(path, "a page repeats the last one, and is not the end")
-            if current.finished and current.least <= taken.count:
-                # Whoever moved from the part still to come to the part already read was missed, and shows in the next pass.
-                if not current.moved or (number > 0 and taken.count == before):
+                if previous is not None and previous.is_confirmed_by(ids, total, current):
                     return
-            elif number == PASSES - 1:
-                missing = f"{current.least - taken.count} of {current.least} records did not come"
+                if current.add(ids, total, more):
+                    raise _unreadable(path, "a page repeats the previous one and is not the last page")
+            complete = current.finished and current.least <= collected.count
+            if complete and (current.is_snapshot or (number > 0 and collected.count == before)):
+                return
+            if not complete and number == PASSES - 1:
+                missing = f"{current.least - collected.count} of {current.least} records are missing"
                 raise _unreadable(path, missing if current.finished else "it changes faster than its pages can be read")
+            previous = current if complete else None
 
     def _read(self, path: str, query: dict[str, t.Any], counted: bool, allowance: Allowance) -> Response | None:
-        """One page. An empty list is documented as 404."""
-        if counted and self._counts:
+        """One page. Microsoft Learn documents a 404 for an empty list."""
+        if counted and self._count_accepted:
             try:
                 return get(self._session, path, {**query, "$count": "true"}, missing_ok=True, budget=allowance())
             except ApiError as error:
                 if not error.query_refused:
                     raise
             response = get(self._session, path, query, missing_ok=True, budget=allowance())
-            self._counts = False  # it was that, and not the filter
+            self._count_accepted = False  # $count was the reason, not the filter
             return response
         return get(self._session, path, query, missing_ok=True, budget=allowance())
 
 
-class _Taken(t.Generic[Item]):
-    """What has been taken from a list, in all passes."""
+class _Collected(t.Generic[Item]):
+    """The records of a list, from all passes."""
 
     def __init__(self, path: str, parse: t.Callable[[object], Item], report: Report | None) -> None:
         self._path = path
@@ -158,14 +167,14 @@ class _Taken(t.Generic[Item]):
 
     @property
     def count(self) -> int:
-        """Different records, with those that were refused."""
+        """Number of distinct records, including unusable ones."""
         return len(self._ids)
 
-    def page(self, records: t.Sequence[object], place: int) -> tuple[list[Item], list[str]]:
-        """The records of a page that are new, and what tells each of its records from others, in their order."""
+    def add(self, records: t.Sequence[object], skip: int) -> tuple[list[Item], list[str]]:
+        """Return the new records of a page, and a key for each of its records, in the order of the page."""
         new: list[Item] = []
         keys: list[str] = []
-        for number, record in enumerate(records, place + 1):
+        for number, record in enumerate(records, skip + 1):
             try:
                 item = self._parse(record)
             except RecordError as error:
@@ -188,65 +197,80 @@ class _Taken(t.Generic[Item]):
 
 @dataclass
 class _Pass:
-    """One reading of a list from its start to its end, while records come, go and change their places.
+    """One pass over a list from its start to its end, while records leave, arrive and move.
 
-    Neighbouring pages share records: as long as enough of the last page are on the next one, nothing between the two
-    was stepped over. Where they are not, the pass steps back, and fails when that does not help.
+    As long as enough records of the last page are on the next one, no record between the two was skipped. Otherwise the
+    pass steps back, and fails if that does not help.
     """
 
     size: int
-    place: int | None = 0
-    """Where the next page starts, None when there is none."""
+    skip: int | None = 0
+    """Start of the next page, None after the last one."""
     finished: bool = False
     """Whether the end was reached without a gap."""
-    moved: bool = False
-    """Whether the list was seen to change."""
     least: int = 0
-    """The smallest count that the service gave: what was there all along is no more than that."""
-    _counted: int | None = None
-    _ids: set[str] = field(default_factory=set)
+    """The smallest count that the service reported: no more records than that were there all the time."""
+    _changed: bool = False
+    """Whether the list was seen to change."""
+    _whole: bool = True
+    """Whether the first page has all records."""
+    _first: list[str] = field(default_factory=list)
     _last: list[str] = field(default_factory=list)
-    """Ids of the last page, in their order."""
+    """Keys of the first and of the last page, in their order."""
+    _total: int | None = None
+    _ids: set[str] = field(default_factory=set)
     _overlap: int = 0
     _stepped_back: bool = False
 
-    def take(self, ids: list[str], total: int | None, more: bool) -> bool:
-        """Note a page, and settle where the next one starts. True when the pages repeat, so that there is no end."""
-        start, again = self.place or 0, self._stepped_back
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether one page had all records, and the list was not seen to change."""
+        return self._whole and not self._changed
+
+    def is_confirmed_by(self, ids: list[str], total: int | None, following: _Pass) -> bool:
+        """Whether this pass showed no change, and the following one begins with the same page and the same count."""
+        return not self._changed and not following._ids and (ids, total) == (self._first, self._total)
+
+    def add(self, ids: list[str], total: int | None, more: bool) -> bool:
+        """Add a page, and decide where the next one starts. Return True if the pages repeat, so that there is no end."""
+        start, again = self.skip or 0, self._stepped_back
         more = more or len(ids) >= self.size
-        self._count(total)
-        self.moved = self.moved or self._last[len(self._last) - self._overlap :] != ids[: self._overlap]
-        # One shared record is not enough: it may have moved here on its own.
+        if not self._ids:
+            self._first, self._whole = ids, not more if total is None else total <= len(ids)
+        self._add_total(total)
+        self._changed = self._changed or self._last[len(self._last) - self._overlap :] != ids[: self._overlap]
+        # One shared record is not enough: it may have moved there.
         if len(set(ids) & set(self._last)) < -(-self._overlap // 10):
             self._step_back(start)
             return False
         self._stepped_back = False
         new = set(ids) - self._ids
+        self._whole = self._whole and not (new and self._ids)
         self._ids |= new
         if not more and (not new or total is None or start + len(ids) >= total):
-            self.place, self.finished = None, True
+            self.skip, self.finished = None, True
             return False
         self._last = ids
         self._overlap = min(OVERLAP, len(ids) // 2)
-        self.place = start + len(ids) - self._overlap
+        self.skip = start + len(ids) - self._overlap
         return not new and not again
 
-    def _count(self, total: int | None) -> None:
+    def _add_total(self, total: int | None) -> None:
         if total is None:
             return
-        self.moved = self.moved or self._counted not in (None, total)
-        self.least = total if self._counted is None else min(self.least, total)
-        self._counted = total
+        self._changed = self._changed or self._total not in (None, total)
+        self.least = total if self._total is None else min(self.least, total)
+        self._total = total
 
     def _step_back(self, start: int) -> None:
-        """So many records left that the page begins beyond the last one: ask for one that begins half a page earlier."""
-        self.moved = True
-        self.place = None if self._stepped_back else max(0, start - len(self._last) // 2)
+        """So many records left that the page begins after the last one: request a page that begins half a page earlier."""
+        self._changed = True
+        self.skip = None if self._stepped_back else max(0, start - len(self._last) // 2)
         self._stepped_back = True
 
 
 def _content(response: Response | None) -> tuple[list[t.Any], int | None, bool]:
-    """The records of a page, how many the list has where the service says so, and whether it says that there are more."""
+    """The records of a page, the count of the list if the service reports it, and whether the service reports more pages."""
     if response is None:
         return [], None, False
     document = response.json()
@@ -262,35 +286,35 @@ def _refused(path: str, value: object, number: int, flaw: str) -> RefusedRecord:
     return RefusedRecord(
         presentable(value),
         UnexpectedResponseError(
-            f"GET {path}: record {number} of the list cannot be used: {flaw}.",
+            f"GET {path}: record {number} of the list is not usable: {flaw}.",
             http_status=200,
-            hint="Look at this record in the portal. If it is not like this there, something between here and the service "
-            "has written it: check api_url and any proxy.",
+            hint="Check this record in the portal. If it is correct there, a proxy or gateway may have changed the response: "
+            "check api_url and any proxy.",
         ),
     )
 
 
 def _unreadable(path: str, why: str) -> UnexpectedResponseError:
     return UnexpectedResponseError(
-        f"GET {path}: the list cannot be read whole: {why}.",
+        f"GET {path}: the list could not be read completely: {why}.",
         http_status=200,
-        hint="Run the task again later, or ask for fewer devices at a time. If it stays like this, check api_url and any "
-        "proxy in between.",
+        hint="Run the task again later, or request fewer devices at a time. If the error persists, check api_url and any "
+        "proxy.",
     )
 
 
 def unexpected_response(response: Response, expected: str) -> UnexpectedResponseError:
-    """A success by its status that does not hold what it should."""
+    """The error for a response with a success status that does not contain what was expected."""
     return UnexpectedResponseError(
-        f"{response.method} {response.url.split('?')[0]} answered {response.status}, but not with {expected}: "
+        f"{response.method} {response.url.split('?')[0]} returned HTTP {response.status} without {expected}: "
         f"{_flaw(response)}",
         http_status=response.status,
-        hint="Something between here and the service may have written this: check api_url and any proxy.",
+        hint="A proxy or gateway may have sent this response. Check api_url and any proxy.",
     )
 
 
 def _flaw(response: Response) -> str:
-    """What the body is: JSON that a strict reader refuses has a reason, everything else is shown."""
+    """What is wrong with the body: the reason for JSON that is rejected, otherwise a summary."""
     text = response.text.lstrip("\ufeff \t\r\n")
     if text.startswith(("{", "[")):
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .._api.client import MdeClient
 from .._api.models import MachineAction, case_variants, comparables, meant, newest_first, normalize_status
-from .._api.odata import FilterSyntax, all_of, property_in, time_literal, time_literal_rounded_up
+from .._api.odata import FilterSyntax, action_id_in, all_of, is_guid, property_in, time_literal, time_literal_rounded_up
 from .._api.paging import Report
 from .._errors import ApiError
 from .._options.argument_spec import Spec, require_positive
@@ -135,13 +135,16 @@ class ActionFilter:
             pages = client.iter_action_pages(condition, count=not wanted, report=report)
             return [action for page in pages for action in page if matches(action)]
 
-        prop, wanted = ("id", self.action_ids) if self.action_ids else ("machineId", self.device_ids)
+        wanted = self.action_ids or self.device_ids
         report = None if wanted else reporting(warn)
-        batch_result = client.filter_batcher.read(
+        read = client.read_by_action_id if self.action_ids else client.filter_batcher.read
+        batch_result = read(
             case_variants(wanted or ("",)),
-            lambda some, syntax: all_of(self._conditions(prop, some if wanted else (), syntax, now)),
+            lambda some, syntax: all_of(self._conditions(some if wanted else (), syntax, now)),
             fetch,
         )
+        if self.action_ids and not self.raw:  # _find reads an action individually that is missing here
+            batch_result.rejected = {id_: error for id_, error in batch_result.rejected.items() if is_guid(id_)}
         return batch_result.records_or_raise()
 
     def _newest(
@@ -154,9 +157,11 @@ class ActionFilter:
                 break
         return found
 
-    def _conditions(self, prop: str, wanted: t.Sequence[str], syntax: FilterSyntax, now: Now) -> t.Iterator[str]:
-        if wanted:
-            yield property_in(prop, wanted, use_in=syntax.use_in)
+    def _conditions(self, wanted: t.Sequence[str], syntax: FilterSyntax, now: Now) -> t.Iterator[str]:
+        if wanted and self.action_ids:
+            yield action_id_in(wanted, syntax)
+        elif wanted:
+            yield property_in("machineId", wanted, use_in=syntax.use_in)
         if self.types:
             yield property_in("type", self.types, use_in=syntax.use_in)
         if self.statuses:

@@ -1,7 +1,7 @@
 # Copyright: secops.mde contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JSON and records from outside: read strictly, and made such that nothing in them can lose a result."""
+"""JSON and records from outside: parsed strictly, and made safe, so that Ansible can return every result."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ ARBITRARY_JSON = st.recursive(
 
 
 @given(value=HARMLESS)
-def test_what_is_harmless_comes_as_it_was_sent(value: t.Any) -> None:
+def test_harmless_values_do_not_change(value: t.Any) -> None:
     assert parse_json(json.dumps(value).encode()) == value
     assert presentable(value, deepest=100) == value
 
@@ -79,20 +79,20 @@ def test_what_json_does_not_define_decides_nothing(body: str, read: t.Any) -> No
 
 
 @pytest.mark.parametrize("key", ["id", "machineId", "computerDnsName", "aadDeviceId", "mergedIntoMachineId", "value"])
-def test_an_identifier_that_stands_twice_is_no_answer(key: str) -> None:
+def test_a_duplicate_identifier_makes_a_response_unusable(key: str) -> None:
     body = f'{{"value": [{{"{key}": "a", "x": 1, "{key}": "b"}}]}}'.encode()
-    with pytest.raises(ValueError, match=f"the key {key} stands twice"):
+    with pytest.raises(ValueError, match=f"duplicate key {key}"):
         parse_json(body)
     assert Response("GET", "https://api.example.test", 200, body=body).json() is None
 
 
 @pytest.mark.parametrize("body", [DEEP, '{"a":' * 100_000, "", "\x00", "[1,]", "{'a': 1}"], ids=lambda text: text[:9])
-def test_what_cannot_be_read_is_a_value_error(body: str) -> None:
+def test_an_unreadable_body_is_a_value_error(body: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         parse_json(body.encode())
 
 
-def test_many_doubles_are_read_in_linear_time() -> None:
+def test_many_duplicate_keys_take_linear_time() -> None:
     body = '{"a": "' + "x" * 1_000_000 + '"' + ', "a": 1' * 100_000 + "}"
     assert parse_json(body.encode()) == {"a": None}
 
@@ -109,7 +109,7 @@ def walk(value: t.Any, depth: int = 0) -> t.Iterator[tuple[t.Any, int]]:
 
 
 @given(value=ARBITRARY_JSON)
-def test_a_presentable_value_is_json_that_every_core_carries(value: t.Any) -> None:
+def test_a_presentable_value_is_json_that_every_core_can_return(value: t.Any) -> None:
     made = presentable(value)
     again = json.loads(json.dumps(made, allow_nan=False, ensure_ascii=False).encode("utf-8"))
     assert again == made == presentable(made)
@@ -127,7 +127,7 @@ def test_a_presentable_value_is_json_that_every_core_carries(value: t.Any) -> No
     ["..", ".", "", " ", "a/b", "a b", "a\n", "-oProxyCommand=touch /x;", "{{ lookup('pipe', 'x') }}", "all ", "é", "a" * 256,
      "%2e%2e", "a;b", "a\u202eb", "\uff41"],
 )  # fmt: skip
-def test_an_id_that_is_no_id_is_refused_with_the_reason(text: str) -> None:
+def test_an_invalid_id_is_refused_with_the_reason(text: str) -> None:
     for record in ({"id": text, "machineId": DEVICE}, {"id": "x1", "machineId": text}):
         assert MachineAction.from_json(record) is None
         with pytest.raises(RecordError, match=r"its (id|machineId) is|it has no"):
@@ -162,7 +162,7 @@ def raw(text: str) -> list[str]:
     return [char for char in text if not char.isprintable()]
 
 
-def test_a_message_shows_what_a_terminal_would_obey() -> None:
+def test_a_message_shows_terminal_escapes() -> None:
     assert one_line("a\r\nb\tc\x1b[31m") == "a b c⟨U+001B⟩[31m"
     body = json.dumps({"error": {"code": ESCAPES, "message": ESCAPES, "target": ESCAPES}}).encode()
     for error in (

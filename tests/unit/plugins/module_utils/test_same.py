@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When two IDs or names are the same."""
+"""Which IDs and names are equal."""
 
 from __future__ import annotations
 

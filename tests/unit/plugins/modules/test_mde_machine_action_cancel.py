@@ -17,6 +17,8 @@ from ansible_collections.secops.mde.tests.unit.module_run import RunModule, api_
 HOUR = 3600.0
 NAME = "lab-w11-07.corp.example"
 COMMENT = "CHG-1042 withdrawn"
+# Against a service that accepts quoted IDs of actions, and against one that rejects them.
+BY_ACTION_ID = pytest.mark.usefixtures("action_id_literal")
 MODES = pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
 
 
@@ -234,6 +236,7 @@ def test_a_look_that_fails_is_followed_by_another(emulator: Emulator, cancel: Ru
 # -- which action ------------------------------------------------------------------------------------------------
 
 
+@BY_ACTION_ID
 @MODES
 def test_an_unknown_id_is_not_found_after_two_different_reads(
     emulator: Emulator, cancel: RunModule, check: bool
@@ -241,9 +244,16 @@ def test_an_unknown_id_is_not_found_after_two_different_reads(
     run = cancel(action_id="0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22", check=check)
     assert (run.failed, run.changed, run.result["cancelled"], run.result["action"]) == (True, False, False, None)
     assert run.error_code == "not_found"
-    assert api_calls(emulator) == ["GET machineactions/id", "GET machineactions"]
+    assert api_calls(emulator, rejected=False) == ["GET machineactions/id", "GET machineactions"]
 
 
+@BY_ACTION_ID
+def test_an_id_that_is_no_guid_is_not_found(emulator: Emulator, cancel: RunModule, pending: str) -> None:
+    run = cancel(action_id="0-0")
+    assert (run.error_code, run.result["action"], posts(emulator)) == ("not_found", None, 0)
+
+
+@BY_ACTION_ID
 @MODES
 def test_a_fresh_action_that_one_read_does_not_know_yet_is_found_by_the_other(
     emulator: Emulator, cancel: RunModule, machine: str, check: bool
@@ -255,6 +265,7 @@ def test_a_fresh_action_that_one_read_does_not_know_yet_is_found_by_the_other(
     assert posts(emulator) == int(not check)
 
 
+@BY_ACTION_ID
 @pytest.mark.parametrize("lost_filter", [False, True])
 def test_a_list_without_its_filter_brings_no_other_action(
     emulator: Emulator, cancel: RunModule, pending: str, lost_filter: bool

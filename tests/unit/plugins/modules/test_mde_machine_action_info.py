@@ -23,6 +23,7 @@ from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 A, B = "a" * 40, "b" * 40
 HOUR, DAY = 3600.0, 86400.0
+BY_ACTION_ID = pytest.mark.usefixtures("action_id_literal")
 
 
 def guid(digit: str) -> str:
@@ -99,11 +100,22 @@ TABLE: list[tuple[dict[str, t.Any], str]] = [
 ]
 
 
+# Reads by action ID run against a service that accepts quoted IDs of actions, and against one that rejects them.
+ROWS = [
+    (options, expected, literal)
+    for options, expected in TABLE
+    for literal in (("both", "guid") if "action_id" in options else ("both",))
+]
+
+
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
-@pytest.mark.parametrize(("options", "expected"), TABLE, ids=[json.dumps(row[0]) for row in TABLE])
+@pytest.mark.parametrize(
+    ("options", "expected", "literal"), ROWS, ids=[f"{json.dumps(row[0])} {row[2]}" for row in ROWS]
+)
 def test_what_fits_every_filter_is_found_with_the_newest_first(
-    fleet: Emulator, action_info: RunModule, options: dict[str, t.Any], expected: str, check: bool
+    fleet: Emulator, action_info: RunModule, options: dict[str, t.Any], expected: str, literal: str, check: bool
 ) -> None:
+    fleet.knobs.action_id_literal = literal
     run = action_info(check=check, diff=True, **options)
     assert digits(run) == expected
     assert (run.failed, run.changed, run.result["diff"]) == (False, False, [])
@@ -113,6 +125,7 @@ def test_what_fits_every_filter_is_found_with_the_newest_first(
     assert (sign_ins(fleet), len(api_calls(fleet)) > 0) == (int(not nothing), not nothing)
 
 
+@BY_ACTION_ID
 def test_filters_hold_on_a_service_that_compares_with_case(fleet: Emulator, action_info: RunModule) -> None:
     fleet.knobs.filter_case_sensitive = True
     assert digits(action_info(action_id=guid("3").upper())) == "3"
@@ -183,6 +196,7 @@ def test_text_finds_what_is_so_to_the_letter(fleet: Emulator, action_info: RunMo
         assert digits(action_info(type=[text])) == "7"
 
 
+@BY_ACTION_ID
 @pytest.mark.parametrize("text", ["id ne '' or true eq true", "x') or id ne ('", "id ne ''&$top=1", "id ne '' #"])
 def test_a_raw_filter_only_narrows(fleet: Emulator, action_info: RunModule, text: str) -> None:
     run = action_info(action_id=guid("3"), filter=text)
@@ -241,6 +255,7 @@ def test_times_that_cannot_be_read_come_last_and_fit_no_time(fleet: Emulator, ac
     assert digits(action_info(created_before=0)) == "3456"
 
 
+@BY_ACTION_ID
 def test_moments_are_exact_below_the_second(fleet: Emulator, action_info: RunModule) -> None:
     created = fleet.action(guid("3"))["creationDateTimeUtc"]
     assert digits(action_info(action_id=guid("3"), created_after=created)) == "3"
@@ -250,6 +265,7 @@ def test_moments_are_exact_below_the_second(fleet: Emulator, action_info: RunMod
 # -- lists lag behind --------------------------------------------------------------------------------------------
 
 
+@BY_ACTION_ID
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
 def test_an_id_that_the_list_does_not_show_yet_is_read_by_itself(
     fleet: Emulator, action_info: RunModule, check: bool
@@ -262,17 +278,19 @@ def test_an_id_that_the_list_does_not_show_yet_is_read_by_itself(
         fresh,
         guid("3"),
     ]
-    assert api_calls(fleet) == ["GET machineactions", "GET machineactions/id"]
+    assert api_calls(fleet, rejected=False) == ["GET machineactions", "GET machineactions/id"]
     assert action_info(action_id=fresh, type="Isolate").result["machine_actions"] == []
     assert digits(action_info(limit=1)) == "1"
 
 
+@BY_ACTION_ID
 def test_an_unknown_id_is_nothing_only_by_the_service_s_own_word(fleet: Emulator, action_info: RunModule) -> None:
     fleet.fault(path=f"/machineactions/{guid('9')}", kind="html_404")
     run = action_info(action_id=guid("9"))
     assert (run.failed, run.error_code, run.result["machine_actions"]) == (True, "wrong_address", [])
 
 
+@BY_ACTION_ID
 @pytest.mark.parametrize("knobs", [{}, {"in_refused": True}, {"max_query_length": 1500}], ids=str)
 def test_many_ids_are_asked_for_in_batches(emulator: Emulator, action_info: RunModule, knobs: dict[str, t.Any]) -> None:
     emulator.add_device(Device(id=A))
@@ -284,6 +302,37 @@ def test_many_ids_are_asked_for_in_batches(emulator: Emulator, action_info: RunM
     assert len(emulator.calls("api")) < 30
 
 
+@pytest.mark.parametrize("count", [1, 2, 150])
+def test_a_service_that_compares_ids_as_guids_costs_two_calls_more_at_most(
+    emulator: Emulator, action_info: RunModule, count: int
+) -> None:
+    emulator.add_device(Device(id=A))
+    ids = [emulator.add_action(A, age=number * HOUR)["id"] for number in range(count)]
+    emulator.knobs.action_id_literal = "guid"
+    run = action_info(action_id=ids)
+    assert [action["id"] for action in run.result["machine_actions"]] == ids
+    assert len([call for call in emulator.calls("api") if call.status == 400]) == min(count, 2)
+
+
+@BY_ACTION_ID
+@pytest.mark.parametrize("others", [["0-0"], ["0-0", "0-1", "A1"]])
+@pytest.mark.parametrize("some", ["", "3", "1234"])
+def test_an_id_that_is_no_guid_does_not_exist_and_does_not_affect_others(
+    fleet: Emulator, action_info: RunModule, some: str, others: list[str]
+) -> None:
+    run = action_info(action_id=[*others, *map(guid, some)])
+    assert (run.failed, digits(run)) == (False, some)
+
+
+def test_an_id_that_is_no_guid_is_an_error_where_only_the_list_can_find_it(
+    fleet: Emulator, action_info: RunModule
+) -> None:
+    fleet.knobs.action_id_literal = "guid"
+    run = action_info(action_id=[guid("3"), "0-0"], filter="requestor ne 'x'")
+    assert (run.failed, run.error_code, run.result["machine_actions"]) == (True, "request_refused", [])
+
+
+@BY_ACTION_ID
 def test_one_id_that_the_service_does_not_take_fails_the_module(fleet: Emulator, action_info: RunModule) -> None:
     refusal = json.dumps({"error": {"code": "", "message": "not this one"}})
     fleet.fault(path="/machineactions", query=guid("3"), kind="body", status=400, body=refusal, times=None)
@@ -302,6 +351,7 @@ def test_all_pages_are_read_and_no_link_is_followed(fleet: Emulator, action_info
     assert {call.service for call in fleet.calls(None)} == {"api", "entra"}
 
 
+@BY_ACTION_ID
 def test_a_page_that_lost_its_filter_brings_no_other_actions(fleet: Emulator, action_info: RunModule) -> None:
     asked: list[tuple[dict[str, t.Any], str]] = [
         ({"action_id": guid("3")}, "3"),

@@ -316,6 +316,7 @@ def test_diff_mode_is_empty_where_nothing_changes(emulator: Emulator, offboard: 
 # -- waiting -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("action_id_literal")
 def test_waiting_ends_with_the_action(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME, poll_seconds=15, ack_seconds=20))
     run = offboard(device_id=device.id, wait=True)
@@ -323,6 +324,7 @@ def test_waiting_ends_with_the_action(emulator: Emulator, offboard: RunModule) -
     assert run.result["action"]["status"] == "Succeeded"
 
 
+@pytest.mark.usefixtures("action_id_literal")
 def test_waiting_covers_an_action_that_was_under_way(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME, poll_seconds=15, ack_seconds=20))
     offboard(device_id=device.id)
@@ -332,14 +334,16 @@ def test_waiting_covers_an_action_that_was_under_way(emulator: Emulator, offboar
     assert posts(emulator) == 1
 
 
-def test_waiting_never_takes_longer_than_allowed(emulator: Emulator, offboard: RunModule) -> None:
+def test_waiting_never_takes_longer_than_allowed(
+    emulator: Emulator, offboard: RunModule, action_id_literal: str
+) -> None:
     device = emulator.add_device(Device(name=NAME, fate="offline"))
     began = emulator.clock.monotonic()
     run = offboard(device_id=device.id, wait=True, wait_timeout=25, wait_sleep=10)
     assert emulator.clock.monotonic() - began == 25
     assert (run.failed, run.changed, run.outcome, run.error_code) == (True, True, "submitted", "wait_timeout")
     assert run.result["action"]["status"] == "Pending"
-    assert len(emulator.calls("api", "GET", "/machineactions")) == 4
+    assert len(emulator.calls("api", "GET", "/machineactions")) == (4 if action_id_literal == "both" else 5)
 
 
 @pytest.mark.parametrize(
@@ -405,6 +409,7 @@ def test_a_service_that_takes_no_ids_of_actions_is_not_taken_for_one_that_has_no
     assert "property named 'id'" in run.result["devices"][0]["error"]["message"]
 
 
+@pytest.mark.usefixtures("action_id_literal")
 def test_an_action_that_lists_do_not_show_yet_is_waited_for(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME))
     emulator.knobs.list_lag = 25

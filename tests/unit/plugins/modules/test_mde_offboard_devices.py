@@ -507,6 +507,7 @@ def test_an_id_that_cannot_be_read_alone_stops_no_other_device(
 # -- waiting -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("action_id_literal")
 def test_many_are_waited_for_with_few_reads_a_round(emulator: Emulator, offboard: RunModule) -> None:
     devices = fleet(emulator, 300, fate=None, poll_seconds=100, ack_seconds=100)
     run = offboard(devices=by_id(devices), wait=True, calls_per_minute=1000)
@@ -533,6 +534,7 @@ def test_what_failed_is_told_from_what_is_still_pending(emulator: Emulator, offb
     assert run.error_code == "devices_failed"
 
 
+@pytest.mark.usefixtures("action_id_literal")
 def test_waiting_keeps_its_deadline_even_when_the_pace_leaves_no_call(
     emulator: Emulator, clock: EmulatorClock, offboard: RunModule
 ) -> None:

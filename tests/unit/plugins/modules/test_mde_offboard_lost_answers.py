@@ -589,6 +589,7 @@ def test_a_machine_that_sleeps_between_the_look_and_the_post_looks_again(
     assert posts(emulator) == 0  # but for the one by hand, whose log was cleared
 
 
+@pytest.mark.usefixtures("action_id_literal")
 @pytest.mark.parametrize("fields", [{"machineId": "ff" * 20}, {"type": "Isolate"}, {"id": ANSWERED}], ids=str)
 def test_waiting_takes_no_news_of_another_action(
     emulator: Emulator, offboard: RunModule, fields: dict[str, str]

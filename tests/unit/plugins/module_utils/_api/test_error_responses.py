@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Errors from any body: each becomes one exception with a code, words, and the id to quote."""
+"""Error responses with any body: each becomes one exception with a code, a message and a correlation ID."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def service(code: str, message: str = "said so") -> str:
     return f'{{"error": {{"code": "{code}", "message": "{message}", "target": "9b1d8e70-0000"}}}}'
 
 
-# status, body, our code, words in the message, id to quote
+# status, body, error code, text in the message, correlation ID
 CASES = [
     (400, service("BadRequest"), "request_refused", "BadRequest: said so", "9b1d8e70-0000"),
     (400, service("OsPlatformNotSupported"), "os_not_supported", "OsPlatformNotSupported", "9b1d8e70-0000"),
@@ -54,14 +54,14 @@ CASES = [
     (500, '{"error": []}', "service_error", "error", None),
     (307, "", "redirected", "redirect to nowhere", None),
     (418, "\ufeff" + service("X"), "request_refused", "X: said so", "9b1d8e70-0000"),
-    (500, "\udcff" * 3, "service_error", "answered 500", None),
+    (500, "\udcff" * 3, "service_error", "returned HTTP 500", None),
 ]
 
 
 @pytest.mark.parametrize(
     ("status", "body", "code", "words", "target"), CASES, ids=[f"{c[0]} {c[1][:40]}" for c in CASES]
 )
-def test_each_body_becomes_an_error_to_act_on(
+def test_each_body_becomes_an_actionable_error(
     status: int, body: str, code: str, words: str, target: str | None
 ) -> None:
     error = error_from_response(
@@ -80,7 +80,7 @@ def test_each_body_becomes_an_error_to_act_on(
     assert "$filter" not in str(error)
 
 
-def test_a_long_page_is_cut_short() -> None:
+def test_a_long_page_is_truncated() -> None:
     assert len(error_from_response(answer(500, "x" * 100_000)).message) < 400
 
 
@@ -96,7 +96,7 @@ def test_a_long_page_is_cut_short() -> None:
         (200, service("ResourceNotFound"), False),
     ],
 )
-def test_only_the_service_itself_can_say_that_something_does_not_exist(status: int, body: str, missing: bool) -> None:
+def test_only_the_service_itself_can_report_that_a_record_does_not_exist(status: int, body: str, missing: bool) -> None:
     assert error_from_response(answer(status, body)).resource_not_found is missing
 
 
@@ -130,16 +130,18 @@ def test_only_the_service_itself_can_say_that_something_does_not_exist(status: i
         (999, "", True),
     ],
 )
-def test_a_refusal_of_an_offboard_is_believed_only_from_the_service(status: int, body: str, unclear: bool) -> None:
+def test_only_a_rejection_by_the_service_itself_settles_an_offboard_request(
+    status: int, body: str, unclear: bool
+) -> None:
     assert error_from_response(answer(status, body)).outcome_in_doubt is unclear
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_an_empty_refusal_that_ends_with_its_connection_is_not_known_to_be_whole(status: int) -> None:
+def test_an_empty_rejection_that_ends_with_its_connection_is_not_known_to_be_complete(status: int) -> None:
     assert error_from_response(Response(method="POST", url=URL, status=status)).outcome_in_doubt
 
 
-def test_other_failures_are_clear_when_nothing_was_sent() -> None:
+def test_other_errors_are_not_in_doubt_if_nothing_was_sent() -> None:
     assert TransportError("lost", may_have_arrived=True).outcome_in_doubt
     assert not TransportError("refused", may_have_arrived=False).outcome_in_doubt
     assert not SignInError("no token").outcome_in_doubt

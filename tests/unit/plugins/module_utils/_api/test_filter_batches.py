@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Filters as large as the service takes them: every value is asked for, whatever the service refuses."""
+"""Filters as large as the service accepts: every value is requested, whatever the service rejects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from ansible_collections.secops.mde.plugins.module_utils._api.filter_batches imp
     MAX_FILTER_LENGTH,
     FilterBatcher,
 )
-from ansible_collections.secops.mde.plugins.module_utils._api.odata import FilterSyntax, property_in, url_encode
+from ansible_collections.secops.mde.plugins.module_utils._api.odata import (
+    FilterSyntax,
+    action_id_in,
+    property_in,
+    url_encode,
+)
 from ansible_collections.secops.mde.plugins.module_utils._errors import ApiError
 from ansible_collections.secops.mde.tests.unit.module_run import ManualClock
 
@@ -35,7 +40,7 @@ def by_length() -> ApiError:
 
 
 class Service:
-    """Takes what its rules allow, and hands back the values that it was asked for."""
+    """Accepts what its rules allow, and returns the requested values."""
 
     def __init__(
         self,
@@ -67,19 +72,19 @@ def ids(count: int) -> list[str]:
     return [f"{number:040x}" for number in range(count)]
 
 
-def test_one_value_is_asked_for_with_eq() -> None:
+def test_one_value_is_requested_with_eq() -> None:
     service = Service()
     assert FilterBatcher(ManualClock()).read(["00aa"], condition, service).records == ["00aa"]
     assert service.asked == ["id eq '00aa'"]
 
 
-def test_no_value_asks_nothing() -> None:
+def test_no_value_sends_nothing() -> None:
     service = Service()
     assert FilterBatcher(ManualClock()).read([], condition, service).records == []
     assert service.asked == []
 
 
-def test_filters_begin_small_and_grow_up_to_the_most() -> None:
+def test_filters_begin_small_and_grow_to_the_maximum() -> None:
     service = Service()
     assert FilterBatcher(ManualClock()).read(ids(400), condition, service).records == ids(400)
     lengths = [len(url_encode(text)) for text in service.asked]
@@ -88,7 +93,7 @@ def test_filters_begin_small_and_grow_up_to_the_most() -> None:
     assert len(lengths) == 5
 
 
-def test_a_short_filter_that_worked_proves_nothing_about_long_ones() -> None:
+def test_a_short_filter_that_is_accepted_does_not_raise_the_limits() -> None:
     service = Service(longest=INITIAL_FILTER_LENGTH)
     batches = FilterBatcher(ManualClock())
     for few in (ids(3), ids(10)):
@@ -103,7 +108,7 @@ def test_a_short_filter_that_worked_proves_nothing_about_long_ones() -> None:
     [{"most": 7}, {"longest": 600}, {"lists": False}, {"lists": False, "most": 9}, {"lists": False, "longest": 900}],
     ids=str,
 )
-def test_what_has_been_learned_holds_for_the_next_reading(rules: dict[str, t.Any]) -> None:
+def test_what_has_been_learned_holds_for_the_next_read(rules: dict[str, t.Any]) -> None:
     service = Service(**rules)
     batches = FilterBatcher(ManualClock())
     assert batches.read(ids(100), condition, service).records == ids(100)
@@ -113,14 +118,14 @@ def test_what_has_been_learned_holds_for_the_next_reading(rules: dict[str, t.Any
     assert service.refused == 0
 
 
-def test_the_other_form_is_not_asked_for_in_a_filter_that_would_be_too_long() -> None:
+def test_another_syntax_is_not_tried_in_a_filter_that_would_be_too_long() -> None:
     service = Service(lists=False)
     names = [f"pc{number}" for number in range(200)]
     assert FilterBatcher(ManualClock()).read(names, condition, service).records == names
     assert max(len(url_encode(text)) for text in service.asked) <= MAX_FILTER_LENGTH
 
 
-def test_a_value_that_is_not_taken_even_alone_costs_no_other() -> None:
+def test_a_value_that_is_rejected_alone_does_not_affect_others() -> None:
     service = Service(poison={ids(100)[42]})
     batches = FilterBatcher(ManualClock())
     batch_result = batches.read(ids(100), condition, service)
@@ -129,12 +134,12 @@ def test_a_value_that_is_not_taken_even_alone_costs_no_other() -> None:
     assert batches.capacity(40) >= 20  # and the filters get large again
 
 
-def test_a_single_value_that_is_refused_at_once_is_an_error() -> None:
+def test_a_single_value_that_is_rejected_first_is_an_error() -> None:
     with pytest.raises(ApiError, match="too many nodes"):
         FilterBatcher(ManualClock()).read(["x"], condition, Service(poison={"x"}))
 
 
-def test_an_outage_that_looks_like_a_refusal_is_not_tried_out_value_by_value() -> None:
+def test_an_outage_that_resembles_a_rejection_is_not_tried_value_by_value() -> None:
     service = Service(down=1)
     batches = FilterBatcher(ManualClock())
     batches.read(ids(30), condition, service)
@@ -144,7 +149,58 @@ def test_an_outage_that_looks_like_a_refusal_is_not_tried_out_value_by_value() -
     assert batches.capacity(40) >= 50  # nothing was learned from it
 
 
-def test_other_errors_are_not_for_this_room() -> None:
+def guids(count: int) -> list[str]:
+    return [f"{number:08x}-0000-4000-8000-00000000000a" for number in range(count)]
+
+
+def entra_id_in(values: t.Sequence[str], syntax: FilterSyntax) -> str:
+    return property_in("aadDeviceId", values, use_in=syntax.use_in, unquoted=syntax.unquoted_guids)
+
+
+@pytest.mark.parametrize("quoted_property", ["id", "aadDeviceId", None])
+@pytest.mark.parametrize("lists", [True, False])
+def test_quotes_are_learned_once_for_action_ids_and_once_for_entra_ids(
+    quoted_property: str | None, lists: bool
+) -> None:
+    asked: list[str] = []
+    rejected: list[str] = []
+
+    def fetch(text: str) -> list[str]:
+        asked.append(text)
+        if ("'" in text) != text.startswith(f"{quoted_property} ") or (not lists and " in (" in text):
+            rejected.append(text)
+            raise by_size()
+        return [value for value in guids(9) if value in text]
+
+    batches = FilterBatcher(ManualClock())
+    for condition_of in (action_id_in, entra_id_in):
+        assert batches.read(guids(9), condition_of, fetch).records == guids(9)
+        assert len(asked) <= 4
+        asked.clear()
+    rejected.clear()
+    for condition_of in (action_id_in, entra_id_in):
+        for values in (guids(9), guids(1)):
+            assert batches.read(values, condition_of, fetch).records == values
+    assert rejected == []
+
+
+def test_a_service_that_accepts_quoted_action_ids_gets_no_other_filter() -> None:
+    for lists in (True, False):
+        service = Service(lists=lists)
+        assert FilterBatcher(ManualClock()).read(guids(30), action_id_in, service).records == guids(30)
+        assert service.refused == (not lists)
+        assert all("'" in text for text in service.asked)
+
+
+@pytest.mark.parametrize("action_id", ["0-0", "a1", guids(1)[0][:-1], f"{guids(1)[0]}0", "g" + guids(1)[0][1:], ""])
+def test_an_action_id_that_is_not_a_guid_is_quoted_in_every_syntax(action_id: str) -> None:
+    for use_in in (True, False):
+        syntax = FilterSyntax(use_in=use_in, unquoted_action_ids=True)
+        assert action_id_in([action_id], syntax) == f"id eq '{action_id}'"
+        assert action_id_in([guids(1)[0]], syntax) == f"id eq {guids(1)[0]}"
+
+
+def test_other_errors_are_raised() -> None:
     def fetch(_text: str) -> list[str]:
         raise ApiError("no", http_status=403, service_code="Forbidden")
 
@@ -152,7 +208,7 @@ def test_other_errors_are_not_for_this_room() -> None:
         FilterBatcher(ManualClock()).read(ids(10), condition, fetch)
 
 
-def test_a_reading_is_as_old_as_its_first_answer() -> None:
+def test_a_read_is_as_old_as_its_first_response() -> None:
     clock = ManualClock()
 
     def fetch(text: str) -> list[str]:
@@ -168,7 +224,7 @@ def test_a_reading_is_as_old_as_its_first_answer() -> None:
     longest=st.integers(60, 5000),
     lists=st.booleans(),
 )
-def test_every_value_is_asked_for_once_with_success(count: int, most: int, longest: int, lists: bool) -> None:
+def test_every_value_is_accepted_once(count: int, most: int, longest: int, lists: bool) -> None:
     service = Service(most=most, longest=longest, lists=lists)
     batch_result = FilterBatcher(ManualClock()).read(ids(count), condition, service)
     assert batch_result.records == ids(count)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Records as the wire sends them: times in all their forms, enums in any case, and what is no record at all."""
+"""Records of the service: times in every form, enums in any case, and values that are not records."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_time_of_the_service_is_read_in_every_form(text: str, micro: int) -> N
         "0001-01-01T00:00:00Z",
     ],
 )
-def test_what_is_no_time_is_none(value: object) -> None:
+def test_a_value_that_is_not_a_time_is_none(value: object) -> None:
     assert parse_time(value) is None
 
 
@@ -62,7 +62,7 @@ def test_a_time_is_written_as_it_is_read() -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], "x", {}, {"id": None}, {"id": 7}, {"id": " "}])
-def test_what_is_no_record_is_none(value: object) -> None:
+def test_a_value_that_is_not_a_record_is_none(value: object) -> None:
     assert Machine.from_json(value) is None
     assert MachineAction.from_json(value) is None
 
@@ -88,7 +88,7 @@ def test_an_action_needs_a_machine() -> None:
         (None, "none", False, False),
     ],
 )
-def test_a_status_is_read_without_case_and_unknown_ones_are_open(
+def test_a_status_is_case_insensitive_and_an_unknown_one_is_not_final(
     status: object, state: str, active: bool, ended: bool
 ) -> None:
     action = MachineAction.from_json({"id": "x", "machineId": "a1", "status": status})
@@ -120,6 +120,6 @@ def test_an_id_means_the_record_that_has_it_exactly_or_else_those_that_differ_in
     assert [machine.id for machine in meant(asked, records)] == found
 
 
-def test_a_name_is_asked_for_as_typed_in_lower_case_and_in_both_encodings() -> None:
+def test_a_name_is_requested_as_typed_in_lowercase_and_in_both_encodings() -> None:
     assert case_variants(["PC1"]) == ["PC1", "pc1"]
     assert set(case_variants(["B\u00dcRO"])) == {"B\u00dcRO", "BU\u0308RO", "b\u00fcro", "bu\u0308ro"}

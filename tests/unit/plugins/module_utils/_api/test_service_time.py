@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What time it is: of headers, our clock, and what the service dated, two decide against one."""
+"""The current time: of the headers, this machine's clock and times of the service, two decide against one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def record(at: float) -> dict[str, str]:
     return {"lastSeen": format_time(at)}
 
 
-# our clock's error, that of the headers, a token, the age of the newest record: what is believed, and whether it is said
+# error of our clock and of the headers, readable token, age of the newest record: what is trusted, and whether it warns
 CASES: t.Final = {
     "all agree": (0, 0, True, MINUTE, "headers", False),
     "some minutes apart": (240, 0, True, MINUTE, "headers", False),
@@ -56,23 +56,23 @@ CASES: t.Final = {
     "nothing decides: the earlier, of the headers": (40 * DAY, 0, False, 90 * DAY, "headers", False),
     "nothing decides: the earlier, ours": (0, 10 * DAY, False, 90 * DAY, "ours", True),
     "both within the token's lifetime": (20 * MINUTE, 0, True, 90 * DAY, "headers", False),
-    "the end of time": (0, 200_000 * DAY, True, MINUTE, "ours", True),
+    "a date out of range": (0, 200_000 * DAY, True, MINUTE, "ours", True),
 }
 
 
-@pytest.mark.parametrize(("ours", "headers", "readable", "age", "believed", "said"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("ours", "headers", "readable", "age", "trusted", "warns"), CASES.values(), ids=CASES)
 def test_one_source_never_decides_against_two(
-    ours: float, headers: float, readable: bool, age: float, believed: str, said: bool
+    ours: float, headers: float, readable: bool, age: float, trusted: str, warns: bool
 ) -> None:
     time = ServiceTime(SkewedClock(ours))
     time.observe_token(token() if readable else "opaque")
     time.observe_records([record(NOW - age)])
     time.observe(response(NOW + headers))
-    expected = NOW + (ours if believed == "ours" else headers)
+    expected = NOW + (ours if trusted == "ours" else headers)
     for _again in range(2):
         assert time.now().timestamp() == expected
-        assert (time.by_headers() is None) == (believed == "ours")
-    assert len(time.warnings()) == said
+        assert (time.by_headers() is None) == (trusted == "ours")
+    assert len(time.warnings()) == warns
     assert all("Date header" in warning for warning in time.warnings())
 
 
@@ -91,7 +91,7 @@ def test_the_token_alone_shows_that_our_clock_is_wrong_before_the_first_response
 
 
 @pytest.mark.parametrize("value", ["opaque", "a.b.c", token(exp="soon"), token(exp=True), token(exp=1e300)])
-def test_a_token_that_says_nothing_of_its_time_decides_nothing(value: str) -> None:
+def test_a_token_without_readable_times_decides_nothing(value: str) -> None:
     time = ServiceTime(SkewedClock(DAY))
     time.observe_token(value)
     assert time.now().timestamp() == NOW + DAY
@@ -105,7 +105,7 @@ def test_records_without_a_time_decide_nothing(records: list[object]) -> None:
     assert time.now().timestamp() == NOW - 10 * DAY
 
 
-def test_a_date_of_any_length_is_read_in_no_time() -> None:
+def test_a_long_date_takes_no_time_to_read() -> None:
     time = ServiceTime(ManualClock())
     time.observe(Response(method="GET", url="https://x", status=200, headers={"date": "1 " * 100_000}))
     assert time.by_headers() is None
