@@ -217,9 +217,10 @@ class ApiSession:
                 raise outcome
             raise self._throttled(outcome) if throttled else error_from_response(outcome)
         if throttled:
-            held = self.rate_limiter.block_all(pause)
+            held = self.rate_limiter.block_all(pause, self._rng, budget.remaining())
             with self._lock:
                 self.statistics.throttled_seconds += held
+            pause = max(pause, held)
         budget.sleep(pause)
 
     def _keep_pause(self, response: Response, budget: RetryBudget) -> None:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,15 +110,69 @@ def test_a_block_returns_the_seconds_that_it_adds() -> None:
     assert rate_limiter.block_all(5) == 5
 
 
-def test_after_a_block_calls_leave_evenly_for_a_minute() -> None:
+def test_after_a_block_calls_leave_one_at_a_time_for_a_minute() -> None:
     clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=100, per_hour=1500)
     rate_limiter.block_all(10)
     seen = send_times(clock, rate_limiter, 100)
     assert seen[0] == 10
-    assert seen[1:100] == pytest.approx([10 + 0.6 * nth for nth in range(1, 100)])
+    assert seen[1:100] == pytest.approx([10 + 0.25 * nth for nth in range(1, 100)])
     clock.sleep(100)
     assert len(set(send_times(clock, rate_limiter, 50))) == 1
+
+
+def blocks(seconds: float, *, accepted: int, refused_before: int = 0, limit: float = 1000) -> list[float]:
+    """The seconds of a block after that many accepted calls and refused ones without any, with 200 random generators."""
+    seen = []
+    for seed in range(200):
+        clock, rng = ManualClock(), random.Random(seed)
+        rate_limiter = RateLimiter(clock, per_minute=100, per_hour=1500)
+        for _refusal in range(refused_before):
+            rate_limiter.acquire()
+            clock.passed += rate_limiter.block_all(seconds, rng)
+        for _call in range(accepted + 1):
+            rate_limiter.acquire()
+        seen.append(rate_limiter.block_all(seconds, rng, limit))
+    return seen
+
+
+@pytest.mark.parametrize(("accepted", "longest"), [(0, 12), (1, 6), (2, 4), (5, 2), (59, 0.2)])
+def test_the_random_wait_is_the_shorter_the_more_calls_were_accepted(accepted: int, longest: float) -> None:
+    seen = blocks(40, accepted=accepted)
+    assert min(seen) >= 40
+    assert max(seen) <= 40 + longest
+    assert max(seen) - min(seen) > 0.9 * longest
+
+
+@pytest.mark.parametrize(("refused_before", "share"), [(0, 0), (1, 2 / 3), (2, 1 / 2), (9, 2 / 11)])
+def test_repeated_refusals_skip_a_minute_at_random_and_less_often_each_time(refused_before: int, share: float) -> None:
+    seen = blocks(40, accepted=0, refused_before=refused_before)
+    assert max(seen) <= 40 + 12 + 60
+    assert sum(seconds > 60 for seconds in seen) / len(seen) == pytest.approx(share, abs=0.1)
+
+
+def test_an_accepted_call_ends_a_series_of_refusals() -> None:
+    assert max(blocks(40, accepted=1, refused_before=1)) <= 46
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 9.9, 60.1, 3600])
+def test_a_block_that_does_not_end_with_the_minute_has_no_random_wait(seconds: float) -> None:
+    assert set(blocks(seconds, accepted=0)) == {seconds}
+
+
+def test_the_random_wait_ends_at_the_limit_and_the_block_never_before_its_time() -> None:
+    assert max(blocks(40, accepted=0, refused_before=1, limit=50)) == pytest.approx(50)
+    assert set(blocks(40, accepted=0, limit=40)) == set(blocks(40, accepted=0, limit=0)) == {40}
+
+
+def test_a_refusal_of_a_call_that_was_already_sent_adds_no_random_wait() -> None:
+    clock = ManualClock()
+    rate_limiter = RateLimiter(clock, per_minute=100, per_hour=1500)
+    send_times(clock, rate_limiter, 10)
+    added = rate_limiter.block_all(40, random.Random(7))
+    assert [rate_limiter.block_all(40, random.Random(seed)) for seed in range(9)] == [0] * 9
+    rate_limiter.acquire()
+    assert clock.passed == pytest.approx(added)
 
 
 def test_capacity_is_available_at_once_before_the_first_call() -> None:
@@ -131,7 +187,9 @@ def test_capacity_includes_what_becomes_free_in_time() -> None:
     send_times(clock, rate_limiter, 10)
     clock.sleep(10)
     assert rate_limiter.wait_for_capacity(1, 20) == 10
-    assert clock.passed == pytest.approx(40, abs=1)  # ten calls sent at 0 are free again at 60, which is within 20 s from 40 on
+    assert clock.passed == pytest.approx(
+        40, abs=1
+    )  # ten calls sent at 0 are free again at 60, which is within 20 s from 40 on
 
 
 def test_waiting_for_capacity_includes_the_hour_and_a_block() -> None:

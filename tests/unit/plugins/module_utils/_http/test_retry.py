@@ -144,7 +144,7 @@ class Tokens:
 
 
 def make_client(
-    *outcomes: Response | TransportError, retry_timeout: float = 300, responded: bool = True
+    *outcomes: Response | TransportError, retry_timeout: float = 300, responded: bool = True, seed: int = 7
 ) -> tuple[MdeClient, FakeTransport, ManualClock]:
     clock, transport = ManualClock(), FakeTransport(*outcomes, responded=responded)
     session = ApiSession(
@@ -153,7 +153,7 @@ def make_client(
         "https://api.example.test",
         rate_limiter=RateLimiter(clock, per_minute=100, per_hour=1500),
         clock=clock,
-        rng=random.Random(7),
+        rng=random.Random(seed),
         retry_timeout=retry_timeout,
     )
     return MdeClient(session), transport, clock
@@ -268,6 +268,17 @@ def test_repeated_throttling_ends_with_the_budget() -> None:
     assert clock.sleeps == [100, 100, 100]
     assert client.session.statistics.as_dict() == {"calls": 4, "retries": 3, "throttled_seconds": 300}
     assert len(transport.sent) == 4
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_waits_for_other_jobs_count_towards_the_budget_and_never_exceed_it(seed: int) -> None:
+    client, _transport, clock = make_client(response(429, retry_after="30"), retry_timeout=300, seed=seed)
+    with pytest.raises(ThrottledError):
+        client.list_machines("id eq 'a1'")
+    assert 270 < clock.passed <= 300
+    assert min(clock.sleeps) >= 30
+    assert clock.passed == sum(clock.sleeps)
+    assert client.session.statistics.throttled_seconds == pytest.approx(clock.passed)
 
 
 def test_a_rejected_token_is_refreshed_once() -> None:
