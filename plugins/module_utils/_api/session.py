@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""One call to the API, however often it has to be sent: token, pace, retries by verb, and the service's clock.
+"""One API call with token, rate limit, retries, service time and statistics.
 
-What may be repeated after what is the caller's to say; how long that may go on, and how the service's wish to be left
-alone is kept, is decided here for all of them.
+The caller decides which outcomes may be retried. ApiSession decides how long, and applies ``Retry-After`` to all calls.
 """
 
 from __future__ import annotations
@@ -28,26 +27,26 @@ from .error_responses import error_from_response, is_by_service
 from .odata import url_encode
 from .service_time import ServiceTime
 
-# Seconds after a deadline in which a first try may still leave: nobody sleeps to the exact moment.
+# Seconds after a deadline in which a first attempt may still be sent: no sleep ends exactly on time.
 _DEADLINE_GRACE: t.Final = 1.0
 _RATE_LIMIT_HINT = (
-    "calls_per_minute and calls_per_hour set the pace; 100 and 1500 is what the service allows an application."
+    "The limit is set by calls_per_minute and calls_per_hour; the service allows 100 and 1500 per application."
 )
 
 
 class TokenSource(t.Protocol):
-    """Where the client gets its token from."""
+    """Provides access tokens."""
 
     def token(self, time_limit: float) -> str:
-        """A token that is good for now; getting one may take so many seconds."""
+        """Return a valid token. Signing in may take at most ``time_limit`` seconds."""
 
     def refresh(self, refused: str, time_limit: float) -> str:
-        """Another token than the one the API refused; raises when there can be none."""
+        """Return a token other than the one that the API rejected. Raises if there is none."""
 
 
 @dataclass
 class ApiStatistics:
-    """What the calls cost; shown as ``summary.api``."""
+    """Counts of the API calls of one run, returned as ``summary.api``."""
 
     calls: int = 0
     retries: int = 0
@@ -62,7 +61,7 @@ class ApiStatistics:
 
 
 class ApiSession:
-    """The way to one API with one identity. Safe to use from several threads."""
+    """Sends calls to one API with one identity. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -75,7 +74,7 @@ class ApiSession:
         rng: random.Random,
         retry_timeout: float,
     ) -> None:
-        """``api_url`` is the base without ``/api``; ``retry_timeout`` is in seconds for each call."""
+        """``api_url`` is the URL without ``/api``; ``retry_timeout`` is in seconds per call."""
         self.statistics = ApiStatistics()
         self.clock = clock
         self._transport = transport
@@ -89,23 +88,23 @@ class ApiSession:
         self._last_token = ""
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Close all connections."""
         self._transport.close()
 
     @property
     def claims(self) -> TokenClaims | None:
-        """What the token in use says of itself; None before the sign-in, and for one that cannot be read."""
+        """Return the claims of the current token, or None before the sign-in and for a token that cannot be decoded."""
         return read_claims(self._last_token)
 
     def service_time(self) -> datetime | None:
-        """Now, by the ``Date`` headers of the service; None as long as there is none that is believed."""
+        """Return the current time by the service's ``Date`` headers, or None without a trusted one."""
         return self._service_clock.by_headers()
 
     def now(self) -> datetime:
-        """Now, for decisions and selections: the service's time where it is known, and this machine's where it is not.
+        """Return the current time for decisions and filters: the service's time if known, else this machine's.
 
-        Signs in, as long as nothing was sent: the token is the first to show that this machine's clock is wrong.
-        Raises what the sign-in raises.
+        Signs in if nothing was sent yet, because the token can already show that this machine's clock is wrong. Raises
+        what the sign-in raises.
         """
         if not self._service_clock.is_informed:
             self._token(self._retry_timeout)
@@ -118,15 +117,15 @@ class ApiSession:
         return token
 
     def observe_records(self, records: t.Sequence[object]) -> None:
-        """Let the times in records, as the service sent them, help to judge what time it is."""
+        """Use the times in records of the service to estimate its current time."""
         self._service_clock.observe_records(records)
 
     def warnings(self) -> list[str]:
-        """What people should know of the exchange so far."""
+        """Return warnings for users about the calls so far."""
         return self._service_clock.warnings()
 
     def budget(self, until: float | None = None) -> RetryBudget:
-        """A new allowance for one call; ``until`` (monotonic seconds) is when it is too late to ask again, or at all."""
+        """Return a new budget for one call; ``until`` (monotonic seconds) is the deadline of the call."""
         budget = RetryBudget(limit=self._retry_timeout, clock=self.clock, rng=self._rng)
         if until is not None:
             budget.limit = min(budget.limit, max(0.0, until - self.clock.monotonic()))
@@ -145,12 +144,12 @@ class ApiSession:
         budget: RetryBudget | None = None,
         before_send: t.Callable[[], None] = lambda: None,
     ) -> Response:
-        """Send until there is a success.
+        """Send a request, repeat it as ``should_retry`` allows, and return the first response with a 2xx status.
 
-        ``path`` is relative to the API; ``should_retry`` judges each outcome by the rules of the verb; one of the
-        ``permissions`` is needed; ``budget`` is that of an earlier part of the same call; ``before_send`` is told right
-        before each try, after all waiting. Raises TransportError without an answer, ApiError for one that is no success,
-        ThrottledError, DeadlineExceededError, and what the sign-in raises.
+        ``path`` is relative to the API. One of the ``permissions`` is required. ``budget`` is set if the call has
+        already spent a part of it. ``before_send`` is called directly before each attempt, after all waiting. Raises
+        TransportError if there is no response, ApiError for any other status, ThrottledError, DeadlineExceededError,
+        and what the sign-in raises.
         """
         url = f"{self._base}/{path}"
         query = "&".join(f"{k}={url_encode(str(v))}" for k, v in (params or {}).items() if v is not None)
@@ -159,12 +158,12 @@ class ApiSession:
         while True:
             if not self.rate_limiter.acquire(budget.not_after):
                 raise DeadlineExceededError(
-                    "The pace of calls leaves no place for this one in time.", hint=_RATE_LIMIT_HINT
+                    "The rate limit does not allow this call before its deadline.", hint=_RATE_LIMIT_HINT
                 )
             token = self._token(budget.remaining())
             began = self.clock.monotonic()
             if budget.not_after is not None and began > budget.not_after:
-                raise DeadlineExceededError("The sign-in took so long that it is too late for this call.")
+                raise DeadlineExceededError("Signing in took too long; the deadline of this call has passed.")
             before_send()
             outcome: Response | TransportError
             try:
@@ -198,11 +197,11 @@ class ApiSession:
                 self.statistics.retries += 1
 
     def drop_connections(self) -> None:
-        """Open new connections from now on: a response was that of another request, and the next one may be as well."""
+        """Use new connections from now on: a response belonged to another request, and the next one may, too."""
         self._transport.close()
 
     def _check_kind(self, response: Response, method: str) -> None:
-        """Raise TransportError for the success of a request of another kind: a read is answered with 200 and nothing else."""
+        """Raise TransportError if a read returns a 2xx status other than 200, which belongs to another request."""
         if method == "GET" and 200 < response.status < 300:
             self.drop_connections()
             raise TransportError(
@@ -218,13 +217,14 @@ class ApiSession:
                 raise outcome
             raise self._throttled(outcome) if throttled else error_from_response(outcome)
         if throttled:
-            held = self.rate_limiter.block_all(pause)
+            held = self.rate_limiter.block_all(pause, self._rng, budget.remaining())
             with self._lock:
                 self.statistics.throttled_seconds += held
+            pause = max(pause, held)
         budget.sleep(pause)
 
     def _keep_pause(self, response: Response, budget: RetryBudget) -> None:
-        """Let the next call wait as a 429 asks, also where this one is not sent again, if there is time for that."""
+        """Block the next calls after a 429 to a call that is not repeated, if its budget allows that wait."""
         requested = retry_after(response, self.clock.time()) if response.status == 429 else None
         if requested is not None and requested <= budget.remaining():
             self.rate_limiter.block_all(requested)
@@ -232,24 +232,24 @@ class ApiSession:
     def _throttled(self, response: Response) -> ThrottledError:
         error, requested = error_from_response(response), retry_after(response, self.clock.time())
         if requested is None:
-            when = "It did not say when to come back"
+            when = "The service did not say when to retry"
         else:
             try:
-                when = f"Come back after {format_time(self.now().timestamp() + requested)}"
-            except (ValueError, OverflowError, OSError):  # no calendar goes as far
-                when = f"It asks for a pause of {requested:g} s"
+                when = f"Retry after {format_time(self.now().timestamp() + requested)}"
+            except (ValueError, OverflowError, OSError):  # beyond the last date of the calendar
+                when = f"The service asks for a wait of {requested:g} s"
         return ThrottledError(
             error.message,
             http_status=429,
             service_code=error.service_code,
             correlation_id=error.correlation_id,
-            hint=f"{when}, or allow more waiting with retry_timeout ({self._retry_timeout:g} s now). "
-            "The quota is shared by everything that uses this application.",
+            hint=f"{when}, or increase retry_timeout (now {self._retry_timeout:g} s). "
+            "All jobs that use the application share its quota.",
         )
 
 
 def _token_refused(outcome: Response | TransportError, method: str) -> bool:
-    """Whether the same with another token is right; what is no read must surely not have been carried out."""
+    """Whether to repeat the request with a new token: any read, else only if the service itself has rejected it."""
     if isinstance(outcome, TransportError) or outcome.status != 401:
         return False
     return method == "GET" or is_by_service(outcome)

@@ -3,24 +3,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Our own pace: never more calls than the service counts, so that it rarely has to refuse one.
+"""RateLimiter: two sliding windows, a block for all threads, and a fair share of a quota that other jobs use, too.
 
-Limits: Microsoft Learn, the API's pages: 100 calls a minute and 1,500 an hour for each app and tenant. They
-are shared with everything else that uses the app, so a 429 can come all the same: it pauses everybody.
+Client-side rate limiter: sends no more calls than the service allows. Microsoft Learn, in the pages of the API: 100 calls
+per minute and 1,500 per hour for an application in a tenant.
+
+All jobs of the application share that quota and do not know of each other. After a 429 to each of them, all would return
+at the end of the same ``Retry-After``, use up the quota with a few calls each, and be refused again. Therefore:
+
+- Each waits a random time longer: the longer, the fewer of its calls were accepted since the previous 429.
+- From the second 429 in a row without an accepted call, some also skip a minute, at random, so that fewer jobs compete
+  for the next one. The longer a job has waited, the less probable that is.
+- For a minute after a block, calls leave one at a time, so that few are on their way when the quota is used up. They leave
+  faster than evenly: the job that is first sends all it has and is done, and its decisions do not expire.
 """
 
 from __future__ import annotations
 
+import math
+import random
 import threading
 import typing as t
 from collections import deque
 
 from .._clock import Clock
 
-# The service sees our calls a little closer together than we sent them.
+# The service sees the calls a little closer together than they were sent.
 _CLOCK_MARGIN = 0.2
-# After a 429 the quota is known to be shared: for so long calls come evenly, so that few of them run into the next one.
+# Seconds after a block in which calls leave one at a time, and the time between two of them as a part of the even interval.
 _COOLDOWN = 60.0
+_GAP = 5 / 12
+# Upper limit in seconds of the random wait after a 429 without an accepted call since the previous one.
+_MAX_RANDOM_WAIT = 12.0
+# Only these values of Retry-After (seconds) end for many jobs at once, when the quota of the minute is free again. Shorter
+# ones differ anyway, and longer ones are those of the hour.
+_MIN_SHARED_WAIT, _MAX_SHARED_WAIT = 10.0, 60.0
 # Less is no sleep: added to the clock it may be lost to rounding.
 _MIN_SLEEP = 0.001
 _NEVER = float("-inf")
@@ -33,15 +50,15 @@ class _SlidingWindow:
         self.limit = limit
         self._span = span + _CLOCK_MARGIN
         self._sent_at: deque[float] = deque(maxlen=limit)
-        """The moments of the last calls, in their order."""
+        """The times of the last calls, in order."""
 
     def free_at(self, nth: int = 1) -> float:
-        """When the nth call from now may be sent; with more than the limit, when the limit may."""
+        """Return when the nth call from now may be sent, where nth is at most the limit."""
         index = len(self._sent_at) + min(nth, self.limit) - self.limit - 1
         return self._sent_at[index] + self._span if index >= 0 else _NEVER
 
     def remaining(self, until: float) -> int:
-        """How many more calls may be sent up to that moment, if it is no farther away than the span."""
+        """Return how many more calls may be sent until that time, which is at most the span away."""
         return self.limit - sum(sent_at > until - self._span for sent_at in self._sent_at)
 
     def record(self, at: float) -> None:
@@ -49,28 +66,29 @@ class _SlidingWindow:
 
 
 class RateLimiter:
-    """Hands out moments to send at, one a call, to any number of threads."""
+    """Grants permission to send, one call at a time, to any number of threads."""
 
     def __init__(self, clock: Clock, *, per_minute: int, per_hour: int) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._windows: t.Final = (_SlidingWindow(per_minute, 60.0), _SlidingWindow(per_hour, 3600.0))
-        self._even_interval = 60.0 / per_minute
+        self._gap = _GAP * 60.0 / per_minute
         self._last = _NEVER
         self._waiting_threads = 0
         self._blocked_until = _NEVER
         self._cooldown_until = _NEVER
+        self._sent_since_block = 0
+        self._blocks_without_success = 0
 
     def acquire(self, latest: float | None = None) -> bool:
-        """Return true when a call may be sent, now, or false, at once, where that will be after ``latest``.
+        """Wait until a call may be sent and return true, or return false at once if that is after ``latest``.
 
-        ``latest`` is a moment of the monotonic clock. Nothing is reserved while a thread sleeps: a pause or a deadline
-        that comes between would leave the windows with moments at which nothing was sent.
+        ``latest`` is a time of the monotonic clock. A waiting thread reserves nothing: a block or a deadline during its
+        wait would leave times in the windows at which nothing was sent.
         """
         with self._lock:
-            ahead = (
-                self._waiting_threads
-            )  # each sleeps until a place of its own is free: one that comes wakes one, not all
+            # Each waits for a place of its own, so that a free place wakes one thread and not all.
+            ahead = self._waiting_threads
         while True:
             with self._lock:
                 now = self._clock.monotonic()
@@ -79,6 +97,7 @@ class RateLimiter:
                     return False
                 if at <= now:
                     self._last = now
+                    self._sent_since_block += 1
                     for window in self._windows:
                         window.record(now)
                     return True
@@ -89,10 +108,10 @@ class RateLimiter:
             ahead = 0
 
     def wait_for_capacity(self, calls: int, within: float) -> int:
-        """Return when ``calls`` could be sent in the next ``within`` seconds, or as many as the limits ever allow.
+        """Return when ``calls``, or as many as the limits ever allow, can be sent in the next ``within`` seconds.
 
-        ``within`` is at most a minute. The answer is how many calls could, and may be more. It is a forecast: a 429
-        or other threads can spoil it.
+        ``within`` is at most a minute. Returns how many calls can be sent, possibly more than ``calls``. This is a
+        prediction: a 429 or other threads can make it wrong.
         """
         while True:
             with self._lock:
@@ -102,16 +121,31 @@ class RateLimiter:
                     return min(window.remaining(horizon) for window in self._windows)
             self._clock.sleep(max(missing, _MIN_SLEEP))
 
-    def block_all(self, seconds: float) -> float:
-        """Nobody sends for so long: the service said so to one of us. Returns the seconds that this adds."""
+    def block_all(self, seconds: float, rng: random.Random | None = None, limit: float = math.inf) -> float:
+        """Block all threads for this long after a 429 to one of them. Return the seconds that this adds.
+
+        With ``rng`` the block is longer by a random wait, for the sake of other jobs (see above), but not longer than
+        ``limit`` seconds. A 429 during a block, to a call that was on its way when it began, adds no random wait.
+        """
         with self._lock:
             now = self._clock.monotonic()
             before = max(now, self._blocked_until)
+            if rng is not None and now >= self._blocked_until:
+                accepted = max(0, self._sent_since_block - 1)
+                self._sent_since_block = 0
+                self._blocks_without_success = 0 if accepted else self._blocks_without_success + 1
+                if _MIN_SHARED_WAIT <= seconds <= _MAX_SHARED_WAIT:
+                    seconds = max(seconds, min(seconds + self._random_wait(accepted, rng), limit))
             self._blocked_until = max(before, now + seconds)
             self._cooldown_until = self._blocked_until + _COOLDOWN
             return self._blocked_until - before
 
+    def _random_wait(self, accepted: int, rng: random.Random) -> float:
+        wait = rng.uniform(0, _MAX_RANDOM_WAIT / (accepted + 1))
+        skips = self._blocks_without_success > 1 and rng.random() < 2 / (self._blocks_without_success + 1)
+        return wait + 60.0 * skips
+
     def _free_at(self, nth: int) -> float:
-        """When the nth call from now may be sent."""
+        """Return when the nth call from now may be sent."""
         at = max(self._blocked_until, *(window.free_at(nth) for window in self._windows))
-        return max(at, self._last + nth * self._even_interval) if at < self._cooldown_until else at
+        return max(at, self._last + nth * self._gap) if at < self._cooldown_until else at

@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""When to ask again: by verb, within a budget of time, and never sooner than the service said."""
+"""Retry-After, the time budget for retries, and which outcomes may be retried.
+
+A retry never leaves earlier than the service asked for.
+"""
 
 from __future__ import annotations
 
@@ -17,22 +20,22 @@ from .._errors import TransportError
 from .._timestamps import http_date
 from .transport import HttpTransport, Response
 
-# Statuses after which a read is simply asked again.
+# A read is repeated after these statuses.
 RETRYABLE_STATUSES: t.Final = frozenset({408, 429, 500, 502, 503, 504})
 _INITIAL_BACKOFF = 1.0
 _MAX_BACKOFF = 30.0
-# A host that never answered in this run gets this long: more is a long wait for a misspelt address.
+# Seconds for a host that has not responded in this run. Its name is probably misspelled, so a long wait does not help.
 UNREACHABLE_HOST_LIMIT: t.Final = 60.0
 
 
 def retry_after(response: Response, now: float) -> float | None:
-    """Seconds that the answer asks to wait, from its ``Retry-After`` in either form; None without a usable one.
+    """Return the seconds to wait by ``Retry-After`` in either form, or None without a usable value.
 
-    A date is measured against the answer's own ``Date``, so that a wrong clock here shortens nothing; ``now``
-    (seconds since 1970) stands in where that header is missing.
+    A date is compared with the ``Date`` of the same response, so that a wrong local clock does not shorten the wait.
+    Without that header it is compared with ``now`` (seconds since 1970).
     """
     value = response.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?(\s*,\s*[0-9]+(\.[0-9]+)?)*", value):  # a proxy may add a header of its own
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?(\s*,\s*[0-9]+(\.[0-9]+)?)*", value):  # a proxy may add its own value
         return max(map(float, value.split(",")))
     until = http_date(value)
     if until is None:
@@ -42,9 +45,9 @@ def retry_after(response: Response, now: float) -> float | None:
 
 @dataclass
 class RetryBudget:
-    """What one call may still spend on throttling and retries together, and the pauses it takes.
+    """Time in seconds that one call may spend on throttling and retries, including the time of its requests.
 
-    Waiting for our own pace is not booked here.
+    Waiting for the client's own rate limit does not count.
     """
 
     limit: float
@@ -53,17 +56,18 @@ class RetryBudget:
     spent: float = 0.0
     attempts: int = 0
     not_after: float | None = None
-    """Moment (monotonic) from which nothing may be sent any more."""
+    """Monotonic time after which nothing may be sent."""
 
     def remaining(self, limit: float | None = None) -> float:
-        """Seconds; a smaller limit may be given for this question."""
+        """Return the seconds left of the limit, or of ``limit`` if that is smaller."""
         return (self.limit if limit is None else min(limit, self.limit)) - self.spent
 
     def next_delay(self, requested: float | None, limit: float | None = None) -> float | None:
-        """Seconds to wait before the next try, or None when there is no time left for one.
+        """Return the seconds to wait before the next attempt, or None if the budget does not allow one.
 
-        What the service asked for is kept to the second; else full jitter over a window that doubles. The same jitter
-        where it asked for nothing or next to it, as a date that has passed does: that would use up no time, ever.
+        ``requested`` is the wait by ``Retry-After``, which is never shortened. Without it the wait is random, from a
+        range that doubles with each attempt. The same applies if the service asks for almost no wait, for example with a
+        date in the past: such retries would never use up the budget.
         """
         remaining = self.remaining(limit)
         if requested is not None and (requested >= _INITIAL_BACKOFF or requested > remaining):
@@ -72,27 +76,28 @@ class RetryBudget:
         return max(requested or 0.0, min(self.rng.uniform(0, window), remaining)) if remaining > 0 else None
 
     def delay_after(self, outcome: Response | TransportError, transport: HttpTransport, url: str) -> float | None:
-        """Seconds to wait before ``transport`` sends again after an outcome; None when it must not, or the time is up."""
+        """Return the seconds to wait before ``transport`` sends again, or None if no retry is allowed."""
         if isinstance(outcome, Response):
             return self.next_delay(retry_after(outcome, self.clock.time()))
         limit = None if transport.has_responded(url) else UNREACHABLE_HOST_LIMIT
         return self.next_delay(None, limit) if outcome.retryable else None
 
     def sleep(self, seconds: float) -> None:
+        """Wait before the next attempt, and count the wait as spent."""
         self.attempts += 1
         self.clock.sleep(seconds)
         self.spent += seconds
 
 
 def is_retryable_read(outcome: Response | TransportError) -> bool:
-    """For reads: they change nothing."""
+    """Whether a request that changes nothing, or nothing a second time, may be repeated."""
     if isinstance(outcome, TransportError):
         return outcome.retryable
     return outcome.status in RETRYABLE_STATUSES
 
 
 def is_safe_to_resend(outcome: Response | TransportError) -> bool:
-    """For the offboard: only what the service did not take may be sent again without looking."""
+    """Whether the service has surely not accepted a request, so that even an offboard request may be repeated."""
     if isinstance(outcome, TransportError):
         return not outcome.may_have_arrived and outcome.retryable
     return outcome.status == 429

@@ -366,7 +366,7 @@ def test_an_offboard_throttled_for_longer_than_allowed_fails_and_says_when_to_co
     run = offboard(device_id=device.id)
     assert (run.failed, run.outcome, run.error_code) == (True, "error", "throttled")
     assert clock.sleeps == []
-    back = parse_time(run.result["msg"].split("Come back after ")[1].split(",")[0])
+    back = parse_time(run.result["msg"].split("Retry after ")[1].split(",")[0])
     assert back is not None
     assert back.timestamp() == pytest.approx(emulator.clock.now() + 3000, abs=2)
 
