@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Evidence as CSV, one line a device, for a ticket or an auditor's spreadsheet.
+"""The CSV file of the evidence, one line per device, for a ticket or the spreadsheet of an auditor.
 
-RFC 4180 in UTF-8 with a byte order mark: without the mark Excel takes the file for its own code page and spoils every name
-that is not English; what reads CSV elsewhere knows the mark (``utf-8-sig`` in Python).
+RFC 4180 in UTF-8 with a byte order mark. Without the mark, Excel uses its own code page and corrupts every name that is not
+ASCII. Other readers of CSV know the mark (``utf-8-sig`` in Python).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from .report import Evidence, parse_evidence
 from .rows import Row
 
 COLUMNS: t.Final = (
-    "Device id",
+    "Device ID",
     "Device name",
-    "Entra device id",
+    "Entra device ID",
     "Inventory host",
     "Outcome",
     "Needs attention",
     "Result",
-    "Action id",
+    "Action ID",
     "Action status",
     "Action created (UTC)",
     "Action updated (UTC)",
@@ -35,29 +35,29 @@ COLUMNS: t.Final = (
     "Comment",
     "Error code",
     "Error message",
-    "Correlation id",
+    "Correlation ID",
     "Tenant",
     "API",
     "Operator",
-    "Job id",
+    "Job ID",
     "Collection version",
     "Run started (UTC)",
     "Prediction",
     "Run complete",
 )
-# What a spreadsheet may take for the start of a formula: also behind blanks and quotes, and as full-width or small forms.
-# A cell begins at the start of a value, on each of its lines, and behind a semicolon, which separates cells in many countries.
+# What a spreadsheet can read as the start of a formula: also after spaces and quotes, and as full-width or small forms.
+# A cell starts with the value, with each of its lines, and after a semicolon, which separates cells in many countries.
 _FORMULA_START: t.Final = re.compile(
     r"""(?:^|(?<=[;\n]))(?=(?:[^\S\n]|['"`\u00ab\u00b4\u00bb\u2018-\u201f])*[=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20])"""
 )
 
-# Excel puts what is beyond 32,767 characters of a cell into the next row, where it could start a formula. Each character can get
-# an apostrophe.
+# Excel moves the rest of a cell with more than 32,767 characters to the next row, where it could start a formula. An
+# apostrophe can be added to each character.
 _MAX_CELL_LENGTH: t.Final = 16_000
 
 
 def render(evidence: object) -> str:
-    """The evidence of a run as the text of a CSV file. ``ValueError`` where it is none."""
+    """The text of the CSV file. Raises ValueError if ``evidence`` is not an evidence document."""
     found = parse_evidence(evidence)
     text = io.StringIO()
     text.write("\ufeff")
@@ -71,7 +71,7 @@ def render(evidence: object) -> str:
 def escape_formula(cell: str) -> str:
     """The cell with an apostrophe before everything that could start a formula, so that it stays text.
 
-    A cell that spreadsheets would split is cut, and says so; the JSON file has all of it.
+    A cell that spreadsheets would split is cut, with a note. The JSON file has the complete value.
     """
     if len(cell) > _MAX_CELL_LENGTH:
         cell = f"{cell[:_MAX_CELL_LENGTH]} (cut: {len(cell):,} characters)"
@@ -100,7 +100,7 @@ def _device_cells(row: Row) -> tuple[str, ...]:
 
 
 def _run_cells(evidence: Evidence) -> tuple[str, ...]:
-    """What is the same in every line: a line that is copied out of the file still says where it comes from."""
+    """The same in every line, so that a line copied from the file still shows its origin."""
     return (
         evidence.context.get("tenant_id", ""),
         evidence.context.get("api_url", ""),

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""One device of a run's evidence, as text."""
+"""One device of the evidence as text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .text import format_utc
 
 @dataclass(frozen=True)
 class Candidate:
-    """A device that fits, or nearly."""
+    """A device that matches, or nearly matches."""
 
     name: str
     device_id: str
@@ -35,7 +35,7 @@ class Row:
     entra_id: str
     host: str
     requested_name: str
-    """What was asked for, where the service calls it otherwise."""
+    """The name that was requested, if the service has another one."""
     outcome: str
     label: OutcomeLabel
     group: Group
@@ -53,7 +53,7 @@ class Row:
     correlation_id: str
     candidates: tuple[Candidate, ...]
     tag: str
-    """What became of the tag, in a sentence, where there was one."""
+    """Whether the tag was set, in a sentence. Empty without a tag."""
     tag_missing: bool
 
     @property
@@ -62,12 +62,12 @@ class Row:
 
     @property
     def attention_reason(self) -> str:
-        """Why it needs attention, in a word or two: where the outcome alone is no reason, the error's code."""
+        """Why the device needs attention, in a few words: its outcome, or its error code if the outcome alone is not the reason."""
         return self.code.replace("_", " ") if self.code and self.label.group is not ATTENTION else self.label.phrase
 
 
 def build_row(position: int, device: t.Mapping[str, t.Any], labels: OutcomeLabels, comment: str) -> Row:
-    requested_name, action, machine = (mapping(device.get(key)) for key in ("requested", "action", "machine"))
+    requested, action, machine = (mapping(device.get(key)) for key in ("requested", "action", "machine"))
     error, tag = mapping(device.get("error")), mapping(device.get("tag"))
     failed = bool(device["failed"]) if device.get("failed") is not None else None
     outcome, status = escape_invisible(device.get("outcome")), escape_invisible(action.get("status"))
@@ -75,15 +75,15 @@ def build_row(position: int, device: t.Mapping[str, t.Any], labels: OutcomeLabel
     group = labels.group(label, failed=bool(failed or error), succeeded=status == "Succeeded")
     known = [
         escape_invisible(device.get("device_name")),
-        escape_invisible(requested_name.get("device_name")),
+        escape_invisible(requested.get("device_name")),
         escape_invisible(device.get("host")),
     ]
-    device_id = escape_invisible(device.get("device_id")) or escape_invisible(requested_name.get("device_id"))
-    entra_id = escape_invisible(machine.get("aadDeviceId")) or escape_invisible(requested_name.get("aad_device_id"))
+    device_id = escape_invisible(device.get("device_id")) or escape_invisible(requested.get("device_id"))
+    entra_id = escape_invisible(machine.get("aadDeviceId")) or escape_invisible(requested.get("aad_device_id"))
     message = escape_invisible(error.get("message"), lines=True)
     tag_missing = bool(tag) and not tag.get("ok")
-    does = ("would be", "would not be") if labels.prediction else ("was", "was not")
-    detail = f"The tag {escape_invisible(tag.get('tag'))} {does[tag_missing]} set."
+    verbs = ("would be", "would not be") if labels.prediction else ("was", "was not")
+    detail = f"The tag {escape_invisible(tag.get('tag'))} {verbs[tag_missing]} set."
     detail = " ".join(
         part for part in (detail, escape_invisible(tag.get("message"), lines=True) if tag_missing else "") if part
     )
@@ -104,7 +104,7 @@ def build_row(position: int, device: t.Mapping[str, t.Any], labels: OutcomeLabel
         updated=format_utc(action.get("lastUpdateDateTimeUtc")),
         requestor=escape_invisible(action.get("requestor")),
         comment=escape_invisible(action.get("requestorComment"), lines=True)
-        or escape_invisible(requested_name.get("comment"), lines=True)
+        or escape_invisible(requested.get("comment"), lines=True)
         or comment,
         code=escape_invisible(error.get("code")),
         message=message,
