@@ -35,11 +35,9 @@ def looks_like_yaml(text: str) -> bool:
 
 
 def load_document(text: str) -> object:
-    """The value of the JSON or YAML text. Raises OptionError if it cannot be parsed, LibraryError without PyYAML."""
+    """The value of the JSON or YAML text. Raises OptionError if it cannot be parsed, RecursionError, LibraryError without PyYAML."""
     try:
         return json.loads(text, object_pairs_hook=_reject_duplicate_keys)
-    except RecursionError as error:
-        raise OptionError("The input is nested too deeply.", hint=HINT) from error
     except ValueError as error:
         lines = [line for line in text.split("\n") if line.strip()]
         if len(lines) > 1 and all(line.startswith("{") and line.rstrip().endswith("}") for line in lines):
@@ -86,8 +84,6 @@ def _load_yaml(text: str, *, json_error: str) -> object:
     }
     try:
         return yaml.load(text, Loader=Loader)
-    except RecursionError as error:
-        raise OptionError("The input is nested too deeply.", hint=HINT) from error
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise OptionError(f"The input looks like JSON or YAML, but cannot be parsed: {reason}.", hint=HINT) from error

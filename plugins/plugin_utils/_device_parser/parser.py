@@ -10,17 +10,16 @@ from __future__ import annotations
 import re
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
-from reprlib import Repr
 
 from ...module_utils._errors import OptionError
 from ...module_utils._same import comparable
-from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, normalize_header, own_name
+from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, is_certain, normalize_header, own_name
 from .documents import HINT, load_document, looks_like_flow, looks_like_yaml, pairs
 from .encoding import HINT as SAVE_AS_UTF8
 from .encoding import decoded
 from .table import parse_table
 from .text_lines import from_words, parse_lines
-from .words import AmbiguousInputError, Device, DeviceCollector, quote_for_message
+from .words import AmbiguousInputError, Device, DeviceCollector, quote_for_message, shorten
 
 _MAX_TEXT: t.Final = 20_000_000
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
@@ -31,8 +30,6 @@ _OTHER_LISTS = re.compile(
     "assets|clients|computers|data|endpoints|entries|hosts|items|members|objects|records|result|rows|servers",
     re.IGNORECASE,
 )
-_SHORT: t.Final = Repr()
-_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxstring = 2, 4, 4, 60
 
 
 def parse_devices(value: object, columns: object = None) -> list[Device]:
@@ -47,35 +44,31 @@ def parse_devices(value: object, columns: object = None) -> list[Device]:
         raise OptionError("The input is nested too deeply.", hint=HINT) from error
     unique: dict[frozenset[tuple[str, str]], Device] = {}
     for device in devices:
-        unique.setdefault(_device_key(device), device)
+        # The module decides on device IDs that differ in case only.
+        key = {field: text if field in ("device_id", "comment") else comparable(text) for field, text in device.items()}
+        unique.setdefault(frozenset(key.items()), device)
     return list(unique.values())
 
 
-def _device_key(device: Device) -> frozenset[tuple[str, str]]:
-    """Equal for two entries of the same device. The module decides on device IDs that differ in case only."""
-    return frozenset(
-        (key, text if key in ("device_id", "comment") else comparable(text)) for key, text in device.items()
-    )
-
-
-def _chosen(columns: object) -> Chosen | None:
-    """The headers by field; None if the user set none. Raises OptionError."""
+def _chosen(columns: object) -> Chosen:
+    """The headers by field; empty if the user set none. Raises OptionError."""
     if isinstance(columns, str):
         columns = pairs(columns)
     if columns is None:
-        return None
+        return {}
     hint = f"Use a mapping of {', '.join(FIELDS)} to headers, with at least one of the first three."
     if not isinstance(columns, Mapping):
-        raise OptionError(f"columns: {_SHORT.repr(columns)} is not a mapping.", hint=hint)
-    given = {str(field): header for field, header in columns.items() if header is not None and str(header).strip()}
-    if not given:
-        return None
-    for field, header in given.items():
+        raise OptionError(f"columns: {shorten(columns)} is not a mapping.", hint=hint)
+    chosen = {}
+    for field, header in columns.items():
+        if header is None or not str(header).strip():
+            continue
         if field not in FIELDS or not isinstance(header, str):
-            what = "is not a field" if field not in FIELDS else "must be a header, as a string"
-            raise OptionError(f"columns: {field[:60]!r}: {_SHORT.repr(header)} {what}.", hint=hint)
-    chosen = {field: str.__str__(header).strip() for field, header in given.items()}
-    if not any(field in chosen for field in IDENTIFIERS) or len(set(chosen.values())) < len(chosen):
+            raise OptionError(
+                f"columns: {shorten(field)}: {shorten(header)} is not a field with its header.", hint=hint
+            )
+        chosen[str(field)] = str.__str__(header).strip()
+    if chosen and (not chosen.keys() & set(IDENTIFIERS) or len(set(chosen.values())) < len(chosen)):
         raise OptionError(
             "columns has no field that identifies the device, or two fields with the same header.", hint=hint
         )
@@ -83,7 +76,7 @@ def _chosen(columns: object) -> Chosen | None:
 
 
 class _Parser:
-    def __init__(self, chosen: Chosen | None) -> None:
+    def __init__(self, chosen: Chosen) -> None:
         self._chosen = chosen
 
     def of_value(self, value: object) -> list[Device]:
@@ -95,7 +88,7 @@ class _Parser:
             return self._of_mapping(value)
         if isinstance(value, (Sequence, Iterator)) and not isinstance(value, (bytes, bytearray)):
             return self._of_list(list(value))
-        raise OptionError(f"{_SHORT.repr(value)} is not a string, list or mapping; put IDs in quotes.", hint=HINT)
+        raise OptionError(f"{shorten(value)} is not a string, list or mapping; put IDs in quotes.", hint=HINT)
 
     def _of_text(self, text: str) -> list[Device]:
         text = _clean(text)
@@ -123,14 +116,10 @@ class _Parser:
             raise OptionError(
                 f"The input is one page of a list, as its {rest} shows.", hint="Read all pages of the list."
             )
-        own = [
-            str(key)
-            for key in value
-            if header_role(str(key)) in IDENTIFIERS and normalize_header(str(key)) not in GENERIC
-        ]
-        if own:  # such a list can be that of the disks of a device
+        if own := next((str(key) for key in value if is_certain(str(key))), ""):
+            # Such a list can be that of the disks of a device.
             raise OptionError(
-                f"The input is ambiguous: a device ({own[0]}) or a list ({lists[0]})?", hint="Pass only one."
+                f"The input is ambiguous: a device ({own}) or a list ({lists[0]})?", hint="Pass only one."
             )
         return self.of_value(value[lists[0]])
 
@@ -139,43 +128,38 @@ class _Parser:
         if all(isinstance(item, str) for item in items):
             return self._of_text("\n".join(items))
         records = [item for item in items if isinstance(item, Mapping)]
-        there = {str(key) for record in records for key in record} & set((self._chosen or {}).values())
+        keys = {str(key) for record in records for key in record} & set(self._chosen.values())
         collector = DeviceCollector(HINT)
         for number, item in enumerate(items, 1):
-            try:
+            with collector.at(f"entry {number}", item):
                 if isinstance(item, Mapping) and not _lists(item):
                     # A key that other records have is not missing here: JSON can omit null values.
-                    collector.add(*self._of_record({**dict.fromkeys(there), **item}))
-                elif len(items) > 1 and _may_be_row(item):
+                    collector.add(*self._of_record({**dict.fromkeys(keys), **item}))
+                elif len(items) > 1 and _could_be_row(item):
                     raise AmbiguousInputError(
                         "could be a row of a table; use records, or one list without nested lists"
                     )
                 else:
                     collector.add(*self.of_value(item))
-            except AmbiguousInputError as unclear:
-                collector.add_error(f"entry {number}", _shown(item), unclear)
-            except OptionError as error:
-                collector.add_error(f"entry {number}", _shown(item), error.message.rstrip("."))
         return collector.devices_or_raise()
 
     def _of_record(self, record: Mapping[t.Any, t.Any]) -> list[Device]:
         """The device of a record, which is read as a table of one row. Raises AmbiguousInputError."""
-        if self._chosen is None and "requested" in record and "outcome" in record:
-            return _of_result(record)
         keys = [str(key) for key in record]
-        if self._chosen is None and (inner := _list_beside_common_words(record)):
-            raise AmbiguousInputError(f"ambiguous: a device or a list ({inner})? Pass only the list")
-        wanted = set(self._chosen.values()) if self._chosen else {key for key in keys if header_role(key)}
-        row = [_text(key, value) if key in wanted else "" for key, value in zip(keys, record.values(), strict=True)]
+        used = set(self._chosen.values())
+        if not used:
+            if "requested" in record and "outcome" in record:
+                return _of_result(record)
+            inner = next((str(key) for key, value in record.items() if _is_other_list(str(key), value)), "")
+            if inner and not any(map(is_certain, keys)):
+                raise AmbiguousInputError(f"ambiguous: a device or a list ({inner})? Pass only the list")
+            used = set(filter(header_role, keys))
+        row = [_text(key, value) if key in used else "" for key, value in zip(keys, record.values(), strict=True)]
         return Columns.of(keys, [row], self._chosen).devices(row)
 
 
-def _may_be_row(item: object) -> bool:
+def _could_be_row(item: object) -> bool:
     return isinstance(item, Sequence) and not isinstance(item, str) and sum(isinstance(cell, str) for cell in item) > 1
-
-
-def _shown(item: object) -> str:
-    return item if isinstance(item, str) else _SHORT.repr(item)
 
 
 def _clean(text: str) -> str:
@@ -213,26 +197,14 @@ def _text(key: str, value: object) -> str:
 
 
 def _lists(value: Mapping[t.Any, t.Any]) -> list[str]:
-    """The keys of the mapping that have a list of devices."""
-    return [key for key in _LISTS if _holds_devices(key, value.get(key))]
+    """The keys of the mapping that have a list of devices, or a response of the service with one."""
+    return [
+        key
+        for key in _LISTS
+        if (isinstance(value.get(key), Sequence) and not isinstance(value[key], str))
+        or (key == "json" and isinstance(value.get(key), Mapping))
+    ]
 
 
-def _list_beside_common_words(record: Mapping[t.Any, t.Any]) -> str:
-    """The key of a list in a record whose name can be that of the list. Empty if there is none."""
-    roles = [str(key) for key in record if header_role(str(key)) in IDENTIFIERS]
-    if any(normalize_header(key) not in GENERIC for key in roles):
-        return ""
-    return next(
-        (
-            str(key)
-            for key, value in record.items()
-            if _OTHER_LISTS.fullmatch(str(key)) and isinstance(value, (list, tuple))
-        ),
-        "",
-    )
-
-
-def _holds_devices(key: str, value: object) -> bool:
-    return (isinstance(value, Sequence) and not isinstance(value, str)) or (
-        key == "json" and isinstance(value, Mapping)
-    )
+def _is_other_list(key: str, value: object) -> bool:
+    return _OTHER_LISTS.fullmatch(key) is not None and isinstance(value, (list, tuple))

@@ -10,11 +10,10 @@ from __future__ import annotations
 import csv
 import re
 import typing as t
-from functools import partial
 
 from ...module_utils._errors import OptionError
 from ...module_utils._options.identifiers import is_guid
-from .columns import COLUMNS_HINT, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, normalize_header
+from .columns import COLUMNS_HINT, IDENTIFIERS, Chosen, Columns, header_role, is_certain, normalize_header
 from .words import AmbiguousInputError, Device, DeviceCollector, is_device_id, quote_for_message, unquote
 
 HINT: t.Final = f"The table needs a header line, and a device in each row. {COLUMNS_HINT}"
@@ -38,7 +37,7 @@ class Row(t.NamedTuple):
         return ", ".join(cell for cell in self.cells[:20] if cell)
 
 
-def parse_table(text: str, chosen: Chosen | None) -> list[Device] | None:
+def parse_table(text: str, chosen: Chosen) -> list[Device] | None:
     """The devices of a table, or None if the text is not a table. Raises OptionError."""
     lines = text.split("\n")
     start = next((n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), len(lines))
@@ -56,7 +55,7 @@ def parse_table(text: str, chosen: Chosen | None) -> list[Device] | None:
     except csv.Error as error:
         raise OptionError(f"The table is incomplete: {error}.", hint="Look for an unclosed quote.") from error
     names = [unquote(cell) for cell in header.cells]
-    if not body and chosen is None:
+    if not body and not chosen:
         # A header alone is an export without devices. A list of names can have a known header among its names.
         known = sum(header_role(name) in IDENTIFIERS for name in names)
         return [] if known > 1 or len(names) == 1 else None
@@ -69,19 +68,19 @@ def parse_table(text: str, chosen: Chosen | None) -> list[Device] | None:
     )
 
 
-def _delimiter(lines: list[str], start: int, delimiters: str, chosen: Chosen | None) -> str | None:
+def _delimiter(lines: list[str], start: int, delimiters: str, chosen: Chosen) -> str | None:
     """The delimiter that splits the first row into the most headers that are used, or None if there is no such header."""
     best, most = None, (0, 0)
+    chosen_names = {name.casefold() for name in chosen.values()}
     for delimiter in delimiters:
         try:
             header = next(_rows(lines, start, delimiter), None)
         except csv.Error:
             continue
         names = [unquote(cell) for cell in header.cells] if header else []
-        wanted = {name.casefold() for name in chosen.values()} if chosen is not None else None
-        known = sum(header_role(name) in IDENTIFIERS if wanted is None else name.casefold() in wanted for name in names)
+        known = sum(name.casefold() in chosen_names if chosen else header_role(name) in IDENTIFIERS for name in names)
         # If the user named headers, the text is a table, and the error shows its headers.
-        if (known or (wanted is not None and names)) and (known, len(names)) > most:
+        if (known or (chosen and names)) and (known, len(names)) > most:
             best, most = delimiter, (known, len(names))
     return best
 
@@ -98,17 +97,12 @@ def _rows(lines: list[str], start: int, delimiter: str) -> t.Iterator[Row]:
             yield row
 
 
-def _could_only_be_header(cell: str) -> bool:
-    """Whether a cell is a known header that is not a common word, such as a word for a kind of device."""
-    return header_role(cell) in IDENTIFIERS and normalize_header(cell) not in (*GENERIC, "host")
-
-
 def _without_excel_quotes(cell: str) -> str:
     kept = _EXCEL_TEXT.fullmatch(cell)
     return kept.group(1).strip() if kept else cell
 
 
-def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen | None) -> list[Device]:
+def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen) -> list[Device]:
     where = f"line {line}, {quote_for_message(', '.join(header[:20]))}"
     if any(is_device_id(cell) or is_guid(cell.strip("{}")) for cell in header):
         raise OptionError(f"{where}: cannot tell whether this line is a header or a device.", hint=HINT)
@@ -124,14 +118,15 @@ def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen | Non
         raise OptionError(f"{where}: {unclear}.", hint=HINT) from unclear
     collector = DeviceCollector(HINT)
     for row, cells in zip(rows, padded, strict=True):
-        if chosen is None and any(map(_could_only_be_header, row.cells)):
-            collector.add_error(f"line {row.line}", row.text, "could be the header of another table")
-        elif row.is_one_cell and re.search(f"[{_DELIMITERS}]", row.text):
-            why = "could be several cells, but the header has another separator; put a name with separators in quotes"
-            collector.add_error(f"line {row.line}", row.text, why)
-        elif columns.last_identifier < len(row.cells) <= width:
-            collector.take(f"line {row.line}", row.text, partial(columns.devices, cells))
-        else:
-            why = f"expected {width} cells as in the header, found {len(row.cells)}"
-            collector.add_error(f"line {row.line}", row.text, why)
+        with collector.at(f"line {row.line}", row.text):
+            # A cell with the word host can also be the kind of a device.
+            if not chosen and any(is_certain(cell) and normalize_header(cell) != "host" for cell in row.cells):
+                raise AmbiguousInputError("could be the header of another table")
+            if row.is_one_cell and re.search(f"[{_DELIMITERS}]", row.text):
+                raise AmbiguousInputError(
+                    "could be several cells, but the header has another separator; put a name with separators in quotes"
+                )
+            if not columns.last_identifier < len(row.cells) <= width:
+                raise AmbiguousInputError(f"expected {width} cells as in the header, found {len(row.cells)}")
+            collector.add(*columns.devices(cells))
     return collector.devices_or_raise()

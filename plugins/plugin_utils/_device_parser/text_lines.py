@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import typing as t
-from functools import partial
 
 from ...module_utils._errors import OptionError
 from .columns import COLUMNS_HINT
@@ -36,7 +35,8 @@ def parse_lines(text: str) -> list[Device]:
         _refuse_table(lines)
     collector = DeviceCollector(HINT)
     for number, line in lines:
-        collector.take(f"line {number}", line, partial(_parse_line, line, is_only_line=len(lines) == 1))
+        with collector.at(f"line {number}", line):
+            collector.add(*_parse_line(line, is_only_line=len(lines) == 1))
     devices = collector.devices_or_raise()
     if len(lines) > 1 and _could_be_header([line for _number, line in lines], devices):
         number, line = lines[0]
@@ -50,8 +50,9 @@ def from_words(words: t.Iterable[str]) -> list[Device]:
     """The devices of strings in quotes. Raises OptionError, with all strings that are invalid or ambiguous."""
     collector = DeviceCollector(HINT)
     for number, word in enumerate(words, 1):
-        if word.strip():
-            collector.take(f"entry {number}", word, partial(_of_quoted, word))
+        with collector.at(f"entry {number}", word):
+            if word.strip():
+                collector.add(parse_word(word, in_quotes=True))
     return collector.devices_or_raise()
 
 
@@ -78,10 +79,6 @@ def _could_be_header(lines: list[str], devices: list[Device]) -> bool:
     named = [device["device_name"] for device in devices[1:] if "device_name" in device]
     quotes = [unquote(line) != line for line in lines]
     return not named if quotes[0] and not all(quotes) else all(re.search("[0-9.]", name) for name in named)
-
-
-def _of_quoted(word: str) -> list[Device]:
-    return [parse_word(word, in_quotes=True)]
 
 
 def _strip_markup(line: str) -> str:

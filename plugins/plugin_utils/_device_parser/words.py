@@ -7,9 +7,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import typing as t
 import unicodedata
+from reprlib import Repr
 
 from ...module_utils._errors import OptionError
 from ...module_utils._options.identifiers import HIDDEN, DeviceRequest, is_dns_name, is_guid
@@ -42,20 +44,12 @@ _NO_VALUE = re.compile(
     |\(?[\d.,]+\ (?:rows?|records?|devices?|items?|zeilen)\b.*""",
     re.IGNORECASE | re.VERBOSE,
 )
-_QUOTES: t.Final = {
-    '"': '"',
-    "'": "'",
-    "`": "`",
-    "\u201c": "\u201d",
-    "\u201e": "\u201c",
-    "\u2018": "\u2019",
-    "\u00ab": "\u00bb",
-}
+_QUOTES: t.Final = ('""', "''", "``", "\u201c\u201d", "\u201e\u201c", "\u2018\u2019", "\u00ab\u00bb")
 _NIL_GUID: t.Final = "00000000-0000-0000-0000-000000000000"
 _MAX_WORD: t.Final = 1000
 _MAX_QUOTED: t.Final = 60
-# Number of errors that one message shows.
-_MAX_REPORTED: t.Final = 5
+_SHORT: t.Final = Repr()
+_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxstring = 2, 4, 4, 60
 
 
 class AmbiguousInputError(Exception):
@@ -69,34 +63,39 @@ class DeviceCollector:
         self._hint = hint
         self._devices: list[Device] = []
         self._errors: list[str] = []
-        self._count = 0
 
     def add(self, *devices: Device) -> None:
         self._devices += devices
 
-    def take(self, where: str, text: str, read: t.Callable[[], t.Iterable[Device]]) -> None:
-        """Add the devices that ``read`` returns for ``text`` at ``where``, or its error."""
+    @contextlib.contextmanager
+    def at(self, where: str, value: object) -> t.Iterator[None]:
+        """Collect the error that the block raises for the value at ``where``."""
         try:
-            self._devices += read()
-        except AmbiguousInputError as unclear:
-            self.add_error(where, text, unclear)
+            yield
+        except AmbiguousInputError as error:
+            self.add_error(where, value, error)
+        except OptionError as error:
+            self.add_error(where, value, error.message.rstrip("."))
 
-    def add_error(self, where: str, text: str, why: object) -> None:
-        """Add an error for ``text`` at ``where``."""
-        self._count += 1
-        if self._count <= _MAX_REPORTED:
-            self._errors.append(f"{where}, {quote_for_message(text)}: {why}.")
+    def add_error(self, where: str, value: object, why: object) -> None:
+        """Add an error for the value at ``where``."""
+        self._errors.append(f"{where}, {quote_for_message(value)}: {why}.")
 
     def devices_or_raise(self) -> list[Device]:
         """All devices. Raises OptionError, quoting the first errors, if there is any."""
         if self._errors:
-            more = [f"And {self._count - _MAX_REPORTED} more."] if self._count > _MAX_REPORTED else []
-            raise OptionError(" ".join(self._errors + more), hint=self._hint)
+            raise OptionError.of(self._errors, hint=self._hint)
         return self._devices
 
 
-def quote_for_message(text: str) -> str:
-    """The text for a message: in quotes, shortened, with escapes for invisible characters."""
+def shorten(value: object) -> str:
+    """A short representation of any value."""
+    return _SHORT.repr(value)
+
+
+def quote_for_message(value: object) -> str:
+    """The value for a message: in quotes, shortened, with escapes for invisible characters."""
+    text = value if isinstance(value, str) else shorten(value)
     return repr(text) if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]!r}..."
 
 
@@ -105,7 +104,7 @@ def unquote(text: str) -> str:
     text = text.strip()
     if text.startswith('="') and text.endswith('"'):
         text = text[1:]
-    if len(text) >= 2 and _QUOTES.get(text[0]) == text[-1]:
+    if len(text) >= 2 and text[0] + text[-1] in _QUOTES:
         text = text[1:-1].strip()
     return text
 
@@ -141,13 +140,14 @@ def parse_word(text: str, *, in_quotes: bool = False) -> Device:
 def parse_name(text: str) -> str:
     """A name that is the only identifier of a device. A DNS name loses its invisible characters. Raises AmbiguousInputError."""
     text = parse_option("device_name", text)["device_name"]
-    why = looks_like_id(text)
-    if not why and _NO_VALUE.fullmatch(text):
-        why = "is not a device name, but a word about the list, a total, or a placeholder for a missing value"
-    elif not why and is_local_name(text):
-        why = "is a name that every device has for itself; use the device ID"
-    if why:
+    if why := looks_like_id(text):
         raise AmbiguousInputError(why)
+    if _NO_VALUE.fullmatch(text):
+        raise AmbiguousInputError(
+            "is not a device name, but a word about the list, a total, or a placeholder for a missing value"
+        )
+    if is_local_name(text):
+        raise AmbiguousInputError("is a name that every device has for itself; use the device ID")
     visible = _INVISIBLE.sub("", text)
     return visible if is_dns_name(visible) else text
 
@@ -202,16 +202,14 @@ def looks_like_id(text: str, *, only_damaged: bool = False) -> str:
 
     With ``only_damaged``, complete IDs are not reported.
     """
-    if not only_damaged and (
-        _URL.match(text) or _PAGE.match(text) or _DEVICE_ID.fullmatch(text) or is_guid(_without_braces(text))
-    ):
-        return "is an ID or URL where a device name is expected"
+    if _URL.match(text) or _PAGE.match(text) or _DEVICE_ID.fullmatch(text) or is_guid(_without_braces(text)):
+        return "" if only_damaged else "is an ID or URL where a device name is expected"
     plain = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).translate(_LOOKALIKES).lower()
-    if _COMPLETE_HEX.fullmatch(plain) and not is_guid(text) and not _DEVICE_ID.fullmatch(text):
+    if _COMPLETE_HEX.fullmatch(plain):
         return "looks like an ID, but contains characters that do not belong in one, or lacks the hyphens of a GUID"
     if _SCIENTIFIC_NOTATION.fullmatch(text):
         return "is an ID that a spreadsheet converted to a number; export the column as text"
-    if _LONG_HEX.fullmatch(text) and not is_guid(text) and not _DEVICE_ID.fullmatch(text):
+    if _LONG_HEX.fullmatch(text):
         digits = sum(c != "-" for c in text)
         return f"looks like a damaged ID: it has {digits} digits, a device ID has 40 and a GUID has 32"
     return ""
@@ -227,12 +225,10 @@ def _why_no_word(text: str) -> str:
     if _SCIENTIFIC_NOTATION.fullmatch(text):
         return looks_like_id(text)
     if len(text) > _MAX_WORD or not _NAME.fullmatch(text):
-        strange = sorted({c for c in text[:_MAX_WORD] if not (c.isalnum() or c in "_-.'")})
-        if not strange:
-            return "is not a device name"
-        return f"{strange[0]!r} is not allowed in a device name without quotes"
+        strange = min((c for c in text[:_MAX_WORD] if not (c.isalnum() or c in "_-.'")), default="")
+        return f"{strange!r} is not allowed in a device name without quotes" if strange else "is not a device name"
     if _MAC.fullmatch(text):
         return "is a MAC address, not a device name"
-    if not any(c.isalpha() for c in text):
-        return "numbers, dates and IP addresses are not device names; if it is a name, put it in quotes"
-    return ""
+    if any(c.isalpha() for c in text):
+        return ""
+    return "numbers, dates and IP addresses are not device names; if it is a name, put it in quotes"

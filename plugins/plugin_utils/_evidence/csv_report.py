@@ -47,9 +47,11 @@ COLUMNS: t.Final = (
 )
 # What a spreadsheet can read as the start of a formula: also after spaces and quotes, and as full-width or small forms.
 # A cell starts with the value, with each of its lines, and after a semicolon, which separates cells in many countries.
-_FORMULA_START: t.Final = re.compile(
-    r"""(?:^|(?<=[;\n]))(?=(?:[^\S\n]|['"`\u00ab\u00b4\u00bb\u2018-\u201f])*[=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20])"""
-)
+_CELL_START: t.Final = r"(?:^|(?<=[;\n]))"
+_FORMULA: t.Final = r"""(?=(?:[^\S\n]|['"`\u00ab\u00b4\u00bb\u2018-\u201f])*[=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20])"""
+_FORMULA_START: t.Final = re.compile(_CELL_START + _FORMULA)
+_ESCAPED_FORMULA: t.Final = re.compile(f"{_CELL_START}'{_FORMULA}")
+_ESCAPED_CHARACTER: t.Final = re.compile("⟨U\\+([0-9A-F]{4,6})⟩")
 
 # Excel moves the rest of a cell with more than 32,767 characters to the next row, where it could start a formula. An
 # apostrophe can be added to each character.
@@ -76,6 +78,11 @@ def escape_formula(cell: str) -> str:
     if len(cell) > _MAX_CELL_LENGTH:
         cell = f"{cell[:_MAX_CELL_LENGTH]} (cut: {len(cell):,} characters)"
     return _FORMULA_START.sub("'", cell)
+
+
+def unescape(cell: str) -> str:
+    """The value of a cell, with invisible characters, for reading the file back."""
+    return _ESCAPED_CHARACTER.sub(lambda found: chr(int(found[1], 16)), _ESCAPED_FORMULA.sub("", cell))
 
 
 def _device_cells(row: Row) -> tuple[str, ...]:

@@ -90,18 +90,18 @@ def test_a_header_is_compared_in_full_without_case_spaces_and_punctuation(header
 
 
 def test_content_excludes_a_column_and_selects_none() -> None:
-    def places(header: list[str], *rows: list[str]) -> dict[str, list[int]]:
-        found = Columns.of(header, rows).places
+    def indexes(header: list[str], *rows: list[str]) -> dict[str, list[int]]:
+        found = Columns.of(header, rows).indexes
         return {field: list(found[field]) for field in found if found[field]}
 
-    assert places(["Checksum", "Device ID"], [ID2, ID1]) == {"device_id": [1]}
-    assert places(["Device ID", "Entra device ID"], [GUID, GUID]) == {"aad_device_id": [1]}
-    assert places(["Device ID", "Entra device ID"], [ID1, GUID]) == {"device_id": [0], "aad_device_id": [1]}
-    assert places(["Id", "Host"], ["7", "pc1"]) == {"device_name": [1]}
-    assert places(["Id", "Host"], ["7", "pc1"], [ID1, "pc2"]) == {"device_id": [0], "device_name": [1]}
+    assert indexes(["Checksum", "Device ID"], [ID2, ID1]) == {"device_id": [1]}
+    assert indexes(["Device ID", "Entra device ID"], [GUID, GUID]) == {"aad_device_id": [1]}
+    assert indexes(["Device ID", "Entra device ID"], [ID1, GUID]) == {"device_id": [0], "aad_device_id": [1]}
+    assert indexes(["Id", "Host"], ["7", "pc1"]) == {"device_name": [1]}
+    assert indexes(["Id", "Host"], ["7", "pc1"], [ID1, "pc2"]) == {"device_id": [0], "device_name": [1]}
     for header in ("Checksum", "Object ID", "Id"):
         with pytest.raises(AmbiguousInputError, match="none of the columns or keys"):
-            places([header, "Owner"], [GUID, "Sam"])
+            indexes([header, "Owner"], [GUID, "Sam"])
 
 
 @pytest.mark.parametrize(
