@@ -20,27 +20,14 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from jinja2 import StrictUndefined, UndefinedError
 
-from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
 from ansible_collections.secops.mde.plugins.plugin_utils._evidence.csv_report import render
+from ansible_collections.secops.mde.tests.unit.device_lists import Devices, parse, parse_error
 from ansible_collections.secops.mde.tests.unit.evidence_samples import evidence
-
-parse = FilterModule().filters()["parse_devices"]
 
 A, B = "a1" * 20, "b2" * 20
 GA, GB = "11112222-bbbb-3333-cccc-4444dddd5555", "11112222-bbbb-3333-cccc-4444dddd6666"
 PAGE_OF_B = f"https://security.microsoft.com/machines/v2/{B}/overview"
 FULL = "pc-0101.corp.example"
-
-Devices = list[dict[str, str]]
-
-
-def refusal(given: object, **options: object) -> str:
-    with pytest.raises(AnsibleFilterError) as refused:
-        parse(given, **options)
-    message = str(refused.value)
-    assert message.startswith("secops.mde.parse_devices: ")
-    assert len(message) < 1600
-    return message
 
 
 @pytest.mark.parametrize(
@@ -58,7 +45,7 @@ def test_a_column_with_another_header_never_supplies_an_id(header: str, decoy: s
     assert parse(f"{header};{name}\n{decoy};{FULL}\n") == [{"device_name": FULL}]
     assert parse([{name: FULL, header: decoy}]) == [{"device_name": FULL}]
     assert parse(json.dumps({"value": [{name: FULL, header: decoy}]})) == [{"device_name": FULL}]
-    assert header in refusal(f"{header};Room\n{decoy};3\n")
+    assert header in parse_error(f"{header};Room\n{decoy};3\n")
 
 
 UNDERSTOOD: dict[str, tuple[object, Devices]] = {
@@ -162,7 +149,7 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize(("given", "parts"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_the_headers_do_not_decide_is_an_error_with_a_solution(given: object, parts: tuple[str, ...]) -> None:
-    message = refusal(given)
+    message = parse_error(given)
     assert [part for part in parts if part not in message] == [], message
 
 
@@ -222,7 +209,7 @@ def test_empty_columns_select_nothing() -> None:
     ],
 )
 def test_invalid_columns_are_an_error(given: object, columns: object, parts: tuple[str, ...]) -> None:
-    message = refusal(given, columns=columns)
+    message = parse_error(given, columns=columns)
     assert [part for part in parts if part not in message] == [], message
 
 
@@ -302,9 +289,9 @@ def test_a_name_in_quotes_can_have_spaces_and_a_word_without_quotes_cannot() -> 
     assert parse("'Sam iPad', \"10.1.2.3\"") == [{"device_name": "Sam iPad"}, {"device_name": "10.1.2.3"}]
     assert parse("\u201cSam\u2019s iPad\u201d") == [{"device_name": "Sam\u2019s iPad"}]
     for bare in ("Sam iPad", "10.1.2.3", "lab/7+8"):
-        assert "line 1" in refusal(f"{bare}\npc1")
+        assert "line 1" in parse_error(f"{bare}\npc1")
     for several in ('"pc1, pc2"\npc3', '"pc1" "pc2"\npc3', '"pc1;pc2"'):
-        assert "line 1" in refusal(several)
+        assert "line 1" in parse_error(several)
 
 
 def test_a_name_without_digits_is_a_device_if_it_cannot_be_a_header() -> None:
@@ -336,11 +323,11 @@ def test_a_file_can_be_utf_8_or_utf_16_with_a_byte_order_mark(
 def test_a_file_in_another_encoding_is_an_error_with_a_solution(tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "list.csv"
     file.write_bytes("pc1\nbüro-09\n".encode(encoding))
-    message = refusal(file_lookup(file))
+    message = parse_error(file_lookup(file))
     assert "Save the file as UTF-8" in message
     assert "line " in message
     file.write_bytes(b"\xff\xfep\x00c\x001")  # half of the last character is missing
-    assert "Save the file as UTF-8" in refusal(file_lookup(file))
+    assert "Save the file as UTF-8" in parse_error(file_lookup(file))
 
 
 def file_lookup(file: Path, rstrip: bool = True) -> str:

@@ -9,26 +9,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible.errors import AnsibleFilterError
 
-from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
-
-parse = FilterModule().filters()["parse_devices"]
+from ansible_collections.secops.mde.tests.unit.device_lists import Devices, parse, parse_error
 
 A, B = "a1" * 20, "b2" * 20
 GA, GB = "11112222-bbbb-3333-cccc-4444dddd5555", "11112222-bbbb-3333-cccc-4444dddd6666"
 PAGE = f"https://security.microsoft.com/machines/v2/{B}/overview"
-
-Devices = list[dict[str, str]]
-
-
-def refusal(given: object, **options: object) -> str:
-    with pytest.raises(AnsibleFilterError) as refused:
-        parse(given, **options)
-    message = str(refused.value)
-    assert message.startswith("secops.mde.parse_devices: ")
-    assert len(message) < 1500
-    return message
 
 
 @pytest.mark.parametrize(
@@ -42,8 +28,8 @@ def refusal(given: object, **options: object) -> str:
 )  # fmt: skip
 def test_a_column_of_replaced_devices_is_an_error_because_the_others_can_be_in_use(header: str) -> None:
     for known, cell in (("Computer", "pc-0102"), ("Device ID", B), ("Entra device ID", GB)):
-        assert header in refusal(f"{header};{known}\npc-0101;{cell}\n")
-        assert header in refusal([{known: cell, header: A}])
+        assert header in parse_error(f"{header};{known}\npc-0101;{cell}\n")
+        assert header in parse_error([{known: cell, header: A}])
     assert parse(f"{header};Computer\npc-0101;pc-0102", columns={"device_name": header}) == [{"device_name": "pc-0101"}]
 
 
@@ -68,7 +54,7 @@ def test_similar_headers_are_ignored(header: str) -> None:
     ],
 )
 def test_a_hypervisor_and_the_name_of_a_person_are_not_devices(header: str, row: str) -> None:
-    assert "no device identifier" in refusal(f"{header}\n{row}")
+    assert "no device identifier" in parse_error(f"{header}\n{row}")
 
 
 TAKEN: dict[str, tuple[object, Devices]] = {
@@ -152,18 +138,18 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize(("given", "parts"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_can_be_another_device_or_a_part_of_the_list_is_an_error(given: object, parts: tuple[str, ...]) -> None:
-    message = refusal(given)
+    message = parse_error(given)
     assert [part for part in parts if part not in message] == [], message
 
 
 def test_the_message_has_each_error_once() -> None:
-    assert refusal("Host;Room\npc1;3", columns="device_name=Rechner").count("'Rechner'") == 1
-    assert refusal("a: [").count("cannot be parsed") == 1
+    assert parse_error("Host;Room\npc1;3", columns="device_name=Rechner").count("'Rechner'") == 1
+    assert parse_error("a: [").count("cannot be parsed") == 1
 
 
 @pytest.mark.parametrize("cell", [A[:-1], "1.23E+39"])
 def test_a_damaged_id_in_a_named_column_is_an_error(cell: str) -> None:
-    assert "line 2" in refusal(f"Host;Kennung\npc1;{cell}", columns="device_name=Host,device_id=Kennung")
+    assert "line 2" in parse_error(f"Host;Kennung\npc1;{cell}", columns="device_name=Host,device_id=Kennung")
 
 
 def test_an_empty_header_in_columns_is_ignored() -> None:

@@ -18,12 +18,11 @@ from ansible.errors import AnsibleFilterError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
 from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import clean_device_name
 from ansible_collections.secops.mde.plugins.module_utils._same import equal_ignoring_case
+from ansible_collections.secops.mde.tests.unit.device_lists import parse
 from ansible_collections.secops.mde.tests.unit.tables import random_table
 
-parse = FilterModule().filters()["parse_devices"]
 SETTINGS = settings(
     max_examples=settings().max_examples * 2 // 5,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
