@@ -19,32 +19,33 @@ import typing as t
 from .report import Evidence, parse_evidence
 from .rows import Row
 
-COLUMNS: t.Final = (
-    "Device ID",
-    "Device name",
-    "Entra device ID",
-    "Inventory host",
-    "Outcome",
-    "Needs attention",
-    "Result",
-    "Action ID",
-    "Action status",
-    "Action created (UTC)",
-    "Action updated (UTC)",
-    "Requestor",
-    "Comment",
-    "Error code",
-    "Error message",
-    "Correlation ID",
-    "Tenant",
-    "API",
-    "Operator",
-    "Job ID",
-    "Collection version",
-    "Run started (UTC)",
-    "Prediction",
-    "Run complete",
-)
+COLUMNS: t.Final[t.Mapping[str, t.Callable[[Evidence, Row], str]]] = {
+    "Device ID": lambda _evidence, row: row.device_id,
+    "Device name": lambda _evidence, row: row.name,
+    "Entra device ID": lambda _evidence, row: row.entra_id,
+    "Inventory host": lambda _evidence, row: row.host,
+    "Outcome": lambda _evidence, row: row.outcome,
+    "Needs attention": lambda _evidence, row: _yes(row.needs_attention),
+    "Result": lambda _evidence, row: " ".join(filter(None, (row.result, row.tag if row.tag_missing else ""))),
+    "Action ID": lambda _evidence, row: row.action_id,
+    "Action status": lambda _evidence, row: row.status,
+    "Action created (UTC)": lambda _evidence, row: row.created,
+    "Action updated (UTC)": lambda _evidence, row: row.updated,
+    "Requestor": lambda _evidence, row: row.requestor,
+    "Comment": lambda _evidence, row: row.comment,
+    "Error code": lambda _evidence, row: row.code,
+    "Error message": lambda _evidence, row: row.message,
+    "Correlation ID": lambda _evidence, row: row.correlation_id,
+    # The same in every line, so that a line copied from the file still shows its origin.
+    "Tenant": lambda evidence, _row: evidence.context.get("tenant_id", ""),
+    "API": lambda evidence, _row: evidence.context.get("api_url", ""),
+    "Operator": lambda evidence, _row: evidence.run.get("operator", ""),
+    "Job ID": lambda evidence, _row: evidence.run.get("job_id", ""),
+    "Collection version": lambda evidence, _row: evidence.context.get("collection_version", ""),
+    "Run started (UTC)": lambda evidence, _row: evidence.run.get("started_at", ""),
+    "Prediction": lambda evidence, _row: _yes(evidence.prediction),
+    "Run complete": lambda evidence, _row: _yes(evidence.complete),
+}
 # What a spreadsheet can read as the start of a formula: also after spaces and quotes, and as full-width or small forms.
 # A cell starts with the value, with each of its lines, and after a semicolon, which separates cells in many countries.
 _CELL_START: t.Final = r"(?:^|(?<=[;\n]))"
@@ -65,8 +66,7 @@ def render(evidence: object) -> str:
     text.write("\ufeff")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    run = _run_cells(found)
-    writer.writerows([escape_formula(cell) for cell in (*_device_cells(row), *run)] for row in found.rows)
+    writer.writerows([escape_formula(cell(found, row)) for cell in COLUMNS.values()] for row in found.rows)
     return text.getvalue()
 
 
@@ -85,36 +85,5 @@ def unescape(cell: str) -> str:
     return _ESCAPED_CHARACTER.sub(lambda found: chr(int(found[1], 16)), _ESCAPED_FORMULA.sub("", cell))
 
 
-def _device_cells(row: Row) -> tuple[str, ...]:
-    return (
-        row.device_id,
-        row.name,
-        row.entra_id,
-        row.host,
-        row.outcome,
-        "yes" if row.needs_attention else "no",
-        " ".join(part for part in (row.result, row.tag if row.tag_missing else "") if part),
-        row.action_id,
-        row.status,
-        row.created,
-        row.updated,
-        row.requestor,
-        row.comment,
-        row.code,
-        row.message,
-        row.correlation_id,
-    )
-
-
-def _run_cells(evidence: Evidence) -> tuple[str, ...]:
-    """The same in every line, so that a line copied from the file still shows its origin."""
-    return (
-        evidence.context.get("tenant_id", ""),
-        evidence.context.get("api_url", ""),
-        evidence.run.get("operator", ""),
-        evidence.run.get("job_id", ""),
-        evidence.context.get("collection_version", ""),
-        evidence.run.get("started_at", ""),
-        "yes" if evidence.prediction else "no",
-        "yes" if evidence.complete else "no",
-    )
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
