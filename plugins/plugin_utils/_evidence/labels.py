@@ -42,64 +42,59 @@ class OutcomeLabel:
     meaning: str
     """For the legend, and for a device without a message."""
     group: Group
-    phrase: str
-    """In the headline, after a number."""
+    other_phrase: str = ""
+
+    @property
+    def phrase(self) -> str:
+        """In the headline, after a number."""
+        return self.other_phrase or self.label.lower()
 
 
+_ERROR: t.Final = OutcomeLabel("Error", "The outcome is unknown.", ATTENTION, "outcome unknown")
 _OFFBOARD: t.Final[t.Mapping[str, OutcomeLabel]] = {
     "submitted": OutcomeLabel(
-        "Submitted", "The offboard action was submitted. The device runs it when it is online.", WAITING, "submitted"
+        "Submitted", "The offboard action was submitted. The device runs it when it is online.", WAITING
     ),
     "in_progress": OutcomeLabel(
-        "In progress",
-        "An offboard action was already in progress. No other one was submitted.",
-        WAITING,
-        "already in progress",
+        "In progress", "An offboard action was already in progress. No other one was submitted.", WAITING
     ),
     "already_offboarded": OutcomeLabel(
         "Already offboarded",
         "An earlier offboard action succeeded, and the device has not reported since.",
         OFFBOARDED,
-        "already offboarded",
     ),
     "not_onboarded": OutcomeLabel(
-        "Not onboarded", "The device is not onboarded. Nothing needs to be done.", NOTHING_TO_DO, "not onboarded"
+        "Not onboarded", "The device is not onboarded. Nothing needs to be done.", NOTHING_TO_DO
     ),
-    "not_found": OutcomeLabel("Not found", "No device was found.", ATTENTION, "not found"),
-    "ambiguous": OutcomeLabel("Ambiguous", "Several devices match. None was changed.", ATTENTION, "ambiguous"),
+    "not_found": OutcomeLabel("Not found", "No device was found.", ATTENTION),
+    "ambiguous": OutcomeLabel("Ambiguous", "Several devices match. None was changed.", ATTENTION),
     "mismatch": OutcomeLabel(
         "Mismatch", "No device matches all identifiers. None was changed.", ATTENTION, "not matching"
     ),
-    "refused": OutcomeLabel("Refused", "The service refused the request.", ATTENTION, "refused"),
-    "error": OutcomeLabel("Error", "The outcome is unknown.", ATTENTION, "outcome unknown"),
+    "refused": OutcomeLabel("Refused", "The service refused the request.", ATTENTION),
+    "error": _ERROR,
 }
 _VERIFY: t.Final[t.Mapping[str, OutcomeLabel]] = {
-    "done": OutcomeLabel(
-        "Done", "The offboard action succeeded, and the device has not reported since.", OFFBOARDED, "offboarded"
-    ),
-    "pending": OutcomeLabel("Pending", "The device has not run the offboard action yet.", WAITING, "pending"),
+    "done": OutcomeLabel("Done", "The offboard action succeeded, and the device has not reported since.", OFFBOARDED),
+    "pending": OutcomeLabel("Pending", "The device has not run the offboard action yet.", WAITING),
     "came_back": OutcomeLabel(
-        "Came back", "The device reported again after the offboard action had succeeded.", ATTENTION, "came back"
+        "Came back", "The device reported again after the offboard action had succeeded.", ATTENTION
     ),
-    "failed": OutcomeLabel("Failed", "The offboard action failed on the device.", ATTENTION, "failed"),
-    "timed_out": OutcomeLabel(
-        "Timed out", "The device was not online in time. Offboard it again.", ATTENTION, "timed out"
-    ),
-    "cancelled": OutcomeLabel("Cancelled", "The offboard action was cancelled.", ATTENTION, "cancelled"),
+    "failed": OutcomeLabel("Failed", "The offboard action failed on the device.", ATTENTION),
+    "timed_out": OutcomeLabel("Timed out", "The device was not online in time. Offboard it again.", ATTENTION),
+    "cancelled": OutcomeLabel("Cancelled", "The offboard action was cancelled.", ATTENTION),
     "no_action": OutcomeLabel(
         "No action",
         "The service has no offboard action for this device, so there is no proof.",
         ATTENTION,
         "without an action",
     ),
-    "error": OutcomeLabel("Error", "The outcome is unknown.", ATTENTION, "outcome unknown"),
+    "error": _ERROR,
 }
 WOULD_BE_SUBMITTED: t.Final = OutcomeLabel(
-    "Would be submitted", "A real run would submit an offboard action.", WOULD_OFFBOARD, "to be submitted"
+    "Would be submitted", "A real run would submit an offboard action.", WOULD_OFFBOARD
 )
-ACCEPTED_MISSING: t.Final = OutcomeLabel(
-    "Not found", "Not found, which missing_ok accepts.", NOTHING_TO_DO, "not found"
-)
+ACCEPTED_MISSING: t.Final = OutcomeLabel("Not found", "Not found, which missing_ok accepts.", NOTHING_TO_DO)
 _SUCCEEDED: t.Final = "The offboard action succeeded on the device."
 
 
@@ -123,12 +118,8 @@ class OutcomeLabels:
         if outcome in self.labels:
             return self.labels[outcome]
         text = outcome.replace("_", " ").strip() or "no outcome"
-        return OutcomeLabel(
-            text[:1].upper() + text[1:],
-            "Unknown outcome.",
-            OTHER if failed is False else ATTENTION,
-            text,
-        )
+        group = OTHER if failed is False else ATTENTION
+        return OutcomeLabel(text[:1].upper() + text[1:], "Unknown outcome.", group, text)
 
     def group(self, label: OutcomeLabel, *, failed: bool, succeeded: bool) -> Group:
         """The group of a device. A failure needs attention in any case. A succeeded action is the proof of offboarding."""
