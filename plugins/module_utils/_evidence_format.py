@@ -46,14 +46,14 @@ def load(path: Path) -> dict[str, t.Any]:
             parse_float=_finite,
         )
         _check(document)
-    except UnicodeDecodeError as error:
-        raise EvidenceFileError(f"{path} is not an evidence file: it is not UTF-8.") from error
-    except RecursionError as error:
-        raise EvidenceFileError(f"{path} is not an evidence file: it is nested too deeply.") from error
-    except json.JSONDecodeError as error:
-        raise EvidenceFileError(f"{path} is not an evidence file: it is not valid JSON ({error}).") from error
-    except ValueError as error:
-        raise EvidenceFileError(f"{path} is not an evidence file: {error}.") from error
+    except (RecursionError, ValueError) as error:
+        reasons = {
+            RecursionError: "it is nested too deeply",
+            UnicodeDecodeError: "it is not UTF-8",
+            json.JSONDecodeError: f"it is not valid JSON ({error})",
+        }
+        reason = reasons.get(type(error), str(error))
+        raise EvidenceFileError(f"{path} is not an evidence file: {reason}.") from error
     return t.cast("dict[str, t.Any]", document)
 
 

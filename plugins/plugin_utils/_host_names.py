@@ -51,19 +51,14 @@ class HostNames:
         shared, invalid = len(self.disambiguated), len(self.replaced)
         parts = []
         if shared:
-            what = "device shares its name" if shared == 1 else "devices share their name"
-            gets = "gets" if shared == 1 else "get"
-            example = self.disambiguated[0]
-            parts.append(
-                f"{shared} {what} with another device and {gets} a host name of the form name_id, for example {example}"
-            )
+            share = "1 device shares its name" if shared == 1 else f"{shared} devices share their name"
+            get = "gets" if shared == 1 else "get"
+            form = f"a host name of the form name_id, for example {self.disambiguated[0]}"
+            parts.append(f"{share} with another device and {get} {form}")
         if invalid:
-            has, named = (
-                ("device has", "is named by its ID") if invalid == 1 else ("devices have", "are named by their ID")
-            )
-            parts.append(
-                f"{invalid} {has} no name that is valid in an inventory and {named}, for example {self.replaced[0]}"
-            )
+            have = "1 device has" if invalid == 1 else f"{invalid} devices have"
+            are = "is named by its ID" if invalid == 1 else "are named by their ID"
+            parts.append(f"{have} no name that is valid in an inventory and {are}, for example {self.replaced[0]}")
         return f"{'; '.join(parts)}." if parts else None
 
 

@@ -184,11 +184,8 @@ class Columns:
         if not device or self.chosen or any(self.header[index] == "aad_device_id" for index in entra):
             device |= self._value_of("aad_device_id", row)
         name = self._value_of("device_name", row)
-        if (
-            name
-            and not device
-            and not any(own_name(self.header[i]) == "device_name" for i in self.indexes["device_name"])
-        ):
+        is_option = any(own_name(self.header[i]) == "device_name" for i in self.indexes.get("device_name", ()))
+        if name and not device and not is_option:
             name = {"device_name": parse_name(name["device_name"])}
         device |= name
         if not device:
@@ -265,9 +262,5 @@ def _is_excluded(
 
 
 def _is_short_for(name: str, full: str) -> bool:
-    return (
-        "." not in name
-        and is_dns_name(name)
-        and is_dns_name(full)
-        and equal_ignoring_case(full.partition(".")[0], name)
-    )
+    first_label = full.partition(".")[0]
+    return "." not in name and is_dns_name(name) and is_dns_name(full) and equal_ignoring_case(first_label, name)

@@ -73,27 +73,22 @@ def build_row(position: int, device: t.Mapping[str, t.Any], labels: OutcomeLabel
     outcome, status = escape_invisible(device.get("outcome")), escape_invisible(action.get("status"))
     label = labels.label_for(outcome, failed)
     group = labels.group(label, failed=bool(failed or error), succeeded=status == "Succeeded")
-    known = [
-        escape_invisible(device.get("device_name")),
-        escape_invisible(requested.get("device_name")),
-        escape_invisible(device.get("host")),
-    ]
+    names = (device.get("device_name"), requested.get("device_name"), device.get("host"))
+    name, requested_name, host = map(escape_invisible, names)
     device_id = escape_invisible(device.get("device_id")) or escape_invisible(requested.get("device_id"))
     entra_id = escape_invisible(machine.get("aadDeviceId")) or escape_invisible(requested.get("aad_device_id"))
     message = escape_invisible(error.get("message"), lines=True)
     tag_missing = bool(tag) and not tag.get("ok")
     verbs = ("would be", "would not be") if labels.prediction else ("was", "was not")
-    detail = f"The tag {escape_invisible(tag.get('tag'))} {verbs[tag_missing]} set."
-    detail = " ".join(
-        part for part in (detail, escape_invisible(tag.get("message"), lines=True) if tag_missing else "") if part
-    )
+    tag_text = f"The tag {escape_invisible(tag.get('tag'))} {verbs[tag_missing]} set."
+    tag_error = escape_invisible(tag.get("message"), lines=True) if tag_missing else ""
     return Row(
         position=position,
-        name=next(filter(None, known), ""),
+        name=name or requested_name or host,
         device_id=device_id,
         entra_id=entra_id,
-        host=known[2],
-        requested_name=known[1] if known[0] and known[1].casefold() != known[0].casefold() else "",
+        host=host,
+        requested_name=requested_name if name and requested_name.casefold() != name.casefold() else "",
         outcome=outcome,
         label=label,
         group=group,
@@ -112,7 +107,7 @@ def build_row(position: int, device: t.Mapping[str, t.Any], labels: OutcomeLabel
         hint=escape_invisible(error.get("hint"), lines=True),
         correlation_id=escape_invisible(error.get("correlation_id")),
         candidates=tuple(_candidate(mapping(candidate)) for candidate in sequence(device.get("candidates"))),
-        tag=detail if tag else "",
+        tag=" ".join(filter(None, (tag_text, tag_error))) if tag else "",
         tag_missing=tag_missing,
     )
 
