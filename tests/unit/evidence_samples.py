@@ -49,6 +49,7 @@ def device(
         "device_id": device_id(name) if found else None,
         "device_name": name if found else None,
         "outcome": outcome,
+        "external_id": f"{guid(f'request {name}')} CHG-1042" if outcome == "submitted" else None,
         "changed": outcome == "submitted",
         "failed": error is not None,
         "action": action,

@@ -45,6 +45,8 @@ COLUMNS: t.Final[t.Mapping[str, t.Callable[[Evidence, Row], str]]] = {
     "Run started (UTC)": lambda evidence, _row: evidence.run.get("started_at", ""),
     "Prediction": lambda evidence, _row: _yes(evidence.prediction),
     "Run complete": lambda evidence, _row: _yes(evidence.complete),
+    # New columns are last, so that the position of the others stays the same.
+    "External ID": lambda _evidence, row: row.external_id,
 }
 # What a spreadsheet can read as the start of a formula: also after spaces and quotes, and as full-width or small forms.
 # A cell starts with the value, with each of its lines, and after a semicolon, which separates cells in many countries.

@@ -41,6 +41,8 @@ class Row:
     group: Group
     result: str
     action_id: str
+    external_id: str
+    """The identity that the run sent with the request."""
     status: str
     created: str
     updated: str
@@ -94,6 +96,7 @@ def build_row(position: int, device: t.Mapping[str, t.Any], labels: OutcomeLabel
         group=group,
         result=message or labels.meaning(label, group),
         action_id=escape_invisible(action.get("id")),
+        external_id=escape_invisible(device.get("external_id")),
         status=status,
         created=format_utc(action.get("creationDateTimeUtc")),
         updated=format_utc(action.get("lastUpdateDateTimeUtc")),

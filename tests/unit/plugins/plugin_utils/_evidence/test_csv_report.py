@@ -90,6 +90,7 @@ def test_a_line_has_what_a_ticket_and_an_auditor_need() -> None:
         "Run started (UTC)": "2026-02-03T04:05:06Z",
         "Prediction": "no",
         "Run complete": "yes",
+        "External ID": f"{guid(f'request {name}.corp.example')} CHG-1042",
     }
 
 
