@@ -181,11 +181,11 @@ def test_a_hostile_tenant_loses_no_device_runs_nothing_and_prints_no_control_cha
         # One process for all: a process costs a second.
         offboard, verify = ([{"import_playbook": f"secops.mde.{name}"}] for name in ("offboard", "verify"))
         plays = [*offboard, *read_modules(sorted(ids)), *verify]
-        (tmp_path / "whole.yml").write_text(json.dumps(plays), "utf-8")
+        (tmp_path / "all.yml").write_text(json.dumps(plays), "utf-8")
         for path in (tmp_path / "mde-evidence").iterdir():
             path.unlink()
         emulator.fault(method="POST", path="/AddOrRemoveTag", kind="body", status=400, body=REFUSAL)
-        ran = tenant.run("whole.yml")
+        ran = tenant.run("all.yml")
         assert "Without the tag: " in ran.output
         assert raw(own_output(ran.output), TERMINAL) == set()
         devices = assert_evidence(tenant, ids, kind="offboard")

@@ -89,7 +89,7 @@ def _load_yaml(text: str, *, json_error: str) -> object:
         raise OptionError(f"The input looks like JSON or YAML, but cannot be parsed: {reason}.", hint=HINT) from error
 
 
-def pairs(text: str) -> object:
+def parse_pairs(text: str) -> object:
     """The mapping of a text from a survey: JSON or YAML in braces, or ``field: header`` (or ``=``) separated by commas or lines."""
     if not text.strip():
         return None

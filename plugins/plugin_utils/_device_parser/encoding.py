@@ -17,7 +17,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
-def decoded(text: str) -> str:
+def decode(text: str) -> str:
     """The text, decoded from UTF-16 if it has a byte order mark of UTF-16.
 
     Lookups of Ansible decode UTF-8 with ``surrogateescape``, which keeps each byte that is not UTF-8. Raises OptionError

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from ...module_utils._errors import OptionError
 from ...module_utils._same import comparable
 from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, is_certain, normalize_header, own_name
-from .documents import HINT, load_document, looks_like_flow, looks_like_yaml, pairs
+from .documents import HINT, load_document, looks_like_flow, looks_like_yaml, parse_pairs
 from .encoding import HINT as SAVE_AS_UTF8
-from .encoding import decoded
+from .encoding import decode
 from .table import parse_table
-from .text_lines import from_words, parse_lines
+from .text_lines import parse_lines, parse_quoted_words
 from .words import AmbiguousInputError, Device, DeviceCollector, quote_for_message, shorten
 
 _MAX_TEXT: t.Final = 20_000_000
@@ -39,7 +39,7 @@ def parse_devices(value: object, columns: object = None) -> list[Device]:
     to headers, or its text. Raises OptionError for input that is invalid or ambiguous, LibraryError without PyYAML.
     """
     try:
-        devices = _Parser(_chosen(columns)).of_value(value)
+        devices = _Parser(_parse_columns(columns)).parse(value)
     except RecursionError as error:
         raise OptionError("The input is nested too deeply.", hint=HINT) from error
     unique: dict[frozenset[tuple[str, str]], Device] = {}
@@ -50,10 +50,10 @@ def parse_devices(value: object, columns: object = None) -> list[Device]:
     return list(unique.values())
 
 
-def _chosen(columns: object) -> Chosen:
+def _parse_columns(columns: object) -> Chosen:
     """The headers by field; empty if the user set none. Raises OptionError."""
     if isinstance(columns, str):
-        columns = pairs(columns)
+        columns = parse_pairs(columns)
     if columns is None:
         return {}
     hint = f"Use a mapping of {', '.join(FIELDS)} to headers, with at least one of the first three."
@@ -79,38 +79,38 @@ class _Parser:
     def __init__(self, chosen: Chosen) -> None:
         self._chosen = chosen
 
-    def of_value(self, value: object) -> list[Device]:
+    def parse(self, value: object) -> list[Device]:
         if value is None:
             return []
         if isinstance(value, str):
-            return self._of_text(str.__str__(value))
+            return self._parse_text(str.__str__(value))
         if isinstance(value, Mapping):
-            return self._of_mapping(value)
+            return self._parse_mapping(value)
         if isinstance(value, (Sequence, Iterator)) and not isinstance(value, (bytes, bytearray)):
-            return self._of_list(list(value))
+            return self._parse_list(list(value))
         raise OptionError(f"{shorten(value)} is not a string, list or mapping; put IDs in quotes.", hint=HINT)
 
-    def _of_text(self, text: str) -> list[Device]:
-        text = _clean(text)
+    def _parse_text(self, text: str) -> list[Device]:
+        text = _normalize(text)
         if looks_like_flow(text.lstrip()):
             data = load_document(text)
             # The strings of such a list have quotes, so the names can have more characters than words without quotes.
             if isinstance(data, list) and data and all(isinstance(item, str) for item in data) and not self._chosen:
-                return from_words(data)
-            return self.of_value(data)
+                return parse_quoted_words(data)
+            return self.parse(data)
         is_yaml = looks_like_yaml(text)
         table = None if is_yaml and self._chosen else parse_table(text, self._chosen)
         if table is not None:
             return table
-        return self.of_value(load_document(text)) if is_yaml else parse_lines(text)
+        return self.parse(load_document(text)) if is_yaml else parse_lines(text)
 
-    def _of_mapping(self, value: Mapping[t.Any, t.Any]) -> list[Device]:
+    def _parse_mapping(self, value: Mapping[t.Any, t.Any]) -> list[Device]:
         """The devices of the list in the mapping, or of the mapping as a record."""
         lists = _lists(value)
         if len(lists) > 1:
             raise OptionError(f"The input has several lists: {', '.join(lists)}.", hint="Pass only one.")
         if not lists:
-            return self._of_list([value])
+            return self._parse_list([value])
         rest = next((str(key) for key in value if str(key).lower().endswith("nextlink") and value[key]), None)
         if rest:
             raise OptionError(
@@ -121,12 +121,12 @@ class _Parser:
             raise OptionError(
                 f"The input is ambiguous: a device ({own}) or a list ({lists[0]})?", hint="Pass only one."
             )
-        return self.of_value(value[lists[0]])
+        return self.parse(value[lists[0]])
 
-    def _of_list(self, items: list[t.Any]) -> list[Device]:
+    def _parse_list(self, items: list[t.Any]) -> list[Device]:
         # Lines that Ansible has split, as in stdout_lines, are one text.
         if all(isinstance(item, str) for item in items):
-            return self._of_text("\n".join(items))
+            return self._parse_text("\n".join(items))
         records = [item for item in items if isinstance(item, Mapping)]
         keys = {str(key) for record in records for key in record} & set(self._chosen.values())
         collector = DeviceCollector(HINT)
@@ -134,22 +134,22 @@ class _Parser:
             with collector.at(f"entry {number}", item):
                 if isinstance(item, Mapping) and not _lists(item):
                     # A key that other records have is not missing here: JSON can omit null values.
-                    collector.add(*self._of_record({**dict.fromkeys(keys), **item}))
+                    collector.add(*self._parse_record({**dict.fromkeys(keys), **item}))
                 elif len(items) > 1 and _could_be_row(item):
                     raise AmbiguousInputError(
                         "could be a row of a table; use records, or one list without nested lists"
                     )
                 else:
-                    collector.add(*self.of_value(item))
+                    collector.add(*self.parse(item))
         return collector.devices_or_raise()
 
-    def _of_record(self, record: Mapping[t.Any, t.Any]) -> list[Device]:
+    def _parse_record(self, record: Mapping[t.Any, t.Any]) -> list[Device]:
         """The device of a record, which is read as a table of one row. Raises AmbiguousInputError."""
         keys = [str(key) for key in record]
         used = set(self._chosen.values())
         if not used:
             if "requested" in record and "outcome" in record:
-                return _of_result(record)
+                return _parse_module_result(record)
             inner = next((str(key) for key, value in record.items() if _is_other_list(str(key), value)), "")
             if inner and not any(map(is_certain, keys)):
                 raise AmbiguousInputError(f"ambiguous: a device or a list ({inner})? Pass only the list")
@@ -162,11 +162,11 @@ def _could_be_row(item: object) -> bool:
     return isinstance(item, Sequence) and not isinstance(item, str) and sum(isinstance(cell, str) for cell in item) > 1
 
 
-def _clean(text: str) -> str:
+def _normalize(text: str) -> str:
     """The decoded text with line feeds as line ends. Raises OptionError for text that is too long or has control characters."""
     if len(text) > _MAX_TEXT:
         raise OptionError(f"The text exceeds {_MAX_TEXT:,} characters.", hint="Split it.")
-    text = decoded(text).replace("\r\n", "\n").replace("\r", "\n")
+    text = decode(text).replace("\r\n", "\n").replace("\r", "\n")
     control = _CONTROL.search(text)
     if control:
         line = text.count("\n", 0, control.start()) + 1
@@ -176,7 +176,7 @@ def _clean(text: str) -> str:
     return text
 
 
-def _of_result(result: Mapping[t.Any, t.Any]) -> list[Device]:
+def _parse_module_result(result: Mapping[t.Any, t.Any]) -> list[Device]:
     """The device that mde_offboard found, else the one that was requested, without the comment of that run."""
     requested = result["requested"]
     source = result if result.get("device_id") or not isinstance(requested, Mapping) else requested

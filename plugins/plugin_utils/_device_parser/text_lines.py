@@ -46,7 +46,7 @@ def parse_lines(text: str) -> list[Device]:
     return devices
 
 
-def from_words(words: t.Iterable[str]) -> list[Device]:
+def parse_quoted_words(words: t.Iterable[str]) -> list[Device]:
     """The devices of strings in quotes. Raises OptionError, with all strings that are invalid or ambiguous."""
     collector = DeviceCollector(HINT)
     for number, word in enumerate(words, 1):

@@ -224,7 +224,9 @@ def test_an_action_of_another_application_shows_its_requestor_and_comment() -> N
 
 
 def test_the_identity_of_a_request_is_shown_with_and_without_an_action() -> None:
-    sample = evidence([device("pc-1", "submitted"), device("pc-2", "refused"), device("pc-3", "error", external_id="e-3")])
+    sample = evidence(
+        [device("pc-1", "submitted"), device("pc-2", "refused"), device("pc-3", "error", external_id="e-3")]
+    )
     rows = Page(render(sample)).rows[1:]
     assert ["external ID" in row for row in rows] == [True, False, True]
     assert f"external ID  {guid('request pc-1')} CHG-1042" in rows[0]
