@@ -218,7 +218,7 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
     "a name in the column of IDs": ("Device ID,Owner\npc1,Sam", ("line 2", "40 hexadecimal digits")),
     "Intune IDs in the column of IDs": (f"Device name,Device ID\npc1,{GUID}", ("line 2", "Intune")),
     "an ID in the column of names": (f"Device name,Room\n{ID1},3", ("line 2", "name is expected")),
-    "two devices in a cell": (f"Device ID,Room\n{PAGE} {PAGE},3", ("line 2", "URL of a device page")),
+    "two devices in a cell": (f"Device ID,Room\n{PAGE} {PAGE},3", ("line 2", "page in the portal")),
     "two lines in a cell": ('Device name,Room\n"pc1\npc2",3', ("line 2", "line breaks")),
     "the line number of the file, despite line breaks in cells": (
         EXCEL.replace(ID2, ID2[:-1]), ("line 4", "39 digits")
