@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes evidence on the controller. The module of the same name has the documentation."""
+"""Writes evidence on the controller: validates the options, adds a batch, returns the paths. The module file has the documentation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OPTIONS: Spec = {
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
-    """Needs no connection: nothing runs on the hosts of the play."""
+    """Needs no connection, because nothing runs on the hosts of the play."""
 
     _requires_connection = False
     clock: Clock = SystemClock()
@@ -41,9 +41,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         prediction = bool(self._task.check_mode)
         try:
-            super().run(tmp, task_vars)  # refuses async
+            super().run(tmp, task_vars)  # rejects async
             _validation, options = self.validate_argument_spec(argument_spec=OPTIONS)
         except AnsibleActionFail as error:
-            # An offboard that was sent must not be lost for a mistake in this task.
+            # An error in this task must not lose the actions that were submitted.
             return recorder.refuse(str(error.message), self._task.args.get("result"), prediction=prediction)
         return recorder.add_batch(options, prediction=prediction, clock=self.clock)

@@ -39,6 +39,27 @@ attributes:
     support: full
 """
 
+    # mde_evidence and runbook_input, which are action plugins.
+    CONTROLLER = r"""
+attributes:
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: none
+  diff_mode:
+    description: Returns what changed, or would change, when in diff mode.
+    support: none
+  platform:
+    description: Where the module runs, and what it acts on.
+    support: full
+    platforms: all
+    details:
+      - It always runs on the control node, as the user who runs Ansible, and connects to nothing. C(delegate_to), C(become) and the
+        connection settings of the host have no effect.
+"""
+
     READS = r"""
 attributes:
   check_mode:

@@ -128,7 +128,7 @@ from ansible_collections.secops.mde.plugins.plugin_utils._plugin_options import 
 from ansible_collections.secops.mde.plugins.plugin_utils._unsafe import make_unsafe
 
 ADDRESSES: t.Final = {"internal": "lastIpAddress", "external": "lastExternalIpAddress"}
-# What ssh is called with.
+# Variables that reach the command line of ssh.
 _HOST_VARIABLES: t.Final = frozenset({"ansible_host", "ansible_ssh_host"})
 OPTIONS: Spec = {
     **MACHINE_FILTER_OPTIONS,
@@ -160,21 +160,21 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         except MdeError as error:
             failure = options.redact(str(error)) if options else str(error)
         if options is None or failure:
-            # Not from within the block: Ansible shows the causes of an error, and those of libraries hold whole requests.
+            # Outside the except block, because Ansible shows the causes of an error, and those of libraries contain complete requests.
             raise AnsibleParserError(failure)
         try:
             self._populate(machines, options.params)
         except ValueError as error:
-            raise AnsibleParserError(f"The devices cannot be hosts: {error}.") from None
+            raise AnsibleParserError(f"The devices cannot be used as hosts: {error}.") from None
 
     def _read_options(self, config: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """The file's values, without templates and vaults. Raises OptionError for a name that is no option."""
+        """The values of the file, with templates and vaulted values resolved. Raises OptionError for an unsupported option."""
         known = {*self._options, *OPTIONS, "tenant", "secret", "x509_certificate_path", "cloud_environment"}
         unknown = sorted(str(name) for name in config if name not in known)
         if unknown:
             raise OptionError(
-                f"{', '.join(unknown)}: there is no such option.",
-                hint="A misspelt filter would mean all devices, so nothing was read.",
+                f"Unsupported option: {', '.join(unknown)}.",
+                hint="A misspelled filter would select all devices, so nothing was read.",
             )
         self.templar.available_variables = self._vars
         constructed = ("compose", "groups", "keyed_groups", "plugin")
@@ -189,12 +189,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             return [self._resolve_value(item) for item in value]
         if value is None or isinstance(value, (bool, int, float)):
             return value
-        return str(value)  # a vault
+        return str(value)  # a vaulted value
 
     def _machines(self, path: str, options: PluginOptions, cache: bool) -> list[Machine]:
-        """The devices, from the cache where that is wanted and has them."""
+        """The devices, from the cache if it is enabled and has them."""
         cached = self.get_option("cache") and cache
-        # A file whose filters or tenant have changed asks for other devices.
+        # After a change of the filters or the tenant, the file selects other devices.
         cache_id = json.dumps(
             [options.cache_key_parts(), {name: options.params[name] for name in MACHINE_FILTER_OPTIONS}], default=str
         )
@@ -229,13 +229,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         key = ADDRESSES[params["address"]] if params["address"] else None
         without = sum(host_address(machine.record.get(key)) is None for machine in machines) if key else 0
         if without:
-            self.display.warning(f"{without} of {len(machines)} devices have no {key} that ansible_host can be set to.")
+            self.display.warning(
+                f"{without} of {len(machines)} devices have no {key} that can be used as ansible_host."
+            )
         self._add_hosts(machines, hosts.names, params)
 
     def _groups(
         self, machines: t.Sequence[Machine], names: t.Sequence[str], params: t.Mapping[str, t.Any]
     ) -> t.Iterable[str]:
-        """The groups that there will be: found out in an inventory that is thrown away, under names that none of them has."""
+        """The names of all groups. The hosts are added to a temporary inventory, under names that cannot be those of groups."""
         real = self.inventory
         self.inventory = InventoryData()
         self.inventory.current_source = real.current_source
@@ -249,7 +251,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             self.inventory = real
 
     def _sanitize_group_name(self, name: str) -> str:
-        """Overrides Ansible's, which by default leaves every character: the names can be values of the service."""
+        """Overrides the method of Ansible, which by default keeps every character. The names can be values of the service."""
         return name if name in (self.get_option("groups") or ()) else group_name(name)
 
     def _add_hosts(self, machines: t.Sequence[Machine], names: t.Sequence[str], params: t.Mapping[str, t.Any]) -> None:
@@ -278,7 +280,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         )
 
     def _compose_variables(self, host: str, variables: dict[str, t.Any], strict: bool) -> None:
-        """Set what is composed. An expression can put text together, and that loses the marks of its parts."""
+        """Set the composed variables, marked as unsafe again: an expression that joins text loses the marks of its parts."""
         before = self.inventory.get_host(host).vars.get("ansible_host")
         self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
         composed = self.inventory.get_host(host).vars
@@ -293,7 +295,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
 
 def _machines_from_cache(records: object) -> list[Machine] | None:
-    """The devices of a list from the cache; None where that is not there, too old, or damaged: what is left is no list."""
+    """The devices of a list from the cache. None if it is missing, expired or damaged, because a partial list is not the list."""
     if not isinstance(records, list):
         return None
     machines = [machine for record in records if (machine := Machine.from_json(record)) is not None]

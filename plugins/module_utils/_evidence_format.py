@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The format of an evidence file: its name, how a file is read and checked, and how values of unknown shape are read from it."""
+"""Name of the evidence format; loads and checks an evidence file, and reads values of unknown type from it."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from pathlib import Path
 
 FORMAT: t.Final = "secops.mde/evidence-1"
 KINDS: t.Final = ("offboard", "verify")
-# Of a device in the evidence of a verification.
+# Outcomes of devices in the evidence of a verification.
 VERIFY_OUTCOMES: t.Final = ("done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action", "error")
 
-# A run of 100,000 devices with their records has about 400 MB. Reading takes several times that in memory.
+# The evidence of 100,000 devices with their records has about 400 MB. Reading it needs several times that memory.
 _MAX_SIZE: t.Final = 512 * 1024 * 1024
-# 64-bit numbers have at most 20 characters. Python needs quadratic time for long ones.
+# 64-bit integers have at most 20 characters. Python needs quadratic time for long ones.
 _MAX_DIGITS: t.Final = 20
-# The file may be a FIFO or a terminal: opening it must neither block nor make it the terminal of this process.
+# The file can be a FIFO or a terminal. Opening it must not block, and must not make it the terminal of this process.
 _READ: t.Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class EvidenceFileError(ValueError):
-    """A file is not the evidence of a run. The text names the file and says why."""
+    """A file is not an evidence file. The text names the file and the reason."""
 
 
 def load(path: Path) -> dict[str, t.Any]:
-    """The evidence in a file: strict JSON, of this format, with a list of devices.
+    """The evidence document of a file: strict JSON of this format, with a list of devices.
 
-    Raises OSError where the file cannot be opened or read, EvidenceFileError where it is not evidence.
+    Raises OSError if the file cannot be opened or read, EvidenceFileError if it is not an evidence file.
     """
     try:
         document = json.loads(
@@ -46,19 +46,19 @@ def load(path: Path) -> dict[str, t.Any]:
             parse_float=_finite,
         )
         _check(document)
-    except UnicodeDecodeError as error:
-        raise EvidenceFileError(f"{path} is not the evidence of a run: it is not UTF-8.") from error
-    except RecursionError as error:
-        raise EvidenceFileError(f"{path} is not the evidence of a run: it is nested too deeply.") from error
-    except json.JSONDecodeError as error:
-        raise EvidenceFileError(f"{path} is not the evidence of a run: it is not JSON ({error}).") from error
-    except ValueError as error:
-        raise EvidenceFileError(f"{path} is not the evidence of a run: {error}.") from error
+    except (RecursionError, ValueError) as error:
+        reasons = {
+            RecursionError: "it is nested too deeply",
+            UnicodeDecodeError: "it is not UTF-8",
+            json.JSONDecodeError: f"it is not valid JSON ({error})",
+        }
+        reason = reasons.get(type(error), str(error))
+        raise EvidenceFileError(f"{path} is not an evidence file: {reason}.") from error
     return t.cast("dict[str, t.Any]", document)
 
 
 def file_type(mode: int) -> str | None:
-    """What a file is by its mode, in words; None for a regular file."""
+    """The type of a file by its mode, for messages; None for a regular file."""
     names = {
         stat.S_IFDIR: "a directory",
         stat.S_IFLNK: "a symbolic link",
@@ -79,14 +79,14 @@ def _content(path: Path) -> bytes:
             content = b"" if too_large else file.read(_MAX_SIZE + 1)
     finally:
         os.close(descriptor)
-    if too_large or len(content) > _MAX_SIZE:  # the size of some regular files, as those in /proc, says nothing
+    if too_large or len(content) > _MAX_SIZE:  # some regular files, such as those in /proc, have no size
         raise ValueError(f"it is larger than {_MAX_SIZE // 1024 // 1024} MB")
     return content
 
 
 def _check(document: object) -> None:
     if not isinstance(document, dict):
-        raise ValueError(f"an object with the format {FORMAT} is expected")
+        raise ValueError(f"expected an object with the format {FORMAT}")
     if document.get("format", FORMAT) != FORMAT:
         raise ValueError(f"its format is not {FORMAT}")
     if document.get("kind", KINDS[0]) not in KINDS:
@@ -103,17 +103,17 @@ def _check(document: object) -> None:
 
 
 def _unique_keys(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
-    """Readers disagree on which of two equal keys counts, so that each could see another device."""
+    """The pairs as a mapping. Raises ValueError for a duplicate key, because readers disagree on which of the values counts."""
     found = dict(pairs)
     if len(found) != len(pairs):
         keys = [key for key, _value in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} is there twice in one object")
+        raise ValueError(f"duplicate key {twice!r}")
     return found
 
 
 def _not_a_number(text: str) -> t.NoReturn:
-    raise ValueError(f"{text} is not JSON")
+    raise ValueError(f"{text} is not valid JSON")
 
 
 def _integer(text: str) -> int:
@@ -130,22 +130,22 @@ def _finite(text: str) -> float:
 
 
 def device_count(document: Mapping[t.Any, t.Any]) -> int:
-    """How many devices the whole run is for. Files from before version 1.0.0 call it ``asked``."""
+    """The total number of devices of the run. Files of versions before 1.0.0 have it under ``asked``."""
     return to_int(document.get("device_count", document.get("asked")))
 
 
 def mapping(value: object) -> Mapping[t.Any, t.Any]:
-    """The value where it is a mapping, else an empty one."""
+    """The value if it is a mapping, else an empty mapping."""
     return value if isinstance(value, Mapping) else {}
 
 
 def sequence(value: object) -> Sequence[t.Any]:
-    """The value where it is a list, else an empty one."""
+    """The value if it is a list, else an empty sequence."""
     return value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()
 
 
 def to_int(value: object) -> int:
-    """The value where it is a whole number, else none."""
+    """The integer part of a number, 0 for other values."""
     if isinstance(value, bool):
         return 0
     return int(value) if isinstance(value, (int, float)) and abs(value) < 1e15 else 0

@@ -89,33 +89,19 @@ options:
     description:
       - The result of M(secops.mde.mde_machine_tag) for this batch, as registered.
     type: dict
+extends_documentation_fragment:
+  - secops.mde.attributes.controller
 attributes:
-  action:
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
-    support: full
   check_mode:
     description: Can run in check mode and return a prediction of what would change.
     support: full
     details:
       - It writes the files in check mode as well, and marks the evidence as a prediction.
-  diff_mode:
-    description: Returns what changed, or would change, when in diff mode.
-    support: none
   idempotent:
     description: When run twice in a row on the same state, the second run changes nothing.
     support: none
     details:
       - Each run adds a batch. It never reports a change, because evidence is a record of the work and not part of it.
-  platform:
-    description: Where the module runs, and what it acts on.
-    support: full
-    platforms: all
-    details:
-      - It always runs on the control node, as the user who runs Ansible, and connects to nothing. C(delegate_to), C(become) and the
-        connection settings of the host have no effect.
-  async:
-    description: Supports being used with the C(async) keyword.
-    support: none
 seealso:
   - module: secops.mde.mde_offboard
   - module: secops.mde.mde_offboard_info

@@ -46,24 +46,17 @@ options:
     type: list
     elements: str
     default: []
+extends_documentation_fragment:
+  - secops.mde.attributes.controller
 attributes:
   check_mode:
     description: Can run in check mode and return a prediction of what would change.
     support: full
     details:
       - It changes nothing in any mode.
-  diff_mode:
-    description: Returns what changed, or would change, when in diff mode.
-    support: none
   idempotent:
     description: When run twice in a row on the same state, the second run changes nothing.
     support: full
-  platform:
-    description: Where the module runs, and what it acts on.
-    support: full
-    platforms: all
-    details:
-      - It is an action plugin. It runs on the controller and needs no connection to the host.
 seealso:
   - module: secops.mde.mde_offboard
 """

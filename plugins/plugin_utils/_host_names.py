@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Host names for devices: each device its own, the same in every run, and none that means something else to Ansible."""
+"""Host names for devices: unique, stable, and safe in Ansible patterns and for ssh."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from ..module_utils._api.models import Machine
 from ..module_utils._errors import OptionError
 
-# Everything else has a meaning in patterns and limits, in templates, or on the command line of ssh. DNS allows 253 characters.
+# Other characters have a meaning in patterns and limits, in templates, or on the command line of ssh. DNS allows 253 characters.
 _USABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 _RESERVED_NAMES: t.Final = frozenset({"localhost", "127.0.0.1", "all", "ungrouped"})
-# Names by which resolvers reach the controller itself (RFC 6761, and what is common in /etc/hosts).
+# Names that resolve to the controller itself (RFC 6761, and common entries of /etc/hosts).
 _LOCAL = re.compile(r"(?:.*\.)?(?:ip6-)?(?:localhost|loopback)[46]?(?:\.localdomain[46]?)?\.?", re.IGNORECASE)
 _RECORD_ID = re.compile(r"[A-Za-z0-9-]+")
 _MAX_LENGTH: t.Final = 255
-# The names that groups get which an inventory file constructs.
+# The form of the names of constructed groups.
 _GROUP_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 HOSTNAMES: t.Final[t.Mapping[str, t.Callable[[Machine], str | None]]] = {
@@ -33,37 +33,41 @@ HOSTNAMES: t.Final[t.Mapping[str, t.Callable[[Machine], str | None]]] = {
     "device_id": lambda machine: machine.id,
     "aad_device_id": lambda machine: machine.aad_device_id,
 }
-"""What a host can be called by."""
+"""The values that can be used as host name."""
 
 
 @dataclass(frozen=True)
 class HostNames:
-    """A name for each machine, in their order, and how many are not the one that was wanted."""
+    """A host name for each machine, in their order, and the names that differ from the requested value."""
 
     names: tuple[str, ...]
     disambiguated: tuple[str, ...] = ()
-    """Names given to machines that share the wanted one with others: the wanted one with the id."""
+    """Host names of machines that share their name with others: name_id."""
     replaced: tuple[str, ...] = ()
-    """Names given to machines whose wanted one is missing, or not fit for an inventory: the id."""
+    """Host names of machines whose name is missing or not valid in an inventory: the ID."""
 
     def warning(self) -> str | None:
-        """What to tell the user, if there is something."""
-        parts = [
-            f"{len(names)} {what}, such as {names[0]}"
-            for names, what in (
-                (self.disambiguated, "share their name with another device and are called by name and id"),
-                (self.replaced, "have no name that an inventory can use and are called by id"),
-            )
-            if names
-        ]
-        return f"Of the devices, {'; '.join(parts)}." if parts else None
+        """A warning about these host names, or None."""
+        shared, invalid = len(self.disambiguated), len(self.replaced)
+        parts = []
+        if shared:
+            share = "1 device shares its name" if shared == 1 else f"{shared} devices share their name"
+            get = "gets" if shared == 1 else "get"
+            form = f"a host name of the form name_id, for example {self.disambiguated[0]}"
+            parts.append(f"{share} with another device and {get} {form}")
+        if invalid:
+            have = "1 device has" if invalid == 1 else f"{invalid} devices have"
+            are = "is named by its ID" if invalid == 1 else "are named by their ID"
+            parts.append(f"{have} no name that is valid in an inventory and {are}, for example {self.replaced[0]}")
+        return f"{'; '.join(parts)}." if parts else None
 
 
 def assign_host_names(machines: t.Sequence[Machine], hostname: str, groups: t.Iterable[str] = ()) -> HostNames:
-    """Name each machine by one of ``HOSTNAMES``. A device can choose its own name: it never gets that of another.
+    """Assign a host name to each machine, by one of ``HOSTNAMES``.
 
-    Nor that of one of the ``groups``: Ansible would take the group for the host, and add all of it where the host goes.
-    Raises ValueError for an id of anything but letters, digits and hyphens.
+    Devices choose their names. No machine gets the host name of another one, or the name of one of the ``groups``: Ansible
+    would use the hosts of the group instead. Raises ValueError for an ID that has other characters than letters, digits and
+    hyphens.
     """
     taken = _RESERVED_NAMES | {group.lower() for group in groups}
     own = {machine.id: _name_by_id(machine.id, taken) for machine in machines}
@@ -83,30 +87,32 @@ def assign_host_names(machines: t.Sequence[Machine], hostname: str, groups: t.It
             names.append(name)
     final = Counter(name.lower() for name in names)
     for number, (machine, name) in enumerate(zip(machines, names, strict=True)):
-        if final[name.lower()] > 1 or name.lower() in taken:  # somebody is called as if by name and id
+        if final[name.lower()] > 1 or name.lower() in taken:  # another device has this form as its own name
             names[number] = own[machine.id]
     return HostNames(tuple(names), tuple(disambiguated), tuple(replaced))
 
 
 def _name_by_id(machine_id: str, taken: t.Collection[str]) -> str:
-    """The id, or one with a prefix where Ansible or ssh would take the id alone for something else."""
+    """The ID, with a prefix if Ansible or ssh would interpret the ID alone in another way."""
     if not _RECORD_ID.fullmatch(machine_id):
-        raise ValueError(f"the id {machine_id[:80]!r} of a record is not of letters, digits and hyphens")
+        raise ValueError(
+            f"the ID {machine_id[:80]!r} of a record has other characters than letters, digits and hyphens"
+        )
     name = machine_id
     while not _is_usable(name) or name.lower() in taken:
         name = f"device_{name}"
         if len(name) > _MAX_LENGTH:
-            raise ValueError(f"the id {machine_id[:80]!r} of a record is too long for the name of a host")
+            raise ValueError(f"the ID {machine_id[:80]!r} of a record is too long for a host name")
     return name
 
 
 def is_local_name(name: str) -> bool:
-    """Whether every machine calls itself by this name."""
+    """Whether every machine has this name for itself."""
     return _LOCAL.fullmatch(name) is not None
 
 
 def is_own_address(text: str) -> bool:
-    """Whether a text is an address of the machine that uses it, in any form that resolvers take (``127.1``)."""
+    """Whether a text is an IP address of the local machine, in any form that resolvers accept (``127.1``)."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -122,35 +128,37 @@ def _is_usable(name: str) -> bool:
     if not _USABLE.fullmatch(name) or is_local_name(name):
         return False
     try:
-        socket.inet_aton(name)  # as resolvers do, it takes "0", "127.1" and "0x7f000001" for addresses
+        socket.inet_aton(name)  # like resolvers, it accepts "0", "127.1" and "0x7f000001" as addresses
     except OSError:
         return True
     return host_address(name) is not None
 
 
 def host_address(value: object) -> str | None:
-    """The address where it is one that can be the device's; None for any other text.
+    """The IP address, if it can be that of a device; None for any other text.
 
-    Other text would be an option of ssh. Loopback and unspecified addresses are the controller's own.
+    Other text could be an option of ssh. Loopback and unspecified addresses are those of the controller.
     """
     try:
         address = ipaddress.ip_address(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    if address is None or "%" in str(address):  # a zone is any text, and means an interface of the device
+    if address is None or "%" in str(address):  # a zone is any text, and names an interface of the device
         return None
     plain = getattr(address, "ipv4_mapped", None) or address
-    unfit = plain.is_loopback or plain.is_unspecified or plain.is_multicast or plain.is_link_local or plain.is_reserved
-    return None if unfit else str(address)
+    unusable = (
+        plain.is_loopback or plain.is_unspecified or plain.is_multicast or plain.is_link_local or plain.is_reserved
+    )
+    return None if unusable else str(address)
 
 
 def is_host(value: object) -> bool:
-    """Whether a text is an address or a name that nothing can take for anything else."""
+    """Whether a text is a safe IP address or host name."""
     return isinstance(value, str) and (host_address(value) is not None or _is_usable(value))
 
 
 def identifying(text: str | None, clean: t.Callable[[str], str]) -> str | None:
-    """A name or id as the option that ``clean`` checks takes it, for playbooks that pass it on; None where it does not."""
+    """A name or ID as the option that ``clean`` validates accepts it, for playbooks that pass it on, else None."""
     try:
         return None if text is None else clean(text)
     except OptionError:
@@ -158,12 +166,12 @@ def identifying(text: str | None, clean: t.Callable[[str], str]) -> str | None:
 
 
 def group_name(name: str) -> str:
-    """The name of a constructed group, made of a value of the service: such that no pattern takes it for anything else."""
+    """A safe group name for a value of the service: letters, digits and underscores, and not a reserved name."""
     found = re.sub(r"\W", "_", name)
     found = f"_{found}" if found[:1].isdigit() else found
     return f"{found}_" if found.lower() in _RESERVED_NAMES else found
 
 
 def could_be_group_name(host: str) -> bool:
-    """Whether a group that is constructed could have this name."""
+    """Whether a constructed group could have this name."""
     return _GROUP_NAME.fullmatch(host) is not None

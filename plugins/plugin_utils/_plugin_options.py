@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""What ``_module`` is for modules, for plugins of the controller: their options, checked by the modules' own code.
+"""Connection options for plugins on the controller, resolved and validated by the code of the modules.
 
-Ansible's own reading of variables would take the last one that is set, an empty one too, so it is only documented.
+Ansible itself would use the last environment variable that is set, even if it is empty. Its ``env`` is therefore documentation
+only.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from ..module_utils._options.argument_spec import (
     secret_values,
 )
 
-# What a request goes to: everything that says whose devices these are, and nothing that is secret.
+# The options that decide which devices a request returns. None of them is secret.
 _CACHE_KEY_OPTIONS: t.Final = (
     "tenant_id",
     "client_id",
@@ -45,14 +46,14 @@ _CACHE_KEY_OPTIONS: t.Final = (
 
 
 class PluginOptions:
-    """The options of a plugin, as its user gave them and as the environment completes them."""
+    """The options of a plugin, completed from the environment."""
 
     def __init__(
         self, user_params: t.Mapping[str, t.Any], plugin_spec: Spec, environ: t.Mapping[str, str] | None = None
     ) -> None:
-        """``user_params`` are the plain values by name or alias, ``plugin_spec`` are the plugin's options beside the connection's.
+        """``user_params`` are plain values by name or alias, ``plugin_spec`` is the spec of the options other than the connection.
 
-        Raises OptionError, without any secret in it.
+        Raises OptionError, without secrets.
         """
         environ = os.environ if environ is None else environ
         self._environ = environ
@@ -69,11 +70,11 @@ class PluginOptions:
         self._redactor = Redactor()
 
     def redact(self, text: str) -> str:
-        """A text without anything that was used as a credential: Ansible masks nothing in what plugins say."""
+        """The text with credentials masked, because Ansible masks nothing in messages of plugins."""
         return self._redactor(text)
 
     def cache_key_parts(self) -> dict[str, t.Any]:
-        """What tells one tenant's devices from another's. A ready token has its own tenant, which no option names."""
+        """The values that distinguish the devices of one tenant from those of another. A token has its own tenant, without an option."""
         claims = read_claims(self.params["access_token"] or "")
         return {**{option: self.params[option] for option in _CACHE_KEY_OPTIONS}, "token": claims and claims.tenant_id}
 

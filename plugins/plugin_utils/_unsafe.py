@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Marks values of the service, so that a text that a device or a person has chosen is never evaluated."""
+"""Marks values of the service as unsafe, so that text that a device or a user chose is never evaluated as a template."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import typing as t
 from ansible import template
 from ansible.utils.unsafe_proxy import wrap_var
 
-# From ansible-core 2.19 on only what is trusted is a template. What is not trusted is exported as {"__ansible_unsafe": "..."},
-# which programs that read the export do not understand.
+# Since ansible-core 2.19, only trusted text is a template. Other text is exported as {"__ansible_unsafe": "..."}, which
+# programs that read the export do not understand.
 _trust: t.Final = getattr(template, "trust_as_template", None)
-# Nothing here can call anything or begin a template, also where Ansible takes a text for an expression (`debug: var`, `assert`).
+# Such text cannot call anything or start a template, even if Ansible evaluates it as an expression (`debug: var`, `assert`).
 _HARMLESS = re.compile(r"[A-Za-z0-9 ._:/@+-]*")
-# As an expression, a text can still be the name of a variable, whose value Ansible then shows: names that hold secrets, and
-# those of Ansible itself. As text they lose nothing by not being trusted.
+# As an expression, text can still be the name of a variable, whose value Ansible then shows: variables with secrets, and those
+# of Ansible itself. Without trust, such text is still shown correctly.
 _NAMES_A_SECRET = re.compile(
     r"ansible|hostvars|\bvars\b|\bgroups?\b|\bgroup_names\b|inventory|environment|playbook|vault|pass|pwd|secret|token|key|cred|mde_",
     re.IGNORECASE,
@@ -27,7 +27,7 @@ _NAMES_A_SECRET = re.compile(
 
 
 def make_unsafe(value: t.Any) -> t.Any:
-    """The value with its text marked as not to be evaluated, but for text that is harmless."""
+    """The value with its text marked as unsafe, except harmless text."""
     if isinstance(value, str):
         harmless = _HARMLESS.fullmatch(value) and not _NAMES_A_SECRET.search(value)
         if _trust is None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Chromium of the distribution, without a window: how it starts, and what it pretends to be."""
+"""Starts headless Chromium and emulates screens, color schemes and paper."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ QUIET = (
 
 @contextlib.contextmanager
 def started(*, scale: float = 1) -> t.Iterator[webdriver.Chrome]:
-    """A browser with a new, empty profile while the block runs. It tells all it asks the network for."""
+    """A browser with a new profile, for the duration of the block. It logs all its requests."""
     options = webdriver.ChromeOptions()
     options.binary_location = find(BROWSERS) or ""
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     with tempfile.TemporaryDirectory(prefix="mde-browser-") as profile:
-        sandbox = () if os.geteuid() else ("--no-sandbox",)  # Chromium's own does not work for root
+        sandbox = () if os.geteuid() else ("--no-sandbox",)  # the sandbox of Chromium does not work for root
         scaled = f"--force-device-scale-factor={scale}"
         for argument in (*QUIET, *sandbox, scaled, f"--user-data-dir={profile}", "--window-size=1280,900"):
             options.add_argument(argument)
-        # With both paths given, the library has no reason to look for, or to fetch, a driver.
+        # With both paths, the library does not search or download a driver.
         service = webdriver.ChromeService(executable_path=find(DRIVERS) or "")
         browser = webdriver.Chrome(options=options, service=service)
-        # The clock of what a page costs: the processor time of its thread.
+        # Measure the processor time of the thread of a page.
         browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
         try:
             yield browser
@@ -52,13 +52,13 @@ def started(*, scale: float = 1) -> t.Iterator[webdriver.Chrome]:
             browser.quit()
 
 
-def wear(browser: webdriver.Chrome, *, scheme: str = "light", media: str = "") -> None:
-    """Have pages see a light or dark screen, or paper (``print``)."""
+def emulate_media(browser: webdriver.Chrome, *, scheme: str = "light", media: str = "") -> None:
+    """Emulate a light or dark color scheme, or paper (``print``)."""
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
 
 
 def resize(browser: webdriver.Chrome, width: int, height: int = 900, *, mobile: bool = False) -> None:
-    """Give the page a screen of so many CSS pixels."""
+    """Emulate a screen of this size in CSS pixels."""
     size = {"width": width, "height": height, "deviceScaleFactor": 0, "mobile": mobile}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

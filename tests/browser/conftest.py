@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One browser for all tests, and a page of evidence in it."""
+"""One browser for all tests, with a tab for an evidence page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Record = dict[str, t.Any]
 
 @pytest.fixture(autouse=True, scope="session")
 def _chromium() -> None:
-    """Without a browser every test is skipped under its own name."""
+    """Skips each test if there is no browser."""
     if why := programs.missing():
         pytest.skip(why)
 
@@ -37,17 +37,17 @@ def browser(_chromium: None) -> t.Iterator[Chrome]:
 
 @dataclass
 class Tab:
-    """The page in the browser, and the words in which tests speak of it."""
+    """A browser tab with an evidence page, and helpers to use the page."""
 
     browser: Chrome
     folder: Path
 
     def open(self, evidence: Record) -> Tab:
-        """Write the page and load it, as a user does by a double click."""
+        """Write the page to a file and load it."""
         return self.show(html_report.render(evidence))
 
     def show(self, text: str) -> Tab:
-        """Load any page from a file."""
+        """Load any HTML from a file."""
         path = self.folder / "evidence.html"
         path.write_text(text, "utf-8")
         self.forget()
@@ -66,25 +66,25 @@ class Tab:
 
     @property
     def messages(self) -> list[str]:
-        """What the console says."""
+        """The messages of the console."""
         return [entry["message"] for entry in self.browser.get_log("browser")]
 
     @property
     def requests(self) -> list[str]:
-        """All that the page asked for since it was opened, itself included. The browser's own first page loads late."""
+        """All URLs that the page requested since it was opened, including itself, but not those of the first page of the browser."""
         events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
         sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
         return [each["request"]["url"] for each in sent if each["documentURL"] == self.browser.current_url]
 
     @property
     def names(self) -> list[str]:
-        """The devices that are shown, from top to bottom."""
+        """The names of the visible devices, from top to bottom."""
         script = "return Array.from(document.querySelectorAll('tbody tr')).filter(r => r.offsetHeight).map(r => r.querySelector('b').textContent)"
         return list(self.run(script))
 
     @property
     def busy(self) -> float:
-        """Milliseconds that the main thread has worked since the page was asked for, whatever else the machine does."""
+        """Milliseconds of processor time of the main thread since the page was requested, independent of other processes."""
         metrics = self.browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
         return 1000 * next(float(each["value"]) for each in metrics if each["name"] == "TaskDuration")
 
@@ -93,12 +93,12 @@ class Tab:
         return self.find("#count").text
 
     def choose(self, name: str, start: str) -> None:
-        """Take the first choice of a list that begins so."""
+        """Select the first option of a list that starts with ``start``."""
         options = self.find(f"#{name}").find_elements(By.TAG_NAME, "option")
         next(option for option in options if option.text.startswith(start)).click()
 
     def head(self, name: str) -> WebElement:
-        """The header of a column, by its words."""
+        """The header of a column, by its text."""
         heads = self.browser.find_elements(By.CSS_SELECTOR, "thead th")
         return next(head for head in heads if head.find_element(By.TAG_NAME, "button").text.startswith(name))
 
@@ -108,8 +108,8 @@ class Tab:
 
 @pytest.fixture
 def tab(browser: Chrome, tmp_path: Path) -> t.Iterator[Tab]:
-    """A wide, light screen for each test."""
-    chromium.wear(browser)
+    """A tab with a wide screen and the light color scheme."""
+    chromium.emulate_media(browser)
     chromium.resize(browser, 1280)
     yield Tab(browser, tmp_path)
     browser.get("about:blank")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The picture of an evidence page for the README: ``python -m ...tests.browser.picture FILE.png``."""
+"""Takes the screenshot of an evidence page for the README: ``python -m ...tests.browser.picture FILE.png``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ WIDTH, HEIGHT = 1280, 1420
 
 
 def take(target: Path) -> None:
-    """Made-up devices of an office, those first that need a look."""
+    """Write a screenshot of the small office, sorted by outcome."""
     with tempfile.TemporaryDirectory() as folder, chromium.started() as browser:
         page = Path(folder, "evidence.html")
         page.write_text(html_report.render(small_office()), "utf-8")
-        chromium.wear(browser)
+        chromium.emulate_media(browser)
         chromium.resize(browser, WIDTH, HEIGHT)
         browser.get(page.as_uri())
         browser.execute_script(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The evidence page as its readers use it: on a screen, on a phone, on paper, with mouse and keyboard."""
+"""The evidence page in a browser: on a screen, on a phone, on paper, with mouse and keyboard."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ from ansible_collections.secops.mde.tests.unit.evidence_samples import (
     verification,
 )
 
-PERSON = ["pc-0301.corp.example", "mac-07.corp.example", "srv-file1.corp.exmaple"]
+ATTENTION = ["pc-0301.corp.example", "mac-07.corp.example", "srv-file1.corp.exmaple"]
 ABORTED = small_office() | {"prediction": True, "complete": False, "device_count": 99}
 
 
 @pytest.mark.parametrize(
     "sample",
     [small_office(), verification(), malicious(), ABORTED, evidence([])],
-    ids=["office", "verified", "hostile", "aborted prediction", "no device"],
+    ids=["office", "verification", "malicious", "aborted prediction", "no device"],
 )
-def test_the_page_loads_without_a_word_on_the_console_and_asks_nobody(tab: Tab, sample: Record) -> None:
+def test_the_page_loads_without_console_messages_and_without_requests(tab: Tab, sample: Record) -> None:
     tab.open(sample)
     tab.find("#search").send_keys("a")
     tab.sort("Device")
     assert tab.messages == []
-    assert [address for address in tab.requests if not address.startswith("data:,")] == [tab.browser.current_url]
+    assert [url for url in tab.requests if not url.startswith("data:,")] == [tab.browser.current_url]
 
 
-def test_from_a_web_server_nothing_but_the_page_is_fetched(tab: Tab) -> None:
-    text, asked = html_report.render(small_office()).encode(), []
+def test_only_the_page_is_requested_from_a_web_server(tab: Tab) -> None:
+    text, requested = html_report.render(small_office()).encode(), []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requested.append(self.path)
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.end_headers()
@@ -62,18 +62,18 @@ def test_from_a_web_server_nothing_but_the_page_is_fetched(tab: Tab) -> None:
             """Quiet."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        # Browsers open connections that they may not use: none of them is waited for.
+        # Browsers open connections without using them. The server does not wait for them.
         server.daemon_threads, server.block_on_close = True, False
         threading.Thread(target=server.serve_forever, daemon=True).start()
         tab.forget()
         tab.browser.get(f"http://127.0.0.1:{server.server_port}/evidence.html")
         assert len(tab.names) == 19
         server.shutdown()
-    assert asked == ["/evidence.html"]
+    assert requested == ["/evidence.html"]
     assert tab.messages == []
 
 
-def test_hostile_names_run_no_script_and_are_shown_to_the_letter(tab: Tab) -> None:
+def test_malicious_names_run_no_script_and_are_shown_exactly(tab: Tab) -> None:
     tab.open(malicious())
     assert tab.run("return document.scripts.length") == 1
     assert tab.run("return document.images.length") == 0
@@ -83,7 +83,7 @@ def test_hostile_names_run_no_script_and_are_shown_to_the_letter(tab: Tab) -> No
         str(tab.browser.switch_to.alert)
 
 
-def test_a_script_that_gets_in_all_the_same_is_stopped_by_the_policy(tab: Tab) -> None:
+def test_the_policy_blocks_an_injected_script(tab: Tab) -> None:
     tab.open(small_office())
     tab.run(
         "const script = document.createElement('script'); script.textContent = 'window.broken = true';"
@@ -93,7 +93,7 @@ def test_a_script_that_gets_in_all_the_same_is_stopped_by_the_policy(tab: Tab) -
     assert any("Content Security Policy" in message for message in tab.messages)
 
 
-def test_search_finds_words_in_any_order_and_says_how_many(tab: Tab) -> None:
+def test_search_finds_words_in_any_order_and_shows_the_count(tab: Tab) -> None:
     tab.open(small_office())
     assert tab.count == "19 devices"
     tab.find("#search").send_keys("PLATFORM mac-07")
@@ -112,59 +112,59 @@ def test_search_finds_ids_of_actions_and_candidates(tab: Tab) -> None:
     assert tab.names == ["pc-0301.corp.example"]
 
 
-def test_filters_work_together_and_clear_brings_all_back(tab: Tab) -> None:
+def test_filters_are_combined_and_clear_shows_all(tab: Tab) -> None:
     tab.open(small_office())
     tab.choose("status", "Pending")
     assert tab.names == ["kiosk-01.corp.example", "kiosk-02.corp.example", "lab-w11-08.corp.example"]
     tab.choose("outcome", "Submitted")
     assert tab.names == ["kiosk-01.corp.example", "kiosk-02.corp.example"]
     tab.find("#clear").click()
-    tab.run("return new Promise(done => setTimeout(done))")  # the page shows all once its fields are empty
+    tab.run("return new Promise(done => setTimeout(done))")  # the page shows all when its fields are empty
     assert len(tab.names) == 19
     assert tab.count == "19 devices"
 
 
-def test_devices_without_an_action_can_be_chosen(tab: Tab) -> None:
+def test_devices_without_an_action_can_be_selected(tab: Tab) -> None:
     tab.open(small_office())
     tab.choose("status", "No action")
-    assert tab.names == [*PERSON, "srv-print2.corp.example"]
+    assert tab.names == [*ATTENTION, "srv-print2.corp.example"]
 
 
-def test_those_that_need_a_person_are_one_click_away(tab: Tab) -> None:
+def test_one_click_shows_the_devices_that_need_attention(tab: Tab) -> None:
     tab.open(small_office())
     tab.find("#person").click()
-    assert tab.names == PERSON
+    assert tab.names == ATTENTION
     tab.find("#person").click()
     assert len(tab.names) == 19
 
 
-def test_nothing_fits_is_said(tab: Tab) -> None:
+def test_no_match_is_shown(tab: Tab) -> None:
     tab.open(small_office())
     tab.find("#search").send_keys("nosuchdevice")
     assert (tab.names, tab.count) == ([], "0 of 19 devices shown")
 
 
-def test_a_click_on_a_header_sorts_and_a_second_one_turns_it_around(tab: Tab) -> None:
+def test_a_click_on_a_header_sorts_and_a_second_click_reverses(tab: Tab) -> None:
     tab.open(small_office())
-    asked = tab.names
+    original = tab.names
     assert tab.head("#").get_attribute("aria-sort") == "ascending"
     tab.sort("Device")
-    assert tab.names == sorted(asked)
+    assert tab.names == sorted(original)
     assert tab.head("Device").get_attribute("aria-sort") == "ascending"
     assert tab.head("#").get_attribute("aria-sort") is None
     tab.sort("Device")
-    assert tab.names == sorted(asked, reverse=True)
+    assert tab.names == sorted(original, reverse=True)
     assert tab.head("Device").get_attribute("aria-sort") == "descending"
     tab.sort("#")
-    assert tab.names == asked
+    assert tab.names == original
 
 
-def test_rows_without_a_value_stay_last_in_both_directions(tab: Tab) -> None:
+def test_rows_without_a_value_are_last_in_both_directions(tab: Tab) -> None:
     tab.open(small_office())
     for first in ("lab-w11-07.corp.example", "pc-0111.corp.example"):
         tab.sort("Created")
         assert tab.names[0] == first
-        assert set(tab.names[-4:]) == {*PERSON, "srv-print2.corp.example"}
+        assert set(tab.names[-4:]) == {*ATTENTION, "srv-print2.corp.example"}
 
 
 def test_numbers_in_names_sort_as_numbers(tab: Tab) -> None:
@@ -176,7 +176,7 @@ def test_numbers_in_names_sort_as_numbers(tab: Tab) -> None:
     assert tab.names == [f"pc-{n}.corp.example" for n in range(1, 13)]
 
 
-def test_all_can_be_done_with_the_keyboard_and_the_focus_is_seen(tab: Tab) -> None:
+def test_everything_works_with_the_keyboard_and_the_focus_is_visible(tab: Tab) -> None:
     tab.open(small_office())
     visited = []
 
@@ -197,10 +197,10 @@ def test_all_can_be_done_with_the_keyboard_and_the_focus_is_seen(tab: Tab) -> No
         visited.append(now["name"])
         if now["name"] == "person":
             press(Keys.SPACE)
-            assert tab.names == PERSON
+            assert tab.names == ATTENTION
         if now["name"] == "Device":
             press(Keys.ENTER)
-            assert tab.names == sorted(PERSON)
+            assert tab.names == sorted(ATTENTION)
     controls = ["search", "outcome", "status", "person", "clear"]
     assert visited == ["4711", *controls, "#", "Device", "Outcome", "Action", "Created (UTC)", "Result"]
 
@@ -217,7 +217,7 @@ document.body.offsetHeight;
 """
 
 
-def test_two_thousand_devices_are_shown_within_two_seconds_and_searched_and_sorted_in_less(tab: Tab) -> None:
+def test_two_thousand_devices_are_shown_searched_and_sorted_in_two_seconds(tab: Tab) -> None:
     sample = many_devices(2000)
     cells = ("".join(f"<td>{html.escape(str(cell))}</td>" for cell in row.values()) for row in sample["devices"])
     bare = f"<!DOCTYPE html><meta charset=utf-8><table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
@@ -225,7 +225,7 @@ def test_two_thousand_devices_are_shown_within_two_seconds_and_searched_and_sort
     took: dict[str, list[float]] = {"bare": [], "page": [], "search": [], "sort": []}
     for _round in range(3):
         for name, text in {"bare": bare, "page": page}.items():
-            tab.show(text).run("document.body.offsetHeight")  # which lays it out
+            tab.show(text).run("document.body.offsetHeight")  # forces the layout
             took[name].append(tab.busy)
         assert tab.count == "2,000 devices"
         for name, script in {"search": SEARCH, "sort": SORT}.items():
@@ -235,15 +235,15 @@ def test_two_thousand_devices_are_shown_within_two_seconds_and_searched_and_sort
         assert tab.count == "285 of 2,000 devices shown"
     best = {name: min(each) for name, each in took.items()}
     print({name: f"{milliseconds:.0f} ms" for name, milliseconds in best.items()})
-    # A machine on which even the bare table is slow says nothing about the page.
+    # On a slow machine, the bare table is slow as well.
     assert best["page"] < max(2000, 1.5 * best["bare"])
     assert best["search"] < best["page"]
     assert best["sort"] < best["page"]
 
 
 @pytest.mark.parametrize("width", [320, 360, 412, 768, 1024, 1280, 1920])
-@pytest.mark.parametrize("sample", [small_office(), malicious()], ids=["office", "hostile"])
-def test_no_screen_is_too_narrow_for_the_page(tab: Tab, width: int, sample: Record) -> None:
+@pytest.mark.parametrize("sample", [small_office(), malicious()], ids=["office", "malicious"])
+def test_the_page_fits_any_screen_width(tab: Tab, width: int, sample: Record) -> None:
     chromium.resize(tab.browser, width, mobile=width < 700)
     tab.open(sample)
     wide = tab.run(
@@ -268,36 +268,36 @@ def test_on_a_phone_each_device_is_a_card_with_labels(tab: Tab) -> None:
     assert tab.names[0] == "kiosk-01.corp.example"
 
 
-def test_on_paper_there_are_no_controls_all_headers_and_black_on_white(tab: Tab) -> None:
+def test_on_paper_there_are_headers_black_on_white_and_no_controls(tab: Tab) -> None:
     tab.open(small_office())
-    chromium.wear(tab.browser, scheme="dark", media="print")
-    look = tab.run(
+    chromium.emulate_media(tab.browser, scheme="dark", media="print")
+    style = tab.run(
         "const s = q => getComputedStyle(document.querySelector(q));"
         "return [s('form').display, s('thead button').display, s('thead .paper').display, s('thead').display,"
         "s('body').backgroundColor, s('body').color, s('tbody tr').breakInside, s('tbody td').display]"
     )
     white, black = "rgb(255, 255, 255)", "rgb(0, 0, 0)"
-    assert look == ["none", "none", "inline", "table-header-group", white, black, "avoid", "table-cell"]
+    assert style == ["none", "none", "inline", "table-header-group", white, black, "avoid", "table-cell"]
 
 
-def test_on_paper_only_the_rows_that_are_shown_are_printed_and_their_number_is(tab: Tab) -> None:
+def test_on_paper_only_the_visible_rows_and_their_count_are_printed(tab: Tab) -> None:
     tab.open(small_office())
     tab.find("#person").click()
-    chromium.wear(tab.browser, media="print")
-    assert tab.names == PERSON
+    chromium.emulate_media(tab.browser, media="print")
+    assert tab.names == ATTENTION
     assert tab.find("#count").text == "3 of 19 devices shown"
 
 
 def test_no_id_is_cut_on_paper(tab: Tab) -> None:
     tab.open(small_office())
-    chromium.wear(tab.browser, media="print")
+    chromium.emulate_media(tab.browser, media="print")
     chromium.resize(tab.browser, 1032)  # A4, landscape, without the margins
     script = "return Array.from(document.querySelectorAll('tbody code')).filter(c => c.scrollWidth > c.parentNode.clientWidth).length"
     assert tab.run(script) == 0
     assert tab.run("return document.documentElement.scrollWidth") == 1032
 
 
-def test_the_page_prints_as_a_document_of_a_few_sheets(tab: Tab) -> None:
+def test_the_page_prints_on_a_few_sheets(tab: Tab) -> None:
     tab.open(small_office())
     printed = tab.browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
     paper = base64.b64decode(printed["data"])
@@ -323,11 +323,13 @@ return found;
 
 
 @pytest.mark.parametrize(
-    "sample", [small_office(), verification(), ABORTED, malicious()], ids=["office", "verified", "aborted", "hostile"]
+    "sample",
+    [small_office(), verification(), ABORTED, malicious()],
+    ids=["office", "verification", "aborted", "malicious"],
 )
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_has_contrast(tab: Tab, scheme: str, sample: Record) -> None:
-    chromium.wear(tab.browser, scheme=scheme)
+    chromium.emulate_media(tab.browser, scheme=scheme)
     tab.open(sample)
     found = tab.run(CONTRAST)
     assert len(found) > 10
@@ -335,20 +337,20 @@ def test_every_text_has_contrast(tab: Tab, scheme: str, sample: Record) -> None:
 
 
 def test_the_dark_scheme_is_dark(tab: Tab) -> None:
-    chromium.wear(tab.browser, scheme="dark")
+    chromium.emulate_media(tab.browser, scheme="dark")
     tab.open(small_office())
     script = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).every(v => v < 64)"
     assert tab.run(script)
 
 
-def test_colour_is_never_the_only_sign(tab: Tab) -> None:
+def test_color_is_never_the_only_difference(tab: Tab) -> None:
     tab.open(small_office())
     badges = tab.browser.find_elements(By.CSS_SELECTOR, "tbody .badge, .overview li")
     assert badges
     assert all(re.fullmatch(r"\S\s+[\w,\s]+", badge.text) for badge in badges), [b.text for b in badges]
 
 
-def test_without_script_the_table_is_whole_and_nothing_pretends_to_work(tab: Tab) -> None:
+def test_without_script_the_table_is_complete_and_no_control_is_shown(tab: Tab) -> None:
     tab.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         tab.open(small_office())

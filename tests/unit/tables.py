@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Random tables of devices, as people export and rework them, in which other columns hold IDs of other devices."""
+"""Random tables of devices, as people export and edit them, with IDs of other devices in other columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typing as t
 import uuid
 from dataclasses import dataclass
 
-# Headers that say what their column is, in several languages.
+# Known headers, in several languages.
 KNOWN: t.Final = {
     "device_id": ["Device ID", "DeviceId", "machineId", "device_id", "Geräte-ID", "ID de l'appareil", "デバイス ID"],
     "device_name": [
@@ -27,7 +27,7 @@ KNOWN: t.Final = {
     ],
     "aad_device_id": ["Azure AD Device ID", "Entra device ID", "Device AAD id", "aad_device_id"],
 }
-# Headers that say something else, or nothing that is known.
+# Other headers.
 DECOYS: t.Final = [
     "Replaced by", "Successor", "Successor device ID", "New device ID", "New device", "Old device ID", "UUID", "VmId", "VM ID",
     "Thumbprint", "Certificate thumbprint", "SHA1", "Serial number", "Serial", "User ID", "User", "Primary user", "Owner",
@@ -53,7 +53,7 @@ class Table:
 
 
 def random_table(chance: random.Random, meant: t.Sequence[KnownDevice], others: t.Sequence[KnownDevice]) -> Table:
-    """A table whose rows mean the devices in their order; it may also be one of which no header is known."""
+    """A table with a row for each device, in their order. It can be one without a known header."""
     fields = chance.sample(sorted(KNOWN), chance.choice([0, 1, 1, 1, 2, 2, 3]))
     columns = [(chance.choice(KNOWN[field]), field) for field in fields]
     if "device_name" in fields and chance.random() < 0.3:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The evidence action in a playbook, for hosts that nobody can connect to: it writes on the controller all the same."""
+"""The action mde_evidence in a playbook, with hosts that cannot be reached: it writes on the controller."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.test_runbook import AnsibleCommand, CommandResult
 
 TEMPLATE = "{{ lookup('pipe', 'touch ran') }}"
-# Of all hosts, localhost included: any connection, or any process, fails or waits.
+# For all hosts, including localhost: any connection and any process fails or times out.
 EVERYWHERE = {
     "ansible_connection": "winrm",
     "ansible_host": "192.0.2.1",
@@ -30,7 +30,7 @@ EVERYWHERE = {
 
 
 def result_of(*names: str) -> dict[str, t.Any]:
-    """What mde_offboard returned for these devices."""
+    """The result of mde_offboard for these devices."""
     devices = [
         {"device_id": f"id-of-{name}", "device_name": name, "outcome": "submitted", "changed": True, "failed": False,
          "action": {"id": f"action-of-{name}", "status": "Pending"}}
@@ -51,15 +51,15 @@ TASKS = [
     task("check", "pc-1", check_mode=True, run_once=True, register="check"),
     task("delegated", "pc-1", delegate_to="host-2", run_once=True, register="delegated"),
     task("local", "pc-1", delegate_to="localhost", run_once=True),
-    task("hostile", "{{ hostile }}", run_once=True, register="hostile_one", options={"comment": "{{ hostile }}"}),
-    {"ansible.builtin.set_fact": {"seen": "{{ hostile_one.devices[0].device_name }}"}, "run_once": True},
+    task("hostile", "{{ hostile }}", run_once=True, register="malicious", options={"comment": "{{ hostile }}"}),
+    {"ansible.builtin.set_fact": {"seen": "{{ malicious.devices[0].device_name }}"}, "run_once": True},
     task("full", "pc-1", run_once=True, register="full", ignore_errors=True),
     task("old", "pc-1", run_once=True, register="old", ignore_errors=True, options={"asked": 1}),
     task("defaults", "pc-1", run_once=True, module_defaults={"secops.mde.mde_evidence": {"kind": "verify"}}),
     {
         "ansible.builtin.set_stats": {
             "data": "{{ {'once': once, 'loop': looped, 'check': check, 'full': full, 'old': old, 'seen': seen,"
-            " 'delegated': delegated, 'hostile_one': hostile_one} }}",
+            " 'delegated': delegated, 'malicious': malicious} }}",
             "per_host": False,
         },
         "run_once": True,
@@ -69,7 +69,7 @@ TASKS = [
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CommandResult]:
-    """The folder, and how the playbook ended: one for all tests here, as a process of Ansible takes seconds."""
+    """The directory and the result of one playbook for all tests, because an Ansible process takes seconds."""
     folder = tmp_path_factory.mktemp("evidence")
     hosts = {"all": {"hosts": {"host-1": {}, "host-2": {}, "localhost": {}}, "vars": EVERYWHERE}}
     (folder / "hosts.yml").write_text(json.dumps(hosts), "utf-8")
@@ -95,7 +95,7 @@ def read(ran: tuple[Path, CommandResult], name: str) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", json.loads((ran[0] / "evidence" / f"{name}.json").read_text("utf-8")))
 
 
-def test_hosts_that_cannot_be_reached_are_no_obstacle(ran: tuple[Path, CommandResult]) -> None:
+def test_hosts_that_cannot_be_reached_do_not_matter(ran: tuple[Path, CommandResult]) -> None:
     assert ran[1].code == 0, ran[1].output
     assert {counts["unreachable"] for counts in ran[1].recap.values()} == {0}
 
@@ -112,11 +112,11 @@ def test_with_run_once_the_files_are_written_once_where_ansible_was_started(
     assert stat.S_IMODE((ran[0] / "evidence" / "once.json").stat().st_mode) == 0o600
 
 
-def test_hosts_that_write_at_the_same_time_lose_nothing(ran: tuple[Path, CommandResult]) -> None:
+def test_concurrent_hosts_lose_no_device(ran: tuple[Path, CommandResult]) -> None:
     assert sorted(device["device_name"] for device in read(ran, "each")["devices"]) == ["host-1", "host-2"]
 
 
-def test_a_loop_adds_item_by_item(ran: tuple[Path, CommandResult], results: dict[str, t.Any]) -> None:
+def test_a_loop_adds_each_item(ran: tuple[Path, CommandResult], results: dict[str, t.Any]) -> None:
     assert [device["device_name"] for device in read(ran, "loop")["devices"]] == ["pc-1", "pc-2"]
     assert [each["summary"] for each in results["loop"]["results"]] == [
         {"total": 1, "added": 1},
@@ -134,31 +134,31 @@ def test_a_delegated_task_writes_on_the_controller(ran: tuple[Path, CommandResul
     assert read(ran, "delegated")["devices"] == read(ran, "local")["devices"]
 
 
-def test_values_are_data_in_the_files_and_in_the_result(
+def test_values_are_never_templates_in_the_files_and_in_the_result(
     ran: tuple[Path, CommandResult], results: dict[str, t.Any]
 ) -> None:
     document = read(ran, "hostile")
     assert (document["comment"], document["devices"][0]["device_name"]) == (TEMPLATE, TEMPLATE)
-    assert results["hostile_one"]["devices"][0]["device_name"] == results["seen"] == TEMPLATE
+    assert results["malicious"]["devices"][0]["device_name"] == results["seen"] == TEMPLATE
     assert not list(ran[0].glob("**/ran"))
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("full", "full.csv is a directory"), ("old", "Unsupported parameters")], ids=["path", "option"]
+    ("name", "part"), [("full", "full.csv is a directory"), ("old", "Unsupported parameters")], ids=["path", "option"]
 )
 def test_a_failure_fails_the_task_with_the_devices_and_the_ids(
-    ran: tuple[Path, CommandResult], results: dict[str, t.Any], name: str, told: str
+    ran: tuple[Path, CommandResult], results: dict[str, t.Any], name: str, part: str
 ) -> None:
     assert results[name]["failed"]
-    assert told in results[name]["msg"]
+    assert part in results[name]["msg"]
     assert "action-of-pc-1" in results[name]["msg"]
     assert [device["action_id"] for device in results[name]["devices"]] == ["action-of-pc-1"]
     assert not (ran[0] / "evidence" / f"{name}.json").exists()
 
 
-def test_the_keys_are_the_same_in_check_mode_and_under_a_delegation(results: dict[str, t.Any]) -> None:
+def test_the_keys_are_the_same_in_check_mode_and_with_delegation(results: dict[str, t.Any]) -> None:
     assert set(results["once"]) == set(results["check"]) == set(results["delegated"])
 
 
-def test_module_defaults_count(ran: tuple[Path, CommandResult]) -> None:
+def test_module_defaults_apply(ran: tuple[Path, CommandResult]) -> None:
     assert read(ran, "defaults")["kind"] == "verify"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A hostile tenant the whole way: inventory and its cache, offboard, evidence, every reading module and verify."""
+"""A hostile tenant from end to end: inventory and its cache, offboard, evidence, all reading modules, verify."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ MODULES_PLAY: t.Final = "Hostile results"
 REFUSAL: t.Final = r'{"error": {"code": "\u001b[2J", "message": "no \u202e{{ 7 * 7 }}\ud83d\u0007", "target": NaN}}'
 # ansible-core indents the statistics of a run with a tab.
 TERMINAL: t.Final = "\n\t"
-# They change the direction of the text around them.
+# Characters that change the direction of the text around them.
 _DIRECTIONS: t.Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def raw(text: str, allowed: str = "\n") -> set[str]:
-    """The characters that a terminal or a reader would act on."""
+    """The characters that a terminal or a reader would interpret."""
     return {
         char
         for char in set(text)
@@ -55,19 +55,21 @@ def raw(text: str, allowed: str = "\n") -> set[str]:
 
 
 def strict(text: str) -> t.Any:
-    """JSON as RFC 8259 has it, each key once."""
+    """The value of strict JSON (RFC 8259) with unique keys."""
 
     def unique(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
         assert len({key for key, _value in pairs}) == len(pairs), pairs
         return dict(pairs)
 
-    document = json.loads(text, object_pairs_hook=unique, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    json.dumps(document, ensure_ascii=False).encode("utf-8")  # no half of a character
+    document = json.loads(
+        text, object_pairs_hook=unique, parse_constant=lambda name: pytest.fail(f"{name} is not JSON")
+    )
+    json.dumps(document, ensure_ascii=False).encode("utf-8")  # no half characters
     return document
 
 
 def read_modules(ids: t.Sequence[str]) -> list[dict[str, t.Any]]:
-    """A play that shows what each of the modules says of the devices, keeps it, and chooses the evidence for verify."""
+    """A play that shows and stores the result of each reading module, and selects the evidence for verify."""
     modules: dict[str, dict[str, t.Any]] = {
         "mde_machine_info": {},
         "mde_machine_action_info": {},
@@ -88,7 +90,7 @@ def read_modules(ids: t.Sequence[str]) -> list[dict[str, t.Any]]:
 
 
 class Tenant:
-    """Runs Ansible's commands in a folder with the inventory of a hostile tenant."""
+    """Runs Ansible commands in a directory with the inventory of a hostile tenant."""
 
     def __init__(self, emulator: Emulator, folder: Path) -> None:
         self.ansible = AnsibleCommand(emulator, folder)
@@ -96,7 +98,7 @@ class Tenant:
         (folder / "fleet.mde_machines.yml").write_text(json.dumps(INVENTORY), "utf-8")
 
     def inventory(self, *options: str) -> tuple[dict[str, t.Any], str]:
-        """What ansible-inventory prints, and its messages."""
+        """The JSON output of ansible-inventory, and its messages."""
         ended = subprocess.run(
             [sys.executable, "-m", "ansible.cli.inventory", *INVENTORY_FILE, "--list", *options],
             cwd=self.folder, env=self.ansible.variables, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=300,
@@ -121,14 +123,14 @@ class Tenant:
 
 
 def own_output(output: str) -> str:
-    """The output without the play that prints whole records: there ansible-core, not this collection, writes values out."""
+    """The output without the play that prints complete records, because there ansible-core prints the values, not the collection."""
     plays = re.split(r"(?m)^(?=PLAY )", output)
     assert any(play.startswith(f"PLAY [{MODULES_PLAY}]") for play in plays)
     return "".join(play for play in plays if not play.startswith(f"PLAY [{MODULES_PLAY}]"))
 
 
 def assert_evidence(tenant: Tenant, ids: set[str], *, kind: str, number: int = -1) -> dict[str, dict[str, t.Any]]:
-    """The evidence has each device once, in all three forms, and none of them acts on its reader; returns its devices."""
+    """Check that the evidence has each device once in all three files, without dangerous characters. Returns its devices."""
     path = sorted((tenant.folder / "mde-evidence").glob(f"mde-{kind}-*.json"))[number]
     document = strict(path.read_text("utf-8"))
     devices = {device["device_id"] or device["requested"]["device_id"]: device for device in document["devices"]}
@@ -138,7 +140,7 @@ def assert_evidence(tenant: Tenant, ids: set[str], *, kind: str, number: int = -
     with path.with_suffix(".csv").open(encoding="utf-8-sig", newline="") as file:
         table = file.read()
     rows = list(csv.DictReader(io.StringIO(table)))
-    assert sorted(row["Device id"] for row in rows) == sorted(ids)
+    assert sorted(row["Device ID"] for row in rows) == sorted(ids)
     assert raw(table, "\r\n") == set()
     assert [cell for row in rows for cell in row.values() if cell[:1] in tuple("=+-@")] == []
     page = path.with_suffix(".html").read_text("utf-8")
@@ -150,7 +152,9 @@ def assert_evidence(tenant: Tenant, ids: set[str], *, kind: str, number: int = -
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_hostile_tenant_loses_no_device_runs_nothing_and_reaches_no_terminal_raw(tmp_path: Path, seed: int) -> None:
+def test_a_hostile_tenant_loses_no_device_runs_nothing_and_prints_no_control_character(
+    tmp_path: Path, seed: int
+) -> None:
     fleet = draw_fleet(seed, 24)
     ids = set(fleet.machines)
     with Emulator(real_time=True) as emulator:
@@ -177,11 +181,11 @@ def test_a_hostile_tenant_loses_no_device_runs_nothing_and_reaches_no_terminal_r
         # One process for all: a process costs a second.
         offboard, verify = ([{"import_playbook": f"secops.mde.{name}"}] for name in ("offboard", "verify"))
         plays = [*offboard, *read_modules(sorted(ids)), *verify]
-        (tmp_path / "whole.yml").write_text(json.dumps(plays), "utf-8")
+        (tmp_path / "all.yml").write_text(json.dumps(plays), "utf-8")
         for path in (tmp_path / "mde-evidence").iterdir():
             path.unlink()
         emulator.fault(method="POST", path="/AddOrRemoveTag", kind="body", status=400, body=REFUSAL)
-        ran = tenant.run("whole.yml")
+        ran = tenant.run("all.yml")
         assert "Without the tag: " in ran.output
         assert raw(own_output(ran.output), TERMINAL) == set()
         devices = assert_evidence(tenant, ids, kind="offboard")

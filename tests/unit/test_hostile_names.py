@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names as devices and their users choose them, the whole way: inventory, offboard, evidence, verify, and back into a list."""
+"""Names that devices and their users choose, from end to end: inventory, offboard, evidence, verify, and parse_devices."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ NAMES = (
     "10.1.2.3",
     "2001:db8::5",
     "127.0.0.1",
-    "twin.corp.example",
-    "TWIN.corp.example",
-    "twin",
+    "same-name.corp.example",
+    "SAME-NAME.corp.example",
+    "same-name",
     "all",
     "ungrouped",
     "localhost",
@@ -59,7 +59,7 @@ NAMES = (
 
 @pytest.fixture
 def emulator() -> t.Iterator[Emulator]:
-    """A service at the time of the wall: these are processes of their own."""
+    """An emulator in real time, because the commands are separate processes."""
     with Emulator(real_time=True) as running:
         yield running
 
@@ -75,7 +75,7 @@ def runbook(emulator: Emulator, tmp_path: Path) -> AnsibleCommand:
 INVENTORY = ("-i", "fleet.mde_machines.yml")
 
 
-def test_what_the_inventory_yields_goes_through_the_runbook_and_its_evidence_back_into_a_list(
+def test_hosts_of_the_inventory_are_offboarded_verified_and_parsed_from_the_evidence(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     devices = [emulator.add_device(Device(name=name, fate="offline", tags=["retired"])) for name in NAMES]
@@ -95,7 +95,7 @@ def test_what_the_inventory_yields_goes_through_the_runbook_and_its_evidence_bac
 
     parse = FilterModule().filters()["parse_devices"]
     assert {device["device_id"]: device["device_name"] for device in parse(path.read_text("utf-8"))} == expected
-    # A spreadsheet's list: names have a mark there so that none is a formula; ids have none.
+    # The CSV file: names that could be formulas are escaped, IDs are not.
     table = parse(path.with_suffix(".csv").read_text("utf-8-sig"))
     assert {device["device_id"] for device in table} == set(expected)
     assert not (runbook.folder / "ran").exists()
@@ -117,7 +117,7 @@ TEXTS: t.Final[dict[str, str]] = {
 }
 
 
-def test_a_text_that_is_a_lookup_or_a_template_runs_nothing_wherever_it_comes_from(
+def test_text_with_a_lookup_or_a_template_runs_nothing_in_any_place(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     for number, text in enumerate(RUNS):
@@ -156,7 +156,7 @@ def test_a_text_that_is_a_lookup_or_a_template_runs_nothing_wherever_it_comes_fr
     ]  # fmt: skip
     for texts in TEXTS.values():
         tasks += [{**use, **each, "vars": {"texts": f"{{{{ {texts} }}}}"}} for use in uses]
-    # Without a loop, which protects its items in some versions of Ansible.
+    # Without a loop, because some versions of Ansible protect loop items.
     direct = [
         {**json.loads(json.dumps(use).replace("item", name)), "ignore_errors": True}
         for name in ("mde_device_name", "mde_machine.osPlatform", "label", "group_names")

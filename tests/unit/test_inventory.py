@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The inventory plugin through Ansible's own command: hosts, variables, groups, cache, refusals."""
+"""The inventory plugin with ansible-inventory: hosts, variables, groups, cache, errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
 
 @dataclass(frozen=True)
 class CommandResult:
-    """What ansible-inventory printed."""
+    """Exit code and output of ansible-inventory."""
 
     code: int
     out: str
@@ -55,12 +55,12 @@ class CommandResult:
 
 
 def _unmarked(value: dict[str, t.Any]) -> t.Any:
-    """Newer versions of Ansible mark in lists what came from outside."""
+    """The text of a value that newer versions of Ansible mark as unsafe in their output."""
     return value["__ansible_unsafe"] if set(value) == {"__ansible_unsafe"} else value
 
 
 class AnsibleCommand:
-    """Runs ansible-inventory on a file of the plugin."""
+    """Runs ansible-inventory with an inventory file of the plugin."""
 
     def __init__(self, emulator: Emulator, folder: Path) -> None:
         self.emulator = emulator
@@ -85,7 +85,7 @@ class AnsibleCommand:
 
 @pytest.fixture
 def emulator() -> t.Iterator[Emulator]:
-    """A service at the time of the wall: these are processes of their own."""
+    """An emulator in real time, because the commands are separate processes."""
     with Emulator(real_time=True) as running:
         yield running
 
@@ -110,7 +110,7 @@ def test_each_device_is_a_host_with_its_ids_and_its_record(emulator: Emulator, i
     assert {call.method for call in emulator.calls("api")} == {"GET"}
 
 
-def test_the_graph_shows_the_groups_that_were_constructed(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_the_graph_shows_the_constructed_groups(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc-0101.corp.example", tags=["CHG-1042", "retire"]))
     emulator.add_device(Device(name="pc-0102.corp.example"))
     graph = inventory.list(
@@ -148,16 +148,14 @@ def test_the_filters_are_those_of_the_module(
     assert sorted(inventory.list("--list", "-e", "mark=retire", **{option: value}).hosts) == found
 
 
-def test_a_misspelt_filter_is_refused_instead_of_meaning_all_devices(
-    emulator: Emulator, inventory: AnsibleCommand
-) -> None:
+def test_a_misspelled_filter_is_an_error(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
-    assert "tags: there is no such option" in inventory.list(tags="retire").error
+    assert "Unsupported option: tags." in inventory.list(tags="retire").error
     assert emulator.calls() == []
 
 
 @pytest.mark.parametrize(("option", "empty"), [("tag", None), ("device_name", None), ("tag", "")])
-def test_a_template_that_came_out_empty_never_means_all_devices(
+def test_an_empty_template_never_selects_all_devices(
     emulator: Emulator, inventory: AnsibleCommand, option: str, empty: str | None
 ) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
@@ -167,7 +165,7 @@ def test_a_template_that_came_out_empty_never_means_all_devices(
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "part"),
     [
         ({"tag": " ", "device_name": [" "]}, "device_name contains an empty value"),
         ({"tag": None}, "tag is empty"),
@@ -176,20 +174,20 @@ def test_a_template_that_came_out_empty_never_means_all_devices(
         ({"cloud": "sky"}, "cloud must be one of"),
     ],
 )
-def test_wrong_options_are_refused_before_any_request(
-    emulator: Emulator, inventory: AnsibleCommand, options: dict[str, t.Any], told: str
+def test_invalid_options_are_an_error_before_any_request(
+    emulator: Emulator, inventory: AnsibleCommand, options: dict[str, t.Any], part: str
 ) -> None:
     listed = inventory.list(**options)
-    assert told in listed.error
+    assert part in listed.error
     assert "made-up" not in listed.error
     assert emulator.calls() == []
 
 
-def test_a_refusal_of_the_service_names_the_permission(emulator: Emulator, inventory: AnsibleCommand) -> None:
-    app = emulator.add_app("nobody", roles=["Machine.Offboard"], secret="made-up-of-nobody")
-    listed = inventory.list(client_id=app.client_id, client_secret="made-up-of-nobody", tenant_id=emulator.tenant_id)
+def test_a_missing_permission_is_named(emulator: Emulator, inventory: AnsibleCommand) -> None:
+    app = emulator.add_app("no reader", roles=["Machine.Offboard"], secret="made-up-of-no-reader")
+    listed = inventory.list(client_id=app.client_id, client_secret="made-up-of-no-reader", tenant_id=emulator.tenant_id)
     assert "Machine.Read.All is required. The token has Machine.Offboard" in listed.error
-    assert "made-up-of-nobody" not in listed.error + listed.out
+    assert "made-up-of-no-reader" not in listed.error + listed.out
 
 
 def test_a_page_that_fails_fails_the_inventory(emulator: Emulator, inventory: AnsibleCommand) -> None:
@@ -204,13 +202,13 @@ def test_a_page_that_fails_fails_the_inventory(emulator: Emulator, inventory: An
     [(0, ["silent.corp.example"]), (1, ["marked.corp.example"]), (2, None)],
     ids=["inactive", "retire", "cached"],
 )
-def test_the_examples_of_the_documentation_do_what_they_say(
+def test_the_documented_examples_work(
     emulator: Emulator, inventory: AnsibleCommand, number: int, hosts: list[str] | None
 ) -> None:
     emulator.add_device(Device(name="silent.corp.example", last_seen="40d"))
     emulator.add_device(Device(name="marked.corp.example", tags=["retire", "CHG-1042"], last_seen="1d"))
     emulator.add_device(Device(name="gone.corp.example", last_seen="40d", not_onboarded=True))
-    # Only one document is allowed: under the title of each, the lines of all but the first are commented out.
+    # EXAMPLES can only be one document, so all examples except the first are commented out below their titles.
     _title, *lines = mde_machines.EXAMPLES.strip().split("\n\n")[number].splitlines()
     listed = inventory.list(**yaml.safe_load("\n".join(line.removeprefix("# ") for line in lines)))
     assert sorted(listed.hosts) == (hosts or sorted(listed.hosts))
@@ -224,23 +222,27 @@ def test_the_examples_of_the_documentation_do_what_they_say(
 
 
 def test_no_device_is_lost_and_every_host_is_one_device(emulator: Emulator, inventory: AnsibleCommand) -> None:
-    names = ["twin.corp.example", "TWIN.corp.example", None, "localhost", "{{ 7 * 6 }}", "a,b", "alone.corp.example"]
+    names = ["same.corp.example", "SAME.corp.example", None, "localhost", "{{ 7 * 6 }}", "a,b", "alone.corp.example"]
     devices = [emulator.add_device(Device(name=name)) for name in names]
     listed = inventory.list()
     ids = [device.id for device in devices]
     assert {host: variables["mde_device_id"] for host, variables in listed.hosts.items()} == {
-        f"twin.corp.example_{ids[0]}": ids[0],
-        f"TWIN.corp.example_{ids[1]}": ids[1],
+        f"same.corp.example_{ids[0]}": ids[0],
+        f"SAME.corp.example_{ids[1]}": ids[1],
         **{id_: id_ for id_ in ids[2:6]},
         "alone.corp.example": ids[6],
     }
     assert listed.hosts[ids[4]]["mde_device_name"] == "{{ 7 * 6 }}"
-    assert "2 share their name with another device" in " ".join(listed.err.split())
-    assert "4 have no name that an inventory can use" in " ".join(listed.err.split())
-    assert listed.err.count("Of the devices") == 1
+    messages = " ".join(listed.err.split())
+    assert (
+        "2 devices share their name with another device and get a host name of the form name_id, for example"
+        in messages
+    )
+    assert "; 4 devices have no name that is valid in an inventory and are named by their ID, for example" in messages
+    assert messages.count("share their name") == 1
 
 
-def test_a_name_that_looks_like_a_template_is_never_one(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_a_name_is_never_evaluated_as_a_template(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(
         Device(name="pc.corp.example", tags=["{{ lookup('ansible.builtin.env', 'MDE_CLIENT_SECRET') }}"])
     )
@@ -250,7 +252,7 @@ def test_a_name_that_looks_like_a_template_is_never_one(emulator: Emulator, inve
 
 
 @pytest.mark.parametrize("platform", ["Windows11", "WindowsServer2019"], ids=["its own", "another"])
-def test_a_device_that_is_called_like_a_group_brings_no_other_host_along(
+def test_a_device_with_the_name_of_a_group_adds_no_other_host(
     emulator: Emulator, inventory: AnsibleCommand, platform: str
 ) -> None:
     emulator.add_device(Device(name="pc_1"))
@@ -263,7 +265,7 @@ def test_a_device_that_is_called_like_a_group_brings_no_other_host_along(
     assert set(listed.hosts) == {"pc_1", device.id}
 
 
-# -- what the service sends is data --------------------------------------------------------------------------
+# -- values of the service --------------------------------------------------------------------------
 
 OPTION = "-oProxyCommand=touch ran;"
 
@@ -276,17 +278,19 @@ def test_ansible_host_is_an_address_of_the_device_or_is_not_set(
                  "169.254.169.254", "10.1.2.3 -x", "pc.corp.example", "", None, 7, "10.1.2.3", "2001:DB8::5"]  # fmt: skip
     field = mde_machines.ADDRESSES[address]
     emulator.add_devices(Device(name=f"pc-{n}", extra={field: value}) for n, value in enumerate(addresses))
-    # Constructed variables go the same way.
+    # The same applies to constructed variables.
     listed = inventory.list(address=address, compose={"ansible_ssh_host": field})
     for name in ("ansible_host", "ansible_ssh_host"):
         found = {host: variables[name] for host, variables in listed.hosts.items() if name in variables}
         found = {host: value for host, value in found.items() if value != "pc.corp.example"}
         assert {host: value.lower() for host, value in found.items()} == {"pc-13": "10.1.2.3", "pc-14": "2001:db8::5"}
     assert len(listed.hosts) == len(addresses)
-    assert f"13 of 15 devices have no {field} that ansible_host can be set to" in " ".join(listed.err.split())
+    assert f"13 of 15 devices have no {field} that can be used as ansible_host" in " ".join(listed.err.split())
 
 
-def test_a_record_whose_id_is_no_id_is_reported_and_is_no_host(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_a_record_with_an_invalid_id_is_reported_and_is_not_a_host(
+    emulator: Emulator, inventory: AnsibleCommand
+) -> None:
     emulator.add_device(Device(name="pc-1"))
     emulator.add_device(Device(id=OPTION, name=None))
     listed = inventory.list()
@@ -294,7 +298,7 @@ def test_a_record_whose_id_is_no_id_is_reported_and_is_no_host(emulator: Emulato
     assert listed.code != 0 or list(listed.hosts) == ["pc-1"]
 
 
-def test_a_record_without_a_name_is_a_host_whatever_its_id_means_to_ansible(
+def test_a_record_without_a_name_is_a_host_even_if_its_id_has_a_meaning_for_ansible(
     emulator: Emulator, inventory: AnsibleCommand
 ) -> None:
     ids = ["all", "ungrouped", "localhost", "-oX", "0", "2130706433", "ab12"]
@@ -307,9 +311,7 @@ def test_a_record_without_a_name_is_a_host_whatever_its_id_means_to_ansible(
     }
 
 
-def test_the_service_names_no_group_that_a_pattern_takes_for_something_else(
-    emulator: Emulator, inventory: AnsibleCommand
-) -> None:
+def test_values_of_the_service_become_safe_group_names(emulator: Emulator, inventory: AnsibleCommand) -> None:
     tags = [
         "{{ lookup('pipe', 'touch ran') }}",
         "all",
@@ -333,7 +335,7 @@ def test_the_service_names_no_group_that_a_pattern_takes_for_something_else(
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["keyed", "of the file"])
-def test_a_device_that_is_called_like_a_constructed_group_is_called_by_id(
+def test_a_device_with_the_name_of_a_constructed_group_is_named_by_its_id(
     emulator: Emulator, inventory: AnsibleCommand, own: bool
 ) -> None:
     device = emulator.add_device(Device(name="to-retire" if own else "retire", tags=["retire"]))
@@ -342,7 +344,7 @@ def test_a_device_that_is_called_like_a_constructed_group_is_called_by_id(
     assert list(inventory.list(**groups).hosts) == [device.id]
 
 
-def test_harmless_text_is_exported_as_it_is_and_no_other(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_only_harmless_text_is_exported_without_a_mark(emulator: Emulator, inventory: AnsibleCommand) -> None:
     tags = ["retire", "CHG-1042", "a b", "{{ 7 * 6 }}", "lookup('pipe', 'touch ran')", "my_password", "a|b"]
     emulator.add_device(Device(name="pc-1.corp.example", aad_device_id=GUID, tags=tags))
     listed = inventory.list("--list", "--export", compose={"os": "osPlatform", "both": "'x ' ~ machineTags[3]"})
@@ -353,7 +355,7 @@ def test_harmless_text_is_exported_as_it_is_and_no_other(emulator: Emulator, inv
     assert raw["both"] == {"__ansible_unsafe": "x {{ 7 * 6 }}"}
 
 
-def test_names_that_the_modules_do_not_take_are_null_and_in_the_record(
+def test_names_that_the_modules_reject_are_null_and_in_the_record(
     emulator: Emulator, inventory: AnsibleCommand
 ) -> None:
     names = [
@@ -375,14 +377,14 @@ def test_names_that_the_modules_do_not_take_are_null_and_in_the_record(
 # -- connection ----------------------------------------------------------------------------------------------
 
 
-def test_it_connects_with_options_alone(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_it_connects_with_options_only(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
     options = {name.removeprefix("MDE_").lower(): value for name, value in emulator.environment().items()}
     drop = list(emulator.environment())
     assert list(inventory.list(drop=drop, **options).hosts) == ["pc.corp.example"]
 
 
-def test_empty_variables_count_as_unset_and_ours_come_before_azures(
+def test_empty_variables_count_as_unset_and_mde_variables_come_before_azure_variables(
     emulator: Emulator, inventory: AnsibleCommand
 ) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
@@ -407,7 +409,7 @@ def test_empty_variables_count_as_unset_and_ours_come_before_azures(
     assert not {secret for secret in secrets if secret in listed.out + listed.err}
 
 
-def test_it_says_what_is_missing_without_a_credential(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_a_missing_credential_is_named(emulator: Emulator, inventory: AnsibleCommand) -> None:
     listed = inventory.list(drop=["MDE_CLIENT_SECRET"])
     assert "client_secret" in listed.error
     assert emulator.calls() == []
@@ -416,7 +418,7 @@ def test_it_says_what_is_missing_without_a_credential(emulator: Emulator, invent
 # -- cache ---------------------------------------------------------------------------------------------------
 
 
-def test_the_cache_answers_without_a_request_and_holds_no_secret(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_the_cache_needs_no_request_and_contains_no_secret(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc.corp.example", tags=["{{ 7 * 6 }}"]))
     folder = inventory.folder / "cache"
     cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(folder)}
@@ -430,7 +432,7 @@ def test_the_cache_answers_without_a_request_and_holds_no_secret(emulator: Emula
     assert inventory.variables["MDE_CLIENT_SECRET"] not in text
 
 
-def test_other_filters_are_not_answered_from_the_cache(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_other_filters_do_not_use_the_cached_list(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     emulator.add_device(Device(name="pc-2.corp.example", tags=["retire"]))
     cache = {
@@ -442,23 +444,25 @@ def test_other_filters_are_not_answered_from_the_cache(emulator: Emulator, inven
     assert list(inventory.list(**cache, tag="retire").hosts) == ["pc-2.corp.example"]
 
 
-def test_a_damaged_cache_is_read_anew_and_loses_no_device(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_a_damaged_cache_is_replaced_and_loses_no_device(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     emulator.add_device(Device(name="pc-2.corp.example"))
     folder = inventory.folder / "cache"
     cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(folder)}
     assert len(inventory.list(**cache).hosts) == 2
     (file,) = folder.iterdir()
-    # An id that was there is spoilt, whatever the format of this version's cache.
+    # Damage an ID, in the format of any version of the cache.
     text = file.read_text("utf-8")
-    spoilt = re.sub(r'(\\?"id\\?": )(\\?")', r"\g<1>\g<2>\g<2>, \g<2>x\g<2>: \g<2>", text, count=1)
-    assert spoilt != text
-    file.write_text(spoilt, "utf-8")
+    damaged = re.sub(r'(\\?"id\\?": )(\\?")', r"\g<1>\g<2>\g<2>, \g<2>x\g<2>: \g<2>", text, count=1)
+    assert damaged != text
+    file.write_text(damaged, "utf-8")
     assert len(inventory.list(**cache).hosts) == 2
     assert len(emulator.calls("api")) == 2
 
 
-def test_the_cache_is_read_through_the_same_door(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_values_from_the_cache_are_checked_like_those_of_the_service(
+    emulator: Emulator, inventory: AnsibleCommand
+) -> None:
     device = emulator.add_device(Device(name="pc-1.corp.example", extra={"lastIpAddress": "10.1.2.3"}))
     folder = inventory.folder / "cache"
     cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(folder)}
@@ -474,7 +478,7 @@ def test_the_cache_is_read_through_the_same_door(emulator: Emulator, inventory: 
     assert listed.code != 0 or listed.hosts["pc-1.corp.example"]["mde_device_id"] == device.id
 
 
-def test_the_token_of_another_tenant_is_not_answered_from_the_cache(
+def test_the_token_of_another_tenant_does_not_use_the_cached_list(
     emulator: Emulator, inventory: AnsibleCommand
 ) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
@@ -484,7 +488,7 @@ def test_the_token_of_another_tenant_is_not_answered_from_the_cache(
         "cache_connection": str(inventory.folder / "cache"),
     }
     drop = ["MDE_TENANT_ID", "MDE_CLIENT_ID", "MDE_CLIENT_SECRET"]
-    for _run in ("asks", "is answered from the cache"):
+    for _run in ("sends a request", "uses the cache"):
         inventory.variables["MDE_ACCESS_TOKEN"] = emulator.token()
         assert len(inventory.list(**cache, drop=drop).hosts) == 1
     assert len(emulator.calls("api")) == 1
@@ -493,7 +497,7 @@ def test_the_token_of_another_tenant_is_not_answered_from_the_cache(
     assert "The API rejected the token" in inventory.list(**cache, drop=drop).error
 
 
-def test_an_address_and_other_host_names_are_had_on_request(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_the_address_and_another_host_name_can_be_selected(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
     ((host, variables),) = inventory.list(address="external", hostname="short_name").hosts.items()
     assert host == "pc"
@@ -511,7 +515,7 @@ def test_an_address_and_other_host_names_are_had_on_request(emulator: Emulator, 
         ("access_token", "in the middle of a word", "api"),
     ],
 )
-def test_a_server_that_quotes_the_request_gets_no_secret_on_the_console(
+def test_a_server_that_quotes_the_request_shows_no_secret_on_the_console(
     kind: str, form: str, service: str, emulator: Emulator, inventory: AnsibleCommand
 ) -> None:
     credentials = {
@@ -528,7 +532,7 @@ def test_a_server_that_quotes_the_request_gets_no_secret_on_the_console(
     assert_hidden(listed.out + listed.err, sent)
 
 
-def test_a_record_that_quotes_the_token_brings_it_neither_to_the_console_nor_into_the_cache(
+def test_a_record_that_quotes_the_token_shows_it_neither_on_the_console_nor_in_the_cache(
     emulator: Emulator, inventory: AnsibleCommand, tmp_path: Path
 ) -> None:
     token = emulator.token()

@@ -524,7 +524,7 @@ def test_one_that_fails_fails_the_run_and_stops_no_other(emulator: Emulator, run
         ({"mde_devices": [], **COMMENT}, "There is no device in the list"),
         ({"mde_devices": "please retire the kiosk", **COMMENT}, "please retire the kiosk"),
         ({"mde_devices_file": "nowhere.csv", **COMMENT}, "nowhere.csv"),
-        ({"mde_devices": ["pc-1"], "mde_evidence_dir": "/dev/null", **COMMENT}, "cannot be written to /dev/null"),
+        ({"mde_devices": ["pc-1"], "mde_evidence_dir": "/dev/null", **COMMENT}, "Cannot write evidence to /dev/null"),
     ],
 )
 def test_a_wrong_list_is_told_before_any_request(

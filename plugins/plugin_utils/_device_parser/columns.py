@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Which columns of a table, or keys of a record, identify a device, and the device of a row.
+"""The columns of a table, or keys of a record, that identify a device, and the device of a row.
 
-Headers decide, each as a whole. Content can rule a column out; it never makes a column one that identifies devices.
+Headers decide, each compared in full. The content of a column can exclude it, but never selects it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from functools import lru_cache
 
 from ...module_utils._options.identifiers import is_dns_name, is_guid
 from ...module_utils._same import comparable, equal_ignoring_case
+from .._evidence.csv_report import unescape
 from .words import (
     AmbiguousInputError,
     Device,
@@ -32,16 +33,21 @@ from .words import (
 
 Row = t.Sequence[str]
 Chosen = t.Mapping[str, str]
-"""Fields and the headers that the user named for them."""
+"""Headers by field, as the user set them; empty if they are not set."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 
 IDENTIFIERS: t.Final = ("device_id", "device_name", "aad_device_id")
 FIELDS: t.Final = (*IDENTIFIERS, "comment")
 COLUMNS_HINT: t.Final = (
-    "Headers such as Device ID, Device name and Entra device ID are known; for others, or to use only some, set columns"
-    " (mde_columns of the playbook), for example {device_name: Hostname, comment: Ticket}."
+    "Known headers include Device ID, Device name and Entra device ID. To use other columns, or only some, set columns"
+    " (mde_columns in the playbook), for example {device_name: Hostname, comment: Ticket}."
 )
-# Headers as they are compared: letters and digits alone, without case. English, German, French, Spanish, Portuguese,
-# Italian, Dutch, Swedish, Danish, Norwegian, Polish and Japanese, as far as they cannot mean anything else.
+# Normalized headers: letters and digits in lower case. English, German, French, Spanish, Portuguese, Italian, Dutch,
+# Swedish, Danish, Norwegian, Polish and Japanese, if they can only mean this.
 _HEADERS: t.Final[dict[str, str]] = {
     "device_id": """deviceid machineid mdedeviceid mdemachineid mdeid defenderid defenderdeviceid geräteid gerätekennung
         iddelappareil iddappareil identifiantdelappareil identifiantdappareil iddedispositivo iddeldispositivo
@@ -57,163 +63,158 @@ _HEADERS: t.Final[dict[str, str]] = {
     "comment": "comment",
 }
 _ROLES: t.Final = {header: field for field, headers in _HEADERS.items() for header in headers.split()}
-# In records these may hold something else than text, and a list may have them too: they are common words.
-GENERIC: t.Final = frozenset(("id", "name", "device", "computer", "machine", "displayname"))
-# Of exports of Microsoft Entra ID, whose deviceId is the Entra device ID: "device resource type" of Microsoft Graph, the
-# CSV of the Entra admin center, Get-MgDevice and Get-AzureADDevice.
-_ENTRA_EXPORT: t.Final = frozenset(
-    ("objectid", "trusttype", "devicetrusttype", "profiletype", "accountenabled", "approximatelastsignindatetime")
+# Common words. In a record, such a key can have a value that is not a string, and a mapping with a list can have it, too.
+GENERIC: t.Final = _words("id name device computer machine displayname")
+# Exports of Microsoft Entra ID have these headers, and their deviceId is the Entra device ID: "device resource type" of
+# Microsoft Graph, the CSV file of the Entra admin center, Get-MgDevice and Get-AzureADDevice.
+_ENTRA_EXPORT: t.Final = _words(
+    "objectid trusttype devicetrusttype profiletype accountenabled approximatelastsignindatetime"
 )
-# Headers that name something else beside others: the hypervisor of a virtual machine, the user of a laptop, a person, and in
-# exports of Active Directory a description, or the account with its dollar sign.
-_ELSEWHERE: t.Final[tuple[tuple[frozenset[str], frozenset[str]], ...]] = tuple(
-    (frozenset(beside.split()), frozenset(headers.split()))
-    for beside, headers in (
-        ("vm vmname virtualmachine virtualmachinename guest guestname", "host"),
-        ("laptop pc notebook workstation desktop", "name displayname"),
-        ("samaccountname distinguishedname mail givenname surname jobtitle", "displayname"),
-    )
+# Headers that mean something else next to others: the hypervisor of a virtual machine, the user of a laptop, a person, or in
+# exports of Active Directory a description or the account with its dollar sign.
+_OTHER_MEANING: t.Final = (
+    (_words("vm vmname virtualmachine virtualmachinename guest guestname"), _words("host")),
+    (_words("laptop pc notebook workstation desktop"), _words("name displayname")),
+    (_words("samaccountname distinguishedname mail givenname surname jobtitle"), _words("displayname")),
 )
-# Words of a header for the device before, and those of which one has to be beside them: "Replacement for", "Retired device".
-# The other columns are then those of the device that takes its place.
-_DEVICE: t.Final = """device computer machine host hostname name id pc laptop notebook asset client server gerät gerätename rechner
+# Words of a header for a replaced device, and words of which the header must have one as well: "Replacement for", "Retired
+# device". The other columns then identify the device that is in use.
+_DEVICE: t.Final = _words(
+    """device computer machine host hostname name id pc laptop notebook asset client server gerät gerätename rechner
     appareil ordinateur nom dispositivo equipo ordenador nombre nome apparaat"""
-_FORMER: t.Final[tuple[tuple[frozenset[str], frozenset[str]], ...]] = tuple(
-    (frozenset(words.split()), frozenset(beside.split()))
-    for words, beside in (
-        (
+)
+_REPLACED: t.Final = (
+    (
+        _words(
             """old previous former prior predecessor replaces supersedes alt alte alter altes bisheriger bisheriges vorheriger
             vorheriges vorgänger ersetzt ancien ancienne précédent remplace antiguo antigo anterior reemplaza sustituye substitui
-            vecchio precedente sostituisce oud oude vorige vervangt""",
-            "",
+            vecchio precedente sostituisce oud oude vorige vervangt"""
         ),
-        ("replacement successor ersatz nachfolger", "for of für von"),
-        ("replaced retired superseded outgoing decommissioned", _DEVICE),
-    )
+        _words(""),
+    ),
+    (_words("replacement successor ersatz nachfolger"), _words("for of für von")),
+    (_words("replaced retired superseded outgoing decommissioned"), _DEVICE),
 )
-_FORMER_WORDS: t.Final = frozenset(("the", "a", "an", *_DEVICE.split())).union(
-    *(words for pair in _FORMER for words in pair)
-)
+_REPLACED_WORDS: t.Final = _DEVICE.union(_words("the a an"), *(words for pair in _REPLACED for words in pair))
 _WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
-# Of the CSV evidence of this collection, which writes cells so that a spreadsheet takes them for text.
-_OWN_EVIDENCE: t.Final = frozenset(("inventoryhost", "collectionversion", "prediction"))
-_DEFUSED = re.compile(
-    r"""(?:^|(?<=[;\n]))'(?=(?:[^\S\n]|['"`\u00ab\u00b4\u00bb\u2018-\u201f])*[=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20])"""
-)
-_WRITTEN_OUT = re.compile("⟨U\\+([0-9A-F]{4,6})⟩")
+# Headers of the CSV evidence of this collection.
+_OWN_EVIDENCE: t.Final = _words("inventoryhost collectionversion prediction")
 
 
 @lru_cache(maxsize=10_000)
 def normalize_header(header: str) -> str:
-    """The header as it is compared."""
+    """The letters and digits of a header in lower case, for comparison."""
     return "".join(c for c in unicodedata.normalize("NFKC", header).casefold() if c.isalnum())
 
 
 def header_role(header: str) -> str | None:
-    """The field that a header or a key names, if it is known."""
+    """The field of a known header or key, else None."""
     return _ROLES.get(normalize_header(header))
 
 
-def is_former(header: str) -> bool:
-    """Whether a header says that the device of its column is the one that another device replaces."""
+def is_certain(header: str) -> bool:
+    """Whether a header or key identifies a device and is not a common word."""
+    return header_role(header) in IDENTIFIERS and normalize_header(header) not in GENERIC
+
+
+def is_for_replaced_device(header: str) -> bool:
+    """Whether the header is that of a column of replaced devices."""
     words = {word.lower() for word in _WORD.findall(header)}
-    return words <= _FORMER_WORDS and any(
-        words & former and (words & needed or not needed) for former, needed in _FORMER
+    return words <= _REPLACED_WORDS and any(
+        words & former and (words & needed or not needed) for former, needed in _REPLACED
     )
 
 
 def own_name(header: str) -> str:
-    """The option that a header is called after, with or without the prefix of the variables; blank for others."""
+    """The identifier option with the name of this header, without the prefix of variables. Empty for other headers."""
     name = header.removeprefix("mde_")
     return name if name in IDENTIFIERS else ""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The places that count, by field."""
+    """The indexes of the columns that are used, by field."""
 
     header: Row
-    places: t.Mapping[str, t.Sequence[int]]
+    indexes: t.Mapping[str, t.Sequence[int]]
     chosen: bool = False
     own_evidence: bool = False
 
     @classmethod
     def of(cls, header: Row, rows: t.Sequence[Row], chosen: Chosen | None = None) -> Columns:
-        """The columns of a table; raises AmbiguousInputError where none identifies a device, or a chosen one is not there once."""
-        if chosen is not None:
-            return cls(header, {field: [_place(header, name)] for field, name in chosen.items()}, chosen=True)
+        """The columns of a table. Raises AmbiguousInputError if none identifies a device, or if a header of ``chosen`` is missing or occurs twice."""
+        if chosen:
+            return cls(header, {field: [_index(header, name)] for field, name in chosen.items()}, chosen=True)
         names = [normalize_header(name) for name in header]
-        places = _places(names)
-        if former := next(filter(is_former, header), ""):
+        indexes = _indexes(names)
+        if former := next(filter(is_for_replaced_device, header), ""):
             raise AmbiguousInputError(
-                f"the header {former[:60]!r} names a device that was replaced, so that the others may name the one in use"
+                f"the header {former[:60]!r} is that of replaced devices, so the other columns can identify the devices in use"
             )
-        candidates = [place for place in places["device_id"] if place not in places["aad_device_id"]]
-        ids = [place for place in candidates if not _ruled_out(place, names, rows, places, header)]
-        for place in [place for place in places["device_name"] if names[place] == "device"]:
-            cells = [row[place] for row in rows if row[place]]
-            if cells and all(map(is_device_id, cells)):  # the header says that it is the device, by whatever
-                places["device_name"].remove(place)
-                ids.append(place)
-        places["device_id"] = ids
-        if not any(places[field] for field in IDENTIFIERS):
-            told = ", ".join(repr(name[:60]) for name in header[:8]) or "an empty record"
-            raise AmbiguousInputError(f"no device is named, as no column or key of {told} is known to do so")
+        candidates = [index for index in indexes["device_id"] if index not in indexes["aad_device_id"]]
+        ids = [index for index in candidates if not _is_excluded(index, names, rows, indexes, header)]
+        for index in [index for index in indexes["device_name"] if names[index] == "device"]:
+            cells = [row[index] for row in rows if row[index]]
+            if cells and all(map(is_device_id, cells)):  # the header says device, and does not say which identifier
+                indexes["device_name"].remove(index)
+                ids.append(index)
+        indexes["device_id"] = ids
+        if not any(indexes[field] for field in IDENTIFIERS):
+            shown = ", ".join(repr(name[:60]) for name in header[:8])
+            why = f"none of the columns or keys {shown} is known" if shown else "the record is empty"
+            raise AmbiguousInputError(f"no device identifier: {why}")
         own_evidence = _OWN_EVIDENCE.issubset(names)
         if own_evidence:
-            places["comment"] = []  # that of an earlier run
-        return cls(header, places, own_evidence=own_evidence)
+            indexes["comment"] = []  # of an earlier run
+        return cls(header, indexes, own_evidence=own_evidence)
 
     @property
     def last_identifier(self) -> int:
-        """The place of the last column that identifies."""
-        return max(place for field in IDENTIFIERS for place in self.places.get(field, ()))
+        """The index of the last column that identifies the device."""
+        return max(index for field in IDENTIFIERS for index in self.indexes.get(field, ()))
 
     def devices(self, row: Row) -> list[Device]:
-        """The device of a row, as a list; raises AmbiguousInputError for what is not clear, or names none.
+        """The device of a row, as a list. Raises AmbiguousInputError for a row that is ambiguous or has no device.
 
-        The device ID names the device, and the name is a safeguard. The Entra ID of an export is used where there is
-        no device ID; under the name of the option it is used always.
+        The device ID identifies the device, and the name is a safeguard. The Entra device ID is used if there is no device
+        ID, if the user named its column, or if the column has the name of the option.
         """
-        device: Device = {}
-        device |= self._agreeing("device_id", row)
-        entra = self.places.get("aad_device_id", ())
-        if not device or self.chosen or any(self.header[place] == "aad_device_id" for place in entra):
-            device |= self._agreeing("aad_device_id", row)
-        name = self._agreeing("device_name", row)
-        if not device and name and not self._is_own("device_name"):
+        device = self._value_of("device_id", row)
+        entra = self.indexes.get("aad_device_id", ())
+        if not device or self.chosen or any(self.header[index] == "aad_device_id" for index in entra):
+            device |= self._value_of("aad_device_id", row)
+        name = self._value_of("device_name", row)
+        is_option = any(own_name(self.header[i]) == "device_name" for i in self.indexes.get("device_name", ()))
+        if name and not device and not is_option:
             name = {"device_name": parse_name(name["device_name"])}
         device |= name
         if not device:
-            raise AmbiguousInputError("no device is named")
-        return [device | self._agreeing("comment", row)]
+            raise AmbiguousInputError("no device identifier")
+        return [device | self._value_of("comment", row)]
 
-    def _is_own(self, field: str) -> bool:
-        return any(own_name(self.header[place]) == field for place in self.places[field])
-
-    def _agreeing(self, field: str, row: Row) -> Device:
-        """The field of the row, from every column that is one of it; raises AmbiguousInputError where they differ."""
+    def _value_of(self, field: str, row: Row) -> Device:
+        """The field of the row, from all its columns. Raises AmbiguousInputError if they differ."""
         found: dict[str, tuple[str, int]] = {}
-        for place in self.places.get(field, ()):
-            text = row[place]
+        for index in self.indexes.get(field, ()):
+            text = row[index]
             if text and not (field == "aad_device_id" and is_nil_guid(text)):
-                value = self._value(field, place, text)
-                found.setdefault(comparable(value), (value, place))
+                value = self._value(field, index, text)
+                found.setdefault(comparable(value), (value, index))
         if not found:
             return {}
-        longest = max((value for value, _place in found.values()), key=len)
-        for value, _place in found.values():
+        longest = max((value for value, _index in found.values()), key=len)
+        for value, _index in found.values():
             if value != longest and not (field == "device_name" and _is_short_for(value, longest)):
                 shown = list(found.values())[:3]
-                told = " and ".join(f"{text[:60]!r} ({self.header[place][:60]})" for text, place in shown)
-                raise AmbiguousInputError(f"it gives {field} twice, and not the same: {told}")
+                values = " and ".join(f"{text[:60]!r} ({self.header[index][:60]})" for text, index in shown)
+                raise AmbiguousInputError(f"conflicting values for {field}: {values}")
         return {field: longest}
 
-    def _value(self, field: str, place: int, text: str) -> str:
+    def _value(self, field: str, index: int, text: str) -> str:
         if self.own_evidence:
-            text = _WRITTEN_OUT.sub(lambda found: chr(int(found[1], 16)), _DEFUSED.sub("", text))
-        header = self.header[place]
-        if self.chosen and field == "device_id" and (why := looks_like_id(text, cut_off=True)):
+            text = unescape(text)
+        header = self.header[index]
+        if self.chosen and field == "device_id" and (why := looks_like_id(text, only_damaged=True)):
             raise AmbiguousInputError(why)
         if field in ("device_name", "comment") or self.chosen or self.own_evidence or own_name(header) == field:
             return parse_option(field, text)[field]
@@ -222,49 +223,44 @@ class Columns:
         return parse_device_id(text, of_service=header in ("id", "machineId") and "computerDnsName" in self.header)
 
 
-def _places(names: Row) -> dict[str, list[int]]:
-    """The columns whose headers are known, by field."""
+def _indexes(names: Row) -> dict[str, list[int]]:
+    """The indexes of the columns with a known header, by field."""
     known = set(names)
-    elsewhere = {header for beside, headers in _ELSEWHERE if known & beside for header in headers}
-    places: dict[str, list[int]] = {field: [] for field in FIELDS}
-    for place, name in enumerate(names):
+    elsewhere = {header for beside, headers in _OTHER_MEANING if known & beside for header in headers}
+    indexes: dict[str, list[int]] = {field: [] for field in FIELDS}
+    for index, name in enumerate(names):
         if name in _ROLES and name not in elsewhere:
-            places[_ROLES[name]].append(place)
+            indexes[_ROLES[name]].append(index)
     of_entra = known & _ENTRA_EXPORT or known >= {"id", "displayname"}
-    if of_entra and not places["aad_device_id"]:
-        places["aad_device_id"] = [place for place in places["device_id"] if names[place] == "deviceid"]
-    return places
+    if of_entra and not indexes["aad_device_id"]:
+        indexes["aad_device_id"] = [index for index in indexes["device_id"] if names[index] == "deviceid"]
+    return indexes
 
 
-def _place(header: Row, name: str) -> int:
-    """The place of the header that the user named, as written or else without case. Raises AmbiguousInputError."""
-    found = [place for place, cell in enumerate(header) if cell == name]
-    found = found or [place for place, cell in enumerate(header) if equal_ignoring_case(cell, name)]
+def _index(header: Row, name: str) -> int:
+    """The index of the header that the user named, as written or else in another case. Raises AmbiguousInputError."""
+    found = [index for index, cell in enumerate(header) if cell == name]
+    found = found or [index for index, cell in enumerate(header) if equal_ignoring_case(cell, name)]
     if len(found) != 1:
-        told = ", ".join(repr(cell[:60]) for cell in header[:20])
-        raise AmbiguousInputError(
-            f"the header {name[:60]!r} of columns is {'there twice' if found else 'missing'} in {told}"
-        )
+        shown = ", ".join(repr(cell[:60]) for cell in header[:20])
+        why = "occurs twice" if found else "is missing"
+        raise AmbiguousInputError(f"the header {name[:60]!r}, which columns names, {why} in {shown}")
     return found[0]
 
 
-def _ruled_out(
-    place: int, names: Row, rows: t.Sequence[Row], places: t.Mapping[str, t.Sequence[int]], header: Row
+def _is_excluded(
+    index: int, names: Row, rows: t.Sequence[Row], indexes: t.Mapping[str, t.Sequence[int]], header: Row
 ) -> bool:
-    """Whether the content of a column shows that its IDs are others than Defender's."""
-    cells = [row[place] for row in rows if row[place]]
-    if names[place] == "id":  # numbers anything
-        record = header[place] == "id" and "computerDnsName" in header and "machineid" not in names
-        return not record and not any(is_device_id(cell) or looks_like_id(cell, cut_off=True) for cell in cells)
-    # Intune calls its own ID so.
-    other = bool(places["aad_device_id"]) and not own_name(header[place])
+    """Whether the content of a column of IDs shows that they are not IDs of Defender."""
+    cells = [row[index] for row in rows if row[index]]
+    if names[index] == "id":  # the number of anything
+        record = header[index] == "id" and "computerDnsName" in header and "machineid" not in names
+        return not record and not any(is_device_id(cell) or looks_like_id(cell, only_damaged=True) for cell in cells)
+    # Intune uses the same header for its own ID.
+    other = bool(indexes["aad_device_id"]) and not own_name(header[index])
     return other and bool(cells) and all(is_guid(cell.strip("{}")) for cell in cells)
 
 
 def _is_short_for(name: str, full: str) -> bool:
-    return (
-        "." not in name
-        and is_dns_name(name)
-        and is_dns_name(full)
-        and equal_ignoring_case(full.partition(".")[0], name)
-    )
+    first_label = full.partition(".")[0]
+    return "." not in name and is_dns_name(name) and is_dns_name(full) and equal_ignoring_case(first_label, name)

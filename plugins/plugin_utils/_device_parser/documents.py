@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""JSON and YAML as plain objects, in which every text is as it was written."""
+"""JSON and YAML as plain objects. Unquoted YAML scalars stay strings as written."""
 
 from __future__ import annotations
 
@@ -15,63 +15,63 @@ from collections import Counter
 from ...module_utils._errors import LibraryError, OptionError
 from .words import unquote
 
-HINT: t.Final = "Give a list of names, ids or records, or an object with such a list as devices, machines or value."
-# The reader of YAML is slow, and lists of this size are exports, which are JSON or CSV.
-_MOST_YAML: t.Final = 1_000_000
+HINT: t.Final = "Use a list of names, IDs or records, or a mapping with such a list under devices, machines or value."
+# The YAML parser is slow, and lists of this size are exports, which are JSON or CSV.
+_MAX_YAML: t.Final = 1_000_000
 _KEY = re.compile(r"(?:- +)*[\"']?[\w@.][\w@. -]*[\"']?:(?:\s|$)")
 _GUID_IN_BRACES = re.compile(r"\{[0-9A-Fa-f-]{36}\}")
 
 
 def looks_like_flow(text: str) -> bool:
-    """Whether the text begins like JSON, or like YAML that is written so."""
+    """Whether the text starts like JSON or a YAML flow collection."""
     return text.startswith(("[", "{")) and not _GUID_IN_BRACES.match(text)
 
 
 def looks_like_yaml(text: str) -> bool:
-    """Whether the first line with content is a key of YAML: no name has a colon in it."""
+    """Whether the first line with content is a YAML key. A device name without quotes has no colon."""
     lines = (line.strip() for line in text.split("\n"))
     first = next((line for line in lines if line and not line.startswith("#") and line != "---"), "")
     return _KEY.match(first) is not None
 
 
 def load_document(text: str) -> object:
-    """What the JSON or YAML says; raises OptionError where it cannot be read, LibraryError without PyYAML."""
+    """The value of the JSON or YAML text. Raises OptionError if it cannot be parsed, RecursionError, LibraryError without PyYAML."""
     try:
         return json.loads(text, object_pairs_hook=_reject_duplicate_keys)
-    except RecursionError as error:
-        raise OptionError("It is nested too deeply.", hint=HINT) from error
     except ValueError as error:
         lines = [line for line in text.split("\n") if line.strip()]
         if len(lines) > 1 and all(line.startswith("{") and line.rstrip().endswith("}") for line in lines):
             return [load_document(line) for line in lines]  # JSON Lines
-        return _load_yaml(text, instead=str(error))
+        return _load_yaml(text, json_error=str(error))
 
 
 def _reject_duplicate_keys(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
-    """A mapping; a key that is there twice would hide one of its values."""
+    """The pairs as a mapping. Raises OptionError for a duplicate key, which would hide a value."""
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(key for key, count in Counter(key for key, _value in pairs).items() if count > 1)
-        raise OptionError(f"The key {twice[:60]!r} is there twice in one object.", hint=HINT)
+        raise OptionError(f"Duplicate key {twice[:60]!r}.", hint=HINT)
     return found
 
 
-def _load_yaml(text: str, *, instead: str) -> object:
-    if len(text) > _MOST_YAML:
-        raise OptionError(f"It is not JSON ({instead}), and too long for YAML.", hint=HINT)
+def _load_yaml(text: str, *, json_error: str) -> object:
+    if len(text) > _MAX_YAML:
+        raise OptionError(f"The input is not valid JSON ({json_error}), and too large to be parsed as YAML.", hint=HINT)
     try:
         import yaml
     except ImportError as error:
-        raise LibraryError("PyYAML is missing.", hint="Install it for Ansible, or give the devices as JSON.") from error
+        raise LibraryError(
+            "PyYAML is missing.", hint="Install it for Ansible, or write the devices as JSON."
+        ) from error
 
     class Loader(yaml.SafeLoader):
-        """Text stays text: an id of digits is no number, and a device called no is not false."""
+        """Loads every scalar but null as a string: an ID of digits is not a number, and a device called no is not false."""
 
         def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
             event = t.cast("t.Any", self).peek_event()
-            # A few aliases can stand for millions of devices, and tags make other things than text.
+            # A few aliases can expand to millions of devices, and tags construct other types than strings.
             if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None):
-                raise yaml.YAMLError("aliases and tags are not accepted here")
+                raise yaml.YAMLError("aliases and tags are not allowed")
             return super().compose_node(parent, index)
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[t.Any, t.Any]:
@@ -84,20 +84,18 @@ def _load_yaml(text: str, *, instead: str) -> object:
     }
     try:
         return yaml.load(text, Loader=Loader)
-    except RecursionError as error:
-        raise OptionError("It is nested too deeply.", hint=HINT) from error
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise OptionError(f"It looks like JSON or YAML, but cannot be read: {reason}.", hint=HINT) from error
+        raise OptionError(f"The input looks like JSON or YAML, but cannot be parsed: {reason}.", hint=HINT) from error
 
 
-def pairs(text: str) -> object:
-    """A mapping from text that a survey takes: JSON or YAML in braces, or ``field: header`` (or ``=``) by commas or lines."""
+def parse_pairs(text: str) -> object:
+    """The mapping of a text from a survey: JSON or YAML in braces, or ``field: header`` (or ``=``) separated by commas or lines."""
     if not text.strip():
         return None
     if text.lstrip().startswith("{"):
         return load_document(text)
     found = [re.split("[:=]", part, maxsplit=1) for part in re.split("[,;\n]", text) if part.strip()]
     if any(len(pair) < 2 for pair in found):
-        raise OptionError(f"columns: {text[:60]!r} is not a mapping.", hint="Write it so: device_name: Hostname")
+        raise OptionError(f"columns: {text[:60]!r} is not a mapping.", hint="For example: device_name: Hostname.")
     return _reject_duplicate_keys([(unquote(field), unquote(header)) for field, header in found])

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The text of a file, whose bytes Ansible has read as UTF-8."""
+"""Decodes the text of a file that Ansible has read as UTF-8: UTF-16 with a byte order mark, or UTF-8."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
-def decoded(text: str) -> str:
-    """The text in the encoding that its byte order mark names: UTF-16, or UTF-8, with and without a mark.
+def decode(text: str) -> str:
+    """The text, decoded from UTF-16 if it has a byte order mark of UTF-16.
 
-    Lookups of Ansible decode with ``surrogateescape``, which keeps each byte that is not UTF-8. Raises OptionError for
-    other encodings.
+    Lookups of Ansible decode UTF-8 with ``surrogateescape``, which keeps each byte that is not UTF-8. Raises OptionError
+    for other encodings.
     """
     wrong = _SURROGATE.search(text)
     if wrong is None:
@@ -35,7 +35,7 @@ def decoded(text: str) -> str:
             return _utf16(data[len(mark) :], encoding)
     line = text.count("\n", 0, wrong.start()) + 1
     piece = text[: wrong.end() + 20].split("\n")[line - 1].strip()[-60:]
-    raise OptionError(f"line {line}, {piece!r}: it is not UTF-8.", hint=HINT)
+    raise OptionError(f"line {line}, {piece!r}: not valid UTF-8.", hint=HINT)
 
 
 def _utf16(data: bytes, encoding: str) -> str:
@@ -44,4 +44,4 @@ def _utf16(data: bytes, encoding: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise OptionError(f"The file is damaged UTF-16: {error.reason}.", hint=HINT) from error
+        raise OptionError(f"The file is not valid UTF-16: {error.reason}.", hint=HINT) from error

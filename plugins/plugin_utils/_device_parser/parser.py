@@ -3,193 +3,181 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The option ``devices`` from whatever people have: a text of some kind, or data."""
+"""Devices from text or data, as the option ``devices`` takes them."""
 
 from __future__ import annotations
 
 import re
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
-from reprlib import Repr
 
 from ...module_utils._errors import OptionError
 from ...module_utils._same import comparable
-from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, normalize_header, own_name
-from .documents import HINT, load_document, looks_like_flow, looks_like_yaml, pairs
+from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, is_certain, normalize_header, own_name
+from .documents import HINT, load_document, looks_like_flow, looks_like_yaml, parse_pairs
 from .encoding import HINT as SAVE_AS_UTF8
-from .encoding import decoded
+from .encoding import decode
 from .table import parse_table
-from .text_lines import from_words, parse_lines
-from .words import AmbiguousInputError, Device, DeviceCollector, quote_for_message
+from .text_lines import parse_lines, parse_quoted_words
+from .words import AmbiguousInputError, Device, DeviceCollector, quote_for_message, shorten
 
-_MOST_TEXT: t.Final = 20_000_000
+_MAX_TEXT: t.Final = 20_000_000
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
-# Where results of this collection, answers of the service and of hunting queries, and results of `uri` have their list.
+# Keys with the list in results of this collection, responses of the service, results of hunting queries and of `uri`.
 _LISTS: t.Final = ("devices", "machines", "machine_actions", "value", "results", "Results", "json")
-# Where others have theirs. Beside a name it is not said whose.
+# Keys with the list in other data. Next to a name, they do not say whether the name is that of a device or of the list.
 _OTHER_LISTS = re.compile(
     "assets|clients|computers|data|endpoints|entries|hosts|items|members|objects|records|result|rows|servers",
     re.IGNORECASE,
 )
-_SHORT: t.Final = Repr()
-_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxstring = 2, 4, 4, 60
 
 
 def parse_devices(value: object, columns: object = None) -> list[Device]:
-    """The devices that a text or data names, each once.
+    """The devices of text or data, each once, in the order of the input.
 
-    Takes text, None, a mapping, or a list of any of these. ``columns`` names the headers that count: a mapping of
-    fields to headers, or its text. Raises OptionError for what is not clear.
+    ``value`` is a string, None, a mapping, or a list of these. ``columns`` selects the headers to use: a mapping of fields
+    to headers, or its text. Raises OptionError for input that is invalid or ambiguous, LibraryError without PyYAML.
     """
     try:
-        devices = _Parser(_chosen(columns)).of_value(value)
+        devices = _Parser(_parse_columns(columns)).parse(value)
     except RecursionError as error:
-        raise OptionError("It is nested too deeply.", hint=HINT) from error
+        raise OptionError("The input is nested too deeply.", hint=HINT) from error
     unique: dict[frozenset[tuple[str, str]], Device] = {}
     for device in devices:
-        unique.setdefault(_device_key(device), device)
+        # The module decides on device IDs that differ in case only.
+        key = {field: text if field in ("device_id", "comment") else comparable(text) for field, text in device.items()}
+        unique.setdefault(frozenset(key.items()), device)
     return list(unique.values())
 
 
-def _device_key(device: Device) -> frozenset[tuple[str, str]]:
-    """What two entries for one device have in common. IDs of devices that differ in case are left to the module."""
-    return frozenset(
-        (key, text if key in ("device_id", "comment") else comparable(text)) for key, text in device.items()
-    )
-
-
-def _chosen(columns: object) -> Chosen | None:
-    """The headers that the user named for fields; None where columns is not given. Raises OptionError."""
+def _parse_columns(columns: object) -> Chosen:
+    """The headers by field; empty if the user set none. Raises OptionError."""
     if isinstance(columns, str):
-        columns = pairs(columns)
+        columns = parse_pairs(columns)
     if columns is None:
-        return None
-    hint = f"Give a mapping of {', '.join(FIELDS)} to headers, at least of one that identifies the device."
+        return {}
+    hint = f"Use a mapping of {', '.join(FIELDS)} to headers, with at least one of the first three."
     if not isinstance(columns, Mapping):
-        raise OptionError(f"columns: {_SHORT.repr(columns)} is not a mapping.", hint=hint)
-    given = {str(field): header for field, header in columns.items() if header is not None and str(header).strip()}
-    if not given:
-        return None
-    for field, header in given.items():
+        raise OptionError(f"columns: {shorten(columns)} is not a mapping.", hint=hint)
+    chosen = {}
+    for field, header in columns.items():
+        if header is None or not str(header).strip():
+            continue
         if field not in FIELDS or not isinstance(header, str):
-            what = "is no field" if field not in FIELDS else "has to be a header, as text"
-            raise OptionError(f"columns: {field[:60]!r}: {_SHORT.repr(header)} {what}.", hint=hint)
-    chosen = {field: str.__str__(header).strip() for field, header in given.items()}
-    if not any(field in chosen for field in IDENTIFIERS) or len(set(chosen.values())) < len(chosen):
-        raise OptionError("columns: no field identifies the device, or two have one header.", hint=hint)
+            raise OptionError(
+                f"columns: {shorten(field)}: {shorten(header)} is not a field with its header.", hint=hint
+            )
+        chosen[str(field)] = str.__str__(header).strip()
+    if chosen and (not chosen.keys() & set(IDENTIFIERS) or len(set(chosen.values())) < len(chosen)):
+        raise OptionError(
+            "columns has no field that identifies the device, or two fields with the same header.", hint=hint
+        )
     return chosen
 
 
 class _Parser:
-    def __init__(self, chosen: Chosen | None) -> None:
+    def __init__(self, chosen: Chosen) -> None:
         self._chosen = chosen
 
-    def of_value(self, value: object) -> list[Device]:
+    def parse(self, value: object) -> list[Device]:
         if value is None:
             return []
         if isinstance(value, str):
-            return self._of_text(str.__str__(value))
+            return self._parse_text(str.__str__(value))
         if isinstance(value, Mapping):
-            return self._of_mapping(value)
+            return self._parse_mapping(value)
         if isinstance(value, (Sequence, Iterator)) and not isinstance(value, (bytes, bytearray)):
-            return self._of_list(list(value))
-        raise OptionError(f"{_SHORT.repr(value)} is neither text nor a list nor a record; ids go in quotes.", hint=HINT)
+            return self._parse_list(list(value))
+        raise OptionError(f"{shorten(value)} is not a string, list or mapping; put IDs in quotes.", hint=HINT)
 
-    def _of_text(self, text: str) -> list[Device]:
-        text = _clean(text)
+    def _parse_text(self, text: str) -> list[Device]:
+        text = _normalize(text)
         if looks_like_flow(text.lstrip()):
             data = load_document(text)
-            # As its texts are in quotes, names in such a list are held to less than bare words are.
+            # The strings of such a list have quotes, so the names can have more characters than words without quotes.
             if isinstance(data, list) and data and all(isinstance(item, str) for item in data) and not self._chosen:
-                return from_words(data)
-            return self.of_value(data)
+                return parse_quoted_words(data)
+            return self.parse(data)
         is_yaml = looks_like_yaml(text)
         table = None if is_yaml and self._chosen else parse_table(text, self._chosen)
         if table is not None:
             return table
-        return self.of_value(load_document(text)) if is_yaml else parse_lines(text)
+        return self.parse(load_document(text)) if is_yaml else parse_lines(text)
 
-    def _of_mapping(self, value: Mapping[t.Any, t.Any]) -> list[Device]:
-        """The list that the object holds, or itself as a record."""
+    def _parse_mapping(self, value: Mapping[t.Any, t.Any]) -> list[Device]:
+        """The devices of the list in the mapping, or of the mapping as a record."""
         lists = _lists(value)
         if len(lists) > 1:
-            raise OptionError(f"It holds several lists: {', '.join(lists)}.", hint="Give one of them.")
+            raise OptionError(f"The input has several lists: {', '.join(lists)}.", hint="Pass only one.")
         if not lists:
-            return self._of_list([value])
+            return self._parse_list([value])
         rest = next((str(key) for key in value if str(key).lower().endswith("nextlink") and value[key]), None)
         if rest:
-            raise OptionError(f"It is a part of a list: the rest is at its {rest}.", hint="Read all pages of the list.")
-        own = [
-            str(key)
-            for key in value
-            if header_role(str(key)) in IDENTIFIERS and normalize_header(str(key)) not in GENERIC
-        ]
-        if own:  # the devices of a device may be its disks
             raise OptionError(
-                f"Is it a device, by its {own[0]}, or a list, by its {lists[0]}?", hint="Give one of them."
+                f"The input is one page of a list, as its {rest} shows.", hint="Read all pages of the list."
             )
-        return self.of_value(value[lists[0]])
+        if own := next((str(key) for key in value if is_certain(str(key))), ""):
+            # Such a list can be that of the disks of a device.
+            raise OptionError(
+                f"The input is ambiguous: a device ({own}) or a list ({lists[0]})?", hint="Pass only one."
+            )
+        return self.parse(value[lists[0]])
 
-    def _of_list(self, items: list[t.Any]) -> list[Device]:
-        # Lines that Ansible has split, as in stdout_lines, belong together.
+    def _parse_list(self, items: list[t.Any]) -> list[Device]:
+        # Lines that Ansible has split, as in stdout_lines, are one text.
         if all(isinstance(item, str) for item in items):
-            return self._of_text("\n".join(items))
+            return self._parse_text("\n".join(items))
         records = [item for item in items if isinstance(item, Mapping)]
-        there = {str(key) for record in records for key in record} & set((self._chosen or {}).values())
+        keys = {str(key) for record in records for key in record} & set(self._chosen.values())
         collector = DeviceCollector(HINT)
         for number, item in enumerate(items, 1):
-            try:
+            with collector.at(f"entry {number}", item):
                 if isinstance(item, Mapping) and not _lists(item):
-                    # A key that other records have is not missing here: JSON leaves out what is null.
-                    collector.add(*self._of_record({**dict.fromkeys(there), **item}))
-                elif len(items) > 1 and _may_be_row(item):
+                    # A key that other records have is not missing here: JSON can omit null values.
+                    collector.add(*self._parse_record({**dict.fromkeys(keys), **item}))
+                elif len(items) > 1 and _could_be_row(item):
                     raise AmbiguousInputError(
-                        "it may be a row of a table; give records, or one list without lists in it"
+                        "could be a row of a table; use records, or one list without nested lists"
                     )
                 else:
-                    collector.add(*self.of_value(item))
-            except AmbiguousInputError as unclear:
-                collector.add_error(f"entry {number}", _shown(item), unclear)
-            except OptionError as error:
-                collector.add_error(f"entry {number}", _shown(item), error.message.rstrip("."))
+                    collector.add(*self.parse(item))
         return collector.devices_or_raise()
 
-    def _of_record(self, record: Mapping[t.Any, t.Any]) -> list[Device]:
-        """The device of a record, which is a table of one row. Raises AmbiguousInputError."""
-        if self._chosen is None and "requested" in record and "outcome" in record:
-            return _of_result(record)
+    def _parse_record(self, record: Mapping[t.Any, t.Any]) -> list[Device]:
+        """The device of a record, which is read as a table of one row. Raises AmbiguousInputError."""
         keys = [str(key) for key in record]
-        if self._chosen is None and (inner := _list_beside_common_words(record)):
-            raise AmbiguousInputError(f"is it a device, or a list, by its {inner}? Give the list alone")
-        wanted = set(self._chosen.values()) if self._chosen else {key for key in keys if header_role(key)}
-        row = [_text(key, value) if key in wanted else "" for key, value in zip(keys, record.values(), strict=True)]
+        used = set(self._chosen.values())
+        if not used:
+            if "requested" in record and "outcome" in record:
+                return _parse_module_result(record)
+            inner = next((str(key) for key, value in record.items() if _is_other_list(str(key), value)), "")
+            if inner and not any(map(is_certain, keys)):
+                raise AmbiguousInputError(f"ambiguous: a device or a list ({inner})? Pass only the list")
+            used = set(filter(header_role, keys))
+        row = [_text(key, value) if key in used else "" for key, value in zip(keys, record.values(), strict=True)]
         return Columns.of(keys, [row], self._chosen).devices(row)
 
 
-def _may_be_row(item: object) -> bool:
+def _could_be_row(item: object) -> bool:
     return isinstance(item, Sequence) and not isinstance(item, str) and sum(isinstance(cell, str) for cell in item) > 1
 
 
-def _shown(item: object) -> str:
-    return item if isinstance(item, str) else _SHORT.repr(item)
-
-
-def _clean(text: str) -> str:
-    """The text with plain line ends; raises OptionError where it is no text."""
-    if len(text) > _MOST_TEXT:
-        raise OptionError(f"The text is longer than {_MOST_TEXT:,} characters.", hint="Give it in parts.")
-    text = decoded(text).replace("\r\n", "\n").replace("\r", "\n")
+def _normalize(text: str) -> str:
+    """The decoded text with line feeds as line ends. Raises OptionError for text that is too long or has control characters."""
+    if len(text) > _MAX_TEXT:
+        raise OptionError(f"The text exceeds {_MAX_TEXT:,} characters.", hint="Split it.")
+    text = decode(text).replace("\r\n", "\n").replace("\r", "\n")
     control = _CONTROL.search(text)
     if control:
         line = text.count("\n", 0, control.start()) + 1
         shown = quote_for_message(text[text.rfind("\n", 0, control.start()) + 1 :].partition("\n")[0])
-        message = f"line {line}, {shown}: it holds the control character {control.group()!r}."
+        message = f"line {line}, {shown}: contains the control character {control.group()!r}."
         raise OptionError(message, hint=SAVE_AS_UTF8)
     return text
 
 
-def _of_result(result: Mapping[t.Any, t.Any]) -> list[Device]:
-    """The device that mde_offboard found, else what it was asked for. The comment was that of the earlier run."""
+def _parse_module_result(result: Mapping[t.Any, t.Any]) -> list[Device]:
+    """The device that mde_offboard found, else the one that was requested, without the comment of that run."""
     requested = result["requested"]
     source = result if result.get("device_id") or not isinstance(requested, Mapping) else requested
     row = [_text(field, source.get(field)) for field in IDENTIFIERS]
@@ -197,7 +185,7 @@ def _of_result(result: Mapping[t.Any, t.Any]) -> list[Device]:
 
 
 def _text(key: str, value: object) -> str:
-    """The text of a key that counts. Raises AmbiguousInputError for what is no text."""
+    """The value of a key that is used. Raises AmbiguousInputError for a value that is not a string."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -205,30 +193,18 @@ def _text(key: str, value: object) -> str:
     generic = normalize_header(key) in GENERIC and not own_name(key)
     if generic and (isinstance(value, (Mapping, Sequence)) or (isinstance(value, int) and abs(value) < 10**19)):
         return ""
-    raise AmbiguousInputError(f"{key} is not text; a number has to be put in quotes to keep every digit")
+    raise AmbiguousInputError(f"{key} is not a string; put numbers in quotes to keep all digits")
 
 
 def _lists(value: Mapping[t.Any, t.Any]) -> list[str]:
-    """The keys under which the object holds lists of devices."""
-    return [key for key in _LISTS if _holds_devices(key, value.get(key))]
+    """The keys of the mapping that have a list of devices, or a response of the service with one."""
+    return [
+        key
+        for key in _LISTS
+        if (isinstance(value.get(key), Sequence) and not isinstance(value[key], str))
+        or (key == "json" and isinstance(value.get(key), Mapping))
+    ]
 
 
-def _list_beside_common_words(record: Mapping[t.Any, t.Any]) -> str:
-    """The key of a list that a record may be, whose name is then that of the list; blank where there is none."""
-    roles = [str(key) for key in record if header_role(str(key)) in IDENTIFIERS]
-    if any(normalize_header(key) not in GENERIC for key in roles):
-        return ""
-    return next(
-        (
-            str(key)
-            for key, value in record.items()
-            if _OTHER_LISTS.fullmatch(str(key)) and isinstance(value, (list, tuple))
-        ),
-        "",
-    )
-
-
-def _holds_devices(key: str, value: object) -> bool:
-    return (isinstance(value, Sequence) and not isinstance(value, str)) or (
-        key == "json" and isinstance(value, Mapping)
-    )
+def _is_other_list(key: str, value: object) -> bool:
+    return _OTHER_LISTS.fullmatch(key) is not None and isinstance(value, (list, tuple))

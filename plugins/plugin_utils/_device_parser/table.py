@@ -3,118 +3,114 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Devices in a table: what the portal's inventory exports, what a spreadsheet made of it, what people write."""
+"""Devices in a table: CSV exports, files saved by a spreadsheet, Markdown, output of a shell."""
 
 from __future__ import annotations
 
 import csv
 import re
 import typing as t
-from functools import partial
 
 from ...module_utils._errors import OptionError
 from ...module_utils._options.identifiers import is_guid
-from .columns import COLUMNS_HINT, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, normalize_header
+from .columns import COLUMNS_HINT, IDENTIFIERS, Chosen, Columns, header_role, is_certain, normalize_header
 from .words import AmbiguousInputError, Device, DeviceCollector, is_device_id, quote_for_message, unquote
 
-HINT: t.Final = f"The table needs a header line, and each row its device. {COLUMNS_HINT}"
+HINT: t.Final = f"The table needs a header line, and a device in each row. {COLUMNS_HINT}"
 _DELIMITERS: t.Final = "\t;,|"
 _SEPARATOR_LINE = re.compile(r"sep=([\t;,|])\s*", re.IGNORECASE)
-# Below the header of Markdown, of PowerShell and of clients of databases.
-_RULE = re.compile(r"[\s|:+=-]*[=-]{2}[\s|:+=-]*")
-_KEPT_BY_EXCEL = re.compile(r'="(.*)"', re.DOTALL)
+# The line below the header in Markdown, and in the output of PowerShell and database clients.
+_RULER = re.compile(r"[\s|:+=-]*[=-]{2}[\s|:+=-]*")
+_EXCEL_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 
 
 class Row(t.NamedTuple):
-    """The cells of a row as they stand there, and the line where it begins."""
+    """The cells of a row as written, and the line where the row starts."""
 
     line: int
     cells: list[str]
     is_one_cell: bool = False
-    """Whether it is a single cell without quotes."""
+    """Whether the row is a single cell without quotes."""
 
     @property
     def text(self) -> str:
         return ", ".join(cell for cell in self.cells[:20] if cell)
 
 
-def parse_table(text: str, chosen: Chosen | None) -> list[Device] | None:
-    """The devices of a table, None where the text is none; raises OptionError for what is not clear in it."""
+def parse_table(text: str, chosen: Chosen) -> list[Device] | None:
+    """The devices of a table, or None if the text is not a table. Raises OptionError."""
     lines = text.split("\n")
     start = next((n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), len(lines))
     if start == len(lines):
         return None
-    said = _SEPARATOR_LINE.fullmatch(lines[start])
-    if said:
+    separator = _SEPARATOR_LINE.fullmatch(lines[start])
+    if separator:
         start += 1
     lines = [f"{line}\n" for line in lines]
-    delimiter = _delimiter(lines, start, said.group(1) if said else _DELIMITERS, chosen)
+    delimiter = _delimiter(lines, start, separator.group(1) if separator else _DELIMITERS, chosen)
     if delimiter is None:
         return None
     try:
         header, *body = _rows(lines, start, delimiter)
     except csv.Error as error:
-        raise OptionError(f"The table breaks off: {error}.", hint="Look for a quote that is not closed.") from error
+        raise OptionError(f"The table is incomplete: {error}.", hint="Look for an unclosed quote.") from error
     names = [unquote(cell) for cell in header.cells]
-    if not body and chosen is None:
-        # A header alone is an export without devices; a list of names that happens to begin so is none.
+    if not body and not chosen:
+        # A header alone is an export without devices. A list of names can have a known header among its names.
         known = sum(header_role(name) in IDENTIFIERS for name in names)
         return [] if known > 1 or len(names) == 1 else None
-    # Quotes around the headers are those of the file; around a name alone they are a part of it.
-    bare = unquote if any(name != cell for name, cell in zip(names, header.cells, strict=True)) else _as_kept_by_excel
+    # If headers have quotes, the file quotes its cells. Otherwise the quotes around a name are part of the name.
+    bare = (
+        unquote if any(name != cell for name, cell in zip(names, header.cells, strict=True)) else _without_excel_quotes
+    )
     return _devices(
         header.line, names, [row._replace(cells=[bare(cell) for cell in row.cells]) for row in body], chosen
     )
 
 
-def _delimiter(lines: list[str], start: int, delimiters: str, chosen: Chosen | None) -> str | None:
-    """The delimiter with which most cells of the first row are headers that count, None where none is."""
+def _delimiter(lines: list[str], start: int, delimiters: str, chosen: Chosen) -> str | None:
+    """The delimiter that splits the first row into the most headers that are used, or None if there is no such header."""
     best, most = None, (0, 0)
+    chosen_names = {name.casefold() for name in chosen.values()}
     for delimiter in delimiters:
         try:
             header = next(_rows(lines, start, delimiter), None)
         except csv.Error:
             continue
         names = [unquote(cell) for cell in header.cells] if header else []
-        wanted = {name.casefold() for name in chosen.values()} if chosen is not None else None
-        known = sum(header_role(name) in IDENTIFIERS if wanted is None else name.casefold() in wanted for name in names)
-        # With headers that the user named there has to be a table, so that the error can show its headers.
-        if (known or (wanted is not None and names)) and (known, len(names)) > most:
+        known = sum(name.casefold() in chosen_names if chosen else header_role(name) in IDENTIFIERS for name in names)
+        # If the user named headers, the text is a table, and the error shows its headers.
+        if (known or (chosen and names)) and (known, len(names)) > most:
             best, most = delimiter, (known, len(names))
     return best
 
 
 def _rows(lines: list[str], start: int, delimiter: str) -> t.Iterator[Row]:
-    """The rows that are not blank and do not begin with a number sign. Raises csv.Error."""
+    """The rows that are not empty and do not start with a number sign. Raises csv.Error."""
     reader = csv.reader(lines[start:], delimiter=delimiter, strict=True, skipinitialspace=delimiter != "\t")
     line = start + 1
     for cells in reader:
         row = Row(line, [cell.strip() for cell in cells], len(cells) == 1 and '"' not in lines[line - 1])
         line = start + reader.line_num + 1
-        # As written: a cell in quotes that begins so is a tag, or whatever somebody noted, of a device that counts.
+        # The line as written: a cell in quotes that starts with a number sign is a value of a device.
         if any(row.cells) and not lines[row.line - 1].lstrip(" ").startswith("#"):
             yield row
 
 
-def _is_header(cell: str) -> bool:
-    """Whether a cell can be nothing but a header: one that is known and no common word, such as those for kinds of devices."""
-    return header_role(cell) in IDENTIFIERS and normalize_header(cell) not in (*GENERIC, "host")
-
-
-def _as_kept_by_excel(cell: str) -> str:
-    kept = _KEPT_BY_EXCEL.fullmatch(cell)
+def _without_excel_quotes(cell: str) -> str:
+    kept = _EXCEL_TEXT.fullmatch(cell)
     return kept.group(1).strip() if kept else cell
 
 
-def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen | None) -> list[Device]:
+def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen) -> list[Device]:
     where = f"line {line}, {quote_for_message(', '.join(header[:20]))}"
     if any(is_device_id(cell) or is_guid(cell.strip("{}")) for cell in header):
-        raise OptionError(f"{where}: is it a header or a device?", hint=HINT)
-    if rows and _RULE.fullmatch("|".join(rows[0].cells)):
+        raise OptionError(f"{where}: cannot tell whether this line is a header or a device.", hint=HINT)
+    if rows and _RULER.fullmatch("|".join(rows[0].cells)):
         del rows[0]
-    rows = [row for row in rows if row.cells != header]  # exports put one below the other
+    rows = [row for row in rows if row.cells != header]  # files are concatenated with their headers
     width = len(header)
-    # A spreadsheet leaves out the separators of blank cells at the end.
+    # A spreadsheet omits the separators of empty cells at the end of a row.
     padded = [[*row.cells, *[""] * (width - len(row.cells))] for row in rows]
     try:
         columns = Columns.of(header, padded, chosen)
@@ -122,14 +118,15 @@ def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen | Non
         raise OptionError(f"{where}: {unclear}.", hint=HINT) from unclear
     collector = DeviceCollector(HINT)
     for row, cells in zip(rows, padded, strict=True):
-        if chosen is None and any(map(_is_header, row.cells)):
-            collector.add_error(f"line {row.line}", row.text, "it may be the header of another table")
-        elif row.is_one_cell and re.search(f"[{_DELIMITERS}]", row.text):
-            why = "it may be several cells, but the header has other separators; put a name that has them in quotes"
-            collector.add_error(f"line {row.line}", row.text, why)
-        elif columns.last_identifier < len(row.cells) <= width:
-            collector.take(f"line {row.line}", row.text, partial(columns.devices, cells))
-        else:
-            why = f"it has {len(row.cells)} cells and the header {width}, so that they cannot be told apart"
-            collector.add_error(f"line {row.line}", row.text, why)
+        with collector.at(f"line {row.line}", row.text):
+            # A cell with the word host can also be the kind of a device.
+            if not chosen and any(is_certain(cell) and normalize_header(cell) != "host" for cell in row.cells):
+                raise AmbiguousInputError("could be the header of another table")
+            if row.is_one_cell and re.search(f"[{_DELIMITERS}]", row.text):
+                raise AmbiguousInputError(
+                    "could be several cells, but the header has another separator; put a name with separators in quotes"
+                )
+            if not columns.last_identifier < len(row.cells) <= width:
+                raise AmbiguousInputError(f"expected {width} cells as in the header, found {len(row.cells)}")
+            collector.add(*columns.devices(cells))
     return collector.devices_or_raise()

@@ -3,38 +3,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""What one word says: which identifier of a device it is, or why it is none that can be trusted."""
+"""One word: which identifier of a device it is, or why it is rejected."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import typing as t
 import unicodedata
+from reprlib import Repr
 
 from ...module_utils._errors import OptionError
 from ...module_utils._options.identifiers import HIDDEN, DeviceRequest, is_dns_name, is_guid
 from .._host_names import is_local_name
 
-# One device as the option ``devices`` takes it, with the keys that are filled.
+# An entry of the option ``devices``, without empty keys.
 Device = dict[str, str]
 
 _DEVICE_ID = re.compile(r"[0-9A-Fa-f]{40}")
 _ID = re.compile(r"[A-Za-z0-9-]+")
-_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
-# Narrower than what the service accepts: in plain text, anything else is more likely no name at all.
+_URL = re.compile(r"https?://", re.IGNORECASE)
+# Narrower than what the service accepts: in plain text, other words are rarely device names.
 _NAME = re.compile(r"\w(?:[\w'-]*\w)?(?:\.\w(?:[\w'-]*\w)?)*\.?")
 _LONG_HEX = re.compile(r"[0-9A-Fa-f-]{20,}")
 _SCIENTIFIC_NOTATION = re.compile(r"[0-9]+(?:[.,][0-9]+E[+-]?|E\+)[0-9]+", re.IGNORECASE)
 _MAC = re.compile(r"[0-9A-F]{2}(?:-[0-9A-F]{2}){5}", re.IGNORECASE)
-# Marks without width, among them the byte order mark: they come with what is copied from chats and mail.
+# Characters without width, among them the byte order mark. Text copied from chats and mail contains them.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a\u202c\u2060\ufeff]")
-# Letters that look like, or are typed for, hexadecimal digits, and dashes that look like hyphens.
-_LOOK_ALIKES = str.maketrans(
+# Letters that resemble hexadecimal digits, and dashes that resemble hyphens.
+_LOOKALIKES = str.maketrans(
     "\u0410\u0430\u0412\u0421\u0441\u0415\u0435OoIl", "aabccee0011", " -\u2010\u2011\u2012\u2013\u2014\u2212"
 )
-_WHOLE_HEX = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}")
+_COMPLETE_HEX = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}")
 _PAGE = re.compile(r"[^/\s]+/machines/(?:v2/)?[0-9A-Fa-f]{40}|=hyperlink\(|\[.*\]\(https?://", re.IGNORECASE)
-# What people and spreadsheets write where there is no value, and above, between and below the devices of a list.
+# Placeholders for a missing value, and other words in lists of devices: totals, headings, exceptions.
 _NO_VALUE = re.compile(
     r"""\#[A-Z/0]{2,}[!?]?|[!-/:-@\[-`{-~\s]+|n/?a|none|null|nil|nan|unknown|undefined|tbd|\((?:blank|leer|none)\)
     |(?:grand\ )?(?:total|sum|count|summe|gesamt|gesamtsumme|anzahl)\s*:?(?:\s+|(?<=:))[\d.,]*|(?:grand\ )?(?:total|summe|gesamt|gesamtsumme)
@@ -42,76 +44,73 @@ _NO_VALUE = re.compile(
     |\(?[\d.,]+\ (?:rows?|records?|devices?|items?|zeilen)\b.*""",
     re.IGNORECASE | re.VERBOSE,
 )
-_QUOTES: t.Final = {
-    '"': '"',
-    "'": "'",
-    "`": "`",
-    "\u201c": "\u201d",
-    "\u201e": "\u201c",
-    "\u2018": "\u2019",
-    "\u00ab": "\u00bb",
-}
+_QUOTES: t.Final = ('""', "''", "``", "\u201c\u201d", "\u201e\u201c", "\u2018\u2019", "\u00ab\u00bb")
 _NIL_GUID: t.Final = "00000000-0000-0000-0000-000000000000"
 _MAX_WORD: t.Final = 1000
 _MAX_QUOTED: t.Final = 60
-# Mistakes of a text that are told at once; a hundred of them help nobody.
-_MAX_REPORTED: t.Final = 5
+_SHORT: t.Final = Repr()
+_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxstring = 2, 4, 4, 60
 
 
 class AmbiguousInputError(Exception):
-    """A piece of the input cannot be meant, or could mean two things. The text says why."""
+    """The input is invalid or ambiguous. The text says why."""
 
 
 class DeviceCollector:
-    """The devices found so far, and what could not be understood."""
+    """Collects the devices of the input, and the errors in it."""
 
     def __init__(self, hint: str) -> None:
         self._hint = hint
         self._devices: list[Device] = []
         self._errors: list[str] = []
-        self._count = 0
 
     def add(self, *devices: Device) -> None:
         self._devices += devices
 
-    def take(self, where: str, text: str, read: t.Callable[[], t.Iterable[Device]]) -> None:
-        """Add what ``read`` gives for ``text``, which stands at ``where``, or remember why it is not clear."""
+    @contextlib.contextmanager
+    def at(self, where: str, value: object) -> t.Iterator[None]:
+        """Collect the error that the block raises for the value at ``where``."""
         try:
-            self._devices += read()
-        except AmbiguousInputError as unclear:
-            self.add_error(where, text, unclear)
+            yield
+        except AmbiguousInputError as error:
+            self.add_error(where, value, error)
+        except OptionError as error:
+            self.add_error(where, value, error.message.rstrip("."))
 
-    def add_error(self, where: str, text: str, why: object) -> None:
-        """Remember that ``text``, which stands at ``where``, cannot be understood."""
-        self._count += 1
-        if self._count <= _MAX_REPORTED:
-            self._errors.append(f"{where}, {quote_for_message(text)}: {why}.")
+    def add_error(self, where: str, value: object, why: object) -> None:
+        """Add an error for the value at ``where``."""
+        self._errors.append(f"{where}, {quote_for_message(value)}: {why}.")
 
     def devices_or_raise(self) -> list[Device]:
-        """All devices; raises OptionError, quoting the first places, when a single one was refused."""
+        """All devices. Raises OptionError, quoting the first errors, if there is any."""
         if self._errors:
-            more = [f"And {self._count - _MAX_REPORTED} more."] if self._count > _MAX_REPORTED else []
-            raise OptionError(" ".join(self._errors + more), hint=self._hint)
+            raise OptionError.of(self._errors, hint=self._hint)
         return self._devices
 
 
-def quote_for_message(text: str) -> str:
-    """The text as messages show it: in quotes, shortened, and with what cannot be seen written out."""
+def shorten(value: object) -> str:
+    """A short representation of any value."""
+    return _SHORT.repr(value)
+
+
+def quote_for_message(value: object) -> str:
+    """The value for a message: in quotes, shortened, with escapes for invisible characters."""
+    text = value if isinstance(value, str) else shorten(value)
     return repr(text) if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]!r}..."
 
 
 def unquote(text: str) -> str:
-    """The text without white space and one pair of quotes around it, also as Excel keeps text: ="text"."""
+    """The text without white space and one pair of quotes around it, also in the form that keeps Excel from converting it: ="text"."""
     text = text.strip()
     if text.startswith('="') and text.endswith('"'):
         text = text[1:]
-    if len(text) >= 2 and _QUOTES.get(text[0]) == text[-1]:
+    if len(text) >= 2 and text[0] + text[-1] in _QUOTES:
         text = text[1:-1].strip()
     return text
 
 
 def is_device_id(text: str) -> bool:
-    """Whether this is a whole device ID or the URL of a device's page, without doubt."""
+    """Whether this is a complete device ID or the URL of a device page."""
     try:
         return bool(parse_device_id(text))
     except AmbiguousInputError:
@@ -119,59 +118,60 @@ def is_device_id(text: str) -> bool:
 
 
 def parse_word(text: str, *, in_quotes: bool = False) -> Device:
-    """The device that a word of a text names, of whatever kind. Raises AmbiguousInputError.
+    """The device for a word of any kind. Raises AmbiguousInputError.
 
-    A bare word is held to the form of a host name, as it may be part of a sentence; a name in quotes is not.
+    A word without quotes must have the form of a host name, because it could be part of a sentence.
     """
     bare = text.strip() if in_quotes else unquote(text)
     in_quotes = in_quotes or bare != text.strip()
     word = _INVISIBLE.sub("", bare)
-    if _ADDRESS.match(word) or _DEVICE_ID.fullmatch(word):
+    if _URL.match(word) or _DEVICE_ID.fullmatch(word):
         return {"device_id": parse_device_id(word)}
     if is_guid(_without_braces(word)):
         return {"aad_device_id": parse_entra_id(word)}
     why = "" if in_quotes else _why_no_word(word)
     if in_quotes and re.search("[,;\t]", bare):
-        why = "a name in quotes has no comma, semicolon or tab here, as it may be several; give it as a record"
+        why = "a name in quotes cannot contain commas, semicolons or tabs, because it could be several names; write it as a record"
     if why:
         raise AmbiguousInputError(why)
     return {"device_name": parse_name(bare if in_quotes else word)}
 
 
 def parse_name(text: str) -> str:
-    """A name that nothing but itself identifies, without marks that cannot be seen. Raises AmbiguousInputError."""
+    """A name that is the only identifier of a device. A DNS name loses its invisible characters. Raises AmbiguousInputError."""
     text = parse_option("device_name", text)["device_name"]
-    why = looks_like_id(text)
-    if not why and _NO_VALUE.fullmatch(text):
-        why = "it names no device: it is a word about the list, a total, or what stands for a missing value"
-    elif not why and is_local_name(text):
-        why = "every device calls itself so; give the device id"
-    if why:
+    if why := looks_like_id(text):
         raise AmbiguousInputError(why)
+    if _NO_VALUE.fullmatch(text):
+        raise AmbiguousInputError(
+            "is not a device name, but a word about the list, a total, or a placeholder for a missing value"
+        )
+    if is_local_name(text):
+        raise AmbiguousInputError("is a name that every device has for itself; use the device ID")
     visible = _INVISIBLE.sub("", text)
     return visible if is_dns_name(visible) else text
 
 
 def parse_device_id(text: str, *, of_service: bool = False) -> str:
-    """A device ID of 40 digits, also that of a page in the portal. Raises AmbiguousInputError.
+    """A device ID of 40 digits, or the ID in the URL of a device page. Raises AmbiguousInputError.
 
-    ``of_service`` takes any ID that the service could have given, as long as it is not damaged.
+    With ``of_service``, any ID that the service can assign is accepted, unless it looks damaged.
     """
     text = _INVISIBLE.sub("", text).strip()
     if _DEVICE_ID.fullmatch(text):
         return text
-    if not _ADDRESS.match(text):
+    if not _URL.match(text):
         if is_guid(_without_braces(text)):
             raise AmbiguousInputError(
-                "a GUID is an id of Entra or Intune, and not the device id in Defender; name its column aad_device_id if it is Entra's"
+                "is a GUID, which is an ID of Entra or Intune and not of Defender; if it is the Entra device ID, name its column aad_device_id"
             )
-        why = looks_like_id(text, cut_off=True)
+        why = looks_like_id(text, only_damaged=True)
         if of_service and not why and _ID.fullmatch(text):
             return text
-        raise AmbiguousInputError(why or "it is not a device id, which has 40 hexadecimal digits")
+        raise AmbiguousInputError(why or "is not a device ID, which has 40 hexadecimal digits")
     found = parse_option("device_id", text)["device_id"]
     if not _DEVICE_ID.fullmatch(found):
-        raise AmbiguousInputError("it is not the address of one device's page in the portal")
+        raise AmbiguousInputError("is not the URL of a device page in the portal")
     return found
 
 
@@ -179,17 +179,17 @@ def parse_entra_id(text: str) -> str:
     """An Entra device ID. Raises AmbiguousInputError."""
     text = _INVISIBLE.sub("", text).strip()
     if not is_guid(_without_braces(text)) or is_nil_guid(text):
-        raise AmbiguousInputError("it is not an Entra device id, which is a GUID and not all zeros")
+        raise AmbiguousInputError("is not an Entra device ID, which is a GUID and not all zeros")
     return parse_option("aad_device_id", text)["aad_device_id"]
 
 
 def is_nil_guid(text: str) -> bool:
-    """Whether these are the zeros that exports show for a device that is not registered."""
+    """Whether this is the GUID of zeros that exports contain for a device that is not registered."""
     return _without_braces(text) == _NIL_GUID
 
 
 def parse_option(field: str, text: str) -> Device:
-    """What the option of this name makes of the text: the module's own rules have the last word. Raises AmbiguousInputError."""
+    """The text, validated and normalized by the module's own rules for this option. Raises AmbiguousInputError."""
     try:
         request = DeviceRequest.from_options(**{"device_name": "any", "comment": "any", field: text})
     except OptionError as error:
@@ -197,23 +197,21 @@ def parse_option(field: str, text: str) -> Device:
     return {field: request.as_dict()[field]}
 
 
-def looks_like_id(text: str, *, cut_off: bool = False) -> str:
-    """Why a text is, or was before it was damaged, an ID rather than a name; blank where it is not.
+def looks_like_id(text: str, *, only_damaged: bool = False) -> str:
+    """Why a text is an ID or a damaged ID, and not a name. Empty if it can be a name.
 
-    With ``cut_off`` only damaged ones count.
+    With ``only_damaged``, complete IDs are not reported.
     """
-    if not cut_off and (
-        _ADDRESS.match(text) or _PAGE.match(text) or _DEVICE_ID.fullmatch(text) or is_guid(_without_braces(text))
-    ):
-        return "it stands where a name is expected"
-    plain = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).translate(_LOOK_ALIKES).lower()
-    if _WHOLE_HEX.fullmatch(plain) and not is_guid(text) and not _DEVICE_ID.fullmatch(text):
-        return "it looks like an id, but with signs in it that do not belong there, or without the hyphens of a GUID"
+    if _URL.match(text) or _PAGE.match(text) or _DEVICE_ID.fullmatch(text) or is_guid(_without_braces(text)):
+        return "" if only_damaged else "is an ID or URL where a device name is expected"
+    plain = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).translate(_LOOKALIKES).lower()
+    if _COMPLETE_HEX.fullmatch(plain):
+        return "looks like an ID, but contains characters that do not belong in one, or lacks the hyphens of a GUID"
     if _SCIENTIFIC_NOTATION.fullmatch(text):
-        return "it is an id that a spreadsheet took for a number and damaged; export the column as text"
-    if _LONG_HEX.fullmatch(text) and not is_guid(text) and not _DEVICE_ID.fullmatch(text):
+        return "is an ID that a spreadsheet converted to a number; export the column as text"
+    if _LONG_HEX.fullmatch(text):
         digits = sum(c != "-" for c in text)
-        return f"it looks like an id but has {digits} digits where a device id has 40, as if it were cut off"
+        return f"looks like a damaged ID: it has {digits} digits, a device ID has 40 and a GUID has 32"
     return ""
 
 
@@ -223,16 +221,14 @@ def _without_braces(text: str) -> str:
 
 def _why_no_word(text: str) -> str:
     if HIDDEN in text:
-        return ""  # said by the option
+        return ""  # the option rejects it
     if _SCIENTIFIC_NOTATION.fullmatch(text):
         return looks_like_id(text)
     if len(text) > _MAX_WORD or not _NAME.fullmatch(text):
-        strange = sorted({c for c in text[:_MAX_WORD] if not (c.isalnum() or c in "_-.'")})
-        if not strange:
-            return "it is not a device's name"
-        return f"a bare word has no {strange[0]!r} in it; put a name that has it in quotes"
+        strange = min((c for c in text[:_MAX_WORD] if not (c.isalnum() or c in "_-.'")), default="")
+        return f"{strange!r} is not allowed in a device name without quotes" if strange else "is not a device name"
     if _MAC.fullmatch(text):
-        return "it is a network address and not a name"
-    if not any(c.isalpha() for c in text):
-        return "a number, a date or an IP address does not name a device; put a name that looks so in quotes"
-    return ""
+        return "is a MAC address, not a device name"
+    if any(c.isalpha() for c in text):
+        return ""
+    return "numbers, dates and IP addresses are not device names; if it is a name, put it in quotes"

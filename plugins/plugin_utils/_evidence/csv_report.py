@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Evidence as CSV, one line a device, for a ticket or an auditor's spreadsheet.
+"""The CSV file of the evidence, one line per device, for a ticket or the spreadsheet of an auditor.
 
-RFC 4180 in UTF-8 with a byte order mark: without the mark Excel takes the file for its own code page and spoils every name
-that is not English; what reads CSV elsewhere knows the mark (``utf-8-sig`` in Python).
+RFC 4180 in UTF-8 with a byte order mark. Without the mark, Excel uses its own code page and corrupts every name that is not
+ASCII. Other readers of CSV know the mark (``utf-8-sig`` in Python).
 """
 
 from __future__ import annotations
@@ -19,95 +19,73 @@ import typing as t
 from .report import Evidence, parse_evidence
 from .rows import Row
 
-COLUMNS: t.Final = (
-    "Device id",
-    "Device name",
-    "Entra device id",
-    "Inventory host",
-    "Outcome",
-    "Needs attention",
-    "Result",
-    "Action id",
-    "Action status",
-    "Action created (UTC)",
-    "Action updated (UTC)",
-    "Requestor",
-    "Comment",
-    "Error code",
-    "Error message",
-    "Correlation id",
-    "Tenant",
-    "API",
-    "Operator",
-    "Job id",
-    "Collection version",
-    "Run started (UTC)",
-    "Prediction",
-    "Run complete",
-)
-# What a spreadsheet may take for the start of a formula: also behind blanks and quotes, and as full-width or small forms.
-# A cell begins at the start of a value, on each of its lines, and behind a semicolon, which separates cells in many countries.
-_FORMULA_START: t.Final = re.compile(
-    r"""(?:^|(?<=[;\n]))(?=(?:[^\S\n]|['"`\u00ab\u00b4\u00bb\u2018-\u201f])*[=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20])"""
-)
+COLUMNS: t.Final[t.Mapping[str, t.Callable[[Evidence, Row], str]]] = {
+    "Device ID": lambda _evidence, row: row.device_id,
+    "Device name": lambda _evidence, row: row.name,
+    "Entra device ID": lambda _evidence, row: row.entra_id,
+    "Inventory host": lambda _evidence, row: row.host,
+    "Outcome": lambda _evidence, row: row.outcome,
+    "Needs attention": lambda _evidence, row: _yes(row.needs_attention),
+    "Result": lambda _evidence, row: " ".join(filter(None, (row.result, row.tag if row.tag_missing else ""))),
+    "Action ID": lambda _evidence, row: row.action_id,
+    "Action status": lambda _evidence, row: row.status,
+    "Action created (UTC)": lambda _evidence, row: row.created,
+    "Action updated (UTC)": lambda _evidence, row: row.updated,
+    "Requestor": lambda _evidence, row: row.requestor,
+    "Comment": lambda _evidence, row: row.comment,
+    "Error code": lambda _evidence, row: row.code,
+    "Error message": lambda _evidence, row: row.message,
+    "Correlation ID": lambda _evidence, row: row.correlation_id,
+    # The same in every line, so that a line copied from the file still shows its origin.
+    "Tenant": lambda evidence, _row: evidence.context.get("tenant_id", ""),
+    "API": lambda evidence, _row: evidence.context.get("api_url", ""),
+    "Operator": lambda evidence, _row: evidence.run.get("operator", ""),
+    "Job ID": lambda evidence, _row: evidence.run.get("job_id", ""),
+    "Collection version": lambda evidence, _row: evidence.context.get("collection_version", ""),
+    "Run started (UTC)": lambda evidence, _row: evidence.run.get("started_at", ""),
+    "Prediction": lambda evidence, _row: _yes(evidence.prediction),
+    "Run complete": lambda evidence, _row: _yes(evidence.complete),
+    # New columns are last, so that the position of the others stays the same.
+    "External ID": lambda _evidence, row: row.external_id,
+}
+# What a spreadsheet can read as the start of a formula: also after spaces and quotes, and as full-width or small forms.
+# A cell starts with the value, with each of its lines, and after a semicolon, which separates cells in many countries.
+_CELL_START: t.Final = r"(?:^|(?<=[;\n]))"
+_FORMULA: t.Final = r"""(?=(?:[^\S\n]|['"`\u00ab\u00b4\u00bb\u2018-\u201f])*[=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20])"""
+_FORMULA_START: t.Final = re.compile(_CELL_START + _FORMULA)
+_ESCAPED_FORMULA: t.Final = re.compile(f"{_CELL_START}'{_FORMULA}")
+_ESCAPED_CHARACTER: t.Final = re.compile("⟨U\\+([0-9A-F]{4,6})⟩")
 
-# Excel puts what is beyond 32,767 characters of a cell into the next row, where it could start a formula. Each character can get
-# an apostrophe.
+# Excel moves the rest of a cell with more than 32,767 characters to the next row, where it could start a formula. An
+# apostrophe can be added to each character.
 _MAX_CELL_LENGTH: t.Final = 16_000
 
 
 def render(evidence: object) -> str:
-    """The evidence of a run as the text of a CSV file. ``ValueError`` where it is none."""
+    """The text of the CSV file. Raises ValueError if ``evidence`` is not an evidence document."""
     found = parse_evidence(evidence)
     text = io.StringIO()
     text.write("\ufeff")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    run = _run_cells(found)
-    writer.writerows([escape_formula(cell) for cell in (*_device_cells(row), *run)] for row in found.rows)
+    writer.writerows([escape_formula(cell(found, row)) for cell in COLUMNS.values()] for row in found.rows)
     return text.getvalue()
 
 
 def escape_formula(cell: str) -> str:
     """The cell with an apostrophe before everything that could start a formula, so that it stays text.
 
-    A cell that spreadsheets would split is cut, and says so; the JSON file has all of it.
+    A cell that spreadsheets would split is cut, with a note. The JSON file has the complete value.
     """
     if len(cell) > _MAX_CELL_LENGTH:
         cell = f"{cell[:_MAX_CELL_LENGTH]} (cut: {len(cell):,} characters)"
     return _FORMULA_START.sub("'", cell)
 
 
-def _device_cells(row: Row) -> tuple[str, ...]:
-    return (
-        row.device_id,
-        row.name,
-        row.entra_id,
-        row.host,
-        row.outcome,
-        "yes" if row.needs_attention else "no",
-        " ".join(part for part in (row.result, row.tag if row.tag_missing else "") if part),
-        row.action_id,
-        row.status,
-        row.created,
-        row.updated,
-        row.requestor,
-        row.comment,
-        row.code,
-        row.message,
-        row.correlation_id,
-    )
+def unescape(cell: str) -> str:
+    """The value of a cell, with invisible characters, for reading the file back."""
+    return _ESCAPED_CHARACTER.sub(lambda found: chr(int(found[1], 16)), _ESCAPED_FORMULA.sub("", cell))
 
 
-def _run_cells(evidence: Evidence) -> tuple[str, ...]:
-    """What is the same in every line: a line that is copied out of the file still says where it comes from."""
-    return (
-        evidence.context.get("tenant_id", ""),
-        evidence.context.get("api_url", ""),
-        evidence.run.get("operator", ""),
-        evidence.run.get("job_id", ""),
-        evidence.context.get("collection_version", ""),
-        evidence.run.get("started_at", ""),
-        "yes" if evidence.prediction else "no",
-        "yes" if evidence.complete else "no",
-    )
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

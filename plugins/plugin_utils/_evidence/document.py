@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The evidence of a run as a JSON document that grows with every batch, and a batch of it in short."""
+"""Adds a batch to the JSON document of a run, and summarizes a batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .rows import Row
 
 _COUNTS: t.Final = ("calls", "retries", "throttled_seconds")
 _SURROGATE: t.Final = re.compile("[\ud800-\udfff]")
-# Readers of JSON take whole numbers of 64 bits at most, and a reader in C recurses.
+# Readers of JSON accept integers of at most 64 bits, and a reader in C recurses.
 _MAX_BITS: t.Final = 63
 _MAX_DEPTH: t.Final = 64
 
@@ -40,21 +40,21 @@ def merge_batch(
     hosts: t.Sequence[str] = (),
     tag_result: t.Mapping[str, t.Any] | None = None,
 ) -> Document:
-    """The evidence with one more batch in it.
+    """The document ``existing`` with one more batch, or a new document.
 
-    ``result`` is what mde_offboard or mde_offboard_info returned for the batch, ``hosts`` the inventory hosts of its
-    devices in the same order, ``tag_result`` what mde_machine_tag returned, with the tag. Raises OptionError where there
-    are not as many hosts as devices: evidence that names the wrong host is worse than none.
+    ``result`` is the result of mde_offboard or mde_offboard_info for the batch, ``hosts`` are the inventory hosts of its
+    devices in the same order, ``tag_result`` is the result of mde_machine_tag, with the tag. Raises OptionError if the
+    numbers of hosts and devices differ, because evidence must not name the wrong host.
     """
     found = (result.get("devices") or []) if isinstance(result, t.Mapping) else None
     if not isinstance(found, list) or not all(isinstance(device, dict) for device in found):
         raise OptionError(
-            "result: its devices are not a list of dictionaries.",
-            hint="Give the result of mde_offboard or mde_offboard_info.",
+            "result: devices must be a list of dictionaries.",
+            hint="Use the result of mde_offboard or mde_offboard_info.",
         )
     devices = [dict(device) for device in found]
     if hosts and len(hosts) != len(devices):
-        raise OptionError(f"hosts: there are {len(hosts)} of them for {len(devices)} devices.")
+        raise OptionError(f"hosts has {len(hosts)} entries for {len(devices)} devices.")
     tags = {
         str(device.get("device_id")): device for device in map(mapping, sequence(mapping(tag_result).get("devices")))
     }
@@ -85,10 +85,10 @@ def merge_batch(
 
 
 def strict_json(value: t.Any) -> t.Any:
-    """The value as JSON that every reader understands alike: its text in UTF-8, its numbers finite and of usual size.
+    """The value as JSON that every reader interprets in the same way: text in UTF-8, finite numbers of common size.
 
-    What is not stands there in words, so that no value of a device can lose the evidence of a run. Ansible passes values as
-    subclasses that carry its marks, as for a template; plain ones leave here.
+    Other values become a description, so that no value of a device can lose the evidence of a run. The values that Ansible
+    passes are subclasses, for example for the origin of a string. The result has plain types only.
     """
     return _strict(value, _MAX_DEPTH)
 
@@ -102,7 +102,7 @@ def _strict(value: t.Any, depth: int) -> t.Any:
         return int(value) if value.bit_length() <= _MAX_BITS else f"⟨a number of {value.bit_length()} bits⟩"
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else f"⟨{value}⟩"
-    if isinstance(value, date):  # YAML has them, and Ansible sends them to modules like this
+    if isinstance(value, date):  # YAML has dates
         return value.isoformat()
     if depth == 0:
         return "⟨nested too deeply⟩"
@@ -118,9 +118,9 @@ def _amount(value: object) -> float:
 
 
 def _tag(device: t.Mapping[str, t.Any] | None, tag_result: t.Mapping[str, t.Any] | None) -> Document | None:
-    """What became of the tag of a device; None where it was not asked for.
+    """The result of tagging a device; None if it was not requested.
 
-    A result without any device is that of a task that failed as a whole, whether or not the playbook let it pass.
+    If the result has no devices, the task failed for all of them, even if the playbook ignored it.
     """
     if tag_result is None or (device is None and (tag_result.get("devices") or not _tagging_failed(tag_result))):
         return None
@@ -129,7 +129,7 @@ def _tag(device: t.Mapping[str, t.Any] | None, tag_result: t.Mapping[str, t.Any]
 
 
 def _tagging_failed(tag_result: t.Mapping[str, t.Any]) -> bool:
-    """``failed`` alone does not tell: ``failed_when`` of the task writes over it."""
+    """Whether the task failed. ``failed`` alone is not enough, because ``failed_when`` overwrites it."""
     return bool(
         tag_result.get("failed")
         or tag_result.get("error")
@@ -138,7 +138,7 @@ def _tagging_failed(tag_result: t.Mapping[str, t.Any]) -> bool:
 
 
 def summarize_batch(document: Document, count: int) -> list[Document]:
-    """The last devices of the evidence in short: what a playbook branches on and hands over."""
+    """A summary of the last ``count`` devices, for conditionals of a playbook and for job artifacts."""
     devices = document["devices"][-count:] if count else []
     rows = parse_evidence({**document, "devices": devices}).rows
     return [
@@ -159,7 +159,7 @@ def summarize_batch(document: Document, count: int) -> list[Document]:
 
 
 def unwritten(*, result: object, prediction: bool, hosts: t.Sequence[str] = (), **batch: t.Any) -> list[Document]:
-    """The devices of a batch in short where its evidence could not be written; none where they cannot be read."""
+    """A summary of a batch whose evidence could not be written. Empty if its devices cannot be read."""
     found = mapping(result)
     count = len(sequence(found.get("devices")))
     hosts = hosts if len(hosts) == count else ()
@@ -171,6 +171,6 @@ def unwritten(*, result: object, prediction: bool, hosts: t.Sequence[str] = (), 
 
 def _sentence(row: Row) -> str:
     result = row.result if row.name in row.result else f"{row.name}: {row.result}"
-    labels = [result if result.endswith(".") else f"{result}.", row.hint]
-    labels += [f"To quote to support: {row.correlation_id}."] if row.correlation_id else []
-    return " ".join(filter(None, [*labels, row.tag if row.tag_missing else None]))
+    parts = [result if result.endswith(".") else f"{result}.", row.hint]
+    parts += [f"Correlation ID for Microsoft support: {row.correlation_id}."] if row.correlation_id else []
+    return " ".join(filter(None, [*parts, row.tag if row.tag_missing else None]))

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The evidence of a run on disk: three files, each replaced in one step, so that an aborted run leaves what it did."""
+"""Finds, loads and writes the files of the evidence. Each is replaced in one step, so that an aborted run leaves its evidence."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _SUFFIXES: t.Final = {"json": ".json", "csv": ".csv", "html": ".html"}
 
 
 def find_or_create(base: Path, *, kind: str, prediction: bool) -> tuple[Path, Document | None]:
-    """Where to write, and the evidence of the same run that is there already, if there is one.
+    """The path to write to, without extension, and the existing evidence of the same run, if there is one.
 
-    Evidence that is complete, or of another kind, is never touched: the next one gets a number. Raises OptionError for
-    a file that is no evidence.
+    Complete evidence and evidence of another kind never changes: the new evidence gets a number in its name. Raises
+    OptionError for a file that is not evidence.
     """
     numbered = (base.with_name(f"{base.name}-{number}") for number in itertools.count(2))
     for index in itertools.chain([base], numbered):
@@ -44,19 +44,16 @@ def _load(base: Path) -> Document | None:
         for path in paths.values():
             _check_is_regular(path)
         return load(paths["json"])
-    except (FileNotFoundError, NotADirectoryError):  # of the latter, writing tells
+    except (FileNotFoundError, NotADirectoryError):  # in the second case, writing fails
         return None
     except OSError as error:
-        raise OptionError(f"path: {paths['json']} cannot be read ({error.strerror}).") from error
+        raise OptionError(f"path: Cannot read {paths['json']} ({error.strerror}).") from error
     except EvidenceFileError as error:
-        raise OptionError(
-            f"path: {paths['json']} is there, but is no evidence to add to ({error}).",
-            hint="Give each run a path of its own.",
-        ) from error
+        raise OptionError(f"path: {error}", hint="Use a different path for each run.") from error
 
 
 def _check_is_regular(path: Path) -> None:
-    """Raise OptionError for anything else that has the name of the file, as a link to the file of another run."""
+    """Raise OptionError if the path is anything but a regular file, for example a link to the file of another run."""
     try:
         kind = file_type(path.lstat().st_mode)
     except FileNotFoundError:
@@ -64,22 +61,22 @@ def _check_is_regular(path: Path) -> None:
     if kind:
         raise OptionError(
             f"path: {path} is {kind}. Evidence is written to regular files only.",
-            hint="Give each run a path of its own.",
+            hint="Use a different path for each run.",
         )
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and its missing parents, each for its owner alone whatever the umask is. Raises OptionError."""
+def make_directory(directory: Path) -> None:
+    """Create a directory and its missing parents, each for its owner only with any umask. Raises OptionError."""
     try:
-        missing = itertools.takewhile(lambda parent: not parent.exists(), (folder, *folder.parents))
+        missing = itertools.takewhile(lambda parent: not parent.exists(), (directory, *directory.parents))
         for parent in reversed(list(missing)):
             parent.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise _not_written(folder, error) from error
+        raise _not_written(directory, error) from error
 
 
 def write(base: Path, document: Document) -> dict[str, str]:
-    """Write the three files, each whole or not at all, for their owner alone; their paths by kind. Raises OptionError."""
+    """Write the three files, each completely or not at all, for their owner only. Returns their paths by kind. Raises OptionError."""
     paths = _paths(base)
     try:
         texts = {
@@ -98,15 +95,15 @@ def _paths(base: Path) -> dict[str, Path]:
     return {kind: base.with_name(base.name + suffix) for kind, suffix in _SUFFIXES.items()}
 
 
-def _not_written(folder: Path, error: OSError) -> OptionError:
+def _not_written(directory: Path, error: OSError) -> OptionError:
     return OptionError(
-        f"path: the evidence cannot be written to {folder} ({error.strerror}).",
-        hint="Give a folder that may be written to.",
+        f"path: Cannot write evidence to {directory} ({error.strerror}).",
+        hint="Choose a writable directory.",
     )
 
 
 def _write_atomically(path: Path, text: str) -> None:
-    """Put a file in the place of another in one step. A link or a FIFO there is replaced and never written to."""
+    """Replace a file in one step. A link or a FIFO at this path is replaced, and never written to."""
     handle, draft = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:

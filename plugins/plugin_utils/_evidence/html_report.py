@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Evidence as one self-contained HTML page, from the files in the folder templates.
+"""The HTML page of the evidence: Jinja2 environment and content security policy. The page is in the directory templates.
 
-The content security policy of the page forbids every request, and every script and style except the two of this page,
-which it names by their hash.
+The content security policy of the page forbids every request, and every script and style except the two of this page, which
+it names by their hash.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from .report import Evidence, parse_evidence
 
 TEMPLATES: t.Final = Path(__file__).parent / "templates"
 _KINDS: t.Final = {"offboard": "Offboarding", "verify": "Verification"}
-# What the page shows of these parts of the evidence. A value that is not known is empty.
+# The values that the page shows from these parts of the evidence. An unknown value is empty.
 _RUN: t.Final = ("started_at", "updated_at", "operator", "job_id", "job_url", "playbook")
 _CONTEXT: t.Final = ("client_id", "tenant_id", "api_url", "collection_version")
 _API: t.Final = ("calls", "retries", "throttled_seconds")
 
 
 def render(document: object) -> str:
-    """The evidence of a run as an HTML page. Raises ValueError where the document is not evidence."""
+    """The HTML page. Raises ValueError if ``document`` is not an evidence document."""
     evidence = parse_evidence(document)
     return _template().render(
         evidence=evidence,
@@ -63,7 +63,7 @@ def _template() -> Template:
 
 
 def _escape(value: object) -> Markup:
-    """Escape braces as well: a brace could begin an expression where the page is used as a template."""
+    """Escape braces as well: a brace could start an expression if the page is used as a template."""
     return value if isinstance(value, Markup) else Markup(str(escape(value)).replace("{", "&#123;"))
 
 

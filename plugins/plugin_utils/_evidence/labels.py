@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""What evidence calls things: the outcomes of a run and of a verification, and the groups that a reader looks for."""
+"""Labels and groups of the outcomes, of offboarding and of verification."""
 
 from __future__ import annotations
 
@@ -13,93 +13,94 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Group:
-    """What an outcome means to the reader."""
+    """Outcomes that mean the same to the reader, with a color and a sign on the page."""
 
     key: str
     label: str
     glyph: str
-    """Stands beside the colour, which never tells alone."""
+    """The sign next to the color, which is never the only difference."""
     singular: str
-    """Ends a sentence about one device."""
+    """The end of a sentence about one device."""
     plural: str
 
 
 OFFBOARDED: t.Final = Group("offboarded", "Offboarded", "✓", "is offboarded", "are offboarded")
 WOULD_OFFBOARD: t.Final = Group("planned", "Would be offboarded", "→", "would be offboarded", "would be offboarded")
-ALREADY_OFFBOARDED: t.Final = Group("offboarded", "Offboarded", "✓", "is offboarded already", "are offboarded already")
-WAITING: t.Final = Group("waiting", "Under way", "…", "has an offboard under way", "have an offboard under way")
-NOTHING_TO_DO: t.Final = Group("nothing", "Nothing to do", "\N{EN DASH}", "needed nothing", "needed nothing")
-OTHER: t.Final = Group("other", "Other", "?", "ended otherwise", "ended otherwise")
+ALREADY_OFFBOARDED: t.Final = Group("offboarded", "Offboarded", "✓", "is already offboarded", "are already offboarded")
+WAITING: t.Final = Group("waiting", "In progress", "…", "is being offboarded", "are being offboarded")
+NOTHING_TO_DO: t.Final = Group("nothing", "Nothing to do", "\N{EN DASH}", "needed no action", "needed no action")
+OTHER: t.Final = Group("other", "Other", "?", "has another status", "have another status")
 ATTENTION: t.Final = Group("person", "Needs attention", "!", "needs attention", "need attention")
 GROUPS: t.Final = (WOULD_OFFBOARD, OFFBOARDED, ALREADY_OFFBOARDED, WAITING, NOTHING_TO_DO, OTHER, ATTENTION)
 
 
 @dataclass(frozen=True)
 class OutcomeLabel:
-    """One outcome."""
+    """How evidence shows one outcome."""
 
     label: str
     meaning: str
-    """For the legend, and for a device that has nothing more to say."""
+    """For the legend, and for a device without a message."""
     group: Group
-    phrase: str
-    """In the heading, behind a number."""
+    other_phrase: str = ""
+
+    @property
+    def phrase(self) -> str:
+        """In the headline, after a number."""
+        return self.other_phrase or self.label.lower()
 
 
+_ERROR: t.Final = OutcomeLabel("Error", "The outcome is unknown.", ATTENTION, "outcome unknown")
 _OFFBOARD: t.Final[t.Mapping[str, OutcomeLabel]] = {
     "submitted": OutcomeLabel(
-        "Submitted", "An offboard was sent; the device carries it out when it is online.", WAITING, "submitted"
+        "Submitted", "The offboard action was submitted. The device runs it when it is online.", WAITING
     ),
     "in_progress": OutcomeLabel(
-        "In progress", "An offboard was under way already; none was added.", WAITING, "already in progress"
+        "In progress", "An offboard action was already in progress. No other one was submitted.", WAITING
     ),
     "already_offboarded": OutcomeLabel(
         "Already offboarded",
-        "An earlier offboard succeeded, and the device has not been seen since.",
+        "An earlier offboard action succeeded, and the device has not reported since.",
         OFFBOARDED,
-        "already offboarded",
     ),
     "not_onboarded": OutcomeLabel(
-        "Not onboarded", "The device is not onboarded: nothing to do.", NOTHING_TO_DO, "not onboarded"
+        "Not onboarded", "The device is not onboarded. Nothing needs to be done.", NOTHING_TO_DO
     ),
-    "not_found": OutcomeLabel("Not found", "No such device.", ATTENTION, "not found"),
-    "ambiguous": OutcomeLabel("Ambiguous", "Several devices fit; none was touched.", ATTENTION, "ambiguous"),
+    "not_found": OutcomeLabel("Not found", "No device was found.", ATTENTION),
+    "ambiguous": OutcomeLabel("Ambiguous", "Several devices match. None was changed.", ATTENTION),
     "mismatch": OutcomeLabel(
-        "Mismatch", "No device fits all of what was asked; none was touched.", ATTENTION, "not matching"
+        "Mismatch", "No device matches all identifiers. None was changed.", ATTENTION, "not matching"
     ),
-    "refused": OutcomeLabel("Refused", "The service said no.", ATTENTION, "refused"),
-    "error": OutcomeLabel("Error", "There was no clear answer.", ATTENTION, "without a clear answer"),
+    "refused": OutcomeLabel("Refused", "The service refused the request.", ATTENTION),
+    "error": _ERROR,
 }
 _VERIFY: t.Final[t.Mapping[str, OutcomeLabel]] = {
-    "done": OutcomeLabel(
-        "Done", "The offboard succeeded, and the device has not come back since.", OFFBOARDED, "proven offboarded"
-    ),
-    "pending": OutcomeLabel("Pending", "The service still waits for the device to carry it out.", WAITING, "pending"),
+    "done": OutcomeLabel("Done", "The offboard action succeeded, and the device has not reported since.", OFFBOARDED),
+    "pending": OutcomeLabel("Pending", "The device has not run the offboard action yet.", WAITING),
     "came_back": OutcomeLabel(
-        "Came back", "The device reported again after its offboard had succeeded.", ATTENTION, "came back"
+        "Came back", "The device reported again after the offboard action had succeeded.", ATTENTION
     ),
-    "failed": OutcomeLabel("Failed", "The device could not carry out the offboard.", ATTENTION, "failed"),
-    "timed_out": OutcomeLabel(
-        "Timed out", "The device did not come online in time; offboard it again.", ATTENTION, "timed out"
-    ),
-    "cancelled": OutcomeLabel("Cancelled", "Somebody cancelled the offboard.", ATTENTION, "cancelled"),
+    "failed": OutcomeLabel("Failed", "The offboard action failed on the device.", ATTENTION),
+    "timed_out": OutcomeLabel("Timed out", "The device was not online in time. Offboard it again.", ATTENTION),
+    "cancelled": OutcomeLabel("Cancelled", "The offboard action was cancelled.", ATTENTION),
     "no_action": OutcomeLabel(
-        "No action", "The service has no offboard of this device: nothing proves it.", ATTENTION, "without an action"
+        "No action",
+        "The service has no offboard action for this device, so there is no proof.",
+        ATTENTION,
+        "without an action",
     ),
-    "error": OutcomeLabel("Error", "There was no clear answer.", ATTENTION, "without a clear answer"),
+    "error": _ERROR,
 }
 WOULD_BE_SUBMITTED: t.Final = OutcomeLabel(
-    "Would be submitted", "An offboard would be sent; none was.", WOULD_OFFBOARD, "to be submitted"
+    "Would be submitted", "A real run would submit an offboard action.", WOULD_OFFBOARD
 )
-ACCEPTED_MISSING: t.Final = OutcomeLabel(
-    "Not found", "No such device, which this run allows.", NOTHING_TO_DO, "not found"
-)
-_SUCCEEDED: t.Final = "The offboard succeeded on the device."
+ACCEPTED_MISSING: t.Final = OutcomeLabel("Not found", "Not found, which missing_ok accepts.", NOTHING_TO_DO)
+_SUCCEEDED: t.Final = "The offboard action succeeded on the device."
 
 
 @dataclass(frozen=True)
 class OutcomeLabels:
-    """The words of one kind of evidence."""
+    """The labels for one kind of evidence."""
 
     kind: str
     prediction: bool
@@ -109,7 +110,7 @@ class OutcomeLabels:
         return _VERIFY if self.kind == "verify" else _OFFBOARD
 
     def label_for(self, outcome: str, failed: bool | None) -> OutcomeLabel:
-        """An outcome of this device; one that is not known needs attention unless the device did not fail."""
+        """The label of an outcome. A device with an unknown outcome needs attention, unless it did not fail."""
         if self.prediction and self.kind != "verify" and outcome == "submitted":
             return WOULD_BE_SUBMITTED
         if outcome == "not_found" and failed is False:
@@ -117,15 +118,11 @@ class OutcomeLabels:
         if outcome in self.labels:
             return self.labels[outcome]
         text = outcome.replace("_", " ").strip() or "no outcome"
-        return OutcomeLabel(
-            text[:1].upper() + text[1:],
-            "This page does not know the outcome.",
-            OTHER if failed is False else ATTENTION,
-            text,
-        )
+        group = OTHER if failed is False else ATTENTION
+        return OutcomeLabel(text[:1].upper() + text[1:], "Unknown outcome.", group, text)
 
     def group(self, label: OutcomeLabel, *, failed: bool, succeeded: bool) -> Group:
-        """Where the device stands: a failure needs attention whatever the outcome, an action that succeeded is the proof."""
+        """The group of a device. A failure needs attention in any case. A succeeded action is the proof of offboarding."""
         if failed:
             return ATTENTION
         offboarded = label.group is OFFBOARDED or (succeeded and label.group is WAITING and self.kind != "verify")

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""A lock on a folder of evidence: tasks that add to one document at the same time add one after the other."""
+"""A lock on a directory of evidence, so that concurrent tasks add to a document one after the other."""
 
 from __future__ import annotations
 
@@ -21,29 +21,28 @@ _INTERVAL: t.Final = 0.1
 
 
 @contextlib.contextmanager
-def locked(folder: Path, clock: Clock) -> t.Iterator[str | None]:
-    """Hold the lock of a folder; gives a warning where the folder cannot be locked, as on some network file systems.
+def locked(directory: Path, clock: Clock) -> t.Iterator[str | None]:
+    """Hold the lock of a directory. Yields a warning if it cannot be locked, as on some network file systems.
 
-    The lock is on the folder, so that no file is left behind, and choosing the name of a file is covered as well. The system
-    releases it with the process, however that ends. Raises OptionError where another process keeps it for ``TIMEOUT``
-    seconds.
+    The lock is on the directory, so that no lock file remains, and so that it covers the choice of a file name. The system
+    releases it when the process ends. Raises OptionError if another process holds it for ``TIMEOUT`` seconds.
     """
     warning = None
     with contextlib.ExitStack() as stack:
         try:
-            # Not inherited by child processes; a FIFO in the place of the folder does not block.
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC)
+            # Not inherited by child processes. A FIFO in place of the directory does not block.
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC)
             stack.callback(os.close, descriptor)
-            _acquire(descriptor, folder, clock)
+            _acquire(descriptor, directory, clock)
         except OSError as error:
             warning = (
-                f"path: {folder} cannot be locked ({error.strerror}). Devices can be missing from evidence that two tasks "
+                f"path: {directory} cannot be locked ({error.strerror}). Devices can be missing from evidence that two tasks "
                 "write at the same time."
             )
         yield warning
 
 
-def _acquire(descriptor: int, folder: Path, clock: Clock) -> None:
+def _acquire(descriptor: int, directory: Path, clock: Clock) -> None:
     deadline = clock.monotonic() + TIMEOUT
     while True:
         try:
@@ -51,8 +50,8 @@ def _acquire(descriptor: int, folder: Path, clock: Clock) -> None:
         except BlockingIOError:
             if clock.monotonic() >= deadline:
                 raise OptionError(
-                    f"path: another process has locked {folder} for {TIMEOUT:.0f} seconds, so the evidence was not written.",
-                    hint="See which task is still writing there, or give each run a folder of its own.",
+                    f"path: another process has locked {directory} for {TIMEOUT:.0f} seconds, so the evidence was not written.",
+                    hint="Check which task is still writing there, or use a different directory for each run.",
                 ) from None
             clock.sleep(_INTERVAL)
         else:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""One task of mde_evidence: adds a batch to the evidence on disk, and returns what the task returns."""
+"""Adds a batch to the evidence on disk and builds the result of the task mde_evidence."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ...module_utils._clock import Clock
 from ...module_utils._errors import InternalError, MdeError, OptionError
 from ...module_utils._presentable import to_text
 from .document import Document, merge_batch, summarize_batch, unwritten
-from .files import find_or_create, make_folder, write
+from .files import find_or_create, make_directory, write
 from .lock import locked
 from .report import parse_evidence
 
-# As many as a batch of the playbooks has by default.
+# The default batch size of the playbooks.
 _MAX_IDS: t.Final = 100
 
 
 def add_batch(options: t.Mapping[str, t.Any], *, prediction: bool, clock: Clock) -> Document:
-    """The result of a task with these options, which are valid by the argument spec.
+    """The result of a task with these options, which have passed the argument spec.
 
-    Nothing is raised: a failure has ``failed``, and the devices of the batch with the IDs of their actions, because they
-    may be in no file.
+    Raises nothing. The result of a failure has ``failed``, and the devices of the batch with the IDs of their actions,
+    because the files can lack them.
     """
     batch = {
         **{name: options[name] for name in ("kind", "complete", "device_count", "comment", "result")},
@@ -37,7 +37,7 @@ def add_batch(options: t.Mapping[str, t.Any], *, prediction: bool, clock: Clock)
     }
     try:
         base = _base(to_text(options["path"]))
-        make_folder(base.parent)
+        make_directory(base.parent)
         with locked(base.parent, clock) as warning:
             base, existing = find_or_create(base, kind=options["kind"], prediction=prediction)
             document = merge_batch(existing, **batch)
@@ -58,14 +58,16 @@ def add_batch(options: t.Mapping[str, t.Any], *, prediction: bool, clock: Clock)
 
 
 def refuse(message: str, result: object, *, prediction: bool) -> Document:
-    """The result of a task whose options are not valid, with the devices as far as they can be read."""
+    """The result of a task with invalid options, with the devices if they can be read."""
     return _failure(message, unwritten(result=result, prediction=prediction))
 
 
 def _base(path: str) -> Path:
     base = Path(path).absolute()
     if not path.strip() or not base.name:
-        raise OptionError(f"path: {path!r} has no name for the files.", hint="Give a folder and a name in it.")
+        raise OptionError(
+            f"path: {path!r} has no file name.", hint="Set a directory and a file name without extension."
+        )
     return base
 
 
@@ -74,5 +76,5 @@ def _failure(message: str, devices: list[Document]) -> Document:
     if ids:
         more = f" and {len(ids) - _MAX_IDS} more, in devices of this result" if len(ids) > _MAX_IDS else ""
         message += "" if message.endswith(".") else "."
-        message += f" Keep the IDs of the actions of this batch, as no evidence may have them: {', '.join(ids[:_MAX_IDS])}{more}."
+        message += f" Keep the action IDs of this batch, because the evidence can lack them: {', '.join(ids[:_MAX_IDS])}{more}."
     return {"failed": True, "changed": False, "msg": message, "devices": devices}

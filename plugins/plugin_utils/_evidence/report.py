@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The evidence of a run as what its readers look for: one row a device, counts, and one sentence that says what happened."""
+"""Evidence prepared for readers: one row per device, counts, and a headline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_ACTION: t.Final = "No action"
 
 @dataclass(frozen=True)
 class Count:
-    """How many of the devices have one outcome, status or group, and where they stand."""
+    """The number of devices with one outcome, status or group, in total and by group."""
 
     key: str
     label: str
@@ -35,7 +35,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The whole run, as text; an empty one stands for what is not known."""
+    """All evidence of a run, as text. An unknown value is empty."""
 
     labels: OutcomeLabels
     complete: bool
@@ -52,19 +52,19 @@ class Evidence:
 
     @property
     def groups(self) -> list[Count]:
-        """Counts of what a reader looks for, in a fixed order."""
+        """Counts by group, in a fixed order."""
         return self._counts(lambda row: row.group.singular, {group.singular: group.label for group in GROUPS})
 
     @property
     def outcomes(self) -> list[Count]:
-        """Counts by outcome, those that are known first."""
+        """Counts by outcome, the known ones first, in the order of the documentation."""
         labels = {row.outcome: row.label.label for row in sorted(self.rows, key=lambda row: row.outcome)}
         known = {key: labels[key] for key in self.labels.labels if key in labels}
         return self._counts(lambda row: row.outcome, known | labels)
 
     @property
     def statuses(self) -> list[Count]:
-        """Counts by the state of the action, the most frequent first."""
+        """Counts by action status, the most frequent first."""
         labels = {row.status: row.status or NO_ACTION for row in sorted(self.rows, key=lambda row: row.status)}
         return sorted(self._counts(lambda row: row.status, labels), key=lambda count: -count.total)
 
@@ -75,29 +75,29 @@ class Evidence:
 
     @property
     def headline(self) -> str:
-        """What happened, in one sentence."""
+        """The result of the run in one sentence."""
         total, groups = len(self.rows), self.groups
         if not total:
-            told = "no device was looked at" if self.device_count else "no device was asked for"
+            text = "no device was processed" if self.device_count else "no device was requested"
         elif total == 1:
-            told = f"the device {self.rows[0].group.singular}"
+            text = f"the device {self.rows[0].group.singular}"
         else:
-            told = _join([_phrase(count, total, first=not i) for i, count in enumerate(groups)])
+            text = _join([_phrase(count, total, first=not i) for i, count in enumerate(groups)])
         needing = Counter(row.attention_reason for row in self.rows if row.needs_attention)
         if needing:
-            told += f": {_reason_text(needing)}"
+            text += f": {_reason_text(needing)}"
         if not self.complete:
-            told = f"after {total:,} of {max(self.device_count, total):,} devices: {told}"
-        told = f"prediction: {told}" if self.prediction else told
-        return f"{told[:1].upper()}{told[1:]}."
+            text = f"after {total:,} of {max(self.device_count, total):,} devices: {text}"
+        text = f"prediction: {text}" if self.prediction else text
+        return f"{text[:1].upper()}{text[1:]}."
 
 
 def _phrase(count: Count, total: int, *, first: bool) -> str:
     group, number = count.by_group[0][0], count.total
-    says = group.singular if number == 1 else group.plural
+    ending = group.singular if number == 1 else group.plural
     if not first:
-        return f"{number:,} {says}"
-    return f"all {total:,} devices {says}" if number == total else f"{number:,} of {total:,} devices {says}"
+        return f"{number:,} {ending}"
+    return f"all {total:,} devices {ending}" if number == total else f"{number:,} of {total:,} devices {ending}"
 
 
 def _join(parts: list[str]) -> str:
@@ -107,21 +107,21 @@ def _join(parts: list[str]) -> str:
 
 
 def _reason_text(needing: Counter[str]) -> str:
-    """Why, the most frequent first. A reason that all share needs no number."""
+    """The reasons, the most frequent first. A single reason has no number."""
     most = needing.most_common(6)
     if len(needing) == 1:
         return most[0][0]
-    told = ", ".join(f"{count:,} {reason}" for reason, count in most)
-    return told + (
-        f", {needing.total() - sum(count for _reason, count in most):,} otherwise" if len(needing) > 6 else ""
+    text = ", ".join(f"{count:,} {reason}" for reason, count in most)
+    return text + (
+        f", {needing.total() - sum(count for _reason, count in most):,} for other reasons" if len(needing) > 6 else ""
     )
 
 
 def parse_evidence(evidence: object) -> Evidence:
-    """Take the evidence of a run apart. ``ValueError`` where it is none."""
+    """The evidence of a document. Raises ValueError if it is not an evidence document."""
     record = mapping(evidence)
     if not record or to_text(record.get("format") or FORMAT) != FORMAT:
-        raise ValueError(f"This is no evidence of a run: a mapping with the format {FORMAT} is expected.")
+        raise ValueError(f"Not an evidence document: expected format {FORMAT}.")
     labels = OutcomeLabels(to_text(record.get("kind")), prediction=bool(record.get("prediction")))
     devices, comment = sequence(record.get("devices")), escape_invisible(record.get("comment"), lines=True)
     run, api = mapping(record.get("run")), mapping(record.get("api"))

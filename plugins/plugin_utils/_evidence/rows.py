@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""One device of a run's evidence, as text."""
+"""One device of the evidence as text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .text import format_utc
 
 @dataclass(frozen=True)
 class Candidate:
-    """A device that fits, or nearly."""
+    """A device that matches, or nearly matches."""
 
     name: str
     device_id: str
@@ -35,12 +35,14 @@ class Row:
     entra_id: str
     host: str
     requested_name: str
-    """What was asked for, where the service calls it otherwise."""
+    """The name that was requested, if the service has another one."""
     outcome: str
     label: OutcomeLabel
     group: Group
     result: str
     action_id: str
+    external_id: str
+    """The identity that the run sent with the request."""
     status: str
     created: str
     updated: str
@@ -53,7 +55,7 @@ class Row:
     correlation_id: str
     candidates: tuple[Candidate, ...]
     tag: str
-    """What became of the tag, in a sentence, where there was one."""
+    """Whether the tag was set, in a sentence. Empty without a tag."""
     tag_missing: bool
 
     @property
@@ -62,49 +64,45 @@ class Row:
 
     @property
     def attention_reason(self) -> str:
-        """Why it needs attention, in a word or two: where the outcome alone is no reason, the error's code."""
+        """Why the device needs attention, in a few words: its outcome, or its error code if the outcome alone is not the reason."""
         return self.code.replace("_", " ") if self.code and self.label.group is not ATTENTION else self.label.phrase
 
 
 def build_row(position: int, device: t.Mapping[str, t.Any], labels: OutcomeLabels, comment: str) -> Row:
-    requested_name, action, machine = (mapping(device.get(key)) for key in ("requested", "action", "machine"))
+    requested, action, machine = (mapping(device.get(key)) for key in ("requested", "action", "machine"))
     error, tag = mapping(device.get("error")), mapping(device.get("tag"))
     failed = bool(device["failed"]) if device.get("failed") is not None else None
     outcome, status = escape_invisible(device.get("outcome")), escape_invisible(action.get("status"))
     label = labels.label_for(outcome, failed)
     group = labels.group(label, failed=bool(failed or error), succeeded=status == "Succeeded")
-    known = [
-        escape_invisible(device.get("device_name")),
-        escape_invisible(requested_name.get("device_name")),
-        escape_invisible(device.get("host")),
-    ]
-    device_id = escape_invisible(device.get("device_id")) or escape_invisible(requested_name.get("device_id"))
-    entra_id = escape_invisible(machine.get("aadDeviceId")) or escape_invisible(requested_name.get("aad_device_id"))
+    names = (device.get("device_name"), requested.get("device_name"), device.get("host"))
+    name, requested_name, host = map(escape_invisible, names)
+    device_id = escape_invisible(device.get("device_id")) or escape_invisible(requested.get("device_id"))
+    entra_id = escape_invisible(machine.get("aadDeviceId")) or escape_invisible(requested.get("aad_device_id"))
     message = escape_invisible(error.get("message"), lines=True)
     tag_missing = bool(tag) and not tag.get("ok")
-    does = ("would be", "would not be") if labels.prediction else ("was", "was not")
-    detail = f"The tag {escape_invisible(tag.get('tag'))} {does[tag_missing]} set."
-    detail = " ".join(
-        part for part in (detail, escape_invisible(tag.get("message"), lines=True) if tag_missing else "") if part
-    )
+    verbs = ("would be", "would not be") if labels.prediction else ("was", "was not")
+    tag_text = f"The tag {escape_invisible(tag.get('tag'))} {verbs[tag_missing]} set."
+    tag_error = escape_invisible(tag.get("message"), lines=True) if tag_missing else ""
     return Row(
         position=position,
-        name=next(filter(None, known), ""),
+        name=name or requested_name or host,
         device_id=device_id,
         entra_id=entra_id,
-        host=known[2],
-        requested_name=known[1] if known[0] and known[1].casefold() != known[0].casefold() else "",
+        host=host,
+        requested_name=requested_name if name and requested_name.casefold() != name.casefold() else "",
         outcome=outcome,
         label=label,
         group=group,
         result=message or labels.meaning(label, group),
         action_id=escape_invisible(action.get("id")),
+        external_id=escape_invisible(device.get("external_id")),
         status=status,
         created=format_utc(action.get("creationDateTimeUtc")),
         updated=format_utc(action.get("lastUpdateDateTimeUtc")),
         requestor=escape_invisible(action.get("requestor")),
         comment=escape_invisible(action.get("requestorComment"), lines=True)
-        or escape_invisible(requested_name.get("comment"), lines=True)
+        or escape_invisible(requested.get("comment"), lines=True)
         or comment,
         code=escape_invisible(error.get("code")),
         message=message,
@@ -112,7 +110,7 @@ def build_row(position: int, device: t.Mapping[str, t.Any], labels: OutcomeLabel
         hint=escape_invisible(error.get("hint"), lines=True),
         correlation_id=escape_invisible(error.get("correlation_id")),
         candidates=tuple(_candidate(mapping(candidate)) for candidate in sequence(device.get("candidates"))),
-        tag=detail if tag else "",
+        tag=" ".join(filter(None, (tag_text, tag_error))) if tag else "",
         tag_missing=tag_missing,
     )
 

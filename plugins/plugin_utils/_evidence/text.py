@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Times as evidence shows them."""
+"""Times for evidence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UTC: t.Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00
 
 
 def format_utc(value: object) -> str:
-    """A time in UTC to the second; what is no such time as it came."""
+    """A time in UTC to the second. Any other text is returned as it is, with invisible characters escaped."""
     text = escape_invisible(value)
     found = _UTC.fullmatch(text)
     return f"{found[1]}Z" if found else text

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which column is the device: headers decide, content rules out, safeguards stay, and the user has the last word."""
+"""Which column identifies the device: headers decide, content excludes, safeguards stay, and columns overrides."""
 
 from __future__ import annotations
 
@@ -20,27 +20,14 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from jinja2 import StrictUndefined, UndefinedError
 
-from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
 from ansible_collections.secops.mde.plugins.plugin_utils._evidence.csv_report import render
+from ansible_collections.secops.mde.tests.unit.device_lists import Devices, parse, parse_error
 from ansible_collections.secops.mde.tests.unit.evidence_samples import evidence
-
-parse = FilterModule().filters()["parse_devices"]
 
 A, B = "a1" * 20, "b2" * 20
 GA, GB = "11112222-bbbb-3333-cccc-4444dddd5555", "11112222-bbbb-3333-cccc-4444dddd6666"
 PAGE_OF_B = f"https://security.microsoft.com/machines/v2/{B}/overview"
 FULL = "pc-0101.corp.example"
-
-Devices = list[dict[str, str]]
-
-
-def refusal(given: object, **options: object) -> str:
-    with pytest.raises(AnsibleFilterError) as refused:
-        parse(given, **options)
-    message = str(refused.value)
-    assert message.startswith("secops.mde.parse_devices: ")
-    assert len(message) < 1600
-    return message
 
 
 @pytest.mark.parametrize(
@@ -53,26 +40,26 @@ def refusal(given: object, **options: object) -> str:
 )  # fmt: skip
 @pytest.mark.parametrize("decoy", [B, GB, PAGE_OF_B, f"{{{GB}}}"])
 @pytest.mark.parametrize("name", ["Computer", "Name", "Device name", "Hostname"])
-def test_a_column_that_is_not_the_device_never_supplies_an_id(header: str, decoy: str, name: str) -> None:
+def test_a_column_with_another_header_never_supplies_an_id(header: str, decoy: str, name: str) -> None:
     assert parse(f"{name};{header}\n{FULL};{decoy}\n") == [{"device_name": FULL}]
     assert parse(f"{header};{name}\n{decoy};{FULL}\n") == [{"device_name": FULL}]
     assert parse([{name: FULL, header: decoy}]) == [{"device_name": FULL}]
     assert parse(json.dumps({"value": [{name: FULL, header: decoy}]})) == [{"device_name": FULL}]
-    assert header in refusal(f"{header};Room\n{decoy};3\n")
+    assert header in parse_error(f"{header};Room\n{decoy};3\n")
 
 
 UNDERSTOOD: dict[str, tuple[object, Devices]] = {
-    "an id and its safeguard": (f"Computer,Device ID\npc-0101,{A}", [{"device_id": A, "device_name": "pc-0101"}]),
-    "a computer of Active Directory": (
+    "an ID and its safeguard": (f"Computer,Device ID\npc-0101,{A}", [{"device_id": A, "device_name": "pc-0101"}]),
+    "an Active Directory computer": (
         f"DistinguishedName,DNSHostName,Enabled,Name,ObjectClass,ObjectGUID,SamAccountName,SID,UserPrincipalName\n"
         f'"CN=PC-0101,DC=corp,DC=example",{FULL},True,PC-0101,computer,{GB},PC-0101$,S-1-5-21-1,\n',
         [{"device_name": FULL}],
     ),
-    "a short name behind the full one": (f"fqdn,hostname\n{FULL},PC-0101", [{"device_name": FULL}]),
-    "a full name alone, where the short one is missing": (f"Name,DNSHostName\n,{FULL}\npc2,", [{"device_name": FULL}, {"device_name": "pc2"}]),
-    "names that differ in case alone": ("hostname,computer\npc1,PC1", [{"device_name": "pc1"}]),
+    "a short name after the full name": (f"fqdn,hostname\n{FULL},PC-0101", [{"device_name": FULL}]),
+    "a full name without the short name": (f"Name,DNSHostName\n,{FULL}\npc2,", [{"device_name": FULL}, {"device_name": "pc2"}]),
+    "names that differ in case only": ("hostname,computer\npc1,PC1", [{"device_name": "pc1"}]),
     "a row without its comment": ("hostname,comment\npc1,CHG-1\npc2", [{"device_name": "pc1", "comment": "CHG-1"}, {"device_name": "pc2"}]),
-    "a row without more than its comment": ("hostname,room,comment\npc1,3,x\npc2", [{"device_name": "pc1", "comment": "x"}, {"device_name": "pc2"}]),
+    "a row without cells after its name": ("hostname,room,comment\npc1,3,x\npc2", [{"device_name": "pc1", "comment": "x"}, {"device_name": "pc2"}]),
     "Intune": (
         "Device ID,Device name,Managed by,Azure AD Device ID,OS,Serial number,Primary user UPN\n"
         f"{GB},pc-0101,Intune,{GA},Windows,1234,sam@corp.example\n",
@@ -90,7 +77,7 @@ UNDERSTOOD: dict[str, tuple[object, Devices]] = {
     "Get-MgDevice": (
         f"Id,DeviceId,DisplayName,TrustType\n{GB},{GA},PC-0101,AzureAd", [{"aad_device_id": GA, "device_name": "PC-0101"}]
     ),
-    "Get-MgDevice with the columns that it shows": (
+    "Get-MgDevice with its default columns": (
         f"Id,DeviceId,DisplayName\n{GB},{GA},PC-0101", [{"aad_device_id": GA, "device_name": "PC-0101"}]
     ),
     "Get-AzureADDevice": (
@@ -108,7 +95,7 @@ UNDERSTOOD: dict[str, tuple[object, Devices]] = {
         json.dumps({"schema": [{"name": "DeviceId"}], "results": [{"DeviceId": A, "DeviceName": FULL}]}),
         [{"device_id": A, "device_name": FULL}],
     ),
-    "evidence of an alert": (
+    "device evidence of an alert": (
         [{"hostName": "pc-0101", "deviceDnsName": FULL, "mdeDeviceId": A, "azureAdDeviceId": GA}],
         [{"device_id": A, "device_name": FULL}],
     ),
@@ -120,50 +107,50 @@ UNDERSTOOD: dict[str, tuple[object, Devices]] = {
         {"results": [{"item": 1, "json": {"value": [{"id": A}]}}, {"item": 2, "json": {"id": B, "computerDnsName": "b"}}]},
         [{"device_id": A}, {"device_id": B, "device_name": "b"}],
     ),
-    "any id of the service's own record": ([{"id": "dev-7", "computerDnsName": "lab/7+8"}], [{"device_id": "dev-7", "device_name": "lab/7+8"}]),
-    "an action's own id is none of a device": (
+    "any ID in a record of the service": ([{"id": "dev-7", "computerDnsName": "lab/7+8"}], [{"device_id": "dev-7", "device_name": "lab/7+8"}]),
+    "the ID of an action": (
         f"id,type,machineId,computerDnsName\n{GB},Offboard,{A},{FULL}", [{"device_id": A, "device_name": FULL}]
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("given", "devices"), UNDERSTOOD.values(), ids=UNDERSTOOD.keys())
-def test_exports_are_understood_by_their_headers_together(given: object, devices: Devices) -> None:
+def test_all_headers_of_an_export_together_decide(given: object, devices: Devices) -> None:
     assert parse(given) == devices
 
 
 REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
-    "GUIDs as device ids, and nothing says whose": (f"Device ID,Device name\n{GA},pc1", ("line 2", "Entra or Intune")),
-    "names that differ": ("Name,DNSHostName\npc1,pc2.corp.example", ("line 2", "'pc1' (Name)", "columns")),
-    "two full names": ("hostname,fqdn\npc1.a,pc1.b", ("line 2", "twice")),
-    "an IP address has no first label": ("hostname,dnsname\n10,10.1.2.3", ("line 2", "twice")),
-    "a row that ends before its last identifier": (f"Device name,Device ID\npc1,{A}\npc2", ("line 3", "1 cells")),
-    "a name with the separator in it moves the others": ("Owner,Computer,Note\nDoe, John,pc1,", ("line 2", "4 cells")),
-    "a table without a header that is known": (f"Asset;Guid\npc1;{GA}", ("line 1", "'Asset', 'Guid'", "columns", "mde_columns")),
+    "GUIDs under Device ID, without an Entra column": (f"Device ID,Device name\n{GA},pc1", ("line 2", "Entra or Intune")),
+    "different names": ("Name,DNSHostName\npc1,pc2.corp.example", ("line 2", "'pc1' (Name)", "columns")),
+    "two full names": ("hostname,fqdn\npc1.a,pc1.b", ("line 2", "conflicting")),
+    "an IP address has no first label": ("hostname,dnsname\n10,10.1.2.3", ("line 2", "conflicting")),
+    "a row without the cell of its last identifier": (f"Device name,Device ID\npc1,{A}\npc2", ("line 3", "found 1")),
+    "an unquoted separator in a cell": ("Owner,Computer,Note\nDoe, John,pc1,", ("line 2", "found 4")),
+    "a table without a known header": (f"Asset;Guid\npc1;{GA}", ("line 1", "'Asset', 'Guid'", "columns", "mde_columns")),
     "the same in tabs": (f"Asset\tRoom\npc1\t{A}", ("line 1", "'Asset', 'Room'")),
-    "records without a key that is known": ([{"asset": "pc1", "guid": GA}], ("entry 1", "'asset', 'guid'", "no device")),
-    "an id of 40 digits where the headers are Entra's": (f"deviceId,objectId\n{A},{GA}", ("line 2", "Entra device id")),
-    "the id of the successor that is called an id": (f"Device ID,MDE device ID\n{A},{B}", ("line 2", "twice")),
-    "a name that is an id alone": (f"Computer,Room\n{GA},3", ("line 2", "name is expected")),
-    "a header of one column that is not known": (f"Successor\n{A}\n{B}", ("line 1", "'Successor'", "header or a device")),
+    "records without a known key": ([{"asset": "pc1", "guid": GA}], ("entry 1", "'asset', 'guid'", "no device")),
+    "an ID of 40 digits in an Entra export": (f"deviceId,objectId\n{A},{GA}", ("line 2", "Entra device ID")),
+    "two different IDs under known headers": (f"Device ID,MDE device ID\n{A},{B}", ("line 2", "conflicting")),
+    "an ID as name": (f"Computer,Room\n{GA},3", ("line 2", "name is expected")),
+    "an unknown header of one column": (f"Successor\n{A}\n{B}", ("line 1", "'Successor'", "header or a device")),
     "the same above full names": ("Manager\npc1.corp.example", ("line 1", "header or a device", "comma")),
     "the same above names with digits": ("\n Owner\npc1\npc2", ("line 2", "header or a device")),
-    "the same in quotes above ids": (f'"Replaced by"\n"{A}"', ("line 1", "header or a device")),
+    "the same in quotes above IDs": (f'"Replaced by"\n"{A}"', ("line 1", "header or a device")),
     "the same with a digit": (f"SHA1\n{A}", ("line 1", "header or a device")),
     "a hidden name": ("Device name,Room\npc-********,3", ("line 2", "secret")),
-    "a hidden id": ([{"device_id": "********"}], ("entry 1", "secret")),
+    "a hidden ID": ([{"device_id": "********"}], ("entry 1", "secret")),
     "a hidden word": ("pc1\n********", ("line 2", "secret")),
     "half a character in a name": ('[{"device_name": "pc\\ud83d"}]', ("entry 1", "device_name", "\\ud83d")),
     "half a character in a comment": ('[{"device_name": "pc1", "comment": "\\ud83d"}]', ("entry 1", "comment")),
     "a control character in a name": ([{"device_name": "pc\x071"}], ("entry 1", "control characters")),
-    "an id in digits": ([{"id": int("1" * 40), "computerDnsName": "pc1"}], ("entry 1", "quotes")),
+    "an ID as a number": ([{"id": int("1" * 40), "computerDnsName": "pc1"}], ("entry 1", "quotes")),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("given", "told"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_the_headers_leave_open_is_refused_with_the_way_out(given: object, told: tuple[str, ...]) -> None:
-    message = refusal(given)
-    assert [part for part in told if part not in message] == [], message
+@pytest.mark.parametrize(("given", "parts"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_the_headers_do_not_decide_is_an_error_with_a_solution(given: object, parts: tuple[str, ...]) -> None:
+    message = parse_error(given)
+    assert [part for part in parts if part not in message] == [], message
 
 
 CHOSEN = [
@@ -178,7 +165,7 @@ CHOSEN = [
 
 
 @pytest.mark.parametrize("columns", CHOSEN, ids=str)
-def test_columns_that_are_named_are_the_only_ones(columns: object) -> None:
+def test_only_the_columns_that_the_user_names_are_used(columns: object) -> None:
     text = f"Name;Rechner;Device ID\nSam;{FULL};{A}\n"
     assert parse(text, columns=columns) == [{"device_name": FULL}]
     record = {"Name": "Sam", "Rechner": FULL, "Device ID": A, "n": 7}
@@ -186,7 +173,7 @@ def test_columns_that_are_named_are_the_only_ones(columns: object) -> None:
         assert parse([record], columns) == parse(json.dumps({"value": [record]}), columns) == [{"device_name": FULL}]
 
 
-def test_columns_name_every_field() -> None:
+def test_columns_can_name_every_field() -> None:
     columns = "device_id=Kennung, device_name=Rechner, aad_device_id=Entra, comment=Grund"
     text = f"Grund|Entra|Rechner|Kennung\nalt|{GA}|Sam's Mac|{A}\n|||{B}"
     assert parse(text, columns) == [
@@ -195,35 +182,35 @@ def test_columns_name_every_field() -> None:
     ]
 
 
-def test_columns_that_are_not_given_choose_nothing() -> None:
+def test_empty_columns_select_nothing() -> None:
     for columns in (None, "", "  ", {}, {"device_id": None, "comment": ""}):
         assert parse("hostname\npc1", columns=columns) == [{"device_name": "pc1"}]
 
 
 @pytest.mark.parametrize(
-    ("given", "columns", "told"),
+    ("given", "columns", "parts"),
     [
         ("Host;Room\npc1;3", "device_name=Rechner", ("'Rechner'", "missing", "'Host', 'Room'")),
-        ("Host;Host\npc1;3", "device_name=Host", ("'Host'", "twice")),
-        ("host;HOST\npc1;3", "device_name=Host", ("'Host'", "twice")),
+        ("Host;Host\npc1;3", "device_name=Host", ("'Host'", "occurs twice")),
+        ("host;HOST\npc1;3", "device_name=Host", ("'Host'", "occurs twice")),
         ([{"Host": "pc1"}, {"Host": "pc2"}], "device_name=Rechner", ("entry 1", "'Rechner'", "missing")),
         ("pc1\npc2", "device_name=Rechner", ("line 1", "'Rechner'", "missing", "'pc1'")),
         ("Host\npc1", "name=Host", ("'name'", "device_name")),
-        ("Host\npc1", "comment=Host", ("no field identifies", "device_name")),
-        ("Host\npc1", "device_id=Host,device_name=Host", ("one header",)),
+        ("Host\npc1", "comment=Host", ("no field that identifies", "device_name")),
+        ("Host\npc1", "device_id=Host,device_name=Host", ("same header",)),
         ("Host\npc1", "Host", ("columns", "not a mapping")),
         ("Host\npc1", ["Host"], ("columns", "not a mapping")),
         ("Host\npc1", 7, ("columns", "7")),
         ("Host\npc1", {"device_name": 7}, ("columns", "device_name", "7")),
-        ("Host\npc1", "{device_name: [", ("cannot be read",)),
-        ("Host\npc1", "device_name=Host,device_name=Room", ("twice",)),
+        ("Host\npc1", "{device_name: [", ("cannot be parsed",)),
+        ("Host\npc1", "device_name=Host,device_name=Room", ("Duplicate key",)),
         (f"Host\n{A}", "device_name=Host", ("line 2", "name is expected")),
         ("Id\nx y", "device_id=Id", ("line 2", "device_id")),
     ],
 )
-def test_columns_that_cannot_be_meant_are_refused(given: object, columns: object, told: tuple[str, ...]) -> None:
-    message = refusal(given, columns=columns)
-    assert [part for part in told if part not in message] == [], message
+def test_invalid_columns_are_an_error(given: object, columns: object, parts: tuple[str, ...]) -> None:
+    message = parse_error(given, columns=columns)
+    assert [part for part in parts if part not in message] == [], message
 
 
 def test_a_key_that_only_some_records_have_is_not_missing() -> None:
@@ -234,7 +221,7 @@ def test_a_key_that_only_some_records_have_is_not_missing() -> None:
     ]
 
 
-def test_columns_that_are_undefined_are_reported_by_ansible_itself() -> None:
+def test_ansible_reports_undefined_columns() -> None:
     with pytest.raises(UndefinedError, match="mapping"):
         parse("pc1", columns=StrictUndefined(name="mapping"))
 
@@ -265,7 +252,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_are_taken_as_the_service_writes_them(name: str) -> None:
+def test_every_name_that_the_service_can_write_is_accepted(name: str) -> None:
     wanted = [{"device_id": A, "device_name": name}]
     record = {"id": A, "computerDnsName": name}
     assert parse([record]) == parse(json.dumps({"value": [record]})) == wanted
@@ -279,7 +266,7 @@ def test_names_are_taken_as_the_service_writes_them(name: str) -> None:
         assert parse(json.dumps([name, "pc1"])) == [{"device_name": name}, {"device_name": "pc1"}]
 
 
-def test_evidence_gives_its_devices_with_their_names_as_json_and_as_csv() -> None:
+def test_json_and_csv_evidence_return_its_devices_with_their_names() -> None:
     ids = [f"{number:040x}" for number in range(len(NAMES))]
     rows = [
         {
@@ -297,22 +284,22 @@ def test_evidence_gives_its_devices_with_their_names_as_json_and_as_csv() -> Non
     assert parse(render(document)) == wanted
 
 
-def test_quotes_let_a_blank_in_and_bare_words_stay_narrow() -> None:
+def test_a_name_in_quotes_can_have_spaces_and_a_word_without_quotes_cannot() -> None:
     assert parse('"Sam iPad"\npc1') == [{"device_name": "Sam iPad"}, {"device_name": "pc1"}]
     assert parse("'Sam iPad', \"10.1.2.3\"") == [{"device_name": "Sam iPad"}, {"device_name": "10.1.2.3"}]
     assert parse("\u201cSam\u2019s iPad\u201d") == [{"device_name": "Sam\u2019s iPad"}]
     for bare in ("Sam iPad", "10.1.2.3", "lab/7+8"):
-        assert "line 1" in refusal(f"{bare}\npc1")
+        assert "line 1" in parse_error(f"{bare}\npc1")
     for several in ('"pc1, pc2"\npc3', '"pc1" "pc2"\npc3', '"pc1;pc2"'):
-        assert "line 1" in refusal(several)
+        assert "line 1" in parse_error(several)
 
 
-def test_a_name_without_digits_is_an_item_where_it_cannot_be_a_header() -> None:
+def test_a_name_without_digits_is_a_device_if_it_cannot_be_a_header() -> None:
     for text in ("kiosk,\npc1,", "- kiosk\n- pc1", "pc1\nkiosk", "kiosk\nfront\npc1", "kiosk"):
         assert {"device_name": "kiosk"} in parse(text)
 
 
-def test_names_that_differ_in_a_letter_are_two_and_the_same_name_in_other_bytes_is_one() -> None:
+def test_names_that_differ_in_a_letter_are_two_devices_and_other_encodings_of_a_name_are_one() -> None:
     for one, other in (("voss-mac", "vo\u00df-mac"), ("k1", "\u212a1"), ("\u00e51", "\u212b1"), ("\u03c9", "\u2126")):
         assert len(parse([{"device_name": one}, {"device_name": other}])) == 2
     assert len(parse([{"device_name": "caf\u00e9"}, {"device_name": "CAFE\u0301"}])) == 1
@@ -322,29 +309,29 @@ def test_names_that_differ_in_a_letter_are_two_and_the_same_name_in_other_bytes_
 @pytest.mark.parametrize("rstrip", [True, False])
 @pytest.mark.parametrize("end", ["\r\n", "\n", ""])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-def test_a_file_is_read_in_utf_8_and_by_the_mark_of_utf_16(
+def test_a_file_can_be_utf_8_or_utf_16_with_a_byte_order_mark(
     tmp_path: Path, encoding: str, end: str, rstrip: bool
 ) -> None:
     text = f"Gerätename;Grund\r\nbüro-09.corp.example;x\r\nsrv-2;{'ö' * 9}{end}"
     mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(encoding, b"")
     file = tmp_path / "list.csv"
     file.write_bytes(mark + text.encode(encoding))
-    assert parse(looked_up(file, rstrip)) == [{"device_name": "büro-09.corp.example"}, {"device_name": "srv-2"}]
+    assert parse(file_lookup(file, rstrip)) == [{"device_name": "büro-09.corp.example"}, {"device_name": "srv-2"}]
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
-def test_a_file_in_another_encoding_is_refused_with_what_to_do(tmp_path: Path, encoding: str) -> None:
+def test_a_file_in_another_encoding_is_an_error_with_a_solution(tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "list.csv"
     file.write_bytes("pc1\nbüro-09\n".encode(encoding))
-    message = refusal(looked_up(file))
+    message = parse_error(file_lookup(file))
     assert "Save the file as UTF-8" in message
     assert "line " in message
     file.write_bytes(b"\xff\xfep\x00c\x001")  # half of the last character is missing
-    assert "Save the file as UTF-8" in refusal(looked_up(file))
+    assert "Save the file as UTF-8" in parse_error(file_lookup(file))
 
 
-def looked_up(file: Path, rstrip: bool = True) -> str:
-    """What the lookup of the documented example gives."""
+def file_lookup(file: Path, rstrip: bool = True) -> str:
+    """The text that the lookup of the documented example returns."""
     lookup = lookup_loader.get("file", loader=DataLoader())
     [text] = lookup.run([str(file)], variables={}, rstrip=rstrip)
     return t.cast("str", text)
@@ -359,16 +346,16 @@ FOREIGN: dict[str, t.Callable[[int], object]] = {
     "a long line": lambda n: "a " * n,
     "many dots": lambda n: "a." * n + "!",
     "many bullets": lambda n: "- " * n,
-    "many rows that are refused": lambda n: "Device ID\n" + "x\n" * n,
+    "many invalid rows": lambda n: "Device ID\n" + "x\n" * n,
     "many quotes": lambda n: '"' * n,
     "many surrogates": lambda n: "\udce9" * n,
     "a long number": lambda n: "1" * n + "E+",
-    "a long page": lambda n: "https://x.example/machines/" * n,
+    "a long URL": lambda n: "https://x.example/machines/" * n,
 }
 
 
 @pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN.keys())
-def test_the_work_grows_with_the_text_and_no_faster(make: t.Callable[[int], object]) -> None:
+def test_the_time_is_linear_in_the_size_of_the_text(make: t.Callable[[int], object]) -> None:
     def cost(size: int) -> float:
         given, began = make(size), time.process_time()
         with contextlib.suppress(AnsibleFilterError):

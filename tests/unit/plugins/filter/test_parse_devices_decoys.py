@@ -2,33 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists that look clear and mean other devices, or fewer, than their first look says."""
+"""Lists that seem clear, but that identify other or fewer devices than it seems."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-from ansible.errors import AnsibleFilterError
 
-from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
-
-parse = FilterModule().filters()["parse_devices"]
+from ansible_collections.secops.mde.tests.unit.device_lists import Devices, parse, parse_error
 
 A, B = "a1" * 20, "b2" * 20
 GA, GB = "11112222-bbbb-3333-cccc-4444dddd5555", "11112222-bbbb-3333-cccc-4444dddd6666"
 PAGE = f"https://security.microsoft.com/machines/v2/{B}/overview"
-
-Devices = list[dict[str, str]]
-
-
-def refusal(given: object, **options: object) -> str:
-    with pytest.raises(AnsibleFilterError) as refused:
-        parse(given, **options)
-    message = str(refused.value)
-    assert message.startswith("secops.mde.parse_devices: ")
-    assert len(message) < 1500
-    return message
 
 
 @pytest.mark.parametrize(
@@ -40,10 +26,10 @@ def refusal(given: object, **options: object) -> str:
         "Remplace", "Anterior", "Dispositivo antiguo", "Reemplaza a", "Sustituye a", "Substitui", "Vecchio computer", "Vervangt",
     ],
 )  # fmt: skip
-def test_a_column_of_the_device_before_makes_the_others_those_of_the_device_in_use(header: str) -> None:
+def test_a_column_of_replaced_devices_is_an_error_because_the_others_can_be_in_use(header: str) -> None:
     for known, cell in (("Computer", "pc-0102"), ("Device ID", B), ("Entra device ID", GB)):
-        assert header in refusal(f"{header};{known}\npc-0101;{cell}\n")
-        assert header in refusal([{known: cell, header: A}])
+        assert header in parse_error(f"{header};{known}\npc-0101;{cell}\n")
+        assert header in parse_error([{known: cell, header: A}])
     assert parse(f"{header};Computer\npc-0101;pc-0102", columns={"device_name": header}) == [{"device_name": "pc-0101"}]
 
 
@@ -51,7 +37,7 @@ def test_a_column_of_the_device_before_makes_the_others_those_of_the_device_in_u
     "header",
     ["Old owner", "Previous user", "Replaced by", "Ersetzt durch", "Remplacé par", "Replaced on", "Retired", "Threshold", "Golden"],
 )  # fmt: skip
-def test_other_columns_of_the_past_are_ignored(header: str) -> None:
+def test_similar_headers_are_ignored(header: str) -> None:
     assert parse(f"Computer;{header}\npc-0101;pc-0102") == [{"device_name": "pc-0101"}]
 
 
@@ -67,40 +53,40 @@ def test_other_columns_of_the_past_are_ignored(header: str) -> None:
         ("displayName,sAMAccountName,mail", "Sam Example,sam,sam@corp.example"),
     ],
 )
-def test_a_host_of_virtual_machines_and_a_name_of_a_person_are_no_devices(header: str, row: str) -> None:
-    assert "no device is named" in refusal(f"{header}\n{row}")
+def test_a_hypervisor_and_the_name_of_a_person_are_not_devices(header: str, row: str) -> None:
+    assert "no device identifier" in parse_error(f"{header}\n{row}")
 
 
 TAKEN: dict[str, tuple[object, Devices]] = {
     "virtual machines with their DNS names": ("VM,DNS Name,Host\nvm1,vm1.corp.example,esx1", [{"device_name": "vm1.corp.example"}]),
-    "an id of a virtual machine": (f"Hostname,VM ID\npc1,{GB}", [{"device_name": "pc1"}]),
+    "an ID of a virtual machine": (f"Hostname,VM ID\npc1,{GB}", [{"device_name": "pc1"}]),
     "every property of Active Directory": (
         '#TYPE Microsoft.ActiveDirectory.Management.ADComputer\n"DisplayName","DistinguishedName","DNSHostName","Name","ObjectGUID","SamAccountName","SID"\n'
         f'"PC-0101$","CN=PC-0101,DC=corp,DC=example","pc-0101.corp.example","PC-0101","{GB}","PC-0101$","S-1-5-21-1"',
         [{"device_name": "pc-0101.corp.example"}],
     ),
-    "a table of Markdown": ("| Device name | Owner |\n|:---|---:|\n| pc1 | Sam |\n", [{"device_name": "pc1"}]),
-    "ids in Markdown": (f"|Device ID|\n|-----|\n|{A}|", [{"device_id": A}]),
+    "a Markdown table": ("| Device name | Owner |\n|:---|---:|\n| pc1 | Sam |\n", [{"device_name": "pc1"}]),
+    "IDs in Markdown": (f"|Device ID|\n|-----|\n|{A}|", [{"device_id": A}]),
     "Markdown without outer bars": ("Computer | Owner\n--- | ---\npc1 | Sam", [{"device_name": "pc1"}]),
-    "a column as PowerShell prints it": ("Name\n----\npc1\npc2", [{"device_name": "pc1"}, {"device_name": "pc2"}]),
-    "a table as psql prints it": (" name | room \n------+------\n pc1  | 3\n", [{"device_name": "pc1"}]),
+    "a column in the output of PowerShell": ("Name\n----\npc1\npc2", [{"device_name": "pc1"}, {"device_name": "pc2"}]),
+    "a table in the output of psql": (" name | room \n------+------\n pc1  | 3\n", [{"device_name": "pc1"}]),
     "JSON Lines": (f'{{"DeviceId":"{A}"}}\r\n{{"DeviceId":"{B}"}}\n', [{"device_id": A}, {"device_id": B}]),
-    "a separator in a quoted cell": ('Device name\n"a, b"', [{"device_name": "a, b"}]),
-    "marks without width in a table": ("Device name,Room\n\u202apc1\u200b,3", [{"device_name": "pc1"}]),
-    "marks without width in a record": ([{"hostname": "pc\u00ad1\u200b.corp.example"}], [{"device_name": "pc1.corp.example"}]),
-    "marks of the service's own name": ([{"id": A, "computerDnsName": "pc1\u200b"}], [{"device_id": A, "device_name": "pc1\u200b"}]),
+    "a separator in a cell in quotes": ('Device name\n"a, b"', [{"device_name": "a, b"}]),
+    "characters without width in a table": ("Device name,Room\n\u202apc1\u200b,3", [{"device_name": "pc1"}]),
+    "characters without width in a record": ([{"hostname": "pc\u00ad1\u200b.corp.example"}], [{"device_name": "pc1.corp.example"}]),
+    "characters without width in a name of the service": ([{"id": A, "computerDnsName": "pc1\u200b"}], [{"device_id": A, "device_name": "pc1\u200b"}]),
     "localhost as a safeguard": (f"Device ID,Device name\n{A},localhost", [{"device_id": A, "device_name": "localhost"}]),
     "a kind of device": ("Name,Type,Matched by\npc1,Computer,host", [{"device_name": "pc1"}]),
     "the last page of a list": ({"value": [{"id": A}], "@odata.nextLink": None}, [{"device_id": A}]),
     "a device with lists of its own": (
         {"name": "pc1", "machineTags": ["x"], "ipAddresses": [{"ipAddress": "10.1.2.3"}]}, [{"device_name": "pc1"}]
     ),
-    "columns with a blank one": ("Host;\npc1;x", [{"device_name": "pc1"}]),
+    "an empty header": ("Host;\npc1;x", [{"device_name": "pc1"}]),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("given", "devices"), TAKEN.values(), ids=TAKEN.keys())
-def test_what_surrounds_a_device_is_no_device(given: object, devices: Devices) -> None:
+def test_what_surrounds_a_device_is_not_a_device(given: object, devices: Devices) -> None:
     assert parse(given) == devices
 
 
@@ -109,7 +95,7 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
     "a title over a table with other columns": (f"Computer\nName,Device ID\npc1,{A}", ("line 2", "several cells")),
     "a form above the table": ("Name,Wave 3\nOwner,Sam\n\nDevice name,Room\npc1,3", ("line 4", "another table")),
     "a second table with other columns": ("Device name,Room\npc1,3\n\nReplacement,Device name\npc9,pc1", ("line 4", "another table")),
-    "a table that stands on its side": ("Device name,pc1,pc2\nOwner,Sam,Kim\nDevice ID,x,y", ("line 3", "another table")),
+    "a transposed table": ("Device name,pc1,pc2\nOwner,Sam,Kim\nDevice ID,x,y", ("line 3", "another table")),
     "rows with another separator": (f"Computer\npc1;{B}", ("line 2", "several cells")),
     "rows with another separator than the header": ("Device name,Owner\npc1;Sam", ("line 2", "several cells")),
     "a total": ("Device name,Room\npc1,3\nTotal: 1,", ("line 3", "total")),
@@ -117,54 +103,54 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
     "a sum in German": ("Gerätename;Preis\npc1;3\nGesamtsumme;25", ("line 3", "total")),
     "a count of rows": ("Device name\npc1\n(1 row affected)", ("line 3", "total")),
     "a dash": ("Device name,Room\n-,3", ("line 2", "missing value")),
-    "a word for no value": ("Device name,Room\nN/A,3", ("line 2", "missing value")),
-    "an answer of none": ("none", ("line 1", "missing value")),
+    "a placeholder for no value": ("Device name,Room\nN/A,3", ("line 2", "missing value")),
+    "the word none": ("none", ("line 1", "missing value")),
     "an error of a spreadsheet": ('Device name\n"#REF!"', ("line 2", "missing value")),
     "an error of a German spreadsheet": ('Raum;Device name\n3;#NV', ("line 2", "missing value")),
-    "localhost": ("pc1\nlocalhost", ("line 2", "device id")),
-    "localhost with its domain": ([{"hostname": "localhost.localdomain"}], ("entry 1", "device id")),
-    "another name of the machine itself": ("ip6-loopback", ("line 1", "device id")),
-    "a record without keys": ([{}], ("entry 1", "an empty record")),
-    "a word for a name that is not known": ("Device name\nunknown", ("line 2", "missing value")),
-    "an id in groups": (" ".join([A[:8], A[8:16], A[16:24], A[24:32], A[32:]]), ("line 1", "looks like an id")),
-    "an id in groups in a table": (f"Device name,Room\n{A[:20]} {A[20:]},3", ("line 2", "looks like an id")),
-    "an id that was typed": (A.replace("1", "l"), ("line 1", "looks like an id")),
+    "localhost": ("pc1\nlocalhost", ("line 2", "device ID")),
+    "localhost with its domain": ([{"hostname": "localhost.localdomain"}], ("entry 1", "device ID")),
+    "another name of the machine itself": ("ip6-loopback", ("line 1", "device ID")),
+    "a record without keys": ([{}], ("entry 1", "the record is empty")),
+    "a placeholder for an unknown name": ("Device name\nunknown", ("line 2", "missing value")),
+    "an ID in groups": (" ".join([A[:8], A[8:16], A[16:24], A[24:32], A[32:]]), ("line 1", "looks like an ID")),
+    "an ID in groups in a table": (f"Device name,Room\n{A[:20]} {A[20:]},3", ("line 2", "looks like an ID")),
+    "a mistyped ID": (A.replace("1", "l"), ("line 1", "looks like an ID")),
     "a list in two parts": ("pc1\nexcept\npc2", ("line 2", "word about the list")),
     "a list in two parts with headings": ("KEEP\npc3\nRETIRE\npc1", ("line 1", "word about the list")),
-    "a survey that is answered by all": ("all", ("line 1", "word about the list")),
-    "an id with hyphens": (f"{A[:20]}-{A[20:]}", ("line 1", "looks like an id")),
-    "an id of full width": (A.translate({48 + n: 0xFF10 + n for n in range(10)}), ("line 1", "looks like an id")),
-    "an id with Cyrillic letters": (A.replace("a", "\u0430"), ("line 1", "looks like an id")),
-    "a GUID with other hyphens": (f"Device name\n{GA.replace('-', chr(0x2010))}", ("line 2", "looks like an id")),
+    "the answer all": ("all", ("line 1", "word about the list")),
+    "an ID with hyphens": (f"{A[:20]}-{A[20:]}", ("line 1", "looks like an ID")),
+    "an ID in full-width characters": (A.translate({48 + n: 0xFF10 + n for n in range(10)}), ("line 1", "looks like an ID")),
+    "an ID with Cyrillic letters": (A.replace("a", "\u0430"), ("line 1", "looks like an ID")),
+    "a GUID with other hyphens": (f"Device name\n{GA.replace('-', chr(0x2010))}", ("line 2", "looks like an ID")),
     "a GUID without hyphens": (GA.replace("-", ""), ("line 1", "hyphens of a GUID")),
-    "a page without its scheme": (f"Device name\n{PAGE[8:]}", ("line 2", "name is expected")),
-    "a page behind a name": (f"| Device | Room |\n|---|---|\n| [pc1]({PAGE}) | 3 |", ("line 3", "name is expected")),
-    "a formula with a page": (f'Device name\n"=HYPERLINK(""{PAGE}"",""pc1"")"', ("line 2", "name is expected")),
+    "a URL without its scheme": (f"Device name\n{PAGE[8:]}", ("line 2", "name is expected")),
+    "a Markdown link to a device page": (f"| Device | Room |\n|---|---|\n| [pc1]({PAGE}) | 3 |", ("line 3", "name is expected")),
+    "a formula with a link": (f'Device name\n"=HYPERLINK(""{PAGE}"",""pc1"")"', ("line 2", "name is expected")),
     "rows as lists": ([["Computer", "Replaced by"], ["pc-0101", B]], ("entry 1", "entry 2", "row of a table")),
     "rows as lists in JSON": (json.dumps([["Device name", "Owner"], ["pc1", "sam1"]]), ("entry 1", "row of a table")),
-    "a wave with its computers": ({"name": "wave 1", "computers": ["pc1", "pc2"]}, ("computers", "list")),
-    "a wave in YAML": ("name: wave 1\nhosts:\n- pc1\n- pc2", ("hosts", "list")),
+    "a named list of computers": ({"name": "wave 1", "computers": ["pc1", "pc2"]}, ("computers", "list")),
+    "a named list in YAML": ("name: wave 1\nhosts:\n- pc1\n- pc2", ("hosts", "list")),
     "a result with rows": ({"name": "PrimaryResult", "columns": [], "rows": [["pc1"]]}, ("rows", "list")),
-    "a page of a list": ({"value": [{"id": A}], "@odata.nextLink": "https://x.example"}, ("@odata.nextLink", "all pages")),
-    "a page of a list from uri": ({"json": {"value": [{"id": A}], "@odata.nextLink": "x"}}, ("@odata.nextLink",)),
+    "one page of a list": ({"value": [{"id": A}], "@odata.nextLink": "https://x.example"}, ("@odata.nextLink", "all pages")),
+    "one page of a list from uri": ({"json": {"value": [{"id": A}], "@odata.nextLink": "x"}}, ("@odata.nextLink",)),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("given", "parts"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_could_be_another_device_or_a_part_of_the_list_is_refused(given: object, parts: tuple[str, ...]) -> None:
-    message = refusal(given)
+def test_what_can_be_another_device_or_a_part_of_the_list_is_an_error(given: object, parts: tuple[str, ...]) -> None:
+    message = parse_error(given)
     assert [part for part in parts if part not in message] == [], message
 
 
-def test_a_refusal_is_said_once() -> None:
-    assert refusal("Host;Room\npc1;3", columns="device_name=Rechner").count("'Rechner'") == 1
-    assert refusal("a: [").count("cannot be read") == 1
+def test_the_message_has_each_error_once() -> None:
+    assert parse_error("Host;Room\npc1;3", columns="device_name=Rechner").count("'Rechner'") == 1
+    assert parse_error("a: [").count("cannot be parsed") == 1
 
 
 @pytest.mark.parametrize("cell", [A[:-1], "1.23E+39"])
-def test_an_id_of_a_named_column_that_is_damaged_is_refused(cell: str) -> None:
-    assert "line 2" in refusal(f"Host;Kennung\npc1;{cell}", columns="device_name=Host,device_id=Kennung")
+def test_a_damaged_id_in_a_named_column_is_an_error(cell: str) -> None:
+    assert "line 2" in parse_error(f"Host;Kennung\npc1;{cell}", columns="device_name=Host,device_id=Kennung")
 
 
-def test_a_blank_header_names_no_column() -> None:
+def test_an_empty_header_in_columns_is_ignored() -> None:
     assert parse("Host;\npc1;x", columns={"device_name": "Host", "device_id": " "}) == [{"device_name": "pc1"}]

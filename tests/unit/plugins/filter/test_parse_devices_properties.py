@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds for every list of devices in every form, and for every text at all."""
+"""Properties of parse_devices for any list of devices, in any form, and for any text."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from ansible.errors import AnsibleFilterError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
 from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import clean_device_name
 from ansible_collections.secops.mde.plugins.module_utils._same import equal_ignoring_case
+from ansible_collections.secops.mde.tests.unit.device_lists import parse
 from ansible_collections.secops.mde.tests.unit.tables import random_table
 
-parse = FilterModule().filters()["parse_devices"]
 SETTINGS = settings(
     max_examples=settings().max_examples * 2 // 5,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -56,7 +55,7 @@ def first_of_each(devices: t.Iterable[Device]) -> list[Device]:
 
 @SETTINGS
 @given(st.lists(SINGLE), st.sampled_from(["\n", "\r\n", "\n\n", ",\n", "\n# x\n- "]), st.sampled_from(["", "\ufeff"]))
-def test_devices_of_all_kinds_one_a_line_are_read_back(devices: list[Device], end: str, mark: str) -> None:
+def test_devices_of_all_kinds_one_per_line_are_read_back(devices: list[Device], end: str, mark: str) -> None:
     text = mark + end.join(value for device in devices for value in device.values())
     assert parse(text) == first_of_each(devices)
 
@@ -65,7 +64,7 @@ def test_devices_of_all_kinds_one_a_line_are_read_back(devices: list[Device], en
 @given(st.sampled_from(sorted(KINDS)), st.data(), st.sampled_from([",", ", ", ";", " ; ", " ", "\t"]))
 def test_devices_of_one_kind_on_one_line_are_read_back(field: str, data: st.DataObject, between: str) -> None:
     values = data.draw(st.lists(KINDS[field]))
-    # A space asks for a digit in every word; an id has one nearly always.
+    # Words separated by spaces need a digit. Nearly every ID has one.
     values = [value for value in values if any(c.isdigit() for c in value)]
     assert parse(between.join(values)) == first_of_each({field: value} for value in values)
 
@@ -80,7 +79,7 @@ def test_devices_of_one_kind_on_one_line_are_read_back(field: str, data: st.Data
     st.randoms(use_true_random=False),
     st.booleans(),
 )
-def test_a_table_is_read_back_whatever_its_columns_and_signs(
+def test_a_table_is_read_back_with_any_columns_and_delimiter(
     devices: list[Device], fields: list[str], delimiter: str, chance: random.Random, all_quoted: bool
 ) -> None:
     columns = [*fields, "other"]
@@ -96,7 +95,7 @@ def test_a_table_is_read_back_whatever_its_columns_and_signs(
 
 
 def _unquoted(comment: str) -> str:
-    """A pair of quotes around a cell is taken off, once."""
+    """The comment without one pair of quotes around it."""
     if len(comment) >= 2 and comment[0] == comment[-1] and comment[0] in "\"'":
         return comment[1:-1].strip()
     return comment
@@ -154,7 +153,7 @@ PIECES = st.lists(
 @example("a: !!binary x")
 @example('"\n')
 @given(st.text() | PIECES | JSON | JSON.map(json.dumps))
-def test_nothing_at_all_ends_otherwise_than_in_devices_or_in_the_error(given: t.Any) -> None:
+def test_any_input_returns_devices_or_raises_the_documented_error(given: t.Any) -> None:
     try:
         devices = parse(given)
     except AnsibleFilterError:
@@ -168,7 +167,7 @@ def test_nothing_at_all_ends_otherwise_than_in_devices_or_in_the_error(given: t.
 
 @SETTINGS
 @given(st.lists(st.text("abcdefgh .,", min_size=1), min_size=1, max_size=6))
-def test_of_several_lines_none_gives_more_than_one_device(lines: list[str]) -> None:
+def test_each_of_several_lines_returns_at_most_one_device(lines: list[str]) -> None:
     text = "\n".join(lines)
     try:
         devices = parse(text)
@@ -192,7 +191,7 @@ MEANT = st.builds(Meant, id=IDS, name=LABELS.map("{}.corp.example".format), aad_
 @given(
     st.lists(MEANT, min_size=1, max_size=4), st.lists(MEANT, min_size=1, max_size=3), st.randoms(use_true_random=False)
 )
-def test_a_table_gives_the_devices_of_the_column_that_says_so_or_nothing(
+def test_a_table_returns_the_devices_of_the_known_column_or_is_an_error(
     meant: list[Meant], others: list[Meant], chance: random.Random
 ) -> None:
     table = random_table(chance, meant, others)
@@ -205,7 +204,7 @@ def test_a_table_gives_the_devices_of_the_column_that_says_so_or_nothing(
     values = {"device_id": [m.id for m in meant], "aad_device_id": [m.aad_device_id for m in meant]}
     values["device_name"] = [m.name for m in meant]
     assert [device[identity] for device in found] == list(dict.fromkeys(values[identity]))
-    if "device_name" in table.fields:  # the safeguard is there, and whole
+    if "device_name" in table.fields:  # the safeguard is complete
         assert {device["device_name"] for device in found} <= set(values["device_name"])
     allowed = {value for field in table.fields for value in values[field]}
     assert {value for device in found for value in device.values()} <= allowed
@@ -235,7 +234,7 @@ RECORDS = st.fixed_dictionaries(
 
 @SETTINGS
 @given(st.lists(RECORDS, max_size=5), st.sampled_from(["data", "answer", "json", "registered", "escaped"]))
-def test_every_record_of_the_service_comes_back_with_its_id_and_its_name(
+def test_every_record_of_the_service_is_read_back_with_its_id_and_name(
     records: list[dict[str, t.Any]], form: str
 ) -> None:
     given: t.Any = {

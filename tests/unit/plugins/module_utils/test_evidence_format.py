@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Evidence is read back as input is: what is not strict JSON of the known format is refused, with its path."""
+"""Reading an evidence file: anything but strict JSON of the known format is an error with the path."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("document", [small_office(), verification()], ids=["offboard", "verify"])
-@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["", "with the mark of an editor"])
-def test_evidence_comes_back_as_it_was_written(path: Path, document: dict[str, t.Any], mark: str) -> None:
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["", "byte order mark"])
+def test_evidence_is_read_as_it_was_written(path: Path, document: dict[str, t.Any], mark: str) -> None:
     path.write_text(mark + json.dumps(document), "utf-8")
     assert load(path) == document
 
 
-def test_a_file_that_is_missing_is_an_error_of_the_system(path: Path) -> None:
+def test_a_missing_file_is_an_os_error(path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load(path)
 
@@ -42,10 +42,10 @@ def test_a_file_that_is_missing_is_an_error_of_the_system(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (START + '"devices": [{"device_id": "a", "device_id": "b"}]}', "the key 'device_id' is there twice"),
-        (START + '"devices": [], "devices": [{}]}', "the key 'devices' is there twice"),
-        (START + '"devices": [{"x": NaN}]}', "NaN is not JSON"),
-        (START + '"devices": [{"x": -Infinity}]}', "-Infinity is not JSON"),
+        (START + '"devices": [{"device_id": "a", "device_id": "b"}]}', "duplicate key 'device_id'"),
+        (START + '"devices": [], "devices": [{}]}', "duplicate key 'devices'"),
+        (START + '"devices": [{"x": NaN}]}', "NaN is not valid JSON"),
+        (START + '"devices": [{"x": -Infinity}]}', "-Infinity is not valid JSON"),
         (START + '"devices": [{"x": 1e999}]}', "a number is too large"),
         (START + '"devices": [], "device_count": ' + "9" * 5000 + "}", "a number has 5,000 digits"),
         (START + '"devices": ' + "[" * 200_000 + "]" * 200_000 + "}", "it is nested too deeply"),
@@ -56,26 +56,24 @@ def test_a_file_that_is_missing_is_an_error_of_the_system(path: Path) -> None:
         (START + '"devices": [], "run": [1]}', "run is not an object"),
         ('{"format": "secops.mde/evidence-2", "devices": []}', "its format is not secops.mde/evidence-1"),
         ('{"format": "secops.mde/evidence-1", "kind": ["offboard"], "devices": []}', "its kind is not one of offboard, verify"),
-        ("[]", "an object with the format secops.mde/evidence-1 is expected"),
+        ("[]", "expected an object with the format secops.mde/evidence-1"),
         ("", "Expecting value"),
         (b"\xff\xfe{", "it is not UTF-8"),
     ],
     ids=lambda value: None if isinstance(value, bytes) or len(value) > 60 else value,
 )  # fmt: skip
-def test_what_is_not_evidence_is_refused_with_its_path_and_the_reason(
-    path: Path, content: str | bytes, reason: str
-) -> None:
+def test_another_file_is_an_error_with_its_path_and_the_reason(path: Path, content: str | bytes, reason: str) -> None:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(EvidenceFileError) as refused:
+    with pytest.raises(EvidenceFileError) as error:
         load(path)
-    assert str(refused.value).startswith(f"{path} is not the evidence of a run: ")
-    assert reason in str(refused.value)
-    assert len(str(refused.value)) < len(str(path)) + 200
+    assert str(error.value).startswith(f"{path} is not an evidence file: ")
+    assert reason in str(error.value)
+    assert len(str(error.value)) < len(str(path)) + 200
 
 
 def make_socket(path: Path) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
-    with socket.socket(socket.AF_UNIX) as bound:  # the name of a socket may have about a hundred characters
+    with socket.socket(socket.AF_UNIX) as bound:  # the path of a socket can have about a hundred characters
         bound.bind(f"/proc/self/fd/{folder}/{path.name}")
     os.close(folder)
 
@@ -83,9 +81,9 @@ def make_socket(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "kind"), [(os.mkfifo, "a FIFO"), (os.mkdir, "a directory")], ids=["FIFO", "directory"]
 )
-def test_what_is_not_a_file_is_refused_at_once(path: Path, make: t.Callable[[Path], None], kind: str) -> None:
+def test_a_fifo_or_a_directory_is_an_error_without_delay(path: Path, make: t.Callable[[Path], None], kind: str) -> None:
     make(path)
-    with pytest.raises(EvidenceFileError, match=f"run.json is not the evidence of a run: it is {kind}"):
+    with pytest.raises(EvidenceFileError, match=f"run.json is not an evidence file: it is {kind}"):
         load(path)
 
 
@@ -111,6 +109,6 @@ def test_a_file_that_is_too_large_is_not_read(path: Path, monkeypatch: pytest.Mo
         load(path)
 
 
-def test_a_regular_file_is_no_special_kind() -> None:
+def test_a_regular_file_has_no_special_type() -> None:
     assert file_type(stat.S_IFREG) is None
     assert file_type(stat.S_IFBLK) == "a device"

@@ -103,8 +103,8 @@ def test_an_action_that_is_no_offboard_proves_nothing(emulator: Emulator, offboa
     [
         (None, "cannot be read"),
         ("not json", "is not JSON"),
-        ("[]", "is not the evidence of a run"),
-        ('{"devices": [1]}', "is not the evidence of a run"),
+        ("[]", "is not an evidence file"),
+        ('{"devices": [1]}', "is not an evidence file"),
     ],
 )
 def test_a_file_that_is_no_evidence_is_refused(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The parts of the parser of devices: words, columns, documents."""
+"""The parts of the device parser: words, columns, documents."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
     ("word", "field"),
     [(ID1, "device_id"), (ID1.upper(), "device_id"), (GUID, "aad_device_id"), ("pc1", "device_name")],
 )
-def test_the_form_of_a_word_says_which_identifier_it_is(word: str, field: str) -> None:
+def test_the_format_of_a_word_shows_which_identifier_it_is(word: str, field: str) -> None:
     assert parse_word(word) == parse_word(f'"{word}"') == {field: word}
 
 
@@ -44,26 +44,26 @@ def test_the_form_of_a_word_says_which_identifier_it_is(word: str, field: str) -
     ("text", "bare"),
     [(' "a" ', "a"), ('="a"', "a"), ("'a\"", "'a\""), ('"', '"'), ('""', ""), ("\u00aba\u00bb", "a"), ("=a", "=a")],
 )
-def test_only_a_pair_of_quotes_is_taken_off(text: str, bare: str) -> None:
+def test_only_one_pair_of_quotes_is_removed(text: str, bare: str) -> None:
     assert unquote(text) == bare
 
 
-def test_what_is_quoted_is_short_and_can_be_seen() -> None:
+def test_a_quoted_text_is_short_and_visible() -> None:
     assert quote_for_message("pc\u200b1") == "'pc\\u200b1'"
     assert quote_for_message("x" * 61) == f"'{'x' * 60}'..."
 
 
-def test_one_refusal_refuses_all_and_five_are_told() -> None:
-    findings = DeviceCollector("Do better.")
-    findings.add({"device_name": "pc1"})
-    assert findings.devices_or_raise() == [{"device_name": "pc1"}]
+def test_one_error_fails_all_and_the_message_shows_five() -> None:
+    collector = DeviceCollector("Fix it.")
+    collector.add({"device_name": "pc1"})
+    assert collector.devices_or_raise() == [{"device_name": "pc1"}]
     for number in range(7):
-        findings.add_error(f"line {number}", "?", "it is a question")
-    with pytest.raises(OptionError, match=r"line 0, '\?': it is a question\. .*line 4.* And 2 more\. Do better\."):
-        findings.devices_or_raise()
+        collector.add_error(f"line {number}", "?", "it is a question")
+    with pytest.raises(OptionError, match=r"line 0, '\?': it is a question\. .*line 4.* And 2 more\. Fix it\."):
+        collector.devices_or_raise()
 
 
-def test_no_header_stands_for_two_things() -> None:
+def test_no_header_has_two_meanings() -> None:
     headers = [header for text in _device_columns._HEADERS.values() for header in text.split()]
     assert len(headers) == len(set(headers))
     assert [header for header in headers if normalize_header(header) != header] == []
@@ -85,23 +85,23 @@ def test_no_header_stands_for_two_things() -> None:
         ("", None),
     ],
 )
-def test_a_header_is_known_as_a_whole_without_case_spaces_and_signs(header: str, known: str | None) -> None:
+def test_a_header_is_compared_in_full_without_case_spaces_and_punctuation(header: str, known: str | None) -> None:
     assert header_role(header) == known
 
 
-def test_content_rules_a_column_out_and_chooses_none() -> None:
-    def places(header: list[str], *rows: list[str]) -> dict[str, list[int]]:
-        found = Columns.of(header, rows).places
+def test_content_excludes_a_column_and_selects_none() -> None:
+    def indexes(header: list[str], *rows: list[str]) -> dict[str, list[int]]:
+        found = Columns.of(header, rows).indexes
         return {field: list(found[field]) for field in found if found[field]}
 
-    assert places(["Checksum", "Device ID"], [ID2, ID1]) == {"device_id": [1]}
-    assert places(["Device ID", "Entra device ID"], [GUID, GUID]) == {"aad_device_id": [1]}
-    assert places(["Device ID", "Entra device ID"], [ID1, GUID]) == {"device_id": [0], "aad_device_id": [1]}
-    assert places(["Id", "Host"], ["7", "pc1"]) == {"device_name": [1]}
-    assert places(["Id", "Host"], ["7", "pc1"], [ID1, "pc2"]) == {"device_id": [0], "device_name": [1]}
+    assert indexes(["Checksum", "Device ID"], [ID2, ID1]) == {"device_id": [1]}
+    assert indexes(["Device ID", "Entra device ID"], [GUID, GUID]) == {"aad_device_id": [1]}
+    assert indexes(["Device ID", "Entra device ID"], [ID1, GUID]) == {"device_id": [0], "aad_device_id": [1]}
+    assert indexes(["Id", "Host"], ["7", "pc1"]) == {"device_name": [1]}
+    assert indexes(["Id", "Host"], ["7", "pc1"], [ID1, "pc2"]) == {"device_id": [0], "device_name": [1]}
     for header in ("Checksum", "Object ID", "Id"):
-        with pytest.raises(AmbiguousInputError, match="no column or key"):
-            places([header, "Owner"], [GUID, "Sam"])
+        with pytest.raises(AmbiguousInputError, match="none of the columns or keys"):
+            indexes([header, "Owner"], [GUID, "Sam"])
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,11 @@ def test_content_rules_a_column_out_and_chooses_none() -> None:
         ("https://security.microsoft.com/machines/v2/x", False, False),
     ],
 )
-def test_what_a_text_looks_like(text: str, flow: bool, yaml: bool) -> None:
+def test_the_start_of_a_text_shows_its_format(text: str, flow: bool, yaml: bool) -> None:
     assert (looks_like_flow(text), looks_like_yaml(text)) == (flow, yaml)
 
 
-def test_yaml_leaves_text_as_it_was_written() -> None:
+def test_yaml_scalars_stay_as_written() -> None:
     assert load_document("{a: 0123, b: no, c: 2026-01-31, d: 1e5, e: ~, f: , g: ''}") == {
         "a": "0123",
         "b": "no",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Host names: one device each, stable, and never one that a device could choose to pass for another."""
+"""Host names: unique, stable, and never one with which a device could pretend to be another."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def machines(*named: tuple[str, str | None]) -> list[Machine]:
         ([(A, A), (B, "pc1")], [A, "pc1"]),
         ([(A, "pc1"), (B, "pc1"), (C, f"pc1_{A}")], [A, f"pc1_{B}", C]),
     ],
-    ids=["plain", "twins", "nameless", "of Ansible", "of another's id", "of its own id", "as if by name and id"],
+    ids=["plain", "same name", "no name", "reserved", "ID of another", "its own ID", "name in the form name_id"],
 )
-def test_each_machine_has_a_name_of_its_own(named: list[tuple[str, str | None]], names: list[str]) -> None:
+def test_each_machine_has_a_unique_name(named: list[tuple[str, str | None]], names: list[str]) -> None:
     assert list(assign_host_names(machines(*named), "name").names) == names
 
 
@@ -70,9 +70,9 @@ def test_no_two_machines_share_a_host(names: list[str | None], hostname: str) ->
 @given(st.lists(NAMES, min_size=2, max_size=3))
 def test_names_do_not_depend_on_the_order(names: list[str | None]) -> None:
     fleet = machines(*zip((A, B, C), names, strict=False))
-    there = dict(zip((m.id for m in fleet), assign_host_names(fleet, "name").names, strict=True))
-    back = dict(zip((m.id for m in fleet[::-1]), assign_host_names(fleet[::-1], "name").names, strict=True))
-    assert there == back
+    forward = dict(zip((m.id for m in fleet), assign_host_names(fleet, "name").names, strict=True))
+    backward = dict(zip((m.id for m in fleet[::-1]), assign_host_names(fleet[::-1], "name").names, strict=True))
+    assert forward == backward
 
 
 @pytest.mark.parametrize(
@@ -80,28 +80,28 @@ def test_names_do_not_depend_on_the_order(names: list[str | None]) -> None:
     ["0", "127.1", "2130706433", "0x7f000001", "127.0.0.2", "localhost.", "LOCALHOST.localdomain", "pc.localhost",
      "ip6-loopback", "localhost6", "a" * 254, "-oX", "a b", "a%b", "x;y", "\u00e9"],
 )  # fmt: skip
-def test_a_name_by_which_ssh_would_reach_the_controller_or_take_an_option_is_none(name: str) -> None:
+def test_a_name_that_ssh_would_use_as_the_controller_or_as_an_option_is_replaced(name: str) -> None:
     assert assign_host_names(machines((A, name)), "name").names == (A,)
 
 
 @pytest.mark.parametrize("name", ["10.1.2.3", "pc1", "pc_1", "localhosts", "my-localhost-pc", "20261044x", "a" * 253])
-def test_other_names_stay(name: str) -> None:
+def test_other_names_are_kept(name: str) -> None:
     assert assign_host_names(machines((A, name)), "name").names == (name,)
 
 
 @pytest.mark.parametrize("id_", ["all", "localhost", "ungrouped", "-oX", "-", "0", "Retired"])
-def test_an_id_that_means_something_to_ansible_or_ssh_gets_a_prefix(id_: str) -> None:
+def test_an_id_with_a_meaning_for_ansible_or_ssh_gets_a_prefix(id_: str) -> None:
     assert assign_host_names(machines((id_, None)), "name", ["retired"]).names == (f"device_{id_}",)
 
 
-def test_no_device_gets_the_name_that_another_has_by_its_id() -> None:
+def test_no_device_gets_a_name_that_another_device_gets_by_its_id() -> None:
     fleet = machines(("all", None), (A, "device_all"), (B, "device_device_all"))
     assert assign_host_names(fleet, "name").names == ("device_all", A, "device_device_all")
     assert assign_host_names(fleet, "name", ["device_all"]).names == ("device_device_all", A, B)
 
 
 @pytest.mark.parametrize("id_", ["", ".", "..", "a/b", "{{ 1 }}", "-oProxyCommand=x", "a\n", "\u00e9"])
-def test_an_id_of_other_characters_is_refused(id_: str) -> None:
+def test_an_id_with_other_characters_is_an_error(id_: str) -> None:
     with pytest.raises(ValueError, match="letters, digits and hyphens"):
         assign_host_names(machines((id_, "pc1")), "name")
 
@@ -133,7 +133,7 @@ def test_an_id_of_other_characters_is_refused(id_: str) -> None:
         (["10.1.2.3"], None),
     ],
 )
-def test_an_address_is_one_of_the_device_or_none(value: object, address: str | None) -> None:
+def test_an_address_is_one_of_a_device_or_none(value: object, address: str | None) -> None:
     found = host_address(value)
     assert found in (address, "::ffff:10.1.2.3" if address == "::ffff:a01:203" else address)
 
@@ -146,15 +146,15 @@ def test_the_name_of_a_group_consists_of_letters_digits_and_underscores(name: st
 
 
 @pytest.mark.parametrize("name", ["...", ".corp.example", "pc-********", "a\nb", "pc\u2028x", "x" * 256, "\u00a0 ."])
-def test_a_name_that_the_module_would_refuse_is_not_handed_to_playbooks(name: str) -> None:
+def test_a_name_that_the_module_rejects_is_not_passed_to_playbooks(name: str) -> None:
     assert identifying(name, clean_device_name) is None
-    for fit in ("pc1.corp.example", "Kim\u00a0Phone", "\U0001f469\u200d\U0001f4bb", "10.1.2.3"):
-        assert identifying(fit, clean_device_name) == fit
+    for accepted in ("pc1.corp.example", "Kim\u00a0Phone", "\U0001f469\u200d\U0001f4bb", "10.1.2.3"):
+        assert identifying(accepted, clean_device_name) == accepted
 
 
 @pytest.mark.parametrize("text", ["N/A", "unknown", "11112222-bbbb-3333-cccc-4444dddd555", "a" * 32, ""])
-def test_an_entra_id_that_the_module_would_refuse_is_not_handed_to_playbooks(text: str) -> None:
+def test_an_entra_device_id_that_the_module_rejects_is_not_passed_to_playbooks(text: str) -> None:
     assert identifying(text, clean_aad_device_id) is None
-    fit = "11112222-bbbb-3333-cccc-4444dddd5555"
-    assert identifying(fit, clean_aad_device_id) == fit
+    accepted = "11112222-bbbb-3333-cccc-4444dddd5555"
+    assert identifying(accepted, clean_aad_device_id) == accepted
     assert identifying(None, clean_aad_device_id) is None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The CSV: whole, the same when it is read back, and no cell a formula."""
+"""The CSV file: complete, equal when it is read back, and without formulas."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ansible_collections.secops.mde.tests.unit.evidence_samples import (
     small_office,
 )
 
-# Written anew here, character by character, so that a slip in the code is none in the test.
+# Spelled out by name, so that an error in the code is not repeated in the test.
 FULL_WIDTH_EQUALS, FULL_WIDTH_MINUS = "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH HYPHEN-MINUS}"
 STARTS = (
     "=+-@\N{MINUS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}\N{SMALL HYPHEN-MINUS}\N{SMALL PLUS SIGN}"
@@ -41,7 +41,7 @@ BEFORE = " \t\n\r\x0b\x0c\x85\xa0\u2003\u3000'\"`\xb4\u2018\u2019\u201a\u201b\u2
 
 
 def parsed(text: str) -> list[dict[str, str]]:
-    """As another program reads it: the mark, then RFC 4180."""
+    """The rows as another program reads them: the mark, then RFC 4180."""
     assert text.startswith("\ufeff")
     header, *rows = csv.reader(io.StringIO(text.encode().decode("utf-8-sig"), newline=""), strict=True)
     assert header == list(COLUMNS)
@@ -50,30 +50,30 @@ def parsed(text: str) -> list[dict[str, str]]:
 
 
 def could_be_a_formula(cell: str) -> bool:
-    """Whether a part that a spreadsheet may take for a cell begins with a formula."""
+    """Whether a part that a spreadsheet can read as a cell starts with a formula."""
     return any(part.lstrip(BEFORE)[:1] in set(STARTS) and part[:1] != "'" for part in re.split(r"[;\n]", cell))
 
 
-def armed(cell: str) -> str:
-    """A defused cell as it was before."""
+def unescaped(cell: str) -> str:
+    """An escaped cell as it was before."""
     parts = re.split(r"([;\n])", cell)
     return "".join(
         part[1:] if part[:1] == "'" and part[1:].lstrip(BEFORE)[:1] in set(STARTS) else part for part in parts
     )
 
 
-def test_a_line_holds_what_a_ticket_and_an_auditor_need() -> None:
+def test_a_line_has_what_a_ticket_and_an_auditor_need() -> None:
     row = parsed(render(small_office()))[0]
     name = "pc-0101"
     assert row == {
-        "Device id": device_id(f"{name}.corp.example"),
+        "Device ID": device_id(f"{name}.corp.example"),
         "Device name": f"{name}.corp.example",
-        "Entra device id": guid(f"{name}.corp.example"),
+        "Entra device ID": guid(f"{name}.corp.example"),
         "Inventory host": "",
         "Outcome": "submitted",
         "Needs attention": "no",
-        "Result": "The offboard succeeded on the device.",
-        "Action id": machine_action(name, "Succeeded", "04:06:41")["id"],
+        "Result": "The offboard action succeeded on the device.",
+        "Action ID": machine_action(name, "Succeeded", "04:06:41")["id"],
         "Action status": "Succeeded",
         "Action created (UTC)": "2026-02-03T04:06:41Z",
         "Action updated (UTC)": "2026-02-03T04:14:02Z",
@@ -81,36 +81,37 @@ def test_a_line_holds_what_a_ticket_and_an_auditor_need() -> None:
         "Comment": COMMENT,
         "Error code": "",
         "Error message": "",
-        "Correlation id": "",
+        "Correlation ID": "",
         "Tenant": "0a1b2c3d-4e5f-4a6b-8c7d-001122334455",
         "API": "https://api.security.microsoft.com",
         "Operator": "j.doe",
-        "Job id": "4711",
+        "Job ID": "4711",
         "Collection version": "1.0.0",
         "Run started (UTC)": "2026-02-03T04:05:06Z",
         "Prediction": "no",
         "Run complete": "yes",
+        "External ID": f"{guid(f'request {name}.corp.example')} CHG-1042",
     }
 
 
-def test_a_failed_device_says_why_and_what_to_quote_to_support() -> None:
+def test_a_failed_device_has_its_reason_and_its_correlation_id() -> None:
     row = next(row for row in parsed(render(small_office())) if row["Outcome"] == "refused")
     assert row["Needs attention"] == "yes"
     assert row["Error code"] == "refused"
     assert (
         row["Error message"]
         == row["Result"]
-        == "The service refused the offboard: Action is not supported on this OS platform."
+        == "The service refused the request: Action is not supported on this OS platform."
     )
-    assert row["Correlation id"] == guid("correlation")
+    assert row["Correlation ID"] == guid("correlation")
 
 
-def test_every_line_of_a_prediction_and_of_an_aborted_run_says_so() -> None:
+def test_every_line_of_a_prediction_and_of_an_aborted_run_is_marked() -> None:
     rows = parsed(render(small_office() | {"prediction": True, "complete": False}))
     assert {(row["Prediction"], row["Run complete"]) for row in rows} == {("yes", "no")}
 
 
-def test_every_device_has_its_line_in_the_order_asked() -> None:
+def test_every_device_has_a_line_in_the_order_of_the_request() -> None:
     sample = small_office()
     assert [row["Device name"] for row in parsed(render(sample))] == [
         device["device_name"] or device["requested"]["device_name"] for device in sample["devices"]
@@ -136,7 +137,7 @@ def test_every_device_has_its_line_in_the_order_asked() -> None:
         ("", ""),
     ],
 )
-def test_a_cell_never_begins_a_formula(cell: str, safe: str) -> None:
+def test_a_cell_never_starts_a_formula(cell: str, safe: str) -> None:
     assert escape_formula(cell) == safe
 
 
@@ -156,11 +157,13 @@ def test_a_control_character_at_the_start_is_made_visible(start: str) -> None:
     assert parsed(render(sample))[0]["Device name"] == f"⟨U+{ord(start):04X}⟩=1"
 
 
-def test_hostile_names_and_comments_come_back_whole_and_harmless() -> None:
+def test_malicious_names_and_comments_are_complete_and_harmless() -> None:
     rows = parsed(render(malicious()))
     assert not [cell for row in rows for cell in row.values() if could_be_a_formula(cell)]
-    assert [armed(row["Device name"]) for row in rows[::2]] == [escape_invisible(text) for text in MALICIOUS]
-    assert [armed(row["Comment"]) for row in rows[::2]] == [escape_invisible(text, lines=True) for text in MALICIOUS]
+    assert [unescaped(row["Device name"]) for row in rows[::2]] == [escape_invisible(text) for text in MALICIOUS]
+    assert [unescaped(row["Comment"]) for row in rows[::2]] == [
+        escape_invisible(text, lines=True) for text in MALICIOUS
+    ]
 
 
 texts = st.one_of(
@@ -173,10 +176,10 @@ texts = st.one_of(
 @given(cell=texts)
 @example(cell="'=")
 @example(cell="''\n'=;'-")
-def test_a_defused_cell_is_safe_and_nothing_is_lost(cell: str) -> None:
-    seen = escape_invisible(cell, lines=True)
-    assert not could_be_a_formula(escape_formula(seen))
-    assert armed(escape_formula(seen)) == seen
+def test_an_escaped_cell_is_safe_and_complete(cell: str) -> None:
+    visible = escape_invisible(cell, lines=True)
+    assert not could_be_a_formula(escape_formula(visible))
+    assert unescaped(escape_formula(visible)) == visible
 
 
 @given(names=st.lists(texts, max_size=4), comment=texts)
@@ -186,13 +189,13 @@ def test_any_evidence_is_read_back_cell_by_cell(names: list[str], comment: str) 
         {"device_name": name, "device_id": name, "outcome": name, "action": action} for name in names
     ]
     rows = parsed(render(evidence(devices)))
-    assert [[armed(row[key]) for key in ("Device name", "Device id", "Outcome")] for row in rows] == [
+    assert [[unescaped(row[key]) for key in ("Device name", "Device ID", "Outcome")] for row in rows] == [
         [escape_invisible(name)] * 3 for name in names
     ]
-    assert {armed(row["Comment"]) for row in rows} <= {escape_invisible(comment, lines=True) or COMMENT}
+    assert {unescaped(row["Comment"]) for row in rows} <= {escape_invisible(comment, lines=True) or COMMENT}
 
 
-def test_two_thousand_devices_are_written_at_once() -> None:
+def test_two_thousand_devices_are_written_in_two_seconds() -> None:
     sample = many_devices(2000)
     began = time.process_time()
     text = render(sample)

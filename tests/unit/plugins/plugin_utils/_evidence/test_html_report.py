@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The page: well-formed, whole without script, closed to everything outside, and nothing that it shows is taken for HTML."""
+"""The page: well-formed, complete without its script, without requests, and with all values escaped."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PLACES = {"code", "message", "hint", "correlation_id", "http_status"}
 
 
 class Page(HTMLParser):
-    """A page taken apart, which fails where an element is not closed in order."""
+    """A parsed page. Fails if an element is not closed in order."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -88,7 +88,7 @@ class Page(HTMLParser):
 
     @property
     def shape(self) -> set[tuple[str, str]]:
-        """Which element has which attributes: what a value from outside must not change."""
+        """The attributes of each element, which no value may change."""
         return {(tag, name) for tag, name, _value in self.attributes}
 
     def values(self, name: str) -> list[str]:
@@ -106,7 +106,7 @@ class Page(HTMLParser):
         {"format": "secops.mde/evidence-1"},
         small_office() | {"prediction": True, "complete": False, "device_count": 99},
     ],
-    ids=["office", "verified", "hostile", "fleet", "no device", "nothing known", "aborted prediction"],
+    ids=["office", "verification", "malicious", "many devices", "no device", "nothing known", "aborted prediction"],
 )
 def test_a_page_is_well_formed_and_has_one_script_and_one_style(sample: Record) -> None:
     page = Page(render(sample))
@@ -116,7 +116,7 @@ def test_a_page_is_well_formed_and_has_one_script_and_one_style(sample: Record) 
     assert not [name for _tag, name, _value in page.attributes if name.startswith("on") or name == "style"]
 
 
-def test_the_policy_forbids_every_request_and_allows_only_these_two_blocks() -> None:
+def test_the_policy_forbids_every_request_and_allows_only_one_style_and_one_script() -> None:
     text = render(small_office())
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy
@@ -129,50 +129,50 @@ def test_the_policy_forbids_every_request_and_allows_only_these_two_blocks() -> 
     assert f"<script>{SCRIPT}</script>" in text
 
 
-def test_nothing_of_the_page_is_written_in_python() -> None:
+def test_no_python_file_contains_html_css_or_javascript() -> None:
     for path in TEMPLATES.parent.glob("*.py"):
         assert not re.search(r"</?[a-z][a-z0-9]*[ />]|\bpx;|=>", path.read_text("utf-8")), path.name
 
 
-def test_the_page_asks_nobody_for_anything() -> None:
+def test_the_page_sends_no_request() -> None:
     page = Page(render(small_office()))
     assert not page.values("src")
     assert page.values("href") == [
         "data:,",
         "https://awx.corp.example/#/jobs/playbook/4711",
-    ]  # a link to follow, no request
+    ]  # a link, not a request
     assert "url(" not in STYLE
     assert "@import" not in STYLE
     assert not re.search(r"fetch|XMLHttpRequest|import|eval|innerHTML|localStorage|https?:", SCRIPT)
 
 
-def test_only_an_address_of_the_web_becomes_a_link() -> None:
+def test_only_an_http_url_becomes_a_link() -> None:
     page = Page(render(malicious()))
     assert page.values("href") == ["data:,"]
 
 
-def test_all_devices_stand_in_the_page_without_script() -> None:
+def test_all_devices_are_in_the_page_without_script() -> None:
     sample = small_office()
     _header, *rows = Page(render(sample)).rows
     assert len(rows) == len(sample["devices"])
     for text, found in zip(rows, sample["devices"], strict=True):
         assert (found["device_name"] or found["requested"]["device_name"]) in text
-        assert (found["device_id"] or "no device id") in text
+        assert (found["device_id"] or "no device ID") in text
         assert (found["action"] or {"id": "no action"})["id"] in text
         assert all(candidate["device_id"] in text for candidate in found["candidates"])
         if found["error"]:
             assert all(str(found["error"][key]) in text for key in PLACES if found["error"][key])
 
 
-def test_controls_are_hidden_until_the_script_has_them_work() -> None:
+def test_controls_are_hidden_until_the_script_enables_them() -> None:
     text = render(small_office())
     assert re.search(r'<form id="controls"[^>]* hidden>', text)
     assert "<button" not in text.split("<table")[1].split("</table>")[0]
 
 
-def test_the_page_says_who_when_why_and_where() -> None:
+def test_the_page_shows_who_when_why_and_where() -> None:
     text = render(small_office())
-    for told in (
+    for part in (
         "CHG-1042 retired with the Harbour Street office",
         "2026-02-03 04:05:06",
         "2026-02-03 04:21:40",
@@ -185,31 +185,31 @@ def test_the_page_says_who_when_why_and_where() -> None:
         "31 calls, 1 retry",
         "secops.mde 1.0.0",
     ):
-        assert told in text
+        assert part in text
 
 
-def test_throttling_is_told_where_there_was_any() -> None:
+def test_throttling_is_shown_if_there_was_any() -> None:
     text = render(small_office() | {"api": {"calls": 1200, "retries": 3, "throttled_seconds": 61}})
     assert "1,200 calls, 3 retries, 61 s throttled" in text
 
 
 @pytest.mark.parametrize(
-    ("fields", "told", "untold"),
+    ("fields", "present", "absent"),
     [
         ({}, [], ["Prediction", "Not complete"]),
-        ({"prediction": True}, ["<strong>Prediction</strong>", "nothing was changed"], ["Not complete"]),
+        ({"prediction": True}, ["<strong>Prediction</strong>", "changed nothing"], ["Not complete"]),
         (
             {"complete": False, "device_count": 500},
-            ["<strong>Not complete</strong>", "after 19 of 500 devices"],
+            ["<strong>Not complete</strong>", "had processed 19 of 500 devices"],
             ["Prediction"],
         ),
     ],
-    ids=["a whole run", "a prediction", "an aborted run"],
+    ids=["a complete run", "a prediction", "an aborted run"],
 )
-def test_a_prediction_and_an_aborted_run_are_marked(fields: Record, told: list[str], untold: list[str]) -> None:
+def test_a_prediction_and_an_aborted_run_are_marked(fields: Record, present: list[str], absent: list[str]) -> None:
     text = render(small_office() | fields)
-    assert all(part in text for part in told)
-    assert not [part for part in untold if part in text]
+    assert all(part in text for part in present)
+    assert not [part for part in absent if part in text]
 
 
 def test_an_action_that_check_mode_did_not_create_is_not_shown_as_one() -> None:
@@ -217,37 +217,46 @@ def test_an_action_that_check_mode_did_not_create_is_not_shown_as_one() -> None:
     assert "Pending, not sent" in Page(render(evidence([found], prediction=True))).rows[1]
 
 
-def test_somebody_elses_action_says_whose_and_why() -> None:
+def test_an_action_of_another_application_shows_its_requestor_and_comment() -> None:
     row = next(row for row in Page(render(small_office())).rows if "lab-w11-08" in row)
     assert "by  m.roe@corp.example" in row
     assert "comment CHG-1040 lab" in row
 
 
-def test_the_numbers_of_the_charts_stand_beside_them_as_text() -> None:
+def test_the_identity_of_a_request_is_shown_with_and_without_an_action() -> None:
+    sample = evidence(
+        [device("pc-1", "submitted"), device("pc-2", "refused"), device("pc-3", "error", external_id="e-3")]
+    )
+    rows = Page(render(sample)).rows[1:]
+    assert ["external ID" in row for row in rows] == [True, False, True]
+    assert f"external ID  {guid('request pc-1')} CHG-1042" in rows[0]
+
+
+def test_the_numbers_of_the_charts_are_shown_as_text() -> None:
     text = render(small_office())
     assert re.search(r"<span>Submitted</span><svg aria-hidden.*?</svg><b>13</b>", text)
     assert re.search(r"<span>No action</span><svg aria-hidden.*?</svg><b>4</b>", text)
     assert "<b>12</b>Offboarded" in text
 
 
-def test_a_lost_tag_is_told() -> None:
+def test_a_tag_that_was_not_set_is_shown() -> None:
     found = device("pc-1", "submitted", tag={"tag": "retired", "ok": False, "message": "Too many."})
     assert '<p class="warn">The tag retired was not set. Too many.</p>' in render(evidence([found]))
 
 
-def test_the_meaning_of_each_outcome_that_occurs_is_told_once() -> None:
+def test_the_meaning_of_each_outcome_that_occurs_is_explained_once() -> None:
     text = render(small_office()).split('id="meaning"')[1]
     assert Counter(re.findall("<dt>([^<]*)", text)) == dict.fromkeys(
         ["Submitted", "In progress", "Already offboarded", "Not onboarded", "Not found", "Ambiguous", "Refused"], 1
     )
 
 
-def test_an_auditor_sees_the_support_id_of_a_failure() -> None:
-    assert f"support id <code>{guid('correlation')}</code>" in render(small_office())
+def test_a_failure_shows_its_correlation_id() -> None:
+    assert f"correlation ID <code>{guid('correlation')}</code>" in render(small_office())
 
 
-# Every kind of element and attribute there is.
-WHOLE = Page(
+# A page with every element and attribute.
+COMPLETE = Page(
     render(
         small_office()
         | {
@@ -259,7 +268,7 @@ WHOLE = Page(
 
 
 def harmless_copy(sample: t.Any) -> t.Any:
-    """The same evidence with every string from outside a harmless one."""
+    """The same evidence with a harmless word for every string."""
     if isinstance(sample, dict):
         return {key: harmless_copy(value) for key, value in sample.items()}
     if isinstance(sample, list):
@@ -267,16 +276,16 @@ def harmless_copy(sample: t.Any) -> t.Any:
     return "word" if isinstance(sample, str) else sample
 
 
-def test_hostile_values_change_no_element_and_no_attribute() -> None:
+def test_malicious_values_change_no_element_and_no_attribute() -> None:
     sample = malicious()
-    nasty = Page(render(sample))
-    tame = Page(render(harmless_copy(sample) | {"format": sample["format"], "kind": sample["kind"]}))
-    assert nasty.shape <= WHOLE.shape
-    assert {key: nasty.tags[key] for key in ("tr", "td", "th", "form", "caption")} == {
-        key: tame.tags[key] for key in ("tr", "td", "th", "form", "caption")
+    attacked = Page(render(sample))
+    harmless = Page(render(harmless_copy(sample) | {"format": sample["format"], "kind": sample["kind"]}))
+    assert attacked.shape <= COMPLETE.shape
+    assert {key: attacked.tags[key] for key in ("tr", "td", "th", "form", "caption")} == {
+        key: harmless.tags[key] for key in ("tr", "td", "th", "form", "caption")
     }
-    assert nasty.tags["script"] == 1
-    assert nasty.tags["img"] == 0
+    assert attacked.tags["script"] == 1
+    assert attacked.tags["img"] == 0
 
 
 @pytest.mark.parametrize("text", MALICIOUS, ids=repr)
@@ -313,19 +322,19 @@ devices = st.fixed_dictionaries(
         },
     )
 )
-def test_any_evidence_gives_a_well_formed_page_in_which_nothing_escapes(found: Record) -> None:
+def test_any_evidence_gives_a_well_formed_page_with_all_values_escaped(found: Record) -> None:
     text = render(found)
     page = Page(text)
     assert (page.tags["script"], page.tags["style"], page.tags["form"]) == (1, 1, 1)
     assert page.texts["script"] == len(SCRIPT)
     assert page.texts["style"] == len(STYLE)
-    assert set(page.tags) <= set(WHOLE.tags)
-    assert page.shape <= WHOLE.shape
+    assert set(page.tags) <= set(COMPLETE.tags)
+    assert page.shape <= COMPLETE.shape
     assert text.encode()
     assert not re.search(r"[\u202a-\u202e\u2066-\u2069\x00]", text)
 
 
-def test_two_thousand_devices_are_written_in_a_second_or_so() -> None:
+def test_two_thousand_devices_are_written_in_two_seconds() -> None:
     sample = many_devices(2000)
     began = time.process_time()
     text = render(sample)
@@ -334,7 +343,7 @@ def test_two_thousand_devices_are_written_in_a_second_or_so() -> None:
     assert len(text) < 2_000_000
 
 
-def test_a_name_that_is_written_from_right_to_left_takes_nothing_along_that_stands_beside_it() -> None:
+def test_a_right_to_left_name_does_not_reorder_the_text_next_to_it() -> None:
     name = "\u05e9\u05dc\u05d5\u05dd 12"
     near = {"device_id": "a1", "device_name": name, "last_seen": "2026-02-03T04:05:06Z"}
     sample = evidence(
