@@ -123,7 +123,7 @@ class DeviceChanger(abc.ABC):
             starts = range(0, len(to_change), self.batch_size)
             changed = [one for start in starts for one in self._send(to_change[start : start + self.batch_size])]
         results.update((result.device_id, result) for result in changed)
-        return DeviceChanges(tuple(results.values()), predicted=check_mode)
+        return DeviceChanges(devices=tuple(results.values()), predicted=check_mode)
 
     def read(self, device_ids: t.Sequence[str]) -> dict[str, Machine | None]:
         """The records by requested ID. None only if the read of the single record finds nothing either, or if several
