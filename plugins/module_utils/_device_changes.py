@@ -3,10 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""One change to many devices: reads their records, changes only what differs, and returns a result for each device.
-
-A subclass of ``DeviceChanger`` knows the state of a device, for example its tags, and the call that changes it.
-"""
+"""One change to many devices: reads their records, changes only what differs, and returns a result for each device."""
 
 from __future__ import annotations
 
@@ -73,31 +70,28 @@ class DeviceChanges(DeviceResults[DeviceChange]):
 
 
 class DeviceChanger(abc.ABC):
-    """Changes the state of devices, or predicts it."""
+    """Changes the state of devices, or predicts it. A subclass knows the state and the call that changes it."""
 
     permissions: t.ClassVar[t.Sequence[str]]
-    """Permissions of the change; one of them is enough."""
     verb: t.ClassVar[str]
-    """What the application must be allowed to do, for messages."""
+    """What the permissions allow, for messages."""
     batch_size: t.ClassVar[int]
     """Maximum number of devices in one call."""
 
-    def __init__(self, client: MdeClient, device_ids: t.Sequence[str], warn: t.Callable[[str], None]) -> None:
-        """``device_ids`` are clean (``clean_device_ids``); ``warn`` takes one line of text for the user."""
-        self._client = client
-        self._device_ids = device_ids
-        self._warn = warn
+    def __init__(self, params: t.Mapping[str, t.Any]) -> None:
+        """Validate and normalize the options of the module. Raises OptionError."""
+        self._device_ids = clean_list("device_id", params["device_id"], clean_device_id) or ()
         self._stopped_by: MdeError | None = None
         self._any_accepted = False
         self._single_refusals = 0
 
     @abc.abstractmethod
     def states(self, machine: Machine | None) -> tuple[State, State]:
-        """The state now and the requested one; they are equal where nothing differs, and where there is no record."""
+        """The state now and the requested one. They are equal if nothing differs, and without a record."""
 
     @abc.abstractmethod
-    def send(self, planned: t.Sequence[DeviceChange]) -> list[DeviceChange]:
-        """Change up to ``batch_size`` devices with one call; their results. Raises MdeError when the call fails."""
+    def send(self, client: MdeClient, planned: t.Sequence[DeviceChange]) -> list[DeviceChange]:
+        """Change up to ``batch_size`` devices with one call; their results. Raises MdeError if the call fails."""
 
     def explain(self, error: MdeError) -> MdeError:
         """The error of a call as the user gets it."""
@@ -111,29 +105,25 @@ class DeviceChanger(abc.ABC):
         """Whether several devices were refused, each alone, and none was accepted: the cause is then not one device."""
         return not self._any_accepted and self._single_refusals >= _MAX_SINGLE_REFUSALS
 
-    def run(self, *, check_mode: bool) -> DeviceChanges:
-        """Change the devices, or predict the changes. Raises MdeError when a read fails; nothing has been sent then."""
+    def run(self, client: MdeClient, warn: t.Callable[[str], None], *, check_mode: bool) -> DeviceChanges:
+        """Change the devices, or predict it; ``warn`` takes one line of text for the user.
+
+        Raises MdeError if the first read fails. Nothing has been sent then.
+        """
         results: dict[str, DeviceChange] = {}
-        for id_, machine in self.read(self._device_ids).items():  # one device in two spellings is one
+        for id_, machine in read_machines(client, self._device_ids).items():  # one device in two spellings is one
             results.setdefault(machine.id if machine else comparable(id_), self._plan(id_, machine))
         to_change = [result for result in results.values() if result.changed]
-        if check_mode:
-            changed = self._predict(to_change)
-        else:
+        refusal = None
+        if check_mode and to_change:
+            refusal = predicted_refusal(client.session.claims, self.permissions, self.verb, warn)
+        if refusal:
+            to_change = [one.with_error(self.explain(refusal)) for one in to_change]
+        elif not check_mode:
             starts = range(0, len(to_change), self.batch_size)
-            changed = [one for start in starts for one in self._send(to_change[start : start + self.batch_size])]
-        results.update((result.device_id, result) for result in changed)
+            to_change = [one for at in starts for one in self._send(client, to_change[at : at + self.batch_size])]
+        results.update((result.device_id, result) for result in to_change)
         return DeviceChanges(devices=tuple(results.values()), predicted=check_mode)
-
-    def read(self, device_ids: t.Sequence[str]) -> dict[str, Machine | None]:
-        """The records by requested ID. None only if the read of the single record finds nothing either, or if several
-        IDs differ from the requested one in case alone, so that it is not known which device is meant."""
-        machines = self._client.machines_by_id(device_ids)
-        found = {id_: meant([id_], machines) for id_ in device_ids}
-        return {
-            id_: self._client.get_machine(id_) if not some else some[0] if len(some) == 1 else None
-            for id_, some in found.items()
-        }
 
     def _plan(self, device_id: str, machine: Machine | None) -> DeviceChange:
         before, after = self.states(machine)
@@ -146,21 +136,16 @@ class DeviceChanger(abc.ABC):
         )
         return DeviceChange(device_id, before, before, error=missing)
 
-    def _predict(self, planned: t.Sequence[DeviceChange]) -> t.Sequence[DeviceChange]:
-        claims = self._client.session.claims
-        refusal = predicted_refusal(claims, self.permissions, self.verb, self._warn) if planned else None
-        return [one.with_error(self.explain(refusal)) for one in planned] if refusal else planned
-
-    def _send(self, batch: t.Sequence[DeviceChange]) -> t.Sequence[DeviceChange]:
+    def _send(self, client: MdeClient, batch: t.Sequence[DeviceChange]) -> t.Sequence[DeviceChange]:
         """Change the devices of a batch. If one of them may be the reason for a refusal, send halves of the batch."""
         if self._stopped_by:
             return [one.with_error(self._stopped_by.for_skipped_devices()) for one in batch]
         try:
-            done = self.send(batch)
+            done = self.send(client, batch)
         except MdeError as error:
             if len(batch) > 1 and self._may_concern_one_device(error):
                 half = len(batch) // 2
-                return [*self._send(batch[:half]), *self._send(batch[half:])]
+                return [*self._send(client, batch[:half]), *self._send(client, batch[half:])]
             self._single_refusals += len(batch) == 1
             explained = self.explain(error)
             self._stopped_by = explained if self.stops_run(error) else None
@@ -173,6 +158,14 @@ class DeviceChanger(abc.ABC):
         return rejected and not self.refused_for_all()
 
 
-def clean_device_ids(device_ids: t.Sequence[str]) -> tuple[str, ...]:
-    """The values of ``DEVICE_OPTIONS``, each ID once. Raises OptionError."""
-    return clean_list("device_id", device_ids, clean_device_id) or ()
+def read_machines(client: MdeClient, device_ids: t.Sequence[str]) -> dict[str, Machine | None]:
+    """The records by requested ID. Raises MdeError.
+
+    None if the read of the single record finds nothing either, or if several IDs differ from the requested one only in
+    case, so that it is not known which device is meant.
+    """
+    machines = client.machines_by_id(device_ids)
+    found = {id_: meant([id_], machines) for id_ in device_ids}
+    return {
+        id_: client.get_machine(id_) if not some else some[0] if len(some) == 1 else None for id_, some in found.items()
+    }

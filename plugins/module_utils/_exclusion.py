@@ -12,12 +12,11 @@ service is therefore the confirmation, and not a read after it.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 
 from ._api.client import MdeClient
 from ._api.models import Machine
 from ._auth.permissions import EXCLUDE
-from ._device_changes import DEVICE_OPTIONS, DeviceChange, DeviceChanger, State, clean_device_ids
+from ._device_changes import DEVICE_OPTIONS, DeviceChange, DeviceChanger, State
 from ._errors import ApiError, MdeError
 from ._options.argument_spec import Spec
 from ._same import equal_ignoring_case
@@ -38,21 +37,6 @@ _UNDOCUMENTED: t.Final = (
 )
 
 
-@dataclass(frozen=True)
-class ExclusionRequest:
-    """Which devices should be excluded, and why; or should be included."""
-
-    device_ids: tuple[str, ...]
-    reason: str | None
-    """None to include the devices."""
-
-    @classmethod
-    def from_options(cls, params: t.Mapping[str, t.Any]) -> ExclusionRequest:
-        """Validate and normalize the options of ``EXCLUSION_OPTIONS``. Raises OptionError."""
-        reason = params["reason"] if params["state"] == "excluded" else None
-        return cls(clean_device_ids(params["device_id"]), reason)
-
-
 class Excluder(DeviceChanger):
     """Excludes or includes devices."""
 
@@ -60,9 +44,9 @@ class Excluder(DeviceChanger):
     verb = "exclude devices"
     batch_size = 1
 
-    def __init__(self, client: MdeClient, request: ExclusionRequest, *, warn: t.Callable[[str], None]) -> None:
-        super().__init__(client, request.device_ids, warn)
-        self._reason = request.reason
+    def __init__(self, params: t.Mapping[str, t.Any]) -> None:
+        super().__init__(params)
+        self._reason: str | None = params["reason"] if params["state"] == "excluded" else None
 
     def states(self, machine: Machine | None) -> tuple[State, State]:
         """A record that does not say whether the device is excluded differs from both states."""
@@ -77,9 +61,9 @@ class Excluder(DeviceChanger):
             return before, before
         return before, {"excluded": self._reason is not None, "reason": self._reason}
 
-    def send(self, planned: t.Sequence[DeviceChange]) -> list[DeviceChange]:
+    def send(self, client: MdeClient, planned: t.Sequence[DeviceChange]) -> list[DeviceChange]:
         (device,) = planned
-        now, wanted = self.states(self._client.set_exclusion(device.device_id, self._reason))
+        now, wanted = self.states(client.set_exclusion(device.device_id, self._reason))
         if all(now[key] in (None, wanted[key]) for key in wanted):
             return [device]
         not_confirmed = MdeError(

@@ -8,12 +8,12 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ._api.client import TAG_BATCH, MdeClient
 from ._api.models import Machine
 from ._auth.permissions import TAG
-from ._device_changes import DEVICE_OPTIONS, DeviceChange, DeviceChanger, State, clean_device_ids
+from ._device_changes import DEVICE_OPTIONS, DeviceChange, DeviceChanger, State, read_machines
 from ._errors import MdeError, OptionError
 from ._options.argument_spec import Spec
 
@@ -27,20 +27,6 @@ _MAX_TAG_LENGTH: t.Final = 200
 _NOT_SHOWN: t.Final = "the record does not show it"
 
 
-@dataclass(frozen=True)
-class TagRequest:
-    """Which devices should have a tag, or should not have it."""
-
-    device_ids: tuple[str, ...]
-    tag: str
-    present: bool
-
-    @classmethod
-    def from_options(cls, params: t.Mapping[str, t.Any]) -> TagRequest:
-        """Validate and normalize the options of ``TAG_OPTIONS``. Raises OptionError."""
-        return cls(clean_device_ids(params["device_id"]), clean_tag(params["tag"]), params["state"] == "present")
-
-
 class Tagger(DeviceChanger):
     """Adds or removes one tag."""
 
@@ -48,10 +34,10 @@ class Tagger(DeviceChanger):
     verb = "tag"
     batch_size = TAG_BATCH
 
-    def __init__(self, client: MdeClient, request: TagRequest, *, warn: t.Callable[[str], None]) -> None:
-        super().__init__(client, request.device_ids, warn)
-        self._tag = request.tag
-        self._present = request.present
+    def __init__(self, params: t.Mapping[str, t.Any]) -> None:
+        super().__init__(params)
+        self._tag = clean_tag(params["tag"])
+        self._present = params["state"] == "present"
 
     def states(self, machine: Machine | None) -> tuple[State, State]:
         tags = list(machine.tags) if machine else []
@@ -60,14 +46,14 @@ class Tagger(DeviceChanger):
         wanted = tags if machine is None or has == self._present else [*others, self._tag] if self._present else others
         return {"tags": tags}, {"tags": wanted}
 
-    def send(self, planned: t.Sequence[DeviceChange]) -> list[DeviceChange]:
+    def send(self, client: MdeClient, planned: t.Sequence[DeviceChange]) -> list[DeviceChange]:
         """Confirms the change with the records in the response, and reads those that the response does not include."""
         ids = [one.device_id for one in planned]
-        returned = self._client.update_tag(ids, self._tag, "Add" if self._present else "Remove")
+        returned = client.update_tag(ids, self._tag, "Add" if self._present else "Remove")
         records: dict[str, Machine | None] = {machine.id: machine for machine in returned}
         without_record = _NOT_SHOWN
         try:
-            records.update(self.read([id_ for id_ in ids if id_ not in records]))
+            records.update(read_machines(client, [id_ for id_ in ids if id_ not in records]))
         except MdeError as error:
             without_record = f"the record cannot be read: {error.message}"
         return [self._confirm(one, records.get(one.device_id), without_record) for one in planned]

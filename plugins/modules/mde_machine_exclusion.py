@@ -190,7 +190,7 @@ error:
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
 from ansible_collections.secops.mde.plugins.module_utils._device_changes import DeviceChanges
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
-from ansible_collections.secops.mde.plugins.module_utils._exclusion import EXCLUSION_OPTIONS, Excluder, ExclusionRequest
+from ansible_collections.secops.mde.plugins.module_utils._exclusion import EXCLUSION_OPTIONS, Excluder
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import RATE_LIMIT_OPTIONS
 
@@ -199,8 +199,8 @@ def main(clock: Clock | None = None) -> None:
     """Run the module; ``clock`` is for tests."""
     module = MdeModule(options={**EXCLUSION_OPTIONS, **RATE_LIMIT_OPTIONS}, clock=clock)
     try:
-        request = ExclusionRequest.from_options(module.params)
-        result = Excluder(module.connect(), request, warn=module.warn).run(check_mode=module.check_mode)
+        excluder = Excluder(module.params)
+        result = excluder.run(module.connect(), module.warn, check_mode=module.check_mode)
     except MdeError as error:
         result = DeviceChanges(failure=error)
     module.exit(result)

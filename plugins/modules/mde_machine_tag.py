@@ -169,15 +169,15 @@ from ansible_collections.secops.mde.plugins.module_utils._device_changes import 
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import RATE_LIMIT_OPTIONS
-from ansible_collections.secops.mde.plugins.module_utils._tagging import TAG_OPTIONS, Tagger, TagRequest
+from ansible_collections.secops.mde.plugins.module_utils._tagging import TAG_OPTIONS, Tagger
 
 
 def main(clock: Clock | None = None) -> None:
     """Run the module; ``clock`` is for tests."""
     module = MdeModule(options={**TAG_OPTIONS, **RATE_LIMIT_OPTIONS}, clock=clock)
     try:
-        request = TagRequest.from_options(module.params)
-        result = Tagger(module.connect(), request, warn=module.warn).run(check_mode=module.check_mode)
+        tagger = Tagger(module.params)
+        result = tagger.run(module.connect(), module.warn, check_mode=module.check_mode)
     except MdeError as error:
         result = DeviceChanges(failure=error)
     module.exit(result)

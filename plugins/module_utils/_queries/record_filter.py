@@ -12,19 +12,11 @@ import typing as t
 from dataclasses import dataclass
 
 from .._api.client import MdeClient
-from .._api.paging import RefusedRecord
+from .._api.paging import Item, RefusedRecord
 from .._options.times import Moment
 from .._same import comparable
 from .relative_time import Now
 
-
-class _Record(t.Protocol):
-    @property
-    def id(self) -> str:
-        """ID as the service writes it."""
-
-
-Record = t.TypeVar("Record", bound=_Record)
 Warn = t.Callable[[str], None]
 """Takes one line of text for the user."""
 
@@ -40,7 +32,7 @@ class Omissions:
         """Warn about a record that cannot be used."""
         self._warn(f"Omitted from the result: {refused.error}")
 
-    def matching(self, records: t.Iterable[Record], matches: t.Callable[[Record], bool]) -> t.Iterator[Record]:
+    def matching(self, records: t.Iterable[Item], matches: t.Callable[[Item], bool]) -> t.Iterator[Item]:
         """The records of a list that match the filters of its request. The others are remembered for ``report``."""
         for record in records:
             if matches(record):
@@ -60,10 +52,10 @@ class Omissions:
 
 
 @dataclass(frozen=True)
-class RecordFilter(abc.ABC, t.Generic[Record]):
+class RecordFilter(abc.ABC, t.Generic[Item]):
     """Filters that must all match. None means that a filter is not set; an empty list matches nothing."""
 
-    def find(self, client: MdeClient, warn: Warn) -> list[Record]:
+    def find(self, client: MdeClient, warn: Warn) -> list[Item]:
         """All records that match, each once.
 
         Raises MdeError if a read fails: a list is complete, or there is none. A record that cannot be used is a warning,
@@ -89,7 +81,7 @@ class RecordFilter(abc.ABC, t.Generic[Record]):
         """Warnings about values that the service is not known to have."""
 
     @abc.abstractmethod
-    def read(self, client: MdeClient, now: Now, omissions: Omissions) -> list[Record]:
+    def read(self, client: MdeClient, now: Now, omissions: Omissions) -> list[Item]:
         """The records that match, with relative times counted from ``now``. Raises MdeError."""
 
 
