@@ -25,6 +25,8 @@ OFFBOARD: t.Final = ("Machine.Offboard",)
 READ: t.Final = ("Machine.Read.All", "Machine.ReadWrite.All")
 # Documented: add-or-remove-machine-tags, add-or-remove-multiple-machine-tags.
 TAG: t.Final = ("Machine.ReadWrite.All",)
+# Assumed: the request is in the service's own model ($metadata); no page documents its permission.
+EXCLUDE: t.Final = ("Machine.ReadWrite.All",)
 # Documented: cancel-machine-action.
 CANCEL: t.Final = (
     "Machine.Offboard",
