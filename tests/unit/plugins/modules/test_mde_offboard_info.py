@@ -100,7 +100,7 @@ def test_an_action_that_is_no_offboard_proves_nothing(emulator: Emulator, offboa
     ("content", "told"),
     [
         (None, "cannot be read"),
-        ("not json", "is not JSON"),
+        ("not json", "is not valid JSON"),
         ("[]", "is not an evidence file"),
         ('{"devices": [1]}', "is not an evidence file"),
     ],
@@ -306,7 +306,7 @@ def test_evidence_with_many_wrong_entries_names_the_first(
     [
         ('{"format": "secops.mde/evidence-9", "devices": []}', "its format is not secops.mde/evidence-1"),
         ('{"format": 1, "devices": []}', "its format is not secops.mde/evidence-1"),
-        ('{"devices": [{"device_id": "aa", "device_id": "bb"}]}', "the key 'device_id' is there twice"),
+        ('{"devices": [{"device_id": "aa", "device_id": "bb"}]}', "duplicate key 'device_id'"),
         ("[" * 200_000, "it is nested too deeply"),
     ],
     ids=["a later format", "no format", "a key twice", "deep nesting"],
