@@ -104,7 +104,7 @@ def test_an_action_that_is_not_an_offboard_proves_nothing(emulator: Emulator, of
     ("content", "text"),
     [
         (None, "Cannot read evidence"),
-        ("not json", "is not JSON"),
+        ("not json", "is not valid JSON"),
         ("[]", "is not an evidence file"),
         ('{"devices": [1]}', "is not an evidence file"),
     ],
@@ -324,7 +324,7 @@ def test_evidence_with_many_invalid_entries_names_the_first(
     [
         ('{"format": "secops.mde/evidence-9", "devices": []}', "its format is not secops.mde/evidence-1"),
         ('{"format": 1, "devices": []}', "its format is not secops.mde/evidence-1"),
-        ('{"devices": [{"device_id": "aa", "device_id": "bb"}]}', "the key 'device_id' is there twice"),
+        ('{"devices": [{"device_id": "aa", "device_id": "bb"}]}', "duplicate key 'device_id'"),
         ("[" * 200_000, "it is nested too deeply"),
     ],
     ids=["a later format", "no format", "a key twice", "deep nesting"],
