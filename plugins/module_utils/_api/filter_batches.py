@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import typing as t
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 
 from .._clock import Clock
@@ -84,13 +85,8 @@ class FilterBatcher:
 
     def capacity(self, length: int) -> int:
         """Number of values of this length that fit into one filter."""
-        return max(
-            1,
-            min(
-                (self._limits.characters - _FILTER_OVERHEAD) // (length + _VALUE_OVERHEAD),
-                self._limits.values or MAX_FILTER_LENGTH,
-            ),
-        )
+        most = (self._limits.characters - _FILTER_OVERHEAD) // (length + _VALUE_OVERHEAD)
+        return max(1, min(most, self._limits.values or most))
 
     def read(
         self,
@@ -131,17 +127,13 @@ class FilterBatcher:
     def _count_that_fits(self, values: t.Sequence[Value], condition: Condition[Value]) -> int:
         """Number of values for the next filter, at least one."""
 
-        def fits(count: int) -> bool:
-            return len(url_encode(condition(values[:count], self._syntaxes[0]))) <= self._limits.characters
+        def length(count: int) -> int:
+            return len(url_encode(condition(values[:count], self._syntaxes[0])))
 
         limit = min(len(values), self._limits.values or MAX_FILTER_LENGTH, self._limits.characters // _VALUE_OVERHEAD)
-        if fits(limit):  # the usual case
+        if length(limit) <= self._limits.characters:  # the usual case
             return limit
-        good, bad = 1, limit
-        while bad - good > 1:
-            count = (good + bad) // 2
-            good, bad = (count, bad) if fits(count) else (good, count)
-        return good
+        return max(1, bisect_right(range(1, limit), self._limits.characters, key=length))
 
     def _fetch_in_any_syntax(
         self, values: t.Sequence[Value], condition: Condition[Value], fetch: t.Callable[[str], list[Record]]

@@ -102,17 +102,17 @@ class Lists:
         the first page already, for lists that may have several pages. Raises MdeError if a page cannot be read, or if the
         list changes too fast to be read completely.
 
-        A pass over the list finds every record that keeps its place in the order while others leave, arrive and move:
-        neighboring pages overlap. It misses a record only if that record moves from the unread part to the part that was
-        already read, as when a device reports and the list begins with the device seen last. Therefore, a pass that shows
-        any change, in an overlap or in the count, is followed by another one, until a pass finds nothing new, or
-        ``PASSES`` have ended. After a pass of several pages without any sign of a change, the first page is read again:
-        if it has changed, the next pass continues from there. A list of one page takes one call, a list of N pages N + 1
-        calls, and a list that changes at most ``PASSES`` times N (more only to step back).
+        A pass over the list finds every record that keeps its place in the order while others leave, arrive and move,
+        because neighboring pages overlap. It misses a record only if that record moves from the unread part to the part
+        that was already read, for example when a device reports and the list begins with the device seen last. So a pass
+        that shows a change, in an overlap or in the count, is followed by another pass, until a pass finds nothing new or
+        ``PASSES`` have ended. After a pass of several pages without a sign of a change, the first page is read again. If it
+        has changed, it begins the next pass. A list of one page takes one call, a list of N pages N + 1, and a list that
+        changes at most ``PASSES`` times N, plus the calls to step back.
 
-        Not detected: a record that moves in this way during every pass; and in a list of three or more pages a record that
-        moves to a place behind the first page, while between the same two pages as many records leave behind the first
-        page, while others arrive so that the count does not change, and while nothing else shows a change.
+        Not detected is a record that moves in this way in every pass. In a list of three or more pages, neither is one that
+        moves to a place after the first page, if between the same two calls as many records leave after the first page,
+        others arrive so that the count stays the same, and nothing else changes.
         """
         size = min(limit or PAGE_SIZE, PAGE_SIZE)
         query = {"$filter": condition or None, "$orderby": order, "$top": size}
@@ -149,10 +149,10 @@ class Lists:
             except ApiError as error:
                 if not error.query_refused:
                     raise
-            response = get(self._session, path, query, missing_ok=True, budget=allowance())
+        response = get(self._session, path, query, missing_ok=True, budget=allowance())
+        if counted:
             self._count_accepted = False  # $count was the reason, not the filter
-            return response
-        return get(self._session, path, query, missing_ok=True, budget=allowance())
+        return response
 
 
 class _Collected(t.Generic[Item]):

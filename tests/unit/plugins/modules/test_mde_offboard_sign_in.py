@@ -759,7 +759,7 @@ def test_a_token_that_is_rejected_again_fails_the_run(
     run = offboard(device_id=device.id)
     assert run.failed
     assert (run.error_code, run.result["error"]["http_status"]) == ("unauthorized", 401)
-    assert "check cloud, scope" in run.result["error"]["hint"]
+    assert "Check cloud and scope" in run.result["error"]["hint"]
     assert sign_ins(emulator) == 2
     assert len(emulator.calls()) == 2
     assert run.outcome == "error"

@@ -165,7 +165,7 @@ def test_a_service_that_does_not_count_is_read_all_the_same(emulator: Emulator, 
     emulator.log.clear()
     assert tenant.read(once(lambda: tenant.leave(3))) >= tenant.always
     refused = [call for call in emulator.calls("api") if call.status == 400]
-    assert len(refused) == (count == "refused")  # and is never asked again
+    assert len(refused) == (count == "refused")  # and is never sent again
 
 
 def test_fewer_records_than_the_service_counts_is_a_failed_read(emulator: Emulator) -> None:
