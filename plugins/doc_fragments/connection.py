@@ -15,7 +15,7 @@ _SECRETS = ("client_secret", "certificate_password", "access_token")
 
 
 def _for_plugins(text: str) -> str:
-    """The same options for plugins: with the names of the environment variables, and without types, choices and defaults.
+    """The same options for plugins: with the names of the environment variables, without types, choices and defaults.
 
     Ansible would use the last variable that is set, even an empty one. The code that the modules use does this instead.
     """

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Time as the collection sees it: one small protocol, so that no test has to wait."""
+"""Time as a protocol (monotonic, time, sleep), so that no test has to wait."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import typing as t
 
 
 class Clock(t.Protocol):
-    """What everything here knows of time. Tests hand in one that jumps instead of sleeping."""
+    """Source of time for all code of the collection. Tests pass one that does not sleep."""
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary start; never goes back, and goes on while the machine is suspended."""
+        """Seconds from an arbitrary start. Never goes back, and continues while the machine is suspended."""
 
     def time(self) -> float:
-        """Seconds since 1970 in UTC, by this machine's clock, which may be wrong."""
+        """Seconds since 1970 in UTC, from this machine's clock, which may be wrong."""
 
     def sleep(self, seconds: float) -> None:
-        """Return after so many seconds; zero and less return at once."""
+        """Return after this many seconds; immediately if zero or less."""
 
 
 class SystemClock:
-    """The real one."""
+    """The clock of this machine."""
 
     def __init__(self) -> None:
         self.monotonic = _suspend_aware()
@@ -40,15 +40,15 @@ class SystemClock:
 
 
 def _suspend_aware() -> t.Callable[[], float]:
-    """A monotonic clock that counts the time in which the machine is suspended.
+    """A monotonic clock that includes the time in which the machine is suspended.
 
-    Linux has one. Elsewhere Python's monotonic clock stands still or not, depending on the system.
+    Linux has one. On other systems Python's monotonic clock may or may not stop.
     """
     boot_time = getattr(time, "CLOCK_BOOTTIME", None)
     if boot_time is not None:
         try:
             time.clock_gettime(boot_time)
-        except OSError:  # a kernel or a sandbox without it
+        except OSError:  # not available in this kernel or sandbox
             pass
         else:
             return lambda: time.clock_gettime(boot_time)
@@ -56,13 +56,13 @@ def _suspend_aware() -> t.Callable[[], float]:
 
 
 class SuspendAwareClock:
-    """A monotonic clock that also advances by what the wall clock went ahead of it.
+    """A monotonic clock that also advances when the wall clock jumps ahead of it.
 
-    A wall clock that is set forward looks the same as a suspended machine. Then time seems to have passed that did not:
-    something is read again that was fresh, which does no harm.
+    A wall clock that is set forward has the same effect as a suspended machine: something is read again before its time,
+    which does no harm.
     """
 
-    # Wall clocks are adjusted by less all the time.
+    # Seconds. Routine adjustments of wall clocks are smaller.
     _STEP: t.Final = 1.0
 
     def __init__(self, monotonic: t.Callable[[], float], wall: t.Callable[[], float]) -> None:

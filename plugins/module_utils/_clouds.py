@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Where the service lives: hosts, sign-in hosts and scopes of each cloud, in one table.
+"""API host, sign-in host and scope of each national cloud.
 
-Hosts and regions: Microsoft Learn, "Microsoft Defender for Endpoint for US Government customers" and the list
-of regional servers on each page of the API. The new host still wants a token for the old audience: one for
-``api.security.microsoft.com`` belongs to another API and is refused with 401.
+Hosts and regions: Microsoft Learn, "Microsoft Defender for Endpoint for US Government customers", and the list of regional
+servers on each page of the API. The new host still requires a token for the old audience. A token for
+``api.security.microsoft.com`` is for another API and is rejected with 401.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ._http.urls import is_loopback, is_unambiguous, origin
 
 @dataclass(frozen=True)
 class Cloud:
-    """One national cloud, or a private stand-in for it. URLs are origins, without a slash at the end."""
+    """One national cloud, or a private replacement. URLs have no trailing slash; only ``api_url`` can have a path."""
 
     api_url: str
     authority_host: str
@@ -34,7 +34,7 @@ _COMMERCIAL = Cloud(
     authority_host="https://login.microsoftonline.com",
     scope="https://api.securitycenter.microsoft.com/.default",
 )
-_GCC = Cloud(  # a .us API with the public sign-in host: the classic mistake is to change both
+_GCC = Cloud(  # a .us API with the public sign-in host; changing both is a common mistake
     api_url="https://api-gcc.securitycenter.microsoft.us",
     authority_host="https://login.microsoftonline.com",
     scope="https://api-gcc.securitycenter.microsoft.us/.default",
@@ -50,7 +50,7 @@ CLOUDS: t.Final[t.Mapping[str, Cloud]] = {
     "gcc": _GCC,
     "gcc_high": _US_GOVERNMENT,
     "dod": _US_GOVERNMENT,
-    "AzureCloud": _COMMERCIAL,  # the spellings of the Azure collections and of AWX's Azure credential
+    "AzureCloud": _COMMERCIAL,  # names in the Azure collections and in AWX's Azure credential
     "AzureUSGovernment": _US_GOVERNMENT,
 }
 REGIONS: t.Final = ("us", "eu", "uk", "au", "swa", "ina")
@@ -63,24 +63,24 @@ def resolve_cloud(
     authority_host: str | None = None,
     scope: str | None = None,
 ) -> Cloud:
-    """The addresses to use: the cloud's row, with whatever the options replace.
+    """The cloud's URLs and scope, with those that the options replace.
 
-    Raises OptionError for an unknown cloud or region, a region outside the commercial cloud, and addresses
-    that would carry secrets in the clear.
+    Raises OptionError for an unknown cloud or region, a region outside the commercial cloud, and URLs that are invalid or
+    would send credentials unencrypted.
     """
     found = CLOUDS.get(cloud)
     if found is None:
         raise OptionError(
-            f"cloud: {cloud!r} is not known.",
-            hint=f"Allowed: {', '.join(CLOUDS)}. For any other, set api_url, authority_host and scope.",
+            f"Unknown cloud {cloud!r}.",
+            hint=f"Use one of {', '.join(CLOUDS)}. For other clouds, set api_url, authority_host and scope.",
         )
     if region is not None:
         if region not in REGIONS:
-            raise OptionError(f"region: {region!r} is not known.", hint=f"Allowed: {', '.join(REGIONS)}.")
+            raise OptionError(f"Unknown region {region!r}.", hint=f"Use one of {', '.join(REGIONS)}.")
         if found is not _COMMERCIAL:
             raise OptionError(
-                f"region: {region!r} does not exist in cloud {cloud!r}.",
-                hint="Regions belong to the commercial cloud: leave out region, or set cloud to commercial.",
+                f"Region {region!r} does not exist in cloud {cloud!r}.",
+                hint="Only the commercial cloud has regions. Omit region, or set cloud to commercial.",
             )
         found = replace(found, api_url=f"https://{region}.api.security.microsoft.com")
     if api_url is not None:
@@ -95,32 +95,33 @@ def resolve_cloud(
 
 
 def _address(option: str, value: str, *, plain_on_loopback: bool = False, path: bool = False) -> str:
-    """A checked base address without a slash at the end; a path only where the option may carry one."""
-    example = f"Give an address such as {getattr(_COMMERCIAL, option)}."
-    if "@" in value:  # before anything of it is quoted: a piece of a password could be
-        raise OptionError(f"{option}: an address without user, password, query and fragment is wanted.", hint=example)
+    """The validated base URL without a trailing slash; with a path only if ``path`` is set."""
+    example = f"For example {getattr(_COMMERCIAL, option)}."
+    extra = OptionError(f"{option} must be a URL without user, password, query and fragment.", hint=example)
+    if "@" in value:  # before any part of it is quoted, which could be a part of a password
+        raise extra
     try:
         parts = urlsplit(value.strip())
         host, _port = parts.hostname, parts.port
     except ValueError as error:
-        raise OptionError(f"{option}: {value!r} is not an address ({error}).", hint=example) from error
+        raise OptionError(f"{option}: {value!r} is not a valid URL ({error}).", hint=example) from error
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise OptionError(f"{option}: an address without user, password, query and fragment is wanted.", hint=example)
+        raise extra
     if parts.scheme not in ("https", "http") or not host:
-        raise OptionError(f"{option}: {value!r} is not an https address.", hint=example)
+        raise OptionError(f"{option}: {value!r} is not an https URL.", hint=example)
     if parts.scheme == "http" and not (plain_on_loopback and is_loopback(value.strip())):
         raise OptionError(
-            f"{option}: {value!r} would send secrets in the clear.",
+            f"{option}: {value!r} would send credentials unencrypted.",
             hint=example + (" http is allowed on loopback only." if plain_on_loopback else ""),
         )
     prefix = parts.path.rstrip("/")
     if path and prefix.lower().endswith("/api"):
         prefix = prefix[: -len("/api")].rstrip("/")
     if prefix and not path:
-        raise OptionError(f"{option}: {value!r} carries a path.", hint=example)
+        raise OptionError(f"{option}: {value!r} must not have a path.", hint=example)
     if not is_unambiguous(value.strip()):
         raise OptionError(
-            f"{option}: {value!r} is not an address that all programs read alike.",
-            hint=f"{example} An international host name is written in its ASCII form (xn--).",
+            f"{option}: {value!r} is a URL that programs parse differently.",
+            hint=f"{example} Write an international host name in its ASCII form (xn--).",
         )
     return origin(value.strip()) + prefix

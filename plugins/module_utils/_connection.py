@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""From options to a client: everything checked offline first, in one place for modules and plugins."""
+"""Options to a connected client, for modules and plugins. Everything is checked offline first."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ._version import COLLECTION_VERSION
 
 @dataclass(frozen=True)
 class Connection:
-    """A checked way to the service. Nothing has been sent yet."""
+    """Validated connection settings. Nothing has been sent yet."""
 
     cloud: Cloud
     identity: Identity
@@ -43,7 +43,7 @@ class Connection:
     retry_timeout: float
     instance_discovery: bool
     redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
-    """Knows what is used and sent as a credential."""
+    """Knows the credentials that are used and sent."""
 
     @classmethod
     def from_options(
@@ -57,9 +57,9 @@ class Connection:
     ) -> Connection:
         """Check everything that can be checked without a request.
 
-        ``params`` are the resolved options, those of the pace among them, ``user_params`` only what the user wrote, from which
-        the identity is chosen together with ``environ``; ``max_connections`` are kept at once; ``default_retry_timeout`` in seconds is
-        ``retry_timeout`` where that is not given. Raises OptionError or LibraryError.
+        ``params`` are the resolved options, including the rate limits. ``user_params`` are only those that the user set; the
+        identity is chosen from them and from ``environ``. ``max_connections`` is the number of connections to keep open.
+        ``default_retry_timeout`` (seconds) applies if ``retry_timeout`` is not set. Raises OptionError or LibraryError.
         """
         validate_rate_limits(params)
         require_positive(params, "retry_timeout", "timeout")
@@ -95,7 +95,7 @@ class Connection:
     def connect(
         self, clock: Clock, rng: random.Random, *, on_token: t.Callable[[str], None] = lambda _token: None
     ) -> MdeClient:
-        """A client that signs in at its first call. ``on_token`` is told each token, to keep it out of output."""
+        """A client that signs in at its first call. ``on_token`` receives each token, to keep it out of output."""
         transport = HttpTransport(self.transport_options, clock, self.redactor)
         context = SignInContext(
             cloud=self.cloud,
@@ -123,11 +123,11 @@ class Connection:
 
 
 def passwords_in_urls(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
-    """The passwords in all addresses in reach, as written and as meant. Only a proxy may have one; others are refused."""
+    """The passwords in the URLs of options and variables, encoded and decoded. Only the URL of a proxy may have one."""
     options = ("proxy", "api_url", "authority_host")
     variables = (*PROXY_VARIABLES, *(name for option in options for name in ENVIRONMENT[option]))
-    addresses = (*map(params.get, options), *map(environ.get, variables))
-    return {password for url in addresses for _user, password in users_and_passwords(url)}
+    urls = (*map(params.get, options), *map(environ.get, variables))
+    return {password for url in urls for _user, password in users_and_passwords(url)}
 
 
 def _check_ca_path(path: str | None) -> str | None:
@@ -135,17 +135,17 @@ def _check_ca_path(path: str | None) -> str | None:
         try:
             kind = "capath" if Path(path).is_dir() else "cafile"
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**{kind: path})
-        except (OSError, ValueError) as error:  # SSLError is the first, and a null character in the path the second
+        except (OSError, ValueError) as error:  # SSLError is an OSError; a null character in the path is a ValueError
             raise OptionError(
-                f"ca_path: {path} cannot be read as certificates ({getattr(error, 'strerror', None) or error}).",
-                hint="Give a file with the certificates of your CA in PEM form.",
+                f"Cannot load certificates from ca_path {path} ({getattr(error, 'strerror', None) or error}).",
+                hint="Use a file with the certificates of your CA in PEM format.",
             ) from error
     return path
 
 
 _PROXY_HINT = (
-    "Give one such as http://proxy.corp.example:8080. In its user and password, write characters other than letters, digits "
-    "and -._~ as percent escapes: # is %23, @ is %40, / is %2F."
+    "For example http://proxy.corp.example:8080. In user and password, percent-encode all characters other than letters, "
+    "digits and -._~: # is %23, @ is %40, / is %2F."
 )
 
 
@@ -154,19 +154,17 @@ def _check_proxy(url: str | None) -> str | None:
         return None
     url = url.strip()
     if not is_proxy_url(url):
-        raise OptionError("proxy: it is not an address.", hint=_PROXY_HINT)
+        raise OptionError("proxy is not a valid URL.", hint=_PROXY_HINT)
     return url
 
 
 def _check_environment_proxy(url: str) -> None:
-    """Refuse what the environment names as the proxy for a URL where parsers would disagree on it.
+    """Raise OptionError if parsers could read the proxy that the environment sets for a URL differently.
 
-    Nothing of it is quoted: a piece of a password would not be recognized as one.
+    The message does not quote it: a part of a password would not be recognized as one.
     """
     if is_loopback(url) or is_link_local(url):
         return
     name, proxy = proxy_for(url) or ("", None)
     if proxy is not None and not is_proxy_url(proxy, ("http", "https", "socks5", "socks5h", "socks4", "socks4a")):
-        raise OptionError(
-            f"The environment variable {name.upper()} does not hold the address of a proxy.", hint=_PROXY_HINT
-        )
+        raise OptionError(f"The environment variable {name.upper()} is not a valid proxy URL.", hint=_PROXY_HINT)

@@ -3,17 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Everything that can go wrong, as exceptions that know their own dict and their consequences.
+"""Exceptions of the collection. Each one knows its dict and its consequences.
 
-Utilities raise these; only ``main()`` of a module turns them into a failed task. ``code`` is for playbooks
-to branch on, ``message`` says what happened, ``hint`` what to do about it.
+Utilities raise them. Only ``main()`` of a module turns them into a failed task. ``code`` is for conditionals in playbooks,
+``message`` says what happened, and ``hint`` how to fix it.
 
     MdeError
       OptionError                    nothing was sent
       LibraryError
       SignInError                    no token
       TransportError                 no response
-      ApiError                       a response that is not the one requested
+      ApiError                       a response that is not a success
         ThrottledError
         UnexpectedResponseError
       DeviceError                    about one device
@@ -28,12 +28,12 @@ import typing as t
 
 from ._presentable import escape_invisible, one_line
 
-# Wrong entries of a list that one error names; a hundred of them help nobody.
+# Invalid entries of a list that one error names. A hundred of them would hide the first.
 _MAX_REPORTED: t.Final = 5
 
 
 class MdeError(Exception):
-    """Base of all of them. ``str()`` gives the message and the hint: one line that is enough to act on."""
+    """Base class. ``str()`` returns the message, the correlation ID and the hint in one line."""
 
     code = "error"
 
@@ -46,7 +46,7 @@ class MdeError(Exception):
         http_status: int | None = None,
         correlation_id: str | None = None,
     ) -> None:
-        # Foreign text ends here, before anything can print it: escapes of a terminal stand as their numbers.
+        # Text from the service becomes safe to print here: terminal escapes are shown as code points.
         self.message = one_line(message)
         super().__init__(self.message)
         self.code = code or self.code
@@ -56,31 +56,31 @@ class MdeError(Exception):
 
     def __str__(self) -> str:
         message = self.message if self.message.endswith(".") else f"{self.message}."
-        quote = f"To quote to support: {self.correlation_id}." if self.correlation_id else None
-        return one_line(" ".join(part for part in (message, quote, self.hint) if part))
+        support = f"Correlation ID for Microsoft support: {self.correlation_id}." if self.correlation_id else None
+        return one_line(" ".join(part for part in (message, support, self.hint) if part))
 
     @property
     def fatal_for_run(self) -> bool:
-        """Whether nothing else would get through either: a matter of token, connection or quota, not of one device.
+        """Whether the error affects every request: token, connection or quota, not one device.
 
-        By then all patience is used up, so what is left of a list need not be tried one by one.
+        All retries are used up by then, so the rest of a list is not tried.
         """
         return False
 
     @property
     def outcome_in_doubt(self) -> bool:
-        """Whether a POST that ended so may have been carried out all the same: always, but for three ends.
+        """Whether a POST that failed with this error may have been carried out. It may, with three exceptions.
 
-        No byte of it was written to a connection. The time for waiting was used up after a 429 of the service. Or the
-        service itself refused it, in a complete response (``ApiError.by_service``): a page of a gateway, whatever its
-        status, a redirect, anything else can hide a success.
+        No byte of it was written to a connection. Or the time for retries was used up after a 429. Or the service itself
+        refused it in a complete response (``ApiError.by_service``). Everything else can hide a success, for example a
+        redirect or a page of a gateway, whatever its status.
         """
         return True
 
     def for_skipped_devices(self) -> MdeError:
-        """The same error for devices that were not tried any more because of it."""
+        """The same error for the devices that were skipped because of it."""
         return MdeError(
-            f"Not tried, because this came before: {self.message}",
+            f"Skipped because of an earlier error: {self.message}",
             code=self.code,
             hint=self.hint,
             http_status=self.http_status,
@@ -88,7 +88,7 @@ class MdeError(Exception):
         )
 
     def as_dict(self) -> dict[str, t.Any]:
-        """The same five keys for every error, null where there is nothing to say."""
+        """The same five keys for every error; values that are not known are null."""
         return {
             "code": self.code,
             "message": self.message,
@@ -99,14 +99,14 @@ class MdeError(Exception):
 
 
 class OptionError(MdeError):
-    """The input is wrong; nothing was sent."""
+    """The input is invalid; nothing was sent."""
 
     code = "invalid_option"
     outcome_in_doubt = False
 
     @classmethod
     def of(cls, lines: t.Sequence[str], *, hint: str) -> OptionError:
-        """One error for the entries of a list that are wrong, a line each."""
+        """One error for the invalid entries of a list. ``lines`` has one sentence per entry; the first five are shown."""
         more = [f"And {len(lines) - _MAX_REPORTED} more."] if len(lines) > _MAX_REPORTED else []
         return cls(" ".join([*lines[:_MAX_REPORTED], *more]), hint=hint)
 
@@ -119,7 +119,7 @@ class LibraryError(MdeError):
 
 
 class SignInError(MdeError):
-    """No token: Microsoft Entra ID, a metadata endpoint or the Azure CLI said no, or did not answer."""
+    """No token: Microsoft Entra ID, a metadata endpoint or the Azure CLI refused, or did not respond."""
 
     code = "sign_in_failed"
     fatal_for_run = True
@@ -128,11 +128,11 @@ class SignInError(MdeError):
     def __init__(self, message: str, *, final: bool = False, **details: t.Any) -> None:
         super().__init__(message, **details)
         self.final = final
-        """The other side understood and said no: the same credential would get the same answer."""
+        """The credential itself was rejected. The same credential would be rejected again."""
 
 
 class TransportError(MdeError):
-    """There is no answer. ``may_have_arrived`` is false only when the request surely did not reach the service."""
+    """No response. ``may_have_arrived`` is false only if the request certainly did not reach the service."""
 
     code = "no_answer"
     fatal_for_run = True
@@ -141,7 +141,7 @@ class TransportError(MdeError):
         super().__init__(message, **details)
         self.may_have_arrived = may_have_arrived
         self.retryable = retryable
-        """False where sending again is pointless, as after a certificate that is not trusted."""
+        """False if a retry cannot succeed, for example after a certificate that is not trusted."""
 
     @property
     def outcome_in_doubt(self) -> bool:
@@ -149,7 +149,7 @@ class TransportError(MdeError):
 
 
 class ApiError(MdeError):
-    """The service, or something in front of it, answered with anything but what was asked for."""
+    """The service, or a gateway in front of it, returned something other than a success."""
 
     code = "request_refused"
     http_status: int
@@ -165,9 +165,9 @@ class ApiError(MdeError):
     ) -> None:
         super().__init__(message, http_status=http_status, **details)
         self.service_code = service_code
-        """``error.code`` of the service's own JSON; None when somebody else wrote the answer."""
+        """``error.code`` in the JSON of the service; None if a gateway wrote the response."""
         self.by_service = by_service
-        """Whether the service wrote the response, as far as its form shows."""
+        """Whether the service wrote the response, as far as its format shows."""
 
     @property
     def fatal_for_run(self) -> bool:
@@ -179,33 +179,33 @@ class ApiError(MdeError):
 
     @property
     def concerns_one_record(self) -> bool:
-        """Whether a read of one thing was refused for what it asked for, where reads of others have just been answered.
+        """Whether a failed read concerns only the record that it requested, if reads of other records have just succeeded.
 
-        A device outside the groups of a user's token answers 403, for example, and no other device is hit by that.
+        For example, a device outside the device groups of a user's token returns 403. Other devices are not affected.
         """
         return 400 <= self.http_status < 500 and self.http_status not in (401, 408, 429)
 
     @property
     def resource_not_found(self) -> bool:
-        """Whether this is the service itself saying that there is no such machine or action.
+        """Whether the service itself reports that the machine or action does not exist.
 
-        Anything else with 404 (a page, an empty body, the code NotFound) is a wrong address, and never an absence.
+        Any other 404 (a page, an empty body, the code NotFound) means a wrong URL, never an absence.
         """
         return self.http_status == 404 and self.service_code == "ResourceNotFound"
 
     @property
     def query_refused(self) -> bool:
-        """Whether the service did not like the form of the query; its OData layer sends an empty code."""
+        """Whether the service rejected the syntax of the query. Its OData layer sends an empty code."""
         return self.http_status == 400 and self.service_code in ("", "ODataError", "BadRequest")
 
     @property
     def too_long(self) -> bool:
-        """Whether the address may have been too long: what is in front of the service says so in ways of its own."""
+        """Whether the URL may have been too long. Gateways in front of the service report that in different ways."""
         return self.http_status in (413, 414, 431) or (self.http_status in (400, 404) and self.service_code is None)
 
 
 class ThrottledError(ApiError):
-    """Over the quota, and the time allowed for waiting is used up. The request was not carried out."""
+    """The quota is exceeded and the time for retries is used up. The request was not carried out."""
 
     code = "throttled"
     fatal_for_run = True
@@ -216,33 +216,33 @@ class ThrottledError(ApiError):
 
 
 class UnexpectedResponseError(ApiError):
-    """A success by its status, but the body is not what the service sends."""
+    """The status is a success, but the body is not one that the service sends."""
 
-    code = "bad_answer"
+    code = "unexpected_response"
 
 
 class DeviceError(MdeError):
-    """This device cannot be offboarded, or its end is not known: the verdict, not the transport."""
+    """This device cannot be offboarded, or its outcome is unknown."""
 
     code = "device_error"
 
 
 class DeadlineExceededError(MdeError):
-    """A request was held back for so long that what it rests on has to be read again. It was not sent."""
+    """A request was delayed so long that its basis must be read again. It was not sent."""
 
     code = "too_late"
     outcome_in_doubt = False
 
 
 class InternalError(MdeError):
-    """A mistake in this collection."""
+    """A bug in this collection."""
 
     code = "internal_error"
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(
             f"Unexpected {type(cause).__name__}: {cause}",
-            hint="This is a mistake in the collection: please report it with the traceback.",
+            hint="This is a bug in the collection. Please report it with the traceback.",
         )
         trace = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
         self.traceback = escape_invisible(trace, lines=True)

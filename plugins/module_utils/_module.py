@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The only room that knows Ansible: parameters in, results out, one place that fails a module."""
+"""AnsibleModule with connection options, client and uniform results. The only file that knows AnsibleModule."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ from ._results import Result, RunContext, to_module_result
 from ._timestamps import format_time
 from ._version import COLLECTION_VERSION
 
-# The keys of results whose values say which device or action is meant.
+# The keys of results whose values identify a device, an action or the application.
 _IDENTIFIERS: t.Final = frozenset(
     {
         *("device_id", "device_name", "aad_device_id", "id", "machineId", "computerDnsName", "aadDeviceId"),
         *("tenant_id", "client_id"),
     }
 )
-_NOT_SHOWN: t.Final = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"  # the words of ansible-core
+_NOT_SHOWN: t.Final = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"  # the text of ansible-core
 
 
 class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
-    """AnsibleModule with the connection options, a client, and results of one shape."""
+    """AnsibleModule with the connection options, a client and uniform results."""
 
     params: dict[str, t.Any]
 
@@ -60,11 +60,10 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         clock: Clock | None = None,
         **constraints: t.Any,
     ) -> None:
-        """``filters`` are more options, of which none may be blank or null; ``records`` are lists of dicts, each with a
-        hint for those who gave something else; ``constraints`` are those of AnsibleModule (``required_one_of`` and the
-        like)."""
+        """``filters`` are options that must not be empty or null if set. ``records`` maps options that are lists of dicts to
+        the hint for other input. ``constraints`` are those of AnsibleModule, such as ``required_one_of``."""
         self.refused: OptionError | None = None
-        """Why an option of ``records`` was refused; the option is then empty."""
+        """Why an option of ``records`` was rejected; the option is then empty."""
         self._records = records or {}
         self._filters = filters or {}
         self.clock = clock or SystemClock()
@@ -79,19 +78,19 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
 
     def _load_params(self) -> None:
         super()._load_params()
-        # Ansible prints them with the result; its own ones have keys that must stay.
+        # Ansible prints the parameters with the result. The names of its internal parameters must stay as they are.
         self.params = {name: presentable(value) for name, value in self.params.items()}
         drop_empty_options(self.params, self.argument_spec)
         nulls_to_blank(self.params, self._filters)
         for option, hint in self._records.items():
             self._refuse_other_than_dicts(option, hint)
         self._user_params = dict(self.params)
-        # Before Ansible's parser, whose refusals print the options; also the secrets that this run does not use.
+        # Before Ansible's parser, whose errors print the options. Also the secrets that this run does not use.
         self._secrets = secret_values(self.params, os.environ) | passwords_in_urls(self.params, os.environ)
         self.no_log_values |= self._secrets
 
     def _refuse_other_than_dicts(self, option: str, hint: str) -> None:
-        """Ansible's parser names neither the option nor the way out, and returns ``msg`` alone."""
+        """Ansible's parser would name neither the option nor the fix, and return ``msg`` alone."""
         value = self.params.get(option)
         if value is None:
             return
@@ -99,18 +98,21 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
             entries = check_type_list(value)
         except TypeError:
             entries = [value]
-        wrong = [(place, entry) for place, entry in enumerate(entries) if not _is_dict(entry)]
+        wrong = [(index, entry) for index, entry in enumerate(entries) if not _is_dict(entry)]
         if wrong or isinstance(value, t.Mapping):
-            place, entry = wrong[0] if wrong else (0, value)
-            where = f"{option}[{place}]" if isinstance(value, (list, tuple)) else option
-            told = "one dict and not a list" if isinstance(entry, t.Mapping) else f"{str(entry)[:60]!r} is not a dict"
-            self.refused = OptionError(f"{where}: {told}.", hint=hint)
+            index, entry = wrong[0] if wrong else (0, value)
+            where = f"{option}[{index}]" if isinstance(value, (list, tuple)) else option
+            reason = (
+                "a dict instead of a list" if isinstance(entry, t.Mapping) else f"{str(entry)[:60]!r} is not a dict"
+            )
+            self.refused = OptionError(f"{where}: {reason}.", hint=hint)
             self.params[option] = []
 
     def connect(self, *, max_connections: int = 1, for_list: bool = False) -> MdeClient:
-        """A client, not signed in yet. Raises OptionError or LibraryError.
+        """A client that has not signed in yet. Raises OptionError or LibraryError.
 
-        ``max_connections`` is how many threads will use it; a ``for_list`` one waits out an hour of throttling by default.
+        ``max_connections`` is the number of threads that will use it. With ``for_list``, the default ``retry_timeout``
+        covers an hour of throttling.
         """
         if REQUESTS_MISSING:
             raise LibraryError(missing_required_lib("requests"))
@@ -126,14 +128,14 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         return self._client
 
     def warn(self, warning: str, **details: t.Any) -> None:
-        """A warning in one line of visible characters: it may quote the service."""
+        """Warn in one line of visible characters, as the warning may quote the service."""
         super().warn(one_line(warning), **details)
 
     def _hide_token(self, token: str) -> None:
         self.no_log_values.add(token)
 
     def exit(self, result: Result) -> t.NoReturn:
-        """End the module; the task fails when the result has an error."""
+        """End the module. The task fails if the result has an error."""
         if self._client is not None:
             self._client.session.close()
             for warning in self._client.session.warnings():
@@ -147,9 +149,9 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         traces = [error.traceback for error in result.errors() if isinstance(error, InternalError)]
         if traces:
             document["exception"] = self._redactor(traces[0])
-        # The last resort: whatever came so far, Ansible can print and the controller can read it.
+        # Whatever the result contains, Ansible can print it and the controller can parse it.
         document = presentable(document)
-        # A secret that a message shows with its invisible characters as numbers is still one.
+        # A message shows the invisible characters of a secret as code points. That form is a secret as well.
         self.no_log_values |= {escape_invisible(secret) for secret in self.no_log_values}
         if result.error is not None:
             self.fail_json(**document)
@@ -161,11 +163,11 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         return self._connection.redactor if self._connection else Redactor()
 
     def _hide_secrets(self, document: dict[str, t.Any]) -> None:
-        """Have all that was used as a credential masked, and see to it that no other secret hides which device is meant.
+        """Mask every credential that was used, but let no other secret hide names and IDs.
 
-        Ansible masks every occurrence of every secret, in names too. One that this run did not use, as a password of
-        another credential in the environment, cannot come back from the service: where it is a part of a name, the name
-        is shown.
+        Ansible masks every occurrence of every secret, in names too. A secret that this run did not use, such as the
+        password of another credential in the environment, cannot come back from the service. If it is part of a name, the
+        name is shown.
         """
         used = self._redactor.secrets
         self.no_log_values |= used
@@ -178,8 +180,8 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         if hiding & used:
             options = [option for option in (*SECRETS, "proxy") if self._holds(option, hiding & used)]
             self.warn(
-                f"A secret in use ({', '.join(options) or 'a password of a proxy'}) is also a part of names or IDs of devices. "
-                f"They are shown with {MASK} in this result and in what is made of it, and cannot be used as identifiers. "
+                f"A secret in use ({', '.join(options) or 'a password of a proxy'}) is also part of device names or IDs. "
+                f"They are shown with {MASK} in this result and in evidence, and cannot be used as identifiers. "
                 "Change the secret or password."
             )
         document["msg"] = self._redactor(document["msg"])
@@ -191,7 +193,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         return any(secret in value for secret in secrets)
 
     def _context(self) -> RunContext:
-        """Who asked whom and when; the token knows better than the options whose it is."""
+        """Tenant, application, API and times of the run. The token takes precedence over the options."""
         sources = (self._client and self._client.session.claims, self._connection and self._connection.identity)
         who = [source for source in sources if source]
         return RunContext(
@@ -205,7 +207,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
 
 
 def _is_dict(entry: object) -> bool:
-    """Whether Ansible's parser reads it as a dict; text can be one too."""
+    """Whether Ansible's parser accepts it as a dict, which can also be text."""
     try:
         check_type_dict(entry)
     except TypeError:
@@ -214,7 +216,7 @@ def _is_dict(entry: object) -> bool:
 
 
 def _identifiers(value: object) -> t.Iterator[str]:
-    """All that says which device or action is meant, at any depth of a result."""
+    """The values under the keys in ``_IDENTIFIERS``, at any depth of a result."""
     if isinstance(value, dict):
         for key, item in value.items():
             if key in _IDENTIFIERS:
@@ -227,7 +229,7 @@ def _identifiers(value: object) -> t.Iterator[str]:
 
 
 def _errors(value: object) -> t.Iterator[dict[str, t.Any]]:
-    """The errors in a result: the dicts under the key ``error``, of the run and of devices."""
+    """The dicts under the key ``error`` in a result, of the run and of devices."""
     if isinstance(value, dict):
         for key, item in value.items():
             if key == "error" and isinstance(item, dict):

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The collection's version, for the user agent and the evidence; a test holds it against galaxy.yml."""
+"""Version of the collection, for the user agent and the evidence. A test compares it with galaxy.yml."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A small real proxy for HTTPS: it knows names that no DNS knows, so that nothing gets there without it."""
+"""A small HTTPS proxy. It resolves host names that DNS does not, so that they can be reached only through it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 
 class HttpsProxy(socketserver.ThreadingTCPServer):
-    """``routes`` maps host names to the URLs of local servers; with ``refusal`` it answers that and connects nobody."""
+    """``routes`` maps host names to the URLs of local servers; with ``refusal`` it returns that status and does not connect."""
 
     daemon_threads = True
     block_on_close = False
@@ -58,7 +58,7 @@ class _Tunnel(socketserver.StreamRequestHandler):
 
 
 def _pump(one: socket.socket, two: socket.socket) -> None:
-    """Carry bytes both ways until one side is done."""
+    """Forward bytes in both directions until one side closes."""
     across = {one: two, two: one}
     while True:
         for side in select.select(list(across), [], [])[0]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A server that quotes each request in its errors, and a search for every form of what the requests held."""
+"""A server that quotes each request in its errors, and a search for the credentials of the requests in every encoding."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from urllib.parse import quote, quote_plus, unquote_plus
 
 from ansible_collections.secops.mde.tests.emulator import Emulator
 
-# Pushes what follows across the place where messages are cut.
-FILLER = "The gateway did not understand this request, and says so at length. " * 2
+# Moves the text that follows beyond the point at which messages are cut.
+FILLER = "The gateway did not understand this request, and reports it at length. " * 2
 
 
 def request_text(call: t.Any) -> str:
-    """A whole request, as a debugging page of a gateway shows it."""
+    """A complete request, as a debugging page of a gateway shows it."""
     raw = call.raw.decode()
-    # Credentials first, so that they stand where messages are cut.
+    # Credentials first, so that they are at the point at which messages are cut.
     headers = sorted(call.headers.items(), key=lambda header: header[0] not in ("authorization", "x-identity-header"))
     lines = "".join(f"{name}: {value}\n" for name, value in headers)
     return f"{FILLER}{call.method} {call.path}\n{unquote_plus(raw)}\n{raw}\n{lines}"
@@ -35,7 +35,7 @@ def _api(text: str) -> str:
     return json.dumps({"error": {"code": f"Odd {text}", "message": text, "target": text}})
 
 
-# Each form of an error: status, body of the request's text, and headers.
+# Each form of an error: status, and a function from the text of the request to the body.
 FORMS: dict[str, tuple[int, t.Callable[[str], str | bytes]]] = {
     "Entra ID's JSON": (401, _entra),
     "the API's JSON": (400, _api),
@@ -49,19 +49,19 @@ FORMS: dict[str, tuple[int, t.Callable[[str], str | bytes]]] = {
     "base64": (400, lambda text: base64.b64encode(text.encode())),
     "UTF-16": (400, lambda text: text.encode("utf-16-le")),
     "in the middle of a word": (400, lambda text: "x" * 190 + text.removeprefix(FILLER).replace("\n", "")),
-    "a token's answer, cut off": (200, lambda text: '{"token_type": "Bearer", "access_token": ' + json.dumps(text)),
-    "a token's answer of another kind": (200, lambda text: json.dumps({"error": "odd", "error_description": text})),
+    "a truncated token response": (200, lambda text: '{"token_type": "Bearer", "access_token": ' + json.dumps(text)),
+    "an error with status 200": (200, lambda text: json.dumps({"error": "odd", "error_description": text})),
 }
 
 
 def fault(form: str, **more: t.Any) -> dict[str, t.Any]:
-    """A rule for the emulator that answers so."""
+    """A fault for the emulator with this response."""
     status, body = FORMS[form]
     return {"kind": "body", "status": status, "body": lambda call: body(request_text(call)), "times": None, **more}
 
 
 def credentials_sent(emulator: Emulator) -> set[str]:
-    """What the requests in the log held of credentials."""
+    """The credentials in the requests of the log."""
     found: set[str] = set()
     for call in emulator.log:
         for name in ("authorization", "x-identity-header"):
@@ -72,7 +72,7 @@ def credentials_sent(emulator: Emulator) -> set[str]:
 
 
 def assert_hidden(output: str, secrets: t.Iterable[str]) -> None:
-    """No piece of ten characters of any secret is in the output, in any encoding."""
+    """Assert that no ten consecutive characters of a secret are in the output, in any encoding."""
     for secret in secrets:
         forms = {secret, quote(secret, safe=""), quote_plus(secret), html.escape(secret), json.dumps(secret)[1:-1]}
         forms |= {form.lower() for form in forms}

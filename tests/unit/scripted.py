@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A server that answers each request with the bytes that a test gives it, regular or not, on real sockets."""
+"""A server on real sockets that answers each request with bytes from a test, valid HTTP or not."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import Iterable
 from http.client import parse_headers
 
-# Bytes at once, or piece by piece for as long as the client reads.
+# All bytes together, or piece by piece for as long as the client reads.
 Script = bytes | Iterable[bytes]
 
 
 class Scripted(socketserver.ThreadingTCPServer):
-    """``scripts`` are used up one a request. A connection stays open unless ``close`` says otherwise."""
+    """Each request uses up one of ``scripts``. A connection stays open unless ``close`` is set."""
 
     daemon_threads = True
     block_on_close = False
@@ -28,7 +28,7 @@ class Scripted(socketserver.ThreadingTCPServer):
         self.close_after = close
         self.connections = 0
         self.requests: list[tuple[int, str]] = []
-        """Of each request, the number of its connection and its target."""
+        """The number of the connection and the target of each request."""
         super().__init__(("127.0.0.1", 0), _Handler)
 
     @property

@@ -213,7 +213,7 @@ def test_a_broken_connection_leaves_it_open_whether_the_request_arrived(
     emulator.fault(method="POST", kind=kind)
     error = failure(line.offboard)
     assert (error.code, error.may_have_arrived) == ("no_answer", True)
-    assert "the connection broke (Connection reset by peer)" in str(error)
+    assert "the connection was interrupted (Connection reset by peer)" in str(error)
     assert len(emulator.actions()) == arrived
     assert [(call.fault, call.status) for call in emulator.log] == [(kind, None)]
     assert time.monotonic() == LATENCY
@@ -226,7 +226,7 @@ def test_a_server_that_hangs_costs_the_time_out(
     emulator.fault(kind="hang", handled=handled)
     error = failure(line.offboard)
     assert (error.code, error.may_have_arrived) == ("no_answer", True)
-    assert "no answer within 30 s" in str(error)
+    assert "no response within 30 s" in str(error)
     assert time.monotonic() == TIMEOUT
     assert len(emulator.actions()) == handled
 

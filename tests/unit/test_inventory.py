@@ -162,15 +162,15 @@ def test_a_template_that_came_out_empty_never_means_all_devices(
 ) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     listed = inventory.list("--list", "-e", json.dumps({"wanted": empty}), **{option: "{{ wanted }}"})
-    assert "is blank" in listed.error
+    assert f"{option} {'is empty' if option == 'tag' else 'contains an empty value'}" in listed.error
     assert emulator.calls() == []
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"tag": " ", "device_name": [" "]}, "device_name: a value is blank"),
-        ({"tag": None}, "tag: it is blank"),
+        ({"tag": " ", "device_name": [" "]}, "device_name contains an empty value"),
+        ({"tag": None}, "tag is empty"),
         ({"hostname": "serial"}, "hostname"),
         ({"client_secret": {"not": "made-up-text"}}, "client_secret"),
         ({"cloud": "sky"}, "cloud must be one of"),
@@ -188,7 +188,7 @@ def test_wrong_options_are_refused_before_any_request(
 def test_a_refusal_of_the_service_names_the_permission(emulator: Emulator, inventory: AnsibleCommand) -> None:
     app = emulator.add_app("nobody", roles=["Machine.Offboard"], secret="made-up-of-nobody")
     listed = inventory.list(client_id=app.client_id, client_secret="made-up-of-nobody", tenant_id=emulator.tenant_id)
-    assert "Machine.Read.All is needed; the token holds Machine.Offboard" in listed.error
+    assert "Machine.Read.All is required. The token has Machine.Offboard" in listed.error
     assert "made-up-of-nobody" not in listed.error + listed.out
 
 
@@ -490,7 +490,7 @@ def test_the_token_of_another_tenant_is_not_answered_from_the_cache(
     assert len(emulator.calls("api")) == 1
     claims = base64.urlsafe_b64encode(json.dumps({"tid": GUID}).encode()).decode()
     inventory.variables["MDE_ACCESS_TOKEN"] = f"made-up.{claims}.token"
-    assert "The API refused the token" in inventory.list(**cache, drop=drop).error
+    assert "The API rejected the token" in inventory.list(**cache, drop=drop).error
 
 
 def test_an_address_and_other_host_names_are_had_on_request(emulator: Emulator, inventory: AnsibleCommand) -> None:
@@ -504,7 +504,7 @@ def test_an_address_and_other_host_names_are_had_on_request(emulator: Emulator, 
     ("kind", "form", "service"),
     [
         ("client_secret", "a page", "entra"),
-        ("client_secret", "a token's answer, cut off", "entra"),
+        ("client_secret", "a truncated token response", "entra"),
         ("certificate", "Entra ID's JSON", "entra"),
         ("workload_identity", "base64", "entra"),
         ("client_secret", "the API's JSON", "api"),

@@ -253,7 +253,7 @@ def test_one_wrong_host_of_many_stops_the_run_before_anything_is_sent(
     runbook.inventory(hosts)
     ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=size, mde_max_devices=300, **COMMENT)
     assert ran.code == 2
-    assert "host pc-200.corp.example, mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device id" in ran.one_line
+    assert "host pc-200.corp.example, mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device ID" in ran.one_line
     assert "host localhost is the controller and not a device" in ran.one_line
     assert "Nothing was done" not in ran.one_line
     assert emulator.calls() == []
@@ -738,7 +738,7 @@ def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulato
         ({}, "What is to be verified?"),
         ({"mde_evidence": "nowhere.json"}, "nowhere.json cannot be read"),
         ({"mde_action_ids": "a", "mde_fail_on": ["lost"]}, "mde_fail_on has lost; the outcomes are done"),
-        ({"mde_action_ids": "not/an/id"}, "is not the id of a machine action"),
+        ({"mde_action_ids": "not/an/id"}, "is not the ID of a machine action"),
     ],
 )
 def test_a_wrong_verify_is_told_before_any_request(

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""A certificate file as msal takes it: PEM with key and certificate, or PFX, with or without a password."""
+"""PEM and PFX files with key and certificate, with or without a password, in the form that msal requires."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pathlib import Path
 from .._errors import OptionError
 
 _HINT = (
-    "Give a PEM file with the private key and its certificate, or a PFX file, and certificate_password if it has one."
+    "Use a PEM file with the private key and its certificate, or a PFX file, and certificate_password if it has one."
 )
 
 
 def load_certificate(path: str, password: str | None) -> dict[str, str]:
     """Key and certificate of a file as unencrypted PEM text: ``{"private_key": ..., "public_certificate": ...}``.
 
-    Raises OptionError for a file that cannot be read, holds no key or no certificate, whose key is not RSA
-    (Entra ID takes no other), whose password is wrong or missing, or whose parts do not belong together.
+    Raises OptionError for a file that cannot be read, that has no key or no certificate, whose key is not RSA (Entra ID
+    accepts no other), whose password is wrong or missing, or whose certificate does not match the key.
     """
-    # cryptography comes with msal, which is needed here anyway.
+    # cryptography comes with msal, which this credential requires.
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -50,11 +50,11 @@ def load_certificate(path: str, password: str | None) -> dict[str, str]:
     try:
         if b"-----BEGIN" in content:
             if b"PRIVATE KEY-----" not in content:
-                refuse("holds no private key")
+                refuse("contains no private key")
             if b"-----BEGIN CERTIFICATE-----" not in content:
-                refuse("holds no certificate")
+                refuse("contains no certificate")
             certificates = x509.load_pem_x509_certificates(content)
-            # A password for a key that has none is ignored, so that one set of variables serves both.
+            # A password is ignored if the key has none, so that one set of variables works for both.
             secret = secret if b"ENCRYPTED" in content else None
             key = load_pem_private_key(_key_block(content), secret)
         else:
@@ -62,16 +62,16 @@ def load_certificate(path: str, password: str | None) -> dict[str, str]:
             certificates = ([first] if first else []) + list(others)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         refuse(
-            "cannot be read as a key with its certificate: it is damaged, or certificate_password is wrong or missing"
+            "is not a readable key and certificate: the file is corrupt, or certificate_password is wrong or missing"
         )
     if key is None:
-        refuse("holds no private key")
+        refuse("contains no private key")
     if not isinstance(key, RSAPrivateKey):
-        refuse("holds a key that is not RSA")
+        refuse("contains a key that is not RSA")
     numbers = key.public_key().public_numbers()
     own = [one for one in certificates if _public_numbers(one) == numbers]
     if not own:
-        refuse("holds no certificate for its key")
+        refuse("contains no certificate that matches its key")
     return {
         "private_key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
         "public_certificate": own[0].public_bytes(Encoding.PEM).decode(),
@@ -79,10 +79,10 @@ def load_certificate(path: str, password: str | None) -> dict[str, str]:
 
 
 def _decoded(content: bytes) -> bytes:
-    """PEM or PFX, out of what a vault, a variable or an editor made of it.
+    """The PEM or PFX content, decoded from the form in which a vault, a variable or an editor stored it.
 
-    Key Vault hands out PFX as base64, in JSON as quoted text; templates leave line breaks written out as ``\\n``; editors
-    of Windows save UTF-16.
+    Key Vault returns PFX as base64, in JSON as a quoted string. Templates write line breaks as ``\\n``. Windows editors save
+    UTF-16.
     """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         content = content.decode("utf-16", "replace").encode()
@@ -91,7 +91,7 @@ def _decoded(content: bytes) -> bytes:
         try:
             content = base64.b64decode(b"".join(text.split()), validate=True) or content
         except ValueError:
-            return content  # PFX as it is
+            return content  # plain PFX
     if b"-----BEGIN" in content:
         content = content.replace(b"\\r", b"").replace(b"\\n", b"\n")
     return content

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Who signs in: one whole identity from one place, never a secret of one application with the id of another.
+"""Options, MDE_*, AZURE_*: one complete identity from one source, never a secret of one application with the ID of another.
 
-Options, ``MDE_*`` and ``AZURE_*`` are three families. An AWX job easily has all three at once, each half filled
-or filled with empty values; the first family that holds a complete credential wins.
+An AWX job can easily have all three sources, incomplete or with empty values. The first source with a complete credential
+wins.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from .._errors import OptionError
 AUTO: t.Final = "auto"
 OPTIONS: t.Final = "options"
 
-# What each kind of credential needs of its own family, in the order in which ``auto`` looks.
+# Options that each kind of credential requires from its own source, in the order of ``auto``.
 REQUIRED_OPTIONS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "access_token": ("access_token",),
     "client_secret": ("client_id", "client_secret"),
     "certificate": ("client_id", "certificate_path"),
     "workload_identity": ("client_id", "federated_token_file"),
 }
-# Kinds that hold no secret here: only when named, because nothing may probe the network or run programs unasked.
+# Kinds without a secret in the options. Only if named: nothing may probe the network or run programs unasked.
 AMBIENT_SOURCES: t.Final = ("managed_identity", "azure_cli")
 AUTH_SOURCES: t.Final = (AUTO, *REQUIRED_OPTIONS, *AMBIENT_SOURCES)
-# The kinds that sign in to a tenant by name.
+# Kinds that sign in to a named tenant.
 _TENANT_REQUIRED: t.Final = frozenset({"client_secret", "certificate", "workload_identity"})
 
-# Every option that says who signs in; the first non-empty variable of a family wins.
+# Options that define who signs in. The first non-empty variable of a source wins.
 ENVIRONMENT_VARIABLES: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "tenant_id": ("MDE_TENANT_ID", "AZURE_TENANT_ID", "AZURE_TENANT"),
     "client_id": ("MDE_CLIENT_ID", "AZURE_CLIENT_ID"),
@@ -46,14 +46,14 @@ ENVIRONMENT_VARIABLES: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "federated_token_file": ("MDE_FEDERATED_TOKEN_FILE", "AZURE_FEDERATED_TOKEN_FILE"),
     "access_token": ("MDE_ACCESS_TOKEN",),
 }
-# Of a password only a final line break is not meant.
+# In a password, only a trailing line break is ignored.
 _KEEPS_BLANKS: t.Final = frozenset({"certificate_password"})
 SECRETS: t.Final = ("client_secret", "certificate_password", "access_token")
 
 
 @dataclass(frozen=True)
 class CredentialSource:
-    """What one place holds of an identity. Blank values are not in ``values``."""
+    """The identity options that one source sets. ``values`` has no blank ones."""
 
     name: str
     values: t.Mapping[str, str]
@@ -62,13 +62,13 @@ class CredentialSource:
         return [option for option in REQUIRED_OPTIONS[kind] if option not in self.values]
 
     def first_complete(self, kinds: t.Iterable[str]) -> str | None:
-        """The first of these kinds that this family holds a whole credential for."""
+        """The first of these kinds for which this source has a complete credential."""
         return next((kind for kind in kinds if not self.missing(kind)), None)
 
 
 @dataclass(frozen=True)
 class Identity:
-    """One way to sign in; what its kind does not use is None."""
+    """One way to sign in. Fields that its kind does not use are None."""
 
     auth_source: str
     source: str
@@ -82,7 +82,7 @@ class Identity:
 
 
 def credential_sources(user_params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> list[CredentialSource]:
-    """The three families, best first: the options as given by the user, then the variables by their prefix."""
+    """The three sources by precedence: the options that the user set, then the variables by prefix."""
     result = [
         CredentialSource(OPTIONS, _nonblank({option: user_params.get(option) for option in ENVIRONMENT_VARIABLES}))
     ]
@@ -96,13 +96,13 @@ def credential_sources(user_params: t.Mapping[str, t.Any], environ: t.Mapping[st
 
 
 def resolve_identity(sources: t.Sequence[CredentialSource], auth_source: str = AUTO) -> Identity:
-    """Pick the identity to sign in with.
+    """Choose the identity to sign in with.
 
-    Raises OptionError, naming what is missing for each kind, when no family is complete; also when the options
-    are half filled and another family would sign in as somebody else, because an option beats the environment.
+    Raises OptionError, with what is missing for each kind, if no source is complete. Also if the options are incomplete and
+    another source would sign in as a different identity.
     """
     if auth_source not in AUTH_SOURCES:
-        raise OptionError(f"auth_source: {auth_source!r} is not known.", hint=f"Allowed: {', '.join(AUTH_SOURCES)}.")
+        raise OptionError(f"Unknown auth_source {auth_source!r}.", hint=f"Use one of {', '.join(AUTH_SOURCES)}.")
     if auth_source in AMBIENT_SOURCES:
         return Identity(
             auth_source=auth_source,
@@ -117,10 +117,10 @@ def resolve_identity(sources: t.Sequence[CredentialSource], auth_source: str = A
             _reject_conflicting_options(sources[0], source, kinds)
             return _build_identity(kind, source, sources)
     raise OptionError(
-        "No complete credential: " + "; ".join(_describe_missing(kind, sources) for kind in kinds) + ".",
+        "No complete credential found: " + "; ".join(_describe_missing(kind, sources) for kind in kinds) + ".",
         code="credential_incomplete",
-        hint="A secret, certificate or token file is used only with the client_id from the same place: the options, "
-        "the MDE_* variables or the AZURE_* variables. Managed identity and Azure CLI are used when auth_source names them.",
+        hint="A secret, certificate or token file is used only with the client_id from the same source: the options, "
+        "the MDE_* variables or the AZURE_* variables. Managed identity and Azure CLI are used only if auth_source names them.",
     )
 
 
@@ -128,19 +128,19 @@ def _build_identity(kind: str, source: CredentialSource, sources: t.Sequence[Cre
     own = {option: source.values[option] for option in REQUIRED_OPTIONS[kind]}
     if kind == "certificate":
         own["certificate_password"] = source.values.get("certificate_password", "")
-    # The tenant may be completed from elsewhere: an explicit option first, then the family's own.
+    # The tenant may come from another source: the option first, then the variables of this source.
     tenant = _first_value([sources[0], source, *sources], "tenant_id")
     if tenant is None and kind in _TENANT_REQUIRED:
         raise OptionError(
-            f"tenant_id is missing: the {kind} credential from the {source.name} needs it.",
+            f"tenant_id is missing: the {kind} credential from the {source.name} requires it.",
             code="credential_incomplete",
-            hint="Set tenant_id (or MDE_TENANT_ID) to the tenant's GUID or one of its verified domains.",
+            hint="Set tenant_id (or MDE_TENANT_ID) to the GUID of the tenant or one of its verified domains.",
         )
     return Identity(auth_source=kind, source=source.name, tenant_id=tenant, **own)
 
 
 def _reject_conflicting_options(options: CredentialSource, chosen: CredentialSource, kinds: t.Sequence[str]) -> None:
-    """Half-filled options beside a complete environment: sign in as asked, or not at all."""
+    """Reject incomplete options next to a complete environment: never sign in as another identity than the options name."""
     used = {name for kind in kinds for name in REQUIRED_OPTIONS[kind]}
     conflicting = sorted(
         name for name, value in options.values.items() if name in used and chosen.values.get(name) != value
@@ -148,18 +148,20 @@ def _reject_conflicting_options(options: CredentialSource, chosen: CredentialSou
     if chosen is options or not conflicting or (conflicting == ["client_id"] and "client_id" not in chosen.values):
         return
     raise OptionError(
-        f"The options give {', '.join(conflicting)}, but no complete credential; the {chosen.name} hold one that differs.",
+        f"The options set {', '.join(conflicting)} but no complete credential, and the {chosen.name} define a different one.",
         code="credential_incomplete",
-        hint="Give the whole credential as options, or none of it.",
+        hint="Set all credential options or none.",
     )
 
 
 def _describe_missing(kind: str, sources: t.Sequence[CredentialSource]) -> str:
-    """What one kind needs, and who comes nearest to it: ``certificate needs a and b (options: b is missing)``."""
-    needs = " and ".join(REQUIRED_OPTIONS[kind])
-    begun = [source for source in sources if len(source.missing(kind)) < len(REQUIRED_OPTIONS[kind])]
-    return f"{kind} needs {needs}" + "".join(
-        f" ({source.name}: {' and '.join(source.missing(kind))} missing)" for source in begun
+    """What one kind requires, and what incomplete sources lack: ``certificate requires a and b (options: b is missing)``."""
+    required = REQUIRED_OPTIONS[kind]
+    missing = {source.name: source.missing(kind) for source in sources}
+    return f"{kind} requires {' and '.join(required)}" + "".join(
+        f" ({name}: {' and '.join(options)} {'is' if len(options) == 1 else 'are'} missing)"
+        for name, options in missing.items()
+        if len(options) < len(required)
     )
 
 
@@ -176,7 +178,7 @@ def _nonblank(values: t.Mapping[str, t.Any]) -> dict[str, str]:
 
 
 def trimmed(option: str, value: str) -> str:
-    """A value without what a file, an editor or a survey put around it: the ends of IDs, secrets, tokens and paths."""
+    """A value without the white space that a file, an editor or a survey added around it."""
     if option in _KEEPS_BLANKS:
         return value.removesuffix("\n").removesuffix("\r")
     return value.strip()

@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""One class a credential: it checks itself offline, then signs in for a token.
+"""One class per credential: validate offline, acquire a token.
 
 Protocols: Microsoft Learn, "Microsoft identity platform and the OAuth 2.0 client credentials flow" and "How to use
-managed identities to acquire an access token". msal is a fresh object at each sign-in: it would otherwise hand back
-the very token that the API refused, and replay errors from its own caches.
+managed identities to acquire an access token". Each sign-in creates a new msal object. A reused one would return the token
+that the API rejected, and errors from its own caches.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .credential_selection import Identity
 from .msal_adapter import MsalHttpClient, acquire_token, import_msal
 from .token import Token, is_bearer_token, read_claims
 
-# What az says before 2.77 with a managed identity, in a Cloud Shell, and before it had the option.
+# Messages of az before 2.77 with a managed identity, in Cloud Shell, and before it had the option.
 _TENANT_REFUSED = re.compile(
     r"tenant\b[^.]{0,40}\bnot\b[^.]{0,40}\bspecified|tenant shouldn.?t be specified|unrecognized arguments:[^\n]*--tenant",
     re.IGNORECASE,
@@ -42,7 +42,7 @@ _TENANT_REFUSED = re.compile(
 
 @dataclass(frozen=True)
 class SignInContext:
-    """Where and with what to sign in."""
+    """What a credential needs to sign in."""
 
     cloud: Cloud
     transport: HttpTransport
@@ -53,11 +53,11 @@ class SignInContext:
     instance_discovery: bool = True
 
     def with_time_limit(self, time_limit: float) -> SignInContext:
-        """The same where no more than so many seconds are left."""
+        """The same, with at most this many seconds for retries."""
         return replace(self, retry_timeout=min(self.retry_timeout, time_limit))
 
     def http_client(self, allowed_origin: str | None, *, metadata: bool = False) -> MsalHttpClient:
-        """What msal sends with."""
+        """The HTTP client for msal, see MsalHttpClient."""
         return MsalHttpClient(
             self.transport,
             clock=self.clock,
@@ -69,11 +69,11 @@ class SignInContext:
 
     @property
     def resource(self) -> str:
-        """The API as the older protocols name it: the scope without its last part."""
+        """The API in older protocols: the scope without ``/.default``."""
         return self.cloud.scope.removesuffix("/.default")
 
     def build_token(self, value: str, expires_in: t.Any) -> Token:
-        """A token with its end by our clock; lifetimes come as numbers and as text."""
+        """A token with its expiry time. ``expires_in`` is in seconds, as a number or text."""
         try:
             return Token(value, self.clock.monotonic() + float(expires_in))
         except (TypeError, ValueError, OverflowError):
@@ -81,26 +81,26 @@ class SignInContext:
 
 
 class Credential(t.Protocol):
-    """What all of them can do."""
+    """Interface of all credentials."""
 
     def validate(self) -> None:
-        """Check what can be checked without a request; raises OptionError or LibraryError."""
+        """Check everything that needs no request. Raises OptionError or LibraryError."""
 
     def acquire_token(self, context: SignInContext) -> Token:
-        """Get a new token; raises SignInError or TransportError."""
+        """Get a new token. Raises SignInError or TransportError."""
 
 
 @dataclass(frozen=True)
 class StaticTokenCredential:
-    """A ready token, from a vault or another task. msal is not needed."""
+    """An access token from a vault or another task. Does not need msal."""
 
     value: str
 
     def validate(self) -> None:
         if not is_bearer_token(self.value):
             raise OptionError(
-                "access_token: it holds white space or characters that no token has.",
-                hint="Give the token alone, without 'Bearer' and without a line break.",
+                "access_token contains white space or characters that are not allowed in a token.",
+                hint='Set the token only, without "Bearer" and line breaks.',
             )
 
     def acquire_token(self, context: SignInContext) -> Token:
@@ -109,13 +109,13 @@ class StaticTokenCredential:
 
 @dataclass(frozen=True)
 class ConfidentialClientCredential:
-    """The common part of all that sign in as an application with something to prove it."""
+    """Base of the credentials of an application."""
 
     tenant_id: str
     client_id: str
 
     def client_credential(self) -> t.Any:
-        """The credential in the form that msal takes."""
+        """The ``client_credential`` of msal."""
         raise NotImplementedError
 
     def validate(self) -> None:
@@ -134,7 +134,7 @@ class ConfidentialClientCredential:
                 authority=authority,
                 http_client=http_client,
                 instance_discovery=None if context.instance_discovery else False,
-                azure_region=False,  # no regional sign-in host by way of the environment
+                azure_region=False,  # no regional sign-in host from the environment
             )
             return application.acquire_token_for_client(scopes=[context.cloud.scope])
 
@@ -167,7 +167,7 @@ class CertificateCredential(ConfidentialClientCredential):
 
 @dataclass(frozen=True)
 class WorkloadIdentityCredential(ConfidentialClientCredential):
-    """An application that trusts another issuer; its token stands in a file, and is read at each sign-in."""
+    """An application that trusts another issuer. The token of that issuer is read from a file at each sign-in."""
 
     token_file: str
 
@@ -176,19 +176,23 @@ class WorkloadIdentityCredential(ConfidentialClientCredential):
         self.assertion()
 
     def client_credential(self) -> dict[str, t.Callable[[], str]]:
-        return {"client_assertion": self.assertion}  # msal warns of one that is read once and then expires
+        return {"client_assertion": self.assertion}  # msal warns if the value is read only once
 
     def assertion(self) -> str:
-        """What the file holds now."""
+        """The current content of the file."""
         try:
             assertion = Path(self.token_file).read_text(encoding="ascii").strip()
         except (OSError, ValueError) as error:
             raise OptionError(
-                f"federated_token_file: {self.token_file} cannot be read ({_os_error_text(error)}).",
-                hint="The platform writes this file, for example a Kubernetes service account token: check its volume.",
+                f"Cannot read federated_token_file {self.token_file} ({_os_error_text(error)}).",
+                hint="The platform provides this file, for example as a projected Kubernetes service account token. "
+                "Check the volume mount.",
             ) from error
         if not assertion:
-            raise OptionError(f"federated_token_file: {self.token_file} is empty.")
+            raise OptionError(
+                f"federated_token_file {self.token_file} is empty.",
+                hint="The platform provides this file. Check that it has written a token.",
+            )
         return assertion
 
 
@@ -219,14 +223,14 @@ class ManagedIdentityCredential:
 
 @dataclass(frozen=True)
 class AzureCliCredential:
-    """Whoever is signed in to the Azure CLI of this machine. msal is not needed."""
+    """The account signed in to the Azure CLI on this machine. Does not need msal."""
 
     tenant_id: str | None
 
     def validate(self) -> None:
         if shutil.which("az") is None:
             raise OptionError(
-                "auth_source: azure_cli needs the program az, which is not on the PATH.",
+                'auth_source azure_cli requires the Azure CLI, but "az" is not on the PATH.',
                 hint="Install the Azure CLI where the module runs, or choose another auth_source.",
             )
 
@@ -238,10 +242,10 @@ class AzureCliCredential:
         if refused_tenant:
             code, out, err = self._run(command, context)
         if code != 0:
-            message = " ".join(context.transport.redactor.head(err).split()) or f"az ended with code {code}"
+            message = " ".join(context.transport.redactor.head(err).split()) or f"az exited with code {code}"
             raise SignInError(
                 f"Sign-in with the Azure CLI failed: {message[:400]}",
-                hint="Run 'az login' as the user that runs the module; best as a service principal or managed identity.",
+                hint='Run "az login" as the user that runs the module, preferably with a service principal or managed identity.',
                 final=True,
             )
         token = self._token(out, context)
@@ -250,21 +254,21 @@ class AzureCliCredential:
         return token
 
     def _require_tenant(self, token: str) -> None:
-        """az did not take the tenant, so the token has to say that it is for that one."""
+        """az did not accept the tenant, so the token must be for it. Raises SignInError otherwise."""
         claims = read_claims(token)
         if claims is not None and claims.tenant_id and claims.tenant_id.lower() == (self.tenant_id or "").lower():
             return
         found = claims.tenant_id if claims is not None else None
         raise SignInError(
-            f"Sign-in with the Azure CLI failed: az does not take the tenant {self.tenant_id} for the identity that is "
-            f"signed in, and its token is for {f'the tenant {found!a:.60}' if found else 'a tenant that cannot be read'}.",
-            hint="Set tenant_id to the GUID (not a domain) of the tenant that az is signed in to, or leave it unset; "
-            "tenant_id may come from MDE_TENANT_ID, AZURE_TENANT_ID or AZURE_TENANT.",
+            f"Sign-in with the Azure CLI failed: az does not accept the tenant {self.tenant_id} for the signed-in identity, "
+            f"and its token is for {f'the tenant {found!a:.60}' if found else 'a tenant that cannot be read'}.",
+            hint="Set tenant_id to the GUID (not a domain) of the tenant that az is signed in to, or do not set it. "
+            "tenant_id can come from MDE_TENANT_ID, AZURE_TENANT_ID or AZURE_TENANT.",
             final=True,
         )
 
     def _run(self, command: t.Sequence[str], context: SignInContext) -> tuple[int, str, str]:
-        """Run az without input: its exit code, and what it wrote to both outputs."""
+        """Run az without input. Returns its exit code, standard output and standard error."""
         try:
             # pylint: disable-next=ansible-bad-function  # AnsibleModule.run_command has no time-out
             with subprocess.Popen(
@@ -277,12 +281,12 @@ class AzureCliCredential:
             ) as process:
                 try:
                     out, err = process.communicate(timeout=context.transport_options.timeout)
-                finally:  # az is a wrapper: what it started ends with it, or would keep its pipes open
+                finally:  # az is a wrapper: the processes that it started would keep the pipes open
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.killpg(process.pid, signal.SIGKILL)
         except subprocess.TimeoutExpired as error:
             raise SignInError(
-                f"Sign-in with the Azure CLI failed: no answer within {context.transport_options.timeout:g} s."
+                f"Sign-in with the Azure CLI failed: az did not respond within {context.transport_options.timeout:g} s."
             ) from error
         except OSError as error:
             raise SignInError(f"Sign-in with the Azure CLI failed: {_os_error_text(error)}.") from error
@@ -297,24 +301,24 @@ class AzureCliCredential:
             context.transport.redactor.add(token.value)
             left = float(response["expires_on"]) - context.clock.time() if response.get("expires_on") else None
         except (ValueError, KeyError, TypeError, OptionError, RecursionError):
-            # Without the cause: the error of a JSON parser holds all that it was given.
-            raise SignInError("Sign-in with the Azure CLI failed: az printed something else than a token.") from None
+            # Without the cause: the exception of a JSON parser contains the complete input.
+            raise SignInError("Sign-in with the Azure CLI failed: az did not return a token.") from None
         return context.build_token(token.value, left)
 
     @staticmethod
     def _environment(transport_options: TransportOptions) -> dict[str, str]:
-        """The CLI goes the same way as we do, where an option names one."""
-        ours = {
+        """The environment of az: our CA certificates, proxy and validation, if set as options."""
+        settings = {
             "REQUESTS_CA_BUNDLE": transport_options.ca_path,
             "HTTPS_PROXY": transport_options.proxy,
             "https_proxy": transport_options.proxy,
             "AZURE_CLI_DISABLE_CONNECTION_VERIFICATION": None if transport_options.validate_certs else "1",
         }
-        return {**os.environ, **{name: value for name, value in ours.items() if value}}
+        return {**os.environ, **{name: value for name, value in settings.items() if value}}
 
 
 def create_credential(identity: Identity) -> Credential:
-    """The credential of an identity, whose kind says which of its fields are set."""
+    """The credential for an identity. Its ``auth_source`` determines which fields are set."""
     kind, tenant, client = identity.auth_source, identity.tenant_id or "", identity.client_id or ""
     if kind == "access_token":
         return StaticTokenCredential(identity.access_token or "")

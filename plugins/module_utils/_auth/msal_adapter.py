@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The bridge to msal: imported late, kept on our own session, its failures put into words.
+"""Adapter for msal: imported late, sending over our transport, errors translated.
 
-msal is needed only by credentials that sign in to Microsoft Entra ID. It gets an object of ours to send with, so
-that proxy, certificates, time-outs and retries are the same for sign-in and API.
+Only credentials that sign in to Microsoft Entra ID need msal. With our own HTTP client, proxy, certificates, time-outs and
+retries are the same for sign-in and API.
 """
 
 from __future__ import annotations
@@ -25,39 +25,36 @@ from .._http.transport import HttpTransport, Response, summarize_body
 from .._http.urls import as_shown, is_unambiguous, origin
 from .token import is_bearer_token
 
-# The first version that makes the SHA-256 assertion of a PEM certificate; requirements.txt says the same.
+# The first version with the SHA-256 assertion of a PEM certificate. Keep in line with requirements.txt.
 MSAL_MINIMUM: t.Final = (1, 35, 0)
-# Of a virtual machine's metadata service: not found and gone mean "updating" there.
+# For the metadata service of virtual machines, 404 and 410 mean "updating".
 _IMDS_RETRYABLE_STATUSES: t.Final = RETRYABLE_STATUSES | {404, 410}
 
 _HINTS: t.Final[t.Mapping[int, str]] = {
-    7000215: "The client secret is wrong: use the secret's value, not its id.",
-    7000222: "The client secret has expired: make a new one in the app registration.",
-    700016: "The application is not known in this tenant: check client_id and tenant_id.",
-    90002: "The tenant is not known: check tenant_id, and cloud for a government tenant.",
+    7000215: "The client secret is wrong. Use the value of the secret, not its ID.",
+    7000222: "The client secret has expired. Create a new one in the app registration.",
+    700016: "The application does not exist in this tenant. Check client_id and tenant_id.",
+    90002: "The tenant does not exist. Check tenant_id, and cloud for a government tenant.",
     900023: "tenant_id is neither a GUID nor a domain name.",
-    700027: "The certificate is not registered with the application, or is another than its key's.",
-    700024: "The assertion is outside its time: check this machine's clock.",
-    70011: "The scope is wrong: leave scope unset, or let it end in /.default.",
-    500011: "The API is not known in this tenant: check cloud and scope, and that the tenant has Defender for Endpoint.",
-    70021: "No federated credential of the application fits the token's issuer, subject and audience.",
-    700211: "No federated credential of the application has the token's issuer.",
-    700213: "No federated credential of the application has the token's subject.",
-    7002138: "The federated credential's subject differs from the token's in upper and lower case.",
+    700027: "The certificate is not registered with the application or does not match the key.",
+    700024: "The assertion is not valid at this time. Check this machine's clock.",
+    70011: "The scope is wrong. Do not set scope, or end it with /.default.",
+    500011: "The API does not exist in this tenant. Check cloud and scope, and that the tenant has Defender for Endpoint.",
+    70021: "No federated credential of the application matches the issuer, subject and audience of the token.",
+    700211: "No federated credential of the application has the issuer of the token.",
+    700213: "No federated credential of the application has the subject of the token.",
+    7002138: "The subject of the federated credential differs in case from that of the token.",
     7000112: "The application is disabled in this tenant.",
-    53003: "Conditional Access blocks this sign-in: ask who manages its policies.",
+    53003: "Conditional Access blocks this sign-in. Contact the administrator of the policy.",
 }
 
 
 def import_msal() -> t.Any:
-    """The msal module.
-
-    Raises LibraryError naming this interpreter, and what to run, when it is missing or too old.
-    """
+    """The msal module. Raises LibraryError, with the interpreter and the command to run, if it is missing or too old."""
     required = ".".join(map(str, MSAL_MINIMUM))
     fix = (
         f"Install it for the interpreter that runs the module: {sys.executable} -m pip install 'msal>={required}'. "
-        "Tasks delegated to localhost use the interpreter of ansible-playbook. With access_token msal is not needed."
+        "Tasks delegated to localhost use the interpreter of ansible-playbook. With access_token, msal is not required."
     )
     try:
         msal = importlib.import_module("msal")
@@ -65,10 +62,10 @@ def import_msal() -> t.Any:
         raise LibraryError(f"The Python library msal is missing for {sys.executable} ({error}).", hint=fix) from error
     silence_loggers()
     found = str(getattr(msal, "__version__", "0"))
-    # Numbers, not text: 1.9 is older than 1.10.
+    # As numbers: 1.9 is older than 1.10.
     if tuple(int(part) for part in re.findall(r"\d+", found)[:3]) < MSAL_MINIMUM:
         raise LibraryError(
-            f"The Python library msal is too old for {sys.executable}: {found}, wanted {required}.",
+            f"The Python library msal for {sys.executable} is too old: found {found}, required {required}.",
             code="library_too_old",
             hint=fix,
         )
@@ -76,10 +73,10 @@ def import_msal() -> t.Any:
 
 
 class MsalHttpClient:
-    """What msal sends with: ``get`` and ``post`` as it expects them, over the session of the collection.
+    """The ``http_client`` of msal, which sends over the transport of the collection.
 
-    Asking for a token changes nothing, so every verb may be repeated. Credentials are posted only to the origin
-    of the authority, whatever a discovery document says. ``retry_timeout`` is for all that one sign-in sends.
+    A token request changes nothing, so every method may be repeated. Credentials are posted only to the origin of the
+    authority, whatever a discovery document contains. ``retry_timeout`` (seconds) covers all requests of one sign-in.
     """
 
     def __init__(
@@ -101,7 +98,7 @@ class MsalHttpClient:
 
     @property
     def redact(self) -> Redactor:
-        """What takes credentials out of text."""
+        """Masks credentials in text."""
         return self._transport.redactor
 
     def get(self, url: str, *, params: t.Any = None, headers: t.Any = None, **_ignored: t.Any) -> _MsalResponse:
@@ -113,13 +110,13 @@ class MsalHttpClient:
         if self._allowed_origin is None or not is_unambiguous(url) or origin(url) != origin(self._allowed_origin):
             there = origin(url) if is_unambiguous(url) else as_shown(url)
             raise SignInError(
-                f"The sign-in host wants the credential sent to {there}, which is not {self._allowed_origin}.",
-                hint="Check authority_host and any proxy in between.",
+                f"The sign-in service asked to send the credential to {there} instead of {self._allowed_origin}.",
+                hint="Check authority_host and any proxy.",
             )
         return self._send("POST", url, params=params, data=data, headers=headers)
 
     def close(self) -> None:
-        """The session belongs to the collection."""
+        """Nothing to do: the transport belongs to the collection."""
 
     def _send(self, method: str, url: str, *, params: t.Any, headers: t.Any, data: t.Any = None) -> _MsalResponse:
         budget = self._budget
@@ -147,7 +144,7 @@ class MsalHttpClient:
 
 
 class _MsalResponse:
-    """An answer as msal reads it."""
+    """A response in the form that msal reads."""
 
     def __init__(self, response: Response) -> None:
         self.status_code = response.status
@@ -160,26 +157,26 @@ class _MsalResponse:
 
 
 class _StatusError(Exception):
-    """msal wants an exception for a bad status; ``acquire_token`` says what the answer was."""
+    """msal expects an exception for an error status. ``acquire_token`` describes the response."""
 
 
 def acquire_token(http_client: MsalHttpClient, where: str, request: t.Callable[[], t.Any]) -> dict[str, t.Any]:
-    """Put a question to msal: the answer with its ``access_token``, or a SignInError in plain words.
+    """Call msal; return its response with an ``access_token``, or raise SignInError.
 
-    msal reports a failure as a dict, as a ValueError with advice of its own, or by letting ours through; what the
-    other side really said is in the session's last answer.
+    msal reports a failure as a dict, as a ValueError with its own advice, or by passing our exceptions on. The response of
+    the server is in ``http_client.last``.
     """
     try:
         response = request()
-    except TransportError as error:  # not one of the API's: whether a request to that was sent is another question
+    except TransportError as error:  # never a TransportError, which would be about a request to the API
         raise SignInError(f"Sign-in at {where} failed: {error.message}", code=error.code, hint=error.hint) from error
     except MdeError:
         raise
-    except Exception as error:  # msal's own classes cannot be named here, and a strange body makes it raise any
+    except Exception as error:  # msal's classes cannot be imported here, and an unexpected body makes it raise any
         response = {}
         message = str(error) or type(error).__name__
     else:
-        message = "an answer that is not a token"
+        message = "the response is not a token"
     if isinstance(response, dict) and is_bearer_token(response.get("access_token")):
         return response
     raise _sign_in_error(

@@ -3,7 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""What the token says it may do: a forecast in check mode, and words for a 403, which the service often leaves out."""
+"""Permissions per operation; predictions for check mode and hints for HTTP 403.
+
+Sources are the pages of the Defender for Endpoint API on Microsoft Learn, by the last part of their URL. Of each operation, any
+one of its permissions is sufficient. Application permissions apply to all devices of the tenant (assumed), those of a user to
+the device groups that the user can access (documented there). A 403 for a missing permission can have an empty body or name
+the permissions (observed), so the hint is made from the token.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +18,14 @@ import typing as t
 from .._errors import MdeError
 from .token import TokenClaims
 
-# Permissions of which any one is enough.
+# Documented: offboard-machine-api. That the request needs no read permission is assumed.
 OFFBOARD: t.Final = ("Machine.Offboard",)
+# Documented: get-machines, get-machine-by-id, get-machineactions-collection, get-machineaction-object. Machine.Offboard is not
+# among them.
 READ: t.Final = ("Machine.Read.All", "Machine.ReadWrite.All")
+# Documented: add-or-remove-machine-tags, add-or-remove-multiple-machine-tags.
 TAG: t.Final = ("Machine.ReadWrite.All",)
-# Microsoft Learn, "Cancel machine action": "One of the following permissions".
+# Documented: cancel-machine-action.
 CANCEL: t.Final = (
     "Machine.Offboard",
     "Machine.CollectForensics",
@@ -26,12 +35,12 @@ CANCEL: t.Final = (
     "Machine.StopAndQuarantine",
     "Machine.LiveResponse",
 )
-# What a user's token holds in place of an application's.
+# Delegated permissions, in the token of a user. Documented: the same pages. All others have the same name.
 _DELEGATED_NAMES: t.Final = {"Machine.Read.All": "Machine.Read", "Machine.ReadWrite.All": "Machine.ReadWrite"}
 
 
 def lacks_permission(claims: TokenClaims | None, permissions: t.Sequence[str]) -> bool:
-    """Whether the token can be read and holds none of these permissions."""
+    """Whether the token can be decoded and has none of these permissions."""
     accepted = {*permissions, *(_DELEGATED_NAMES[name] for name in permissions if name in _DELEGATED_NAMES)}
     return claims is not None and not accepted & claims.permissions
 
@@ -39,33 +48,30 @@ def lacks_permission(claims: TokenClaims | None, permissions: t.Sequence[str]) -
 def predicted_refusal(
     claims: TokenClaims | None, permissions: t.Sequence[str], what: str, warn: t.Callable[[str], None]
 ) -> MdeError | None:
-    """What a real run would end with, for a token without the permission; None where it may ``what``.
+    """The error that a real run would end with if the token lacks the permission to ``what``, a verb; else None.
 
-    ``warn`` takes a line for people where the token does not let itself be read.
+    ``warn`` receives a warning if the token cannot be decoded.
     """
     if claims is None:
-        warn(f"The token cannot be read, so check mode cannot tell whether it may {what}.")
+        warn(f"The token cannot be decoded, so check mode cannot predict whether the permission to {what} is missing.")
     if not lacks_permission(claims, permissions):
         return None
     return MdeError(
-        f"The application lacks the permission {permissions[0]}; {_granted(claims)}.",
+        f"The application lacks the permission {permissions[0]}. {_granted(claims)}.",
         code="permission_missing",
-        hint=f"Grant it {permissions[0]}, with admin consent: a real run would be refused.",
+        hint=f"Grant {permissions[0]} with admin consent. A real run would be refused.",
     )
 
 
 def hint_for_403(claims: TokenClaims | None, permissions: t.Sequence[str]) -> str:
-    """What is needed and what the token holds."""
+    """The permission that is required, and those that the token has."""
     if claims is None:
-        return f"Grant the application the permission {permissions[0]}, with admin consent."
+        return f"Grant the application the permission {permissions[0]} with admin consent."
     if lacks_permission(claims, permissions):
-        return f"{permissions[0]} is needed; {_granted(claims)}. Grant the application that permission, with admin consent."
-    return (
-        f"The token holds {permissions[0]}, so the refusal has another cause: the device group of a user's "
-        "token, or a proxy in between."
-    )
+        return f"{permissions[0]} is required. {_granted(claims)}. Grant the application that permission with admin consent."
+    return f"The token has {permissions[0]}, so the request was refused for another reason: the user's device groups, or a proxy."
 
 
 def _granted(claims: TokenClaims | None) -> str:
     granted = ", ".join(sorted(claims.permissions)) if claims else ""
-    return f"the token holds {granted}" if granted else "the token holds none"
+    return f"The token has {granted or 'no permissions'}"

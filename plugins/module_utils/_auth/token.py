@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""A token as the API takes it, what can be read from it, and its keeper for the length of a run."""
+"""Access tokens: validation, claims, and a cache for one run."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from .._clock import Clock
 from .._errors import SignInError
 
-# A token is exchanged this long before its end, so that none expires on its way.
+# Seconds before its expiry at which a token is replaced, so that none expires in transit.
 _REFRESH_MARGIN = 300.0
 _END_OF_TIME = 2.0e11
 
 
 @dataclass(frozen=True)
 class Token:
-    """A bearer token. ``expires_at`` is in seconds of the monotonic clock; None when nobody said."""
+    """A bearer token. ``expires_at`` is in seconds of the monotonic clock; None if unknown."""
 
     value: str
     expires_at: float | None = None
@@ -32,21 +32,21 @@ class Token:
 
 @dataclass(frozen=True)
 class TokenClaims:
-    """What a token says about itself. Nothing here is verified: the service does that."""
+    """Claims of a token. They are not verified; the service does that."""
 
     permissions: frozenset[str]
     tenant_id: str | None
     client_id: str | None
     issued_at: float | None = None
-    """Seconds since 1970, as ``expires_at``."""
+    """Seconds since 1970, like ``expires_at``."""
     expires_at: float | None = None
 
 
 def read_claims(token: str) -> TokenClaims | None:
-    """The claims of a token, or None for one that cannot be read: by contract a token is opaque to its bearer.
+    """The claims of a token, or None if it cannot be decoded: by contract, a token is opaque to its bearer.
 
-    Application permissions stand in ``roles`` (a list), those of a user in ``scp`` (words in one string). A
-    token with neither holds no permission. Source: Microsoft Learn, "Access token claims reference".
+    Application permissions are in ``roles`` (a list), those of a user in ``scp`` (a string, separated by spaces). A token
+    with neither has no permissions. Source: Microsoft Learn, "Access token claims reference".
     """
     try:
         payload = token.split(".")[1]
@@ -72,22 +72,22 @@ def _text(value: object) -> str | None:
 
 
 def _seconds(value: object) -> float | None:
-    """A NumericDate of RFC 7519, if a calendar has it."""
+    """A NumericDate of RFC 7519 that ``datetime`` can represent, or None."""
     usable = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < _END_OF_TIME
     return float(t.cast("float", value)) if usable else None
 
 
 def is_bearer_token(value: object) -> bool:
-    """Whether a header can carry this. With anything else in it, the error of the first request would quote it."""
+    """Whether an HTTP header can contain this. Otherwise the error of the first request would quote the token."""
     return isinstance(value, str) and re.fullmatch("[!-~]+", value) is not None
 
 
 class TokenCache:
-    """Signs in once, keeps the token while it is good, and gets another when the API refuses it."""
+    """Signs in once, keeps the token while it is valid, and gets another one if the API rejects it."""
 
     def __init__(self, sign_in: t.Callable[[float], Token], clock: Clock, *, on_token: t.Callable[[str], None]) -> None:
-        """``sign_in`` is told how many seconds it may go on trying, and ``on_token`` every token before it is used, so that
-        it can be kept out of all output."""
+        """``sign_in`` receives the number of seconds for its retries. ``on_token`` receives every token before it is used, to
+        keep it out of all output."""
         self._sign_in = sign_in
         self._clock = clock
         self._on_token = on_token
@@ -97,9 +97,9 @@ class TokenCache:
         self._refresh_at = float("inf")
 
     def token(self, time_limit: float) -> str:
-        """A token that is good for now; signs in when there is none, for ``time_limit`` seconds at most.
+        """A valid token. Signs in if there is none, with ``time_limit`` seconds for retries.
 
-        Raises what the sign-in raises; a refusal is final, and raised again without another request.
+        Raises the errors of the sign-in. A final one is raised again without another request.
         """
         with self._lock:
             if self._token is None or self._clock.monotonic() >= self._refresh_at:
@@ -107,20 +107,20 @@ class TokenCache:
             return self._token.value
 
     def refresh(self, refused: str, time_limit: float) -> str:
-        """Another token than the one that the API refused with 401.
+        """Return a token other than the one that the API rejected with 401.
 
-        Of several threads that were refused, one signs in. Raises SignInError when the sign-in hands out the
-        refused token again, as a ready token does.
+        If several threads were rejected, one signs in. Raises SignInError if the sign-in returns the rejected token again,
+        as with ``access_token``.
         """
         with self._lock:
             current = self._token.value if self._token else None
             fresh = current if current is not None and current != refused else self._fetch(time_limit)
         if fresh == refused:
             raise SignInError(
-                "The API refused the token (401), and there is no other to be had.",
+                "The API rejected the token (HTTP 401), and no other token is available.",
                 code="unauthorized",
                 http_status=401,
-                hint="It has expired, or is for another API, tenant or cloud: check access_token, scope and cloud.",
+                hint="The token has expired or is for another API, tenant or cloud. Check access_token, scope and cloud.",
             )
         return fresh
 
@@ -130,7 +130,7 @@ class TokenCache:
         try:
             token = self._sign_in(time_limit)
         except SignInError as error:
-            if error.final:  # asking again gets the same no, and may lock the application out
+            if error.final:  # another try has the same result, and may lock the application out
                 self._refused = error
             raise
         self._on_token(token.value)
@@ -138,6 +138,6 @@ class TokenCache:
         self._token = token
         if token.expires_at is None:
             self._refresh_at = float("inf")
-        else:  # of a short-lived token, use the first half
+        else:  # a short-lived token is used for the first half of its lifetime
             self._refresh_at = token.expires_at - min(_REFRESH_MARGIN, (token.expires_at - now) / 2)
         return token.value

@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Connections with one deadline for a whole exchange, reused only after an exchange that was regular in every respect.
+"""Connections with one deadline for a complete exchange, reused only after a regular exchange.
 
 requests and urllib3 set a time-out for each read, http.client skips no interim response but 100, and neither checks
-that a response belongs to its request. A response that is read as that of the next request assigns every later
-response to the wrong device. The classes here extend those of urllib3, in its lines 1.26 and 2.
+that a response belongs to its request. If a response is read as that of the next request, every later response is assigned
+to the wrong device. The classes extend those of urllib3 1.26 and 2.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ try:
 except ImportError:  # transport.py reports it
     HTTPConnection = HTTPConnectionPool = object  # type: ignore[assignment,misc]
 
-# Of one write: the time that is left is measured again before the next.
+# Bytes per write. The remaining time is measured again before the next one.
 _PIECE: t.Final = 16384
 
 
@@ -41,24 +41,24 @@ class TooLargeError(Exception):
 
 
 class Exchange:
-    """One request and its response: the time that is left, and what has happened on the connection.
+    """One request and its response: the remaining time, and what has happened on the connection.
 
-    ``sent`` is whether a byte of the request may have left. ``irregular`` is why the connection must not be reused.
+    ``sent``: whether a byte of the request may have been sent. ``irregular``: why the connection must not be reused.
     """
 
     def __init__(self, clock: Clock | None = None, timeout: float = 0.0, not_after: float | None = None) -> None:
-        """Without a clock there is no deadline. After ``not_after`` (monotonic seconds) the request may not leave."""
+        """Without a clock there is no deadline. After ``not_after`` (monotonic seconds) the request must not be sent."""
         self._clock = clock
         self._not_after = not_after
         self._deadline = clock.monotonic() + timeout if clock is not None else None
         self.sent = False
         self.irregular: str | None = None
         self.response: http.client.HTTPResponse | None = None
-        """The last that was begun."""
+        """The last one that was begun."""
 
     @contextmanager
     def active(self) -> t.Iterator[None]:
-        """Let the connections that this thread uses belong to this exchange."""
+        """Assign the connections that this thread uses to this exchange."""
         _thread.exchange = self
         try:
             yield
@@ -66,7 +66,7 @@ class Exchange:
             _thread.exchange = None
 
     def time_left(self) -> float | None:
-        """In seconds, more than zero; None without a deadline. Raises TimeoutError when no time is left."""
+        """Seconds, more than zero; None without a deadline. Raises TimeoutError if no time is left."""
         if self._clock is None or self._deadline is None:
             return None
         left = self._deadline - self._clock.monotonic()
@@ -76,9 +76,9 @@ class Exchange:
         return left
 
     def begin_sending(self) -> None:
-        """The first byte of the request leaves now. Raises TimeoutError when it is too late for that.
+        """Called before the first byte of the request is sent. Raises TimeoutError if it is too late for that.
 
-        Opening the connection took time, and the machine may have been suspended since the caller looked at the clock.
+        Opening the connection took time, and the machine may have been suspended since the caller read the clock.
         """
         clock, latest = self._clock, self._not_after
         if not self.sent and clock is not None and latest is not None and clock.monotonic() > latest:
@@ -87,7 +87,7 @@ class Exchange:
         self.sent = True
 
     def check_end(self) -> None:
-        """Raise IncompleteRead when the body was shorter than its Content-Length: not every urllib3 checks it."""
+        """Raise IncompleteRead if the body was shorter than its Content-Length. Not every urllib3 checks that."""
         if self.response is not None and self.response.length:
             self.irregular = "the body is incomplete"
             raise http.client.IncompleteRead(b"", self.response.length)
@@ -101,19 +101,19 @@ _thread = _Thread()
 
 
 def current_exchange() -> Exchange:
-    """That of this thread; one without a deadline where there is none."""
+    """The exchange of this thread, or a new one without a deadline."""
     return _thread.exchange or Exchange()
 
 
 class _Incoming(io.RawIOBase):
-    """The bytes of one response: each read gets the time that is left, and no more bytes than there may be."""
+    """The bytes of one response. Each read is limited by the remaining time and the remaining size."""
 
     def __init__(self, sock: socket.socket, exchange: Exchange) -> None:
         super().__init__()
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
         self._exchange = exchange
-        self.room = MAX_HEAD
+        self.remaining = MAX_HEAD
         self.eof = False
         self.ended = False
 
@@ -126,8 +126,8 @@ class _Incoming(io.RawIOBase):
         self._sock.settimeout(self._exchange.time_left())
         count = self._raw.readinto(buffer)
         self.eof = count == 0
-        self.room -= count or 0
-        if self.room < 0:
+        self.remaining -= count or 0
+        if self.remaining < 0:
             raise TooLargeError("the response is too large")
         return count
 
@@ -137,7 +137,7 @@ class _Incoming(io.RawIOBase):
 
 
 class _Reader(io.BufferedReader):
-    """What http.client reads from. It closes it at the end of the body: nothing may follow."""
+    """The file that http.client reads from and closes at the end of the body. Nothing may follow."""
 
     def __init__(self, incoming: _Incoming, exchange: Exchange) -> None:
         super().__init__(incoming)
@@ -153,7 +153,7 @@ class _Reader(io.BufferedReader):
 
 
 class _Response(http.client.HTTPResponse):
-    """Skips interim responses (RFC 9110, 15.2), and notes what a regular response does not have."""
+    """Skips interim responses (RFC 9110, 15.2), and records what makes the exchange irregular."""
 
     def __init__(self, sock: socket.socket, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -168,17 +168,17 @@ class _Response(http.client.HTTPResponse):
             if status >= 200:
                 return version, status, reason
             self._exchange.irregular = "an interim response"
-            if status == 101:  # no other protocol was asked for
+            if status == 101:  # no other protocol was requested
                 break
             http.client.parse_headers(self.fp)
         raise http.client.HTTPException("interim responses without a final one")
 
     def begin(self) -> None:
         super().begin()
-        if self._incoming.eof:  # http.client takes the end of the connection for the end of the headers
+        if self._incoming.eof:  # http.client treats the end of the connection as the end of the headers
             raise http.client.HTTPException("the headers are incomplete")
         self._exchange.response = self
-        self._incoming.room = MAX_BODY
+        self._incoming.remaining = MAX_BODY
         lengths = self.headers.get_all("content-length", [])
         codings = [coding.strip().lower() for coding in self.headers.get_all("transfer-encoding", [])]
         if self.headers.defects or len(lengths) + len(codings) > 1 or codings not in ([], ["chunked"]):
@@ -187,14 +187,13 @@ class _Response(http.client.HTTPResponse):
             raise http.client.HTTPException("the Content-Length is not a number")
 
     def _read_and_discard_trailer(self) -> None:
-        at = self.fp.peek(2)[:2]
-        if at != b"\r\n":
+        if self.fp.peek(2)[:2] != b"\r\n":
             self._exchange.irregular = "trailers"
         super()._read_and_discard_trailer()  # type: ignore[misc]  # not in the type stubs
 
 
 class _Connection(HTTPConnection):
-    """Belongs to the exchange of the thread that uses it."""
+    """A connection that belongs to the exchange of the thread that uses it."""
 
     response_class = _Response
     _connecting = False
@@ -211,11 +210,11 @@ class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         left = current_exchange().time_left()
         if left is not None:
-            # create_connection gives each address of a host the same time: together they may take what is left.
+            # create_connection applies the time-out to each address of a host; together they must not take more.
             self.timeout = left / self._count_addresses()
         sock = super()._new_conn()
         try:
-            sock.settimeout(current_exchange().time_left())  # for TLS, which counts it for the whole handshake
+            sock.settimeout(current_exchange().time_left())  # for TLS, which applies it to the complete handshake
         except TimeoutError:
             sock.close()
             raise
@@ -224,7 +223,7 @@ class _Connection(HTTPConnection):
     def _count_addresses(self) -> int:
         try:
             return len(socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM)) or 1
-        except (OSError, UnicodeError):  # the connection will report it
+        except (OSError, UnicodeError):  # connecting will report it
             return 1
 
     def _tunnel(self) -> None:
@@ -246,12 +245,12 @@ class _Connection(HTTPConnection):
             super().send(piece)
 
     def is_reusable(self) -> bool:
-        """Whether the last exchange was regular, and nothing has come since."""
+        """Whether the last exchange was regular and nothing has arrived since."""
         return (self._last is None or self._last.irregular is None) and (self.sock is None or is_silent(self.sock))
 
 
 class _Pool(HTTPConnectionPool):
-    """Keeps no connection that must not be reused."""
+    """Closes connections that must not be reused."""
 
     def _get_conn(self, timeout: float | None = None) -> t.Any:
         connection: t.Any = super()._get_conn(timeout)
@@ -267,9 +266,9 @@ class _Pool(HTTPConnectionPool):
 
 
 def is_silent(sock: t.Any) -> bool:
-    """Whether there is nothing to read from a connection, not even its end. What is read here is lost.
+    """Whether there is nothing to read from a connection, not even its end. A byte that is read here is lost.
 
-    TLS has messages of its own, which make a socket readable and hold no byte for us.
+    TLS sends messages of its own, which make a socket readable and contain no data.
     """
     pending = getattr(sock, "pending", int)
     if not pending() and not wait_for_read(sock, timeout=0.0):
@@ -289,7 +288,7 @@ def is_silent(sock: t.Any) -> bool:
 
 
 def guard(manager: PoolManager) -> PoolManager:
-    """Let a manager of connections, of any kind, make guarded ones."""
+    """Make a pool manager of any kind use guarded connections."""
     manager.pool_classes_by_scheme = {scheme: _guarded(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
     return manager
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""What the environment says about proxies and certificate authorities, where no option does."""
+"""Proxies and CA certificates from the environment, for options that are not set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ else:
     _HAS_REQUESTS = True
 
 PROXY_VARIABLES: t.Final = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
-# The characters that end a host, or make parsers disagree, are percent-encoded in a user and a password.
+# In user and password, characters that end the host or that parsers read differently must be percent-encoded.
 _PROXY = re.compile(
     r"(?P<scheme>[a-z][a-z0-9]*)://(?:[^\s/?#\[\]\\\x00-\x20\x7f]*@)?"
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?",
@@ -32,15 +32,15 @@ _PROXY = re.compile(
 
 
 def is_proxy_url(url: str, schemes: t.Collection[str] = ("http", "https")) -> bool:
-    """Whether this names a proxy, and every parser finds the same user, password, host and port in it."""
+    """Whether this is the URL of a proxy in which every parser finds the same user, password, host and port."""
     found = _PROXY.fullmatch(url)
     return found is not None and found["scheme"].lower() in schemes and 0 < int(found["port"] or 1) < 65536
 
 
 def proxy_for(url: str) -> tuple[str, str] | None:
-    """The variable and the proxy that the environment names for a URL; None where it is reached without one.
+    """The environment variable and its proxy URL for a request to ``url``; None if no proxy applies.
 
-    As for other programs, a proxy may stand there without a scheme.
+    As in other programs, the value can omit the scheme.
     """
     proxies = requests.utils.get_environ_proxies(url)
     proxy = requests.utils.select_proxy(url, proxies)
@@ -51,27 +51,26 @@ def proxy_for(url: str) -> tuple[str, str] | None:
 
 
 def ca_bundle() -> str | None:
-    """The file or folder of certificates that the variables of requests name."""
+    """The file or directory of CA certificates in the environment variables of requests."""
     return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or None
 
 
 if _HAS_REQUESTS:
 
     class SharedTrust(HTTPAdapter):
-        """Reads the certificates of authorities once, for all connections: they may be hundreds, and take longer than a request.
+        """Loads the CA certificates once for all connections. There may be hundreds, which takes longer than a request.
 
-        Without a file or folder of the user's it trusts what OpenSSL trusts (the store of the system, ``SSL_CERT_FILE``,
-        ``SSL_CERT_DIR``) beside the certificates that requests brings along, so that a CA that ``ansible.builtin.uri``
-        accepts is enough.
+        Without ``ca_path``, it trusts the CA store of OpenSSL (the store of the system, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``)
+        and the certificates that come with requests. A CA that ``ansible.builtin.uri`` accepts is therefore enough.
         """
 
         def __init__(self, ca_path: str | None = None, **options: t.Any) -> None:
-            """Raises OSError for a ``ca_path`` that cannot be read as certificates."""
+            """Raises OSError for a ``ca_path`` from which no certificates can be loaded."""
             if ca_path is None:
                 self._context = ssl.create_default_context()
                 ca_path = requests.utils.DEFAULT_CA_BUNDLE_PATH
             else:
-                self._context = create_urllib3_context()  # what urllib3 makes for each connection
+                self._context = create_urllib3_context()  # as urllib3 creates for each connection
             self._context.load_verify_locations(**{"capath" if Path(ca_path).is_dir() else "cafile": ca_path})
             super().__init__(**options)
 
@@ -83,4 +82,4 @@ if _HAS_REQUESTS:
 
         def cert_verify(self, conn: t.Any, url: str, verify: t.Any, cert: t.Any) -> None:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-            conn.ca_certs = conn.ca_cert_dir = None  # they are in the context, for all connections at once
+            conn.ca_certs = conn.ca_cert_dir = None  # they are in the shared context

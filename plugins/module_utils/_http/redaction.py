@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Text of others without our credentials: a server, a proxy or a program may quote what it was sent, in any encoding.
+"""Redactor: masks our credentials in text from servers, proxies and programs, which may quote them in any encoding.
 
-Each credential is looked for in the text as it is and in the text with percent, HTML, JSON and backslash escapes
-decoded, up to three times over, without white space and NULs (line breaks, UTF-16), and as base64 and hex. Masking comes
-before cutting: half a secret would not be recognized any more.
+It searches the text as it is and with percent, HTML, JSON and backslash escapes decoded, up to three times, without white
+space and NULs (line breaks, UTF-16), and for the base64 and hex forms. Mask before you cut: a part of a secret is not
+recognized.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from bisect import bisect_left
 from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 MASK: t.Final = "********"
-# Headers that carry credentials: those of HTTP, and of App Service, Service Fabric and the older metadata endpoints.
+# Headers with credentials: of HTTP, App Service, Service Fabric and the older metadata endpoints.
 _HEADERS: t.Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-identity-header", "secret"})
-# Parameters of OAuth 2.0 (RFC 6749, 7521, 7523) whose values are credentials, in requests and in answers.
+# Parameters of OAuth 2.0 (RFC 6749, 7521, 7523) with credentials, in requests and in responses.
 _SENT: t.Final = frozenset({"client_secret", "client_assertion", "assertion", "password", "refresh_token"})
 _RECEIVED: t.Final = frozenset({"access_token", "refresh_token", "id_token"})
-# An answer cannot make us hide common words: shorter ones are no tokens.
+# Shorter values are not tokens. A response must not be able to mask common words.
 _SHORTEST_TOKEN: t.Final = 8
-# Of an error page or message nothing after this is ever shown.
+# Characters of a text that may be shown in messages; nothing after them is shown.
 HEAD: t.Final = 65536
-# A server may cut what it quotes: so much of the beginning of a long secret is enough to recognize it.
+# A server may cut what it quotes. This much of the beginning identifies a long secret.
 _PREFIX: t.Final = 16
 _ROUNDS: t.Final = 3
 
@@ -49,7 +49,7 @@ _UNIT = re.compile(
     rb"|" + _SPACE
 )
 _SPACES = re.compile(_SPACE)
-# What is a token or the value of such a parameter, whoever it belongs to: an answer that is cut or garbled is not parsed.
+# Tokens and values of such parameters, of any owner: a response that is cut or corrupt cannot be parsed.
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]*)*")
 _NAMED = re.compile(
     r"\b((?:access|refresh|id)_token|client_secret|client_assertion)"
@@ -60,7 +60,7 @@ _AUTHORIZATION = re.compile(r"\b(bearer|basic)(\s{1,9}|\+|%20)[A-Za-z0-9._~+/=-]
 
 
 class Redactor:
-    """Knows the credentials of a connection and takes them out of text. Safe to use from several threads."""
+    """Knows the credentials of a connection and masks them in text. Thread-safe."""
 
     def __init__(self, secrets: t.Iterable[str | None] = ()) -> None:
         self._lock = threading.Lock()
@@ -70,11 +70,11 @@ class Redactor:
 
     @property
     def secrets(self) -> frozenset[str]:
-        """All that were added, as they are."""
+        """The secrets that were added, unencoded."""
         return frozenset(self._sent)
 
     def add(self, *secrets: str | None) -> None:
-        """Keep these out of all text from now on; blank ones are none."""
+        """Mask these secrets from now on. Empty and blank values are ignored."""
         for secret in secrets:
             if secret and secret not in self._sent and secret.strip():
                 with self._lock:
@@ -82,7 +82,7 @@ class Redactor:
                     self._sent[secret] = None
 
     def add_request(self, headers: t.Mapping[str, t.Any] | None, data: t.Any) -> None:
-        """Keep out what a request sends as credentials, in its headers and in its form."""
+        """Mask the credentials in the headers and the form of a request from now on."""
         for name, value in (headers or {}).items():
             if name.lower() in _HEADERS and isinstance(value, str) and value not in self._sent:
                 self.add(value, value.partition(" ")[2] or None)
@@ -92,29 +92,29 @@ class Redactor:
             self.add(*(value for name, value in data.items() if name in _SENT and isinstance(value, str)))
 
     def add_tokens(self, document: object) -> None:
-        """Keep out the tokens in the JSON of a sign-in answer."""
+        """Mask the tokens in the JSON of a sign-in response from now on."""
         if isinstance(document, dict):
             found = (value for name, value in document.items() if name in _RECEIVED and isinstance(value, str))
             self.add(*(value for value in found if len(value) >= _SHORTEST_TOKEN))
 
     def add_password(self, url: str | None) -> None:
-        """Keep out the password in a URL, as it is written, as it is meant, and with its user as basic authentication."""
+        """Mask the password in a URL from now on: encoded, decoded, and in the form of basic authentication."""
         for user, password in users_and_passwords(url):
             self.add(password, base64.b64encode(f"{user}:{password}".encode()).decode())
 
     def finds(self, body: bytes) -> bool:
-        """Whether a long secret is in here as it is: quick enough for a page of 10,000 records."""
+        """Whether a long secret is in the body unencoded. Fast enough for a page of 10,000 records."""
         return any(len(secret) >= _PREFIX and secret.encode() in body for secret in tuple(self._sent))
 
     def head(self, text: str, limit: int = HEAD) -> str:
-        """The beginning of a text, masked; what may be the beginning of a secret at the cut is left out."""
+        """The first ``limit`` characters of a text, masked, without a possible beginning of a secret at the cut."""
         if len(text) <= limit:
             return self(text)
         masked = self(text[:limit])
         return masked[: max(0, len(masked) - max(map(len, self._needles), default=0))]
 
     def __call__(self, text: str) -> str:
-        """The text with ``********`` where a credential was. The work is linear in the length of the text."""
+        """The text with ``********`` in place of credentials. The time is linear in the length of the text."""
         if not text:
             return text
         needles = self._needles
@@ -129,9 +129,9 @@ class Redactor:
 
 
 def users_and_passwords(url: str | None) -> list[tuple[str, str]]:
-    """User and password of a URL, as written and as meant; cut by hand, as the URL may be one that no parser takes.
+    """User and password of a URL, encoded and decoded. Works for URLs that no parser accepts.
 
-    Everything up to the last ``@`` is user and password: no host name holds that character.
+    Everything before the last ``@`` is user and password: no host name contains that character.
     """
     text = str(url or "").strip()
     rest = text.partition("://")[2] or text.removeprefix("//")
@@ -142,7 +142,7 @@ def users_and_passwords(url: str | None) -> list[tuple[str, str]]:
 
 
 def silence_loggers() -> None:
-    """Let the libraries below us log nothing: msal logs whole token answers, urllib3 headers that it cannot read."""
+    """Disable the loggers of msal, urllib3 and requests: they log token responses and invalid headers in full."""
     for name in ("msal", "urllib3", "requests"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.CRITICAL + 1)
@@ -151,7 +151,7 @@ def silence_loggers() -> None:
 
 @functools.lru_cache(maxsize=64)
 def _needles(secret: str) -> tuple[bytes, ...]:
-    """What to look for: the secret, decoded as often as the text is, and its base64 and hex forms; all without spaces."""
+    """Search terms for a secret: decoded as often as the text is, and as base64 and hex; all without white space."""
     found: dict[bytes, None] = {}
     for written in dict.fromkeys((secret, secret.replace(" ", "+"))):
         for encoding in ("utf-8", "latin-1"):
@@ -166,7 +166,7 @@ def _needles(secret: str) -> tuple[bytes, ...]:
     for form in dict.fromkeys(forms):
         raw = form.encode("utf-8", "surrogatepass")
         for skipped in range(3):
-            # The characters that this secret alone decides, whatever is encoded before and after it.
+            # The characters that depend on this secret only, whatever is encoded before and after it.
             text = base64.b64encode(bytes(skipped) + raw)[(skipped * 8 + 5) // 6 : (skipped + len(raw)) * 8 // 6]
             if len(text) >= 8:
                 found[text] = found[text.replace(b"+", b"-").replace(b"/", b"_")] = None
@@ -177,8 +177,8 @@ def _needles(secret: str) -> tuple[bytes, ...]:
 
 
 def _spans(data: bytes, needles: t.Sequence[bytes]) -> list[tuple[int, int]]:
-    """Where in ``data`` a credential begins and ends, in whatever encoding."""
-    view, places = _replaced(_SPACES, data, array("Q", range(len(data) + 1)), lambda unit: b"")
+    """Begin and end of each credential in ``data``, in any encoding."""
+    view, positions = _replaced(_SPACES, data, array("Q", range(len(data) + 1)), lambda unit: b"")
     found: list[tuple[int, int]] = []
     for left in range(_ROUNDS, -1, -1):
         for needle in needles:
@@ -186,14 +186,14 @@ def _spans(data: bytes, needles: t.Sequence[bytes]) -> list[tuple[int, int]]:
             at = view.find(key)
             while at >= 0:
                 end = at + _common(view, at, needle)
-                while end < len(view) and places[end] == places[end - 1]:  # inside of an escape
+                while end < len(view) and positions[end] == positions[end - 1]:  # inside an escape
                     end += 1
-                whole = data[places[at] : places[end]]
-                found.append((places[at], places[at] + len(whole.rstrip())))
+                quoted = data[positions[at] : positions[end]]
+                found.append((positions[at], positions[at] + len(quoted.rstrip())))
                 at = view.find(key, end)
         if not left:
             break
-        decoded, places = _decoded(view, places)
+        decoded, positions = _decoded(view, positions)
         if decoded == view:
             break
         view = decoded
@@ -201,37 +201,37 @@ def _spans(data: bytes, needles: t.Sequence[bytes]) -> list[tuple[int, int]]:
 
 
 def _common(view: bytes, at: int, needle: bytes) -> int:
-    """How many bytes of the needle stand here."""
+    """The number of bytes of the needle that are at this position."""
     if view.startswith(needle, at):
         return len(needle)
     sizes = range(1, min(len(needle), len(view) - at) + 1)
     return bisect_left(sizes, True, key=lambda size: not view.startswith(needle[:size], at))
 
 
-def _decoded(data: bytes, places: array[int]) -> tuple[bytes, array[int]]:
-    return _replaced(_UNIT, data, places, _meant)
+def _decoded(data: bytes, positions: array[int]) -> tuple[bytes, array[int]]:
+    return _replaced(_UNIT, data, positions, _unescaped)
 
 
 def _replaced(
-    pattern: re.Pattern[bytes], data: bytes, places: array[int], by: t.Callable[[bytes], bytes]
+    pattern: re.Pattern[bytes], data: bytes, positions: array[int], by: t.Callable[[bytes], bytes]
 ) -> tuple[bytes, array[int]]:
-    """The data with each match replaced, and for each byte, and the end, its place in what was there at first."""
+    """The data with each match replaced, and for each byte and the end its position in the original data."""
     parts: list[bytes] = []
     where: array[int] = array("Q")
     at = 0
     for unit in pattern.finditer(data):
         new = by(unit.group())
         parts += (data[at : unit.start()], new)
-        where += places[at : unit.start()]
-        where.extend([places[unit.start()]] * len(new))
+        where += positions[at : unit.start()]
+        where.extend([positions[unit.start()]] * len(new))
         at = unit.end()
     parts.append(data[at:])
-    where += places[at:]
+    where += positions[at:]
     return b"".join(parts), where
 
 
-def _meant(unit: bytes) -> bytes:
-    """What an escape stands for; nothing for white space."""
+def _unescaped(unit: bytes) -> bytes:
+    """The bytes that an escape represents; none for white space."""
     if unit.startswith(b"%"):
         found = bytes([int(unit[1:], 16)])
     elif unit.startswith((b"\\u", b"\\x")):
@@ -251,7 +251,7 @@ def _cut_out(data: bytes, spans: list[tuple[int, int]]) -> bytes:
     parts: list[bytes] = []
     at = 0
     for start, end in sorted(spans):
-        while end < len(data) and data[end] & 0xC0 == 0x80:  # inside of a character
+        while end < len(data) and data[end] & 0xC0 == 0x80:  # inside a character
             end += 1
         if start >= at:
             parts += (data[at:start], MASK.encode())

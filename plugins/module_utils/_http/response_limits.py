@@ -3,13 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""How large a response may be."""
+"""Size limits of a response, in bytes."""
 
 from __future__ import annotations
 
 import typing as t
 
-# Measured with the emulator: a page of 10,000 records, the largest that the service sends, has 11 MB.
+# A page of 10,000 records, the largest that the service sends, has 11 MB (measured with the emulator).
 MAX_BODY: t.Final = 64 << 20
 MAX_HEAD: t.Final = 256 << 10
 MAX_INTERIM_RESPONSES: t.Final = 20

@@ -3,11 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""One HTTP exchange: the session that sign-in and API share, and what comes back from the wire.
+"""HttpTransport: send once; the response, or a TransportError that says whether the request may have arrived.
 
-Nothing here repeats a request or judges a status. It answers two questions only: what was the answer, and if
-there is none, can the request have reached the other side. The second is a question of fact: whether a byte of it was
-written to a connection. No kind of exception decides it.
+Sign-in and API share it. It neither repeats a request nor evaluates a status. Whether a request may have arrived depends only
+on whether a byte of it was written to a connection, not on the kind of exception.
 """
 
 from __future__ import annotations
@@ -44,27 +43,27 @@ else:
 
 _CHUNK = 65536
 _MAX_SUMMARY_LENGTH = 200
-# Of a foreign text, no more than this is looked at for a message.
+# Characters of a body that a message is made from.
 _EXAMINED = 65536
 
 
 @dataclass(frozen=True)
 class TransportOptions:
-    """How to reach the other side; the same for sign-in and API."""
+    """Options of HTTP requests; the same for sign-in and API."""
 
     user_agent: str
     timeout: float = 30.0
-    """Seconds for one exchange, from the connection to the last byte read."""
+    """Seconds for one exchange, from connecting to the last byte of the response."""
     ca_path: str | None = None
     validate_certs: bool = True
     proxy: str | None = None
     max_connections: int = 1
-    """To each host, and kept for the next request."""
+    """Per host; the connections stay open for later requests."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """An answer, read to its end."""
+    """A complete response."""
 
     method: str
     url: str
@@ -73,14 +72,14 @@ class Response:
     """Names in lower case."""
     body: bytes = b""
     redact: Redactor = field(default_factory=Redactor, repr=False, compare=False)
-    """Whatever is shown of the answer passes here first, and is cut only then."""
+    """Masks credentials in text of the response, before that text is cut or shown."""
 
     @property
     def text(self) -> str:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> t.Any:
-        """The body as JSON whatever its content type says; None when it is not JSON, see ``parse_json``."""
+        """The body as JSON, whatever its content type; None if it is not JSON, see ``parse_json``."""
         try:
             text = self.redact(self.body.decode("utf-8-sig")).encode() if self.redact.finds(self.body) else self.body
             return parse_json(text)
@@ -89,32 +88,32 @@ class Response:
 
 
 class HttpTransport:
-    """Sends one request at a time over kept connections. Safe to use from several threads."""
+    """Sends single requests over connections that stay open. Thread-safe."""
 
     def __init__(self, options: TransportOptions, clock: Clock, redactor: Redactor | None = None) -> None:
-        """``redactor`` is given everything that is sent as a credential."""
+        """``redactor`` learns every credential that is sent."""
         silence_loggers()
         self.redactor = redactor or Redactor()
         self._options = options
         self._clock = clock
         self._responded: set[str] = set()
         self._session = _RequestsSession()
-        # The environment is asked below, where an option was left unset: requests would let REQUESTS_CA_BUNDLE
-        # beat our own setting, and would replace the token by a password from ~/.netrc.
+        # The code below reads the environment where an option is not set. requests would prefer REQUESTS_CA_BUNDLE to
+        # our setting, and replace the token by a password from ~/.netrc.
         self._session.trust_env = False
         self._session.cookies = _NoCookies()
         self._session.headers["User-Agent"] = options.user_agent
-        self._session.headers["Accept-Encoding"] = "gzip"  # what _Decoder decodes
+        self._session.headers["Accept-Encoding"] = "gzip"  # _Decoder decodes it
         adapter = self._adapter(max_retries=0, pool_maxsize=options.max_connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
     def has_responded(self, url: str) -> bool:
-        """Whether the host of this URL ever answered: one that never did is more likely misspelt than ill."""
+        """Whether this host has responded before. A host that never responded is more likely misspelled than down."""
         return origin(url) in self._responded
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         self._session.close()
 
     def send(
@@ -128,16 +127,16 @@ class HttpTransport:
         json_body: t.Any = None,
         not_after: float | None = None,
     ) -> Response:
-        """Send once and read the whole answer, of whatever status; redirects are not followed.
+        """Send once and return the complete response, whatever its status. Redirects are not followed.
 
-        ``not_after`` (monotonic seconds) is the moment from which no byte of the request may leave.
-        Raises TransportError when there is none, with ``may_have_arrived`` false only if no byte of the request can have arrived.
+        ``not_after`` (monotonic seconds) is the time after which the request must not be sent. Raises TransportError if there
+        is no response, with ``may_have_arrived`` false only if no byte of the request can have arrived.
         """
         if not is_unambiguous(url):
             raise TransportError(
                 f"{method}: {as_shown(url)} is not a plain URL, so nothing was sent.",
                 code="unreachable",
-                hint="Check the address (api_url, authority_host), and any proxy in between.",
+                hint="Check api_url, authority_host and any proxy.",
                 may_have_arrived=False,
                 retryable=False,
             )
@@ -161,7 +160,7 @@ class HttpTransport:
                 )
                 with response:
                     body = self._read_body(response, exchange)
-        except Exception as error:  # whatever it is, a request that was sent may have been carried out
+        except Exception as error:  # a request that was sent may have been carried out, whatever the exception
             if not exchange.sent and not isinstance(error, (OSError, UnicodeError, Urllib3Error)):
                 raise
             raise self._masked(self._transport_error(method, url, error, exchange.sent)) from error
@@ -177,7 +176,7 @@ class HttpTransport:
 
     @staticmethod
     def _read_body(response: requests.Response, exchange: Exchange) -> bytes:
-        """The whole body, decoded. urllib3 would decode what is small on the wire to a size without limit."""
+        """The complete body, decoded. urllib3 would decode a small body to any size."""
         decoder = _Decoder(response.headers.get("content-encoding", ""))
         while part := response.raw.read(_CHUNK, decode_content=False):
             decoder.feed(part)
@@ -207,7 +206,7 @@ class HttpTransport:
         return error
 
     def _transport_error(self, method: str, url: str, error: Exception, sent: bool) -> TransportError:
-        """Say in one line which host could not be reached and why; ``sent`` is whether the request may have arrived."""
+        """Describe in one line which host could not be reached, and why. ``sent``: whether the request may have arrived."""
         host = origin(url)
         what = f"{method} {host}{urlsplit(url).path}"
         reason = _root_cause(error, self.redactor)
@@ -215,11 +214,11 @@ class HttpTransport:
             timeouts = (TimeoutError, ReadTimeoutError, exceptions.Timeout)
             if any(isinstance(cause, timeouts) for cause in _exception_chain(error)):
                 return TransportError(
-                    f"{what}: no answer within {self._options.timeout:g} s.", code="no_answer", may_have_arrived=True
+                    f"{what}: no response within {self._options.timeout:g} s.", code="no_answer", may_have_arrived=True
                 )
             too_large = any(isinstance(cause, TooLargeError) for cause in _exception_chain(error))
             return TransportError(
-                f"{what}: the connection broke ({reason}).",
+                f"{what}: the connection was interrupted ({reason}).",
                 code="no_answer",
                 may_have_arrived=True,
                 retryable=not too_large,
@@ -228,7 +227,7 @@ class HttpTransport:
             return TransportError(
                 f"{what}: the certificate of {host} is not trusted ({reason}).",
                 code="certificate_not_trusted",
-                hint="Set ca_path to the file with your CA's certificates, for example that of a proxy which opens TLS.",
+                hint="Set ca_path to a file with the certificates of your CA, for example of a proxy that inspects TLS.",
                 may_have_arrived=False,
                 retryable=False,
             )
@@ -236,7 +235,7 @@ class HttpTransport:
             return TransportError(
                 f"{what}: the proxy did not connect ({reason}).",
                 code="proxy_failed",
-                hint="Check proxy, its user and password, and that it may reach this host.",
+                hint="Check proxy, its user and password, and whether it allows this host.",
                 may_have_arrived=False,
             )
         if isinstance(
@@ -253,35 +252,35 @@ class HttpTransport:
         return TransportError(
             f"{what}: no connection to {host} ({reason}).",
             code="unreachable",
-            hint="Check the address (api_url, authority_host, cloud, region), name resolution, the firewall and proxy.",
+            hint="Check api_url, authority_host, cloud and region, name resolution, the firewall and the proxy.",
             may_have_arrived=False,
         )
 
 
 class _Decoder:
-    """Collects a body of limited size, and decodes gzip and deflate on the way."""
+    """Collects a body of limited size and decodes gzip and deflate."""
 
     def __init__(self, coding: str) -> None:
-        """``coding`` is the Content-Encoding. Raises OSError for one that was not asked for."""
+        """``coding`` is the Content-Encoding. Raises OSError for one that was not requested."""
         coding = coding.strip().lower()
         if coding not in ("", "identity", "gzip", "x-gzip", "deflate"):
             raise OSError("The response has an unknown Content-Encoding")
         self._packed = coding not in ("", "identity")
         self._inflate = self._member()
         self._parts: list[bytes] = []
-        self._room = MAX_BODY
+        self._remaining = MAX_BODY
 
     @staticmethod
     def _member() -> t.Any:
-        return zlib.decompressobj(zlib.MAX_WBITS | 32)  # finds out whether it is gzip or zlib
+        return zlib.decompressobj(zlib.MAX_WBITS | 32)  # detects gzip or zlib
 
     def feed(self, part: bytes) -> None:
-        """Add bytes as they came. Raises TooLargeError, or OSError for what cannot be decoded."""
+        """Add bytes as received. Raises TooLargeError, or OSError for bytes that cannot be decoded."""
         while part and self._packed:
-            if self._inflate.eof:  # gzip may consist of several members
+            if self._inflate.eof:  # gzip can have several members
                 self._inflate = self._member()
             try:
-                self._append(self._inflate.decompress(part, self._room + 1))
+                self._append(self._inflate.decompress(part, self._remaining + 1))
             except zlib.error as error:
                 raise OSError("The response cannot be decoded") from error
             part = self._inflate.unused_data
@@ -289,20 +288,20 @@ class _Decoder:
             self._append(part)
 
     def _append(self, part: bytes) -> None:
-        self._room -= len(part)
-        if self._room < 0:
-            raise TooLargeError(f"the response is larger than {MAX_BODY >> 20} MB")
+        self._remaining -= len(part)
+        if self._remaining < 0:
+            raise TooLargeError(f"the response is larger than {MAX_BODY >> 20} MiB")
         self._parts.append(part)
 
     def finish(self) -> bytes:
-        """The body. Raises OSError when its end is missing."""
+        """The body. Raises OSError if it is incomplete."""
         if self._packed and self._parts and not self._inflate.eof:
             raise OSError("The response is incomplete")
         return b"".join(self._parts)
 
 
 def quote(redactor: Redactor, text: str, limit: int = _MAX_SUMMARY_LENGTH) -> str:
-    """Foreign text for a message: masked, on one line, and no longer than ``limit`` characters."""
+    """Text of a response for a message: masked, in one line, at most ``limit`` characters."""
     return _line(redactor.head(text)[:_EXAMINED], limit)
 
 
@@ -312,16 +311,16 @@ def _line(text: str, limit: int = _MAX_SUMMARY_LENGTH) -> str:
 
 
 def summarize_body(response: Response) -> str:
-    """A short, single-line taste of a body that is not the service's: a page's title where it has one.
+    """A one-line summary of a body that is not the service's JSON: the title of a page, or the beginning of the text.
 
-    The work grows with the length of the body and not faster: no pattern here looks ahead without an end.
+    The time is linear in the length of the body: no pattern here scans ahead without a limit.
     """
     text = response.redact.head(response.text)[:_EXAMINED].strip()
     if not text:
-        return "an empty answer"
+        return "an empty response"
     if not text.startswith("<"):
-        return f"not the service's JSON: {_line(_title(text) or text)}"
-    return f"a web page: {_line(_title(text) or _without_tags(text))}"
+        return f"not JSON from the service: {_line(_title(text) or text)}"
+    return f"an HTML page: {_line(_title(text) or _without_tags(text))}"
 
 
 def _title(page: str) -> str:
@@ -332,7 +331,7 @@ def _title(page: str) -> str:
 
 
 def _without_tags(page: str) -> str:
-    """The text between the tags, but for scripts and styles."""
+    """The text between the tags, without scripts and styles."""
     words = []
     within = ""
     at = 0
@@ -350,7 +349,7 @@ def _without_tags(page: str) -> str:
 
 
 def _exception_chain(error: Exception) -> list[Exception]:
-    """An exception and all that requests and urllib3 packed into it, the innermost last."""
+    """An exception and those that requests and urllib3 wrapped in it, the innermost last."""
     found = [error]
     while True:
         wrapped = (getattr(found[-1], name, None) for name in ("reason", "original_error"))
@@ -361,10 +360,10 @@ def _exception_chain(error: Exception) -> list[Exception]:
 
 
 def _is_certificate_failure(error: Exception) -> bool:
-    """The other side's certificate, or the file to check it with, is no good. TLS can break in other ways, and later."""
+    """Whether the server's certificate, or the file to verify it with, is invalid. TLS can also fail in other ways."""
     inner = _exception_chain(error)[-1]
     if isinstance(error, exceptions.SSLError):
-        # Of ssl and of urllib3, a failed check is a ValueError; a file that holds no certificate is X509's failure.
+        # A failed verification is a ValueError in ssl and urllib3. A file without a certificate is an error of X509.
         return isinstance(inner, ValueError) or getattr(inner, "library", None) == "X509"
     return not isinstance(
         error, (exceptions.RequestException, Urllib3Error, UnicodeError)
@@ -372,12 +371,12 @@ def _is_certificate_failure(error: Exception) -> bool:
 
 
 def _root_cause(error: Exception, redactor: Redactor) -> str:
-    """The innermost cause in its own words: the layers above only repeat the address."""
+    """The text of the innermost cause. The outer exceptions only repeat the URL."""
     inner = _exception_chain(error)[-1]
     if isinstance(inner, OSError) and inner.strerror:
         return quote(redactor, str(inner.strerror))
     text = next((part for part in inner.args if isinstance(part, str)), str(inner))
-    if isinstance(inner, Urllib3Error):  # urllib3 puts the connection's name before it
+    if isinstance(inner, Urllib3Error):  # urllib3 prefixes the name of the connection
         text = text.split(": ", 1)[-1]
     return quote(redactor, text).rstrip(".") or type(inner).__name__
 
@@ -395,16 +394,16 @@ if REQUESTS_MISSING is None:
             return guard(super().proxy_manager_for(proxy, **kwargs))
 
     class _TrustingAdapter(_GuardedAdapter, environment.SharedTrust):
-        """The same, with certificates that are read once."""
+        """The same, with CA certificates that are loaded once."""
 
     class _RequestsSession(requests.Session):
-        """requests reads the address of a redirect that it does not follow as well, and stumbles over a strange one."""
+        """requests parses the target of a redirect even if it does not follow it, and fails on an invalid one."""
 
         def get_redirect_target(self, resp: requests.Response) -> None:
             return None
 
     class _NoCookies(RequestsCookieJar):
-        """Each exchange stands alone: a load balancer's cookie must not tie retries to the node that failed."""
+        """Ignores cookies: a load balancer's cookie must not bind retries to the node that failed."""
 
         def set_cookie(self, cookie: t.Any, *args: t.Any, **kwargs: t.Any) -> None:
             return None

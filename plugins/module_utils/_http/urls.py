@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Parts of a URL: its origin, whether it points at this machine or the platform below it, and whether all read it alike.
+"""URLs: origin, loopback, link-local, and whether every parser reads them the same way.
 
-Parsers of URLs disagree: ``https://a.example\\@b.example/`` is a request to b.example for one and to a.example for the
-next. Only URLs that leave no room for that are sent (``is_unambiguous``), so that what is checked is what is connected to.
+URL parsers differ: ``https://a.example\\@b.example/`` is a request to b.example for one and to a.example for another. Only
+unambiguous URLs are sent (``is_unambiguous``), so that the host that was checked is the host that is connected to.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-# No user, no password, no backslash, no blank or control character, nothing outside of ASCII: an international host name
-# stands in its ASCII form, because libraries convert it by different versions of IDNA.
+# No user, password, backslash, space or control character, and ASCII only. International host names must be in their ASCII
+# form, because libraries convert them with different versions of IDNA.
 _UNAMBIGUOUS = re.compile(
     r"https?://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?"
     r"(?:[/?][!-\[\]-~]*)?",
     re.IGNORECASE,
 )
-# A last label such as these makes an IPv4 address of a host, in notations that not every parser knows: 127.1, 0x7f.1.
+# With such a last label, a host is an IPv4 address in a notation that not every parser knows: 127.1, 0x7f.1.
 _NUMERIC_END = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)$")
 
 
@@ -39,9 +39,9 @@ def is_unambiguous(url: str) -> bool:
 
 
 def as_shown(url: str) -> str:
-    """How a message shows a URL that is not sent: quoted and cut, and without the query, where credentials may stand.
+    """A URL that was not sent, for a message: quoted, cut, and without the query, which may contain credentials.
 
-    What stands before an ``@`` may be a user and a password, and is left out.
+    Text before an ``@`` may be a user and a password, and is omitted.
     """
     _before, at, rest = url.rpartition("@")
     return ascii(f"{'...@' if at else ''}{rest.partition('?')[0][:100]}")
@@ -49,7 +49,7 @@ def as_shown(url: str) -> str:
 
 @functools.lru_cache
 def is_loopback(url: str) -> bool:
-    """Whether a URL points at this machine."""
+    """Whether the host of a URL is this machine."""
     host = urlsplit(url).hostname or ""
     address = _ip_address(host)
     return address.is_loopback if address else host == "localhost"
@@ -57,7 +57,7 @@ def is_loopback(url: str) -> bool:
 
 @functools.lru_cache
 def is_link_local(url: str) -> bool:
-    """Whether a URL points at the platform below this machine: Azure's metadata and identity endpoints live there."""
+    """Whether the host of a URL is link-local, as Azure's metadata and identity endpoints are."""
     address = _ip_address(urlsplit(url).hostname or "")
     return address is not None and address.is_link_local
 
@@ -70,7 +70,7 @@ def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | No
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port of a URL in one comparable form, the default port left out."""
+    """Scheme, host and port of a URL in a comparable form, without the default port."""
     parts = urlsplit(url)
     default = {"https": 443, "http": 80}.get(parts.scheme)
     port = "" if parts.port in (None, default) else f":{parts.port}"

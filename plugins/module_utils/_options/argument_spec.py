@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Argument specs, as data: what every module takes to connect, and how an environment variable fills an option.
+"""Connection, rate limit and wait options as argument specs; environment fallbacks.
 
-An empty variable counts as unset: AWX renders every field of a credential that was left blank to one.
+An empty variable counts as not set: AWX sets an empty one for each empty field of a credential.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _CONNECTION_OPTIONS: t.Final[Spec] = {
     "timeout": {"type": "int", "default": 30},
     "retry_timeout": {"type": "int"},
 }
-# Seconds of ``retry_timeout`` by default; and for a list, which outlasts a quota that is used up for an hour.
+# Defaults of ``retry_timeout`` in seconds. The one for lists is longer than the hour of a quota that is used up.
 DEFAULT_RETRY_TIMEOUT: t.Final = 300
 LIST_RETRY_TIMEOUT: t.Final = 3900
 
@@ -74,9 +74,9 @@ WAIT_OPTIONS: t.Final[Spec] = {
 
 
 def first_nonempty_variable(*names: str) -> str:
-    """For an argument spec's ``fallback``: the first of these variables that is not blank, without blanks around it.
+    """For ``fallback`` in an argument spec: the stripped value of the first of these variables that is not blank.
 
-    Ansible keeps what comes from here out of all output where the option is marked so.
+    Ansible masks the value if the option has ``no_log``.
     """
     for name in names:
         value = os.environ.get(name, "").strip()
@@ -96,10 +96,10 @@ def connection_spec() -> Spec:
 
 
 def drop_empty_options(params: dict[str, t.Any], spec: Spec) -> None:
-    """Prepare what the user gave for Ansible's own parser, in place.
+    """Prepare the connection options that the user set for Ansible's parser, in place.
 
-    Connection options: what is null or blank is dropped, so that the environment can fill it; aliases become names,
-    so that one beside a variable of the same option does not look like a contradiction.
+    Null and blank options are dropped, so that the environment can set them. Aliases become option names, so that an alias
+    next to a variable of the same option does not cause a warning.
     """
     for option in _CONNECTION_OPTIONS:
         names = (option, *spec[option].get("aliases", ()))
@@ -113,46 +113,48 @@ def drop_empty_options(params: dict[str, t.Any], spec: Spec) -> None:
 
 
 def nulls_to_blank(params: dict[str, t.Any], filters: Spec) -> None:
-    """Make a filter that is null a blank one, in place: a template that came out empty is refused, and is not one left out."""
+    """Make null filters blank, in place: a template without a result must be rejected, not count as an omitted filter."""
     for option, kind in filters.items():
         if option in params and params[option] is None and kind["type"] != "int":
             params[option] = ""
 
 
-# Seconds of a year, and more than any number of threads: a clock can still add it.
+# Seconds of a year, and more than any number of threads. Clocks can add it without overflow.
 _MAX_NUMBER: t.Final = 31_536_000
 
 
 def require_positive(params: t.Mapping[str, t.Any], *options: str) -> None:
-    """Raise OptionError for the first of these numbers that is zero or less, or larger than any time or count."""
+    """Raise OptionError for the first of these numbers that is zero or less, or larger than any useful value."""
     for option in options:
         value = params.get(option)
         if value is not None and not 0 < value <= _MAX_NUMBER:
             limit = "at least 1" if value <= 0 else f"at most {_MAX_NUMBER:,}"
-            raise OptionError(f"{option}: {value} is not allowed.", hint=f"Give a whole number of {limit}.")
+            raise OptionError(f"{option} must be {limit}, not {value}.", hint="Set an integer in this range.")
 
 
-# Far beyond what the service allows: as good as no pace of our own.
+# Far more than the service allows: the same as no rate limit.
 _MAX_RATE: t.Final = 1_000_000
 
 
 def validate_rate_limits(params: t.Mapping[str, t.Any]) -> None:
-    """Raise OptionError for a pace at which nothing can ever be sent, or that no window can count."""
+    """Validate the rate limits: at least two calls an hour, at most a million. Raises OptionError."""
     require_positive(params, *RATE_LIMIT_OPTIONS)
     for option in RATE_LIMIT_OPTIONS:
         if params[option] > _MAX_RATE:
-            raise OptionError(f"{option}: {params[option]} is not allowed.", hint=f"Give at most {_MAX_RATE:,}.")
+            raise OptionError(
+                f"{option} must be at most {_MAX_RATE:,}, not {params[option]}.", hint="Set an integer in this range."
+            )
     if params["calls_per_hour"] < 2:
         raise OptionError(
-            "calls_per_hour: 1 is not allowed.",
-            hint="Give at least 2: an offboard has to leave within two minutes of the read that it rests on.",
+            "calls_per_hour must be at least 2.",
+            hint="Offboarding a device takes two calls within two minutes: a read and the request.",
         )
 
 
 def secret_values(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
-    """Every secret in reach, used or not, as it was given and as it is used: none may stand in any output.
+    """Every secret in options and environment, used or not, as set and as used. None may appear in any output.
 
-    A blank one hides nothing but blanks.
+    Blank values are left out: they would mask blanks only.
     """
     found: set[str] = set()
     for option in SECRETS:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Which device is meant, as people write it: cleaned, checked, and refused where it could mean another."""
+"""Device ID, name, Entra device ID, action ID and comment: validated and normalized."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from .._errors import OptionError
 
 _ID = re.compile(r"[A-Za-z0-9-]+")
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-# The address of a device's page in the portal, of whatever host and cloud; one that ends before the id holds none. An address
-# with another one in it may be the way to the other, or be two.
+# The URL of a device page in the portal, for any host and cloud. A URL that ends before the ID has none. A URL that contains
+# another one may redirect to it, or be two URLs.
 _PORTAL_URL = re.compile(
     r"https?://[^/\s]+/machines/(?:v2/)?(?!v2(?:[/?#]|$))([A-Za-z0-9-]+)(?:[/?#](?:(?!https?(?::|%3a))\S)*)?",
     re.IGNORECASE,
 )
-# More than any DNS name: such a text is something else.
+# Longer than any DNS name.
 _MAX_NAME_LENGTH = 255
 _MAX_QUOTED = 60
-# Control characters, halves of characters, and line breaks. All else is in names that the service itself writes: blanks
-# that do not break, and the joiners of emoji.
+# Control characters, surrogates and line breaks. Names in the service have all others, such as no-break spaces and the joiners
+# of emoji.
 _NOT_IN_NAMES = frozenset(("Cc", "Cs", "Zl", "Zp"))
 _DNS_LABEL = re.compile(r"(?!-)[\w-]{1,63}(?<!-)")
-# What Ansible puts in the place of secrets, in whole values and in parts of them.
+# What Ansible shows instead of secrets: in a part of a value, and instead of a complete value.
 HIDDEN = "********"
 _HIDDEN_WHOLE = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 
 
 @dataclass(frozen=True)
 class DeviceRequest:
-    """One device as asked for: every identifier that is given must name the same device."""
+    """A requested device. All identifiers that are set must identify the same device."""
 
     device_id: str | None = None
     device_name: str | None = None
@@ -51,9 +51,9 @@ class DeviceRequest:
         aad_device_id: str | None = None,
         comment: str | None = None,
     ) -> DeviceRequest:
-        """Check and clean what the user gave; a blank identifier counts as not given.
+        """Validate and normalize the options of one device. An empty identifier counts as not set.
 
-        Raises OptionError, naming the option and what is allowed.
+        Raises OptionError with the option and the values that are allowed.
         """
         request = cls(
             device_id=_clean_optional(device_id, clean_device_id),
@@ -63,18 +63,18 @@ class DeviceRequest:
         )
         if not (request.device_id or request.device_name or request.aad_device_id):
             raise OptionError(
-                "No device is named.", hint="Give device_id, device_name or aad_device_id; blank ones do not count."
+                "No device specified.", hint="Set device_id, device_name or aad_device_id. Empty values are ignored."
             )
         return request
 
     @property
     def display_name(self) -> str:
-        """How messages call this device."""
+        """The name of this device in messages."""
         return self.device_name or self.device_id or self.aad_device_id or "?"
 
     @property
     def looks_like_guid(self) -> bool:
-        """Whether ``device_id`` has the form of an Entra device id, which the service never gives its own ids."""
+        """Whether ``device_id`` is a GUID, as Entra device IDs are. Device IDs of the service never are."""
         return self.device_id is not None and is_guid(self.device_id)
 
     def as_dict(self) -> dict[str, t.Any]:
@@ -91,19 +91,19 @@ def is_guid(text: str) -> bool:
 
 
 def clean_comment(comment: str | None) -> str:
-    """The comment as it is sent; raises OptionError for a blank one: it is what an auditor reads later."""
+    """The comment as it is sent. Raises OptionError for an empty one: auditors read it later."""
     text = (comment or "").strip()
     if not text:
-        raise OptionError("comment: it is blank.", hint="Say why this is done, for example with the ticket's number.")
+        raise OptionError("comment is empty.", hint="State the reason, for example the ticket number.")
     if any(map(_is_half, text)):
         raise OptionError(
-            f"comment: {text[:_MAX_QUOTED]!r} holds half a character.", hint="Give it as valid Unicode text."
+            f"comment: {text[:_MAX_QUOTED]!r} contains half of a surrogate pair.", hint="Use valid Unicode text."
         )
     return text
 
 
 def is_dns_name(text: str) -> bool:
-    """Whether a name has the form of a DNS name, short or full, so that it has a first label; an IP address has none."""
+    """Whether a name is a short or full DNS name, which has a first label. An IP address is not."""
     labels = text.split(".")
     return all(map(_DNS_LABEL.fullmatch, labels)) and not labels[-1].isdigit()
 
@@ -113,12 +113,12 @@ def _is_half(character: str) -> bool:
 
 
 def _refuse_hidden(option: str, text: str) -> None:
-    """Raise OptionError for what Ansible leaves of a value that it takes for a secret, or that holds one."""
+    """Raise OptionError for a value in which Ansible has masked a secret."""
     if HIDDEN in text or _HIDDEN_WHOLE in text:
         raise OptionError(
-            f"{option}: {text[:_MAX_QUOTED]!r} is what Ansible shows in the place of a secret, and not the value.",
-            hint="A password, token or other secret of an earlier task is part of the value, so Ansible hid it there:"
-            " take the value from its source, or use a secret that is in no name or ID.",
+            f"{option}: {text[:_MAX_QUOTED]!r} is what Ansible shows instead of a secret, not the value.",
+            hint="A password, token or other secret of an earlier task is part of the value, so Ansible masked it. "
+            "Take the value from its source, or use a secret that is not part of a name or ID.",
         )
 
 
@@ -128,7 +128,7 @@ def _clean_optional(value: str | None, clean: t.Callable[[str], str]) -> str | N
 
 
 def clean_device_id(value: str) -> str:
-    """An id, or that of a page's address in the portal. Raises OptionError for what cannot be one."""
+    """A device ID, also from the URL of its page in the portal. Raises OptionError for anything else."""
     value = value.strip()
     _refuse_hidden("device_id", value)
     portal = _PORTAL_URL.fullmatch(value)
@@ -136,53 +136,53 @@ def clean_device_id(value: str) -> str:
         return portal.group(1)
     if not _ID.fullmatch(value):
         raise OptionError(
-            f"device_id: {value[:_MAX_QUOTED]!r} is not a device id.",
-            hint="Allowed are letters, digits and hyphens, or the whole address of one device's page in the portal.",
+            f"device_id: {value[:_MAX_QUOTED]!r} is not a device ID.",
+            hint="Use letters, digits and hyphens, or the URL of the device page in the portal.",
         )
     return value
 
 
 def clean_device_name(value: str) -> str:
-    """A whole name, without the dot of DNS's root. Raises OptionError for what cannot be one.
+    """A complete name, without the trailing dot of a DNS name. Raises OptionError for an invalid one.
 
-    It is any text, as Defender's own records have such names. A domain alone is refused, which is what an empty
-    variable before it leaves: no device has that name, and an absence is not to be concluded from it.
+    It can be almost any text, because Defender's records have such names. A domain alone, such as ``.corp.example``, is
+    rejected: it is what an empty variable before it leaves. Not finding such a name would say nothing about the device.
     """
     name = value.strip()
     _refuse_hidden("device_name", name)
-    root = name.rstrip(".")  # as some tools print it
+    root = name.rstrip(".")  # some tools print the trailing dot
     name = root if is_dns_name(root) else name
     odd = any(unicodedata.category(character) in _NOT_IN_NAMES for character in name)
     alone = name.startswith(".") and is_dns_name(name.lstrip("."))
     if not name.strip(".") or alone or len(name) > _MAX_NAME_LENGTH or odd:
         raise OptionError(
-            f"device_name: {value[:_MAX_QUOTED]!r} is not a name.",
-            hint=f"Give one name, short or full, of at most {_MAX_NAME_LENGTH} characters, without control characters and line"
-            " breaks, and with something before its first dot.",
+            f"device_name: {value[:_MAX_QUOTED]!r} is not a valid device name.",
+            hint=f"Use one short or full name of at most {_MAX_NAME_LENGTH} characters, without control characters and line "
+            "breaks, and with text before the first dot.",
         )
     return name
 
 
 def clean_aad_device_id(value: str) -> str:
-    """A GUID, in braces or without. Raises OptionError for anything else."""
+    """A GUID, with or without braces. Raises OptionError for anything else."""
     value = value.strip()
     _refuse_hidden("aad_device_id", value)
     guid = value[1:-1] if value.startswith("{") and value.endswith("}") else value
     if not is_guid(guid):
         raise OptionError(
-            f"aad_device_id: {value[:_MAX_QUOTED]!r} is not an Entra device id.",
-            hint="It is a GUID such as 11112222-bbbb-3333-cccc-4444dddd5555; the device's object id is another one.",
+            f"aad_device_id: {value[:_MAX_QUOTED]!r} is not an Entra device ID.",
+            hint="Use a GUID such as 11112222-bbbb-3333-cccc-4444dddd5555, not the object ID of the device.",
         )
     return guid
 
 
 def clean_action_id(value: str) -> str:
-    """The id of a machine action. Raises OptionError for what cannot be one."""
+    """The ID of a machine action. Raises OptionError for anything else."""
     action_id = value.strip()
     _refuse_hidden("action_id", action_id)
     if not _ID.fullmatch(action_id):
         raise OptionError(
-            f"action_id: {value[:_MAX_QUOTED]!r} is not the id of a machine action.",
-            hint="It is a GUID, and stands in the action that an offboard returned, as action.id.",
+            f"action_id: {value[:_MAX_QUOTED]!r} is not the ID of a machine action.",
+            hint="Use action.id (a GUID) from the result of mde_offboard.",
         )
     return action_id

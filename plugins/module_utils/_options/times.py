@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Points in time as people give them: a time, a date, or a number of days before now."""
+"""Points in time in options: a time, a date, or a number of days before now."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .values import clean_text
 
 _DAYS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:d|days?)?", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-# Earlier than any time that the service can write.
+# Before any time in the service.
 _MOST_DAYS = 700_000
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A point in time, or a time before now, whenever that is."""
+    """A point in time, absolute or relative to now."""
 
     at: datetime | None = None
     before_now: timedelta = timedelta(0)
@@ -34,32 +34,32 @@ class Moment:
             return self.at
         try:
             return now - self.before_now
-        except OverflowError:  # before the beginning of time
+        except OverflowError:  # earlier than datetime can represent
             return datetime.min.replace(tzinfo=timezone.utc)
 
 
-def clean_time(option: str, given: object) -> Moment | None:
-    """A point in time: an ISO time or date (UTC where it names no zone), or a number of days before now.
+def clean_time(option: str, value: object) -> Moment | None:
+    """A point in time: an ISO time or date (UTC if it names no zone), or a number of days before now.
 
-    Raises OptionError for anything else, and for a blank text.
+    Raises OptionError for anything else, and for empty text.
     """
-    text = clean_text(option, given)
+    text = clean_text(option, value)
     if text is None:
         return None
     days = _DAYS.fullmatch(text)
     try:
-        if days and not isinstance(given, bool):
+        if days and not isinstance(value, bool):
             count = float(days.group(1))
             if count <= _MOST_DAYS:
                 return Moment(before_now=timedelta(days=count))
         elif _DATE.fullmatch(text):
             return Moment(datetime.fromisoformat(text).replace(tzinfo=timezone.utc))
     except (ValueError, OverflowError):
-        pass  # no such day, or before the beginning of time
+        pass  # no such day, or out of range
     found = parse_time(text.replace(" ", "T", 1))
     if found is None:
         raise OptionError(
-            f"{option}: {text[:60]!r} is not a time.",
-            hint="Give a number of days back from now, a date such as 2026-01-31, or a time such as 2026-01-31T08:00:00Z.",
+            f"{option}: {text[:60]!r} is not a valid time.",
+            hint="Use a number of days (30), a date (2026-01-31) or an ISO 8601 time (2026-01-31T08:00:00Z).",
         )
     return Moment(found)

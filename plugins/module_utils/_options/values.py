@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""What people filter by, checked and cleaned: lists of values, raw filters."""
+"""Lists, text and raw OData filters in options: validated and normalized."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typing as t
 from .._errors import OptionError
 from .._same import comparable
 
-# Text literals of a filter, a doubled quote inside them being a quote.
+# String literals of a filter. A doubled quote inside is a quote.
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 
 Value = t.TypeVar("Value")
@@ -22,10 +22,10 @@ Value = t.TypeVar("Value")
 def clean_list(
     option: str, given: t.Sequence[str | None] | None, clean: t.Callable[[str], Value | None]
 ) -> tuple[Value, ...] | None:
-    """A list option, cleaned and each value once; None where the option was not given.
+    """The normalized values of a list option without duplicates; None if the option was not set.
 
-    An empty list stays one: who asks for none of something gets none. Raises OptionError for a blank value, which a
-    template leaves behind that found nothing, and which must not come to mean everything.
+    An empty list stays empty and matches nothing. Raises OptionError for an empty value: a template without a result leaves
+    one, and it must not match everything.
     """
     if given is None:
         return None
@@ -34,41 +34,41 @@ def clean_list(
         cleaned = clean(value) if value is not None and value.strip() else None
         if cleaned is None:
             raise OptionError(
-                f"{option}: a value is blank.",
-                hint="Leave the option out to not filter by it; an empty list finds nothing.",
+                f"{option} contains an empty value.",
+                hint="Omit the option to disable this filter. An empty list matches nothing.",
             )
         found[cleaned] = None
     return tuple(found)
 
 
 def clean_text(option: str, given: object) -> str | None:
-    """The text of an option; None where it was not given. Raises OptionError for a blank one, as ``clean_list`` does."""
+    """The text of an option; None if it was not set. Raises OptionError for empty text, as ``clean_list`` does."""
     text = None if given is None else str(given).strip()
     if text == "":
-        raise OptionError(f"{option}: it is blank.", hint="Leave the option out to not filter by it.")
+        raise OptionError(f"{option} is empty.", hint="Omit the option to disable this filter.")
     return text
 
 
 def canonical_spelling(known: t.Iterable[str]) -> t.Callable[[str], str]:
-    """A cleaner that gives known words the spelling of the service, and leaves others as they are."""
+    """A function that changes known words to the spelling of the service and leaves others as they are."""
     spellings = {comparable(word): word for word in known}
     return lambda text: spellings.get(comparable(text.strip()), text.strip())
 
 
 def unknown_words(option: str, given: t.Iterable[str] | None, known: t.Sequence[str]) -> t.Iterator[str]:
-    """A warning for values that the service's model does not have: they may be misspelt, and then find nothing."""
+    """A warning for values that are not in the model of the service: they may be misspelled and match nothing."""
     unknown = [word for word in given or () if word not in known]
     if unknown:
         yield (
-            f"{option}: the service is not known to have {', '.join(repr(word[:60]) for word in unknown)}, which may find "
+            f"{option}: the service is not known to use {', '.join(repr(word[:60]) for word in unknown)}, which may match "
             f"nothing. Known values are {', '.join(known)}."
         )
 
 
 def clean_raw_filter(given: str | None) -> str | None:
-    """A raw OData condition, in parentheses of our own, which it must not leave.
+    """A raw OData filter expression, enclosed in our own parentheses, which it must not close.
 
-    Raises OptionError where quotes or parentheses do not match, and for a blank text.
+    Raises OptionError for unbalanced quotes or parentheses, and for empty text.
     """
     text = clean_text("filter", given)
     if text is None:
@@ -81,7 +81,7 @@ def clean_raw_filter(given: str | None) -> str | None:
             break
     if depth or "'" in rest:
         raise OptionError(
-            f"filter: quotes or parentheses do not match in {text[:80]!r}.",
-            hint="Text stands in single quotes; a quote inside it is doubled.",
+            f"Unbalanced quotes or parentheses in filter: {text[:80]!r}.",
+            hint="Enclose strings in single quotes; double a quote inside a string.",
         )
     return f"({text})"

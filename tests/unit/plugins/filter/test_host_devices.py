@@ -56,10 +56,13 @@ def test_what_is_no_text_is_refused_as_it_may_have_lost_digits(name: str, value:
 @pytest.mark.parametrize(
     ("variables", "wrong"),
     [
-        ({"mde_device_id": "not/an/id"}, "mde_device_id: device_id: 'not/an/id' is not a device id"),
-        ({"mde_device_name": ".corp.example"}, "mde_device_name: device_name: '.corp.example' is not a name"),
+        ({"mde_device_id": "not/an/id"}, "mde_device_id: device_id: 'not/an/id' is not a device ID"),
+        (
+            {"mde_device_name": ".corp.example"},
+            "mde_device_name: device_name: '.corp.example' is not a valid device name",
+        ),
         ({"mde_device_name": "pc\n1"}, "mde_device_name: device_name"),
-        ({"mde_aad_device_id": "N/A"}, "mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device id"),
+        ({"mde_aad_device_id": "N/A"}, "mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device ID"),
         ({"mde_device_id": ID, "mde_aad_device_id": "N/A"}, "mde_aad_device_id: aad_device_id: 'N/A'"),
     ],
 )

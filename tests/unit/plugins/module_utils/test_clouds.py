@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Addresses: the table of clouds, and what an option may replace in it."""
+"""URLs of the clouds, and the options that replace them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_each_cloud_and_region_has_its_api_its_sign_in_host_and_its_scope(
         ("http://[::1]:8080/api", "http://[::1]:8080"),
     ],
 )
-def test_an_api_url_may_carry_a_path_and_loses_a_trailing_api(given: str, used: str) -> None:
+def test_an_api_url_can_have_a_path_and_loses_a_trailing_api(given: str, used: str) -> None:
     assert resolve_cloud(api_url=given).api_url == used
 
 
@@ -95,30 +95,33 @@ def test_api_url_authority_host_and_scope_replace_one_thing_each() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected"),
     [
-        ({"cloud": "mars"}, "cloud: 'mars' is not known. Allowed: commercial, gcc, gcc_high, dod,"),
-        ({"region": "moon"}, "region: 'moon' is not known. Allowed: us, eu, uk, au, swa, ina."),
-        ({"cloud": "gcc", "region": "us"}, "region: 'us' does not exist in cloud 'gcc'."),
-        ({"cloud": "AzureUSGovernment", "region": "us"}, "region: 'us' does not exist in cloud 'AzureUSGovernment'."),
-        ({"api_url": "http://mde.corp.example"}, "api_url: 'http://mde.corp.example' would send secrets in the clear."),
-        ({"api_url": "http://127.evil.example"}, "would send secrets in the clear"),
-        ({"api_url": "http://localhost.evil.example"}, "would send secrets in the clear"),
-        ({"api_url": "http://169.254.169.254"}, "would send secrets in the clear"),
-        ({"api_url": "mde.corp.example"}, "api_url: 'mde.corp.example' is not an https address."),
-        ({"api_url": "ftp://mde.corp.example"}, "api_url: 'ftp://mde.corp.example' is not an https address."),
-        ({"api_url": "https://"}, "api_url: 'https://' is not an https address."),
-        ({"api_url": "https://mde.corp.example:port"}, "api_url: 'https://mde.corp.example:port' is not an address"),
-        ({"api_url": "https://[mde"}, "api_url: 'https://[mde' is not an address"),
-        ({"api_url": "https://mde.corp.example?x=1"}, "api_url: an address without user, password, query"),
-        ({"api_url": "https://mde.corp.example/#x"}, "api_url: an address without user, password, query"),
+        ({"cloud": "mars"}, "Unknown cloud 'mars'. Use one of commercial, gcc, gcc_high, dod,"),
+        ({"region": "moon"}, "Unknown region 'moon'. Use one of us, eu, uk, au, swa, ina."),
+        ({"cloud": "gcc", "region": "us"}, "Region 'us' does not exist in cloud 'gcc'."),
+        ({"cloud": "AzureUSGovernment", "region": "us"}, "Region 'us' does not exist in cloud 'AzureUSGovernment'."),
+        (
+            {"api_url": "http://mde.corp.example"},
+            "api_url: 'http://mde.corp.example' would send credentials unencrypted.",
+        ),
+        ({"api_url": "http://127.evil.example"}, "would send credentials unencrypted"),
+        ({"api_url": "http://localhost.evil.example"}, "would send credentials unencrypted"),
+        ({"api_url": "http://169.254.169.254"}, "would send credentials unencrypted"),
+        ({"api_url": "mde.corp.example"}, "api_url: 'mde.corp.example' is not an https URL."),
+        ({"api_url": "ftp://mde.corp.example"}, "api_url: 'ftp://mde.corp.example' is not an https URL."),
+        ({"api_url": "https://"}, "api_url: 'https://' is not an https URL."),
+        ({"api_url": "https://mde.corp.example:port"}, "api_url: 'https://mde.corp.example:port' is not a valid URL"),
+        ({"api_url": "https://[mde"}, "api_url: 'https://[mde' is not a valid URL"),
+        ({"api_url": "https://mde.corp.example?x=1"}, "api_url must be a URL without user, password, query"),
+        ({"api_url": "https://mde.corp.example/#x"}, "api_url must be a URL without user, password, query"),
         *(
-            ({option: f"https://{host}"}, f"{option}: an address without user, password")
+            ({option: f"https://{host}"}, f"{option} must be a URL without user, password")
             for option in ("api_url", "authority_host")
             for host in ("evil.example\\@mde.corp.example", "a@b@mde.corp.example", "user:hunter#2@mde.corp.example")
         ),
         *(
-            ({option: f"https://{host}"}, "is not an address that all programs read alike")
+            ({option: f"https://{host}"}, "is a URL that programs parse differently")
             for option in ("api_url", "authority_host")
             for host in (
                 "2130706433",
@@ -129,30 +132,28 @@ def test_api_url_authority_host_and_scope_replace_one_thing_each() -> None:
                 "mde\u3002example",
             )
         ),
-        ({"authority_host": "http://localhost:8080"}, "authority_host: 'http://localhost:8080' would send secrets"),
+        ({"authority_host": "http://localhost:8080"}, "authority_host: 'http://localhost:8080' would send credentials"),
         (
             {"authority_host": "https://login.corp.example/common"},
             "authority_host: 'https://login.corp.example/common'",
         ),
-        ({"authority_host": "//login.corp.example"}, "authority_host: '//login.corp.example' is not an https address."),
+        ({"authority_host": "//login.corp.example"}, "authority_host: '//login.corp.example' is not an https URL."),
     ],
 )
-def test_an_address_that_cannot_be_meant_is_refused_by_the_name_of_its_option(
-    options: dict[str, str], says: str
-) -> None:
+def test_an_invalid_url_is_rejected_with_the_name_of_its_option(options: dict[str, str], expected: str) -> None:
     with pytest.raises(OptionError) as refused:
         resolve_cloud(**options)
-    assert says in str(refused.value)
+    assert expected in str(refused.value)
     assert refused.value.code == "invalid_option"
     assert refused.value.hint
 
 
 @pytest.mark.parametrize("scheme", ["https", "http", "ftp"])
 @pytest.mark.parametrize("option", ["api_url", "authority_host"])
-def test_a_password_in_an_address_is_refused_without_being_repeated(option: str, scheme: str) -> None:
+def test_a_password_in_a_url_is_rejected_without_being_quoted(option: str, scheme: str) -> None:
     with pytest.raises(OptionError) as refused:
         resolve_cloud(**{option: f"{scheme}://user:hunter2@mde.corp.example"})
-    assert str(refused.value).startswith(f"{option}: an address without user, password")
+    assert str(refused.value).startswith(f"{option} must be a URL without user, password")
     assert "hunter2" not in str(refused.value)
 
 
@@ -173,7 +174,7 @@ def test_a_password_in_an_address_is_refused_without_being_repeated(option: str,
         ("https://", False, False),
     ],
 )
-def test_loopback_and_link_local_are_told_by_the_address_not_by_its_first_letters(
+def test_loopback_and_link_local_depend_on_the_address_not_on_its_first_characters(
     url: str, loopback: bool, link_local: bool
 ) -> None:
     assert is_loopback(url) is loopback

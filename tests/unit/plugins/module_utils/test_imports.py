@@ -16,7 +16,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[4]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
 OURS = "ansible_collections.secops.mde.plugins"
-TALKING = [name for name in MODULES if name not in ("mde_evidence", "runbook_input")]  # these are action plugins
+SERVICE_MODULES = [
+    name for name in MODULES if name not in ("mde_evidence", "runbook_input")
+]  # these are action plugins
 # Only some credentials need msal, and only a certificate needs cryptography.
 LATE = {"msal", "jwt", "cryptography", f"{OURS}.module_utils._auth.certificate"}
 # What other modules do.
@@ -32,7 +34,7 @@ def imported(statement: str) -> set[str]:
     return set(run.stdout.split())
 
 
-@pytest.mark.parametrize("module", TALKING)
+@pytest.mark.parametrize("module", SERVICE_MODULES)
 def test_a_module_starts_without_what_only_some_runs_need(module: str) -> None:
     found = imported(f"import {OURS}.modules.{module}")
     assert f"{OURS}.module_utils._http.transport" in found

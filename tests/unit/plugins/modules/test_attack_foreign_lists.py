@@ -34,7 +34,7 @@ def test_actions_of_other_devices_are_no_answer_to_what_was_asked(
     emulator.knobs.duplicate_mode = "create"
     foreign_list(emulator, "/machineactions", [foreign])
     run = offboard(device_id=device.id)
-    assert (run.outcome, run.error_code, len(offboards(emulator, device.id))) == ("error", "bad_answer", 1)
+    assert (run.outcome, run.error_code, len(offboards(emulator, device.id))) == ("error", "unexpected_response", 1)
     assert offboard(device_id=device.id).outcome == "in_progress"
 
 

@@ -176,7 +176,7 @@ def test_a_record_with_another_id_fails_who_asked_for_single_devices(
 ) -> None:
     emulator.add_devices([Device(id=A, name="pc-a"), Device(id="..", name="pc-x")])
     run = machine_info(device_name=["pc-a", "pc-x"])
-    assert (run.failed, run.error_code, run.result["machines"]) == (True, "bad_answer", [])
+    assert (run.failed, run.error_code, run.result["machines"]) == (True, "unexpected_response", [])
     assert "record 2 of the list" in run.result["msg"]
 
 
@@ -198,7 +198,7 @@ def test_the_device_that_a_refused_record_could_be_is_not_offboarded_and_the_oth
     run = offboard(devices=[{"device_name": name} for name in ("pc-a", "pc-x.corp.example", "pc-c")])
     assert [device["outcome"] for device in run.result["devices"]] == ["submitted", "error", "submitted"]
     error = run.result["devices"][1]["error"]
-    assert error["code"] == "bad_answer"
+    assert error["code"] == "unexpected_response"
     assert "its id is" in error["message"]
     paths = [unquote(call.path) for call in emulator.calls("api", "POST")]
     assert sorted(paths) == [f"/api/machines/{id_}/offboard" for id_ in (A, C)]

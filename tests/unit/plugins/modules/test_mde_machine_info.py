@@ -150,7 +150,7 @@ def test_what_cannot_be_meant_is_refused_before_any_request(
 ) -> None:
     run = machine_info(check=check, **options)
     assert (run.failed, run.error_code, run.result["machines"]) == (True, "invalid_option", [])
-    assert run.result["msg"].startswith(f"{next(iter(options))}: ")
+    assert next(iter(options)) in run.result["msg"].split(". ")[0]
     assert fleet.calls(None) == []
 
 
@@ -345,12 +345,12 @@ def test_a_page_is_asked_for_again_after_trouble(fleet: Emulator, machine_info: 
         ({"kind": "429", "retry_after": 4000}, "throttled"),
         ({"kind": "lost"}, "no_answer"),
         ({"kind": "html_404"}, "wrong_address"),
-        ({"kind": "empty_200"}, "bad_answer"),
-        ({"kind": "body", "body": "<html><title>Sign in</title></html>"}, "bad_answer"),
-        ({"kind": "body", "body": "[]"}, "bad_answer"),
-        ({"kind": "body", "body": '{"value": null}'}, "bad_answer"),
-        ({"kind": "body", "body": '{"value": [{"computerDnsName": "x"}]}'}, "bad_answer"),
-        ({"kind": "body", "body": '{"value": [], "@odata.nextLink": "https://x"}'}, "bad_answer"),
+        ({"kind": "empty_200"}, "unexpected_response"),
+        ({"kind": "body", "body": "<html><title>Sign in</title></html>"}, "unexpected_response"),
+        ({"kind": "body", "body": "[]"}, "unexpected_response"),
+        ({"kind": "body", "body": '{"value": null}'}, "unexpected_response"),
+        ({"kind": "body", "body": '{"value": [{"computerDnsName": "x"}]}'}, "unexpected_response"),
+        ({"kind": "body", "body": '{"value": [], "@odata.nextLink": "https://x"}'}, "unexpected_response"),
         ({"kind": "redirect"}, "redirected"),
     ],
     ids=str,
@@ -369,7 +369,7 @@ def test_a_page_that_fails_fails_the_module_and_no_machine_comes_back(
 def test_a_page_that_repeats_the_last_is_an_error(fleet: Emulator, machine_info: RunModule) -> None:
     fleet.knobs.update({"page_cap": 3, "repeat_page": True})
     run = machine_info()
-    assert (run.failed, run.error_code, run.result["machines"]) == (True, "bad_answer", [])
+    assert (run.failed, run.error_code, run.result["machines"]) == (True, "unexpected_response", [])
     assert "repeats" in run.result["msg"]
 
 
@@ -412,7 +412,7 @@ def test_a_missing_permission_is_named(fleet: Emulator, machine_info: RunModule,
     run = machine_info(client_id=other.client_id, client_secret=other.secret, check=check)
     assert (run.failed, run.error_code, run.result["error"]["http_status"]) == (True, "permission_missing", 403)
     assert "Machine.Read.All" in run.result["error"]["hint"]
-    assert "the token holds Machine.Offboard" in run.result["error"]["hint"]
+    assert "The token has Machine.Offboard" in run.result["error"]["hint"]
 
 
 def test_the_permission_to_write_is_good_for_reading(fleet: Emulator, machine_info: RunModule) -> None:

@@ -163,7 +163,7 @@ def test_what_cannot_be_meant_is_refused_before_any_request(
 ) -> None:
     run = tag(**{"device_id": A, **options}, check=check)
     assert (run.failed, run.changed, run.error_code, run.result["devices"]) == (True, False, "invalid_option", [])
-    assert run.result["msg"].startswith(f"{option}: ")
+    assert option in run.result["msg"].split(". ")[0]
     assert fleet.calls(None) == []
 
 
@@ -386,7 +386,7 @@ def test_an_unreadable_token_is_a_warning_in_check_mode(fleet: Emulator, tag: Ru
     fleet.fault(method="GET", kind="body", body=json.dumps({"value": [fleet.machine(A)]}))
     run = tag(device_id=A, access_token="opaque-made-up-token", check=True)
     assert (run.failed, run.changed) == (False, True)
-    assert any("cannot be read" in warning for warning in run.warnings)
+    assert any("cannot be decoded" in warning for warning in run.warnings)
 
 
 @MODES

@@ -151,7 +151,7 @@ def test_wrong_entries_are_all_named_by_their_place_and_nothing_is_sent(
     run = offboard(devices=[{"device_id": good.id}, {"device_id": "not an id"}, {"device_name": " "}])
     assert (run.failed, run.changed, run.error_code) == (True, False, "invalid_option")
     assert "devices[1]: device_id: 'not an id'" in run.result["msg"]
-    assert "devices[2]: No device is named." in run.result["msg"]
+    assert "devices[2]: No device specified." in run.result["msg"]
     assert not emulator.calls()
 
 
@@ -472,7 +472,7 @@ def test_a_missing_permission_is_found_out_once(emulator: Emulator, offboard: Ru
     run = offboard(devices=by_id(devices), access_token=token, concurrency=4)
     assert outcomes(run) == [*["refused"] * 50, *["error"] * 10]  # the second batch was not even looked up
     assert {device["error"]["code"] for device in run.result["devices"]} == {"permission_missing"}
-    assert run.result["devices"][-1]["error"]["message"].startswith("Not tried")
+    assert run.result["devices"][-1]["error"]["message"].startswith("Skipped")
     assert posts(emulator) <= 4
 
 
@@ -501,7 +501,7 @@ def test_an_id_that_cannot_be_read_alone_stops_no_other_device(
     assert run.error_code == expected
     assert "not for you" in run.result["msg"]
     if status == 403:
-        assert "another cause" in run.result["msg"]
+        assert "another reason" in run.result["msg"]
 
 
 # -- waiting -------------------------------------------------------------------------------------------------------
@@ -569,7 +569,7 @@ def test_sleeps_that_last_a_little_too_long_take_no_look_away(
         ([20261044], "devices[0]: '20261044'"),
         ([None], "devices[0]: 'None'"),
         ([["pc1"]], "devices[0]: "),
-        ({"device_name": "pc1"}, "devices: one dict"),
+        ({"device_name": "pc1"}, "devices: a dict"),
         ([True], "devices[0]: 'True'"),
         ("[{'device_name': 'pc1'", "devices: "),
     ],

@@ -199,7 +199,7 @@ def test_a_read_that_fails_is_no_verdict(emulator: Emulator, offboard_info: RunM
     refused = offboard_info(
         device_id=[device.id], client_id=app.client_id, client_secret="made-up-of-nobody", tenant_id=emulator.tenant_id
     )
-    assert "Machine.Read.All is needed; the token holds Machine.Offboard" in refused.result["msg"]
+    assert "Machine.Read.All is required. The token has Machine.Offboard" in refused.result["msg"]
 
 
 # -- only an Offboard on that very device speaks for it -----------------------------------------------------------
@@ -297,7 +297,7 @@ def test_evidence_with_many_wrong_entries_names_the_first(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:
     run = offboard_info(evidence=written(tmp_path / "run.json", [{"device_id": "?"}] * 20))
-    assert run.result["msg"].count("is not a device id") == 5
+    assert run.result["msg"].count("is not a device ID") == 5
     assert "And 15 more." in run.result["msg"]
 
 

@@ -427,7 +427,7 @@ def test_a_403_in_spite_of_the_permission_does_not_ask_for_it(
     emulator.fault(method="POST", path="/offboard", kind="body", status=403, body=forbidden)
     run = offboard(device_id=device.id)
     assert (run.outcome, run.error_code) == ("refused", "permission_missing")
-    assert "another cause" in run.result["msg"]
+    assert "another reason" in run.result["msg"]
 
 
 def test_a_read_that_is_not_permitted_names_the_permission(
@@ -436,7 +436,7 @@ def test_a_read_that_is_not_permitted_names_the_permission(
     writer = emulator.add_app("writer", roles=["Machine.Offboard"], secret="made-up")
     run = offboard(device_id=device.id, client_id=writer.client_id, client_secret=writer.secret)
     assert (run.outcome, run.error_code) == ("error", "permission_missing")
-    assert "Machine.Read.All is needed; the token holds Machine.Offboard" in run.result["msg"]
+    assert "Machine.Read.All is required. The token has Machine.Offboard" in run.result["msg"]
 
 
 def test_a_refused_permission_names_what_is_needed_and_what_is_held(
@@ -445,8 +445,8 @@ def test_a_refused_permission_names_what_is_needed_and_what_is_held(
     reader = emulator.add_app("reader", roles=["Machine.Read.All"], secret="made-up")
     run = offboard(device_id=device.id, client_id=reader.client_id, client_secret=reader.secret)
     assert (run.outcome, run.error_code) == ("refused", "permission_missing")
-    assert "Machine.Offboard is needed" in run.result["msg"]
-    assert "the token holds Machine.Read.All" in run.result["msg"]
+    assert "Machine.Offboard is required" in run.result["msg"]
+    assert "The token has Machine.Read.All" in run.result["msg"]
     assert offboards(emulator, device.id) == []
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module as a process of its own: parameters on stdin, JSON on stdout, nothing of its surroundings patched."""
+"""The module as a separate process: parameters on stdin, JSON on stdout, nothing patched."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ sys.meta_path.insert(0, Blocker())
 
 @dataclass(frozen=True)
 class CommandResult:
-    """How the process ended."""
+    """Exit code and output of the process."""
 
     code: int
     stdout: str
@@ -60,7 +60,7 @@ class CommandResult:
 
 @pytest.fixture
 def emulator() -> t.Iterator[Emulator]:
-    """Time passes as it does for the process."""
+    """An emulator on real time, like the process."""
     with Emulator([Device(name=NAME, fate="offline")], real_time=True) as running:
         yield running
 
@@ -88,15 +88,15 @@ def start(
 
 
 def without(library: str, folder: Path) -> Path:
-    """A folder that makes a library missing."""
+    """A directory that makes a library unavailable."""
     (folder / "sitecustomize.py").write_text(BLOCKER.format(library=library), "utf-8")
     return folder
 
 
 def test_check_mode_then_the_offboard_then_nothing_more(emulator: Emulator) -> None:
     options = {"device_name": NAME}
-    foretold = start(options, emulator.environment(), check=True)
-    assert (foretold.code, foretold.outcome, foretold.result["changed"]) == (0, "submitted", True)
+    predicted = start(options, emulator.environment(), check=True)
+    assert (predicted.code, predicted.outcome, predicted.result["changed"]) == (0, "submitted", True)
     assert posts(emulator) == 0
 
     first = start(options, emulator.environment())
@@ -108,7 +108,7 @@ def test_check_mode_then_the_offboard_then_nothing_more(emulator: Emulator) -> N
     assert (second.code, second.outcome, second.result["changed"]) == (0, "in_progress", False)
     assert second.result["action"]["id"] == action["id"]
     assert posts(emulator) == 1
-    assert [run.stderr for run in (foretold, first, second)] == [""] * 3
+    assert [run.stderr for run in (predicted, first, second)] == [""] * 3
 
 
 def test_a_failure_is_json_with_the_same_keys_and_an_exit_status(emulator: Emulator) -> None:
@@ -127,8 +127,8 @@ def test_waiting_takes_real_time_and_ends_with_the_action(emulator: Emulator) ->
     assert (run.code, run.result["action"]["status"]) == (0, "Succeeded")
 
 
-def test_two_processes_at_once_leave_one_action(emulator: Emulator) -> None:
-    """As two slices of a job do that got the same device."""
+def test_two_concurrent_processes_create_one_action(emulator: Emulator) -> None:
+    """As two slices of a job with the same device do."""
     (device,) = emulator.devices
     emulator.knobs.duplicate_mode = "refuse"
 
@@ -157,7 +157,7 @@ LOUD = {"ANSIBLE_DEBUG": "1", "ANSIBLE_VERBOSITY": "4", "PYTHONWARNINGS": "defau
     "options",
     [
         {},
-        {"device_name": "nobody.corp.example"},
+        {"device_name": "no-such-device.corp.example"},
         {"client_secret": "made-up-and-wrong", "client_id": "7e9d3c54-1b2a-4c3d-8e4f-001122334455"},
         {"api_url": "https://localhost:1", "retry_timeout": 1},
         {"tenant_id": "no tenant"},
@@ -166,8 +166,8 @@ LOUD = {"ANSIBLE_DEBUG": "1", "ANSIBLE_VERBOSITY": "4", "PYTHONWARNINGS": "defau
     ],
     ids=lambda options: " ".join(options) or "success",
 )
-def test_no_secret_and_no_token_stands_in_any_output(emulator: Emulator, options: dict[str, t.Any]) -> None:
-    # Loopback is never asked through a proxy, so that the calls arrive all the same.
+def test_no_secret_and_no_token_is_in_any_output(emulator: Emulator, options: dict[str, t.Any]) -> None:
+    # Loopback never uses a proxy, so the calls arrive.
     proxies = {
         "MDE_PROXY": f"http://operator:{PROXY_PASSWORD}@proxy.example:8080",
         "HTTPS_PROXY": f"http://o:{PROXY_PASSWORD}2@proxy.example",
@@ -182,7 +182,7 @@ def test_no_secret_and_no_token_stands_in_any_output(emulator: Emulator, options
     assert "eyJ" not in run.stdout + run.stderr
 
 
-def test_a_ready_token_stands_in_no_output(emulator: Emulator) -> None:
+def test_an_access_token_is_in_no_output(emulator: Emulator) -> None:
     token = emulator.token()
     addresses = {name: value for name, value in emulator.environment().items() if "CLIENT" not in name}
     run = start({"device_name": NAME, "_ansible_debug": True}, {**addresses, "MDE_ACCESS_TOKEN": token, **LOUD})
@@ -193,7 +193,7 @@ def test_a_ready_token_stands_in_no_output(emulator: Emulator) -> None:
 # -- libraries that are missing ----------------------------------------------------------------------------------
 
 
-def test_without_msal_a_ready_token_is_enough(emulator: Emulator, tmp_path: Path) -> None:
+def test_without_msal_an_access_token_is_enough(emulator: Emulator, tmp_path: Path) -> None:
     options = {
         "device_name": NAME,
         "access_token": emulator.token(),
@@ -205,9 +205,7 @@ def test_without_msal_a_ready_token_is_enough(emulator: Emulator, tmp_path: Path
     assert emulator.calls("entra") == []
 
 
-def test_without_msal_a_secret_fails_and_says_for_which_interpreter_to_install_it(
-    emulator: Emulator, tmp_path: Path
-) -> None:
+def test_without_msal_a_secret_fails_with_the_interpreter_that_needs_it(emulator: Emulator, tmp_path: Path) -> None:
     run = start({"device_name": NAME}, emulator.environment(), path=[without("msal", tmp_path)])
     assert run.code == 1
     assert run.result["error"]["code"] == "library_missing"
@@ -216,7 +214,7 @@ def test_without_msal_a_secret_fails_and_says_for_which_interpreter_to_install_i
     assert emulator.calls(None) == []
 
 
-def test_without_requests_it_fails_and_says_for_which_interpreter(emulator: Emulator, tmp_path: Path) -> None:
+def test_without_requests_it_fails_with_the_interpreter_that_needs_it(emulator: Emulator, tmp_path: Path) -> None:
     run = start({"device_name": NAME}, emulator.environment(), path=[without("requests", tmp_path)])
     assert run.code == 1
     assert run.result["error"]["code"] == "library_missing"

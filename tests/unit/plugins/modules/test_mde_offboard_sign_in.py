@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Signing in as part of a whole run: who signs in, what a failure looks like, and what stays out of all output."""
+"""Sign-in as part of a run: who signs in, how failures are reported, and what stays out of all output."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def device(emulator: Emulator) -> Device:
 
 @pytest.fixture
 def shape(emulator: Emulator, offboard: RunModule) -> t.Callable[[ModuleRun], None]:
-    """Asserts that a failed run lists its device with the error, in the same keys as a run that went well."""
+    """Asserts that a failed run lists its device with the error, with the same keys as a successful run."""
     good = offboard(device_id="b" * 40, missing_ok=True)
     emulator.forget()
 
@@ -66,7 +66,7 @@ def shape(emulator: Emulator, offboard: RunModule) -> t.Callable[[ModuleRun], No
 
 
 def way(emulator: Emulator) -> dict[str, t.Any]:
-    """The way to the emulator as options, without an identity."""
+    """Options for the emulator, without an identity."""
     return {
         "api_url": emulator.api_url,
         "authority_host": emulator.authority_host,
@@ -77,7 +77,7 @@ def way(emulator: Emulator) -> dict[str, t.Any]:
 
 
 def shown(emulator: Emulator) -> list[tuple[str | None, str]]:
-    """Which application id was sent with which secret, of every request for a token."""
+    """The application ID and the secret of every token request."""
     return [(call.app, call.body["client_secret"]) for call in emulator.calls("entra", "POST")]
 
 
@@ -98,15 +98,15 @@ AZURE = ("AZURE_CLIENT_ID", "AZURE_SECRET")
         pytest.param("id", "both", "none", "theirs", id="our client id is not paired with their secret"),
         pytest.param("secret", "both", "none", "theirs", id="our secret is not paired with their client id"),
         pytest.param("both", "both", "both", "options", id="options before all"),
-        pytest.param("id", "secret", "none", None, id="two halves are no whole"),
-        pytest.param("secret", "id", "none", None, id="two other halves are no whole"),
+        pytest.param("id", "secret", "none", None, id="two halves are incomplete"),
+        pytest.param("secret", "id", "none", None, id="two other halves are incomplete"),
         pytest.param("secret", "none", "id", None, id="an option is not completed by a variable"),
-        pytest.param("both", "none", "id", None, id="a client id option beside a whole environment"),
-        pytest.param("both", "both", "secret", None, id="a secret option beside whole environments"),
+        pytest.param("both", "none", "id", None, id="a client id option next to a complete environment"),
+        pytest.param("both", "both", "secret", None, id="a secret option next to complete environments"),
         pytest.param("empty", "empty", "empty", None, id="all blank"),
     ],
 )
-def test_of_several_applications_in_reach_one_signs_in_with_its_own_secret(
+def test_of_several_applications_one_signs_in_with_its_own_secret(
     ours: str,
     theirs: str,
     options: str,
@@ -152,7 +152,7 @@ def test_of_several_applications_in_reach_one_signs_in_with_its_own_secret(
         ("access_token", None),
     ],
 )
-def test_a_run_signs_in_once_in_the_way_that_auth_source_names(
+def test_a_run_signs_in_once_with_the_credential_that_auth_source_names(
     auth_source: str,
     credential: str | None,
     emulator: Emulator,
@@ -194,7 +194,7 @@ def test_auto_neither_probes_the_network_nor_runs_a_program(
             monkeypatch.setenv(name, value)
     run = offboard(device_id=ID, **way(emulator))
     assert run.error_code == "credential_incomplete"
-    assert "when auth_source names them" in run.result["error"]["hint"]
+    assert "only if auth_source names them" in run.result["error"]["hint"]
     assert emulator.log == []
     assert not (tmp_path / "ran").exists()
 
@@ -214,7 +214,7 @@ def test_auto_neither_probes_the_network_nor_runs_a_program(
     ],
     ids=lambda value: str(value.get("cloud", "default")) if isinstance(value, dict) else "",
 )
-def test_each_cloud_is_asked_at_its_own_hosts_and_nowhere_else(
+def test_each_cloud_uses_its_own_hosts_and_no_others(
     options: dict[str, t.Any], api: str, login: str, scope: str | None, offboard: RunModule
 ) -> None:
     scope = scope or ("https://api.securitycenter.microsoft.com" if "security." in api else f"https://{api}")
@@ -256,11 +256,11 @@ def test_each_cloud_is_asked_at_its_own_hosts_and_nowhere_else(
     assert {request.headers["User-Agent"] for request in sent} == {f"secops.mde/{COLLECTION_VERSION}"}
 
 
-@pytest.mark.parametrize("looked_up", [True, False])
-def test_an_unknown_sign_in_host_is_looked_up_with_microsoft_unless_that_is_switched_off(
-    looked_up: bool, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("verified", [True, False])
+def test_an_unknown_sign_in_host_is_verified_with_microsoft_unless_disabled(
+    verified: bool, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MDE_INSTANCE_DISCOVERY", "" if looked_up else "false")
+    monkeypatch.setenv("MDE_INSTANCE_DISCOVERY", "" if verified else "false")
     tenant = "https://login.corp.example/corp.example"
     configuration = {
         "token_endpoint": f"{tenant}/oauth2/v2.0/token",
@@ -283,11 +283,11 @@ def test_an_unknown_sign_in_host_is_looked_up_with_microsoft_unless_that_is_swit
         asked = [str(call.request.url) for call in wire.calls]
     assert run.error_code == "sign_in_failed"
     assert run.result["error"]["message"].endswith("failed: invalid_client")
-    assert any(url.startswith("https://login.microsoftonline.com/") for url in asked) == looked_up
+    assert any(url.startswith("https://login.microsoftonline.com/") for url in asked) == verified
     assert not any("made-up-secret" in url for url in asked)
 
 
-def test_sign_in_and_api_are_told_the_same_user_agent(emulator: Emulator, offboard: RunModule, device: Device) -> None:
+def test_sign_in_and_api_receive_the_same_user_agent(emulator: Emulator, offboard: RunModule, device: Device) -> None:
     offboard(device_id=device.id)
     assert {call.service for call in emulator.log} == {"api", "entra"}
     assert {call.headers["user-agent"] for call in emulator.log} == {f"secops.mde/{COLLECTION_VERSION}"}
@@ -300,7 +300,7 @@ class ProxiedRun(t.Protocol):
 
 @pytest.fixture
 def behind_a_proxy(emulator: Emulator, offboard: RunModule) -> Iterator[tuple[HttpsProxy, ProxiedRun]]:
-    """The emulator under names that only a proxy knows."""
+    """The emulator under host names that only a proxy resolves."""
     login, api = "https://login.example.test", "https://mde.example.test"
     configuration = {
         "token_endpoint": f"{login}/{emulator.tenant_id}/oauth2/v2.0/token",
@@ -362,18 +362,18 @@ def test_a_post_that_is_lost_behind_a_proxy_makes_one_action(
 @pytest.mark.parametrize(
     ("app", "options", "number", "status", "hint"),
     [
-        ({}, {"client_secret": "no-such-secret"}, 7000215, 401, "use the secret's value, not its id"),
+        ({}, {"client_secret": "no-such-secret"}, 7000215, 401, "Use the value of the secret, not its ID"),
         ({"secret_expired": True}, {}, 7000222, 401, "has expired"),
         ({"disabled": True}, {}, 7000112, 401, "disabled"),
-        ({}, {"client_id": "0a1b2c3d-0000-4000-8000-00000000dead"}, 700016, 400, "check client_id and tenant_id"),
-        ({}, {"tenant_id": "0a1b2c3d-0000-4000-8000-00000000dead"}, 90002, 400, "check tenant_id, and cloud"),
-        ({}, {"tenant_id": "other.example"}, 90002, 400, "check tenant_id, and cloud"),
+        ({}, {"client_id": "0a1b2c3d-0000-4000-8000-00000000dead"}, 700016, 400, "Check client_id and tenant_id"),
+        ({}, {"tenant_id": "0a1b2c3d-0000-4000-8000-00000000dead"}, 90002, 400, "Check tenant_id, and cloud"),
+        ({}, {"tenant_id": "other.example"}, 90002, 400, "Check tenant_id, and cloud"),
         ({}, {"tenant_id": "no tenant"}, 900023, 400, "neither a GUID nor a domain name"),
-        ({}, {"scope": "https://nowhere.example/.default"}, 500011, 400, "check cloud and scope"),
+        ({}, {"scope": "https://nowhere.example/.default"}, 500011, 400, "Check cloud and scope"),
     ],
     ids=["wrong secret", "expired", "disabled", "unknown app", "unknown tenant", "domain", "no tenant", "unknown API"],
 )
-def test_a_refused_sign_in_lists_the_device_and_says_what_to_do(
+def test_a_rejected_sign_in_lists_the_device_and_a_hint(
     app: dict[str, t.Any],
     options: dict[str, t.Any],
     number: int,
@@ -420,27 +420,27 @@ HTML = "<!DOCTYPE html><html><head><title>Sign in to the guest network</title></
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(
-    ("fault", "says", "status"),
+    ("fault", "expected", "status"),
     [
         pytest.param({"kind": "html_404"}, "Not Found", 404, id="HTML 404"),
-        pytest.param({"kind": "body", "body": HTML}, "a web page: Sign in to the guest network", 200, id="HTML 200"),
+        pytest.param({"kind": "body", "body": HTML}, "an HTML page: Sign in to the guest network", 200, id="HTML 200"),
         pytest.param({"kind": "body", "body": HTML, "status": 403}, "guest network", 403, id="HTML 403"),
-        pytest.param({"kind": "body", "body": ""}, "an empty answer", 200, id="empty"),
+        pytest.param({"kind": "body", "body": ""}, "an empty response", 200, id="empty"),
         pytest.param({"kind": "body", "body": "{}"}, "", 200, id="empty JSON"),
         pytest.param({"kind": "body", "body": "[]"}, "", 200, id="a list"),
         pytest.param({"kind": "body", "body": "null"}, "", 200, id="null"),
         pytest.param({"kind": "body", "body": "5"}, "", 200, id="a number"),
         pytest.param({"kind": "body", "body": '{"error": {"code": 5}}', "status": 400}, "", 400, id="a strange error"),
         pytest.param({"kind": "body", "body": '{"error": "no"}', "status": 400}, "no", 400, id="an error without more"),
-        pytest.param({"kind": "body", "body": b"\xff\xfe\x00"}, "not the service's JSON", 200, id="junk"),
-        pytest.param({"kind": "body", "body": "[" * 100_000}, "not the service's JSON", 200, id="brackets"),
+        pytest.param({"kind": "body", "body": b"\xff\xfe\x00"}, "not JSON from the service", 200, id="junk"),
+        pytest.param({"kind": "body", "body": "[" * 100_000}, "not JSON from the service", 200, id="brackets"),
         pytest.param({"kind": "redirect"}, "307", 307, id="redirect"),
         pytest.param({"kind": "body", "status": 204}, "", 204, id="no content"),
     ],
 )
-def test_an_answer_that_is_none_of_entra_ids_is_a_failed_sign_in(
+def test_a_response_that_is_not_from_entra_id_is_a_failed_sign_in(
     fault: dict[str, t.Any],
-    says: str,
+    expected: str,
     status: int,
     method: str,
     emulator: Emulator,
@@ -454,7 +454,7 @@ def test_an_answer_that_is_none_of_entra_ids_is_a_failed_sign_in(
     assert run.result["error"]["message"].startswith(
         f"Sign-in at {emulator.authority_host}/{emulator.tenant_id} failed: "
     )
-    assert says in run.result["error"]["message"]
+    assert expected in run.result["error"]["message"]
     assert len(run.result["error"]["message"]) < 500
     assert run.result["error"]["http_status"] == status
     assert emulator.calls("api") == emulator.calls("elsewhere") == []
@@ -474,7 +474,7 @@ def test_an_answer_that_is_none_of_entra_ids_is_a_failed_sign_in(
         '{"token_type": "Bearer", "expires_in": "soon", "access_token": "abc"}',
     ],
 )
-def test_a_token_answer_without_a_token_is_a_failed_sign_in(
+def test_a_token_response_without_a_token_is_a_failed_sign_in(
     body: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
 ) -> None:
     emulator.fault(service="entra", method="POST", kind="body", body=body, times=None)
@@ -486,7 +486,7 @@ def test_a_token_answer_without_a_token_is_a_failed_sign_in(
 
 
 @pytest.mark.parametrize("lifetime", ["-5", "0", "1" + "0" * 400])
-def test_a_token_of_an_odd_lifetime_is_used(
+def test_a_token_with_an_invalid_lifetime_is_used(
     lifetime: str, emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
     body = f'{{"token_type": "Bearer", "expires_in": {lifetime}, "access_token": "{emulator.token()}"}}'
@@ -495,7 +495,7 @@ def test_a_token_of_an_odd_lifetime_is_used(
 
 
 @pytest.mark.parametrize("name", ["MDE_ACCESS_TOKEN", "AZURE_CLIENT_SECRET", "MDE_CERTIFICATE_PASSWORD"])
-def test_a_blank_secret_hides_nothing_of_the_output(
+def test_a_blank_secret_masks_nothing_in_the_output(
     name: str, emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, " ")
@@ -504,18 +504,18 @@ def test_a_blank_secret_hides_nothing_of_the_output(
 
 @pytest.mark.parametrize("location", ["http://[::1", "https://", "//", "https://x:99999999/"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_redirect_to_nowhere_is_told_as_a_redirect(
+def test_a_redirect_without_a_target_is_reported_as_a_redirect(
     location: str, method: str, emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
     emulator.fault(method=method, kind="body", status=302, headers={"Location": location}, times=None)
     run = offboard(device_id=device.id)
-    # Of a POST it proves nothing: it may have been carried out.
+    # It expected nothing about a POST, which may have been carried out.
     assert (run.failed, run.error_code) == (True, "redirected" if method == "GET" else "outcome_unknown")
     assert "redirect to" in run.result["msg"]
 
 
 @pytest.mark.parametrize("port", ["another host", "another port", "plain HTTP"])
-def test_a_discovery_document_cannot_send_the_credential_elsewhere(
+def test_a_discovery_document_cannot_redirect_the_credential(
     port: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
 ) -> None:
     there = {
@@ -552,7 +552,7 @@ def test_a_discovery_document_cannot_send_the_credential_elsewhere(
     ],
     ids=ascii,
 )
-def test_a_discovery_document_that_two_parsers_read_in_two_ways_gets_no_credential(
+def test_an_ambiguous_url_in_a_discovery_document_gets_no_credential(
     endpoint: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
 ) -> None:
     evil, real = (url.partition("//")[2] for url in (emulator.elsewhere_url, emulator.authority_host))
@@ -578,11 +578,11 @@ def test_a_wrong_secret_is_tried_once_for_all_devices(emulator: Emulator, offboa
     assert run.result["msg"].count("AADSTS7000215") == 1
 
 
-# -- what is around a value ----------------------------------------------------------------------------------
+# -- white space around values ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("place", ["option", "environment"])
-def test_a_secret_and_ids_with_line_breaks_and_blanks_around_them_sign_in_and_stay_hidden(
+def test_a_secret_and_ids_with_surrounding_white_space_sign_in_and_stay_masked(
     place: str, emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = {
@@ -605,7 +605,7 @@ def test_a_secret_and_ids_with_line_breaks_and_blanks_around_them_sign_in_and_st
 @pytest.mark.parametrize(
     "name", ["MDE_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_SECRET", "HTTP_PROXY"]
 )
-def test_a_secret_that_is_not_used_hides_no_name(
+def test_an_unused_secret_masks_no_name(
     name: str, emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "corp" if name != "HTTP_PROXY" else "http://user:corp@proxy.example.test:8080")
@@ -618,7 +618,7 @@ def test_a_secret_that_is_not_used_hides_no_name(
     assert '"certificate_password": "corp"' not in run.output
 
 
-def test_a_secret_in_use_that_is_a_part_of_names_is_reported(
+def test_a_used_secret_that_is_part_of_names_is_reported(
     emulator: Emulator, offboard: RunModule, device: Device, tmp_path: Path
 ) -> None:
     pfx = tmp_path / "runbook.pfx"
@@ -638,12 +638,12 @@ def test_a_secret_in_use_that_is_a_part_of_names_is_reported(
     assert "Change the secret or password" in warning
 
 
-# -- trouble on the way --------------------------------------------------------------------------------------
+# -- retries --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("kind", ["429", "500", "503", "html_502", "lost"])
-def test_a_sign_in_host_in_trouble_is_asked_again(
+def test_a_failing_sign_in_host_is_retried(
     kind: str, method: str, emulator: Emulator, offboard: RunModule, clock: EmulatorClock, device: Device
 ) -> None:
     emulator.fault(service="entra", method=method, kind=kind, times=2)
@@ -654,7 +654,7 @@ def test_a_sign_in_host_in_trouble_is_asked_again(
     assert run.result["summary"]["api"] == {"calls": 3, "retries": 0, "throttled_seconds": 0.0}
 
 
-def test_the_sign_in_host_is_given_the_time_it_asks_for(
+def test_the_retry_after_of_the_sign_in_host_is_respected(
     emulator: Emulator, offboard: RunModule, clock: EmulatorClock, device: Device
 ) -> None:
     emulator.fault(service="entra", method="POST", kind="429", retry_after=17)
@@ -662,7 +662,7 @@ def test_the_sign_in_host_is_given_the_time_it_asks_for(
     assert clock.sleeps == [17]
 
 
-def test_a_wait_that_does_not_fit_fails_at_once(
+def test_a_retry_after_beyond_the_time_limit_fails_immediately(
     emulator: Emulator, offboard: RunModule, clock: EmulatorClock, shape: t.Callable[[ModuleRun], None]
 ) -> None:
     emulator.fault(service="entra", method="POST", kind="429", retry_after=3600, times=None)
@@ -674,7 +674,7 @@ def test_a_wait_that_does_not_fit_fails_at_once(
 
 
 @pytest.mark.parametrize(("kind", "status"), [("503", 503), ("html_502", 502), ("429", 429)])
-def test_a_sign_in_host_that_stays_in_trouble_is_given_up_in_time(
+def test_a_sign_in_host_that_keeps_failing_is_abandoned_in_time(
     kind: str,
     status: int,
     emulator: Emulator,
@@ -690,7 +690,7 @@ def test_a_sign_in_host_that_stays_in_trouble_is_given_up_in_time(
     assert emulator.calls("api") == []
 
 
-def test_a_host_that_refuses_connections_is_given_up_after_a_minute(
+def test_a_host_that_refuses_connections_is_abandoned_after_a_minute(
     emulator: Emulator, offboard: RunModule, clock: EmulatorClock, shape: t.Callable[[ModuleRun], None]
 ) -> None:
     with socket.socket() as taken:
@@ -703,7 +703,7 @@ def test_a_host_that_refuses_connections_is_given_up_after_a_minute(
     assert emulator.log == []
 
 
-def test_an_api_that_refuses_connections_is_given_up_after_a_minute(
+def test_an_api_that_refuses_connections_is_abandoned_after_a_minute(
     emulator: Emulator, offboard: RunModule, clock: EmulatorClock
 ) -> None:
     with socket.socket() as taken:
@@ -715,7 +715,7 @@ def test_an_api_that_refuses_connections_is_given_up_after_a_minute(
     assert sign_ins(emulator) == 1
 
 
-def test_a_sign_in_host_that_is_not_trusted_is_asked_once(
+def test_a_sign_in_host_that_is_not_trusted_is_not_retried(
     offboard: RunModule, emulator: Emulator, clock: EmulatorClock, tmp_path: Path, shape: t.Callable[[ModuleRun], None]
 ) -> None:
     import trustme
@@ -728,7 +728,7 @@ def test_a_sign_in_host_that_is_not_trusted_is_asked_once(
     assert clock.sleeps == []
 
 
-# -- a token that the API refuses ----------------------------------------------------------------------------
+# -- a token that the API rejects ----------------------------------------------------------------------------
 
 UNAUTHORIZED: dict[str, t.Any] = {
     "kind": "body",
@@ -738,7 +738,7 @@ UNAUTHORIZED: dict[str, t.Any] = {
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/machines"), ("GET", "/machineactions"), ("POST", "/offboard")])
-def test_a_token_that_is_refused_once_is_exchanged_and_the_call_repeated(
+def test_a_token_that_is_rejected_once_is_replaced_and_the_call_repeated(
     method: str, path: str, emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
     emulator.fault(method=method, path=path, **UNAUTHORIZED)
@@ -752,7 +752,7 @@ def test_a_token_that_is_refused_once_is_exchanged_and_the_call_repeated(
 
 
 @pytest.mark.parametrize("body", [UNAUTHORIZED["body"], ""], ids=["JSON", "empty"])
-def test_a_token_that_is_refused_again_fails_the_run(
+def test_a_token_that_is_rejected_again_fails_the_run(
     body: str, emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
     emulator.fault(kind="body", status=401, body=body, times=None)
@@ -766,7 +766,7 @@ def test_a_token_that_is_refused_again_fails_the_run(
 
 
 @pytest.mark.parametrize("flaw", ["for another API", "expired", "opaque"])
-def test_a_ready_token_that_is_refused_has_no_successor(
+def test_an_access_token_that_is_rejected_is_not_replaced(
     flaw: str, emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
     token = {
@@ -776,13 +776,13 @@ def test_a_ready_token_that_is_refused_has_no_successor(
     }[flaw]
     run = offboard(device_id=device.id, access_token=token)
     assert (run.error_code, run.result["error"]["http_status"]) == ("unauthorized", 401)
-    assert "check access_token, scope and cloud" in run.result["error"]["hint"]
+    assert "Check access_token, scope and cloud" in run.result["error"]["hint"]
     assert len(emulator.calls()) == 1
     assert sign_ins(emulator) == 0
     assert token not in run.output
 
 
-def test_a_token_is_exchanged_before_it_ends_in_a_long_run(
+def test_a_token_is_replaced_before_it_expires_in_a_long_run(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
     emulator.knobs.token_lifetime = 900
@@ -793,7 +793,7 @@ def test_a_token_is_exchanged_before_it_ends_in_a_long_run(
     assert {call.status for call in emulator.calls()} == {200, 201}
 
 
-def test_nothing_follows_a_redirect_of_the_api(emulator: Emulator, offboard: RunModule, device: Device) -> None:
+def test_redirects_of_the_api_are_not_followed(emulator: Emulator, offboard: RunModule, device: Device) -> None:
     emulator.fault(kind="redirect", times=None)
     run = offboard(device_id=device.id)
     assert run.error_code == "redirected"
@@ -816,7 +816,7 @@ def test_a_missing_msal_fails_with_the_interpreter_and_the_fix(
     assert emulator.log == []
 
 
-def test_with_a_ready_token_msal_is_not_needed(
+def test_with_an_access_token_msal_is_not_needed(
     emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "msal", None)
@@ -824,7 +824,7 @@ def test_with_a_ready_token_msal_is_not_needed(
 
 
 def run_alone(before: str, emulator: Emulator, folder: Path, **options: t.Any) -> tuple[dict[str, t.Any], bool]:
-    """The result of a module in an interpreter of its own, and whether msal was imported there."""
+    """The result of a module in a separate interpreter, and whether msal was imported there."""
     lines = (
         "import sys",
         before,
@@ -872,7 +872,7 @@ def test_msal_is_imported_only_where_it_signs_in(emulator: Emulator, tmp_path: P
 
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """A secret in every variable that may hold one; none of them is used by the runs below."""
+    """A secret in every variable that can have one. The runs below use none of them."""
     names = (
         "AZURE_CLIENT_SECRET",
         "AZURE_SECRET",
@@ -937,7 +937,7 @@ def test_no_secret_and_no_token_is_in_any_output(
 @pytest.mark.parametrize(
     "secret", ["hush-secret", ["hush-secret"], {"value": "hush-secret"}], ids=["text", "list", "dict"]
 )
-def test_a_refusal_by_ansibles_own_parser_prints_no_secret(
+def test_an_error_of_ansibles_own_parser_prints_no_secret(
     secret: t.Any, options: dict[str, t.Any], secrets: dict[str, str], emulator: Emulator, offboard: RunModule
 ) -> None:
     proxy = "http://user:hush-proxy-of-option@proxy.example.test:8080"
@@ -956,7 +956,7 @@ def test_ansible_itself_prints_no_secret_at_the_highest_verbosity(
 ) -> None:
     secret = emulator.client_secret if end == "success" else "hush-wrong~secret/0123456789"
     if end == "quoted":
-        emulator.fault(**fault("a token's answer, cut off", service="entra", method="POST"))
+        emulator.fault(**fault("a truncated token response", service="entra", method="POST"))
     arguments = {
         "device_id": device.id,
         "comment": "CHG-1042 retired",
@@ -985,8 +985,8 @@ def test_ansible_itself_prints_no_secret_at_the_highest_verbosity(
     )
     output = done.stdout + done.stderr
     assert (done.returncode == 0) == (end == "success"), output
-    says = {"success": "offboard submitted", "failure": "AADSTS7000215", "quoted": "not the service's JSON"}
-    assert says[end] in output
+    expected = {"success": "offboard submitted", "failure": "AADSTS7000215", "quoted": "not JSON from the service"}
+    assert expected[end] in output
     assert emulator.client_id in output
     for name, value in {**secrets, "used": secret}.items():
         assert value not in output, name

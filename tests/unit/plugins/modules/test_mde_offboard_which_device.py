@@ -228,7 +228,7 @@ def test_a_strange_answer_to_the_second_read_is_never_an_absence(
 ) -> None:
     emulator.fault(method="GET", path=f"/machines/{'a1' * 20}", kind="body", body=body, times=None)
     run = offboard(device_id="a1" * 20, missing_ok=True)
-    assert (run.failed, run.outcome, run.error_code) == (True, "error", "bad_answer")
+    assert (run.failed, run.outcome, run.error_code) == (True, "error", "unexpected_response")
 
 
 @pytest.mark.parametrize("path", ["/machines", "/machineactions"])
@@ -283,7 +283,7 @@ def test_pages_that_repeat_are_an_error_not_an_answer(emulator: Emulator, offboa
     emulator.knobs.next_link = "loses_filter"
     emulator.knobs.repeat_page = True
     run = offboard(device_name="kiosk.corp.example")
-    assert (run.failed, run.outcome, run.error_code) == (True, "error", "bad_answer")
+    assert (run.failed, run.outcome, run.error_code) == (True, "error", "unexpected_response")
 
 
 # -- names --------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificate files: every form that is taken, and a plain word for every one that is not."""
+"""Certificate files: the formats that are accepted, and the error for each that is not."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def key(of: KeyPair, *, password: str | None = None, form: PrivateFormat = Priva
 
 @functools.cache
 def curve() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    """A key that Entra ID does not take, and its certificate."""
+    """A key that Entra ID does not accept, and its certificate."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "curve.corp.example")])
     now = datetime.now(timezone.utc)
@@ -118,7 +118,7 @@ GOOD: dict[str, tuple[t.Callable[[], bytes], str | None]] = {
     "PFX without a password": (lambda: pfx(pair(), password=None), None),
     "PFX with a chain": (lambda: pfx(pair(), others=[other().certificate]), PASSWORD),
 }
-DAMAGED = "cannot be read as a key with its certificate: it is damaged, or certificate_password is wrong or missing."
+DAMAGED = "is not a readable key and certificate: the file is corrupt, or certificate_password is wrong or missing."
 BAD: dict[str, tuple[t.Callable[[], bytes | None], str | None, str]] = {
     "missing": (lambda: None, None, "cannot be read (No such file or directory)."),
     "empty": (lambda: b"", None, DAMAGED),
@@ -126,8 +126,8 @@ BAD: dict[str, tuple[t.Callable[[], bytes | None], str | None, str]] = {
     "text": (lambda: b"see the vault", None, DAMAGED),
     "base64 of text": (lambda: base64.b64encode(b"see the vault"), None, DAMAGED),
     "PFX in base64, wrong password": (lambda: base64.b64encode(pfx(pair())), "of another file", DAMAGED),
-    "PEM without a key": (lambda: certificate(pair()), None, "holds no private key."),
-    "PEM without a certificate": (lambda: key(pair()), None, "holds no certificate."),
+    "PEM without a key": (lambda: certificate(pair()), None, "contains no private key."),
+    "PEM without a certificate": (lambda: key(pair()), None, "contains no certificate."),
     "PEM with a damaged key": (
         lambda: key(pair()).replace(b"MII", b"AAA") + certificate(pair()),
         None,
@@ -149,18 +149,18 @@ BAD: dict[str, tuple[t.Callable[[], bytes | None], str | None, str]] = {
     "PEM, a key of another certificate": (
         lambda: key(pair()) + certificate(other()),
         None,
-        "holds no certificate for its key.",
+        "contains no certificate that matches its key.",
     ),
-    "PEM, a key that is not RSA": (curve_pem, None, "holds a key that is not RSA."),
+    "PEM, a key that is not RSA": (curve_pem, None, "contains a key that is not RSA."),
     "PFX, wrong password": (lambda: pfx(pair()), "of another file", DAMAGED),
     "PFX, no password": (lambda: pfx(pair()), None, DAMAGED),
-    "PFX without a key": (pfx_without_key, PASSWORD, "holds no private key."),
-    "PFX without a certificate": (pfx_without_certificate, PASSWORD, "holds no certificate for its key."),
+    "PFX without a key": (pfx_without_key, PASSWORD, "contains no private key."),
+    "PFX without a certificate": (pfx_without_certificate, PASSWORD, "contains no certificate that matches its key."),
 }
 
 
 @pytest.mark.parametrize("form", GOOD)
-def test_each_usual_form_gives_the_key_and_its_own_certificate(form: str, tmp_path: Path) -> None:
+def test_each_usual_format_returns_the_key_and_its_certificate(form: str, tmp_path: Path) -> None:
     content, password = GOOD[form]
     path = tmp_path / "runbook"
     path.write_bytes(content())
@@ -172,7 +172,7 @@ def test_each_usual_form_gives_the_key_and_its_own_certificate(form: str, tmp_pa
 
 
 @pytest.mark.parametrize("form", BAD)
-def test_a_file_that_is_no_use_is_refused_before_any_request(
+def test_an_unusable_file_is_rejected_before_any_request(
     form: str, emulator: Emulator, offboard: RunModule, tmp_path: Path
 ) -> None:
     content, password, why = BAD[form]
@@ -193,12 +193,12 @@ def test_a_file_that_is_no_use_is_refused_before_any_request(
     assert emulator.log == []
 
 
-def test_a_folder_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_directory_is_rejected_by_name(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=f"certificate_path: {tmp_path} cannot be read"):
         load_certificate(str(tmp_path), None)
 
 
-def test_a_certificate_with_a_key_of_another_kind_is_passed_over(tmp_path: Path) -> None:
+def test_a_certificate_with_a_key_of_another_type_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "runbook.pem"
     _private, issued = curve()
     path.write_bytes(issued.public_bytes(Encoding.PEM) + key(pair()) + certificate(pair()))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who signs in: one whole identity from one place, in every mixture of options and variables."""
+"""Who signs in: one complete identity from one source, for every combination of options and variables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.secops.mde.plugins.module_utils._auth.credential_select
 from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 
 STATES = ("unset", "empty", "set")
-FAMILIES = ("options", "MDE_*", "AZURE_*")
+SOURCES = ("options", "MDE_*", "AZURE_*")
 SECOND = {
     "client_secret": ("client_secret", "MDE_CLIENT_SECRET", "AZURE_CLIENT_SECRET"),
     "client_secret in the other spelling": ("client_secret", "MDE_CLIENT_SECRET", "AZURE_SECRET"),
@@ -48,31 +48,31 @@ def fill(place: dict[str, str], name: str, state: str, value: str) -> None:
 
 @pytest.mark.parametrize("credential", SECOND)
 @pytest.mark.parametrize("options", list(itertools.product(STATES, STATES)), ids="-".join)
-def test_no_credential_is_ever_paired_with_the_client_id_of_another_family(
+def test_no_credential_is_ever_used_with_the_client_id_of_another_source(
     credential: str, options: tuple[str, str]
 ) -> None:
-    """Every mixture of the three families: 81 for each state of the options."""
+    """Every combination of the three sources: 81 for each state of the options."""
     kind = credential.split(" ", maxsplit=1)[0]
     for others in itertools.product(itertools.product(STATES, STATES), repeat=2):
         states = (options, *others)
         given: dict[str, str] = {"tenant_id": "contoso.example"}
         environ: dict[str, str] = {}
-        for place, family, first, second, (one, two) in zip(
-            (given, environ, environ), FAMILIES, FIRST, SECOND[credential], states, strict=True
+        for place, source, first, second, (one, two) in zip(
+            (given, environ, environ), SOURCES, FIRST, SECOND[credential], states, strict=True
         ):
-            fill(place, first, one, f"{family} app")
-            fill(place, second, two, f"{family} proof")
+            fill(place, first, one, f"{source} app")
+            fill(place, second, two, f"{source} proof")
         filled = [pair.count("set") for pair in states]
-        winner = next((family for family, count in zip(FAMILIES, filled, strict=True) if count == 2), None)
+        winner = next((source for source, count in zip(SOURCES, filled, strict=True) if count == 2), None)
         if winner is None or (filled[0] == 1 and winner != "options"):
             with pytest.raises(OptionError) as refused:
                 choose(given, environ)
             assert refused.value.code == "credential_incomplete"
             if winner is None:
-                for family, (one, two), count in zip(FAMILIES, states, filled, strict=True):
-                    lacking = "client_id" if one != "set" else SECOND[credential][0]
-                    label = family if family == "options" else f"{family} environment variables"
-                    assert (f"({label}: {lacking} missing)" in refused.value.message) == (count == 1), (one, two)
+                for source, (one, two), count in zip(SOURCES, states, filled, strict=True):
+                    missing = "client_id" if one != "set" else SECOND[credential][0]
+                    label = source if source == "options" else f"{source} environment variables"
+                    assert (f"({label}: {missing} is missing)" in refused.value.message) == (count == 1), (one, two)
         else:
             chosen = choose(given, environ)
             proof = getattr(chosen, SECOND[credential][0])
@@ -87,9 +87,9 @@ def test_no_credential_is_ever_paired_with_the_client_id_of_another_family(
             {"tenant_id": "t", "client_id": "a", "client_secret": "s"}, {**ONE, **OTHER}, ("t", "a", "s"), id="options"
         ),
         pytest.param(
-            {"client_id": "a", "client_secret": "s"}, ONE, ("mde-tenant", "a", "s"), id="tenant from the next family"
+            {"client_id": "a", "client_secret": "s"}, ONE, ("mde-tenant", "a", "s"), id="tenant from the next source"
         ),
-        pytest.param({"tenant_id": "t"}, ONE, ("t", "mde-app", "mde-secret"), id="a tenant given beats the family's"),
+        pytest.param({"tenant_id": "t"}, ONE, ("t", "mde-app", "mde-secret"), id="a tenant given beats the source's"),
         pytest.param(
             {},
             {"MDE_CLIENT_ID": "mde-app", "MDE_CLIENT_SECRET": "mde-secret", **OTHER},
@@ -100,7 +100,7 @@ def test_no_credential_is_ever_paired_with_the_client_id_of_another_family(
             {},
             {"MDE_TENANT_ID": "mde-tenant", "AZURE_CLIENT_ID": "az-app", "AZURE_SECRET": "x", "AZURE_TENANT": "az"},
             ("az", "az-app", "x"),
-            id="a complete family keeps its own tenant",
+            id="a complete source keeps its own tenant",
         ),
         pytest.param(
             {},
@@ -119,7 +119,7 @@ def test_no_credential_is_ever_paired_with_the_client_id_of_another_family(
             {}, {**OTHER, "MDE_CLIENT_ID": "mde-app"}, ("az-tenant", "az-app", "az-secret"), id="half MDE gives way"
         ),
         pytest.param(
-            {"client_id": "mde-app"}, ONE, ("mde-tenant", "mde-app", "mde-secret"), id="an option that says the same"
+            {"client_id": "mde-app"}, ONE, ("mde-tenant", "mde-app", "mde-secret"), id="an option with the same value"
         ),
         pytest.param(
             {"client_id": " ", "client_secret": None}, ONE, ("mde-tenant", "mde-app", "mde-secret"), id="blank options"
@@ -129,7 +129,7 @@ def test_no_credential_is_ever_paired_with_the_client_id_of_another_family(
         ),
     ],
 )
-def test_the_first_complete_family_signs_in(
+def test_the_first_complete_source_signs_in(
     given: dict[str, t.Any], environ: dict[str, str], chosen: tuple[str, str, str]
 ) -> None:
     found = choose(given, environ)
@@ -145,23 +145,23 @@ def test_the_first_complete_family_signs_in(
         ({"client_id": "mde-app", "certificate_path": "/c.pem"}, None),
     ],
 )
-def test_half_filled_options_are_never_ignored_in_favour_of_the_environment(
+def test_incomplete_options_are_never_ignored_in_favor_of_the_environment(
     given: dict[str, str], named: str | None
 ) -> None:
-    if named is None:  # with a client id this is a whole credential, and asks for a tenant only
+    if named is None:  # with a client ID this credential is complete and requires only a tenant
         assert choose(given, ONE).auth_source == "certificate"
         return
     with pytest.raises(OptionError) as refused:
         choose(given, ONE)
-    assert refused.value.message.startswith(f"The options give {named}, but no complete credential; the MDE_*")
-    assert refused.value.hint == "Give the whole credential as options, or none of it."
+    assert refused.value.message.startswith(f"The options set {named} but no complete credential, and the MDE_*")
+    assert refused.value.hint == "Set all credential options or none."
 
 
-def test_a_client_id_given_beside_a_ready_token_is_no_contradiction() -> None:
+def test_a_client_id_next_to_an_access_token_is_not_a_conflict() -> None:
     assert choose({"client_id": "app"}, {"MDE_ACCESS_TOKEN": "abc"}).auth_source == "access_token"
 
 
-def test_within_a_family_the_order_of_auth_source_decides() -> None:
+def test_within_a_source_the_order_of_auth_source_decides() -> None:
     everything = {
         "access_token": "token",
         "tenant_id": "t",
@@ -180,7 +180,7 @@ def test_within_a_family_the_order_of_auth_source_decides() -> None:
 @pytest.mark.parametrize(
     ("auth_source", "option"), [(kind, needs[-1]) for kind, needs in REQUIRED_OPTIONS.items() if kind != "access_token"]
 )
-def test_a_kind_that_is_named_looks_for_itself_alone_even_in_a_later_family(auth_source: str, option: str) -> None:
+def test_a_named_kind_is_the_only_one_considered_even_in_a_later_source(auth_source: str, option: str) -> None:
     variables = {"certificate_path": "MDE_CERTIFICATE_PATH", "federated_token_file": "MDE_FEDERATED_TOKEN_FILE"}
     environ = {
         "MDE_ACCESS_TOKEN": "token",
@@ -191,11 +191,11 @@ def test_a_kind_that_is_named_looks_for_itself_alone_even_in_a_later_family(auth
     found = choose({"access_token": "mine"}, environ, auth_source)
     assert (found.auth_source, found.client_id, getattr(found, option)) == (auth_source, "app", "proof")
     assert found.access_token is None
-    with pytest.raises(OptionError, match=f"{auth_source} needs client_id and {option}"):
+    with pytest.raises(OptionError, match=f"{auth_source} requires client_id and {option}"):
         choose({"access_token": "mine"}, {}, auth_source)
 
 
-def test_access_token_that_is_named_passes_over_a_complete_secret() -> None:
+def test_a_named_access_token_is_used_instead_of_a_complete_secret() -> None:
     found = choose(
         {"client_id": "a", "client_secret": "s", "tenant_id": "t"}, {"MDE_ACCESS_TOKEN": "x"}, "access_token"
     )
@@ -203,20 +203,18 @@ def test_access_token_that_is_named_passes_over_a_complete_secret() -> None:
 
 
 @pytest.mark.parametrize(("auth_source", "client_id"), [("managed_identity", "mde-app"), ("azure_cli", None)])
-def test_ambient_identities_are_used_when_named_and_take_no_secret_along(
-    auth_source: str, client_id: str | None
-) -> None:
+def test_ambient_identities_are_used_if_named_and_use_no_secret(auth_source: str, client_id: str | None) -> None:
     found = choose({}, {**ONE, **OTHER}, auth_source)
     assert found == Identity(auth_source, "options", tenant_id="mde-tenant", client_id=client_id)
     assert choose({}, {}, auth_source) == Identity(auth_source, "options")
 
 
-def test_nothing_given_names_every_way_and_says_that_ambient_ones_must_be_asked_for() -> None:
+def test_without_credentials_the_error_lists_every_kind_and_how_to_use_ambient_ones() -> None:
     with pytest.raises(OptionError) as refused:
         choose()
     for kind, needs in REQUIRED_OPTIONS.items():
-        assert f"{kind} needs {' and '.join(needs)}" in refused.value.message
-    assert "when auth_source names them" in str(refused.value)
+        assert f"{kind} requires {' and '.join(needs)}" in refused.value.message
+    assert "only if auth_source names them" in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -227,14 +225,14 @@ def test_nothing_given_names_every_way_and_says_that_ambient_ones_must_be_asked_
         ("federated_token_file", "workload_identity"),
     ],
 )
-def test_a_credential_without_a_tenant_anywhere_is_refused_by_name(option: str, kind: str) -> None:
+def test_a_credential_without_any_tenant_is_rejected_by_name(option: str, kind: str) -> None:
     with pytest.raises(OptionError) as refused:
         choose({"client_id": "a", option: "b"})
-    assert refused.value.message == f"tenant_id is missing: the {kind} credential from the options needs it."
+    assert refused.value.message == f"tenant_id is missing: the {kind} credential from the options requires it."
     assert "MDE_TENANT_ID" in str(refused.value.hint)
 
 
-def test_a_ready_token_needs_no_tenant() -> None:
+def test_an_access_token_needs_no_tenant() -> None:
     assert choose({"access_token": "abc"}) == Identity("access_token", "options", access_token="abc")
 
 
@@ -245,14 +243,14 @@ def test_a_ready_token_needs_no_tenant() -> None:
         ({"MDE_CERTIFICATE_PASSWORD": "ours", "AZURE_CLIENT_CERTIFICATE_PASSWORD": "theirs"}, "ours"),
     ],
 )
-def test_a_certificate_takes_the_password_of_its_own_family_only(environ: dict[str, str], password: str) -> None:
+def test_a_certificate_uses_the_password_of_its_own_source_only(environ: dict[str, str], password: str) -> None:
     own = {"MDE_TENANT_ID": "t", "MDE_CLIENT_ID": "a", "MDE_CERTIFICATE_PATH": "/c.pem"}
     assert choose({}, {**own, **environ}).certificate_password == password
 
 
 @pytest.mark.parametrize("around", ["{}\n", " {} ", "\t{}\r\n"], ids=ascii)
 @pytest.mark.parametrize("place", ["options", "environment"])
-def test_ids_secrets_and_tokens_lose_what_is_around_them(place: str, around: str) -> None:
+def test_ids_secrets_and_tokens_are_stripped_of_surrounding_white_space(place: str, around: str) -> None:
     values = {"MDE_TENANT_ID": "t", "MDE_CLIENT_ID": "app", "MDE_CLIENT_SECRET": "s e c", "MDE_ACCESS_TOKEN": "token"}
     values = {name: around.format(value) for name, value in values.items()}
     options = {name.removeprefix("MDE_").lower(): value for name, value in values.items()}
@@ -272,12 +270,12 @@ def test_ids_secrets_and_tokens_lose_what_is_around_them(place: str, around: str
         ("\nword", "\nword"),
     ],
 )
-def test_a_password_loses_a_final_line_break_only(given: str, used: str) -> None:
+def test_a_password_loses_a_trailing_line_break_only(given: str, used: str) -> None:
     own = {"MDE_TENANT_ID": "t", "MDE_CLIENT_ID": "a", "MDE_CERTIFICATE_PATH": "/c.pem"}
     assert choose({}, {**own, "MDE_CERTIFICATE_PASSWORD": given}).certificate_password == used
 
 
-def test_an_unknown_auth_source_is_refused_with_the_list() -> None:
-    with pytest.raises(OptionError, match="auth_source: 'magic' is not known") as refused:
+def test_an_unknown_auth_source_is_rejected_with_the_list() -> None:
+    with pytest.raises(OptionError, match="Unknown auth_source 'magic'") as refused:
         choose({}, ONE, "magic")
     assert "azure_cli" in str(refused.value.hint)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each credential signs in at the local Entra ID, at the metadata endpoints, or with a stand-in for the Azure CLI."""
+"""Each credential signs in at the local Entra ID, at the metadata endpoints, or with a fake Azure CLI."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ RESOURCE = "https://api.securitycenter.microsoft.com"
 
 
 @pytest.fixture
-def desk(emulator: Emulator, clock: EmulatorClock) -> Iterator[SignInContext]:
+def context(emulator: Emulator, clock: EmulatorClock) -> Iterator[SignInContext]:
     transport_options = TransportOptions(user_agent="test/1", ca_path=emulator.ca_path)
     transport = HttpTransport(transport_options, clock)
     yield SignInContext(
@@ -81,7 +81,7 @@ def asked(emulator: Emulator) -> list[Exchange]:
 
 
 def proofs(emulator: Emulator) -> dict[str, dict[str, t.Any]]:
-    """What makes an identity of each kind of application."""
+    """The options that complete an identity of each kind of application."""
     encrypted = Path(emulator.certificate_path).with_name("encrypted.pem")
     encrypted.write_bytes(emulator._key_pair.pem("made-up word"))
     return {
@@ -104,13 +104,13 @@ PROOFS = ("client_secret", "certificate", "certificate, encrypted", "certificate
 
 @pytest.mark.parametrize("proof", PROOFS)
 def test_an_application_signs_in_with_one_request_for_a_token(
-    proof: str, emulator: Emulator, desk: SignInContext
+    proof: str, emulator: Emulator, context: SignInContext
 ) -> None:
-    token = sign_in(identity(emulator, proof.partition(",")[0], **proofs(emulator)[proof]), desk)
+    token = sign_in(identity(emulator, proof.partition(",")[0], **proofs(emulator)[proof]), context)
     claims = read_claims(token.value)
     assert claims is not None
     assert (claims.tenant_id, claims.client_id) == (emulator.tenant_id, emulator.client_id)
-    assert token.expires_at == pytest.approx(desk.clock.monotonic() + 3599, abs=1)
+    assert token.expires_at == pytest.approx(context.clock.monotonic() + 3599, abs=1)
     (call,) = asked(emulator)
     assert call.app == emulator.client_id
     assert call.body["scope"] == SCOPE
@@ -121,103 +121,109 @@ def test_an_application_signs_in_with_one_request_for_a_token(
 
 
 @pytest.mark.parametrize("tenant", ["domain", "upper case"])
-def test_a_tenant_may_be_named_in_every_way_it_has(tenant: str, emulator: Emulator, desk: SignInContext) -> None:
+def test_a_tenant_can_be_set_by_guid_and_by_each_domain(
+    tenant: str, emulator: Emulator, context: SignInContext
+) -> None:
     name = emulator.tenant_domain if tenant == "domain" else emulator.tenant_id.upper()
     who = identity(emulator, "client_secret", client_secret=emulator.client_secret, tenant_id=name)
-    assert read_claims(sign_in(who, desk).value)
+    assert read_claims(sign_in(who, context).value)
 
 
 @pytest.mark.parametrize("proof", PROOFS)
-def test_each_sign_in_asks_anew_and_gets_another_token(proof: str, emulator: Emulator, desk: SignInContext) -> None:
+def test_each_sign_in_sends_a_new_request_and_gets_another_token(
+    proof: str, emulator: Emulator, context: SignInContext
+) -> None:
     who = identity(emulator, proof.partition(",")[0], **proofs(emulator)[proof])
-    assert sign_in(who, desk).value != sign_in(who, desk).value
+    assert sign_in(who, context).value != sign_in(who, context).value
     assert len(asked(emulator)) == 2
 
 
-def test_the_federated_token_is_read_from_its_file_at_each_sign_in(emulator: Emulator, desk: SignInContext) -> None:
+def test_the_federated_token_is_read_from_its_file_at_each_sign_in(emulator: Emulator, context: SignInContext) -> None:
     path = Path(emulator.federated_token_file)
     credential = create_credential(identity(emulator, "workload_identity", federated_token_file=str(path)))
     credential.validate()
     first, second = emulator.federated_token(jti="1"), emulator.federated_token(jti="2")
     for content in (first, f"{second}\n"):
         path.write_text(content, encoding="ascii")
-        credential.acquire_token(desk)
+        credential.acquire_token(context)
     assert [call.body["client_assertion"] for call in asked(emulator)] == [first, second]
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "expected"),
     [
-        (None, "cannot be read (No such file or directory)."),
-        (b"", "is empty."),
-        (b" \n", "is empty."),
-        (b"\xff\xfe", "cannot be read ('ascii' codec can't decode"),
+        (None, "Cannot read federated_token_file {path} (No such file or directory)."),
+        (b"", "federated_token_file {path} is empty."),
+        (b" \n", "federated_token_file {path} is empty."),
+        (b"\xff\xfe", "Cannot read federated_token_file {path} ('ascii' codec can't decode"),
     ],
 )
-def test_a_federated_token_file_that_is_no_use_is_refused_before_any_request(
-    content: bytes | None, says: str, emulator: Emulator, desk: SignInContext, tmp_path: Path
+def test_an_unusable_federated_token_file_is_rejected_before_any_request(
+    content: bytes | None, expected: str, emulator: Emulator, context: SignInContext, tmp_path: Path
 ) -> None:
     path = tmp_path / "token"
     if content is not None:
         path.write_bytes(content)
-    error = refusal(identity(emulator, "workload_identity", federated_token_file=str(path)), desk)
+    error = refusal(identity(emulator, "workload_identity", federated_token_file=str(path)), context)
     assert isinstance(error, OptionError)
-    assert error.message.startswith(f"federated_token_file: {path} {says}")
+    assert error.message.startswith(expected.format(path=path))
     assert emulator.log == []
 
 
-def test_a_federated_token_file_that_is_gone_at_the_next_sign_in_is_named(
-    emulator: Emulator, desk: SignInContext
+def test_a_federated_token_file_that_is_missing_at_the_next_sign_in_is_named(
+    emulator: Emulator, context: SignInContext
 ) -> None:
     path = Path(emulator.federated_token_file)
     credential = create_credential(identity(emulator, "workload_identity", federated_token_file=str(path)))
-    credential.acquire_token(desk)
+    credential.acquire_token(context)
     path.unlink()
     with pytest.raises(OptionError, match="federated_token_file"):
-        credential.acquire_token(desk)
+        credential.acquire_token(context)
 
 
 @pytest.mark.parametrize(
     ("claims", "number"),
-    [({"iss": "https://other.example.test/"}, 700211), ({"sub": "somebody"}, 700213), ({"exp": 1, "nbf": 0}, 700024)],
+    [({"iss": "https://other.example.test/"}, 700211), ({"sub": "other-user"}, 700213), ({"exp": 1, "nbf": 0}, 700024)],
 )
-def test_a_federated_token_that_does_not_fit_is_explained(
-    claims: dict[str, t.Any], number: int, emulator: Emulator, desk: SignInContext
+def test_a_federated_token_that_does_not_match_is_explained(
+    claims: dict[str, t.Any], number: int, emulator: Emulator, context: SignInContext
 ) -> None:
     Path(emulator.federated_token_file).write_text(emulator.federated_token(**claims), encoding="ascii")
-    error = refusal(identity(emulator, "workload_identity", federated_token_file=emulator.federated_token_file), desk)
+    error = refusal(
+        identity(emulator, "workload_identity", federated_token_file=emulator.federated_token_file), context
+    )
     assert f"invalid_client: AADSTS{number}: " in error.message
     assert error.hint
 
 
 @pytest.mark.parametrize("form", ["pem", "pfx"])
 def test_a_certificate_that_is_not_registered_is_refused_by_the_service(
-    form: str, emulator: Emulator, desk: SignInContext, tmp_path: Path
+    form: str, emulator: Emulator, context: SignInContext, tmp_path: Path
 ) -> None:
     assert emulator.certificate_path
     stranger = KeyPair.make("stranger.corp.example")
     path = tmp_path / f"stranger.{form}"
     path.write_bytes(stranger.pem() if form == "pem" else stranger.pfx("word"))
     who = identity(emulator, "certificate", certificate_path=str(path), certificate_password="word")
-    error = refusal(who, desk)
+    error = refusal(who, context)
     assert "AADSTS700027" in error.message
-    assert error.hint == "The certificate is not registered with the application, or is another than its key's."
+    assert error.hint == "The certificate is not registered with the application or does not match the key."
     assert error.http_status == 401
 
 
-# -- a ready token -------------------------------------------------------------------------------------------
+# -- an access token -------------------------------------------------------------------------------------------
 
 
-def test_a_ready_token_is_taken_as_it_is_without_a_request(emulator: Emulator, desk: SignInContext) -> None:
-    assert sign_in(Identity("access_token", "options", access_token="opaque"), desk) == Token("opaque")
+def test_an_access_token_is_used_unchanged_without_a_request(emulator: Emulator, context: SignInContext) -> None:
+    assert sign_in(Identity("access_token", "options", access_token="opaque"), context) == Token("opaque")
     assert emulator.log == []
 
 
 @pytest.mark.parametrize("value", ["Bearer abc", "abc\n", "a\tb", "abc\x00", "abcé", "a b"])
-def test_a_ready_token_with_something_around_it_is_refused_without_being_repeated(
-    value: str, desk: SignInContext
+def test_an_access_token_with_surrounding_text_is_rejected_without_being_quoted(
+    value: str, context: SignInContext
 ) -> None:
-    error = refusal(Identity("access_token", "options", access_token=value), desk)
+    error = refusal(Identity("access_token", "options", access_token=value), context)
     assert isinstance(error, OptionError)
     assert value not in str(error)
 
@@ -227,7 +233,7 @@ def test_a_ready_token_with_something_around_it_is_refused_without_being_repeate
 
 @pytest.fixture
 def host(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], None]:
-    """Make this machine look like one of Azure's."""
+    """Set the environment of an Azure host."""
 
     def become(kind: str) -> None:
         for name, value in emulator.identity_environment(kind).items():
@@ -244,21 +250,21 @@ def host(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str
 @pytest.mark.parametrize("assigned", ["system", "user"])
 @pytest.mark.parametrize("kind", ["imds", "app_service", "arc"])
 def test_a_managed_identity_signs_in_at_the_endpoint_of_its_host(
-    kind: str, assigned: str, emulator: Emulator, desk: SignInContext, host: t.Callable[[str], None]
+    kind: str, assigned: str, emulator: Emulator, context: SignInContext, host: t.Callable[[str], None]
 ) -> None:
     host(kind)
     client_id = emulator.identity_client_id if assigned == "user" else None
     who = Identity("managed_identity", "options", client_id=client_id)
     if kind == "arc" and assigned == "user":
-        assert refusal(who, desk).code == "sign_in_failed"  # an Arc machine has only its own
+        assert refusal(who, context).code == "sign_in_failed"  # an Arc machine has only its own
         return
-    token = sign_in(who, desk)
+    token = sign_in(who, context)
     claims = read_claims(token.value)
     assert claims is not None
     assert (claims.client_id == emulator.identity_client_id) == (assigned == "user")
     assert token.expires_at is not None
-    # An App Service says when the token ends by the wall clock, which msal reads by itself.
-    assert token.expires_at == pytest.approx(desk.clock.monotonic() + 86400, abs=600)
+    # An App Service returns the expiry as wall clock time, and msal reads the wall clock itself.
+    assert token.expires_at == pytest.approx(context.clock.monotonic() + 86400, abs=600)
     calls = emulator.calls("metadata")
     assert len(calls) == (2 if kind == "arc" else 1)
     assert calls[-1].query["resource"] == RESOURCE
@@ -266,10 +272,10 @@ def test_a_managed_identity_signs_in_at_the_endpoint_of_its_host(
 
 
 @pytest.mark.parametrize("way", ["option", "environment"])
-def test_metadata_endpoints_are_never_asked_through_a_proxy(
+def test_metadata_endpoints_never_use_a_proxy(
     way: str,
     emulator: Emulator,
-    desk: SignInContext,
+    context: SignInContext,
     clock: EmulatorClock,
     host: t.Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
@@ -279,27 +285,27 @@ def test_metadata_endpoints_are_never_asked_through_a_proxy(
     if way == "environment":
         monkeypatch.setenv("HTTP_PROXY", proxy)
     transport = HttpTransport(TransportOptions(user_agent="x", proxy=proxy if way == "option" else None), clock)
-    assert sign_in(Identity("managed_identity", "options"), replace(desk, transport=transport)).value
+    assert sign_in(Identity("managed_identity", "options"), replace(context, transport=transport)).value
     transport.close()
 
 
 @pytest.mark.parametrize("status", [404, 410, 429, 500, 503])
-def test_a_metadata_service_that_is_updating_is_asked_again(
-    status: int, emulator: Emulator, desk: SignInContext, clock: EmulatorClock, host: t.Callable[[str], None]
+def test_a_metadata_service_that_is_updating_is_retried(
+    status: int, emulator: Emulator, context: SignInContext, clock: EmulatorClock, host: t.Callable[[str], None]
 ) -> None:
     host("imds")
     emulator.fault(service="metadata", kind="body", status=status, body='{"error": "busy"}', times=2)
-    assert sign_in(Identity("managed_identity", "options"), desk).value
+    assert sign_in(Identity("managed_identity", "options"), context).value
     assert len(emulator.calls("metadata")) == 3
     assert len(clock.sleeps) == 2
 
 
 @pytest.mark.parametrize("kind", ["imds", "app_service"])
-def test_an_identity_that_the_host_does_not_have_is_refused_in_its_own_words(
-    kind: str, emulator: Emulator, desk: SignInContext, host: t.Callable[[str], None]
+def test_an_identity_that_the_host_does_not_have_fails_with_the_message_of_the_host(
+    kind: str, emulator: Emulator, context: SignInContext, host: t.Callable[[str], None]
 ) -> None:
     host(kind)
-    error = refusal(Identity("managed_identity", "options", client_id="0a1b2c3d-0000-4000-8000-000000000009"), desk)
+    error = refusal(Identity("managed_identity", "options", client_id="0a1b2c3d-0000-4000-8000-000000000009"), context)
     assert isinstance(error, SignInError)
     assert error.message.startswith("Sign-in at the managed identity endpoint failed: ")
     assert "Identity not found" in error.message
@@ -307,22 +313,22 @@ def test_an_identity_that_the_host_does_not_have_is_refused_in_its_own_words(
     assert len(emulator.calls("metadata")) == 1
 
 
-def test_a_machine_without_a_managed_identity_is_told_after_a_minute(
-    desk: SignInContext, clock: EmulatorClock, monkeypatch: pytest.MonkeyPatch
+def test_a_machine_without_a_managed_identity_fails_after_a_minute(
+    context: SignInContext, clock: EmulatorClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
-    error = refusal(Identity("managed_identity", "options"), desk)
+    error = refusal(Identity("managed_identity", "options"), context)
     assert error.code == "unreachable"
     assert sum(clock.sleeps) == pytest.approx(60)
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", "<html><title>Portal</title></html>", '{"access_token": 5}'])
-def test_a_metadata_answer_that_is_no_token_is_a_failed_sign_in(
-    body: str, emulator: Emulator, desk: SignInContext, host: t.Callable[[str], None]
+def test_a_metadata_response_that_is_not_a_token_is_a_failed_sign_in(
+    body: str, emulator: Emulator, context: SignInContext, host: t.Callable[[str], None]
 ) -> None:
     host("imds")
     emulator.fault(service="metadata", kind="body", body=body, times=None)
-    error = refusal(Identity("managed_identity", "options"), desk)
+    error = refusal(Identity("managed_identity", "options"), context)
     assert error.code == "sign_in_failed"
     assert error.message.startswith("Sign-in at the managed identity endpoint failed: ")
 
@@ -331,13 +337,13 @@ def test_a_metadata_answer_that_is_no_token_is_a_failed_sign_in(
 
 
 class Az:
-    """A stand-in for the program ``az``, first on the PATH; it notes its arguments and environment."""
+    """A fake ``az``, first on the PATH, which records its arguments and environment."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.says("{}")
+        self.returns("{}")
 
-    def says(self, out: str | bytes, *, err: str = "", code: int = 0) -> None:
+    def returns(self, out: str | bytes, *, err: str = "", code: int = 0) -> None:
         for name, content in (("out", out), ("err", err)):
             (self._folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
         script = self._folder / "az"
@@ -368,11 +374,11 @@ CLI: t.Final = Identity("azure_cli", "options")
 
 
 @pytest.mark.parametrize("tenant", [None, "corp.example"])
-def test_the_azure_cli_is_asked_for_a_token_of_the_api(
-    tenant: str | None, az: Az, desk: SignInContext, emulator: Emulator, clock: EmulatorClock
+def test_the_azure_cli_is_called_for_a_token_of_the_api(
+    tenant: str | None, az: Az, context: SignInContext, emulator: Emulator, clock: EmulatorClock
 ) -> None:
-    az.says(json.dumps({"accessToken": "cli-token", "expires_on": int(clock.time()) + 1000, "tokenType": "Bearer"}))
-    token = sign_in(replace(CLI, tenant_id=tenant), desk)
+    az.returns(json.dumps({"accessToken": "cli-token", "expires_on": int(clock.time()) + 1000, "tokenType": "Bearer"}))
+    token = sign_in(replace(CLI, tenant_id=tenant), context)
     assert token.value == "cli-token"
     assert token.expires_at == pytest.approx(clock.monotonic() + 1000, abs=2)
     wanted = ["account", "get-access-token", "--output", "json", "--resource", RESOURCE]
@@ -381,19 +387,19 @@ def test_the_azure_cli_is_asked_for_a_token_of_the_api(
 
 
 @pytest.mark.parametrize("more", [{}, {"expires_on": None}, {"expiresOn": "2026-01-01 00:00:00.000000"}])
-def test_an_older_azure_cli_does_not_say_when_the_token_ends(
-    more: dict[str, t.Any], az: Az, desk: SignInContext
+def test_an_older_azure_cli_does_not_report_the_expiry_of_the_token(
+    more: dict[str, t.Any], az: Az, context: SignInContext
 ) -> None:
-    az.says(json.dumps({"accessToken": "cli-token", **more}))
-    assert sign_in(CLI, desk) == Token("cli-token")
+    az.returns(json.dumps({"accessToken": "cli-token", **more}))
+    assert sign_in(CLI, context) == Token("cli-token")
 
 
-def test_the_azure_cli_goes_the_way_that_the_options_name(az: Az, desk: SignInContext) -> None:
-    az.says('{"accessToken": "cli-token"}')
+def test_the_azure_cli_uses_the_proxy_and_certificates_of_the_options(az: Az, context: SignInContext) -> None:
+    az.returns('{"accessToken": "cli-token"}')
     transport_options = TransportOptions(
         user_agent="x", ca_path="/made/up/ca.pem", proxy="http://p.example:1", validate_certs=False
     )
-    sign_in(CLI, replace(desk, transport_options=transport_options))
+    sign_in(CLI, replace(context, transport_options=transport_options))
     assert {name: az.environment.get(name) for name in ("REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "https_proxy")} == {
         "REQUESTS_CA_BUNDLE": "/made/up/ca.pem",
         "HTTPS_PROXY": "http://p.example:1",
@@ -402,13 +408,13 @@ def test_the_azure_cli_goes_the_way_that_the_options_name(az: Az, desk: SignInCo
     assert az.environment["AZURE_CLI_DISABLE_CONNECTION_VERIFICATION"] == "1"
 
 
-def test_the_azure_cli_keeps_its_own_way_where_no_option_names_one(
-    az: Az, desk: SignInContext, monkeypatch: pytest.MonkeyPatch
+def test_the_azure_cli_keeps_its_environment_if_no_option_is_set(
+    az: Az, context: SignInContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    az.says('{"accessToken": "cli-token"}')
+    az.returns('{"accessToken": "cli-token"}')
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/theirs.pem")
     monkeypatch.setenv("HTTPS_PROXY", "http://theirs.example:1")
-    sign_in(CLI, replace(desk, transport_options=TransportOptions(user_agent="x")))
+    sign_in(CLI, replace(context, transport_options=TransportOptions(user_agent="x")))
     assert az.environment["REQUESTS_CA_BUNDLE"] == "/theirs.pem"
     assert az.environment["HTTPS_PROXY"] == "http://theirs.example:1"
     assert "AZURE_CLI_DISABLE_CONNECTION_VERIFICATION" not in az.environment
@@ -431,62 +437,64 @@ def test_the_azure_cli_keeps_its_own_way_where_no_option_names_one(
         '{"accessToken": "cli-token", "expires_on": "soon"}',
     ],
 )
-def test_an_azure_cli_that_prints_something_else_is_a_failed_sign_in(
-    out: str | bytes, az: Az, desk: SignInContext
+def test_an_azure_cli_that_does_not_return_a_token_is_a_failed_sign_in(
+    out: str | bytes, az: Az, context: SignInContext
 ) -> None:
-    az.says(out)
-    error = refusal(CLI, desk)
+    az.returns(out)
+    error = refusal(CLI, context)
     assert isinstance(error, SignInError)
-    assert error.message == "Sign-in with the Azure CLI failed: az printed something else than a token."
+    assert error.message == "Sign-in with the Azure CLI failed: az did not return a token."
 
 
 @pytest.mark.parametrize(
-    ("err", "says"),
+    ("err", "expected"),
     [
         ("ERROR: Please run 'az login'\n  to setup account.\n", "ERROR: Please run 'az login' to setup account."),
-        ("", "az ended with code 3"),
+        ("", "az exited with code 3"),
         ("x" * 5000, "x" * 400),
     ],
 )
-def test_an_azure_cli_that_fails_is_quoted_in_one_line(err: str, says: str, az: Az, desk: SignInContext) -> None:
-    az.says("", err=err, code=3)
-    error = refusal(CLI, desk)
+def test_an_azure_cli_that_fails_is_quoted_in_one_line(err: str, expected: str, az: Az, context: SignInContext) -> None:
+    az.returns("", err=err, code=3)
+    error = refusal(CLI, context)
     assert error.code == "sign_in_failed"
-    assert error.message == f"Sign-in with the Azure CLI failed: {says}"
+    assert error.message == f"Sign-in with the Azure CLI failed: {expected}"
     assert "az login" in str(error.hint)
 
 
-def test_an_azure_cli_that_cannot_be_run_is_a_failed_sign_in(az: Az, desk: SignInContext, tmp_path: Path) -> None:
+def test_an_azure_cli_that_cannot_be_run_is_a_failed_sign_in(az: Az, context: SignInContext, tmp_path: Path) -> None:
     (tmp_path / "az").write_text("#!/nowhere/interpreter\n", encoding="ascii")
-    error = refusal(CLI, desk)
+    error = refusal(CLI, context)
     assert error.message == "Sign-in with the Azure CLI failed: No such file or directory."
 
 
-def test_an_azure_cli_that_hangs_is_left_after_the_timeout(az: Az, desk: SignInContext, tmp_path: Path) -> None:
+def test_an_azure_cli_that_hangs_is_stopped_after_the_timeout(az: Az, context: SignInContext, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "az").write_text(f"#!/bin/sh\nread line < '{tmp_path}/pipe'\n", encoding="ascii")
-    error = refusal(CLI, replace(desk, transport_options=replace(desk.transport_options, timeout=0.1)))
+    error = refusal(CLI, replace(context, transport_options=replace(context.transport_options, timeout=0.1)))
     assert error.code == "sign_in_failed"
-    assert error.message.endswith("no answer within 0.1 s.")
+    assert error.message.endswith("az did not respond within 0.1 s.")
 
 
-def test_what_the_azure_cli_started_ends_with_it_after_the_timeout(az: Az, desk: SignInContext, tmp_path: Path) -> None:
+def test_child_processes_of_the_azure_cli_are_stopped_after_the_timeout(
+    az: Az, context: SignInContext, tmp_path: Path
+) -> None:
     for name in ("pipe", "alive"):
         os.mkfifo(tmp_path / name)
-    # A wrapper, as az is one around Python, whose child keeps the outputs open; so long as it lives, so does descriptor 3.
+    # A wrapper like az, whose child process keeps the outputs and descriptor 3 open for as long as it runs.
     (tmp_path / "az").write_text(
         f"#!/bin/sh\nexec 3> '{tmp_path}/alive'\n/bin/sh -c \"read line < '{tmp_path}/pipe'\" &\nwait\n", "ascii"
     )
     reader = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
     writer = os.open(tmp_path / "alive", os.O_WRONLY)
-    error = refusal(CLI, replace(desk, transport_options=replace(desk.transport_options, timeout=0.5)))
+    error = refusal(CLI, replace(context, transport_options=replace(context.transport_options, timeout=0.5)))
     os.close(writer)
     ended = select.select([reader], [], [], 10)[0]
     os.close(reader)
     if not ended:  # let it go
         os.close(os.open(tmp_path / "pipe", os.O_WRONLY))
     assert ended
-    assert error.message.endswith("no answer within 0.5 s.")
+    assert error.message.endswith("az did not respond within 0.5 s.")
 
 
 TENANT: t.Final = "0a1b2c3d-0000-4000-8000-00000000c0de"
@@ -497,8 +505,8 @@ REFUSALS: t.Final = (
 )
 
 
-def _says_without_tenant(folder: Path, token: str, refusal_text: str) -> None:
-    """An az that takes no tenant, and has this token otherwise."""
+def _rejects_tenant(folder: Path, token: str, refusal_text: str) -> None:
+    """An az that rejects a tenant and returns this token without one."""
     (folder / "token").write_text(json.dumps({"accessToken": token}), "utf-8")
     (folder / "refusal").write_text(refusal_text, "utf-8")
     script = f"#!/bin/sh\ncd '{folder}'\necho >> runs\ncase \"$*\" in *--tenant*) cat refusal >&2; exit 1;; esac\ncat token\n"
@@ -506,44 +514,44 @@ def _says_without_tenant(folder: Path, token: str, refusal_text: str) -> None:
 
 
 @pytest.mark.parametrize("refusal_text", REFUSALS)
-def test_an_azure_cli_that_takes_no_tenant_is_asked_without_it(
-    refusal_text: str, az: Az, desk: SignInContext, emulator: Emulator, tmp_path: Path
+def test_an_azure_cli_that_rejects_a_tenant_is_called_without_it(
+    refusal_text: str, az: Az, context: SignInContext, emulator: Emulator, tmp_path: Path
 ) -> None:
     token = emulator.token()
-    _says_without_tenant(tmp_path, token, refusal_text)
-    assert sign_in(replace(CLI, tenant_id=emulator.tenant_id.upper()), desk).value == token
+    _rejects_tenant(tmp_path, token, refusal_text)
+    assert sign_in(replace(CLI, tenant_id=emulator.tenant_id.upper()), context).value == token
     assert (tmp_path / "runs").read_text("utf-8") == "\n\n"
 
 
 @pytest.mark.parametrize("case", ["another tenant", "unreadable", "without tid", "domain"])
-def test_a_token_of_an_azure_cli_that_takes_no_tenant_must_be_for_the_tenant_asked_for(
-    case: str, az: Az, desk: SignInContext, emulator: Emulator, tmp_path: Path
+def test_the_token_of_an_azure_cli_that_rejects_a_tenant_must_be_for_that_tenant(
+    case: str, az: Az, context: SignInContext, emulator: Emulator, tmp_path: Path
 ) -> None:
     payload = base64.urlsafe_b64encode(b'{"aud": "made-up"}').decode().rstrip("=")
     token = {"unreadable": "opaque-made-up", "without tid": f"eyJhbGciOiJub25lIn0.{payload}."}.get(case)
-    _says_without_tenant(tmp_path, token or emulator.token(), REFUSALS[0])
+    _rejects_tenant(tmp_path, token or emulator.token(), REFUSALS[0])
     asked_for = emulator.tenant_domain if case == "domain" else emulator.tenant_id if token else TENANT
-    error = refusal(replace(CLI, tenant_id=asked_for), desk)
+    error = refusal(replace(CLI, tenant_id=asked_for), context)
     assert error.code == "sign_in_failed"
-    assert f"does not take the tenant {asked_for}" in error.message
+    assert f"does not accept the tenant {asked_for}" in error.message
     assert "Set tenant_id to the GUID" in str(error.hint)
 
 
-def test_another_refusal_of_the_azure_cli_is_told_and_not_tried_again(
-    az: Az, desk: SignInContext, tmp_path: Path
+def test_another_error_of_the_azure_cli_is_reported_without_a_retry(
+    az: Az, context: SignInContext, tmp_path: Path
 ) -> None:
-    _says_without_tenant(tmp_path, "made-up", "ERROR: AADSTS90002: Tenant 'other' not found.")
-    assert "AADSTS90002" in refusal(replace(CLI, tenant_id=TENANT), desk).message
+    _rejects_tenant(tmp_path, "made-up", "ERROR: AADSTS90002: Tenant 'other' not found.")
+    assert "AADSTS90002" in refusal(replace(CLI, tenant_id=TENANT), context).message
     assert (tmp_path / "runs").read_text("utf-8") == "\n"
 
 
-def test_an_azure_cli_that_is_not_there_is_refused_by_the_option_that_wants_it(
-    desk: SignInContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_missing_azure_cli_is_reported_with_the_option_that_requires_it(
+    context: SignInContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    error = refusal(CLI, desk)
+    error = refusal(CLI, context)
     assert isinstance(error, OptionError)
-    assert error.message.startswith("auth_source: azure_cli needs the program az")
+    assert error.message.startswith('auth_source azure_cli requires the Azure CLI, but "az"')
 
 
 # -- the library ---------------------------------------------------------------------------------------------
@@ -551,7 +559,7 @@ def test_an_azure_cli_that_is_not_there_is_refused_by_the_option_that_wants_it(
 MINIMUM = ".".join(map(str, MSAL_MINIMUM))
 
 
-def test_the_version_asked_for_is_the_one_that_is_required_and_documented() -> None:
+def test_the_minimum_version_is_the_one_that_is_required_and_documented() -> None:
     root = Path(__file__).resolve().parents[5]
     assert f"msal>={MINIMUM}" in (root / "requirements.txt").read_text("utf-8").splitlines()
     assert f"msal >= {MINIMUM}," in ModuleDocFragment.DOCUMENTATION
@@ -585,7 +593,7 @@ def test_the_version_of_msal_is_compared_by_numbers(
     with pytest.raises(LibraryError) as refused:
         import_msal()
     assert refused.value.code == code
-    assert f"{sys.executable}: {version}, wanted {MINIMUM}." in refused.value.message
+    assert f"{sys.executable} is too old: found {version}, required {MINIMUM}." in refused.value.message
     assert f"{sys.executable} -m pip install 'msal>={MINIMUM}'" in str(refused.value.hint)
 
 
@@ -599,7 +607,7 @@ def test_the_version_of_msal_is_compared_by_numbers(
     ],
     ids=lambda who: str(who.auth_source),
 )
-def test_a_missing_msal_is_told_before_any_request_with_the_interpreter_that_lacks_it(
+def test_a_missing_msal_is_reported_before_any_request_with_the_interpreter(
     who: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "msal", None)
@@ -610,12 +618,12 @@ def test_a_missing_msal_is_told_before_any_request_with_the_interpreter_that_lac
     assert "pip install" in str(refused.value.hint)
 
 
-def test_a_ready_token_and_the_azure_cli_do_without_msal(
-    az: Az, desk: SignInContext, monkeypatch: pytest.MonkeyPatch
+def test_an_access_token_and_the_azure_cli_do_not_need_msal(
+    az: Az, context: SignInContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "msal", None)
     with pytest.raises(ImportError):
         importlib.import_module("msal")
-    az.says('{"accessToken": "cli-token"}')
-    assert sign_in(CLI, desk).value == "cli-token"
-    assert sign_in(Identity("access_token", "options", access_token="ready"), desk).value == "ready"
+    az.returns('{"accessToken": "cli-token"}')
+    assert sign_in(CLI, context).value == "cli-token"
+    assert sign_in(Identity("access_token", "options", access_token="ready"), context).value == "ready"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can be read from a token, and how long one is kept."""
+"""Claims of a token, and how long a token is kept."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TokenClock:
 
 
 class SignIns:
-    """Hands out tokens ``t1``, ``t2``... that live so long."""
+    """Returns tokens ``t1``, ``t2``... with this lifetime."""
 
     def __init__(self, clock: TokenClock, lifetime: float | None) -> None:
         self.clock = clock
@@ -90,7 +90,7 @@ def test_the_permissions_of_applications_and_of_users_are_read(claims: t.Any, re
     ],
     ids=["empty", "opaque", "not base64", "not ascii", "a list", "null", "not text", "deep"],
 )
-def test_a_token_that_cannot_be_read_is_no_error(token: str) -> None:
+def test_a_token_that_cannot_be_decoded_is_not_an_error(token: str) -> None:
     assert read_claims(token) is None
 
 
@@ -98,7 +98,7 @@ def test_a_token_that_cannot_be_read_is_no_error(token: str) -> None:
     ("lifetime", "good_for"),
     [(3600, 3300), (86400, 86100), (700, 400), (600, 300), (100, 50), (0, 0)],
 )
-def test_a_token_is_exchanged_five_minutes_before_its_end_or_at_half_of_a_short_life(
+def test_a_token_is_replaced_five_minutes_before_its_expiry_or_after_half_of_a_short_lifetime(
     lifetime: float, good_for: float
 ) -> None:
     clock = TokenClock()
@@ -113,7 +113,7 @@ def test_a_token_is_exchanged_five_minutes_before_its_end_or_at_half_of_a_short_
     assert desk.heard == ["t1", "t2"]
 
 
-def test_a_token_of_unknown_end_is_kept() -> None:
+def test_a_token_of_unknown_expiry_is_kept() -> None:
     clock = TokenClock()
     keeper = SignIns(clock, None).cache()
     keeper.token(PATIENCE)
@@ -121,13 +121,13 @@ def test_a_token_of_unknown_end_is_kept() -> None:
     assert keeper.token(PATIENCE) == "t1"
 
 
-def test_nobody_signs_in_before_a_token_is_asked_for() -> None:
+def test_no_sign_in_before_a_token_is_requested() -> None:
     desk = SignIns(TokenClock(), 3600)
     desk.cache()
     assert desk.count == 0
 
 
-def test_a_refused_token_is_exchanged_and_the_next_caller_gets_the_new_one() -> None:
+def test_a_rejected_token_is_replaced_and_the_next_caller_gets_the_new_one() -> None:
     desk = SignIns(TokenClock(), 3600)
     keeper = desk.cache()
     refused = keeper.token(PATIENCE)
@@ -137,7 +137,7 @@ def test_a_refused_token_is_exchanged_and_the_next_caller_gets_the_new_one() -> 
     assert desk.count == 2
 
 
-def test_of_many_threads_that_were_refused_one_signs_in() -> None:
+def test_if_many_threads_were_rejected_one_signs_in() -> None:
     desk = SignIns(TokenClock(), 3600)
     keeper = desk.cache()
     refused = keeper.token(PATIENCE)
@@ -152,7 +152,7 @@ def test_of_many_threads_that_were_refused_one_signs_in() -> None:
     assert desk.count == 2
 
 
-def test_the_same_token_again_means_that_there_is_no_other() -> None:
+def test_the_same_token_again_means_that_no_other_is_available() -> None:
     keeper = TokenCache(lambda _patience: Token("ready"), TokenClock(), on_token=lambda _: None)
     refused = keeper.token(PATIENCE)
     with pytest.raises(SignInError) as failed:
@@ -161,7 +161,7 @@ def test_the_same_token_again_means_that_there_is_no_other() -> None:
     assert "access_token" in str(failed.value.hint)
 
 
-def test_a_sign_in_that_was_refused_is_not_tried_again_by_any_thread() -> None:
+def test_a_rejected_sign_in_is_not_repeated_by_any_thread() -> None:
     tries = []
 
     def sign_in(patience: float) -> Token:
@@ -182,7 +182,7 @@ def test_a_sign_in_that_was_refused_is_not_tried_again_by_any_thread() -> None:
     assert len(tries) == 1
 
 
-def test_a_sign_in_that_fails_leaves_the_keeper_able_to_try_again() -> None:
+def test_after_a_failed_sign_in_the_cache_can_try_again() -> None:
     tries = iter(range(2))
 
     def sign_in(patience: float) -> Token:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A response belongs to its request, ends in time, and has a size; else there is none, and its connection is closed."""
+"""A response belongs to its request, is complete in time, and has a limited size. Otherwise it is an error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def session() -> Iterator[HttpTransport]:
 
 
 class TickingClock(ManualClock):
-    """A second goes by with each look at it."""
+    """A second passes with each read."""
 
     def monotonic(self) -> float:
         self.passed += 1
@@ -66,11 +66,11 @@ def post(transport: HttpTransport, server: Scripted, path: str = "/offboard") ->
     return transport.send("POST", server.url + path, json_body={"Comment": "CHG-1"})
 
 
-# -- whose response it is ------------------------------------------------------------------------------------
+# -- which request a response belongs to ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("interim", INTERIM.values(), ids=INTERIM)
-def test_an_interim_response_is_not_the_answer_and_shifts_none(session: HttpTransport, interim: bytes) -> None:
+def test_an_interim_response_is_not_the_response_and_shifts_no_other(session: HttpTransport, interim: bytes) -> None:
     with Scripted(interim + regular(b'"first"', "201 Created"), regular(b'"second"')) as server:
         answers = [post(session, server, path) for path in ("/1", "/2")]
     assert [(answer.status, answer.json()) for answer in answers] == [(201, "first"), (200, "second")]
@@ -86,19 +86,19 @@ IRREGULAR: t.Final = {
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
     ),
     "trailers": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: y\r\n\r\n",
-    "a header that is none": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nnot a header\r\n\r\n{}",
+    "an invalid header line": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nnot a header\r\n\r\n{}",
 }
 
 
 @pytest.mark.parametrize("script", IRREGULAR.values(), ids=IRREGULAR)
-def test_a_connection_with_anything_irregular_is_not_used_again(session: HttpTransport, script: bytes) -> None:
+def test_a_connection_with_any_irregularity_is_not_reused(session: HttpTransport, script: bytes) -> None:
     with Scripted(script, regular(b'"second"')) as server:
         post(session, server, "/1")
         assert post(session, server, "/2").json() == "second"
     assert server.requests == [(1, "/1"), (2, "/2")]
 
 
-def test_a_regular_connection_is_used_again(session: HttpTransport) -> None:
+def test_a_regular_connection_is_reused(session: HttpTransport) -> None:
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
     nothing = b"HTTP/1.1 204 No Content\r\n\r\n"
     with Scripted(regular(), chunked, nothing, regular(b"")) as server:
@@ -107,10 +107,10 @@ def test_a_regular_connection_is_used_again(session: HttpTransport) -> None:
     assert server.requests == [(1, "/1"), (1, "/2"), (1, "/3"), (1, "/4")]
 
 
-SPOILT: t.Final = {
+INCOMPLETE: t.Final = {
     "a switch of protocols": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n",
     "nothing but interim responses": INTERIM["102"] * 50 + regular(),
-    "a length that is no number": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2x\r\n\r\n{}",
+    "a length that is not a number": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2x\r\n\r\n{}",
     "a negative length": b"HTTP/1.1 400 Bad Request\r\nContent-Length: -2\r\n\r\n{}",
     "a body that ends early": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 99\r\n\r\n{}",
     "chunks that end early": b"HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
@@ -119,15 +119,15 @@ SPOILT: t.Final = {
     "no status": b"HTTP/1.1 \r\n\r\n",
     "no HTTP": b"SSH-2.0-OpenSSH_9.6\r\n",
     "too many headers": b"HTTP/1.1 400 Bad Request\r\n" + b"X: y\r\n" * 500 + b"\r\n{}",
-    "packed, and cut off": (
+    "compressed and truncated": (
         b"HTTP/1.1 400 Bad Request\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\n"
         + gzip.compress(b'{"error": {"code": "BadRequest", "message": "a message"}}')[:20]
     ),
 }
 
 
-@pytest.mark.parametrize("script", SPOILT.values(), ids=SPOILT)
-def test_a_response_that_is_not_whole_is_none_and_the_request_may_have_arrived(
+@pytest.mark.parametrize("script", INCOMPLETE.values(), ids=INCOMPLETE)
+def test_an_incomplete_response_is_an_error_and_the_request_may_have_arrived(
     session: HttpTransport, script: bytes
 ) -> None:
     with Scripted(script, close=True) as server:
@@ -136,7 +136,7 @@ def test_a_response_that_is_not_whole_is_none_and_the_request_may_have_arrived(
 
 
 @pytest.mark.parametrize("kind", [MemoryError, ValueError, RuntimeError, zlib.error, AttributeError])
-def test_whatever_goes_wrong_after_a_request_was_sent_leaves_it_in_question(
+def test_after_any_exception_a_request_that_was_sent_may_have_arrived(
     session: HttpTransport, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
     def fail(*_: object) -> t.NoReturn:
@@ -149,7 +149,7 @@ def test_whatever_goes_wrong_after_a_request_was_sent_leaves_it_in_question(
     assert "no more" in error.message
 
 
-def test_a_response_that_comes_before_its_request_is_not_read_as_its_answer(session: HttpTransport) -> None:
+def test_a_response_that_arrives_before_the_request_is_not_its_response(session: HttpTransport) -> None:
     """The server sends a second response when the connection is idle."""
     with Scripted(regular(b'"first"') + regular(b'"of another"'), regular(b'"second"')) as server:
         assert post(session, server, "/1").json() == "first"
@@ -177,15 +177,15 @@ ENDLESS: t.Final = {
 
 
 def drip(first: bytes, rest: bytes) -> Script:
-    """Byte by byte, as far as the network keeps them apart, and not for ever, so that a client without an end fails."""
+    """Byte by byte, but not forever, so that a client without a deadline fails the test."""
     return itertools.chain([first], itertools.repeat(rest, 20_000))
 
 
 @pytest.mark.parametrize("parts", ENDLESS.values(), ids=ENDLESS)
-def test_no_part_of_a_response_can_go_on_after_the_deadline(
+def test_no_part_of_a_response_can_continue_after_the_deadline(
     ticking: HttpTransport, parts: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Each read hands out a byte, as if no more had come.
+    # Each read returns one byte, as if no more had arrived.
     read = connections._Incoming.readinto
     monkeypatch.setattr(
         connections._Incoming, "readinto", lambda self, buffer: read(self, memoryview(buffer)[:1]), raising=True
@@ -195,10 +195,10 @@ def test_no_part_of_a_response_can_go_on_after_the_deadline(
         error = failure(lambda: post(ticking, server))
     assert (error.code, error.may_have_arrived) == ("no_answer", True)
     if parts[1] != b"\x1f":
-        assert error.message.endswith("no answer within 60 s.")
+        assert error.message.endswith("no response within 60 s.")
 
 
-def test_a_proxy_cannot_drip_for_ever_before_it_connects(ticking: HttpTransport) -> None:
+def test_a_proxy_cannot_send_headers_forever_before_it_connects(ticking: HttpTransport) -> None:
     drips = drip(b"HTTP/1.1 200 Connection established\r\n", b"X: y\r\n")
     with Scripted(drips, close=True) as proxy:
         transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=20.0, proxy=proxy.url), TickingClock())
@@ -208,7 +208,7 @@ def test_a_proxy_cannot_drip_for_ever_before_it_connects(ticking: HttpTransport)
     assert error.code in ("unreachable", "proxy_failed")
 
 
-def test_a_host_with_many_addresses_gets_the_time_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_addresses_of_a_host_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[float] = []
 
     def refuse(_address: object, timeout: float, *_: t.Any, **__: t.Any) -> t.NoReturn:
@@ -251,14 +251,14 @@ def too_large(small: int) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", too_large(0))
-def test_a_body_has_a_limit_on_the_wire_and_unpacked(session: HttpTransport, small: int, kind: str) -> None:
+def test_a_body_is_limited_as_received_and_decoded(session: HttpTransport, small: int, kind: str) -> None:
     with Scripted(too_large(small)[kind], close=True) as server:
         error = failure(lambda: post(session, server))
     assert (error.code, error.may_have_arrived, not error.retryable) == ("no_answer", True, True)
-    assert "too large" in error.message or "larger than 1 MB" in error.message
+    assert "too large" in error.message or "larger than 1 MiB" in error.message
 
 
-def test_headers_have_a_limit(session: HttpTransport) -> None:
+def test_headers_are_limited(session: HttpTransport) -> None:
     headers = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 60_000) for number in range(20))
     with Scripted(START + headers + b"\r\n", close=True) as server:
         error = failure(lambda: post(session, server))
@@ -266,17 +266,17 @@ def test_headers_have_a_limit(session: HttpTransport) -> None:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:])])
-def test_a_packed_body_is_unpacked(session: HttpTransport, small: int, pack: t.Callable[[bytes], bytes]) -> None:
+def test_a_compressed_body_is_decoded(session: HttpTransport, small: int, pack: t.Callable[[bytes], bytes]) -> None:
     body = b"0123456789" * (small // 10)
     with Scripted(packed(pack(body))) as server:
         assert post(session, server).body == body
 
 
-def test_a_page_of_ten_thousand_records_has_room() -> None:
+def test_a_page_of_ten_thousand_records_is_within_the_limit() -> None:
     assert connections.MAX_BODY > 5 * 10_838_374  # the emulator's, measured
 
 
-# -- words ---------------------------------------------------------------------------------------------------
+# -- messages -------------------------------------------------------------------------------------------------
 
 
 HEAVY: t.Final = {
@@ -291,7 +291,7 @@ HEAVY: t.Final = {
 
 
 @pytest.mark.parametrize("text", HEAVY.values(), ids=HEAVY)
-def test_a_message_about_a_strange_page_costs_little_work_and_is_short(text: str) -> None:
+def test_a_message_about_an_unexpected_page_is_short_and_quickly_made(text: str) -> None:
     page = Response(method="GET", url="https://api.example.test", status=502, body=text.encode())
     before = time.process_time()
     assert len(transport.summarize_body(page)) < 250
@@ -301,13 +301,13 @@ def test_a_message_about_a_strange_page_costs_little_work_and_is_short(text: str
 @pytest.mark.parametrize(
     ("page", "words"),
     [
-        ("<html><TITLE class=x>Blocked\n here</TITLE></html>", "a web page: Blocked here"),
-        ("<p>One</p><script>if (a<b) x()</script><style>p{}</style><p>two</p>", "a web page: One two"),
-        ("<p>One<script>never closed", "a web page: One"),
-        ("<title>never closed", "a web page: never closed"),
-        ("plain words", "not the service's JSON: plain words"),
-        ("", "an empty answer"),
+        ("<html><TITLE class=x>Blocked\n here</TITLE></html>", "an HTML page: Blocked here"),
+        ("<p>One</p><script>if (a<b) x()</script><style>p{}</style><p>two</p>", "an HTML page: One two"),
+        ("<p>One<script>never closed", "an HTML page: One"),
+        ("<title>never closed", "an HTML page: never closed"),
+        ("plain words", "not JSON from the service: plain words"),
+        ("", "an empty response"),
     ],
 )
-def test_a_page_is_quoted_by_its_title_or_its_words(page: str, words: str) -> None:
+def test_a_page_is_quoted_by_its_title_or_its_text(page: str, words: str) -> None:
     assert transport.summarize_body(Response(method="GET", url="https://x", status=502, body=page.encode())) == words

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a request goes and whom it trusts: URLs that all parsers read alike, proxies and certificates of the environment."""
+"""URLs that all parsers read the same way, and proxies and CA certificates from the environment."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ AMBIGUOUS = (
 
 
 @pytest.mark.parametrize("url", AMBIGUOUS)
-def test_a_url_that_parsers_may_read_in_two_ways_is_never_sent(url: str) -> None:
+def test_an_ambiguous_url_is_never_sent(url: str) -> None:
     transport = HttpTransport(TransportOptions(user_agent="test/1"), t.cast(EmulatorClock, None))
     with pytest.raises(TransportError) as refused:
         transport.send("GET", url)
@@ -122,7 +122,7 @@ PASSWORDS = ("Sommer#2026", "So[mm]er2026", "Sommer/2026", "Sommer?2026", "Som m
 @pytest.mark.parametrize("form", ["http://svc:{}@proxy.example.test:8080", "svc:{}@proxy.example.test:8080"])
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 @pytest.mark.parametrize("password", PASSWORDS)
-def test_a_proxy_of_the_environment_that_parsers_would_cut_in_pieces_is_refused_and_no_piece_is_shown(
+def test_an_ambiguous_proxy_in_the_environment_is_rejected_and_no_part_of_it_is_shown(
     password: str, variable: str, form: str, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, form.format(password))
@@ -137,7 +137,7 @@ def test_a_proxy_of_the_environment_that_parsers_would_cut_in_pieces_is_refused_
 
 @pytest.mark.parametrize("option", ["proxy", "api_url", "authority_host"])
 @pytest.mark.parametrize("password", PASSWORDS)
-def test_a_password_in_an_address_is_not_shown_in_pieces(password: str, option: str, offboard: RunModule) -> None:
+def test_no_part_of_a_password_in_a_url_is_shown(password: str, option: str, offboard: RunModule) -> None:
     address = f"https://svc:{password}@host.example.test"
     run = offboard(connect=False, device_id=ID, access_token="made-up-token", **{option: address})
     assert run.error_code == "invalid_option"
@@ -174,11 +174,11 @@ def test_a_year_in_a_password_of_a_proxy_stays_in_every_date(
         ("socks5://proxy.corp.example", False),
     ],
 )
-def test_the_address_of_a_proxy_is_read_in_one_way_or_not_at_all(url: str, usable: bool) -> None:
+def test_the_url_of_a_proxy_must_be_unambiguous(url: str, usable: bool) -> None:
     assert is_proxy_url(url) == usable
 
 
-def test_a_broken_proxy_variable_that_no_request_would_use_is_no_matter(
+def test_an_invalid_proxy_variable_that_no_request_uses_is_ignored(
     emulator: Emulator, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://svc:Sommer#2026@proxy.example.test:8080")
@@ -193,7 +193,7 @@ def test_a_broken_proxy_variable_that_no_request_would_use_is_no_matter(
 
 @pytest.fixture
 def without_ca(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
-    """The way to the emulator without its CA, on a machine whose environment names none."""
+    """Options for the emulator without its CA, with no CA in the environment."""
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
     return {
@@ -210,7 +210,7 @@ def without_ca(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str,
 
 
 def hashed_folder(ca_path: str, folder: Path) -> str:
-    """A folder of certificates as OpenSSL looks them up."""
+    """A directory of CA certificates in the format of OpenSSL."""
     shutil.copy(ca_path, folder / "ca.pem")
     name = subprocess.run(
         ["openssl", "x509", "-noout", "-hash", "-in", ca_path], capture_output=True, text=True, check=True
@@ -238,7 +238,7 @@ def test_a_ca_that_openssl_trusts_is_trusted(
 
 
 @pytest.mark.parametrize("winner", ["ca_path", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_an_option_or_a_variable_of_requests_beats_those_of_openssl(
+def test_an_option_or_a_variable_of_requests_takes_precedence_over_openssl(
     winner: str,
     emulator: Emulator,
     offboard: RunModule,
@@ -261,7 +261,7 @@ def test_an_option_or_a_variable_of_requests_beats_those_of_openssl(
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-def test_certificates_are_not_checked_where_that_is_switched_off(
+def test_certificates_are_not_validated_if_validation_is_disabled(
     offboard: RunModule, without_ca: dict[str, t.Any]
 ) -> None:
     assert not offboard(**without_ca, validate_certs=False).failed

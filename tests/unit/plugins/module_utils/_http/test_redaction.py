@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A credential is found in the text of others in each encoding that a server, proxy or program may use."""
+"""A credential is masked in text of servers, proxies and programs, in each encoding that they may use."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ ENCODINGS: dict[str, t.Callable[[str], str]] = {
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("secret", SECRETS, ids=range(len(SECRETS)))
-def test_a_secret_is_masked_in_each_encoding_and_the_words_around_it_stay(secret: str, encoding: str) -> None:
+def test_a_secret_is_masked_in_each_encoding_and_the_text_around_it_stays(secret: str, encoding: str) -> None:
     quoted = ENCODINGS[encoding](secret)
     redact = Redactor([secret])
     assert redact(f"before ({quoted}) between '{quoted}' after") == f"before ({MASK}) between '{MASK}' after"
@@ -82,14 +82,14 @@ def test_a_secret_is_masked_in_hex_and_in_utf_16() -> None:
     assert "h\0u\0s\0h" not in redact("hush-0123".encode("utf-16-le").decode())
 
 
-def test_a_long_secret_is_masked_where_the_other_side_has_cut_it() -> None:
+def test_a_long_secret_that_the_server_has_cut_is_masked() -> None:
     secret = "hush-0123456789-abcdefghijklmnopqrstuvwxyz"
     redact = Redactor([secret])
     assert redact(f"'{secret[:30]}...'") == f"'{MASK}...'"
     assert redact(f"'{quote(secret)[:20]}") == f"'{MASK}"
 
 
-def test_the_head_of_a_text_holds_no_piece_of_a_secret_that_is_cut() -> None:
+def test_the_head_of_a_text_has_no_part_of_a_secret_at_the_cut() -> None:
     secret = "hush-0123456789"
     redact = Redactor([secret])
     for cut in range(1, len(secret)):
@@ -110,7 +110,7 @@ def test_the_head_of_a_text_holds_no_piece_of_a_secret_that_is_cut() -> None:
         ("got eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ", f"got {MASK}"),
     ],
 )
-def test_tokens_are_masked_whoever_they_belong_to(text: str, shown: str) -> None:
+def test_tokens_of_any_owner_are_masked(text: str, shown: str) -> None:
     assert Redactor()(text) == shown
 
 
@@ -121,15 +121,15 @@ def test_tokens_are_masked_whoever_they_belong_to(text: str, shown: str) -> None
         "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
         "access_token is missing",
         "Bearer authentication is required",
-        "pc-0101.corp.example answered 404, a web page: Not Found\n",
-        "\ud83d broken, and \ud83d\ude00 whole",
+        "pc-0101.corp.example answered 404, an HTML page: Not Found\n",
+        "\ud83d broken, and \ud83d\ude00 complete",
     ],
 )
-def test_words_that_only_speak_of_secrets_stay(text: str) -> None:
+def test_text_about_secrets_is_not_masked(text: str) -> None:
     assert Redactor(["hush-0123456789"])(text) == text
 
 
-def test_requests_and_answers_tell_what_is_secret() -> None:
+def test_credentials_in_requests_and_responses_are_learned() -> None:
     redact = Redactor()
     redact.add_request(
         {"Authorization": "Bearer tok-1", "X-IDENTITY-HEADER": "tok-2", "Accept": "application/json"},
@@ -174,11 +174,11 @@ def test_blank_secrets_mask_nothing() -> None:
         (None, []),
     ],
 )
-def test_the_whole_password_of_an_address_is_found(url: str | None, found: list[tuple[str, str]]) -> None:
+def test_the_complete_password_of_a_url_is_found(url: str | None, found: list[tuple[str, str]]) -> None:
     assert users_and_passwords(url) == found
 
 
-def test_the_libraries_below_log_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_libraries_log_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     silence_loggers()
     for name in ("msal.oauth2cli.oauth2", "urllib3.connectionpool", "requests"):

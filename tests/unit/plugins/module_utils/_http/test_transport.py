@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One HTTP exchange on a real wire: whom it trusts, which way it goes, and what a failure says about the request."""
+"""One HTTP exchange over real sockets: certificates, proxies, and what an error reports about the request."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Open(t.Protocol):
 
 @pytest.fixture
 def session(emulator: Emulator, clock: EmulatorClock) -> Iterator[Open]:
-    """Opens sessions that trust the emulator, unless told otherwise, and closes them."""
+    """Opens transports that trust the emulator by default, and closes them."""
     opened: list[HttpTransport] = []
 
     def create(**options: t.Any) -> HttpTransport:
@@ -69,7 +69,7 @@ def wrong_bundle(tmp_path: Path) -> str:
 
 @pytest.fixture
 def nowhere() -> Iterator[str]:
-    """An address on this machine where nobody listens."""
+    """A URL of this machine on which no server listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"https://127.0.0.1:{taken.getsockname()[1]}"
@@ -100,7 +100,7 @@ def test_a_password_in_netrc_never_replaces_the_token(
     home: str, session: Open, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / ".netrc"
-    netrc.write_text("default login somebody password hunter2\n", encoding="ascii")
+    netrc.write_text("default login user1 password hunter2\n", encoding="ascii")
     netrc.chmod(0o600)
     monkeypatch.setenv(home, str(netrc if home == "NETRC" else tmp_path))
     one = session()
@@ -118,7 +118,7 @@ def test_cookies_are_not_kept(session: Open, emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_redirects_are_handed_back_and_not_followed(method: str, session: Open, emulator: Emulator) -> None:
+def test_redirects_are_returned_and_not_followed(method: str, session: Open, emulator: Emulator) -> None:
     emulator.fault(kind="redirect", times=None)
     answer = session().send(method, emulator.api_url + FAR, headers={"Authorization": "Bearer abc"})
     assert answer.status == 307
@@ -126,7 +126,7 @@ def test_redirects_are_handed_back_and_not_followed(method: str, session: Open, 
     assert emulator.calls("elsewhere") == []
 
 
-# -- whom it trusts ------------------------------------------------------------------------------------------
+# -- certificates ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -153,7 +153,7 @@ def test_redirects_are_handed_back_and_not_followed(method: str, session: Open, 
         pytest.param({}, {}, False, id="nothing: the public authorities"),
     ],
 )
-def test_options_decide_whom_to_trust_and_the_environment_where_none_is_given(
+def test_options_decide_which_certificates_to_trust_and_else_the_environment(
     options: dict[str, t.Any],
     environ: dict[str, str],
     trusted: bool,
@@ -178,7 +178,7 @@ def test_options_decide_whom_to_trust_and_the_environment_where_none_is_given(
 
 
 @pytest.mark.parametrize("setting", ["ca_path", "REQUESTS_CA_BUNDLE"])
-def test_certificates_are_read_once_for_all_connections(
+def test_ca_certificates_are_loaded_once_for_all_connections(
     setting: str, session: Open, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "ca.pem"
@@ -199,12 +199,12 @@ def test_a_certificate_for_another_name_is_not_trusted(session: Open, emulator: 
     assert emulator.log == []
 
 
-# -- which way it goes ---------------------------------------------------------------------------------------
+# -- proxies ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The hosts that connections were opened to; each one is refused."""
+    """The hosts to which connections were opened. Each connection is refused."""
     hosts: list[str] = []
 
     def refuse(address: tuple[str, int], *_: t.Any, **__: t.Any) -> t.NoReturn:
@@ -242,7 +242,7 @@ EVERYWHERE = {"HTTPS_PROXY": THEIRS, "HTTP_PROXY": THEIRS, "ALL_PROXY": THEIRS}
         ("https://127.example.test", OURS, {}, "ours.example.test"),
     ],
 )
-def test_the_proxy_option_beats_the_environment_and_this_machine_and_its_platform_are_asked_directly(
+def test_the_proxy_option_takes_precedence_and_loopback_and_link_local_use_no_proxy(
     url: str,
     option: str | None,
     environ: dict[str, str],
@@ -262,7 +262,7 @@ def test_the_proxy_option_beats_the_environment_and_this_machine_and_its_platfor
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-def test_a_proxy_is_given_its_password_and_the_service_is_not(session: Open, emulator: Emulator) -> None:
+def test_the_proxy_receives_its_password_and_the_service_does_not(session: Open, emulator: Emulator) -> None:
     with HttpsProxy({"mde.example.test": emulator.api_url}) as proxy:
         one = session(proxy=proxy.url.replace("//", "//user:hunter%212@"), validate_certs=False)
         assert one.send("GET", HOST + FAR).status == 401
@@ -272,7 +272,7 @@ def test_a_proxy_is_given_its_password_and_the_service_is_not(session: Open, emu
 
 
 @pytest.mark.parametrize("refusal", ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"])
-def test_a_proxy_that_says_no_is_named_and_the_request_was_not_sent(refusal: str, session: Open) -> None:
+def test_a_proxy_that_refuses_is_named_and_the_request_was_not_sent(refusal: str, session: Open) -> None:
     with HttpsProxy({}, refusal) as proxy:
         failed = failure(lambda: session(proxy=proxy.url).send("POST", HOST + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("proxy_failed", False, False)
@@ -281,10 +281,10 @@ def test_a_proxy_that_says_no_is_named_and_the_request_was_not_sent(refusal: str
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @pytest.mark.parametrize("first", [True, False], ids=["a new connection", "a kept connection"])
-def test_an_answer_that_is_lost_behind_a_proxy_is_no_failure_to_connect(
+def test_a_response_that_is_lost_behind_a_proxy_is_not_a_failure_to_connect(
     first: bool, session: Open, emulator: Emulator
 ) -> None:
-    """urllib3 calls it a ProxyError all the same; taken for a refused connection, the POST would be sent twice."""
+    """urllib3 raises a ProxyError here as well. Treated as a refused connection, the POST would be sent twice."""
     emulator.fault(kind="lost", method="POST")
     with HttpsProxy({"mde.example.test": emulator.api_url}) as proxy:
         one = session(proxy=proxy.url, validate_certs=False)
@@ -296,7 +296,7 @@ def test_an_answer_that_is_lost_behind_a_proxy_is_no_failure_to_connect(
     assert len(emulator.calls(method="POST")) == 1
 
 
-# -- what a failure says -------------------------------------------------------------------------------------
+# -- failures -------------------------------------------------------------------------------------
 
 
 def test_a_refused_connection_was_not_sent(session: Open, nowhere: str) -> None:
@@ -317,9 +317,7 @@ def test_an_unknown_host_was_not_sent(session: Open, monkeypatch: pytest.MonkeyP
     assert "Name or service not known" in failed.message
 
 
-def test_a_connection_that_does_not_come_about_in_time_was_not_sent(
-    session: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_whose_connection_times_out_was_not_sent(session: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     def late(*_: t.Any, **__: t.Any) -> t.NoReturn:
         raise TimeoutError("timed out")
 
@@ -331,13 +329,13 @@ def test_a_connection_that_does_not_come_about_in_time_was_not_sent(
 @pytest.mark.parametrize(
     "url", ["https://mde..example.test", f"https://{'a' * 70}.example.test", "https://*.example.test"]
 )
-def test_an_address_that_no_host_can_have_is_final_and_was_not_sent(url: str, session: Open) -> None:
+def test_an_invalid_host_is_final_and_the_request_was_not_sent(url: str, session: Open) -> None:
     failed = failure(lambda: session().send("POST", url))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, True)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("socks") is not None, reason="PySocks is installed here")
-def test_a_proxy_of_a_kind_that_is_not_installed_is_final_and_says_so(
+def test_a_proxy_type_that_is_not_installed_is_final_and_reported(
     session: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy.example.test:1080")
@@ -347,21 +345,21 @@ def test_a_proxy_of_a_kind_that_is_not_installed_is_final_and_says_so(
 
 
 @pytest.mark.parametrize("kind", ["lost", "lost_before"])
-def test_an_answer_that_is_lost_may_have_been_sent(kind: str, session: Open, emulator: Emulator) -> None:
+def test_a_request_whose_response_is_lost_may_have_arrived(kind: str, session: Open, emulator: Emulator) -> None:
     emulator.fault(kind=kind)
     failed = failure(lambda: session().send("POST", emulator.api_url + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
-    assert failed.message.startswith(f"POST {emulator.api_url}{FAR}: the connection broke (")
+    assert failed.message.startswith(f"POST {emulator.api_url}{FAR}: the connection was interrupted (")
 
 
-def test_a_server_that_hangs_is_left_after_the_timeout(session: Open, emulator: Emulator) -> None:
+def test_a_server_that_hangs_is_abandoned_after_the_timeout(session: Open, emulator: Emulator) -> None:
     emulator.fault(kind="hang")
     failed = failure(lambda: session(timeout=0.2).send("POST", emulator.api_url + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
-    assert failed.message == f"POST {emulator.api_url}{FAR}: no answer within 0.2 s."
+    assert failed.message == f"POST {emulator.api_url}{FAR}: no response within 0.2 s."
 
 
-def test_a_server_that_drips_is_left_after_the_timeout_though_each_byte_comes_in_time(
+def test_a_slow_server_is_abandoned_after_the_timeout_although_each_byte_is_in_time(
     session: Open, emulator: Emulator, clock: EmulatorClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator.fault(kind="slow_drip", delay=0.001)
@@ -369,24 +367,24 @@ def test_a_server_that_drips_is_left_after_the_timeout_though_each_byte_comes_in
     monkeypatch.setattr(clock, "monotonic", lambda: float(next(ticking)))
     failed = failure(lambda: session(timeout=30).send("GET", emulator.api_url + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
-    assert "no answer within 30 s" in failed.message
+    assert "no response within 30 s" in failed.message
 
 
-def test_a_body_that_cannot_be_unpacked_is_a_broken_connection(session: Open, emulator: Emulator) -> None:
+def test_a_body_that_cannot_be_decoded_is_an_interrupted_connection(session: Open, emulator: Emulator) -> None:
     emulator.fault(kind="body", body=b"not packed", headers={"Content-Encoding": "gzip"})
     failed = failure(lambda: session().send("POST", emulator.api_url + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
 
 
-class Mute:
-    """A server that takes a connection and does one thing with it."""
+class SilentServer:
+    """A server that accepts a connection and sends one piece of data."""
 
     def __init__(self, say: bytes) -> None:
         self._say = say
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
 
-    def __enter__(self) -> Mute:
+    def __enter__(self) -> SilentServer:
         threading.Thread(target=self._serve, daemon=True).start()
         return self
 
@@ -401,16 +399,16 @@ class Mute:
 
 
 @pytest.mark.parametrize("say", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["closed at once", "plain HTTP"])
-def test_tls_that_breaks_is_not_mistaken_for_a_certificate_that_is_not_trusted(say: bytes, session: Open) -> None:
-    with Mute(say) as server:
+def test_a_tls_failure_is_not_reported_as_an_untrusted_certificate(say: bytes, session: Open) -> None:
+    with SilentServer(say) as server:
         failed = failure(lambda: session().send("POST", server.url))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, False)
 
 
-# -- what comes back -----------------------------------------------------------------------------------------
+# -- responses -----------------------------------------------------------------------------------------
 
 
-def test_a_large_and_packed_answer_is_read_to_its_end(session: Open, emulator: Emulator) -> None:
+def test_a_large_compressed_response_is_read_completely(session: Open, emulator: Emulator) -> None:
     text = "".join(f"{number:09}" for number in range(50_000))
     emulator.fault(kind="body", body=gzip.compress(text.encode()), headers={"Content-Encoding": "gzip", "X-Node": "7"})
     answer = session().send("GET", emulator.api_url + FAR)
@@ -418,7 +416,7 @@ def test_a_large_and_packed_answer_is_read_to_its_end(session: Open, emulator: E
     assert answer.headers["x-node"] == "7"
 
 
-def test_a_host_has_been_reached_once_it_answered_anything(session: Open, emulator: Emulator, nowhere: str) -> None:
+def test_a_host_has_responded_after_any_response(session: Open, emulator: Emulator, nowhere: str) -> None:
     one = session()
     failure(lambda: one.send("GET", nowhere))
     one.send("GET", emulator.api_url + FAR)

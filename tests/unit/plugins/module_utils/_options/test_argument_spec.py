@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options and their environment variables: set, empty, documented; and what is refused before anything is sent."""
+"""Options and their environment variables: set, empty, documented, and rejected before anything is sent."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ VARIABLES = [(option, name) for option, names in ENVIRONMENT.items() for name in
 
 
 def resolve(options: t.Mapping[str, t.Any] | None = None) -> tuple[dict[str, t.Any], ModuleRun]:
-    """What a module's options come to, and its result with the warnings."""
+    """The resolved options of a module, and its result with the warnings."""
     seen: dict[str, t.Any] = {}
 
     def main() -> None:
@@ -68,12 +68,12 @@ def resolve(options: t.Mapping[str, t.Any] | None = None) -> tuple[dict[str, t.A
 # -- the documentation ---------------------------------------------------------------------------------------
 
 
-def test_every_option_of_the_fragment_is_in_the_spec_and_the_other_way_round() -> None:
+def test_the_fragment_and_the_spec_have_the_same_options() -> None:
     assert list(DOCUMENTED) == list(SPEC)
 
 
 @pytest.mark.parametrize("option", SPEC)
-def test_the_documentation_says_what_the_spec_does(option: str) -> None:
+def test_the_documentation_matches_the_spec(option: str) -> None:
     documented, spec = DOCUMENTED[option], SPEC[option]
     for key in ("type", "default", "choices", "aliases"):
         assert documented.get(key) == spec.get(key), key
@@ -102,7 +102,7 @@ def test_secrets_are_marked_and_identifiers_are_not() -> None:
     assert marked == {"client_secret", "certificate_password", "access_token"}
 
 
-def test_plugins_are_told_the_same_variables_and_convert_nothing() -> None:
+def test_plugins_document_the_same_variables_and_convert_nothing() -> None:
     for option, documented in yaml.safe_load(ModuleDocFragment.PLUGINS)["options"].items():
         names = [variable["name"] for variable in documented.get("env", ())]
         assert names == list(ENVIRONMENT.get(option, ()))
@@ -120,7 +120,7 @@ def test_there_is_a_sample_for_each_option_with_a_variable() -> None:
 
 
 @pytest.mark.parametrize(("option", "name"), VARIABLES)
-def test_each_variable_fills_its_option(option: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_variable_sets_its_option(option: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, SAMPLES[option][0])
     assert resolve()[0][option] == SAMPLES[option][1]
 
@@ -148,7 +148,7 @@ def test_blanks_and_line_breaks_around_a_variable_do_not_count(
 
 
 @pytest.mark.parametrize("option", [option for option, names in ENVIRONMENT.items() if len(names) > 1])
-def test_of_several_variables_the_first_that_is_filled_wins(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_nonempty_variable_wins(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     *others, last = ENVIRONMENT[option]
     monkeypatch.setenv(last, "commercial")
     for name in others:
@@ -157,14 +157,14 @@ def test_of_several_variables_the_first_that_is_filled_wins(option: str, monkeyp
 
 
 @pytest.mark.parametrize("option", ENVIRONMENT)
-def test_an_option_beats_its_variables(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_option_takes_precedence_over_its_variables(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ENVIRONMENT[option]:
         monkeypatch.setenv(name, "nonsense that would be refused")
     assert resolve({option: SAMPLES[option][0]})[0][option] == SAMPLES[option][1]
 
 
 @pytest.mark.parametrize("option", ENVIRONMENT)
-def test_a_blank_option_counts_as_not_given(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_option_counts_as_not_set(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for blank in (None, "", " "):
         assert resolve({option: blank})[0][option] == SPEC[option].get("default")
     monkeypatch.setenv(ENVIRONMENT[option][0], SAMPLES[option][0])
@@ -173,7 +173,7 @@ def test_a_blank_option_counts_as_not_given(option: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("option", [option for option, spec in SPEC.items() if "aliases" in spec])
-def test_an_alias_works_and_does_not_warn_beside_variables_of_its_option(
+def test_an_alias_works_and_does_not_warn_next_to_variables_of_its_option(
     option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (alias,) = SPEC[option]["aliases"]
@@ -185,7 +185,7 @@ def test_an_alias_works_and_does_not_warn_beside_variables_of_its_option(
 
 
 @pytest.mark.parametrize("option", [option for option, spec in SPEC.items() if "aliases" in spec])
-def test_of_a_name_and_its_alias_a_blank_one_gives_way(option: str) -> None:
+def test_an_empty_option_gives_way_to_its_alias_and_vice_versa(option: str) -> None:
     (alias,) = SPEC[option]["aliases"]
     for given in ({option: SAMPLES[option][0], alias: ""}, {option: "", alias: SAMPLES[option][0]}):
         params, run = resolve(given)
@@ -193,7 +193,7 @@ def test_of_a_name_and_its_alias_a_blank_one_gives_way(option: str) -> None:
         assert run.warnings == []
 
 
-def test_a_secret_given_by_its_alias_signs_in_though_the_name_is_there_and_blank(
+def test_a_secret_set_by_its_alias_signs_in_although_the_option_is_empty(
     emulator: Emulator, offboard: RunModule
 ) -> None:
     run = offboard(
@@ -206,61 +206,68 @@ def test_a_secret_given_by_its_alias_signs_in_though_the_name_is_there_and_blank
     assert not run.failed
 
 
-# -- what is refused -----------------------------------------------------------------------------------------
+# -- what is rejected -----------------------------------------------------------------------------------------
 
 REFUSED: list[tuple[dict[str, t.Any], str, str]] = [
     *(
-        ({option: value}, f"{option}: {value} is not allowed.", "at least 1")
+        ({option: value}, f"{option} must be at least 1, not {value}.", "integer")
         for option in ("timeout", "retry_timeout", "calls_per_minute", "calls_per_hour", "wait_timeout", "wait_sleep")
         for value in (0, -1)
     ),
-    *(({option: 10**30}, f"{option}: {10**30} is not allowed.", "at most") for option in ("timeout", "wait_timeout")),
+    *(
+        ({option: 10**30}, f"{option} must be at most 31,536,000, not {10**30}.", "integer")
+        for option in ("timeout", "wait_timeout")
+    ),
     (
         {"api_url": "http://mde.corp.example"},
         "api_url: 'http://mde.corp.example' would send",
         "http is allowed on loop",
     ),
-    ({"api_url": "mde.corp.example"}, "api_url: 'mde.corp.example' is not an https address.", "https://api.security."),
-    ({"api_url": "https://user:pw@mde.corp.example"}, "api_url: an address without user, password", "https://api."),
-    ({"api_url": "https://mde.corp.example?a=b"}, "api_url: an address without user, password", "https://api."),
+    ({"api_url": "mde.corp.example"}, "api_url: 'mde.corp.example' is not an https URL.", "https://api.security."),
+    ({"api_url": "https://user:pw@mde.corp.example"}, "api_url must be a URL without user, password", "https://api."),
+    ({"api_url": "https://mde.corp.example?a=b"}, "api_url must be a URL without user, password", "https://api."),
     ({"authority_host": "http://127.0.0.1:1"}, "authority_host: 'http://127.0.0.1:1' would send", "https://login."),
     ({"authority_host": "https://login.corp.example/x"}, "authority_host: ", "https://login."),
-    ({"cloud": "gcc", "region": "eu"}, "region: 'eu' does not exist in cloud 'gcc'.", "set cloud to commercial"),
-    ({"ca_path": "/nowhere/ca.pem"}, "ca_path: /nowhere/ca.pem cannot be read as certificates (No such", "PEM form"),
-    ({"ca_path": __file__}, f"ca_path: {__file__} cannot be read as certificates", "PEM form"),
-    ({"proxy": "proxy.corp.example:8080"}, "proxy: it is not an address.", "http://proxy.corp.example:8080"),
-    ({"proxy": "socks5://proxy.corp.example"}, "proxy: it is not an address.", "http://proxy.corp.example:8080"),
-    ({"proxy": "http://proxy.corp.example:port"}, "proxy: it is not an address.", "http://proxy.corp.example:8080"),
-    ({"proxy": "http://"}, "proxy: it is not an address.", "http://proxy.corp.example:8080"),
-    ({"access_token": "Bearer abc"}, "access_token: it holds white space", "without 'Bearer'"),
-    ({"access_token": "abc\ndef"}, "access_token: it holds white space", "without a line break"),
-    ({"access_token": "abc€"}, "access_token: it holds white space or characters that no token has.", "alone"),
+    ({"cloud": "gcc", "region": "eu"}, "Region 'eu' does not exist in cloud 'gcc'.", "set cloud to commercial"),
+    ({"ca_path": "/nowhere/ca.pem"}, "Cannot load certificates from ca_path /nowhere/ca.pem (No such", "PEM format"),
+    ({"ca_path": __file__}, f"Cannot load certificates from ca_path {__file__}", "PEM format"),
+    ({"proxy": "proxy.corp.example:8080"}, "proxy is not a valid URL.", "http://proxy.corp.example:8080"),
+    ({"proxy": "socks5://proxy.corp.example"}, "proxy is not a valid URL.", "http://proxy.corp.example:8080"),
+    ({"proxy": "http://proxy.corp.example:port"}, "proxy is not a valid URL.", "http://proxy.corp.example:8080"),
+    ({"proxy": "http://"}, "proxy is not a valid URL.", "http://proxy.corp.example:8080"),
+    ({"access_token": "Bearer abc"}, "access_token contains white space", 'without "Bearer"'),
+    ({"access_token": "abc\ndef"}, "access_token contains white space", "line breaks"),
+    (
+        {"access_token": "abc€"},
+        "access_token contains white space or characters that are not allowed in a token.",
+        "only",
+    ),
     (
         {"auth_source": "access_token"},
-        "No complete credential: access_token needs access_token.",
+        "No complete credential found: access_token requires access_token.",
         "the MDE_* variables",
     ),
     (
         {"auth_source": "certificate"},
-        "No complete credential: certificate needs client_id and certificate_path "
-        "(MDE_* environment variables: certificate_path missing).",
+        "No complete credential found: certificate requires client_id and certificate_path "
+        "(MDE_* environment variables: certificate_path is missing).",
         "the MDE_* variables",
     ),
 ]
 
 
-@pytest.mark.parametrize(("options", "says", "hint"), REFUSED, ids=lambda value: str(value)[:60])
-def test_an_option_that_cannot_be_meant_fails_by_name_and_nothing_is_sent(
-    options: dict[str, t.Any], says: str, hint: str, emulator: Emulator, offboard: RunModule
+@pytest.mark.parametrize(("options", "expected", "hint"), REFUSED, ids=lambda value: str(value)[:60])
+def test_an_invalid_option_fails_by_name_and_nothing_is_sent(
+    options: dict[str, t.Any], expected: str, hint: str, emulator: Emulator, offboard: RunModule
 ) -> None:
     good = offboard(device_id="a" * 40, missing_ok=True)
     emulator.forget()
     run = offboard(device_id="a" * 40, **options)
     assert run.failed
-    assert run.result["error"]["message"].startswith(says)
+    assert run.result["error"]["message"].startswith(expected)
     assert hint in run.result["error"]["hint"]
     assert run.error_code in ("invalid_option", "credential_incomplete")
-    assert says in run.result["msg"]
+    assert expected in run.result["msg"]
     assert set(run.result) - {"failed"} == set(good.result)
     assert set(run.result["summary"]) == set(good.result["summary"])
     assert set(run.result["context"]) == set(good.result["context"])
@@ -268,34 +275,34 @@ def test_an_option_that_cannot_be_meant_fails_by_name_and_nothing_is_sent(
 
 
 @pytest.mark.parametrize(
-    ("variable", "says"),
+    ("variable", "expected"),
     [
         ("MDE_CLOUD", "cloud must be one of"),
         ("MDE_REGION", "region must be one of"),
         ("MDE_AUTH_SOURCE", "auth_source"),
     ],
 )
-def test_a_variable_outside_the_choices_is_refused_as_an_option_would_be(
-    variable: str, says: str, emulator: Emulator, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
+def test_a_variable_outside_the_choices_is_rejected_like_an_option(
+    variable: str, expected: str, emulator: Emulator, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, "mars")
     run = offboard(device_id="a" * 40)
     assert run.failed
-    assert says in run.result["msg"]
+    assert expected in run.result["msg"]
     assert "mars" in run.result["msg"]
     assert emulator.log == []
 
 
-def test_numbers_are_checked_one_by_one_and_missing_ones_are_no_matter() -> None:
+def test_numbers_are_checked_individually_and_missing_ones_are_ignored() -> None:
     require_positive({"a": 1, "b": None}, "a", "b", "c")
-    with pytest.raises(OptionError, match="b: 0 is not allowed"):
+    with pytest.raises(OptionError, match="b must be at least 1, not 0"):
         require_positive({"a": 1, "b": 0}, "a", "b")
 
 
 # -- what stays out of all output ----------------------------------------------------------------------------
 
 
-def test_every_secret_in_reach_is_known_used_or_not() -> None:
+def test_every_secret_in_options_and_environment_is_known_used_or_not() -> None:
     environ = {
         "MDE_CLIENT_SECRET": "s1",
         "AZURE_CLIENT_SECRET": "s2",
@@ -309,7 +316,7 @@ def test_every_secret_in_reach_is_known_used_or_not() -> None:
     assert secret_values(params, environ) == {f"s{number}" for number in range(1, 8)}
 
 
-def test_a_secret_is_known_as_it_was_given_and_as_it_is_used() -> None:
+def test_a_secret_is_known_as_set_and_as_used() -> None:
     environ = {"MDE_CLIENT_SECRET": " s1\n", "MDE_CERTIFICATE_PASSWORD": " s2 \r\n"}
     assert {" s1\n", "s1", " s2 \r\n", " s2 "} <= secret_values({"access_token": "s3\n"}, environ)
     assert {"s3\n", "s3"} <= secret_values({"access_token": "s3\n"}, environ)
@@ -330,7 +337,7 @@ def test_a_secret_is_known_as_it_was_given_and_as_it_is_used() -> None:
         ("", set()),
     ],
 )
-def test_the_password_of_an_address_is_found_in_every_way_to_write_it(address: str, passwords: set[str]) -> None:
+def test_the_password_of_a_url_is_found_in_every_notation(address: str, passwords: set[str]) -> None:
     for option in ("proxy", "api_url", "authority_host"):
         assert passwords_in_urls({option: address}, {}) == passwords
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "MDE_PROXY"):

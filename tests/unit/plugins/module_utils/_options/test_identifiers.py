@@ -41,7 +41,7 @@ OF_THE_SERVICE = [
 
 
 @pytest.mark.parametrize("name", OF_THE_SERVICE)
-def test_a_name_is_any_text_that_the_service_writes(name: str) -> None:
+def test_a_name_can_be_any_text_that_the_service_uses(name: str) -> None:
     assert clean_device_name(f" {name} ") == name
 
 
@@ -69,7 +69,7 @@ def test_a_device_with_such_a_name_is_offboarded_by_it(emulator: Emulator, offbo
         "x" * 256,
     ],
 )
-def test_a_name_has_no_control_characters_line_breaks_and_halves_of_characters(name: str) -> None:
+def test_a_name_has_no_control_characters_line_breaks_or_surrogates(name: str) -> None:
     with pytest.raises(OptionError, match=r"^device_name: ") as refusal:
         clean_device_name(name)
     str(refusal.value).encode()
@@ -79,28 +79,28 @@ def test_a_name_has_no_control_characters_line_breaks_and_halves_of_characters(n
 @pytest.mark.parametrize(
     ("written", "name"), [("pc1.corp.example.", "pc1.corp.example"), ("pc1..", "pc1"), ("10.", "10.")]
 )
-def test_only_a_dns_name_loses_the_dot_of_the_root(written: str, name: str) -> None:
+def test_only_a_dns_name_loses_its_trailing_dot(written: str, name: str) -> None:
     assert clean_device_name(written) == name
 
 
 @pytest.mark.parametrize("hidden", ["********", "pc-********.corp.example", "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"])
 @pytest.mark.parametrize("clean", [clean_device_id, clean_device_name, clean_aad_device_id, clean_action_id])
-def test_what_ansible_leaves_of_a_secret_is_never_an_id_or_a_name(clean: t.Callable[[str], str], hidden: str) -> None:
+def test_a_masked_secret_is_never_an_id_or_a_name(clean: t.Callable[[str], str], hidden: str) -> None:
     with pytest.raises(OptionError) as refusal:
         clean(hidden)
-    assert "in the place of a secret" in refusal.value.message
-    assert "hid it" in str(refusal.value.hint)
+    assert "instead of a secret" in refusal.value.message
+    assert "masked it" in str(refusal.value.hint)
 
 
 @pytest.mark.parametrize("clean", [clean_device_id, clean_device_name, clean_aad_device_id, clean_action_id])
-def test_a_refusal_is_short_whatever_was_given(clean: t.Callable[[str], str]) -> None:
+def test_an_error_is_short_whatever_the_input(clean: t.Callable[[str], str]) -> None:
     for text in ("?\n" * 50_000, "\ud800" * 50_000, "https://x.example/machines/" * 5_000 + "?"):
         with pytest.raises(OptionError) as refusal:
             clean(text)
         assert len(str(refusal.value).encode()) < 1000
 
 
-def test_a_comment_with_half_a_character_cannot_be_stored_and_is_refused() -> None:
+def test_a_comment_with_a_surrogate_is_rejected() -> None:
     assert clean_comment(" CHG-1 \u00e4\n2 ") == "CHG-1 \u00e4\n2"
     with pytest.raises(OptionError, match=r"^comment: "):
         clean_comment("CHG-1 \ud83d")
@@ -131,5 +131,5 @@ def test_a_comment_with_half_a_character_cannot_be_stored_and_is_refused() -> No
         ("pc1\n", False),
     ],
 )
-def test_a_dns_name_has_labels_and_is_no_ip_address(text: str, is_one: bool) -> None:
+def test_a_dns_name_has_labels_and_is_not_an_ip_address(text: str, is_one: bool) -> None:
     assert is_dns_name(text) is is_one, json.dumps(text)
