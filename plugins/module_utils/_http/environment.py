@@ -15,12 +15,9 @@ from pathlib import Path
 
 try:
     import requests
-    from requests.adapters import HTTPAdapter
     from urllib3.util.ssl_ import create_urllib3_context
-except ImportError:
-    _HAS_REQUESTS = False
-else:
-    _HAS_REQUESTS = True
+except ImportError:  # transport.py reports it
+    pass
 
 PROXY_VARIABLES: t.Final = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 # In user and password, characters that end the host or that parsers read differently must be percent-encoded.
@@ -55,31 +52,15 @@ def ca_bundle() -> str | None:
     return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or None
 
 
-if _HAS_REQUESTS:
+def trusted_certificates(ca_path: str | None = None) -> ssl.SSLContext:
+    """A TLS context with the CA certificates to trust, loaded once: there may be hundreds, which takes longer than a request.
 
-    class SharedTrust(HTTPAdapter):
-        """Loads the CA certificates once for all connections. There may be hundreds, which takes longer than a request.
-
-        Without ``ca_path``, it trusts the CA store of OpenSSL (the store of the system, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``)
-        and the certificates that come with requests. A CA that ``ansible.builtin.uri`` accepts is therefore enough.
-        """
-
-        def __init__(self, ca_path: str | None = None, **options: t.Any) -> None:
-            """Raises OSError for a ``ca_path`` from which no certificates can be loaded."""
-            if ca_path is None:
-                self._context = ssl.create_default_context()
-                ca_path = requests.utils.DEFAULT_CA_BUNDLE_PATH
-            else:
-                self._context = create_urllib3_context()  # as urllib3 creates for each connection
-            self._context.load_verify_locations(**{"capath" if Path(ca_path).is_dir() else "cafile": ca_path})
-            super().__init__(**options)
-
-        def init_poolmanager(self, *args: t.Any, **options: t.Any) -> None:
-            super().init_poolmanager(*args, **options, ssl_context=self._context)
-
-        def proxy_manager_for(self, proxy: str, **options: t.Any) -> t.Any:
-            return super().proxy_manager_for(proxy, **options, ssl_context=self._context)
-
-        def cert_verify(self, conn: t.Any, url: str, verify: t.Any, cert: t.Any) -> None:
-            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-            conn.ca_certs = conn.ca_cert_dir = None  # they are in the shared context
+    Without ``ca_path``, it trusts the CA store of OpenSSL (the store of the system, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``)
+    and the certificates that come with requests. A CA that ``ansible.builtin.uri`` accepts is therefore enough.
+    Raises OSError for a ``ca_path`` from which no certificates can be loaded.
+    """
+    # With ca_path, the context is one that urllib3 creates for each connection.
+    context = ssl.create_default_context() if ca_path is None else create_urllib3_context()
+    ca_path = ca_path or requests.utils.DEFAULT_CA_BUNDLE_PATH
+    context.load_verify_locations(**{"capath" if Path(ca_path).is_dir() else "cafile": ca_path})
+    return context

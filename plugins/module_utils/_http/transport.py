@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import ssl
 import traceback
 import typing as t
 import zlib
@@ -22,11 +23,9 @@ from urllib.parse import urlsplit
 from .._clock import Clock
 from .._errors import TransportError
 from .._foreign_json import parse_json
-from . import environment
-from .connections import Exchange, TooLargeError, guard
-from .environment import ca_bundle, proxy_for
+from .connections import MAX_BODY, Exchange, TooLargeError, guard
+from .environment import ca_bundle, proxy_for, trusted_certificates
 from .redaction import Redactor, silence_loggers
-from .response_limits import MAX_BODY
 from .urls import as_shown, is_link_local, is_loopback, is_unambiguous, origin
 
 try:
@@ -104,7 +103,11 @@ class HttpTransport:
         self._session.cookies = _NoCookies()
         self._session.headers["User-Agent"] = options.user_agent
         self._session.headers["Accept-Encoding"] = "gzip"  # _Decoder decodes it
-        adapter = self._adapter(max_retries=0, pool_maxsize=options.max_connections)
+        verify, context = self._verify_setting(), None
+        if verify is not False:
+            with contextlib.suppress(OSError):  # requests reports it with the request
+                context = trusted_certificates(None if verify is True else str(verify))
+        adapter = _GuardedAdapter(context, max_retries=0, pool_maxsize=options.max_connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -183,13 +186,6 @@ class HttpTransport:
             exchange.time_left()
         exchange.check_end()
         return decoder.finish()
-
-    def _adapter(self, **options: t.Any) -> HTTPAdapter:
-        verify = self._verify_setting()
-        if verify is not False:
-            with contextlib.suppress(OSError):  # requests reports it with the request
-                return _TrustingAdapter(None if verify is True else str(verify), **options)
-        return _GuardedAdapter(**options)
 
     def _verify_setting(self) -> bool | str:
         return self._options.validate_certs and (self._options.ca_path or ca_bundle() or True)
@@ -384,17 +380,23 @@ def _root_cause(error: Exception, redactor: Redactor) -> str:
 if REQUESTS_MISSING is None:
 
     class _GuardedAdapter(HTTPAdapter):
-        """Uses guarded connections, also through a proxy."""
+        """Uses guarded connections, also through a proxy, and one TLS context for all of them."""
 
-        def init_poolmanager(self, *args: t.Any, **kwargs: t.Any) -> None:
-            super().init_poolmanager(*args, **kwargs)
+        def __init__(self, context: ssl.SSLContext | None = None, **options: t.Any) -> None:
+            self._context = context
+            super().__init__(**options)
+
+        def init_poolmanager(self, *args: t.Any, **options: t.Any) -> None:
+            super().init_poolmanager(*args, **options, ssl_context=self._context)
             guard(self.poolmanager)
 
-        def proxy_manager_for(self, proxy: str, **kwargs: t.Any) -> t.Any:
-            return guard(super().proxy_manager_for(proxy, **kwargs))
+        def proxy_manager_for(self, proxy: str, **options: t.Any) -> t.Any:
+            return guard(super().proxy_manager_for(proxy, **options, ssl_context=self._context))
 
-    class _TrustingAdapter(_GuardedAdapter, environment.SharedTrust):
-        """The same, with CA certificates that are loaded once."""
+        def cert_verify(self, conn: t.Any, url: str, verify: t.Any, cert: t.Any) -> None:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+            if self._context is not None:  # it has the certificates
+                conn.ca_certs = conn.ca_cert_dir = None
 
     class _RequestsSession(requests.Session):
         """requests parses the target of a redirect even if it does not follow it, and fails on an invalid one."""
