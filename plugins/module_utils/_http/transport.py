@@ -166,7 +166,7 @@ class HttpTransport:
         except Exception as error:  # a request that was sent may have been carried out, whatever the exception
             if not exchange.sent and not isinstance(error, (OSError, UnicodeError, Urllib3Error)):
                 raise
-            raise self._masked(self._transport_error(method, url, error, exchange.sent)) from error
+            raise self._transport_error(method, url, error, exchange.sent) from error
         self._responded.add(host)
         return Response(
             method=method,
@@ -197,42 +197,33 @@ class HttpTransport:
         self.redactor.add_password(proxy)
         return {"http": proxy, "https": proxy} if proxy else {}
 
-    def _masked(self, error: TransportError) -> TransportError:
-        error.message = self.redactor.head(error.message)
-        return error
-
     def _transport_error(self, method: str, url: str, error: Exception, sent: bool) -> TransportError:
         """Describe in one line which host could not be reached, and why. ``sent``: whether the request may have arrived."""
         host = origin(url)
-        what = f"{method} {host}{urlsplit(url).path}"
         reason = _root_cause(error, self.redactor)
+        causes = _exception_chain(error)
+
+        def failure(text: str, code: str, *, hint: str | None = None, retryable: bool = True) -> TransportError:
+            message = self.redactor.head(f"{method} {host}{urlsplit(url).path}: {text}.")
+            return TransportError(message, code=code, hint=hint, may_have_arrived=sent, retryable=retryable)
+
         if sent:
-            timeouts = (TimeoutError, ReadTimeoutError, exceptions.Timeout)
-            if any(isinstance(cause, timeouts) for cause in _exception_chain(error)):
-                return TransportError(
-                    f"{what}: no response within {self._options.timeout:g} s.", code="no_answer", may_have_arrived=True
-                )
-            too_large = any(isinstance(cause, TooLargeError) for cause in _exception_chain(error))
-            return TransportError(
-                f"{what}: the connection was interrupted ({reason}).",
-                code="no_answer",
-                may_have_arrived=True,
-                retryable=not too_large,
-            )
+            if any(isinstance(cause, (TimeoutError, ReadTimeoutError, exceptions.Timeout)) for cause in causes):
+                return failure(f"no response within {self._options.timeout:g} s", "no_answer")
+            too_large = any(isinstance(cause, TooLargeError) for cause in causes)
+            return failure(f"the connection was interrupted ({reason})", "no_answer", retryable=not too_large)
         if _is_certificate_failure(error):
-            return TransportError(
-                f"{what}: the certificate of {host} is not trusted ({reason}).",
-                code="certificate_not_trusted",
+            return failure(
+                f"the certificate of {host} is not trusted ({reason})",
+                "certificate_not_trusted",
                 hint="Set ca_path to a file with the certificates of your CA, for example of a proxy that inspects TLS.",
-                may_have_arrived=False,
                 retryable=False,
             )
         if isinstance(error, exceptions.ProxyError):
-            return TransportError(
-                f"{what}: the proxy did not connect ({reason}).",
-                code="proxy_failed",
+            return failure(
+                f"the proxy did not connect ({reason})",
+                "proxy_failed",
                 hint="Check proxy, its user and password, and whether it allows this host.",
-                may_have_arrived=False,
             )
         if isinstance(
             error,
@@ -244,12 +235,11 @@ class HttpTransport:
                 UnicodeError,
             ),
         ):
-            return TransportError(f"{what}: {reason}.", code="unreachable", may_have_arrived=False, retryable=False)
-        return TransportError(
-            f"{what}: no connection to {host} ({reason}).",
-            code="unreachable",
+            return failure(reason, "unreachable", retryable=False)
+        return failure(
+            f"no connection to {host} ({reason})",
+            "unreachable",
             hint="Check api_url, authority_host, cloud and region, name resolution, the firewall and the proxy.",
-            may_have_arrived=False,
         )
 
 
