@@ -171,7 +171,13 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         """
         used = self._redactor.secrets
         self.no_log_values |= used
-        names = set(_identifiers([document, self.params]))
+        values = [value for key, value in _entries([document, self.params]) if key in _IDENTIFIERS]
+        names = {
+            name
+            for value in values
+            for name in (value if isinstance(value, list) else [value])
+            if isinstance(name, str)
+        }
         hiding = {secret for secret in self._secrets | used if any(secret in name for name in names)}
         self.no_log_values -= hiding - used
         for option in SECRETS:
@@ -185,7 +191,8 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
                 "Change the secret or password."
             )
         document["msg"] = self._redactor(document["msg"])
-        for error in _errors(document):
+        errors = [value for key, value in _entries(document) if key == "error" and isinstance(value, dict)]
+        for error in errors:
             error.update({key: self._redactor(text) for key, text in error.items() if isinstance(text, str)})
 
     def _holds(self, option: str, secrets: t.Collection[str]) -> bool:
@@ -215,27 +222,9 @@ def _is_dict(entry: object) -> bool:
     return True
 
 
-def _identifiers(value: object) -> t.Iterator[str]:
-    """The values under the keys in ``_IDENTIFIERS``, at any depth of a result."""
+def _entries(value: object) -> t.Iterator[tuple[object, t.Any]]:
+    """Key and value of every entry of the dicts in a result, at any depth."""
     if isinstance(value, dict):
-        for key, item in value.items():
-            if key in _IDENTIFIERS:
-                yield from (one for one in (item if isinstance(item, list) else [item]) if isinstance(one, str))
-            else:
-                yield from _identifiers(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _identifiers(item)
-
-
-def _errors(value: object) -> t.Iterator[dict[str, t.Any]]:
-    """The dicts under the key ``error`` in a result, of the run and of devices."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key == "error" and isinstance(item, dict):
-                yield item
-            else:
-                yield from _errors(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _errors(item)
+        yield from value.items()
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _entries(item)
