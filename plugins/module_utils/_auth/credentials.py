@@ -28,6 +28,7 @@ from urllib.parse import quote
 from .._clock import Clock
 from .._clouds import Cloud
 from .._errors import OptionError, SignInError
+from .._http.retry import RetryBudget
 from .._http.transport import HttpTransport, TransportOptions
 from .credential_selection import Identity
 from .msal_adapter import MsalHttpClient, acquire_token, import_msal
@@ -58,14 +59,8 @@ class SignInContext:
 
     def http_client(self, allowed_origin: str | None, *, metadata: bool = False) -> MsalHttpClient:
         """The HTTP client for msal, see MsalHttpClient."""
-        return MsalHttpClient(
-            self.transport,
-            clock=self.clock,
-            rng=self.rng,
-            retry_timeout=self.retry_timeout,
-            allowed_origin=allowed_origin,
-            metadata=metadata,
-        )
+        budget = RetryBudget(self.retry_timeout, self.clock, self.rng)
+        return MsalHttpClient(self.transport, budget, allowed_origin, metadata=metadata)
 
     @property
     def resource(self) -> str:

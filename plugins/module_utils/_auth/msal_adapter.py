@@ -12,12 +12,10 @@ retries are the same for sign-in and API.
 from __future__ import annotations
 
 import importlib
-import random
 import re
 import sys
 import typing as t
 
-from .._clock import Clock
 from .._errors import LibraryError, MdeError, SignInError, TransportError
 from .._http.redaction import Redactor, silence_loggers
 from .._http.retry import RETRYABLE_STATUSES, RetryBudget
@@ -76,23 +74,15 @@ class MsalHttpClient:
     """The ``http_client`` of msal, which sends over the transport of the collection.
 
     A token request changes nothing, so every method may be repeated. Credentials are posted only to the origin of the
-    authority, whatever a discovery document contains. ``retry_timeout`` (seconds) covers all requests of one sign-in.
+    authority, whatever a discovery document contains. ``budget`` covers all requests of one sign-in.
     """
 
     def __init__(
-        self,
-        transport: HttpTransport,
-        *,
-        clock: Clock,
-        rng: random.Random,
-        retry_timeout: float,
-        allowed_origin: str | None,
-        metadata: bool = False,
+        self, transport: HttpTransport, budget: RetryBudget, allowed_origin: str | None, *, metadata: bool = False
     ) -> None:
         self.last: Response | None = None
         self._transport = transport
-        self._clock = clock
-        self._budget = RetryBudget(limit=retry_timeout, clock=clock, rng=rng)
+        self._budget = budget
         self._allowed_origin = allowed_origin
         self._retryable_statuses = _IMDS_RETRYABLE_STATUSES if metadata else RETRYABLE_STATUSES
 
@@ -121,13 +111,13 @@ class MsalHttpClient:
     def _send(self, method: str, url: str, *, params: t.Any, headers: t.Any, data: t.Any = None) -> _MsalResponse:
         budget = self._budget
         while True:
-            began = self._clock.monotonic()
+            began = budget.clock.monotonic()
             outcome: Response | TransportError
             try:
                 outcome = self._transport.send(method, url, params=params, headers=headers, data=data)
             except TransportError as error:
                 outcome = error
-            budget.spent += self._clock.monotonic() - began
+            budget.spent += budget.clock.monotonic() - began
             if isinstance(outcome, Response):
                 self.last = outcome
                 self.redact.add_tokens(outcome.json())

@@ -123,12 +123,12 @@ def nulls_to_blank(params: dict[str, t.Any], filters: Spec) -> None:
 _MAX_NUMBER: t.Final = 31_536_000
 
 
-def require_positive(params: t.Mapping[str, t.Any], *options: str) -> None:
-    """Raise OptionError for the first of these numbers that is zero or less, or larger than any useful value."""
+def require_positive(params: t.Mapping[str, t.Any], *options: str, maximum: int = _MAX_NUMBER) -> None:
+    """Raise OptionError for the first of these numbers that is zero or less, or larger than ``maximum``."""
     for option in options:
         value = params.get(option)
-        if value is not None and not 0 < value <= _MAX_NUMBER:
-            limit = "at least 1" if value <= 0 else f"at most {_MAX_NUMBER:,}"
+        if value is not None and not 0 < value <= maximum:
+            limit = "at least 1" if value <= 0 else f"at most {maximum:,}"
             raise OptionError(f"{option} must be {limit}, not {value}.", hint="Set an integer in this range.")
 
 
@@ -138,12 +138,7 @@ _MAX_RATE: t.Final = 1_000_000
 
 def validate_rate_limits(params: t.Mapping[str, t.Any]) -> None:
     """Validate the rate limits: at least two calls an hour, at most a million. Raises OptionError."""
-    require_positive(params, *RATE_LIMIT_OPTIONS)
-    for option in RATE_LIMIT_OPTIONS:
-        if params[option] > _MAX_RATE:
-            raise OptionError(
-                f"{option} must be at most {_MAX_RATE:,}, not {params[option]}.", hint="Set an integer in this range."
-            )
+    require_positive(params, *RATE_LIMIT_OPTIONS, maximum=_MAX_RATE)
     if params["calls_per_hour"] < 2:
         raise OptionError(
             "calls_per_hour must be at least 2.",
