@@ -82,6 +82,11 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         self.params = {name: presentable(value) for name, value in self.params.items()}
         drop_empty_options(self.params, self.argument_spec)
         nulls_to_blank(self.params, self._filters)
+        for option, spec in self.argument_spec.items():
+            # ansible-core's conversion of infinity to an integer ends with a traceback.
+            value = self.params.get(option)
+            if spec.get("type") == "int" and str(value).strip().lstrip("+-").lower() in ("inf", "infinity"):
+                self.params[option] = repr(value)
         for option, hint in self._records.items():
             self._refuse_other_than_dicts(option, hint)
         self._user_params = dict(self.params)

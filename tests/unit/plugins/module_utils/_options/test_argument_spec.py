@@ -293,6 +293,17 @@ def test_a_variable_outside_the_choices_is_rejected_like_an_option(
     assert emulator.log == []
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), "inf", " -Infinity "])
+def test_a_number_that_is_not_finite_is_rejected_with_the_name_of_the_option(
+    value: object, emulator: Emulator, offboard: RunModule
+) -> None:
+    run = offboard(device_id="a" * 40, timeout=value)
+    assert run.failed
+    assert "timeout" in run.result["msg"]
+    assert "int" in run.result["msg"]
+    assert emulator.log == []
+
+
 def test_numbers_are_checked_individually_and_missing_ones_are_ignored() -> None:
     require_positive({"a": 1, "b": None}, "a", "b", "c")
     with pytest.raises(OptionError, match="b must be at least 1, not 0"):
