@@ -46,6 +46,8 @@ class TooLargeError(Exception):
 class Exchange:
     """One request and its response: the remaining time, and what has happened on the connection.
 
+    The deadline does not interrupt name resolution, for which the system has its own time-outs. It is checked after it.
+
     ``sent``: whether a byte of the request may have been sent. ``irregular``: why the connection must not be reused.
     """
 
@@ -211,10 +213,11 @@ class _Connection(HTTPConnection):
             self._connecting = False
 
     def _new_conn(self) -> socket.socket:
+        addresses = self._count_addresses()
         left = current_exchange().time_left()
         if left is not None:
             # create_connection applies the time-out to each address of a host; together they must not take more.
-            self.timeout = left / self._count_addresses()
+            self.timeout = left / addresses
         sock = super()._new_conn()
         try:
             sock.settimeout(current_exchange().time_left())  # for TLS, which applies it to the complete handshake

@@ -222,6 +222,28 @@ def test_all_addresses_of_a_host_share_one_deadline(monkeypatch: pytest.MonkeyPa
     assert given == [5.0]
 
 
+@pytest.mark.parametrize(("seconds", "given"), [(20.0, [10.0]), (31.0, [])])
+def test_the_time_of_the_name_resolution_counts(
+    seconds: float, given: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock()
+    timeouts: list[float] = []
+
+    def resolve(*_: object) -> list[tuple[str]]:
+        clock.passed += seconds
+        return [("address",)]
+
+    def refuse(_address: object, timeout: float, *_: t.Any, **__: t.Any) -> t.NoReturn:
+        timeouts.append(timeout)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
+    monkeypatch.setattr("urllib3.util.connection.create_connection", refuse)
+    transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=30.0), clock)
+    assert failure(lambda: transport.send("POST", "http://mde.example.test/")).may_have_arrived is False
+    assert timeouts == given
+
+
 # -- size ----------------------------------------------------------------------------------------------------
 
 
