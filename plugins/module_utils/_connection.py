@@ -16,7 +16,8 @@ from pathlib import Path
 from ._api.client import MdeClient
 from ._api.session import ApiSession
 from ._auth.credential_selection import Identity, credential_sources, resolve_identity
-from ._auth.credentials import Credential, SignInContext, create_credential
+from ._auth.credentials import create_credential
+from ._auth.sign_in import Credential, SignInContext
 from ._auth.token import TokenCache
 from ._clock import Clock
 from ._clouds import Cloud, resolve_cloud

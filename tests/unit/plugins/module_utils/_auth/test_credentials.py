@@ -23,8 +23,9 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.doc_fragments.connection import ModuleDocFragment
 from ansible_collections.secops.mde.plugins.module_utils._auth.credential_selection import Identity
-from ansible_collections.secops.mde.plugins.module_utils._auth.credentials import SignInContext, create_credential
+from ansible_collections.secops.mde.plugins.module_utils._auth.credentials import create_credential
 from ansible_collections.secops.mde.plugins.module_utils._auth.msal_adapter import MSAL_MINIMUM, import_msal
+from ansible_collections.secops.mde.plugins.module_utils._auth.sign_in import SignInContext
 from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, read_claims
 from ansible_collections.secops.mde.plugins.module_utils._clouds import Cloud
 from ansible_collections.secops.mde.plugins.module_utils._errors import (
