@@ -11,7 +11,7 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 from .._api.client import MdeClient
-from .._options.times import Moment
+from .._options.values import Moment
 
 Found = t.TypeVar("Found")
 # A read that went by this machine's clock is made again where that clock differs by more from the service's.
