@@ -129,15 +129,12 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
             max_connections=max_connections,
             default_retry_timeout=LIST_RETRY_TIMEOUT if for_list else DEFAULT_RETRY_TIMEOUT,
         )
-        self._client = self._connection.connect(self.clock, random.Random(), on_token=self._hide_token)
+        self._client = self._connection.connect(self.clock, random.Random(), on_token=self.no_log_values.add)
         return self._client
 
     def warn(self, warning: str, **details: t.Any) -> None:
         """Warn in one line of visible characters, as the warning may quote the service."""
         super().warn(one_line(warning), **details)
-
-    def _hide_token(self, token: str) -> None:
-        self.no_log_values.add(token)
 
     def exit(self, result: Result) -> t.NoReturn:
         """End the module. The task fails if the result has an error."""
@@ -189,7 +186,8 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
             if self.params.get(option) in hiding - used:
                 self.params[option] = _NOT_SHOWN
         if hiding & used:
-            options = [option for option in (*SECRETS, "proxy") if self._holds(option, hiding & used)]
+            given = {option: str(self.params.get(option) or "") for option in (*SECRETS, "proxy")}
+            options = [option for option, value in given.items() if any(secret in value for secret in hiding & used)]
             self.warn(
                 f"A secret in use ({', '.join(options) or 'a password of a proxy'}) is also part of device names or IDs. "
                 f"They are shown with {MASK} in this result and in evidence, and cannot be used as identifiers. "
@@ -199,10 +197,6 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         errors = [value for key, value in _entries(document) if key == "error" and isinstance(value, dict)]
         for error in errors:
             error.update({key: self._redactor(text) for key, text in error.items() if isinstance(text, str)})
-
-    def _holds(self, option: str, secrets: t.Collection[str]) -> bool:
-        value = str(self.params.get(option) or "")
-        return any(secret in value for secret in secrets)
 
     def _context(self) -> RunContext:
         """Tenant, application, API and times of the run. The token takes precedence over the options."""

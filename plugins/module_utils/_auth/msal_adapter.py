@@ -143,11 +143,7 @@ class _MsalResponse:
 
     def raise_for_status(self) -> None:
         if self.status_code >= 400:
-            raise _StatusError(f"HTTP {self.status_code}")
-
-
-class _StatusError(Exception):
-    """msal expects an exception for an error status. ``acquire_token`` describes the response."""
+            raise RuntimeError(f"HTTP {self.status_code}")  # acquire_token describes the response
 
 
 def acquire_token(http_client: MsalHttpClient, where: str, request: t.Callable[[], t.Any]) -> dict[str, t.Any]:

@@ -42,8 +42,6 @@ else:
 
 _CHUNK = 65536
 _MAX_SUMMARY_LENGTH = 200
-# Characters of a body that a message is made from.
-_EXAMINED = 65536
 
 
 @dataclass(frozen=True)
@@ -288,7 +286,7 @@ class _Decoder:
 
 def quote(redactor: Redactor, text: str, limit: int = _MAX_SUMMARY_LENGTH) -> str:
     """Text of a response for a message: masked, in one line, at most ``limit`` characters."""
-    return _line(redactor.head(text)[:_EXAMINED], limit)
+    return _line(redactor.head(text), limit)
 
 
 def _line(text: str, limit: int = _MAX_SUMMARY_LENGTH) -> str:
@@ -301,7 +299,7 @@ def summarize_body(response: Response) -> str:
 
     The time is linear in the length of the body: no pattern here scans ahead without a limit.
     """
-    text = response.redact.head(response.text)[:_EXAMINED].strip()
+    text = response.redact.head(response.text).strip()
     if not text:
         return "an empty response"
     if not text.startswith("<"):

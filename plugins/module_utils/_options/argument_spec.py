@@ -142,7 +142,7 @@ def validate_rate_limits(params: t.Mapping[str, t.Any]) -> None:
     if params["calls_per_hour"] < 2:
         raise OptionError(
             "calls_per_hour must be at least 2.",
-            hint="A device is offboarded within two minutes of being read, which takes two calls.",
+            hint="Offboarding a device takes two calls within two minutes: a read and the request.",
         )
 
 

@@ -78,12 +78,7 @@ class DeviceRequest:
         return self.device_id is not None and is_guid(self.device_id)
 
     def as_dict(self) -> dict[str, t.Any]:
-        return {
-            "device_id": self.device_id,
-            "device_name": self.device_name,
-            "aad_device_id": self.aad_device_id,
-            "comment": self.comment,
-        }
+        return dict(vars(self))
 
 
 def is_guid(text: str) -> bool:

@@ -3,18 +3,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Lists, text and raw OData filters in options: validated and normalized."""
+"""Lists, text, points in time and raw OData filters in options: validated and normalized."""
 
 from __future__ import annotations
 
 import re
 import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 
 from .._errors import OptionError
 from .._same import comparable
+from .._timestamps import parse_time
 
 # String literals of a filter. A doubled quote inside is a quote.
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
+
+_DAYS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:d|days?)?", re.IGNORECASE)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+# Before any time in the service.
+_MOST_DAYS = 700_000
 
 Value = t.TypeVar("Value")
 
@@ -49,6 +57,50 @@ def clean_text(option: str, given: object) -> str | None:
     return text
 
 
+@dataclass(frozen=True)
+class Moment:
+    """A point in time, absolute or relative to now."""
+
+    at: datetime | None = None
+    before_now: timedelta = timedelta(0)
+
+    def resolve(self, now: datetime) -> datetime:
+        """The point in time."""
+        if self.at is not None:
+            return self.at
+        try:
+            return now - self.before_now
+        except OverflowError:  # earlier than datetime can represent
+            return datetime.min.replace(tzinfo=timezone.utc)
+
+
+def clean_time(option: str, value: object) -> Moment | None:
+    """A point in time: an ISO time or date (UTC if it names no zone), or a number of days before now.
+
+    Raises OptionError for anything else, and for empty text.
+    """
+    text = clean_text(option, value)
+    if text is None:
+        return None
+    days = _DAYS.fullmatch(text)
+    try:
+        if days and not isinstance(value, bool):
+            count = float(days.group(1))
+            if count <= _MOST_DAYS:
+                return Moment(before_now=timedelta(days=count))
+        elif _DATE.fullmatch(text):
+            return Moment(datetime.fromisoformat(text).replace(tzinfo=timezone.utc))
+    except (ValueError, OverflowError):
+        pass  # no such day, or out of range
+    found = parse_time(text.replace(" ", "T", 1))
+    if found is None:
+        raise OptionError(
+            f"{option}: {text[:60]!r} is not a valid time.",
+            hint="Use a number of days (30), a date (2026-01-31) or an ISO 8601 time (2026-01-31T08:00:00Z).",
+        )
+    return Moment(found)
+
+
 def canonical_spelling(known: t.Iterable[str]) -> t.Callable[[str], str]:
     """A function that changes known words to the spelling of the service and leaves others as they are."""
     spellings = {comparable(word): word for word in known}
@@ -60,8 +112,8 @@ def unknown_words(option: str, given: t.Iterable[str] | None, known: t.Sequence[
     unknown = [word for word in given or () if word not in known]
     if unknown:
         yield (
-            f"{option} has values that the service is not known to use: {', '.join(repr(word[:60]) for word in unknown)}. They "
-            f"may match nothing. Known values are {', '.join(known)}."
+            f"{option}: the service is not known to use {', '.join(repr(word[:60]) for word in unknown)}, which may match "
+            f"nothing. Known values are {', '.join(known)}."
         )
 
 

@@ -16,8 +16,7 @@ from .._api.odata import FilterSyntax, action_id_in, all_of, is_guid, property_i
 from .._errors import ApiError
 from .._options.argument_spec import Spec, require_positive
 from .._options.identifiers import clean_action_id, clean_device_id
-from .._options.times import Moment, clean_time
-from .._options.values import canonical_spelling, clean_list, clean_raw_filter, unknown_words
+from .._options.values import Moment, canonical_spelling, clean_list, clean_raw_filter, clean_time, unknown_words
 from .record_filter import Omissions, RecordFilter, matches_any
 from .relative_time import Now
 

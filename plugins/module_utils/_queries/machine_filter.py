@@ -15,8 +15,15 @@ from .._api.models import Machine, case_variants, comparables, meant
 from .._api.odata import FilterSyntax, all_of, property_in, string_literal, time_literal, time_literal_rounded_up
 from .._options.argument_spec import Spec, require_positive
 from .._options.identifiers import clean_aad_device_id, clean_device_id, clean_device_name
-from .._options.times import Moment, clean_time
-from .._options.values import canonical_spelling, clean_list, clean_raw_filter, clean_text, unknown_words
+from .._options.values import (
+    Moment,
+    canonical_spelling,
+    clean_list,
+    clean_raw_filter,
+    clean_text,
+    clean_time,
+    unknown_words,
+)
 from .record_filter import Omissions, RecordFilter, matches_any
 from .relative_time import Now
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .._api.client import MdeClient
 from .._api.paging import Item, RefusedRecord
-from .._options.times import Moment
+from .._options.values import Moment
 from .._same import comparable
 from .relative_time import Now
 

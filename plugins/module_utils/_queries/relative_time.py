@@ -11,7 +11,7 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 from .._api.client import MdeClient
-from .._options.times import Moment
+from .._options.values import Moment
 
 # Maximum difference between the clock of this machine and the service's time. With a larger one, a list is read again.
 SLACK: t.Final = timedelta(minutes=5)

@@ -20,7 +20,10 @@ SERVICE_MODULES = [
     name for name in MODULES if name not in ("mde_evidence", "runbook_input")
 ]  # these are action plugins
 # Only some credentials need msal, and only a certificate needs cryptography.
-LATE = {"msal", "jwt", "cryptography", f"{OURS}.module_utils._auth.certificate"}
+CREDENTIALS = {
+    f"{OURS}.module_utils._auth.{name}" for name in ("azure_cli", "msal_credentials", "msal_adapter", "certificate")
+}
+LATE = {"msal", "jwt", "cryptography", *CREDENTIALS}
 # What other modules do.
 OTHERS = {f"{OURS}.plugin_utils"}
 

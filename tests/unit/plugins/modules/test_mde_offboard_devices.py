@@ -571,7 +571,7 @@ def test_sleeps_that_last_a_little_too_long_take_no_look_away(
         ([20261044], "devices[0]: '20261044'"),
         ([None], "devices[0]: 'None'"),
         ([["pc1"]], "devices[0]: "),
-        ({"device_name": "pc1"}, "devices: one dict"),
+        ({"device_name": "pc1"}, "devices: a dict"),
         ([True], "devices[0]: 'True'"),
         ("[{'device_name': 'pc1'", "devices: "),
     ],

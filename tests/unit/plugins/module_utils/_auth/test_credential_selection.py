@@ -191,7 +191,7 @@ def test_a_named_kind_is_the_only_one_considered_even_in_a_later_source(auth_sou
     found = choose({"access_token": "mine"}, environ, auth_source)
     assert (found.auth_source, found.client_id, getattr(found, option)) == (auth_source, "app", "proof")
     assert found.access_token is None
-    with pytest.raises(OptionError, match=f"{auth_source} needs client_id and {option}"):
+    with pytest.raises(OptionError, match=f"{auth_source} requires client_id and {option}"):
         choose({"access_token": "mine"}, {}, auth_source)
 
 
@@ -213,7 +213,7 @@ def test_without_credentials_the_error_lists_every_kind_and_how_to_use_ambient_o
     with pytest.raises(OptionError) as refused:
         choose()
     for kind, needs in REQUIRED_OPTIONS.items():
-        assert f"{kind} needs {' and '.join(needs)}" in refused.value.message
+        assert f"{kind} requires {' and '.join(needs)}" in refused.value.message
     assert "only if auth_source names them" in str(refused.value)
 
 
@@ -228,7 +228,7 @@ def test_without_credentials_the_error_lists_every_kind_and_how_to_use_ambient_o
 def test_a_credential_without_any_tenant_is_rejected_by_name(option: str, kind: str) -> None:
     with pytest.raises(OptionError) as refused:
         choose({"client_id": "a", option: "b"})
-    assert refused.value.message == f"tenant_id is missing: the {kind} credential from the options needs it."
+    assert refused.value.message == f"tenant_id is missing: the {kind} credential from the options requires it."
     assert "MDE_TENANT_ID" in str(refused.value.hint)
 
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._api.odata import time_literal, time_literal_rounded_up
 from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
-from ansible_collections.secops.mde.plugins.module_utils._options.times import clean_time
 from ansible_collections.secops.mde.plugins.module_utils._options.values import (
     canonical_spelling,
     clean_list,
     clean_raw_filter,
     clean_text,
+    clean_time,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
