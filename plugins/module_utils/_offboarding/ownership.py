@@ -15,7 +15,7 @@ from .._api.models import MachineAction
 from .._same import comparable
 from .external_id import contradicts, is_same
 
-# ``Date`` headers and the service's stores do not tick together to the second.
+# ``Date`` headers and the times of actions come from different clocks of the service.
 CLOCK_TOLERANCE: t.Final = timedelta(seconds=5)
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""What a task asks for: the devices, and how to go about them."""
+"""OffboardParameters from the options of the module."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _IDENTIFIERS: t.Final = ("device_id", "device_name", "aad_device_id")
 
 @dataclass(frozen=True)
 class OffboardParameters:
-    """The whole order."""
+    """All parameters of one run."""
 
     requests: tuple[DeviceRequest, ...]
     is_single: bool = True
-    """Whether one device was asked for, and not a list."""
+    """Whether one device was requested instead of a list."""
     force: bool = False
     match_short_names: bool = False
     missing_ok: bool = False
     wait: WaitOptions | None = None
     concurrency: int = 1
-    """How many POSTs may be on their way at once."""
+    """Maximum number of concurrent POSTs."""
     check_mode: bool = False
     external_id: str | None = None
     """Text that follows the UUID in each external ID."""
@@ -39,7 +39,7 @@ class OffboardParameters:
 
     @classmethod
     def from_options(cls, params: t.Mapping[str, t.Any], *, check_mode: bool) -> OffboardParameters:
-        """The order that a module's options give; raises OptionError for what cannot be meant."""
+        """Validate the options of the module. Raises OptionError."""
         require_positive(params, "wait_timeout", "wait_sleep", "concurrency")
         is_single = params["devices"] is None
         requests = (_parse_device(params),) if is_single else _parse_devices(params)
@@ -71,11 +71,11 @@ def _parse_device(params: t.Mapping[str, t.Any]) -> DeviceRequest:
 
 
 def _parse_devices(params: t.Mapping[str, t.Any]) -> tuple[DeviceRequest, ...]:
-    """All of the list, or an OptionError that names the entries that are wrong by their place."""
-    beside = [name for name in _IDENTIFIERS if (params[name] or "").strip()]
-    if beside:
+    """All entries of the list, or an OptionError that names the invalid ones by index."""
+    others = [name for name in _IDENTIFIERS if (params[name] or "").strip()]
+    if others:
         raise OptionError(
-            f"devices: it stands beside {', '.join(beside)}.", hint="Give either one device or a list of devices."
+            f"devices cannot be combined with {', '.join(others)}.", hint="Set either one device or a list of devices."
         )
     requests, wrong = [], []
     for index, device in enumerate(params["devices"]):
@@ -89,5 +89,5 @@ def _parse_devices(params: t.Mapping[str, t.Any]) -> tuple[DeviceRequest, ...]:
         except OptionError as error:
             wrong.append(f"devices[{index}]: {error.message} {error.hint or ''}".strip())
     if wrong:
-        raise OptionError.of(wrong, hint="Nothing was done for any device: correct the list and run again.")
+        raise OptionError.of(wrong, hint="No device was changed. Correct the list and run again.")
     return tuple(requests)

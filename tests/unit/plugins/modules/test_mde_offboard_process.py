@@ -95,8 +95,8 @@ def without(library: str, folder: Path) -> Path:
 
 def test_check_mode_then_the_offboard_then_nothing_more(emulator: Emulator) -> None:
     options = {"device_name": NAME}
-    foretold = start(options, emulator.environment(), check=True)
-    assert (foretold.code, foretold.outcome, foretold.result["changed"]) == (0, "submitted", True)
+    predicted = start(options, emulator.environment(), check=True)
+    assert (predicted.code, predicted.outcome, predicted.result["changed"]) == (0, "submitted", True)
     assert posts(emulator) == 0
 
     first = start(options, emulator.environment())
@@ -108,7 +108,7 @@ def test_check_mode_then_the_offboard_then_nothing_more(emulator: Emulator) -> N
     assert (second.code, second.outcome, second.result["changed"]) == (0, "in_progress", False)
     assert second.result["action"]["id"] == action["id"]
     assert posts(emulator) == 1
-    assert [run.stderr for run in (foretold, first, second)] == [""] * 3
+    assert [run.stderr for run in (predicted, first, second)] == [""] * 3
 
 
 def test_a_failure_is_json_with_the_same_keys_and_an_exit_status(emulator: Emulator) -> None:
@@ -157,7 +157,7 @@ LOUD = {"ANSIBLE_DEBUG": "1", "ANSIBLE_VERBOSITY": "4", "PYTHONWARNINGS": "defau
     "options",
     [
         {},
-        {"device_name": "nobody.corp.example"},
+        {"device_name": "missing.corp.example"},
         {"client_secret": "made-up-and-wrong", "client_id": "7e9d3c54-1b2a-4c3d-8e4f-001122334455"},
         {"api_url": "https://localhost:1", "retry_timeout": 1},
         {"tenant_id": "no tenant"},
@@ -166,8 +166,8 @@ LOUD = {"ANSIBLE_DEBUG": "1", "ANSIBLE_VERBOSITY": "4", "PYTHONWARNINGS": "defau
     ],
     ids=lambda options: " ".join(options) or "success",
 )
-def test_no_secret_and_no_token_stands_in_any_output(emulator: Emulator, options: dict[str, t.Any]) -> None:
-    # Loopback is never asked through a proxy, so that the calls arrive all the same.
+def test_no_secret_and_no_token_is_in_any_output(emulator: Emulator, options: dict[str, t.Any]) -> None:
+    # Loopback never uses a proxy, so that the calls arrive.
     proxies = {
         "MDE_PROXY": f"http://operator:{PROXY_PASSWORD}@proxy.example:8080",
         "HTTPS_PROXY": f"http://o:{PROXY_PASSWORD}2@proxy.example",
@@ -182,7 +182,7 @@ def test_no_secret_and_no_token_stands_in_any_output(emulator: Emulator, options
     assert "eyJ" not in run.stdout + run.stderr
 
 
-def test_a_ready_token_stands_in_no_output(emulator: Emulator) -> None:
+def test_a_ready_token_is_in_no_output(emulator: Emulator) -> None:
     token = emulator.token()
     addresses = {name: value for name, value in emulator.environment().items() if "CLIENT" not in name}
     run = start({"device_name": NAME, "_ansible_debug": True}, {**addresses, "MDE_ACCESS_TOKEN": token, **LOUD})
