@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .._api.models import Machine, meant
 from .._errors import DeviceError, MdeError
@@ -31,7 +31,7 @@ class Resolution:
     outcome: str | None = None
     candidates: tuple[Machine, ...] = ()
     error: MdeError | None = None
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
     near_miss: bool = False
     """Of a device that was not found: a candidate has the same first label, and one of the two names is short."""
 
@@ -47,9 +47,10 @@ def resolve(
             for machine in records
             if machine in with_id or not equal_ignoring_case(machine.id, request.device_id)
         ]
-    candidates = [machine for machine in records if _matches_all(request, machine, match_short_names)]
+    matches = {machine.id: _matches(request, machine, match_short_names) for machine in records}
+    candidates = [machine for machine in records if all(matches[machine.id])]
     if not candidates:
-        partial_matches = [machine for machine in records if any(_matches(request, machine, match_short_names))]
+        partial_matches = [machine for machine in records if any(matches[machine.id])]
         return _mismatch(request, partial_matches) if partial_matches else not_found(request, ())
     ids = {machine.id for machine in candidates}
     # A record merged into another candidate is the same device. If all of them point at each other, all are kept.
@@ -76,10 +77,6 @@ def _matches(request: DeviceRequest, machine: Machine, match_short_names: bool) 
         beside_an_id = bool(request.device_id or request.aad_device_id)
         matches.append(_name_matches(request.device_name, machine.name, match_short_names, beside_an_id))
     return matches
-
-
-def _matches_all(request: DeviceRequest, machine: Machine, match_short_names: bool) -> bool:
-    return all(_matches(request, machine, match_short_names))
 
 
 def _name_matches(requested: str, name: str | None, match_short_names: bool, is_safeguard: bool) -> bool:
@@ -163,39 +160,29 @@ def not_found(request: DeviceRequest, candidates: t.Sequence[Machine]) -> Resolu
 
 
 def _ambiguous(request: DeviceRequest, machines: t.Sequence[Machine]) -> Resolution:
-    return Resolution(
-        outcome="ambiguous",
-        candidates=tuple(machines),
-        error=DeviceError(
-            f"{_describe_request(request)} matches {len(machines)} devices{_describe_machines(machines)}.",
-            code="ambiguous",
-            hint="Nothing was changed. Compare the candidates and set device_id.",
-        ),
-    )
+    message = f"{_describe_request(request)} matches {len(machines)} devices{_describe_machines(machines)}."
+    return _refused("ambiguous", machines, message, "Compare the candidates and set device_id.")
 
 
 def _mismatch(request: DeviceRequest, machines: t.Sequence[Machine]) -> Resolution:
-    return Resolution(
-        outcome="mismatch",
-        candidates=tuple(machines),
-        error=DeviceError(
-            f"{_describe_request(request)}: no device matches all identifiers; some match{_describe_machines(machines)}.",
-            code="mismatch",
-            hint="Nothing was changed. All identifiers must identify the same device. Correct or remove the wrong one.",
-        ),
+    message = (
+        f"{_describe_request(request)}: no device matches all identifiers; some match{_describe_machines(machines)}."
     )
+    hint = "All identifiers must identify the same device. Correct or remove the wrong one."
+    return _refused("mismatch", machines, message, hint)
 
 
 def _merged(request: DeviceRequest, machine: Machine) -> Resolution:
-    return Resolution(
-        outcome="mismatch",
-        candidates=(machine,),
-        error=DeviceError(
-            f"{_describe_request(request)} is a record that was merged into device {machine.merged_into}.",
-            code="merged_record",
-            hint=f"Nothing was changed. Use device_id {machine.merged_into}, or set force to offboard this record.",
-        ),
-    )
+    message = f"{_describe_request(request)} is a record that was merged into device {machine.merged_into}."
+    hint = f"Use device_id {machine.merged_into}, or set force to offboard this record."
+    return _refused("mismatch", [machine], message, hint, code="merged_record")
+
+
+def _refused(
+    outcome: str, machines: t.Sequence[Machine], message: str, hint: str, *, code: str | None = None
+) -> Resolution:
+    error = DeviceError(message, code=code or outcome, hint=f"Nothing was changed. {hint}")
+    return Resolution(outcome=outcome, candidates=tuple(machines), error=error)
 
 
 def _describe_request(request: DeviceRequest) -> str:
