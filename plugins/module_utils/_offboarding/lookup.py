@@ -28,7 +28,8 @@ def find_machines(
 ) -> list[Resolution]:
     """Look up all requests; one result each, in their order. Raises MdeError when a read fails: that is not an absence."""
     records = _MachineIndex()
-    refused = _read(client, requests, records, match_short_names)
+    terms = dict.fromkeys(term for request in requests for term in _terms(request, match_short_names))
+    refused = _read_terms(client, list(terms), records)
 
     def resolve_request(request: DeviceRequest) -> Resolution:
         if unusable := records.unusable(request):
@@ -111,14 +112,6 @@ class _MachineIndex:
         return [(kind, comparable(text)) for kind, text in texts if text]
 
 
-def _read(
-    client: MdeClient, requests: t.Sequence[DeviceRequest], records: _MachineIndex, match_short_names: bool
-) -> t.Mapping[_SearchTerm, ApiError]:
-    """Read every record that matches one of the identifiers. Returns the terms that the service refused."""
-    terms = list(dict.fromkeys(term for request in requests for term in _terms(request, match_short_names)))
-    return _read_terms(client, terms, records)
-
-
 def _read_terms(
     client: MdeClient, terms: t.Sequence[_SearchTerm], records: _MachineIndex
 ) -> t.Mapping[_SearchTerm, ApiError]:
@@ -171,7 +164,7 @@ def _condition(terms: t.Sequence[_SearchTerm], syntax: FilterSyntax) -> str:
 def _confirm_missing(
     client: MdeClient, requests: t.Sequence[DeviceRequest], records: _MachineIndex
 ) -> t.Mapping[_SearchTerm, ApiError]:
-    """Read again in another way, and collect similar records. Returns what ``_read`` returns."""
+    """Read again in another way, and collect similar records. Returns what ``_read_terms`` returns."""
     refused: dict[_SearchTerm, ApiError] = {}
     for request in requests:
         if request.device_id:

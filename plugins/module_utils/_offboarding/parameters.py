@@ -42,7 +42,7 @@ class OffboardParameters:
         """Validate the options of the module. Raises OptionError."""
         require_positive(params, "wait_timeout", "wait_sleep", "concurrency")
         is_single = params["devices"] is None
-        requests = (_parse_device(params),) if is_single else _parse_devices(params)
+        requests = (_parse_device(params, params["comment"]),) if is_single else _parse_devices(params)
         return cls(
             requests=requests,
             is_single=is_single,
@@ -66,8 +66,8 @@ def _parse_external_id(params: t.Mapping[str, t.Any]) -> str | None:
     return clean_external_id(text)
 
 
-def _parse_device(params: t.Mapping[str, t.Any]) -> DeviceRequest:
-    return DeviceRequest.from_options(**{name: params[name] for name in _IDENTIFIERS}, comment=params["comment"])
+def _parse_device(device: t.Mapping[str, t.Any], comment: str) -> DeviceRequest:
+    return DeviceRequest.from_options(**{name: device.get(name) for name in _IDENTIFIERS}, comment=comment)
 
 
 def _parse_devices(params: t.Mapping[str, t.Any]) -> tuple[DeviceRequest, ...]:
@@ -79,13 +79,8 @@ def _parse_devices(params: t.Mapping[str, t.Any]) -> tuple[DeviceRequest, ...]:
         )
     requests, wrong = [], []
     for index, device in enumerate(params["devices"]):
-        own = (device.get("comment") or "").strip()
         try:
-            requests.append(
-                DeviceRequest.from_options(
-                    **{name: device.get(name) for name in _IDENTIFIERS}, comment=own or params["comment"]
-                )
-            )
+            requests.append(_parse_device(device, (device.get("comment") or "").strip() or params["comment"]))
         except OptionError as error:
             wrong.append(f"devices[{index}]: {error.message} {error.hint or ''}".strip())
     if wrong:
