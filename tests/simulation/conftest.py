@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The option of the simulation."""
+"""The options ``--seeds``, for the simulations of a shared quota, and ``--complete``, for all devices with each service."""
 
 from __future__ import annotations
 
@@ -11,3 +11,9 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--complete", action="store_true", help="simulate 100,000 devices with each of the three services")
+    parser.addoption("--seeds", type=int, default=1, help="seeds of each simulation of a shared quota (default: 1)")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(metafunc.config.getoption("--seeds")))
