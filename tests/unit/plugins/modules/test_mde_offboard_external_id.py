@@ -366,11 +366,11 @@ def test_a_direct_response_with_the_action_of_another_run(
 def test_a_run_that_sends_none_does_not_take_an_action_with_one_for_its_own(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
-    emulator.knobs.duplicate_mode = "existing"
-    body = lambda _call: json.dumps(  # noqa: E731
-        emulator.add_action(device.id, status="Pending", age=0, comment=COMMENT, external_id=FOREIGN)
-    )
-    emulator.fault(method="POST", path="/offboard", kind="body", status=201, body=body)
+    def existing(_call: t.Any) -> str:
+        made = emulator.add_action(device.id, status="Pending", age=0, comment=COMMENT, external_id=FOREIGN)
+        return json.dumps(made)
+
+    emulator.fault(method="POST", path="/offboard", kind="body", status=201, body=existing)
     run = offboard(device_id=device.id, send_external_id=False)
     assert (run.outcome, len(run.warnings)) == ("in_progress", 1)
 
