@@ -81,7 +81,7 @@ options:
     default: false
   missing_ok:
     description:
-      - Accept that the device is not found, for example when you run an old ticket again. The module still looks for it twice.
+      - Accept that the device is not found, for example when you run an old ticket again. The module still searches twice.
       - A missing short name is not accepted if a device has the full name. A missing full name is not accepted if a device has the short
         name.
     type: bool

@@ -144,11 +144,9 @@ class Dispatcher:
             snapshots = self._client.get_offboard_actions(
                 [submission.machine.id for submission in submissions], budget=budget
             )
-        except MdeError as error:
-            return [(submission, error) for submission in submissions]
-        except Exception as error:  # a bug here is a failed read: what was sent stays in doubt
-            internal_error = InternalError(error)
-            return [(submission, internal_error) for submission in submissions]
+        except Exception as error:  # a bug here is a failed read too: what was sent stays in doubt
+            failure = error if isinstance(error, MdeError) else InternalError(error)
+            return [(submission, failure) for submission in submissions]
         return [(submission, snapshots[submission.machine.id]) for submission in submissions]
 
 

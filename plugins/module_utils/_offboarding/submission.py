@@ -288,16 +288,14 @@ class Submission:
                 )
 
     def _outcome_unknown(self, later: MdeError | None = None) -> SubmissionResult:
-        first = self._in_doubt
-        messages = [error.message for error in (first, later) if error is not None]
-        last = later or first
+        errors = [error for error in (self._in_doubt, later) if error is not None]
         unknown = DeviceError(
             f"The outcome of offboarding {self.machine.name or self.machine.id} is unknown: "
-            + "; then: ".join(messages),
+            + "; then: ".join(error.message for error in errors),
             code="outcome_unknown",
             hint="The device may or may not be offboarded. Run the task again in a few minutes. It checks first and never "
             "offboards twice.",
-            http_status=last.http_status if last else None,
-            correlation_id=next((e.correlation_id for e in (later, first) if e and e.correlation_id), None),
+            http_status=errors[-1].http_status if errors else None,
+            correlation_id=next((error.correlation_id for error in errors[::-1] if error.correlation_id), None),
         )
         return SubmissionResult("error", error=unknown)
