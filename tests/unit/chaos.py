@@ -41,17 +41,19 @@ os.write(_WRITTEN, b"x")
 
 @dataclass
 class Chaos:
-    """What goes wrong, each with its chance for a POST and for a GET. ``happened`` counts it."""
+    """Faults with their probability for a POST and for a GET. ``happened`` counts them."""
 
     rng: random.Random
     posts: dict[str, float]
     gets: dict[str, float]
+    calm: int = 1
+    """So many calls at the start are left alone. A host that never responded is abandoned sooner, as one that is misspelled."""
     happened: Counter[str] = field(default_factory=Counter)
     last: dict[str, bytes] = field(default_factory=dict)
-    """The last response to a POST and to a GET."""
+    """The last success of a POST and of a GET."""
 
     def choose(self, method: str) -> str:
-        if not self.happened:  # a host that has never answered is given up sooner, as one that is misspelt
+        if self.happened.total() < self.calm:
             self.happened[f"{method} nothing"] += 1
             return "nothing"
         chances = self.posts if method == "POST" else self.gets
@@ -62,7 +64,7 @@ class Chaos:
 
 
 class ChaosAdapter(_GuardedAdapter):
-    """Instead of the session's adapter."""
+    """Replaces the adapter of the session."""
 
     def __init__(self, emulator: Emulator, time: VirtualTime, chaos: Chaos, connections: int = 10) -> None:
         self.carrier = InProcessTransport(emulator, time)
@@ -87,46 +89,47 @@ class ChaosAdapter(_GuardedAdapter):
         return type("Connection", (base,), {"connect": connect})
 
     def respond(self, line: SpoiledConnection, method: str, url: str, headers: dict[str, str], body: bytes) -> None:
-        """Carry one request to the service, and put on the line whatever comes of it."""
+        """Pass one request to the service, and put the response with its fault on the connection."""
         kind = self.chaos.choose(method)
         rng = self.chaos.rng
         now = self.time.monotonic()
         if kind == "cut before":
             line.arrive(now, None)
             return
-        answer = self.carrier.carry(method, url, headers, body, None)
-        head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
-        whole = f"HTTP/1.1 {answer.status_code} Status\r\n{head}\r\n".encode() + answer.raw.read()
+        carried = self.carrier.carry(method, url, headers, body, None)
+        head = "".join(f"{name}: {value}\r\n" for name, value in carried.headers.items())
+        response = f"HTTP/1.1 {carried.status_code} Status\r\n{head}\r\n".encode() + carried.raw.read()
         previous = self.chaos.last.get(method, b"")
-        self.chaos.last[method] = whole
+        # Nothing in a refusal shows that it was for another request.
+        self.chaos.last[method] = response if carried.status_code < 400 else previous
         at = now + _LATENCY / 2
         if kind == "interim":
-            whole = b"".join(rng.choices(_INTERIM, k=rng.randint(1, 3))) + whole
+            response = b"".join(rng.choices(_INTERIM, k=rng.randint(1, 3))) + response
         elif kind == "cut after":
-            line.arrive(at, whole[: rng.randrange(len(whole))])
+            line.arrive(at, response[: rng.randrange(len(response))])
             line.arrive(at, None)
             return
         elif kind == "delay":
             at += rng.uniform(20, 60)
         elif kind == "swap" and previous:
-            whole = previous
+            response = previous
         elif kind == "repeat":
-            whole += previous
+            response += previous
         elif kind == "repeat later":
             line.arrive(at + rng.uniform(0, 1), previous)
         elif kind == "redirect":
-            whole = b"HTTP/1.1 %d See\r\nLocation: /\r\nContent-Length: 0\r\n\r\n" % rng.choice([302, 303, 307])
+            response = b"HTTP/1.1 %d See\r\nLocation: /\r\nContent-Length: 0\r\n\r\n" % rng.choice([302, 303, 307])
         elif kind == "page":
-            whole = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (
+            response = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (
                 rng.choice([400, 401, 403, 404, 502]),
                 len(_PAGE),
                 _PAGE,
             )
-        line.arrive(at, whole)
+        line.arrive(at, response)
 
 
 class SpoiledConnection:
-    """A socket as far as the client looks at it."""
+    """The part of a socket that the client uses."""
 
     def __init__(self, adapter: ChaosAdapter, origin: str) -> None:
         self._adapter = adapter
@@ -156,7 +159,7 @@ class SpoiledConnection:
         return len(self._buffer) + self._ended
 
     def fileno(self) -> int:
-        """For whoever asks the system whether there is something to read."""
+        """For code that asks the system whether there is something to read."""
         return _READY if self.pending() else _SILENT
 
     def sendall(self, data: bytes) -> None:

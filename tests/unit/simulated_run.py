@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs of the real client in virtual time, from the order down to the session: days in seconds, with any trouble."""
+"""Runs of the real client in virtual time, from the parameters to the transport: days in seconds, with any fault."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 @dataclass
 class SimulatedRun:
-    """Somebody who runs orders against an emulator; each run is a process of its own, as far as the service can tell."""
+    """Runs against an emulator. To the service, each run is a process of its own."""
 
     emulator: Emulator
     time: VirtualTime
@@ -38,27 +38,27 @@ class SimulatedRun:
     per_hour: int = 1500
     retry_timeout: float = 3900
     token_lifetime: float = 3600
-    """What the sign-in says; the service may think otherwise."""
+    """As the sign-in reports it. The service may use another one."""
     comment: str = "CHG-1042 retired"
     seed: int = 7
     fast_path: bool = False
     """See ``in_process_transport.connect``."""
     adapter: HTTPAdapter | None = None
-    """Another wire than the one that only takes time."""
+    """Another transport than the default, which only adds latency."""
     warnings: list[str] = field(default_factory=list)
 
-    def run(self, requested: t.Iterable[t.Mapping[str, str]], **order: t.Any) -> list[DeviceResult]:
-        """Carry out an order for devices given as dicts; ``order`` are the fields of OffboardParameters."""
+    def run(self, requested: t.Iterable[t.Mapping[str, str]], **options: t.Any) -> list[DeviceResult]:
+        """Run with devices given as dicts; ``options`` are the fields of OffboardParameters."""
         requests = tuple(DeviceRequest.from_options(**{"comment": self.comment, **one}) for one in requested)
-        order = {"is_single": False, "concurrency": self.concurrency, **order}
-        return self._offboard_run(OffboardParameters(requests=requests, **order)).run()
+        options = {"is_single": False, "concurrency": self.concurrency, **options}
+        return self._offboard_run(OffboardParameters(requests=requests, **options)).run()
 
     def _offboard_run(self, parameters: OffboardParameters) -> OffboardRun:
         pool = self.time.worker_pool(parameters.concurrency)
         return OffboardRun(parameters, self.client(), pool, warn=self.warnings.append)
 
     def client(self) -> MdeClient:
-        """The typed calls of a new process."""
+        """The client of a new process."""
         transport = HttpTransport(TransportOptions(user_agent="simulated", max_connections=self.concurrency), self.time)
         if self.adapter is None:
             connect(transport, InProcessTransport(self.emulator, self.time, self.latency), fast_path=self.fast_path)
@@ -75,7 +75,7 @@ class SimulatedRun:
         )
         return MdeClient(session)
 
-    def _sign_in(self, _patience: float) -> Token:
-        """Takes no time: a crew in virtual time must not sleep there."""
+    def _sign_in(self, _time_limit: float) -> Token:
+        """Takes no time: a pool in virtual time must not sleep there."""
         lifetime = self.emulator.knobs.token_lifetime
         return Token(self.emulator.token(lifetime=lifetime), self.time.monotonic() + self.token_lifetime)

@@ -20,19 +20,20 @@ import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.ansible_process import process_environment
-from ansible_collections.secops.mde.tests.unit.module_run import offboards, posts
+from ansible_collections.secops.mde.tests.unit.external_id_service import ServiceEmulator, each_service, posts
+from ansible_collections.secops.mde.tests.unit.module_run import offboards
 
 MODULE = "ansible_collections.secops.mde.plugins.modules.mde_offboard"
 DEVICES = 60
-PATIENCE = 60.0
-"""Real seconds after which a test gives up; none waits for them in vain."""
+TIME_LIMIT = 60.0
+"""Real seconds after which a test fails."""
 
 
 @pytest.fixture
-def emulator() -> t.Iterator[Emulator]:
-    """Sixty devices that are switched off, at the latency of a near service."""
+def emulator(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
+    """Sixty devices that are offline, at the latency of a nearby service."""
     devices = [Device(name=f"pc-{number:04d}.corp.example", fate="offline") for number in range(DEVICES)]
-    with Emulator(devices, real_time=True) as running:
+    with ServiceEmulator(getattr(request, "param", "echo"), devices, real_time=True) as running:
         running.knobs.latency = 0.1
         yield running
 
@@ -42,16 +43,16 @@ def environment(emulator: Emulator, tmp_path: Path) -> dict[str, str]:
     return process_environment(emulator, tmp_path, ANSIBLE_LOCALHOST_WARNING="false")
 
 
-def asked(emulator: Emulator) -> dict[str, t.Any]:
+def options(emulator: Emulator) -> dict[str, t.Any]:
     return {"devices": [{"device_id": device.id} for device in emulator.devices], "comment": "CHG-1042 retired"}
 
 
 def start_module(
     emulator: Emulator, environment: dict[str, str], folder: Path, before: t.Sequence[str] = ()
 ) -> subprocess.Popen[str]:
-    """The module alone, as Ansible starts it, or by a program ``before`` it."""
+    """The module without Ansible, or started by a program ``before`` it."""
     arguments = folder / "arguments.json"
-    arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": asked(emulator)}), "utf-8")
+    arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": options(emulator)}), "utf-8")
     with arguments.open() as stdin:
         return subprocess.Popen(
             [*before, sys.executable, "-m", MODULE], stdin=stdin, stdout=subprocess.PIPE, text=True, env=environment
@@ -62,7 +63,7 @@ def start_playbook(
     emulator: Emulator, environment: dict[str, str], folder: Path, **keywords: t.Any
 ) -> subprocess.Popen[str]:
     """A playbook with the same task; ``keywords`` are more of the task's own."""
-    task = {"secops.mde.mde_offboard": asked(emulator), "register": "fleet", **keywords}
+    task = {"secops.mde.mde_offboard": options(emulator), "register": "fleet", **keywords}
     show = {"ansible.builtin.debug": {"msg": "{{ fleet.msg | default('started') }}"}}
     playbook = folder / "playbook.yml"
     playbook.write_text(
@@ -78,18 +79,18 @@ def start_playbook(
 
 
 def until(condition: t.Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
-    """Return when it is so."""
-    give_up = time.monotonic() + PATIENCE
+    """Wait for the condition."""
+    deadline = time.monotonic() + TIME_LIMIT
     while not condition():
         if process is not None and process.poll() is not None:
-            raise AssertionError(f"it ended before its time: {process.communicate()[0]}")
-        if time.monotonic() > give_up:
-            raise AssertionError("it has not come to pass")
+            raise AssertionError(f"it ended too early: {process.communicate()[0]}")
+        if time.monotonic() > deadline:
+            raise AssertionError("the condition was not met")
         time.sleep(0.005)
 
 
 def alive(mark: str, program: str = "") -> list[int]:
-    """The processes with this mark in their environment that run a program: whoever started them."""
+    """The processes with this mark in their environment that run a program."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -105,6 +106,7 @@ def actions_per_device(emulator: Emulator) -> list[int]:
     return [len(offboards(emulator, device.id)) for device in emulator.devices]
 
 
+@each_service
 @pytest.mark.parametrize("lag", [0, 3], ids=["lists at once", "lists lag behind"])
 def test_the_module_is_killed_and_run_again(
     emulator: Emulator, environment: dict[str, str], tmp_path: Path, lag: int
@@ -118,7 +120,7 @@ def test_the_module_is_killed_and_run_again(
     assert 0 < killed_at < DEVICES
 
     second = start_module(emulator, environment, tmp_path)
-    printed, _errors = second.communicate(timeout=PATIENCE)
+    printed, _errors = second.communicate(timeout=TIME_LIMIT)
     result = json.loads(printed)
     assert second.returncode == 0
     assert actions_per_device(emulator) == [1] * DEVICES
@@ -130,6 +132,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason=
 
 
 @needs_proc
+@each_service
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGHUP], ids=["killed", "hung up"])
 def test_a_module_whose_run_has_ended_sends_nothing_more_and_the_next_run_does_the_rest(
     emulator: Emulator, environment: dict[str, str], tmp_path: Path, ended_by: signal.Signals
@@ -140,7 +143,7 @@ def test_a_module_whose_run_has_ended_sends_nothing_more_and_the_next_run_does_t
     try:
         until(lambda: posts(emulator) >= 5, first)
         first.send_signal(ended_by)
-        first.wait(timeout=PATIENCE)
+        first.wait(timeout=TIME_LIMIT)
         until(lambda: not alive(mark, "mde_offboard.py"))
     finally:
         for process in alive(mark):
@@ -150,20 +153,20 @@ def test_a_module_whose_run_has_ended_sends_nothing_more_and_the_next_run_does_t
     assert 5 <= sum(actions_per_device(emulator)) < DEVICES
     emulator.knobs.latency = 0.1
     second = start_playbook(emulator, environment, tmp_path)
-    printed, _errors = second.communicate(timeout=PATIENCE)
+    printed, _errors = second.communicate(timeout=TIME_LIMIT)
     assert second.returncode == 0, printed
     assert actions_per_device(emulator) == [1] * DEVICES
 
 
 @needs_proc
-def test_an_asynchronous_task_goes_on_when_its_playbook_has_ended(
+def test_an_asynchronous_task_continues_when_its_playbook_has_ended(
     emulator: Emulator, environment: dict[str, str], tmp_path: Path
 ) -> None:
     emulator.knobs.latency = 0.3
     mark = str(tmp_path)
     playbook = start_playbook(emulator, {**environment, "MARK": mark}, tmp_path, **{"async": 60, "poll": 0})
     try:
-        printed, _errors = playbook.communicate(timeout=PATIENCE)
+        printed, _errors = playbook.communicate(timeout=TIME_LIMIT)
         assert playbook.returncode == 0, printed
         assert sum(actions_per_device(emulator)) < DEVICES
         until(lambda: sum(actions_per_device(emulator)) == DEVICES)
@@ -174,7 +177,7 @@ def test_an_asynchronous_task_goes_on_when_its_playbook_has_ended(
                 os.kill(process, signal.SIGKILL)
 
 
-def test_a_module_whose_output_nobody_reads_any_more_stops(
+def test_a_module_whose_output_has_no_reader_any_more_stops(
     emulator: Emulator, environment: dict[str, str], tmp_path: Path
 ) -> None:
     emulator.knobs.latency = 0.3
@@ -182,7 +185,7 @@ def test_a_module_whose_output_nobody_reads_any_more_stops(
     until(lambda: posts(emulator) >= 5, module)
     assert module.stdout is not None
     module.stdout.close()
-    module.wait(timeout=PATIENCE)
+    module.wait(timeout=TIME_LIMIT)
     assert 5 <= sum(actions_per_device(emulator)) < DEVICES
 
 
@@ -193,7 +196,7 @@ def test_a_module_whose_parent_has_ended_stops_and_reports_what_was_done(
     shell = start_module(emulator, environment, tmp_path, before=["/bin/sh", "-c", '"$@"; true', "sh"])
     until(lambda: posts(emulator) >= 5, shell)
     shell.kill()
-    printed, _errors = shell.communicate(timeout=PATIENCE)
+    printed, _errors = shell.communicate(timeout=TIME_LIMIT)
     result = json.loads(printed)
     done = sum(actions_per_device(emulator))
     assert 5 <= done < DEVICES

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds for every fleet, every history and every trouble on the way."""
+"""What holds for all devices, histories, faults and concurrent runs."""
 
 from __future__ import annotations
 
@@ -18,28 +18,32 @@ from hypothesis import strategies as st
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator, HistoryAction
+from ansible_collections.secops.mde.tests.unit.external_id_service import refused
 from ansible_collections.secops.mde.tests.unit.module_run import offboards
 from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 HOUR, DAY = 3600.0, 86400.0
+COMMENT = "CHG-1042 retired"
+FOREIGN = "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
 SETTINGS = settings(
-    max_examples=settings().max_examples * 3 // 5,  # a world is a long story
+    max_examples=settings().max_examples * 3 // 5,  # each example is a complete run
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A tenant, what is asked for, and what happens meanwhile."""
+    """A tenant, the requested devices, and what happens during the run."""
 
     devices: tuple[dict[str, t.Any], ...]
-    asked: tuple[tuple[int, str], ...]
-    """Number of a device (or one that is not there) and the identifier to name it by."""
+    requested: tuple[tuple[int, str], ...]
+    """Number of a device (or of one that does not exist) and the identifier to request it by."""
     knobs: dict[str, t.Any] = field(default_factory=dict)
     faults: tuple[dict[str, t.Any], ...] = ()
-    others: tuple[tuple[int, float], ...] = ()
-    """Another program offboards the device of this number so many seconds after the start."""
+    others: tuple[tuple[int, float, bool], ...] = ()
+    """Another program offboards the device of this number so many seconds after the start. The last value: it has the same
+    application and comment, and only its external ID is another one."""
     concurrency: int = 1
     seed: int = 0
 
@@ -49,6 +53,8 @@ HISTORY = st.builds(
     status=st.sampled_from(["Succeeded", "Failed", "TimeOut", "Cancelled", "Pending", "InProgress"]),
     age=st.sampled_from([0.5 * HOUR, 20 * HOUR, 2 * DAY, 3.5 * DAY, 30 * DAY]),
     type=st.sampled_from(["Offboard", "Offboard", "Isolate"]),
+    comment=st.sampled_from(["CHG-0001 decommission", COMMENT]),
+    external_id=st.sampled_from([None, FOREIGN, FOREIGN[:20]]),
 )
 DEVICES = st.lists(
     st.fixed_dictionaries(
@@ -57,13 +63,13 @@ DEVICES = st.lists(
             "onboarding_status": st.sampled_from(["Onboarded", "Onboarded", "CanBeOnboarded", "Unsupported", None]),
             "last_seen": st.sampled_from([HOUR, 20 * HOUR, 3 * DAY, 40 * DAY]),
             "history": st.lists(HISTORY, max_size=3),
-            "twin": st.booleans(),
+            "same_name": st.booleans(),
         }
     ),
     min_size=1,
     max_size=8,
 ).map(tuple)
-ASKED = st.lists(
+REQUESTED = st.lists(
     st.tuples(st.integers(0, 9), st.sampled_from(["device_id", "device_id", "device_name"])), min_size=1, max_size=12
 ).map(tuple)
 WHEN: dict[str, st.SearchStrategy[t.Any]] = {
@@ -94,76 +100,86 @@ KNOBS = st.fixed_dictionaries(
         "filter_case_sensitive": st.booleans(),
         "date_header": st.sampled_from(["virtual", "absent"]),
         "quota_per_minute": st.sampled_from([5, 20]),
+        "external_id": st.sampled_from(["echo", "drop", "refuse"]),
+        "external_id_form": st.sampled_from(["sent", "swapped", "padded"]),
+        "external_id_length": st.sampled_from([None, 36, 45]),
     },
 )
-WORLDS = st.builds(
+SCENARIOS = st.builds(
     Scenario,
     devices=DEVICES,
-    asked=ASKED,
+    requested=REQUESTED,
     knobs=KNOBS,
     faults=FAULTS,
-    others=st.lists(st.tuples(st.integers(0, 7), st.sampled_from([0.05, 0.5, 3.0, 20.0, 100.0])), max_size=3).map(
-        tuple
-    ),
+    others=st.lists(
+        st.tuples(st.integers(0, 7), st.sampled_from([0.05, 0.5, 3.0, 20.0, 100.0]), st.booleans()), max_size=3
+    ).map(tuple),
     concurrency=st.integers(1, 4),
     seed=st.integers(0, 3),
 )
 
 
 class ScenarioRun:
-    """A world, built in an emulator, and run."""
+    """A scenario in an emulator, and its run."""
 
-    def __init__(self, emulator: Emulator, world: Scenario) -> None:
-        self.emulator, self.world = emulator, world
+    def __init__(self, emulator: Emulator, scenario: Scenario) -> None:
+        self.emulator, self.scenario = emulator, scenario
         emulator.reset()
-        emulator.knobs.update(world.knobs)
+        emulator.knobs.update(scenario.knobs)
         self.devices: list[Device] = []
-        for number, described in enumerate(world.devices):
-            values = {key: value for key, value in described.items() if key != "twin"}
-            name = "twin.corp.example" if described["twin"] else f"PC-{number}.corp.example"
+        for number, described in enumerate(scenario.devices):
+            values = {key: value for key, value in described.items() if key != "same_name"}
+            name = "duplicate.corp.example" if described["same_name"] else f"PC-{number}.corp.example"
             self.devices.append(emulator.add_device(Device(name=name, **values)))
         self.before = {action["id"] for action in emulator.actions()}
         self.other = emulator.add_app("other", roles=["Machine.Offboard"])
-        self.time = VirtualTime(emulator, random.Random(world.seed))
-        self.simulated_run = SimulatedRun(emulator, self.time, concurrency=world.concurrency, seed=world.seed)
-        self.asked = [self._asked(number, by) for number, by in world.asked]
+        self.time = VirtualTime(emulator, random.Random(scenario.seed))
+        self.simulated_run = SimulatedRun(emulator, self.time, concurrency=scenario.concurrency, seed=scenario.seed)
+        self.requested = [self._requested(number, by) for number, by in scenario.requested]
 
-    def _asked(self, number: int, by: str) -> dict[str, str]:
+    def _requested(self, number: int, by: str) -> dict[str, str]:
         device = self.devices[number] if number < len(self.devices) else Device(name=f"gone-{number}.corp.example")
         return {by: device.id if by == "device_id" else str(device.name)}
 
     def run(self, *, trouble: bool = True, **order: t.Any) -> list[DeviceResult]:
-        """Carry out the order; with ``trouble`` the faults are in force and others are at work."""
-        ordinary = self.emulator.clock.advance
+        """Run; with ``trouble`` the faults are active and other runs offboard devices too."""
+        advance_clock = self.emulator.clock.advance
         start = self.emulator.clock.monotonic()
-        due = sorted((start + after, number) for number, after in self.world.others) if trouble else []
+        due = sorted((start + after, number, same) for number, after, same in self.scenario.others) if trouble else []
 
         def advance(seconds: float) -> float:
             until = self.emulator.clock.monotonic() + seconds
             while due and due[0][0] <= until:
-                at, number = due.pop(0)
-                ordinary(max(0.0, at - self.emulator.clock.monotonic()))
-                self._other_application_offboards(number)
-            return ordinary(max(0.0, until - self.emulator.clock.monotonic()))
+                at, number, same = due.pop(0)
+                advance_clock(max(0.0, at - self.emulator.clock.monotonic()))
+                self._other_run_offboards(number, same)
+            return advance_clock(max(0.0, until - self.emulator.clock.monotonic()))
 
-        for fault in self.world.faults if trouble else ():
+        for fault in self.scenario.faults if trouble else ():
             self.emulator.fault(**fault)
         with mock.patch.object(self.emulator.clock, "advance", advance):
-            return self.simulated_run.run(self.asked, **order)
+            return self.simulated_run.run(self.requested, **order)
 
-    def _other_application_offboards(self, number: int) -> None:
+    def _other_run_offboards(self, number: int, same: bool) -> None:
+        """Add the action of another application, or of another run of ours: only an external ID shows whose that is."""
         device = self.devices[number] if number < len(self.devices) else None
         active = device and any(a["status"] in ("Pending", "InProgress") for a in offboards(self.emulator, device.id))
         if device is not None and not active:
+            same = same and self.emulator.knobs.external_id == "echo"
             self.emulator.add_action(
-                device.id, status="Pending", age=0, comment="somebody else's ticket", requestor=self.other.client_id
+                device.id,
+                status="Pending",
+                age=0,
+                comment=COMMENT if same else "CHG-7 other application",
+                requestor=self.emulator.client_id if same else self.other.client_id,
+                external_id=FOREIGN if same else None,
             )
 
     def made_by_us(self, device_id: str) -> list[dict[str, t.Any]]:
         """The actions of a device that this run created."""
         ours = self.emulator.client_id
         made = [action for action in offboards(self.emulator, device_id) if action["requestor"] == ours]
-        return [action for action in made if action["id"] not in self.before]
+        return [action for action in made if action["id"] not in self.before and action["externalId"] != FOREIGN]
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +189,7 @@ def service() -> t.Iterator[Emulator]:
 
 
 def active_at_once(actions: t.Iterable[dict[str, t.Any]]) -> int:
-    """The most of these actions that were under way at one time."""
+    """The largest number of these actions that were in progress at the same time."""
     spans = [
         (
             parse_time(action["creationDateTimeUtc"]),
@@ -194,24 +210,24 @@ def active_at_once(actions: t.Iterable[dict[str, t.Any]]) -> int:
 
 
 @SETTINGS
-@given(world=WORLDS)
-def test_whatever_happens(service: Emulator, world: Scenario) -> None:
-    story = ScenarioRun(service, world)
-    results = story.run()
-    assert len(results) == len(story.asked)
+@given(scenario=SCENARIOS)
+def test_no_run_is_ever_wrong(service: Emulator, scenario: Scenario) -> None:
+    scenario_run = ScenarioRun(service, scenario)
+    results = scenario_run.run()
+    assert len(results) == len(scenario_run.requested)
 
-    for device in story.devices:
-        made = story.made_by_us(device.id)
+    for device in scenario_run.devices:
+        made = scenario_run.made_by_us(device.id)
         mine = [result for result in results if result.device_id == device.id]
         unknown = any(result.error is not None and result.error.code == "outcome_unknown" for result in mine)
         # Never twice.
         assert active_at_once(made) <= 1
-        # Changed exactly when an action was made by this run, and said once.
+        # Changed if and only if this run created an action, and reported once.
         assert sum(result.changed for result in mine) == (1 if made and not unknown else 0)
         # Never a POST for a device whose reads failed.
         if service.calls("api", "POST", device.id):
             assert was_read(service, device.id)
-        # No action of somebody else called ours.
+        # No action of another run is reported as ours.
         for result in mine:
             if result.changed:
                 assert result.action is not None
@@ -241,46 +257,47 @@ def was_read(service: Emulator, device_id: str) -> bool:
 
 
 @SETTINGS
-@given(world=WORLDS, force=st.booleans(), missing_ok=st.booleans())
-def test_check_mode_foretells_the_real_run(service: Emulator, world: Scenario, force: bool, missing_ok: bool) -> None:
-    story = ScenarioRun(service, world)
-    story.simulated_run.latency, service.knobs.quota_per_minute = (
+@given(scenario=SCENARIOS, force=st.booleans(), missing_ok=st.booleans())
+def test_check_mode_predicts_the_real_run(service: Emulator, scenario: Scenario, force: bool, missing_ok: bool) -> None:
+    scenario_run = ScenarioRun(service, scenario)
+    scenario_run.simulated_run.latency, service.knobs.quota_per_minute = (
         0.0,
         None,
     )  # no time passes, so that the state is the same
-    foretold = story.run(trouble=False, check_mode=True, force=force, missing_ok=missing_ok)
+    predicted = scenario_run.run(trouble=False, check_mode=True, force=force, missing_ok=missing_ok)
     assert not service.calls("api", "POST")
-    done = story.run(trouble=False, force=force, missing_ok=missing_ok)
-    refused = {result.device_id for result in done if result.outcome == "refused"}  # known to the service alone
-    for before, after in zip(foretold, done, strict=True):
+    done = scenario_run.run(trouble=False, force=force, missing_ok=missing_ok)
+    refused = {result.device_id for result in done if result.outcome == "refused"}  # known only to the service
+    for before, after in zip(predicted, done, strict=True):
         if after.device_id is None or after.device_id not in refused:
             assert (before.outcome, before.changed) == (after.outcome, after.changed)
             assert (before.error is None) == (after.error is None)
 
 
 @SETTINGS
-@given(world=WORLDS)
-def test_a_second_run_finds_what_the_first_has_done(service: Emulator, world: Scenario) -> None:
-    story = ScenarioRun(service, world)
-    story.run()
-    story.emulator.clear_faults()
-    story.emulator.clock.advance(60)  # lists lag behind
-    made = {device.id: len(story.made_by_us(device.id)) for device in story.devices}
-    posted = taken(service)
-    again = story.run(trouble=False)
+@given(scenario=SCENARIOS)
+def test_a_second_run_finds_what_the_first_has_done(service: Emulator, scenario: Scenario) -> None:
+    scenario_run = ScenarioRun(service, scenario)
+    scenario_run.run()
+    scenario_run.emulator.clear_faults()
+    scenario_run.emulator.clock.advance(60)  # lists lag behind
+    made = {device.id: len(scenario_run.made_by_us(device.id)) for device in scenario_run.devices}
+    posted = accepted_posts(service)
+    again = scenario_run.run(trouble=False)
     for result in again:
         assert result.outcome != "error"
         if result.changed:  # only what the first run left undone, or what failed on the device
             device_id = str(result.device_id)
             assert not any(
-                action["status"] in ("Pending", "InProgress", "Succeeded") for action in story.made_by_us(device_id)[1:]
+                action["status"] in ("Pending", "InProgress", "Succeeded")
+                for action in scenario_run.made_by_us(device_id)[1:]
             )
-    assert taken(service) - posted <= sum(result.outcome in ("submitted", "refused") for result in again)
-    for device in story.devices:
-        assert active_at_once(story.made_by_us(device.id)) <= 1
-        assert len(story.made_by_us(device.id)) <= made[device.id] + 1
+    assert accepted_posts(service) - posted <= sum(result.outcome in ("submitted", "refused") for result in again)
+    for device in scenario_run.devices:
+        assert active_at_once(scenario_run.made_by_us(device.id)) <= 1
+        assert len(scenario_run.made_by_us(device.id)) <= made[device.id] + 1
 
 
-def taken(service: Emulator) -> int:
-    """How many POSTs the quota has let in."""
-    return sum(call.status != 429 for call in service.calls("api", "POST"))
+def accepted_posts(service: Emulator) -> int:
+    """How many POSTs the quota allowed, without those that were refused because of their ExternalId."""
+    return sum(call.status != 429 for call in service.calls("api", "POST")) - refused(service)

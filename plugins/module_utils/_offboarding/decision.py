@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""What to do with a device, as a table: given its record and its Offboard actions, exactly one row holds.
+"""The decision table (pure): for each device state exactly one rule applies.
 
 The record alone proves nothing: "CanBeOnboarded" means offboarded or never onboarded, and lags for days. The
-actions are the evidence, and only as long as the device did not come back since.
+actions are the evidence, as long as the device has not reported again since.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from datetime import datetime, timedelta
 
 from .._api.models import Machine, MachineAction, newest_first
 
-# The service ends an action after some 72 hours without the device: what is pending for longer hangs.
+# The service ends an action after about 72 hours without contact with the device. An older one is stuck.
 MAX_ACTION_AGE: t.Final = timedelta(days=4)
-# ``lastSeen`` is the last full report, about one in 24 hours: less than that proves no return.
+# ``lastSeen`` is the last full report, about one in 24 hours. A shorter time does not prove a return.
 REPORT_LAG: t.Final = timedelta(hours=24)
 
 
 class ActiveAction(enum.Enum):
-    """What is under way on the device."""
+    """Whether an offboard action is in progress."""
 
     NONE = enum.auto()
     RECENT = enum.auto()
     STUCK = enum.auto()
-    """Active for longer than the service keeps an action, of unknown age, or in a status that we do not know."""
+    """Active for longer than the service keeps an action, of unknown age, or in an unknown status."""
 
 
 class History(enum.Enum):
-    """What the offboards that ended say."""
+    """Results of the finished offboard actions."""
 
     NONE = enum.auto()
     NEWEST_SUCCEEDED = enum.auto()
@@ -64,7 +64,7 @@ class DeviceState:
 
 @dataclass(frozen=True)
 class Rule:
-    """One row of the table: when it holds, and the outcome without and with force."""
+    """When the rule applies, and the outcome without and with force."""
 
     description: str
     applies: t.Callable[[DeviceState], bool]
@@ -74,37 +74,37 @@ class Rule:
 
 RULES: t.Final = (
     Rule(
-        "an offboard is under way",
+        "an offboard action is in progress",
         lambda s: s.active_action is ActiveAction.RECENT,
         "in_progress",
         "in_progress",
     ),
     Rule(
-        "an offboard hangs",
+        "an offboard action is stuck",
         lambda s: s.active_action is ActiveAction.STUCK,
         "in_progress",
         "submitted",
     ),
     Rule(
-        "not onboarded, and the newest offboard that ended succeeded",
+        "not onboarded, and the newest finished offboard action succeeded",
         lambda s: s.has_no_active_action and not s.onboarded and s.history is History.NEWEST_SUCCEEDED,
         "already_offboarded",
         "submitted",
     ),
     Rule(
-        "not onboarded, and the newest offboard that ended did not succeed, or there was none",
+        "not onboarded, and the newest finished offboard action did not succeed, or there is none",
         lambda s: s.has_no_active_action and not s.onboarded and s.history is not History.NEWEST_SUCCEEDED,
         "not_onboarded",
         "submitted",
     ),
     Rule(
-        "onboarded, and no offboard ever succeeded",
+        "onboarded, and no offboard action ever succeeded",
         lambda s: s.has_no_active_action and s.onboarded and not s.succeeded,
         "submitted",
         "submitted",
     ),
     Rule(
-        "onboarded, and came back since the newest success",
+        "onboarded, and reported again since the newest success",
         lambda s: s.has_no_active_action and s.onboarded and s.succeeded and s.came_back,
         "submitted",
         "submitted",
@@ -120,7 +120,7 @@ RULES: t.Final = (
 
 @dataclass(frozen=True)
 class Decision:
-    """The outcome to bring about, and the action that speaks for it, if one does."""
+    """The outcome, and the action it is based on, if any."""
 
     outcome: str
     rule: Rule
@@ -129,12 +129,12 @@ class Decision:
 
     @property
     def active_action(self) -> MachineAction | None:
-        """The action that is queued or at work, if there is one."""
+        """The action that is in progress, if there is one."""
         return self.action if self.outcome == "in_progress" else None
 
 
 def decide(machine: Machine, actions: t.Iterable[MachineAction], now: datetime, *, force: bool = False) -> Decision:
-    """Find the row. Pure; ``now`` is the service's time, ``actions`` are those of this machine in any order."""
+    """Find the rule that applies. ``now`` is the service's time, ``actions`` are those of this machine in any order."""
     offboards = newest_first(action for action in actions if action.is_offboard_of(machine.id))
     state = _device_state(machine, offboards, now)
     rule = next(rule for rule in RULES if rule.applies(state))
@@ -144,9 +144,9 @@ def decide(machine: Machine, actions: t.Iterable[MachineAction], now: datetime, 
         action = _active_action(offboards, now)
         if state.active_action is ActiveAction.STUCK and action is not None:
             warning = (
-                f"{machine.name or machine.id}: offboard action {action.id} is {action.status} since "
-                f"{action.record.get('creationDateTimeUtc')} and may never end. Cancel it with "
-                "secops.mde.mde_machine_action_cancel and run again, or set force to submit another."
+                f"{machine.name or machine.id}: offboard action {action.id} has been {action.status} since "
+                f"{action.record.get('creationDateTimeUtc')} and may be stuck. Cancel it with "
+                "secops.mde.mde_machine_action_cancel and run again, or set force to submit another one."
             )
     elif outcome == "already_offboarded":
         action = _newest(offboards, succeeded=True)
@@ -156,7 +156,7 @@ def decide(machine: Machine, actions: t.Iterable[MachineAction], now: datetime, 
 
 
 def _device_state(machine: Machine, offboards: t.Sequence[MachineAction], now: datetime) -> DeviceState:
-    """``offboards`` are the newest first."""
+    """``offboards`` are sorted, the newest first."""
     newest, success = _newest(offboards), _newest(offboards, succeeded=True)
     if success is None:
         history = History.NONE if newest is None else History.NEVER_SUCCEEDED
@@ -180,7 +180,10 @@ def _is_recent(action: MachineAction, now: datetime) -> bool:
 
 
 def came_back(machine: Machine, success: MachineAction) -> bool:
-    """Whatever the health status says. What cannot be read counts as a return: a needless offboard is harmless."""
+    """Whether the device has reported again since the success, regardless of its health status.
+
+    A missing or unreadable time counts as a return: a needless offboard is harmless.
+    """
     seen, ended = machine.last_seen, success.updated
     return seen is None or ended is None or seen - ended > REPORT_LAG
 
@@ -191,6 +194,6 @@ def _newest(offboards: t.Sequence[MachineAction], *, succeeded: bool = False) ->
 
 
 def _active_action(offboards: t.Sequence[MachineAction], now: datetime) -> MachineAction | None:
-    """The action to show: a young one before one that hangs."""
+    """The action to return: a recent one before a stuck one."""
     active = [action for action in offboards if not action.is_final]
     return next((action for action in active if _is_recent(action, now)), active[0] if active else None)

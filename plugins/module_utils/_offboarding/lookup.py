@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Reading the records of the devices that were asked for, many at a time.
+"""Read the records of all requested devices.
 
-A list that comes back empty is believed only after a second, different read says the same.
+An empty list counts as "not found" only after a second read of another kind confirms it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from .matching import Resolution, first_label, has_labels, not_found, resolve
 def find_machines(
     client: MdeClient, requests: t.Sequence[DeviceRequest], *, match_short_names: bool, force: bool
 ) -> list[Resolution]:
-    """Look up all requests, in their order. Raises MdeError when a read fails: that is never an absence."""
+    """Look up all requests; one result each, in their order. Raises MdeError when a read fails: that is not an absence."""
     records = _MachineIndex()
-    refused = _read(client, requests, records, match_short_names)
+    terms = dict.fromkeys(term for request in requests for term in _terms(request, match_short_names))
+    refused = _read_terms(client, list(terms), records)
 
     def resolve_request(request: DeviceRequest) -> Resolution:
         if unusable := records.unusable(request):
@@ -39,9 +40,9 @@ def find_machines(
         return resolve(request, records.candidates_for(request), match_short_names=match_short_names, force=force)
 
     resolutions = {request: resolve_request(request) for request in requests}
-    doubtful = [request for request, resolution in resolutions.items() if resolution.outcome == "not_found"]
-    refused = {**refused, **_confirm_missing(client, doubtful, records)}
-    for request in doubtful:
+    missing = [request for request, resolution in resolutions.items() if resolution.outcome == "not_found"]
+    refused = {**refused, **_confirm_missing(client, missing, records)}
+    for request in missing:
         resolution = resolve_request(request)
         if resolution.outcome == "not_found":
             resolution = not_found(request, records.candidates_for(request, include_prefixes=True))
@@ -50,22 +51,22 @@ def find_machines(
 
 
 class _SearchTerm(t.NamedTuple):
-    """One thing to ask for."""
+    """One condition of a filter."""
 
     prop: str
     value: str
     prefix: bool = False
-    """The property begins with the value, instead of being it."""
+    """The property begins with the value instead of being equal to it."""
 
-    def fits(self, machine: Machine) -> bool:
-        """Whether a record is what this asks for."""
+    def matches(self, machine: Machine) -> bool:
+        """Whether a record meets the condition."""
         found = comparable(str(machine.record.get(self.prop) or ""))
         value = comparable(self.value)
         return found.startswith(value) if self.prefix else found == value
 
 
 class _MachineIndex:
-    """What has been read, and which of it has to do with a request."""
+    """The records that were read, by identifier."""
 
     def __init__(self) -> None:
         self._by_key: dict[tuple[str, str], dict[str, Machine]] = defaultdict(dict)
@@ -77,11 +78,11 @@ class _MachineIndex:
                 self._by_key[key].setdefault(machine.id, machine)
 
     def refuse(self, refused: RefusedRecord) -> None:
-        """Take note of a record that cannot be used."""
+        """Remember a record that cannot be used."""
         self._refused.append(refused)
 
     def unusable(self, request: DeviceRequest) -> ApiError | None:
-        """What is wrong with a record that cannot be used and could be the one asked for; one without a name always could."""
+        """The error of an unusable record that may be the requested one. One without identifiers always may."""
         wanted = {*self._keys(None, request.aad_device_id, request.device_name)}
         for refused in self._refused:
             record = refused.value if isinstance(refused.value, dict) else {}
@@ -92,7 +93,10 @@ class _MachineIndex:
         return None
 
     def candidates_for(self, request: DeviceRequest, *, include_prefixes: bool = False) -> list[Machine]:
-        """All that share an identifier, or the first label of the name; ``include_prefixes`` also what begins with that label."""
+        """The records that share an identifier or the first label of the name.
+
+        With ``include_prefixes`` also those whose first label begins with that label.
+        """
         keys = self._keys(request.device_id, request.aad_device_id, request.device_name)
         found = {id_: machine for key in keys for id_, machine in self._by_key.get(key, {}).items()}
         if include_prefixes and request.device_name:
@@ -108,35 +112,29 @@ class _MachineIndex:
         return [(kind, comparable(text)) for kind, text in texts if text]
 
 
-def _read(
-    client: MdeClient, requests: t.Sequence[DeviceRequest], records: _MachineIndex, match_short_names: bool
-) -> t.Mapping[_SearchTerm, ApiError]:
-    """Read every record that fits one of the identifiers; what comes back is what the service did not take."""
-    terms = list(dict.fromkeys(term for request in requests for term in _terms(request, match_short_names)))
-    return _read_terms(client, terms, records)
-
-
 def _read_terms(
     client: MdeClient, terms: t.Sequence[_SearchTerm], records: _MachineIndex
 ) -> t.Mapping[_SearchTerm, ApiError]:
-    """Read the records that fit any of the terms. Raises UnexpectedResponseError where the answer is that of another request:
-    an absence must not be concluded from it."""
+    """Read the records that match any of the terms. Returns the terms that the service refused.
+
+    Raises UnexpectedResponseError for the response to another request: it must not count as an absence.
+    """
     batch_result = client.filter_batcher.read(
         terms, _condition, lambda text: client.list_machines(text, report=records.refuse)
     )
     machines = batch_result.records
-    if machines and not any(term.fits(machine) for machine in machines for term in terms):
+    if machines and not any(term.matches(machine) for machine in machines for term in terms):
         raise UnexpectedResponseError(
-            "GET machines: the list holds only devices that were not asked for.",
+            "GET machines: the list has only devices that were not requested.",
             http_status=200,
-            hint="It answers another request. Run the task again; check api_url and any proxy if it stays like this.",
+            hint="The response belongs to another request. Run the task again. If the error persists, check api_url and any proxy.",
         )
     records.add(machines)
     return batch_result.rejected
 
 
 def _terms(request: DeviceRequest, match_short_names: bool) -> list[_SearchTerm]:
-    """What to ask for: as typed and in lower case, for services that tell them apart."""
+    """The terms of one request: values as typed and in lower case, for services that compare case-sensitively."""
     terms = [_SearchTerm("id", value) for value in _spellings(request.device_id)]
     terms += [_SearchTerm("computerDnsName", value) for value in _spellings(request.device_name)]
     terms += [_SearchTerm("aadDeviceId", value) for value in _spellings(request.aad_device_id)]
@@ -147,7 +145,7 @@ def _terms(request: DeviceRequest, match_short_names: bool) -> list[_SearchTerm]
 
 
 def _condition(terms: t.Sequence[_SearchTerm], syntax: FilterSyntax) -> str:
-    """One filter for everything that was asked."""
+    """One filter for all terms."""
     by_property: dict[tuple[str, bool], list[str]] = defaultdict(list)
     for term in terms:
         by_property[term.prop, term.prefix].append(term.value)
@@ -166,7 +164,7 @@ def _condition(terms: t.Sequence[_SearchTerm], syntax: FilterSyntax) -> str:
 def _confirm_missing(
     client: MdeClient, requests: t.Sequence[DeviceRequest], records: _MachineIndex
 ) -> t.Mapping[_SearchTerm, ApiError]:
-    """Ask once more in another way, and collect near misses on the way; comes back as ``_read`` does."""
+    """Read again in another way, and collect similar records. Returns what ``_read_terms`` returns."""
     refused: dict[_SearchTerm, ApiError] = {}
     for request in requests:
         if request.device_id:
@@ -190,7 +188,7 @@ def _label_terms(request: DeviceRequest) -> list[_SearchTerm]:
 
 
 def _read_entra_id_in_other_syntax(client: MdeClient, aad_device_id: str, report: Report) -> list[Machine]:
-    """The other form of the literal; where the service does not take it, the first one again."""
+    """Read with the other syntax of the literal; if the service refuses it, with the first one again."""
     try:
         return client.list_machines(property_in("aadDeviceId", [aad_device_id], unquoted=True), report=report)
     except ApiError as error:

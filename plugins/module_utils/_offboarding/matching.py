@@ -3,43 +3,43 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Which record is the device that was asked for: exactly one that fits everything said, or none at all.
+"""Which record is the device (pure): exactly one record that matches all identifiers, or why not.
 
-No wildcard, no prefix, no first hit. Pure: what has been read is given, what it means is decided here.
+No wildcard, no prefix, no first hit.
 """
 
 from __future__ import annotations
 
 import typing as t
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .._api.models import Machine, meant
 from .._errors import DeviceError, MdeError
 from .._options.identifiers import DeviceRequest, is_dns_name
 from .._same import equal_ignoring_case
 
-# Near misses to show for a device that was not found.
+# Similar records to return for a device that was not found.
 _MOST_CANDIDATES = 10
 
 
 @dataclass(frozen=True)
 class Resolution:
-    """The answer for one request: a machine, or the outcome and error that stand in its place."""
+    """The result for one request: a machine, or an outcome and an error."""
 
     machine: Machine | None = None
     outcome: str | None = None
     candidates: tuple[Machine, ...] = ()
     error: MdeError | None = None
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
     near_miss: bool = False
-    """Of a device that was not found: a candidate has its first label, and one of the two names is a short one."""
+    """Of a device that was not found: a candidate has the same first label, and one of the two names is short."""
 
 
 def resolve(
     request: DeviceRequest, records: t.Sequence[Machine], *, match_short_names: bool = False, force: bool = False
 ) -> Resolution:
-    """Decide which of the records is meant. Pure: everything it knows is in its arguments."""
+    """Decide which of the records is the requested device."""
     if request.device_id:
         with_id = meant([request.device_id], records)
         records = [
@@ -47,12 +47,13 @@ def resolve(
             for machine in records
             if machine in with_id or not equal_ignoring_case(machine.id, request.device_id)
         ]
-    candidates = [machine for machine in records if _matches_all(request, machine, match_short_names)]
+    matches = {machine.id: _matches(request, machine, match_short_names) for machine in records}
+    candidates = [machine for machine in records if all(matches[machine.id])]
     if not candidates:
-        partial_matches = [machine for machine in records if any(_matches(request, machine, match_short_names))]
+        partial_matches = [machine for machine in records if any(matches[machine.id])]
         return _mismatch(request, partial_matches) if partial_matches else not_found(request, ())
     ids = {machine.id for machine in candidates}
-    # A record merged into another candidate is the same device twice. Should they all point at each other, all stay.
+    # A record merged into another candidate is the same device. If all of them point at each other, all are kept.
     not_merged = [m for m in candidates if m.merged_into not in ids] or candidates
     if len(not_merged) > 1:
         return _ambiguous(request, not_merged)
@@ -62,11 +63,11 @@ def resolve(
     return Resolution(machine=machine, warnings=tuple(_short_name_warnings(request, machine)))
 
 
-# -- fitting -----------------------------------------------------------------------------------------------------
+# -- comparing ---------------------------------------------------------------------------------------------------
 
 
 def _matches(request: DeviceRequest, machine: Machine, match_short_names: bool) -> list[bool]:
-    """For each identifier that was given, whether the record has it."""
+    """For each identifier of the request, whether the record has it."""
     matches = []
     if request.device_id:
         matches.append(equal_ignoring_case(request.device_id, machine.id))
@@ -78,15 +79,14 @@ def _matches(request: DeviceRequest, machine: Machine, match_short_names: bool) 
     return matches
 
 
-def _matches_all(request: DeviceRequest, machine: Machine, match_short_names: bool) -> bool:
-    return all(_matches(request, machine, match_short_names))
-
-
 def _name_matches(requested: str, name: str | None, match_short_names: bool, is_safeguard: bool) -> bool:
-    """Whole and without case. A name that only guards an id, or a short one where that is allowed, by first label."""
+    """Compare in full and case-insensitively.
+
+    A name that is only a safeguard, and a short name where that is allowed, also match by first label.
+    """
     if name is None:
         return False
-    # Options lose the blanks around them. Beside an ID, a name that a record has with blanks is the same.
+    # Options are stripped. As a safeguard, a name with blanks around it in the record is the same name.
     name = _without_root(name.strip() if is_safeguard else name)
     if equal_ignoring_case(requested, name):
         return True
@@ -107,18 +107,18 @@ def short_and_full(one: str, other: str) -> bool:
 
 
 def has_labels(name: str) -> bool:
-    """Whether a name has the form of a DNS name. A short one may consist of digits: ``10`` is ``10.corp.example``."""
+    """Whether a name has the form of a DNS name. A short one may consist of digits: ``10`` of ``10.corp.example``."""
     composed = unicodedata.normalize("NFC", name)
     return is_dns_name(composed if "." in composed else f"{composed}.x")
 
 
 def first_label(name: str) -> str:
-    """The part of a DNS name before the first dot; of any other name, all of it."""
+    """The part of a DNS name before the first dot; any other name unchanged."""
     return name.split(".")[0] if has_labels(name) else name
 
 
 def _without_root(name: str) -> str:
-    """A DNS name without the dot of the root; any other name as it is."""
+    """A DNS name without the trailing dot; any other name unchanged."""
     root = name.rstrip(".")
     return root if has_labels(root) else name
 
@@ -126,34 +126,32 @@ def _without_root(name: str) -> str:
 def _short_name_warnings(request: DeviceRequest, machine: Machine) -> t.Iterator[str]:
     alone = request.device_name and not (request.device_id or request.aad_device_id)
     if alone and machine.name and not equal_ignoring_case(request.device_name, _without_root(machine.name)):
-        yield f"{request.device_name}: taken for {machine.name} (device id {machine.id}) by its first label."
+        yield f"{request.device_name} was matched to {machine.name} (device ID {machine.id}) by its short name."
 
 
-# -- findings ----------------------------------------------------------------------------------------------------
+# -- results -----------------------------------------------------------------------------------------------------
 
 
 def not_found(request: DeviceRequest, candidates: t.Sequence[Machine]) -> Resolution:
-    """No record fits; ``candidates`` are those to show, in case the request was misspelt."""
+    """No record matches. ``candidates`` are similar records, in case the request is misspelled."""
     hints = []
     if request.looks_like_guid and not request.aad_device_id:
-        hints.append("device_id has the form of an Entra device id: if it is one, give it as aad_device_id.")
-    asked = request.device_name
-    near_miss = asked is not None and any(
-        machine.name and short_and_full(asked, _without_root(machine.name)) for machine in candidates
-    )
-    if near_miss and asked and "." not in asked:
-        hints.append("A full name begins with it: give the full name, or set match_short_names.")
+        hints.append("device_id looks like an Entra device ID. If it is one, set it as aad_device_id.")
+    name = request.device_name or ""
+    near_miss = any(machine.name and short_and_full(name, _without_root(machine.name)) for machine in candidates)
+    if near_miss and "." not in name:
+        hints.append("A device with this short name exists. Use its full name, or set match_short_names.")
     elif near_miss:
-        hints.append("A short name is its first label: give the short name, if that is the device.")
+        hints.append("A device has the short form of this name. If it is the device, use the short name.")
     hints.append(
-        "Check the spelling and the tenant; records age out after 180 days without contact. "
-        "Set missing_ok where an absent device is fine."
+        "Check the spelling and the tenant. Records expire after 180 days without contact. "
+        "Set missing_ok to accept missing devices."
     )
     return Resolution(
         outcome="not_found",
         candidates=tuple(candidates[:_MOST_CANDIDATES]),
         error=DeviceError(
-            f"{_describe_request(request)} was not found{_describe_machines(candidates, 'near it')}.",
+            f"{_describe_request(request)} was not found{_describe_machines(candidates, 'similar')}.",
             code="not_found",
             hint=" ".join(hints),
         ),
@@ -162,52 +160,43 @@ def not_found(request: DeviceRequest, candidates: t.Sequence[Machine]) -> Resolu
 
 
 def _ambiguous(request: DeviceRequest, machines: t.Sequence[Machine]) -> Resolution:
-    return Resolution(
-        outcome="ambiguous",
-        candidates=tuple(machines),
-        error=DeviceError(
-            f"{_describe_request(request)} fits {len(machines)} devices{_describe_machines(machines)}.",
-            code="ambiguous",
-            hint="Nothing was done. Compare candidates (last seen, Entra id) and give the device_id of the one you mean.",
-        ),
-    )
+    message = f"{_describe_request(request)} matches {len(machines)} devices{_describe_machines(machines)}."
+    return _refused("ambiguous", machines, message, "Compare the candidates and set device_id.")
 
 
 def _mismatch(request: DeviceRequest, machines: t.Sequence[Machine]) -> Resolution:
-    return Resolution(
-        outcome="mismatch",
-        candidates=tuple(machines),
-        error=DeviceError(
-            f"{_describe_request(request)}: no device fits all of it, but a part of it fits{_describe_machines(machines)}.",
-            code="mismatch",
-            hint="Nothing was done. Every identifier must name the same device: correct or leave out the wrong one.",
-        ),
+    message = (
+        f"{_describe_request(request)}: no device matches all identifiers; some match{_describe_machines(machines)}."
     )
+    hint = "All identifiers must identify the same device. Correct or remove the wrong one."
+    return _refused("mismatch", machines, message, hint)
 
 
 def _merged(request: DeviceRequest, machine: Machine) -> Resolution:
-    return Resolution(
-        outcome="mismatch",
-        candidates=(machine,),
-        error=DeviceError(
-            f"{_describe_request(request)} is a record that was merged into device {machine.merged_into}.",
-            code="merged_record",
-            hint=f"Nothing was done. Ask for device_id {machine.merged_into}, or set force to take this record as it is.",
-        ),
-    )
+    message = f"{_describe_request(request)} is a record that was merged into device {machine.merged_into}."
+    hint = f"Use device_id {machine.merged_into}, or set force to offboard this record."
+    return _refused("mismatch", [machine], message, hint, code="merged_record")
+
+
+def _refused(
+    outcome: str, machines: t.Sequence[Machine], message: str, hint: str, *, code: str | None = None
+) -> Resolution:
+    error = DeviceError(message, code=code or outcome, hint=f"Nothing was changed. {hint}")
+    return Resolution(outcome=outcome, candidates=tuple(machines), error=error)
 
 
 def _describe_request(request: DeviceRequest) -> str:
-    """All identifiers as given: ``device_name pc1.corp.example and device_id 00aa``."""
-    given = [(k, v) for k, v in request.as_dict().items() if v and k != "comment"]
-    return " and ".join(f"{option} {value}" for option, value in given)
+    """All identifiers: ``device_name pc1.corp.example and device_id 00aa``."""
+    return " and ".join(
+        f"{option} {value}" for option, value in request.as_dict().items() if value and option != "comment"
+    )
 
 
 def _describe_machines(machines: t.Sequence[Machine], what: str = "") -> str:
-    """`` (near it: ...)`` or ``: ...``; nothing for none."""
+    """`` (similar: ...)`` or ``: ...``; empty for no machines."""
     if not machines:
         return ""
-    names = ", ".join(f"{machine.name or 'unnamed'} with id {machine.id}" for machine in machines[:3])
+    names = ", ".join(f"{machine.name or 'unnamed'} with ID {machine.id}" for machine in machines[:3])
     more = len(machines) - 3
     listed = names + (f" and {more} more" if more > 0 else "")
     return f" ({what}: {listed})" if what else f": {listed}"

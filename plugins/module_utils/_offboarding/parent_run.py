@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Whether the run that started this process still waits for its result.
+"""Whether the Ansible run that started this process still waits for its result.
 
-When a run is killed, its modules are not: they would go on to send offboards that nobody sees.
+When a run is killed, its modules continue. They would send offboards whose results no one sees.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STDOUT: t.Final = 1
 
 
 class AbandonedError(MdeError):
-    """The run that waits for the result has ended; nothing was sent since."""
+    """The run that waits for the result has ended. Nothing was sent since."""
 
     code = "run_ended"
     fatal_for_run = True
@@ -30,24 +30,24 @@ class AbandonedError(MdeError):
     def __init__(self) -> None:
         super().__init__(
             "The run that started this task has ended, so this offboard was not sent.",
-            hint="Run the task again: it looks first, and does not offboard twice.",
+            hint="Run the task again. It checks first and never offboards twice.",
         )
 
 
 class Caller(t.Protocol):
-    """Who waits for the result. Tests pass a function."""
+    """The run that waits for the result. Tests pass a function."""
 
     def __call__(self) -> bool:
-        """Whether somebody still waits; quick enough to be asked before each POST."""
+        """Whether the run still waits; fast enough to be called before each POST."""
 
 
 class AnsibleRun:
-    """The real one: the processes between this one and the run's main process, and the reader of the output.
+    """Watches the processes between this one and the run's main process, and the reader of the output.
 
     Ansible's main process forks a worker for each task, and the worker starts the module through a shell. A worker
-    outlives its main process, and goes on reading, so neither the parent nor the pipe tells of a run that was killed.
+    outlives its main process and continues to read, so neither the parent nor the pipe shows that the run was killed.
     The process above the worker does. A job of ``async`` has such a pair too: its wrapper and the wrapper's fork.
-    What is above the pair does not count: the shell that started a run in the background may end before it.
+    Processes above the pair do not count: the shell that started a run in the background may end before it.
     """
 
     def __init__(self, proc: Path = Path("/proc"), stdout: int = _STDOUT) -> None:
@@ -60,7 +60,7 @@ class AnsibleRun:
         return self._ancestors(self._length) == self._at_start and not _reader_is_gone(self._stdout)
 
     def _ancestors(self, most: int | None = None) -> list[int]:
-        """The parent, its parent and so on; the parent alone where the system has no ``/proc``."""
+        """The parent, its parent and so on; only the parent on a system without ``/proc``."""
         found = [os.getppid()]
         while found[-1] > 1 and (most is None or len(found) < most):
             parent = self._parent(found[-1])
@@ -72,7 +72,7 @@ class AnsibleRun:
     def _parent(self, process: int) -> int | None:
         try:
             stat = (self._proc / str(process) / "stat").read_text("utf-8", "replace")
-            return int(stat.rpartition(")")[2].split()[1])  # the name of the program comes before, in parentheses
+            return int(stat.rpartition(")")[2].split()[1])  # the program name comes before, in parentheses
         except (OSError, ValueError, IndexError):
             return None
 
@@ -84,25 +84,25 @@ class AnsibleRun:
 
 
 def _length_to_main(ancestors: t.Sequence[int], command: t.Callable[[int], bytes]) -> int:
-    """How many of the ancestors lead to the main process: the first that was copied by a fork, and its original.
+    """Number of ancestors up to the main process: the first that is a fork of its parent, and that parent.
 
     Without such a pair only the parent counts.
     """
     commands = [command(process) for process in ancestors]
-    for place in range(len(commands) - 1):
-        if commands[place] == commands[place + 1] and _is_python(commands[place]):
-            return place + 2
+    for index in range(len(commands) - 1):
+        if commands[index] == commands[index + 1] and _is_python(commands[index]):
+            return index + 2
     return 1
 
 
 def _is_python(command: bytes) -> bool:
-    """Whether a command line is one of Python or Ansible: ``sudo`` and shells make copies of themselves too."""
+    """Whether the command is Python or Ansible: ``sudo`` and shells fork themselves too."""
     program = command.partition(b"\0")[0].rpartition(b"/")[2]
     return program.startswith((b"python", b"ansible"))
 
 
 def _reader_is_gone(descriptor: int) -> bool:
-    """Whether what is written there would reach nobody: the other end of a pipe, socket or terminal is closed."""
+    """Whether the other end of a pipe, socket or terminal is closed."""
     if not hasattr(select, "poll"):
         return False
     poll = select.poll()
@@ -115,5 +115,5 @@ def _reader_is_gone(descriptor: int) -> bool:
 
 
 def always(*_ignored: t.Any) -> bool:
-    """A caller that never leaves."""
+    """A run that always waits."""
     return True

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""What is to be done: look up and decide, batch by batch, just ahead of the offboards that rest on it."""
+"""Look up and decide, batch by batch, just before the offboards are sent; yields submissions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from .._api.models import Machine, predicted_offboard
 from .._auth.permissions import OFFBOARD, predicted_refusal
 from .._errors import InternalError, MdeError
 from .._options.identifiers import DeviceRequest
+from .availability import AvailabilityCheck, may_be_refused, runs_other_than_windows
 from .decision import decide
+from .external_id import ExternalIds
 from .lookup import find_machines
 from .matching import Resolution
 from .parameters import OffboardParameters
@@ -28,10 +30,10 @@ from .submission import Submission
 
 @dataclass
 class DevicePlan:
-    """A device of the run, whatever number of requests named it."""
+    """A device of the run. Several requests may name it."""
 
     first_index: int
-    """Place of the request that came to it first; that one's result carries the outcome."""
+    """Index of the first request that names it. The result of that request has the outcome."""
     machine: Machine
     planned_result: DeviceResult
     submission: Submission | None = None
@@ -40,39 +42,48 @@ class DevicePlan:
         if self.submission is None:
             return self.planned_result
         result = self.submission.result
-        if result is None:  # never to be taken for an offboard
+        if result is None:  # must not count as an offboard
             return replace(self.planned_result, outcome="error", error=InternalError(RuntimeError("it was not sent")))
         action = result.action.record if result.action else None
-        return replace(self.planned_result, outcome=result.outcome, action=action, error=result.error)
+        return replace(
+            self.planned_result,
+            outcome=result.outcome,
+            action=action,
+            error=result.error,
+            external_id=self.submission.sent_external_id,
+        )
 
 
 class Planner:
-    """Finds out what each requested device needs. Used by one thread at a time."""
+    """Plans the requested devices. Used by one thread at a time."""
 
     def __init__(
         self,
         parameters: OffboardParameters,
         client: MdeClient,
         control: RunControl,
+        external_ids: ExternalIds,
         *,
         warn: t.Callable[[str], None],
         caller: Caller,
     ) -> None:
-        """``warn`` takes a line for people; ``caller`` says whether the result is still waited for."""
+        """``warn`` takes a line for the user."""
         self.planned: dict[int, DevicePlan | DeviceResult] = {}
-        """What the request at each place came to: a device, or a result without one."""
+        """The plan of each request, by index; a result if it has no device."""
         self._caller = caller
         self._client = client
         self._control = control
+        self._availability = AvailabilityCheck(client)
+        self._external_ids = external_ids
         self._parameters = parameters
         self._plans: dict[str, DevicePlan] = {}
         self._remaining = deque(range(len(parameters.requests)))
-        """Places of the requests that have not been looked up."""
+        """Indexes of the requests that have not been looked up."""
         self._warn_user = warn
         self._warned: set[str] = set()
 
     def batches(self) -> t.Iterator[list[Submission]]:
-        """Look up some devices after the other, and decide; what comes out is to be sent."""
+        """Look up and decide; yield the submissions of each batch."""
         while self._remaining:
             if not self._caller():
                 self._control.stop_if_fatal(AbandonedError())
@@ -88,11 +99,11 @@ class Planner:
                 self._control.stop_if_fatal(error)
                 self._fail(indexes, error)
             else:
-                self._decide_all(new)
+                self._decide_batch(new)
                 yield [plan.submission for plan in new if plan.submission is not None]
 
     def _look_up(self, indexes: t.Sequence[int]) -> list[DevicePlan]:
-        """Find the machines; the cases that are new in this run come back."""
+        """Find the machines. Returns the plans that are new in this run."""
         requests = [self._parameters.requests[index] for index in indexes]
         resolutions = find_machines(
             self._client, requests, match_short_names=self._parameters.match_short_names, force=self._parameters.force
@@ -122,8 +133,8 @@ class Planner:
             error=None if accepted else resolution.error,
         )
 
-    def _decide_all(self, plans: t.Sequence[DevicePlan]) -> None:
-        """Read the actions of these devices, and decide each; a mistake of ours over one loses no other."""
+    def _decide_batch(self, plans: t.Sequence[DevicePlan]) -> None:
+        """Read the actions of these devices and decide each. A bug that one device triggers affects no other."""
         try:
             snapshots = self._client.get_offboard_actions([plan.machine.id for plan in plans])
         except MdeError as error:
@@ -144,10 +155,8 @@ class Planner:
             self._warned.add(line)
             self._warn_user(line)
 
-    # -- one device ----------------------------------------------------------------------------------------
-
     def _decide(self, plan: DevicePlan, snapshot: ActionSnapshot | MdeError) -> None:
-        """Settle what becomes of a device; where that is an offboard, the case gets its attempt."""
+        """Decide for one device. If it is to be offboarded, the plan gets a submission."""
         if isinstance(snapshot, MdeError):
             plan.planned_result = replace(plan.planned_result, error=snapshot)
             return
@@ -159,19 +168,29 @@ class Planner:
         plan.planned_result = replace(plan.planned_result, outcome=decision.outcome, action=action)
         if decision.outcome != "submitted":
             return
-        if machine.os_platform and not machine.os_platform.lower().startswith("windows"):
-            self._warn(
-                f"{machine.name or machine.id} runs {machine.os_platform}: the service may refuse to offboard it."
-            )
         comment = plan.planned_result.request.comment or ""
         if self._parameters.check_mode:
             plan.planned_result = self._predict(plan.planned_result, machine, comment)
-        else:
-            plan.submission = Submission(self._client, machine, comment, snapshot, force=force, caller=self._caller)
+            return
+        if runs_other_than_windows(machine):
+            self._warn(may_be_refused(machine))
+        plan.submission = Submission(
+            self._client,
+            machine,
+            comment,
+            snapshot,
+            external_ids=self._external_ids,
+            force=force,
+            caller=self._caller,
+            warn=self._warn,
+        )
 
     def _predict(self, result: DeviceResult, machine: Machine, comment: str) -> DeviceResult:
-        """What the POST would bring, as far as the token lets us know."""
+        """The expected result of the POST, as far as token and service show it."""
         claims = self._client.session.claims
-        if refusal := predicted_refusal(claims, OFFBOARD, "offboard", self._warn):
+        refusal = predicted_refusal(claims, OFFBOARD, "offboard", self._warn)
+        if refusal is None and runs_other_than_windows(machine):
+            refusal = self._availability.predicted_refusal(machine, self._warn)
+        if refusal is not None:
             return replace(result, outcome="refused", error=refusal)
         return replace(result, action=predicted_offboard(machine, comment, claims.client_id if claims else None))

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""What an offboarding returns: the same keys in every outcome, in check mode and on failure."""
+"""DeviceResult, OffboardResult: the same keys in every outcome, in check mode and on failure."""
 
 from __future__ import annotations
 
@@ -27,22 +27,24 @@ OUTCOMES: t.Final = (
 )
 _OUTCOME_PHRASES: t.Final[t.Mapping[str, str]] = {
     "submitted": "offboard submitted",
-    "in_progress": "an offboard is already under way",
+    "in_progress": "offboarding already in progress",
     "already_offboarded": "already offboarded",
     "not_onboarded": "not onboarded, nothing to do",
-    "not_found": "not found, as allowed by missing_ok",
+    "not_found": "not found (missing_ok)",
 }
 
 
 @dataclass(frozen=True)
 class DeviceResult(DeviceEntry):
-    """What became of one device."""
+    """Result of one device."""
 
     request: DeviceRequest
     outcome: str
     machine: Machine | None = None
     action: t.Mapping[str, t.Any] | None = None
     candidates: tuple[Machine, ...] = ()
+    external_id: str | None = None
+    """The ExternalId of the last request."""
 
     @property
     def changed(self) -> bool:
@@ -50,7 +52,7 @@ class DeviceResult(DeviceEntry):
 
     @property
     def is_pending(self) -> bool:
-        """Whether an offboard is under way, so that there is an end to wait for."""
+        """Whether an offboard action is in progress that can be waited for."""
         return self.error is None and self.outcome in ("submitted", "in_progress")
 
     @property
@@ -69,6 +71,7 @@ class DeviceResult(DeviceEntry):
             "outcome": self.outcome,
             **super().as_dict(),
             "action": self.action,
+            "external_id": self.external_id,
             "machine": self.machine.record if self.machine else None,
             "candidates": [candidate.as_candidate() for candidate in self.candidates],
         }
@@ -81,7 +84,7 @@ class DeviceResult(DeviceEntry):
         )
 
     def summary_line(self, *, predicted: bool) -> str:
-        """One line for people."""
+        """One line for the user."""
         name = self.name
         if self.error is not None:
             text = str(self.error)
@@ -95,10 +98,10 @@ class DeviceResult(DeviceEntry):
 
 @dataclass(frozen=True)
 class OffboardResult(DeviceResults[DeviceResult]):
-    """The whole run."""
+    """Result of the run."""
 
     is_single: bool = True
-    """Whether one device was asked for, whose action then stands at the top too."""
+    """Whether one device was requested. Its action is then also at the top level."""
     predicted: bool = False
 
     def as_dict(self) -> dict[str, t.Any]:
@@ -111,7 +114,10 @@ class OffboardResult(DeviceResults[DeviceResult]):
 
     def success_message(self) -> str:
         counts = count_outcomes((device.outcome for device in self.devices), OUTCOMES)
-        return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "No devices were given."
+        return (
+            ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+            or "The list of devices is empty."
+        )
 
     def summary(self) -> dict[str, int]:
         return {**count_outcomes((device.outcome for device in self.devices), OUTCOMES), **super().summary()}

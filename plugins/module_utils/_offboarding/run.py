@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The run: look up, decide, submit or predict, wait. A fleet goes this way, and one device as well."""
+"""OffboardRun: plan, dispatch, wait, collect. The same for one device and for many."""
 
 from __future__ import annotations
 
+import random
 import typing as t
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from .._api.models import MachineAction
 from .._errors import InternalError
 from .._same import comparable
 from .dispatcher import Dispatcher
+from .external_id import ExternalIds
 from .parameters import OffboardParameters
 from .parent_run import Caller, always
 from .planner import Planner
@@ -25,7 +27,7 @@ from .workers import WorkerPool
 
 
 class OffboardRun:
-    """One run over the requested devices. Nothing that the service does makes it raise: each has its result."""
+    """One offboarding run. Never raises for errors of the service; each device has a result."""
 
     def __init__(
         self,
@@ -35,20 +37,24 @@ class OffboardRun:
         *,
         warn: t.Callable[[str], None],
         caller: Caller = always,
+        rng: random.Random | None = None,
     ) -> None:
-        """``warn`` takes a line for people; ``caller`` says whether the result is still waited for."""
+        """``warn`` takes a line for the user; ``rng`` makes the external IDs."""
         self._parameters = parameters
         self._client = client
         control = RunControl(client)
-        self._planner = Planner(parameters, client, control, warn=warn, caller=caller)
-        self._dispatcher = Dispatcher(client, pool, control)
+        external_ids = ExternalIds(
+            rng or random.SystemRandom(), parameters.external_id, enabled=parameters.send_external_id
+        )
+        self._planner = Planner(parameters, client, control, external_ids, warn=warn, caller=caller)
+        self._dispatcher = Dispatcher(client, pool, control, external_ids)
 
     def run(self) -> list[DeviceResult]:
-        """The results, one for each request, in their order."""
+        """Return one result for each request, in their order."""
         internal_error: InternalError | None = None
         try:
             self._dispatcher.run(self._planner.batches())
-        except Exception as error:  # the last resort: a mistake of ours must not lose what was done
+        except Exception as error:  # the last resort: a bug here must not lose what was done
             internal_error = InternalError(error)
         results = [self._result(index, internal_error) for index in range(len(self._parameters.requests))]
         if self._parameters.wait is not None and not self._parameters.check_mode:
@@ -65,14 +71,14 @@ class OffboardRun:
             planned.submission.abandon(internal_error)
         result = planned.result()
         if internal_error is not None and result.outcome == "error" and result.error is None:
-            result = replace(result, error=internal_error)  # it came before the decision
+            result = replace(result, error=internal_error)  # raised before the decision
         if index == planned.first_index:
             return result
-        # Asked twice, or by id and by name: the first result carries what was done.
+        # Requested twice, for example by ID and by name. The first result has the outcome.
         return replace(result, request=request, outcome="in_progress" if result.changed else result.outcome)
 
     def _wait(self, results: t.Sequence[DeviceResult], options: WaitOptions) -> list[DeviceResult]:
-        """Wait for what was submitted or is under way; the outcome stays, the action and the error follow."""
+        """Wait for actions that are in progress. Updates action and error, not the outcome."""
         pending = {
             comparable(action.id): action
             for result in results
@@ -87,7 +93,7 @@ def _with_wait_result(result: DeviceResult, waited: t.Mapping[str, WaitResult]) 
     if not result.is_pending:
         return result
     action = MachineAction.from_json(result.action)
-    if action is None:  # the service said so, and its lists did not show it: that is no end
+    if action is None:  # the service reported one, but did not list it
         return replace(result, error=no_visible_action_error(result.name))
     wait_result = waited[comparable(action.id)]
     return replace(result, action=wait_result.action.record, error=wait_result.error)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""How far a run may go: the size of its next batch, and whether anything else would get through."""
+"""Size of the next batch, and whether an error stops the run."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import typing as t
 from .._api.client import MdeClient
 from .._errors import MdeError
 
-# The service's ids: "in general 40 digits". Only the size of a batch rests on it.
+# Device IDs have "in general 40 digits" (Microsoft Learn). Only the batch size depends on it.
 _ID_LENGTH: t.Final = 40
-# Seconds in which a batch should be sent by our own pace: half of what a decision is good for.
+# Seconds in which the rate limit should allow a batch to be sent: half of DECISION_TTL.
 _LOOKAHEAD: t.Final = 60.0
 
 
 class RunControl:
-    """What those who plan and those who send have to know of each other."""
+    """State that the planner and the dispatcher share."""
 
     def __init__(self, client: MdeClient) -> None:
         self.stopped_by: MdeError | None = None
-        """Why nothing more would get through: no token, no connection, no quota, no permission."""
+        """The error that affects every request: no token, no connection, no quota, no permission."""
         self._client = client
 
     def next_batch_size(self, reads: int, posts: bool = True) -> int:
-        """How many devices to read next: as many as a filter holds, and as can be sent while the reading is fresh.
+        """How many devices to read next: as many as fit into a filter, and as can be sent while the data is fresh.
 
-        Returns when the first of them can be, so that nothing is read ahead of a long wait for the quota. ``reads`` is
-        what the reading will cost; ``posts`` is false where nothing will be sent.
+        Returns when the first of them can be sent, so that nothing is read before a long wait for the quota. ``reads`` is
+        the number of calls for reading; ``posts`` is false if nothing will be sent.
         """
         most = self._client.filter_batcher.capacity(_ID_LENGTH)
         if not posts:
@@ -39,6 +39,6 @@ class RunControl:
         return max(1, min(most, capacity - reads))
 
     def stop_if_fatal(self, error: MdeError) -> None:
-        """See whether an error would hit everything else as well, and then let nothing more be tried."""
+        """Stop the run if the error affects every request."""
         if self.stopped_by is None and error.fatal_for_run:
             self.stopped_by = error.for_skipped_devices()

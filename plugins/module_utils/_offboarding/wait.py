@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Waiting for actions to end: a few list reads a round, one deadline for all, and never past it."""
+"""Poll actions until they are final or the deadline has passed, with few reads in each round."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .._errors import DeadlineExceededError, DeviceError, InternalError, MdeErro
 from .._http.retry import RetryBudget
 from .._same import comparable
 
-# Actions are asked for by their ids as long as that takes no more filters; then by their time, which takes one.
+# Actions are read by ID as long as that takes no more filters, and by creation time otherwise, which takes one.
 _FEW_FILTERS: t.Final = 2
-# Their ids are GUIDs.
+# Action IDs are GUIDs.
 _ID_LENGTH: t.Final = 36
 
 _HRESULTS: t.Final[t.Mapping[int, str]] = {
@@ -26,15 +26,18 @@ _HRESULTS: t.Final[t.Mapping[int, str]] = {
     -2147467260: "cancelled",
 }
 _ENDS: t.Final[t.Mapping[str, tuple[str, str]]] = {
-    "failed": ("action_failed", "The device reported an error: look at its sensor, then run the task again."),
-    "timeout": ("action_timed_out", "The device was not online for some three days: switch it on and run again."),
-    "cancelled": ("action_cancelled", "Somebody took it back: ask who and why before you run the task again."),
+    "failed": ("action_failed", "The device reported an error. Check its sensor, then run the task again."),
+    "timeout": ("action_timed_out", "The device was offline for about three days. Power it on and run again."),
+    "cancelled": (
+        "action_cancelled",
+        "The action was cancelled by another user or application. Find out why before running again.",
+    ),
 }
 
 
 @dataclass(frozen=True)
 class WaitOptions:
-    """Seconds, both."""
+    """Both in seconds."""
 
     timeout: float
     sleep: float
@@ -42,16 +45,16 @@ class WaitOptions:
 
 @dataclass(frozen=True)
 class WaitResult:
-    """An action as it was last seen, and the error that its end is, if it is one."""
+    """An action as it was last read, and the error of the wait, if any."""
 
     action: MachineAction
     error: MdeError | None
 
 
 def wait_for_actions(client: MdeClient, actions: t.Sequence[MachineAction], options: WaitOptions) -> list[WaitResult]:
-    """Read the actions until all have ended or the time is over; the answer keeps their order.
+    """Poll until all actions are final or the timeout has passed. Returns one result for each, in their order.
 
-    Never raises: what could not be read becomes the error of those that were still pending.
+    Never raises: a read error becomes the error of the actions that are still pending.
     """
     latest = {comparable(action.id): action for action in actions}
     clock = client.session.clock
@@ -68,13 +71,13 @@ def wait_for_actions(client: MdeClient, actions: t.Sequence[MachineAction], opti
             read_error = error
             if isinstance(error, DeadlineExceededError):
                 break
-        except Exception as error:  # the last resort: a mistake of ours must not lose what was done
+        except Exception as error:  # the last resort: a bug here must not lose what was done
             read_error = InternalError(error)
             break
         else:
-            # What has ended stays so, whatever a list that lags behind says of it later.
+            # Final actions are not polled again: a list that lags behind cannot make them pending.
             polled = {comparable(action.id): action.machine_id for action in pending}
-            # An action that speaks for a device is an Offboard on that device.
+            # Only an Offboard on the same device counts.
             latest.update(
                 (comparable(action.id), action)
                 for action in seen
@@ -85,20 +88,20 @@ def wait_for_actions(client: MdeClient, actions: t.Sequence[MachineAction], opti
 
 
 def no_visible_action_error(who: str) -> MdeError:
-    """The error of a device of which an offboard is under way that nobody has seen: there is nothing to wait for."""
+    """The error for an offboard that the service reports in progress, without an action to wait for."""
     return DeviceError(
-        f"{who}: the service says that an offboard is under way, but shows none that could be waited for.",
+        f"{who}: the service reports an offboard action in progress but does not list it.",
         code="wait_read_failed",
-        hint="The action goes on by itself. Run the task again in some minutes to see how it ends.",
+        hint="The action continues in the background. Run the task again in a few minutes to see its result.",
     )
 
 
 def _poll(
     client: MdeClient, pending: t.Sequence[MachineAction], deadline: float
 ) -> tuple[list[MachineAction], MdeError | None]:
-    """The actions as they are now, in few reads: by their ids, or, where these are many, all since the oldest of them.
+    """The current actions, in few reads: by ID, or all since the oldest one if there are many.
 
-    Beside them the error of an id that the service did not take: not to be seen there is news.
+    Also the error of an ID that the service refused: that action was not read.
     """
 
     def allowance() -> RetryBudget:
@@ -120,27 +123,29 @@ def _error_of(action: MachineAction, options: WaitOptions, read_error: MdeError 
     if action.is_final:
         code, hint = _ENDS[action.normalized_status]
         return DeviceError(
-            f"{who}: offboard action {action.id} ended {action.status}{_hresult_text(action)}.", code=code, hint=hint
+            f"{who}: offboard action {action.id} ended with status {action.status}{_hresult_text(action)}.",
+            code=code,
+            hint=hint,
         )
     if read_error is not None:
         return DeviceError(
-            f"{who}: offboard action {action.id} was {action.status} when last seen, and cannot be read: "
+            f"{who}: offboard action {action.id} was last seen as {action.status} and cannot be read: "
             f"{read_error.message}",
             code="wait_read_failed",
-            hint="The action goes on by itself. Run the task again to see how it ended.",
+            hint="The action continues in the background. Run the task again to see its result.",
             http_status=read_error.http_status,
             correlation_id=read_error.correlation_id,
         )
     return DeviceError(
         f"{who}: offboard action {action.id} is still {action.status} after {options.timeout:g} s.",
         code="wait_timeout",
-        hint="It is not lost: it runs when the device comes online within some three days. "
-        "Leave wait off for devices that are switched off, and check later.",
+        hint="The action is not lost: it runs when the device comes online within about three days. "
+        "Do not set wait for offline devices; verify later.",
     )
 
 
 def _hresult_text(action: MachineAction) -> str:
-    """The service's number for the reason, as people look it up."""
+    """The error number of the service in hexadecimal, with its meaning if known."""
     number = action.record.get("errorHResult")
     if not isinstance(number, int) or isinstance(number, bool) or number == 0:
         return ""

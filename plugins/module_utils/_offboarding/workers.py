@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Many hands for one heap of work: threads that each take the next piece when they are free."""
+"""WorkerPool that pulls work lazily: a thread takes the next item when it is free."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _EXHAUSTED: t.Final = object()
 
 
 class WorkerPool(t.Protocol):
-    """Who does the work. Tests hand in one whose threads share a clock that jumps."""
+    """Processes items in several threads. Tests pass one that runs in virtual time."""
 
     def for_each(self, work: t.Callable[[T], None], source: t.Iterator[T]) -> None:
-        """Call ``work`` once with everything that ``source`` yields, and return when all is done.
+        """Call ``work`` once with each item that ``source`` yields, and return when all calls have returned.
 
-        The source is asked by one thread at a time, and only when a thread has nothing to do: what it finds out
-        before it yields is as fresh as can be. What either of them raises is raised here, after all have stopped.
+        One thread at a time advances the source, and only when it has nothing else to do, so that an item is as fresh as
+        possible. An exception of either is raised here, after all threads have stopped.
         """
 
 
 class ThreadPool:
-    """The real ones; the caller's own thread is one of them, so that a crew of one needs no other."""
+    """Real threads. The calling thread is one of the workers."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -51,7 +51,7 @@ class ThreadPool:
             thread = threading.Thread(target=work_loop, daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # the machine has no more to give: fewer hands do the same work
+            except RuntimeError:  # no more threads available: continue with fewer
                 break
             others.append(thread)
         work_loop()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One device from the module's parameters to the JSON it prints, against the emulator."""
+"""One device: from the parameters of the module to its JSON result, against the emulator."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_second_run_changes_nothing_and_sends_no_post(emulator: Emulator, of
     assert len(offboards(emulator, device.id)) == 1
 
 
-def test_a_third_run_after_the_end_knows_that_it_is_done(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_third_run_after_the_end_is_already_offboarded(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME))
     offboard(device_id=device.id)
     for wait in (HOUR, 2 * DAY, 9 * DAY, 100 * DAY):
@@ -58,7 +58,7 @@ def test_a_third_run_after_the_end_knows_that_it_is_done(emulator: Emulator, off
     assert posts(emulator) == 1
 
 
-def test_both_success_statuses_are_a_success(emulator: Emulator, offboard: RunModule) -> None:
+def test_status_200_is_a_success_too(emulator: Emulator, offboard: RunModule) -> None:
     emulator.knobs.offboard_status = 200
     device = emulator.add_device(Device(name=NAME))
     assert offboard(device_id=device.id).outcome == "submitted"
@@ -66,10 +66,10 @@ def test_both_success_statuses_are_a_success(emulator: Emulator, offboard: RunMo
 
 def test_the_post_goes_to_the_id_that_the_service_returned(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(id="00aabbccdd", name=NAME))
-    offboard(device_id="00AABBCCDD")
+    run = offboard(device_id="00AABBCCDD")
     (post,) = emulator.calls("api", "POST")
     assert post.path == f"/api/machines/{device.id}/offboard"
-    assert post.body == {"Comment": "CHG-1042 retired"}
+    assert post.body == {"Comment": "CHG-1042 retired", "ExternalId": run.device["external_id"]}
 
 
 def test_the_comment_is_sent_as_it_is_but_for_blanks_around(emulator: Emulator, offboard: RunModule) -> None:
@@ -88,7 +88,7 @@ INACTIVE: dict[str, t.Any] = {"health_status": "Inactive"}
 # name, the device, its earlier actions (status, age in seconds), outcome, outcome with force
 TABLE: list[tuple[str, dict[str, t.Any], list[tuple[str, float]], str, str]] = [
     ("online", {}, [], "submitted", "submitted"),
-    ("switched off for weeks", {"last_seen": 21 * DAY}, [], "submitted", "submitted"),
+    ("offline for weeks", {"last_seen": 21 * DAY}, [], "submitted", "submitted"),
     ("pending", {"fate": "offline"}, [("Pending", HOUR)], "in_progress", "in_progress"),
     ("pending below a failure", {"fate": "offline"}, [("Pending", DAY), ("Failed", HOUR)], "in_progress", "in_progress"),
     ("in progress", {"fate": "never_answers"}, [("InProgress", HOUR)], "in_progress", "in_progress"),
@@ -107,7 +107,7 @@ TABLE: list[tuple[str, dict[str, t.Any], list[tuple[str, float]], str, str]] = [
 @pytest.mark.parametrize(
     ("device", "history", "normal", "forced"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
 )
-def test_check_mode_foretells_each_row_and_posts_nothing(
+def test_check_mode_predicts_each_rule_and_sends_no_post(
     emulator: Emulator,
     offboard: RunModule,
     device: dict[str, t.Any],
@@ -119,33 +119,33 @@ def test_check_mode_foretells_each_row_and_posts_nothing(
     found = emulator.add_device(Device(name=NAME, **device))
     for status, age in history:
         emulator.add_action(found.id, status=status, age=age, ended_age=age)
-    foretold = offboard(device_id=found.id, force=force, check=True)
+    predicted = offboard(device_id=found.id, force=force, check=True)
     assert posts(emulator) == 0
     real = offboard(device_id=found.id, force=force)
-    assert foretold.outcome == real.outcome == (forced if force else normal)
-    assert foretold.changed == real.changed == (real.outcome == "submitted")
+    assert predicted.outcome == real.outcome == (forced if force else normal)
+    assert predicted.changed == real.changed == (real.outcome == "submitted")
     assert posts(emulator) == int(real.changed)
     if real.changed:
         assert real.result["action"]["requestorComment"] == "CHG-1042 retired"
         again = offboard(device_id=found.id, force=force)
         assert (again.outcome, again.changed) == ("in_progress", False)
     else:
-        assert foretold.result["action"] == real.result["action"]
+        assert predicted.result["action"] == real.result["action"]
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_a_hanging_action_is_left_alone_with_a_warning_and_force_goes_past_it(
+def test_a_stuck_action_is_left_alone_with_a_warning_and_force_submits_another(
     emulator: Emulator, offboard: RunModule, check: bool
 ) -> None:
     device = emulator.add_device(Device(name=NAME, fate="offline"))
     emulator.knobs.action_timeout = 400 * DAY
     emulator.knobs.duplicate_mode = "create"
-    hanging = emulator.add_action(device.id, status="Pending", age=HOUR)
+    stuck = emulator.add_action(device.id, status="Pending", age=HOUR)
     emulator.clock.advance(30 * DAY)
     run = offboard(device_id=device.id, check=check)
     assert (run.outcome, run.changed) == ("in_progress", False)
     (warning,) = run.warnings
-    assert hanging["id"] in warning
+    assert stuck["id"] in warning
     assert "mde_machine_action_cancel" in warning
     assert offboard(device_id=device.id, force=True, check=check).changed
 
@@ -183,7 +183,7 @@ def test_check_mode_fails_where_the_token_lacks_the_permission(
     assert all(role in run.result["msg"] for role in roles)
 
 
-def test_the_permission_is_not_asked_for_where_nothing_would_be_sent(emulator: Emulator, offboard: RunModule) -> None:
+def test_the_permission_is_not_required_where_nothing_would_be_sent(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME, fate="offline"))
     emulator.add_action(device.id, status="Pending", age=HOUR)
     reader = emulator.add_app("reader", roles=["Machine.Read.All"], secret="made-up")
@@ -215,7 +215,8 @@ def _json(value: t.Any) -> str:
 
 TOP = {"changed", "msg", "action", "devices", "summary", "context", "error", "invocation"}
 DEVICE = {
-    "requested", "device_id", "device_name", "outcome", "changed", "failed", "action", "machine", "candidates", "error",
+    "requested", "device_id", "device_name", "outcome", "changed", "failed", "action", "external_id", "machine",
+    "candidates", "error",
 }  # fmt: skip
 ERROR = {"code", "message", "http_status", "correlation_id", "hint"}
 CONTEXT = {"tenant_id", "client_id", "api_url", "collection_version", "started_at", "finished_at"}
@@ -245,7 +246,7 @@ def assert_complete_keys(run: ModuleRun, devices: int = 1) -> None:
     [
         ({"device_name": NAME}, 1),
         ({"device_name": "pending.corp.example"}, 1),
-        ({"device_name": "twin.corp.example"}, 1),
+        ({"device_name": "duplicate.corp.example"}, 1),
         ({"device_name": "gone.corp.example"}, 1),
         ({"device_name": "gone.corp.example", "missing_ok": True}, 1),
         ({"device_name": NAME, "device_id": "ff"}, 1),
@@ -266,13 +267,13 @@ def test_the_keys_are_the_same_in_every_outcome(
     emulator.add_action(
         emulator.add_device(Device(name="pending.corp.example", fate="offline")).id, status="Pending", age=HOUR
     )
-    emulator.add_device(Device(name="twin.corp.example"))
-    emulator.add_device(Device(name="twin.corp.example"))
+    emulator.add_device(Device(name="duplicate.corp.example"))
+    emulator.add_device(Device(name="duplicate.corp.example"))
     emulator.add_device(Device(name="mac.corp.example", os_platform="macOS"))
     assert_complete_keys(offboard(check=check, **options), devices)
 
 
-def test_the_context_says_who_asked_whom_and_when(emulator: Emulator, offboard: RunModule) -> None:
+def test_the_context_has_tenant_application_api_and_times(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME))
     context = offboard(device_id=device.id).result["context"]
     assert context["tenant_id"] == emulator.tenant_id
@@ -282,7 +283,7 @@ def test_the_context_says_who_asked_whom_and_when(emulator: Emulator, offboard: 
     assert context["started_at"].endswith("Z")
 
 
-def test_a_ready_token_tells_whose_it_is(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_ready_token_identifies_tenant_and_application(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME))
     run = offboard(
         connect=False,
@@ -325,7 +326,7 @@ def test_waiting_ends_with_the_action(emulator: Emulator, offboard: RunModule) -
 
 
 @pytest.mark.usefixtures("action_id_literal")
-def test_waiting_covers_an_action_that_was_under_way(emulator: Emulator, offboard: RunModule) -> None:
+def test_waiting_covers_an_action_that_was_in_progress(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME, poll_seconds=15, ack_seconds=20))
     offboard(device_id=device.id)
     run = offboard(device_id=device.id, wait=True)
@@ -372,7 +373,7 @@ def test_a_device_that_reports_a_failure_fails_the_task(emulator: Emulator, offb
     assert (run.failed, run.changed, run.outcome, run.error_code) == (True, True, "submitted", "action_failed")
 
 
-def test_looks_that_fail_in_between_do_not_matter(emulator: Emulator, offboard: RunModule) -> None:
+def test_polls_that_fail_in_between_do_not_matter(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME, poll_seconds=60, ack_seconds=60))
     emulator.fault(method="GET", path="/machineactions", kind="body", body="[]", after=1, times=2)
     emulator.fault(method="GET", path="/machineactions", kind="503", after=4, times=2)
@@ -380,14 +381,14 @@ def test_looks_that_fail_in_between_do_not_matter(emulator: Emulator, offboard: 
     assert run.result["action"]["status"] == "Succeeded"
 
 
-def test_a_look_that_failed_in_between_does_not_explain_the_end(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_poll_that_failed_in_between_is_not_the_error_of_the_wait(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME, fate="offline"))
     emulator.fault(method="GET", path="/machineactions", kind="body", body="[]", after=1, times=1)
     run = offboard(device_id=device.id, wait=True, wait_timeout=40)
     assert (run.failed, run.error_code) == (True, "wait_timeout")
 
 
-def test_looks_that_fail_to_the_end_have_their_own_code(emulator: Emulator, offboard: RunModule) -> None:
+def test_polls_that_fail_to_the_end_have_their_own_code(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME))
     emulator.fault(method="GET", path="/machineactions", kind="503", after=1, times=None)
     began = emulator.clock.monotonic()
@@ -397,7 +398,7 @@ def test_looks_that_fail_to_the_end_have_their_own_code(emulator: Emulator, offb
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_service_that_takes_no_ids_of_actions_is_not_taken_for_one_that_has_no_news(
+def test_a_service_that_refuses_action_ids_in_filters_is_a_failed_read(
     emulator: Emulator, offboard: RunModule, count: int
 ) -> None:
     devices = [emulator.add_device(Device(name=f"pc{number}")) for number in range(count)]
@@ -410,14 +411,14 @@ def test_a_service_that_takes_no_ids_of_actions_is_not_taken_for_one_that_has_no
 
 
 @pytest.mark.usefixtures("action_id_literal")
-def test_an_action_that_lists_do_not_show_yet_is_waited_for(emulator: Emulator, offboard: RunModule) -> None:
+def test_an_action_that_is_not_listed_yet_is_waited_for(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME))
     emulator.knobs.list_lag = 25
     run = offboard(device_id=device.id, wait=True)
     assert run.result["action"]["status"] == "Succeeded"
 
 
-def test_a_sign_in_that_breaks_meanwhile_is_not_waited_for_any_longer(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_sign_in_that_fails_while_waiting_ends_the_wait(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME, fate="offline"))
     emulator.knobs.token_lifetime = 60
     emulator.fault(service="entra", kind="503", after=2, times=None)
@@ -435,7 +436,7 @@ def test_check_mode_does_not_wait(emulator: Emulator, offboard: RunModule) -> No
     assert emulator.clock.monotonic() == began
 
 
-def test_what_is_done_already_is_not_waited_for(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_finished_action_is_not_waited_for(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME, onboarding_status="CanBeOnboarded", last_seen=20 * DAY))
     emulator.add_action(device.id, status="Succeeded", age=20 * DAY, ended_age=20 * DAY)
     assert offboard(device_id=device.id, wait=True).outcome == "already_offboarded"

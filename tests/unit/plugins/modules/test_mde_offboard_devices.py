@@ -29,7 +29,7 @@ GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
 
 
 def fleet(emulator: Emulator, count: int, **more: t.Any) -> list[Device]:
-    """So many devices that stay as they are: switched off, so that their actions stay pending."""
+    """So many devices that are offline, so that their actions stay pending."""
     devices = [Device(name=f"pc-{number:04d}.corp.example", **{"fate": "offline", **more}) for number in range(count)]
     emulator.add_devices(devices)
     return devices
@@ -69,7 +69,7 @@ def test_six_devices_of_which_one_is_refused_and_one_unknown(emulator: Emulator,
     run = offboard(
         devices=[
             *by_id(good[:2]),
-            {"device_name": "nobody.corp.example"},
+            {"device_name": "missing.corp.example"},
             {"device_id": mac.id},
             *by_id(good[2:]),
         ]
@@ -81,22 +81,22 @@ def test_six_devices_of_which_one_is_refused_and_one_unknown(emulator: Emulator,
     summary = run.result["summary"]
     assert (summary["total"], summary["changed"], summary["failed"]) == (6, 4, 2)
     assert exactly_one_action_each(emulator, good)
-    told = run.result["msg"]
-    assert told.startswith(
-        "2 of 6 devices failed: nobody.corp.example (not_found), mac.corp.example (os_not_supported)."
+    message = run.result["msg"]
+    assert message.startswith(
+        "2 of 6 devices failed: missing.corp.example (not_found), mac.corp.example (os_not_supported)."
     )
-    assert "First error: device_name nobody.corp.example was not found." in told
+    assert "First error: device_name missing.corp.example was not found." in message
 
 
 def test_one_failed_device_gives_the_task_its_own_error(emulator: Emulator, offboard: RunModule) -> None:
     (good,) = fleet(emulator, 1)
-    run = offboard(devices=[{"device_id": good.id}, {"device_name": "nobody.corp.example"}])
+    run = offboard(devices=[{"device_id": good.id}, {"device_name": "missing.corp.example"}])
     assert (run.failed, run.changed, run.error_code) == (True, True, "not_found")
 
 
 def test_an_unknown_device_is_accepted_with_missing_ok(emulator: Emulator, offboard: RunModule) -> None:
     (good,) = fleet(emulator, 1)
-    run = offboard(devices=[{"device_name": "nobody.corp.example"}, {"device_id": good.id}], missing_ok=True)
+    run = offboard(devices=[{"device_name": "missing.corp.example"}, {"device_id": good.id}], missing_ok=True)
     assert not run.failed
     assert outcomes(run) == ["not_found", "submitted"]
 
@@ -110,7 +110,7 @@ def test_each_device_can_have_a_comment_of_its_own(emulator: Emulator, offboard:
 
 @pytest.mark.parametrize("check", [False, True])
 @pytest.mark.parametrize("between", [0, 120], ids=["in one batch", "across batches"])
-def test_a_device_that_is_named_twice_is_offboarded_once(
+def test_a_device_that_is_listed_twice_is_offboarded_once(
     emulator: Emulator, offboard: RunModule, between: int, check: bool
 ) -> None:
     first, *others = fleet(emulator, 1 + between)
@@ -123,14 +123,14 @@ def test_a_device_that_is_named_twice_is_offboarded_once(
     assert posts(emulator) == (0 if check else 1 + between)
 
 
-def test_an_empty_list_is_success_and_asks_nothing(emulator: Emulator, offboard: RunModule) -> None:
+def test_an_empty_list_is_a_success_without_any_call(emulator: Emulator, offboard: RunModule) -> None:
     run = offboard(devices=[])
     assert (run.failed, run.changed, run.result["devices"]) == (False, False, [])
     assert not emulator.calls()
 
 
 @pytest.mark.parametrize("single", [{"device_id": "00aa"}, {"device_name": "pc1"}, {"aad_device_id": GUID}])
-def test_a_list_beside_a_single_device_is_refused(
+def test_a_list_together_with_a_single_device_is_refused(
     emulator: Emulator, offboard: RunModule, single: dict[str, str]
 ) -> None:
     run = offboard(devices=[{"device_id": "00bb"}], **single)
@@ -139,14 +139,12 @@ def test_a_list_beside_a_single_device_is_refused(
     assert not emulator.calls()
 
 
-def test_a_blank_single_device_beside_a_list_counts_as_not_given(emulator: Emulator, offboard: RunModule) -> None:
+def test_an_empty_single_device_together_with_a_list_counts_as_not_set(emulator: Emulator, offboard: RunModule) -> None:
     (device,) = fleet(emulator, 1)
     assert outcomes(offboard(devices=by_id([device]), device_id=" ", device_name="")) == ["submitted"]
 
 
-def test_wrong_entries_are_all_named_by_their_place_and_nothing_is_sent(
-    emulator: Emulator, offboard: RunModule
-) -> None:
+def test_all_invalid_entries_are_named_by_index_and_nothing_is_sent(emulator: Emulator, offboard: RunModule) -> None:
     (good,) = fleet(emulator, 1)
     run = offboard(devices=[{"device_id": good.id}, {"device_id": "not an id"}, {"device_name": " "}])
     assert (run.failed, run.changed, run.error_code) == (True, False, "invalid_option")
@@ -155,7 +153,7 @@ def test_wrong_entries_are_all_named_by_their_place_and_nothing_is_sent(
     assert not emulator.calls()
 
 
-def test_of_very_many_wrong_entries_only_some_are_told(emulator: Emulator, offboard: RunModule) -> None:
+def test_of_many_invalid_entries_only_the_first_are_named(emulator: Emulator, offboard: RunModule) -> None:
     run = offboard(devices=[{"device_id": f"no id {number}"} for number in range(30)])
     assert "devices[4]" in run.result["msg"]
     assert "devices[5]" not in run.result["msg"]
@@ -163,14 +161,14 @@ def test_of_very_many_wrong_entries_only_some_are_told(emulator: Emulator, offbo
 
 
 @pytest.mark.parametrize(
-    "pace",
+    "limits",
     [{"calls_per_hour": 1}, {"calls_per_hour": 0}, {"calls_per_minute": 0}, {"calls_per_minute": 10**30}],
     ids=str,
 )
-def test_a_pace_at_which_nothing_can_leave_is_refused(
-    emulator: Emulator, offboard: RunModule, pace: dict[str, int]
+def test_a_rate_limit_that_allows_no_offboard_is_refused(
+    emulator: Emulator, offboard: RunModule, limits: dict[str, int]
 ) -> None:
-    run = offboard(devices=[{"device_id": "00aa"}], **pace)
+    run = offboard(devices=[{"device_id": "00aa"}], **limits)
     assert run.error_code == "invalid_option"
     assert not emulator.calls()
 
@@ -191,31 +189,31 @@ def test_there_are_never_more_threads_than_devices(emulator: Emulator, offboard:
     assert max(most, default=0) <= 3
 
 
-@pytest.mark.parametrize("pace", [{"calls_per_hour": 2}, {"calls_per_minute": 1}], ids=str)
-def test_the_slowest_pace_gets_there(emulator: Emulator, offboard: RunModule, pace: dict[str, int]) -> None:
+@pytest.mark.parametrize("limits", [{"calls_per_hour": 2}, {"calls_per_minute": 1}], ids=str)
+def test_the_lowest_rate_limit_works(emulator: Emulator, offboard: RunModule, limits: dict[str, int]) -> None:
     devices = fleet(emulator, 3)
-    assert outcomes(offboard(devices=by_id(devices), **pace)) == ["submitted"] * 3
+    assert outcomes(offboard(devices=by_id(devices), **limits)) == ["submitted"] * 3
     assert exactly_one_action_each(emulator, devices)
 
 
 @pytest.mark.parametrize("concurrency", [0, -1])
-def test_a_concurrency_of_nothing_is_refused(emulator: Emulator, offboard: RunModule, concurrency: int) -> None:
+def test_a_concurrency_below_one_is_refused(emulator: Emulator, offboard: RunModule, concurrency: int) -> None:
     run = offboard(devices=[{"device_id": "00aa"}], concurrency=concurrency)
     assert run.error_code == "invalid_option"
     assert not emulator.calls()
 
 
-def test_check_mode_foretells_the_whole_list(emulator: Emulator, offboard: RunModule) -> None:
+def test_check_mode_predicts_the_complete_list(emulator: Emulator, offboard: RunModule) -> None:
     good = fleet(emulator, 3)
     offboard_as_other_app(emulator, good[1].id)
-    asked = [*by_id(good), {"device_name": "nobody.corp.example"}]
-    foretold = offboard(devices=asked, check=True)
+    requested = [*by_id(good), {"device_name": "missing.corp.example"}]
+    predicted = offboard(devices=requested, check=True)
     assert posts(emulator) == 0
-    done = offboard(devices=asked)
-    assert outcomes(foretold) == outcomes(done) == ["submitted", "in_progress", "submitted", "not_found"]
-    assert foretold.changed
-    assert foretold.result["devices"][0]["action"]["id"] is None
-    assert foretold.result["summary"] == {**done.result["summary"], "api": foretold.result["summary"]["api"]}
+    done = offboard(devices=requested)
+    assert outcomes(predicted) == outcomes(done) == ["submitted", "in_progress", "submitted", "not_found"]
+    assert predicted.changed
+    assert predicted.result["devices"][0]["action"]["id"] is None
+    assert predicted.result["summary"] == {**done.result["summary"], "api": predicted.result["summary"]["api"]}
 
 
 def test_a_second_run_changes_nothing_and_posts_nothing(emulator: Emulator, offboard: RunModule) -> None:
@@ -257,13 +255,13 @@ def test_a_thousand_devices_cost_little_more_than_their_posts(emulator: Emulator
     ids=str,
 )
 @pytest.mark.parametrize("key", ["device_id", "device_name"])
-def test_a_service_that_takes_less_is_asked_for_less(
+def test_a_service_that_accepts_short_filters_only_gets_those(
     emulator: Emulator, offboard: RunModule, knobs: dict[str, t.Any], key: str
 ) -> None:
     devices = fleet(emulator, 130)
     emulator.knobs.update(knobs)
-    asked = [{"device_id": d.id} if key == "device_id" else {"device_name": d.name.upper()} for d in devices]
-    run = offboard(devices=asked)
+    requested = [{"device_id": d.id} if key == "device_id" else {"device_name": d.name.upper()} for d in devices]
+    run = offboard(devices=requested)
     assert outcomes(run) == ["submitted"] * 130
     assert exactly_one_action_each(emulator, devices)
     # What was refused is not tried again and again.
@@ -278,12 +276,10 @@ def test_unknown_names_share_their_second_read(emulator: Emulator, offboard: Run
     assert len(api_calls(emulator)) <= 3
 
 
-# -- the pace ------------------------------------------------------------------------------------------------------
+# -- rate limit ----------------------------------------------------------------------------------------------------
 
 
-def test_a_hundred_calls_a_minute_are_used_to_the_full_and_never_overdrawn(
-    emulator: Emulator, offboard: RunModule
-) -> None:
+def test_a_hundred_calls_a_minute_are_used_and_never_exceeded(emulator: Emulator, offboard: RunModule) -> None:
     devices = fleet(emulator, 130)
     emulator.knobs.quota_per_minute = 100
     run = offboard(devices=[{"device_name": device.name} for device in devices])
@@ -294,7 +290,7 @@ def test_a_hundred_calls_a_minute_are_used_to_the_full_and_never_overdrawn(
 
 
 @pytest.mark.parametrize("counts_refused", [False, True])
-def test_a_quota_that_others_use_too_is_overdrawn_by_no_more_than_the_threads(
+def test_a_quota_that_others_use_too_is_exceeded_by_one_call_a_thread_at_most(
     emulator: Emulator, offboard: RunModule, counts_refused: bool
 ) -> None:
     devices = fleet(emulator, 150)
@@ -309,7 +305,7 @@ def test_a_quota_that_others_use_too_is_overdrawn_by_no_more_than_the_threads(
     assert exactly_one_action_each(emulator, devices)
 
 
-def test_what_somebody_else_offboards_during_an_hours_wait_is_left_alone(
+def test_what_another_application_offboards_during_an_hours_wait_is_left_alone(
     emulator: Emulator, clock: EmulatorClock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices = fleet(emulator, 120)
@@ -320,7 +316,7 @@ def test_what_somebody_else_offboards_during_an_hours_wait_is_left_alone(
         if seconds > 1000 and not left:
             left.extend(device for device in devices if not offboards(emulator, device.id))
             for device in left[::2]:
-                emulator.add_action(device.id, status="Pending", age=1, comment="somebody else's")
+                emulator.add_action(device.id, status="Pending", age=1, comment="another ticket")
         ordinary(seconds)
 
     monkeypatch.setattr(clock, "sleep", sleep)
@@ -342,7 +338,7 @@ def test_an_hour_that_others_have_used_up_is_waited_out_and_everything_read_agai
 
     def sleep(seconds: float) -> None:
         if seconds > 1000 and not offboards(emulator, devices[-1].id):
-            emulator.add_action(devices[-1].id, status="Pending", age=1, comment="somebody else's")
+            emulator.add_action(devices[-1].id, status="Pending", age=1, comment="another ticket")
         ordinary(seconds)
 
     monkeypatch.setattr(clock, "sleep", sleep)
@@ -362,7 +358,7 @@ def test_a_token_that_expires_during_the_run_is_renewed(emulator: Emulator, offb
     assert not [call for call in emulator.calls("api") if call.status == 401]
 
 
-def test_what_a_twin_of_the_job_made_while_the_pace_held_ours_back_is_not_ours(
+def test_the_action_of_another_run_while_the_rate_limit_held_ours_back_is_not_ours(
     emulator: Emulator, clock: EmulatorClock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (device,) = fleet(emulator, 1)
@@ -385,7 +381,7 @@ def test_what_a_twin_of_the_job_made_while_the_pace_held_ours_back_is_not_ours(
 # -- failures ------------------------------------------------------------------------------------------------------
 
 
-def test_lost_answers_of_several_devices_are_looked_up_together(emulator: Emulator, offboard: RunModule) -> None:
+def test_lost_responses_of_several_devices_are_reconciled_together(emulator: Emulator, offboard: RunModule) -> None:
     devices = fleet(emulator, 30)
     emulator.fault(method="POST", kind="lost", times=7)
     emulator.knobs.list_lag = 5
@@ -397,7 +393,7 @@ def test_lost_answers_of_several_devices_are_looked_up_together(emulator: Emulat
     assert shown == {action["id"] for action in emulator.actions()}
 
 
-def test_posts_that_were_not_taken_are_sent_again_after_the_lists_had_their_time(
+def test_posts_that_were_not_accepted_are_sent_again_after_reconciliation(
     emulator: Emulator, clock: EmulatorClock, offboard: RunModule
 ) -> None:
     devices = fleet(emulator, 30)
@@ -409,7 +405,7 @@ def test_posts_that_were_not_taken_are_sent_again_after_the_lists_had_their_time
     assert clock.monotonic() - began == pytest.approx(30, abs=1)  # once for all nine
 
 
-def test_an_end_that_stays_unclear_is_told_for_that_device_alone(emulator: Emulator, offboard: RunModule) -> None:
+def test_an_unknown_outcome_concerns_that_device_only(emulator: Emulator, offboard: RunModule) -> None:
     devices = fleet(emulator, 5)
     emulator.fault(method="POST", path=devices[2].id, kind="503", times=None)
     run = offboard(devices=by_id(devices))
@@ -418,9 +414,7 @@ def test_an_end_that_stays_unclear_is_told_for_that_device_alone(emulator: Emula
 
 
 @pytest.mark.parametrize("path", ["/machines", "/machineactions"])
-def test_a_read_that_brings_nonsense_fails_its_batch_and_no_other(
-    emulator: Emulator, offboard: RunModule, path: str
-) -> None:
+def test_an_invalid_read_fails_its_batch_and_no_other(emulator: Emulator, offboard: RunModule, path: str) -> None:
     devices = fleet(emulator, 130)
     emulator.fault(method="GET", path=path, kind="body", body="[]", times=1)
     run = offboard(devices=by_id(devices))
@@ -444,7 +438,7 @@ def test_an_outage_is_not_waited_for_again_by_every_batch(
     assert clock.monotonic() - began < 3900 + 60
 
 
-def test_what_the_pace_held_back_is_not_read_again_where_nothing_gets_through(
+def test_stale_submissions_are_not_read_again_after_the_run_was_stopped(
     emulator: Emulator, clock: EmulatorClock, offboard: RunModule
 ) -> None:
     devices = fleet(emulator, 60)
@@ -454,7 +448,7 @@ def test_what_the_pace_held_back_is_not_read_again_where_nothing_gets_through(
     run = offboard(devices=by_id(devices))
     assert outcomes(run) == ["error"] * 60
     assert {device["error"]["code"] for device in run.result["devices"]} == {"throttled"}
-    assert clock.monotonic() - began < 1000 + 3900  # a first POST, and the patience of one read
+    assert clock.monotonic() - began < 1000 + 3900  # a first POST, and the retry timeout of one read
 
 
 def test_a_sign_in_that_fails_lists_every_device_with_its_error(emulator: Emulator, offboard: RunModule) -> None:
@@ -466,17 +460,17 @@ def test_a_sign_in_that_fails_lists_every_device_with_its_error(emulator: Emulat
     assert run.result["summary"]["failed"] == 60
 
 
-def test_a_missing_permission_is_found_out_once(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_missing_permission_stops_the_run(emulator: Emulator, offboard: RunModule) -> None:
     devices = fleet(emulator, 60)
     token = emulator.token(roles=["Machine.Read.All"])
     run = offboard(devices=by_id(devices), access_token=token, concurrency=4)
-    assert outcomes(run) == [*["refused"] * 50, *["error"] * 10]  # the second batch was not even looked up
+    assert outcomes(run) == [*["refused"] * 50, *["error"] * 10]  # the second batch was not looked up
     assert {device["error"]["code"] for device in run.result["devices"]} == {"permission_missing"}
     assert run.result["devices"][-1]["error"]["message"].startswith("Skipped")
     assert posts(emulator) <= 4
 
 
-def test_a_refusal_for_one_device_is_no_reason_to_stop(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_refusal_for_one_device_does_not_stop_the_run(emulator: Emulator, offboard: RunModule) -> None:
     devices = fleet(emulator, 12)
     refusal = '{"error": {"code": "Forbidden", "message": "not your device group"}}'
     emulator.fault(method="POST", path=devices[0].id, kind="body", status=403, body=refusal, times=None)
@@ -489,7 +483,7 @@ def test_a_refusal_for_one_device_is_no_reason_to_stop(emulator: Emulator, offbo
     ("status", "code", "expected"),
     [(403, "Forbidden", "permission_missing"), (400, "InvalidInput", "request_refused")],
 )
-def test_an_id_that_cannot_be_read_alone_stops_no_other_device(
+def test_an_id_that_cannot_be_read_individually_stops_no_other_device(
     emulator: Emulator, offboard: RunModule, status: int, code: str, expected: str, check: bool
 ) -> None:
     """A device outside the groups of a user's token: lists leave it out, and its own read is forbidden."""
@@ -508,7 +502,7 @@ def test_an_id_that_cannot_be_read_alone_stops_no_other_device(
 
 
 @pytest.mark.usefixtures("action_id_literal")
-def test_many_are_waited_for_with_few_reads_a_round(emulator: Emulator, offboard: RunModule) -> None:
+def test_waiting_for_many_takes_few_reads_a_round(emulator: Emulator, offboard: RunModule) -> None:
     devices = fleet(emulator, 300, fate=None, poll_seconds=100, ack_seconds=100)
     run = offboard(devices=by_id(devices), wait=True, calls_per_minute=1000)
     assert not run.failed
@@ -520,7 +514,7 @@ def test_many_are_waited_for_with_few_reads_a_round(emulator: Emulator, offboard
     assert len(rounds) <= 25
 
 
-def test_what_failed_is_told_from_what_is_still_pending(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_failed_action_and_a_pending_one_have_different_codes(emulator: Emulator, offboard: RunModule) -> None:
     online, offline, failing = (
         emulator.add_device(Device(name=f"{fate}.corp.example", fate=fate)) for fate in ("online", "offline", "fails")
     )
@@ -535,7 +529,7 @@ def test_what_failed_is_told_from_what_is_still_pending(emulator: Emulator, offb
 
 
 @pytest.mark.usefixtures("action_id_literal")
-def test_waiting_keeps_its_deadline_even_when_the_pace_leaves_no_call(
+def test_waiting_keeps_its_deadline_although_the_rate_limit_leaves_no_call(
     emulator: Emulator, clock: EmulatorClock, offboard: RunModule
 ) -> None:
     devices = fleet(emulator, 20)
@@ -547,7 +541,7 @@ def test_waiting_keeps_its_deadline_even_when_the_pace_leaves_no_call(
     assert set(outcomes(run)) == {"submitted"}
 
 
-def test_sleeps_that_last_a_little_too_long_take_no_look_away(
+def test_sleeps_that_last_a_little_too_long_cost_no_poll(
     emulator: Emulator, clock: EmulatorClock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices = fleet(emulator, 2)
@@ -577,7 +571,7 @@ def test_sleeps_that_last_a_little_too_long_take_no_look_away(
     ],
     ids=str,
 )
-def test_a_list_of_anything_but_dicts_is_refused_with_the_option_and_the_way_out(
+def test_a_list_of_anything_but_dicts_is_refused_with_a_hint_at_the_filter(
     emulator: Emulator, offboard: RunModule, devices: t.Any, named: str
 ) -> None:
     run = offboard(devices=devices)
@@ -612,7 +606,7 @@ def test_nothing_is_sent_after_the_run_has_ended_and_what_was_done_is_reported(
     assert "Run the task again" in run.result["msg"]
 
 
-def test_a_run_that_ends_during_an_unclear_try_is_looked_at_and_not_sent_again(
+def test_a_run_that_ends_during_an_unclear_try_reconciles_and_sends_nothing_again(
     emulator: Emulator, against_emulator: t.Callable[..., RunModule], clock: VirtualTime
 ) -> None:
     device = emulator.add_device(Device(name="pc.corp.example", fate="offline"))

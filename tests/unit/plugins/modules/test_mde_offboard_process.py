@@ -157,7 +157,7 @@ LOUD = {"ANSIBLE_DEBUG": "1", "ANSIBLE_VERBOSITY": "4", "PYTHONWARNINGS": "defau
     "options",
     [
         {},
-        {"device_name": "no-such-device.corp.example"},
+        {"device_name": "missing.corp.example"},
         {"client_secret": "made-up-and-wrong", "client_id": "7e9d3c54-1b2a-4c3d-8e4f-001122334455"},
         {"api_url": "https://localhost:1", "retry_timeout": 1},
         {"tenant_id": "no tenant"},
@@ -167,7 +167,7 @@ LOUD = {"ANSIBLE_DEBUG": "1", "ANSIBLE_VERBOSITY": "4", "PYTHONWARNINGS": "defau
     ids=lambda options: " ".join(options) or "success",
 )
 def test_no_secret_and_no_token_is_in_any_output(emulator: Emulator, options: dict[str, t.Any]) -> None:
-    # Loopback never uses a proxy, so the calls arrive.
+    # Loopback never uses a proxy, so that the calls arrive.
     proxies = {
         "MDE_PROXY": f"http://operator:{PROXY_PASSWORD}@proxy.example:8080",
         "HTTPS_PROXY": f"http://o:{PROXY_PASSWORD}2@proxy.example",

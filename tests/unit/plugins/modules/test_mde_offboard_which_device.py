@@ -31,7 +31,7 @@ def test_a_name_is_found_however_it_is_typed(
 
 
 @pytest.mark.parametrize("literal", ["string", "guid", "both"])
-def test_an_entra_id_is_found_whichever_literal_the_service_takes(
+def test_an_entra_id_is_found_with_each_literal_that_a_service_accepts(
     emulator: Emulator, offboard: RunModule, literal: str
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", aad_device_id=GUID))
@@ -73,7 +73,7 @@ def test_a_name_that_looks_like_a_query_finds_nothing(emulator: Emulator, offboa
     assert posts(emulator) == 0
 
 
-def test_a_typo_is_not_found_with_its_near_misses(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_typo_is_not_found_and_similar_devices_are_candidates(emulator: Emulator, offboard: RunModule) -> None:
     emulator.add_device(Device(id="a1", name="srv1.corp.example"))
     emulator.add_device(Device(id="a10", name="srv10.corp.example"))
     run = offboard(device_name="srv1")
@@ -83,7 +83,7 @@ def test_a_typo_is_not_found_with_its_near_misses(emulator: Emulator, offboard: 
     assert posts(emulator) == 0
 
 
-def test_a_short_name_is_matched_when_allowed_and_told(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_short_name_is_matched_when_allowed_with_a_warning(emulator: Emulator, offboard: RunModule) -> None:
     emulator.add_device(Device(id="a1", name="srv1.corp.example"))
     emulator.add_device(Device(id="a10", name="srv10.corp.example"))
     run = offboard(device_name="SRV1", match_short_names=True)
@@ -91,7 +91,9 @@ def test_a_short_name_is_matched_when_allowed_and_told(emulator: Emulator, offbo
     assert any("srv1.corp.example" in warning for warning in run.warnings)
 
 
-def test_twins_are_refused_with_all_that_tells_them_apart(emulator: Emulator, offboard: RunModule) -> None:
+def test_two_devices_with_one_name_are_ambiguous_and_both_are_candidates(
+    emulator: Emulator, offboard: RunModule
+) -> None:
     for number in (1, 2):
         emulator.add_device(Device(id=f"a{number}", name="kiosk.corp.example", aad_device_id=GUID[:-1] + str(number)))
     run = offboard(device_name="kiosk.corp.example")
@@ -112,16 +114,16 @@ def test_twins_are_refused_with_all_that_tells_them_apart(emulator: Emulator, of
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "requested",
     [{"device_id": "ffffffff"}, {"device_name": "gone.corp.example"}, {"aad_device_id": GUID}],
     ids=["id", "name", "Entra id"],
 )
 @pytest.mark.parametrize("empty_is_404", [False, True])
-def test_an_absent_device_fails_unless_that_is_fine(
-    emulator: Emulator, offboard: RunModule, asked: dict[str, str], empty_is_404: bool
+def test_a_missing_device_fails_without_missing_ok(
+    emulator: Emulator, offboard: RunModule, requested: dict[str, str], empty_is_404: bool
 ) -> None:
     emulator.knobs.empty_list_404 = empty_is_404
-    strict, lenient = offboard(**asked), offboard(**asked, missing_ok=True)
+    strict, lenient = offboard(**requested), offboard(**requested, missing_ok=True)
     assert (strict.failed, strict.outcome, strict.error_code) == (True, "not_found", "not_found")
     assert "missing_ok" in strict.result["msg"]
     assert (lenient.failed, lenient.changed, lenient.outcome) == (False, False, "not_found")
@@ -135,19 +137,19 @@ def test_a_device_that_one_read_misses_is_found_by_the_other(emulator: Emulator,
     assert run.outcome == "submitted"
 
 
-def test_a_listed_device_need_not_be_readable_alone(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_listed_device_need_not_be_readable_individually(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name="lab-1.corp.example", readable=False))
     assert offboard(device_id=device.id).outcome == "submitted"
 
 
-def test_missing_ok_does_not_excuse_a_mismatch(emulator: Emulator, offboard: RunModule) -> None:
+def test_missing_ok_does_not_accept_a_mismatch(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name="lab-1.corp.example"))
     run = offboard(device_id=device.id, device_name="lab-2.corp.example", missing_ok=True)
     assert (run.failed, run.outcome, run.error_code) == (True, "mismatch", "mismatch")
     assert posts(emulator) == 0
 
 
-def test_a_merged_record_is_refused_and_force_takes_it(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_merged_record_is_a_mismatch_and_force_offboards_it(emulator: Emulator, offboard: RunModule) -> None:
     survivor = emulator.add_device(Device(name="lab-1.corp.example"))
     merged = emulator.add_device(Device(name="lab-1.corp.example", merged_into=survivor.id))
     refused = offboard(device_id=merged.id)
@@ -223,7 +225,7 @@ def test_a_failed_read_fails_the_task_and_nothing_is_sent(
 
 
 @pytest.mark.parametrize("body", [*STRANGE.values(), '{"id": 5}'], ids=[*STRANGE, "no text for an id"])
-def test_a_strange_answer_to_the_second_read_is_never_an_absence(
+def test_an_invalid_response_to_the_second_read_is_never_an_absence(
     emulator: Emulator, offboard: RunModule, body: str
 ) -> None:
     emulator.fault(method="GET", path=f"/machines/{'a1' * 20}", kind="body", body=body, times=None)
@@ -233,7 +235,9 @@ def test_a_strange_answer_to_the_second_read_is_never_an_absence(
 
 @pytest.mark.parametrize("path", ["/machines", "/machineactions"])
 @pytest.mark.parametrize("kind", ["lost", "lost_before", "500", "502", "503", "html_502", "429"])
-def test_a_read_that_recovers_is_no_failure(emulator: Emulator, offboard: RunModule, kind: str, path: str) -> None:
+def test_a_read_that_succeeds_after_retries_is_no_failure(
+    emulator: Emulator, offboard: RunModule, kind: str, path: str
+) -> None:
     device = emulator.add_device(Device(name="lab-1.corp.example"))
     emulator.fault(method="GET", path=path, kind=kind, times=3)
     run = offboard(device_id=device.id)
@@ -246,7 +250,7 @@ def test_a_read_that_recovers_is_no_failure(emulator: Emulator, offboard: RunMod
 
 
 @pytest.mark.parametrize("prefix", ["/defender", "/api/v2x", "/x/api"])
-def test_a_wrong_address_is_never_an_absence(emulator: Emulator, offboard: RunModule, prefix: str) -> None:
+def test_a_wrong_url_is_never_an_absence(emulator: Emulator, offboard: RunModule, prefix: str) -> None:
     run: ModuleRun = offboard(device_id="a1", api_url=emulator.api_url + prefix, missing_ok=True)
     assert (run.failed, run.outcome, run.error_code) == (True, "error", "wrong_address")
     assert "api_url" in run.result["msg"]
@@ -276,7 +280,7 @@ def test_short_pages_are_read_to_their_end(emulator: Emulator, offboard: RunModu
     assert len(run.device["candidates"]) == 5
 
 
-def test_pages_that_repeat_are_an_error_not_an_answer(emulator: Emulator, offboard: RunModule) -> None:
+def test_pages_that_repeat_are_an_error(emulator: Emulator, offboard: RunModule) -> None:
     for number in range(5):
         emulator.add_device(Device(id=f"a{number}", name="kiosk.corp.example"))
     emulator.knobs.page_cap = 2
@@ -333,7 +337,7 @@ def test_a_name_with_other_letters_is_another_name(
         "Sam\u00a0Example", "phone \U0001f469\u200d\U0001f4bb", "50% off #1 & more", "{{ lookup('pipe', 'id') }}", "ends in a dot.",
     ],
 )  # fmt: skip
-def test_a_name_as_the_service_writes_it_is_found_whole(emulator: Emulator, offboard: RunModule, name: str) -> None:
+def test_a_name_as_the_service_writes_it_is_found_in_full(emulator: Emulator, offboard: RunModule, name: str) -> None:
     emulator.add_device(Device(name=f"{name}2"))
     device = emulator.add_device(Device(name=name))
     assert offboard(device_name=name, check=True).device["device_id"] == device.id
@@ -355,7 +359,7 @@ def test_an_ip_address_has_no_first_label(
     assert posts(emulator) == 0
 
 
-def test_an_ip_address_guards_an_id_only_as_a_whole(emulator: Emulator, offboard: RunModule) -> None:
+def test_an_ip_address_is_the_safeguard_of_an_id_only_in_full(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name="10.1.2.3"))
     assert offboard(device_id=device.id, device_name="10").outcome == "mismatch"
     assert offboard(device_id=device.id, device_name="10.1.2.3").outcome == "submitted"
@@ -374,7 +378,7 @@ def test_an_ip_address_guards_an_id_only_as_a_whole(emulator: Emulator, offboard
         ("pc1.corp.example", "pc10", True),
     ],
 )
-def test_missing_ok_does_not_take_a_short_name_for_an_absence(
+def test_missing_ok_does_not_accept_a_short_name_of_an_existing_device(
     emulator: Emulator, offboard: RunModule, typed: str, recorded: str, accepted: bool
 ) -> None:
     emulator.add_device(Device(name=recorded))
@@ -432,18 +436,18 @@ def test_a_name_that_belongs_to_the_other_one_is_a_mismatch(lookalikes: Emulator
     assert posts(lookalikes) == 0
 
 
-def test_an_id_that_is_neither_of_them_is_ambiguous(lookalikes: Emulator, offboard: RunModule) -> None:
+def test_an_id_that_is_exactly_neither_of_them_is_ambiguous(lookalikes: Emulator, offboard: RunModule) -> None:
     assert offboard(device_id="aB" * 20).outcome == "ambiguous"
     assert posts(lookalikes) == 0
 
 
-def test_a_selection_by_id_finds_the_one_asked_for(lookalikes: Emulator, machine_info: RunModule) -> None:
+def test_a_selection_by_id_finds_the_requested_one(lookalikes: Emulator, machine_info: RunModule) -> None:
     assert machine_info(device_id=UPPER).names == ["pc-b"]
     assert machine_info(device_id=[UPPER, LOWER]).names == ["pc-a", "pc-b"]
     assert machine_info().names == ["pc-a", "pc-b"]
 
 
-def test_a_tag_goes_to_the_one_asked_for(lookalikes: Emulator, tag: RunModule) -> None:
+def test_a_tag_goes_to_the_requested_one(lookalikes: Emulator, tag: RunModule) -> None:
     run = tag(device_id=[UPPER], check=True)
     assert run.device["device_name"] == "pc-b"
     assert len(tag(device_id=[UPPER, LOWER], check=True).result["devices"]) == 2

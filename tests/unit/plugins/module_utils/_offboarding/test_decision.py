@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The decision table: every row, its edges, and that exactly one row holds whatever comes."""
+"""The decision table: every rule, its edges, and that exactly one rule applies in every state."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def stamp(moment: datetime) -> str:
 
 
 def machine(onboarding: object = "Onboarded", seen: timedelta | str | None = HOUR, health: str = "Active") -> Machine:
-    """A record whose last report came so long before now."""
+    """A record whose last report was so long before now."""
     last_seen = stamp(NOW - seen) if isinstance(seen, timedelta) else seen
     found = Machine.from_json(
         {"id": DEVICE, "onboardingStatus": onboarding, "lastSeen": last_seen, "healthStatus": health}
@@ -43,7 +43,7 @@ def machine(onboarding: object = "Onboarded", seen: timedelta | str | None = HOU
 
 
 def action(status: object, created: timedelta, ended: timedelta | None = None, **fields: object) -> MachineAction:
-    """An Offboard made, and ended, so long before now."""
+    """An Offboard created, and finished, so long before now."""
     record = {
         "id": f"action-{status}-{created.total_seconds():.0f}",
         "type": "Offboard",
@@ -62,7 +62,7 @@ def action(status: object, created: timedelta, ended: timedelta | None = None, *
 CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
     ("no action at all", machine(), [], "submitted", "submitted"),
     ("pending", machine(), [action("Pending", HOUR)], "in_progress", "in_progress"),
-    ("at work", machine(), [action("InProgress", HOUR)], "in_progress", "in_progress"),
+    ("in progress", machine(), [action("InProgress", HOUR)], "in_progress", "in_progress"),
     ("in another spelling", machine(), [action("PENDING", HOUR)], "in_progress", "in_progress"),
     ("made in the future by a clock ahead", machine(), [action("Pending", -HOUR)], "in_progress", "in_progress"),
     ("four days less an hour", machine(), [action("Pending", 4 * DAY - HOUR)], "in_progress", "in_progress"),
@@ -85,7 +85,7 @@ CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
         "in_progress",
     ),
     (
-        "a young one beside one that hangs",
+        "a recent one beside one that is stuck",
         machine(),
         [action("Pending", 21 * DAY), action("Pending", HOUR)],
         "in_progress",
@@ -139,7 +139,7 @@ CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
         "submitted",
     ),
     (
-        "offboarded in January, back in February, switched off in June",
+        "offboarded in January, back in February, powered off in June",
         machine(seen=20 * DAY, health="Inactive"),
         [action("Succeeded", 170 * DAY)],
         "submitted",
@@ -190,23 +190,21 @@ CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
 @pytest.mark.parametrize(
     ("record", "actions", "normal", "forced"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
 )
-def test_each_situation_has_its_outcome(
-    record: Machine, actions: list[MachineAction], normal: str, forced: str
-) -> None:
+def test_each_state_has_its_outcome(record: Machine, actions: list[MachineAction], normal: str, forced: str) -> None:
     for order in itertools.permutations(actions):
         assert decide(record, order, NOW).outcome == normal
         assert decide(record, order, NOW, force=True).outcome == forced
 
 
-SITUATIONS = [
+STATES = [
     DeviceState(active_action=work, onboarded=onboarded, history=past, came_back=came_back)
     for work, onboarded, past, came_back in itertools.product(ActiveAction, (True, False), History, (True, False))
 ]
 
 
-@pytest.mark.parametrize("state", SITUATIONS, ids=str)
-def test_exactly_one_row_holds_in_every_situation(state: DeviceState) -> None:
-    assert [row.applies(state) for row in RULES].count(True) == 1
+@pytest.mark.parametrize("state", STATES, ids=str)
+def test_exactly_one_rule_applies_in_every_state(state: DeviceState) -> None:
+    assert [rule.applies(state) for rule in RULES].count(True) == 1
 
 
 STATUSES = st.sampled_from(["Pending", "InProgress", "Succeeded", "Failed", "TimeOut", "Cancelled", "Queued", "", None])
@@ -239,35 +237,35 @@ RECORDS = st.builds(
 
 
 @given(RECORDS, histories(), st.booleans())
-def test_nothing_that_the_service_may_send_is_left_without_a_decision(
+def test_every_history_that_the_service_can_send_has_a_decision(
     record: Machine, actions: list[MachineAction], force: bool
 ) -> None:
     decision = decide(record, actions, NOW, force=force)
     assert decision.outcome in ("submitted", "in_progress", "already_offboarded", "not_onboarded")
-    young = [
+    recent = [
         a
         for a in actions
         if a.is_offboard_of(DEVICE) and a.is_active and a.created is not None and a.created >= NOW - 4 * DAY
     ]
-    if young:  # never twice, not even with force
+    if recent:  # never twice, not even with force
         assert decision.outcome == "in_progress"
-        assert decision.action in young
+        assert decision.action in recent
     if decision.outcome == "already_offboarded":  # never a false "done"
         assert decision.action is not None
         assert decision.action.normalized_status == "succeeded"
 
 
-def test_a_hanging_action_is_named_with_the_way_out() -> None:
-    decision = decide(machine(), [action("Pending", 21 * DAY, id="hang-1")], NOW)
+def test_the_warning_about_a_stuck_action_says_how_to_cancel_it() -> None:
+    decision = decide(machine(), [action("Pending", 21 * DAY, id="stuck-1")], NOW)
     assert decision.warning is not None
-    assert "hang-1" in decision.warning
+    assert "stuck-1" in decision.warning
     assert "mde_machine_action_cancel" in decision.warning
 
 
-def test_a_young_action_needs_no_warning() -> None:
+def test_a_recent_action_has_no_warning() -> None:
     assert decide(machine(), [action("Pending", HOUR)], NOW).warning is None
 
 
-def test_the_action_that_proves_the_offboard_is_shown() -> None:
+def test_the_action_that_proves_the_offboard_is_returned() -> None:
     done = action("Succeeded", 19 * DAY)
     assert decide(machine(seen=20 * DAY), [action("Failed", 30 * DAY), done], NOW).action is done

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which record is meant: a table of requests against small inventories."""
+"""Which record is the device: a table of requests and small inventories."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def record(device_id: str, name: str | None = None, aad: str | None = None, merg
 PC1 = record("a1", "pc1.corp.example", GUID)
 PC10 = record("a10", "pc10.corp.example")
 SHORT = record("b1", "pc1")
-TWIN = record("c1", "PC1.corp.example")
+DUPLICATE = record("c1", "PC1.corp.example")
 OLD = record("d1", "pc2.corp.example", merged="d2")
 NEW = record("d2", "pc2.corp.example")
 NAMELESS = record("e1")
@@ -47,29 +47,29 @@ CASES: list[Case] = [
     ("by Entra id", {"aad_device_id": GUID.upper()}, [PC1, PC10], {}, "found a1", set()),
     ("by all three", {"device_id": "a1", "device_name": "pc1.corp.example", "aad_device_id": GUID}, [PC1], {}, "found a1", set()),
     ("never by a prefix", {"device_name": "pc1"}, [PC10], {"match_short_names": True}, "not_found", set()),
-    ("a short name fits no full one", {"device_name": "pc1"}, [PC1], {}, "not_found", set()),
+    ("a short name does not match a full one", {"device_name": "pc1"}, [PC1], {}, "not_found", set()),
     ("unless allowed", {"device_name": "pc1"}, [PC1, PC10], {"match_short_names": True}, "found a1", set()),
-    ("a full name fits no short one", {"device_name": "pc1.corp.example"}, [SHORT], {"match_short_names": True}, "not_found", set()),
-    ("a full name fits no other domain", {"device_name": "pc1.home.example"}, [PC1], {"match_short_names": True}, "not_found", set()),
+    ("a full name does not match a short one", {"device_name": "pc1.corp.example"}, [SHORT], {"match_short_names": True}, "not_found", set()),
+    ("a full name does not match another domain", {"device_name": "pc1.home.example"}, [PC1], {"match_short_names": True}, "not_found", set()),
     ("short and full are two", {"device_name": "pc1"}, [PC1, SHORT], {"match_short_names": True}, "ambiguous", {"a1", "b1"}),
-    ("twins", {"device_name": "pc1.corp.example"}, [PC1, TWIN], {}, "ambiguous", {"a1", "c1"}),
-    ("twins told apart by the id", {"device_name": "pc1.corp.example", "device_id": "c1"}, [PC1, TWIN], {}, "found c1", set()),
-    ("twins by Entra id", {"aad_device_id": GUID}, [PC1, record("h1", aad=GUID)], {}, "ambiguous", {"a1", "h1"}),
-    ("a short name guards an id", {"device_id": "a1", "device_name": "pc1"}, [PC1], {}, "found a1", set()),
-    ("a full name guards an id with a short name", {"device_id": "b1", "device_name": "pc1.corp.example"}, [SHORT], {}, "found b1", set()),
-    ("a short name guards an Entra id", {"aad_device_id": GUID, "device_name": "pc1"}, [PC1], {}, "found a1", set()),
-    ("a name with blanks around it guards an id", {"device_id": "k1", "device_name": "pc5"}, [PADDED], {}, "found k1", set()),
-    ("a name with blanks around it alone is another one", {"device_name": "pc5"}, [PADDED], {}, "not_found", set()),
-    ("another name guards", {"device_id": "a1", "device_name": "pc9"}, [PC1], {}, "mismatch", {"a1"}),
-    ("another domain guards", {"device_id": "a1", "device_name": "pc1.home.example"}, [PC1], {}, "mismatch", {"a1"}),
-    ("a nameless record does not pass the guard", {"device_id": "e1", "device_name": "pc1"}, [NAMELESS], {}, "mismatch", {"e1"}),
+    ("two devices with one name", {"device_name": "pc1.corp.example"}, [PC1, DUPLICATE], {}, "ambiguous", {"a1", "c1"}),
+    ("two devices with one name, and an id", {"device_name": "pc1.corp.example", "device_id": "c1"}, [PC1, DUPLICATE], {}, "found c1", set()),
+    ("two devices with one Entra id", {"aad_device_id": GUID}, [PC1, record("h1", aad=GUID)], {}, "ambiguous", {"a1", "h1"}),
+    ("a short name as the safeguard of an id", {"device_id": "a1", "device_name": "pc1"}, [PC1], {}, "found a1", set()),
+    ("a full name as the safeguard of an id with a short name", {"device_id": "b1", "device_name": "pc1.corp.example"}, [SHORT], {}, "found b1", set()),
+    ("a short name as the safeguard of an Entra id", {"aad_device_id": GUID, "device_name": "pc1"}, [PC1], {}, "found a1", set()),
+    ("a name with blanks around it as the safeguard of an id", {"device_id": "k1", "device_name": "pc5"}, [PADDED], {}, "found k1", set()),
+    ("a name with blanks around it without an id is another one", {"device_name": "pc5"}, [PADDED], {}, "not_found", set()),
+    ("another name as the safeguard", {"device_id": "a1", "device_name": "pc9"}, [PC1], {}, "mismatch", {"a1"}),
+    ("another domain as the safeguard", {"device_id": "a1", "device_name": "pc1.home.example"}, [PC1], {}, "mismatch", {"a1"}),
+    ("a record without a name does not match the safeguard", {"device_id": "e1", "device_name": "pc1"}, [NAMELESS], {}, "mismatch", {"e1"}),
     ("id and name of two devices", {"device_id": "a10", "device_name": "pc1.corp.example"}, [PC1, PC10], {}, "mismatch", {"a1", "a10"}),
     ("the id is unknown, the name is not", {"device_id": "zz", "device_name": "pc1.corp.example"}, [PC1], {}, "mismatch", {"a1"}),
     ("another Entra id", {"device_id": "a10", "aad_device_id": GUID}, [PC10], {}, "mismatch", {"a10"}),
     ("nothing", {"device_name": "pc1"}, [], {}, "not_found", set()),
-    ("what was not asked for does not count", {"device_name": "pc9"}, [PC1, PC10], {}, "not_found", set()),
+    ("a record that was not requested does not count", {"device_name": "pc9"}, [PC1, PC10], {}, "not_found", set()),
     ("merged into the other of one name", {"device_name": "pc2.corp.example"}, [OLD, NEW], {}, "found d2", set()),
-    ("merged into a device not asked for", {"device_id": "d1"}, [OLD], {}, "mismatch", {"d1"}),
+    ("merged into a device that was not requested", {"device_id": "d1"}, [OLD], {}, "mismatch", {"d1"}),
     ("the same by force", {"device_id": "d1"}, [OLD], {"force": True}, "found d1", set()),
     ("by force the survivor of two still", {"device_name": "pc2.corp.example"}, [OLD, NEW], {"force": True}, "found d2", set()),
     ("merged into each other", {"device_name": "pc3"}, ROUND, {}, "ambiguous", {"f1", "f2"}),
@@ -78,28 +78,30 @@ CASES: list[Case] = [
 
 
 @pytest.mark.parametrize(
-    ("asked", "records", "options", "outcome", "candidates"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
+    ("requested", "records", "options", "outcome", "candidates"),
+    [case[1:] for case in CASES],
+    ids=[c[0] for c in CASES],
 )
-def test_exactly_one_record_that_fits_everything_or_none(
-    asked: dict[str, str], records: list[Machine], options: dict[str, bool], outcome: str, candidates: set[str]
+def test_exactly_one_record_matches_all_identifiers_or_none(
+    requested: dict[str, str], records: list[Machine], options: dict[str, bool], outcome: str, candidates: set[str]
 ) -> None:
-    request = DeviceRequest.from_options(**asked, comment="CHG-1")
+    request = DeviceRequest.from_options(**requested, comment="CHG-1")
     for order in (records, records[::-1]):
-        finding = resolve(request, order, **options)
-        found = f"found {finding.machine.id}" if finding.machine else finding.outcome
+        resolution = resolve(request, order, **options)
+        found = f"found {resolution.machine.id}" if resolution.machine else resolution.outcome
         assert found == outcome
-        assert {candidate.id for candidate in finding.candidates} == candidates
-        assert (finding.error is None) == (finding.machine is not None)
+        assert {candidate.id for candidate in resolution.candidates} == candidates
+        assert (resolution.error is None) == (resolution.machine is not None)
 
 
 def test_a_merged_record_names_the_survivor_and_has_a_code_of_its_own() -> None:
-    finding = resolve(DeviceRequest.from_options(device_id="d1", comment="CHG-1"), [OLD])
-    assert finding.error is not None
-    assert finding.error.code == "merged_record"
-    assert "d2" in str(finding.error)
+    resolution = resolve(DeviceRequest.from_options(device_id="d1", comment="CHG-1"), [OLD])
+    assert resolution.error is not None
+    assert resolution.error.code == "merged_record"
+    assert "d2" in str(resolution.error)
 
 
-def test_a_first_label_that_was_taken_for_the_name_is_told() -> None:
+def test_a_match_by_short_name_has_a_warning() -> None:
     request = DeviceRequest.from_options(device_name="pc1", comment="CHG-1")
     (warning,) = resolve(request, [PC1], match_short_names=True).warnings
     assert "pc1.corp.example" in warning
@@ -107,9 +109,9 @@ def test_a_first_label_that_was_taken_for_the_name_is_told() -> None:
 
 
 def test_a_guid_as_device_id_that_finds_nothing_points_to_the_other_option() -> None:
-    finding = resolve(DeviceRequest.from_options(device_id=GUID, comment="CHG-1"), [])
-    assert finding.error is not None
-    assert "aad_device_id" in (finding.error.hint or "")
+    resolution = resolve(DeviceRequest.from_options(device_id=GUID, comment="CHG-1"), [])
+    assert resolution.error is not None
+    assert "aad_device_id" in (resolution.error.hint or "")
 
 
 @pytest.mark.parametrize(

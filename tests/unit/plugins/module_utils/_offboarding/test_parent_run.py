@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a run still waits for its module, told by the processes above it and by the reader of its output."""
+"""Whether a run still waits for its module, by the processes above it and the reader of its output."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Processes:
 
     def __init__(self, folder: Path, *commands: str) -> None:
         self.folder = folder
-        self.ids = [os.getppid(), *(100_000_000 + place for place in range(1, len(commands)))]
-        for place, command in enumerate(commands):
-            (folder / str(self.ids[place])).mkdir()
-            (folder / str(self.ids[place]) / "cmdline").write_text(command, "utf-8")
-            self.adopt(place, self.ids[place + 1] if place + 1 < len(commands) else 1)
+        self.ids = [os.getppid(), *(100_000_000 + index for index in range(1, len(commands)))]
+        for index, command in enumerate(commands):
+            (folder / str(self.ids[index])).mkdir()
+            (folder / str(self.ids[index]) / "cmdline").write_text(command, "utf-8")
+            self.adopt(index, self.ids[index + 1] if index + 1 < len(commands) else 1)
 
-    def adopt(self, place: int, parent: int = 1) -> None:
+    def adopt(self, index: int, parent: int = 1) -> None:
         """Give a process another parent, as the system does when its parent has ended."""
-        stat = f"{self.ids[place]} (a (odd) name) S {parent} 1 1 0"
-        (self.folder / str(self.ids[place]) / "stat").write_text(stat, "utf-8")
+        stat = f"{self.ids[index]} (a (odd) name) S {parent} 1 1 0"
+        (self.folder / str(self.ids[index]) / "stat").write_text(stat, "utf-8")
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def stdout() -> t.Iterator[int]:
         "the fork's original has ended", "another process of the target has ended", "another process than the parent has ended",
     ],
 )  # fmt: skip
-def test_what_counts_is_the_way_to_the_main_process(
+def test_only_the_processes_up_to_the_main_process_count(
     tmp_path: Path, stdout: int, commands: list[str], ended: int, waits: bool
 ) -> None:
     processes = Processes(tmp_path, *commands)
@@ -85,7 +85,7 @@ def test_another_parent_than_at_the_start_means_that_the_run_has_ended(
 
 
 @pytest.mark.parametrize("parent", [0, 1])
-def test_a_module_that_was_started_by_the_first_process_of_a_container_goes_on(
+def test_a_module_that_was_started_by_the_first_process_of_a_container_continues(
     tmp_path: Path, stdout: int, monkeypatch: pytest.MonkeyPatch, parent: int
 ) -> None:
     monkeypatch.setattr(os, "getppid", lambda: parent)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The run over a list: one result for each request, one offboard for each device, and nothing lost to a mistake."""
+"""The run over a list: one result for each request, one offboard for each device, and nothing lost to a bug."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Run = t.Callable[..., list[DeviceResult]]
 
 @pytest.fixture
 def run(emulator: Emulator, clock: EmulatorClock) -> Run:
-    """Carry out an order for the devices given as dicts."""
+    """Run with the devices given as dicts."""
     token = emulator.token()
     session = ApiSession(
         HttpTransport(TransportOptions(user_agent="test", ca_path=emulator.ca_path), clock),
@@ -45,9 +45,9 @@ def run(emulator: Emulator, clock: EmulatorClock) -> Run:
     )
 
     def carry_out(
-        *asked: dict[str, str], check_mode: bool = False, wait: WaitOptions | None = None
+        *requested: dict[str, str], check_mode: bool = False, wait: WaitOptions | None = None
     ) -> list[DeviceResult]:
-        requests = tuple(DeviceRequest.from_options(**one, comment="CHG-1") for one in asked)
+        requests = tuple(DeviceRequest.from_options(**one, comment="CHG-1") for one in requested)
         parameters = OffboardParameters(requests=requests, is_single=False, check_mode=check_mode, wait=wait)
         return OffboardRun(parameters, MdeClient(session), ThreadPool(1), warn=lambda _line: None).run()
 
@@ -55,21 +55,21 @@ def run(emulator: Emulator, clock: EmulatorClock) -> Run:
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_a_device_that_is_asked_for_twice_is_offboarded_once(emulator: Emulator, run: Run, check_mode: bool) -> None:
+def test_a_device_that_is_requested_twice_is_offboarded_once(emulator: Emulator, run: Run, check_mode: bool) -> None:
     device = emulator.add_device(Device(name="pc1.corp.example"))
-    asked = ({"device_id": device.id}, {"device_name": "pc1.corp.example"})
-    first, second = run(*asked, check_mode=check_mode)
+    requested = ({"device_id": device.id}, {"device_name": "pc1.corp.example"})
+    first, second = run(*requested, check_mode=check_mode)
     assert (first.outcome, second.outcome) == ("submitted", "in_progress")
     assert (first.changed, second.changed) == (True, False)
     assert first.action == second.action
     assert posts(emulator) == (0 if check_mode else 1)
 
 
-def test_a_device_that_fails_stops_no_other(emulator: Emulator, run: Run) -> None:
+def test_a_device_that_fails_does_not_stop_the_others(emulator: Emulator, run: Run) -> None:
     emulator.add_device(Device(name="pc1.corp.example"))
     emulator.add_device(Device(name="mac1.corp.example", os_platform="macOS"))
-    asked = ("mac1.corp.example", "gone.corp.example", "pc1.corp.example")
-    results = run(*({"device_name": name} for name in asked))
+    requested = ("mac1.corp.example", "gone.corp.example", "pc1.corp.example")
+    results = run(*({"device_name": name} for name in requested))
     assert [result.outcome for result in results] == ["refused", "not_found", "submitted"]
     report = to_module_result(OffboardResult(devices=tuple(results), is_single=False), RunContext(), {})
     assert report["changed"]
@@ -79,19 +79,19 @@ def test_a_device_that_fails_stops_no_other(emulator: Emulator, run: Run) -> Non
     assert (report["summary"]["total"], report["summary"]["changed"], report["summary"]["failed"]) == (3, 1, 2)
 
 
-def test_a_mistake_of_ours_loses_no_result_of_others(
+def test_a_bug_that_one_device_triggers_affects_no_other(
     emulator: Emulator, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("pc1", "pc2"):
         emulator.add_device(Device(name=name))
     decide = planner.decide
 
-    def stumble(machine, *args, **kwargs):  # type: ignore[no-untyped-def]
+    def broken(machine, *args, **kwargs):  # type: ignore[no-untyped-def]
         if machine.name == "pc2":
-            raise KeyError("a mistake")
+            raise KeyError("a bug")
         return decide(machine, *args, **kwargs)
 
-    monkeypatch.setattr(planner, "decide", stumble)
+    monkeypatch.setattr(planner, "decide", broken)
     done, lost = run({"device_name": "pc1"}, {"device_name": "pc2"})
     assert done.outcome == "submitted"
     assert lost.outcome == "error"
@@ -102,11 +102,11 @@ def test_a_mistake_of_ours_loses_no_result_of_others(
 
 @pytest.mark.parametrize("read", ["list_machines", "get_offboard_actions"])
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_a_mistake_of_ours_before_the_decision_is_never_taken_for_success(
+def test_a_bug_before_the_decision_never_counts_as_success(
     emulator: Emulator, run: Run, monkeypatch: pytest.MonkeyPatch, read: str, check_mode: bool
 ) -> None:
     emulator.add_device(Device(name="pc1"))
-    monkeypatch.setattr(MdeClient, read, _mistaken)
+    monkeypatch.setattr(MdeClient, read, _broken)
     (lost,) = run({"device_name": "pc1"}, check_mode=check_mode)
     assert (lost.outcome, lost.changed) == ("error", False)
     assert lost.error is not None
@@ -114,11 +114,9 @@ def test_a_mistake_of_ours_before_the_decision_is_never_taken_for_success(
     assert posts(emulator) == 0
 
 
-def test_a_mistake_of_ours_while_waiting_loses_nothing_that_was_done(
-    emulator: Emulator, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bug_while_waiting_loses_no_result(emulator: Emulator, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     emulator.add_device(Device(name="pc1", fate="offline"))
-    monkeypatch.setattr(MdeClient, "actions_by_id", _mistaken)
+    monkeypatch.setattr(MdeClient, "actions_by_id", _broken)
     (done,) = run({"device_name": "pc1"}, wait=WaitOptions(timeout=60, sleep=10))
     assert (done.outcome, done.changed) == ("submitted", True)
     assert done.action is not None
@@ -127,5 +125,5 @@ def test_a_mistake_of_ours_while_waiting_loses_nothing_that_was_done(
     assert posts(emulator) == 1
 
 
-def _mistaken(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:
-    raise KeyError("a mistake")
+def _broken(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:
+    raise KeyError("a bug")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Waiting for many actions whose lists come from copies of different age."""
+"""Waiting for many actions with lists from replicas of different age."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def action(name: str, status: str) -> MachineAction:
 
 
 class Lists:
-    """A client whose lists of the actions since a moment were prepared; the last one comes for ever."""
+    """A client with prepared lists of actions since a time. The last one is returned from then on."""
 
     def __init__(self, *lists: list[MachineAction]) -> None:
         self._lists = list(lists)
         self.session = types.SimpleNamespace(clock=ManualClock())
         self.filter_batcher = types.SimpleNamespace(
             capacity=lambda _length: 0
-        )  # so many that they are asked for by their time
+        )  # so that they are read by creation time
 
     def list_offboard_actions_since(self, _created: datetime, *, allowance: object) -> list[MachineAction]:
         return self._lists.pop(0) if len(self._lists) > 1 else self._lists[0]
 
 
-def test_an_end_that_was_seen_stays_seen_when_a_later_list_lags_behind() -> None:
+def test_a_final_action_stays_final_when_a_later_list_lags_behind() -> None:
     older = [action("a", "Pending"), action("b", "Pending")]
     newer = [action("a", "Succeeded"), action("b", "InProgress")]
     done, pending = wait_for_actions(t.cast("t.Any", Lists(newer, older)), older, WaitOptions(timeout=60, sleep=10))
