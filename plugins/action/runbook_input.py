@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The first task of the role: all of its variables, checked, and the devices that are meant."""
+"""Validates the variables of the role and lists its devices. The module of the same name has the documentation."""
 
 from __future__ import annotations
 
@@ -35,21 +35,20 @@ ARGUMENTS: t.Final = {
     "source": {"type": "str", "choices": ["any", "list", "hosts"], "default": "any"},
     "hosts": {"type": "list", "elements": "str", "default": []},
 }
-# Strategies that ignore run_once: each host would offboard the whole list.
+# Strategies that ignore run_once: each host would offboard the complete list.
 _WITHOUT_RUN_ONCE: t.Final = ("free", "host_pinned")
 _WHICH: t.Final = (
-    "Which devices? Give either mde_devices (a list, or text) or mde_devices_file (a file of text, CSV, JSON or YAML)."
+    "No devices specified. Set either mde_devices (a list or text) or mde_devices_file (a text, CSV, JSON or YAML file)."
 )
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
-    """What Ansible looks for."""
+    """Needs no connection: nothing runs on the hosts of the play."""
 
     _requires_connection = False
     _supports_async = False
 
     def run(self, tmp: object = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """The options and devices, or a failure that names everything that is wrong."""
         super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(argument_spec=dict(ARGUMENTS))
         reader = _Reader(self._task, self._templar, self._loader, task_vars or {}, arguments)
@@ -77,7 +76,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
 
 
 class _Reader:
-    """Reads the variables as they apply to one task and host. Each method raises MdeError or AnsibleError."""
+    """Reads the variables as they apply to one task and host. Methods raise MdeError or AnsibleError."""
 
     def __init__(
         self, task: t.Any, templar: t.Any, loader: t.Any, variables: dict[str, t.Any], arguments: dict[str, t.Any]
@@ -98,7 +97,7 @@ class _Reader:
         self.run_once = False
 
     def read(self) -> None:
-        """Fill the attributes; what is wrong is in ``errors``."""
+        """Set the attributes. Errors of variables are in ``errors``."""
         self.errors = misspelled(name for name in self._variables if isinstance(name, str))
         given = {name: self._value(name) for name in ENTRY_POINTS[self._entry_point]}
         found = read_options(given, REQUIRED[self._entry_point])
@@ -111,7 +110,7 @@ class _Reader:
             self._find_devices(given["mde_devices"])
 
     def unreached(self) -> list[dict[str, t.Any]]:
-        """A row for each device, with the keys that rows of mde_evidence have, for a run that does not come to it."""
+        """Return a row for each device, with the keys of mde_evidence, for a run that ends before it reaches the device."""
         hosts: t.Sequence[str | None] = self.hosts or [None] * len(self.devices)
         if not self.devices:
             return []
@@ -132,7 +131,7 @@ class _Reader:
         ]
 
     def _value(self, name: str) -> t.Any:
-        """The value of a variable; None where it is not set. One that cannot be read is an error."""
+        """Return the value of a variable, or None if it is not defined. Adds an error if it cannot be read."""
         if name not in self._variables:
             return None
         try:
@@ -148,7 +147,7 @@ class _Reader:
             return
         self.hosts = []
         if options["devices"] and options["devices_file"] is not None:
-            raise OptionError(_WHICH, hint="Both are set.")
+            raise OptionError("Both mde_devices and mde_devices_file are set.", hint="Set only one of them.")
         if options["devices"] or options["devices_file"] is not None:
             self.source = "list"
             self._check_once()
@@ -157,7 +156,7 @@ class _Reader:
         if self.source == "list" or self.run_once:
             self.source = "list"
             if not options["allow_empty"]:
-                once = " A role that runs once takes a list, and never one host for all." if self.run_once else ""
+                once = " With run_once, the role requires a list: it never takes one host for all." if self.run_once else ""
                 raise OptionError(_WHICH + once)
             return
         self.source = "host"
@@ -168,32 +167,34 @@ class _Reader:
             if options["allow_empty"]:
                 return
             raise OptionError(
-                f"{_WHICH} Without a list the current host is the device, and {self._host} is the controller.",
-                hint="To offboard a device by its name or ID here, set mde_device_name or mde_device_id.",
+                f"{_WHICH} Without a list, the current host is the device, but {self._host} is the controller.",
+                hint="To offboard one device by its name or ID, set mde_device_name or mde_device_id.",
             )
         self.devices, self.hosts = [device_of_host(self._host, own)], [self._host]
 
     def _check_once(self) -> None:
-        """Raise OptionError where each of several hosts, or a host that is a device itself, would offboard the list."""
+        """Raise OptionError if several hosts, or a host that is a device itself, would offboard the list."""
         if self.run_once:
             strategy = str(self._play_strategy()).rpartition(".")[2]
             if strategy in _WITHOUT_RUN_ONCE and len(self._play_hosts) > 1:
                 raise OptionError(
                     f"The strategy {strategy} ignores run_once, so each of the {len(self._play_hosts)} hosts of this play would "
-                    "offboard the whole list.",
-                    hint="Set strategy: linear for this play, or run the role in a play for localhost.",
+                    "offboard the complete list.",
+                    hint="Set strategy: linear for this play, or use a play for localhost.",
                 )
             return
         if self._play_hosts != [self._host] or not is_controller(self._host):
             raise OptionError(
-                f"Which devices: the host {self._host}, or the list? This play has {len(self._play_hosts)} host(s), and each would "
-                "offboard the whole list.",
-                hint="With mde_devices or mde_devices_file, set run_once: true where the role is included, or use a play for "
-                "localhost. To offboard each host as a device, leave out both.",
+                f"It is unclear whether to offboard the host {self._host} or the list. This play has {len(self._play_hosts)} "
+                "host(s), and each would offboard the complete list.",
+                hint="For a list, set run_once: true where you include the role, or use a play for localhost. To offboard each "
+                "host as a device, do not set mde_devices and mde_devices_file.",
             )
         own = [name for name in DEVICE_VARIABLES.values() if self._value(name)]
         if own:
-            raise OptionError(f"Which devices: the list, or the one of {', '.join(own)}?", hint="Give one of the two.")
+            raise OptionError(
+                f"It is unclear whether to offboard the list or the device of {', '.join(own)}.", hint="Set only one of them."
+            )
 
     def _parse(self, listed: t.Any) -> list[dict[str, str]]:
         path = self.options["devices_file"]
@@ -204,27 +205,27 @@ class _Reader:
         return parse_devices(listed, self.options["columns"])
 
     def _runs_once(self) -> bool:
-        """Whether run_once is set for this task or for anything that it is in, a dynamic include as well.
+        """Whether run_once is set for this task or for a block or include around it.
 
-        Keywords of a dynamic include do not reach its tasks, but it ran for the first host alone.
+        A task in a dynamic include does not inherit the keyword, but the include ran for the first host only.
         """
-        place = self._task
-        while place is not None:
-            if boolean(self._templar.template(place.run_once) or False, strict=False):
+        parent = self._task
+        while parent is not None:
+            if boolean(self._templar.template(parent.run_once) or False, strict=False):
                 return True
-            place = getattr(place, "_parent", None)
+            parent = getattr(parent, "_parent", None)
         return False
 
     def _play_strategy(self) -> object:
-        place = self._task
-        while place is not None:
-            play = getattr(place, "_play", None)
+        parent = self._task
+        while parent is not None:
+            play = getattr(parent, "_play", None)
             if play is not None:
                 return play.strategy
-            place = getattr(place, "_parent", None)
+            parent = getattr(parent, "_parent", None)
         return ""
 
 
 def _absolute(path: str) -> str:
-    """A relative path counts from where ansible-playbook was started, and not from the collection."""
+    """Resolve a path from the directory where ansible-playbook was started, not from the collection."""
     return str(Path(path).expanduser().resolve())

@@ -42,7 +42,7 @@ options:
     default: any
   hosts:
     description:
-      - The inventory hosts whose devices are meant. Used with O(source=hosts) only.
+      - The inventory hosts whose devices to list. Used with O(source=hosts) only.
     type: list
     elements: str
     default: []
@@ -79,7 +79,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: Everything that is wrong, as sentences.
+  description: All errors, as sentences.
   returned: failure
   type: str
 options:
@@ -90,7 +90,7 @@ options:
     comment: CHG-1044 retired
     wait: true
 errors:
-  description: Everything that is wrong with the variables, each as a sentence.
+  description: The errors of the variables, each as a sentence.
   returned: always
   type: list
   elements: str

@@ -297,21 +297,21 @@ def test_bad_input_is_refused_in_words_before_the_first_request(emulator: Emulat
     found = list(dict.fromkeys(re.sub(r"pc-000\d\.corp\.example", "HOST", said) for said in shown(ran)))
     expected = [
         "two entry points, and none was chosen",
-        "the host HOST, or the list? This play has 2 host",
+        "the host HOST or the list. This play has 2 host",
         "'cmdb' is undefined",  # Ansible itself reads the variables of the spec before the role does
-        "takes a list, and never one host for all",
-        "mde_comments is no variable of the runbook. Did you mean mde_comment?",
-        "host HOST: mde_device_name is no text",
+        "requires a list: it never takes one host for all",
+        "mde_comments is not a variable of the runbook. Did you mean mde_comment?",
+        "mde_device_name of host HOST must be a string",
         "What is to be verified?",
         "localhost is the controller",
-        "the list, or the one of mde_device_name?",
-        "Which devices? Give either mde_devices",
+        "the list or the device of mde_device_name",
+        "Both mde_devices and mde_devices_file are set",
         "There is no device in the list",
         "mde_comment is missing",
         "The strategy free ignores run_once",
     ]
     assert [next((part for part in expected if part in said), said) for said in found] == expected
-    assert "mde_device is no variable of the runbook. Did you mean mde_devices?" in found[4]
+    assert "mde_device is not a variable of the runbook. Did you mean mde_devices?" in found[4]
     assert "mde_ticket" not in found[4]
     # Nothing of an earlier result is left, but where no entry point was chosen.
     assert [said.rpartition(" / ")[2] for said in found[:2]] == ["submitted", "unset"]
@@ -387,7 +387,7 @@ def test_no_task_of_the_role_has_a_tag() -> None:
 )
 def test_a_misspelled_variable_is_named_with_the_one_that_was_meant(name: str, meant: str) -> None:
     (sentence,) = misspelled([name, "mde_comment"])
-    assert sentence.startswith(f"{name} is no variable of the runbook. Did you mean {meant}?")
+    assert sentence.startswith(f"{name} is not a variable of the runbook. Did you mean {meant}?")
 
 
 @pytest.mark.parametrize(

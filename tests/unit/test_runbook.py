@@ -225,9 +225,9 @@ def test_settings_for_all_hosts_and_playbooks_and_for_localhost_do_not_either(
         ({"mde_max_devices": 2, **COMMENT}, "These are 3 devices, and mde_max_devices allows 2"),
         (
             {"mde_batch_size": 0, "mde_force": "perhaps", **COMMENT},
-            "mde_batch_size is 0: give a whole number from 1 to",
+            "mde_batch_size is 0. It must be a whole number from 1 to",
         ),
-        ({"mde_tag": "two\nlines", **COMMENT}, "mde_tag: give one line"),
+        ({"mde_tag": "two\nlines", **COMMENT}, "mde_tag must be one line"),
         ({"mde_hosts": 20261044, **COMMENT}, "mde_hosts arrived as the number 20261044"),
     ],
 )
@@ -254,7 +254,7 @@ def test_one_wrong_host_of_many_stops_the_run_before_anything_is_sent(
     ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=size, mde_max_devices=300, **COMMENT)
     assert ran.code == 2
     assert "host pc-200.corp.example, mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device id" in ran.one_line
-    assert "host localhost is the controller and not a device" in ran.one_line
+    assert "host localhost is the controller, not a device" in ran.one_line
     assert "Nothing was done" not in ran.one_line
     assert emulator.calls() == []
 
@@ -519,8 +519,8 @@ def test_one_that_fails_fails_the_run_and_stops_no_other(emulator: Emulator, run
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
-        (COMMENT, "Which devices? Give either mde_devices"),
-        ({"mde_devices": ["pc-1"], "mde_devices_file": "x.txt", **COMMENT}, "Which devices? Give either mde_devices"),
+        (COMMENT, "No devices specified. Set either mde_devices"),
+        ({"mde_devices": ["pc-1"], "mde_devices_file": "x.txt", **COMMENT}, "Both mde_devices and mde_devices_file are set"),
         ({"mde_devices": [], **COMMENT}, "There is no device in the list"),
         ({"mde_devices": "please retire the kiosk", **COMMENT}, "please retire the kiosk"),
         ({"mde_devices_file": "nowhere.csv", **COMMENT}, "nowhere.csv"),
@@ -737,7 +737,7 @@ def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulato
     [
         ({}, "What is to be verified?"),
         ({"mde_evidence": "nowhere.json"}, "nowhere.json cannot be read"),
-        ({"mde_action_ids": "a", "mde_fail_on": ["lost"]}, "mde_fail_on has lost; the outcomes are done"),
+        ({"mde_action_ids": "a", "mde_fail_on": ["lost"]}, "mde_fail_on has lost. The outcomes are done"),
         ({"mde_action_ids": "not/an/id"}, "is not the id of a machine action"),
     ],
 )

@@ -96,7 +96,7 @@ def test_hosts_are_checked_all_together() -> None:
 
 
 def test_nothing_to_do_has_to_be_allowed() -> None:
-    assert "Which devices?" in read(**COMMENT)["msg"]
+    assert "No devices specified" in read(**COMMENT)["msg"]
     found = read(mde_allow_empty=True, **COMMENT)
     assert (found.get("failed", False), found["devices"], found["unreached"]) == (False, [], [])
     once = read("pc-1", run_once=True, mde_allow_empty=True, **COMMENT)
@@ -106,19 +106,19 @@ def test_nothing_to_do_has_to_be_allowed() -> None:
 REFUSED: dict[str, tuple[dict[str, t.Any], str]] = {
     "no comment": ({"mde_devices": "pc-1"}, "mde_comment"),
     "a misspelled variable": ({"mde_devices": "pc-1", "mde_comments": "x", **COMMENT}, "mde_comments"),
-    "a list and a file": ({"mde_devices": "pc-1", "mde_devices_file": "list.csv", **COMMENT}, "Both are set"),
+    "a list and a file": ({"mde_devices": "pc-1", "mde_devices_file": "list.csv", **COMMENT}, "Both mde_devices and mde_devices_file are set"),
     "no list for a role that runs once": (
         {"host": "pc-1", "run_once": True, **COMMENT},
-        "A role that runs once takes a list",
+        "the role requires a list",
     ),
     "a list for each of several hosts": (
         {"host": "pc-1", "hosts": ["pc-1", "pc-2"], "mde_devices": "pc-3", **COMMENT},
         "2 host(s)",
     ),
-    "a list for a host that is a device": ({"host": "pc-1", "mde_devices": "pc-3", **COMMENT}, "or the list?"),
+    "a list for a host that is a device": ({"host": "pc-1", "mde_devices": "pc-3", **COMMENT}, "the host pc-1 or the list"),
     "a list beside the controller's own device": (
         {"mde_devices": "pc-3", "mde_device_name": "pc-1", **COMMENT},
-        "or the one of mde_device_name",
+        "the list or the device of mde_device_name",
     ),
     "a strategy without run_once": (
         {

@@ -49,7 +49,7 @@ def test_there_is_one_device_for_each_host_in_their_order() -> None:
 @pytest.mark.parametrize("value", [1e39, 20261044, True, date(2026, 10, 1), ["a"]], ids=str)
 @pytest.mark.parametrize("name", ["mde_device_id", "mde_device_name", "mde_aad_device_id"])
 def test_what_is_no_text_is_refused_as_it_may_have_lost_digits(name: str, value: object) -> None:
-    with pytest.raises(AnsibleFilterError, match=rf"host pc: {name} is no text; put it in quotes"):
+    with pytest.raises(AnsibleFilterError, match=rf"{name} of host pc must be a string\. Put the value in quotes"):
         HOST_DEVICES(["pc"], {"pc": {name: value}})
 
 
@@ -76,7 +76,7 @@ def test_all_hosts_are_checked_and_the_first_five_that_are_wrong_are_named() -> 
         HOST_DEVICES(list(hosts), hosts)
     message = str(refused.value)
     assert [name for name in hosts if f"host {name}," in message] == ["pc-0", "pc-3", "pc-6", "pc-9", "pc-12"]
-    assert message.endswith(" 5 more hosts are wrong.")
+    assert message.endswith(" 5 more hosts have errors.")
     assert "Nothing" not in message
 
 
@@ -101,7 +101,7 @@ def test_all_hosts_are_checked_and_the_first_five_that_are_wrong_are_named() -> 
     ],
 )
 def test_the_controller_is_no_device_unless_a_variable_says_so(host: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=rf"host {re.escape(host)} is the controller and not a device"):
+    with pytest.raises(AnsibleFilterError, match=rf"host {re.escape(host)} is the controller, not a device"):
         HOST_DEVICES(["pc", host], {"pc": {}, host: {"mde_device_id": " "}})
     assert HOST_DEVICES([host], {host: {"mde_device_id": ID}}) == [{"device_id": ID}]
 
@@ -113,7 +113,7 @@ def test_a_name_that_only_looks_like_the_controller_is_a_device(host: str) -> No
 
 @pytest.mark.parametrize("host", [ID, "11112222-bbbb-3333-cccc-4444dddd5555"])
 def test_a_host_that_is_called_by_an_id_needs_the_variable_for_it(host: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=r"is called by an ID, which is no device name\. Set mde_device_id"):
+    with pytest.raises(AnsibleFilterError, match=rf"the name of host {host} is an ID, not a device name\. Set mde_device_id"):
         HOST_DEVICES([host], {host: {}})
     assert HOST_DEVICES([host], {host: {"mde_device_id": ID}}) == [{"device_id": ID}]
 

@@ -90,7 +90,7 @@ def test_a_switch_takes_what_ansible_takes(name: str, value: object, meant: bool
 @pytest.mark.parametrize("name", SWITCHES)
 @pytest.mark.parametrize("value", ["perhaps", 2, -1, 1.5, date(2026, 10, 1), ["true"], {"a": 1}, "None"], ids=str)
 def test_a_switch_that_is_not_understood_is_refused(name: str, value: object) -> None:
-    assert error(name, value).endswith(": give true or false.")
+    assert error(name, value).endswith(". It must be true or false.")
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -104,7 +104,7 @@ def test_a_number_takes_its_text(name: str, value: object, meant: int) -> None:
     "value", [0, -1, 1.5, "1e3", "007", True, False, "ten", 1_000_000, "\u0663", date(2026, 10, 1), [1]], ids=str
 )
 def test_a_number_that_is_not_understood_is_refused(name: str, value: object) -> None:
-    assert "give a whole number from 1 to 999999" in error(name, value)
+    assert "It must be a whole number from 1 to 999999" in error(name, value)
 
 
 @pytest.mark.parametrize("value", [["a"], {"a": "b"}, [], {}], ids=str)
@@ -115,7 +115,7 @@ def test_a_list_is_no_text(name: str, value: object) -> None:
 
 @pytest.mark.parametrize("value", ["two\nlines", "x" * 201, "a\u2028b", "a\x85b"])
 def test_a_tag_is_one_line(value: str) -> None:
-    assert "mde_tag: give one line" in error("mde_tag", value)
+    assert "mde_tag must be one line" in error("mde_tag", value)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_only_an_empty_list_lets_every_outcome_pass(value: object, meant: list[s
 
 @pytest.mark.parametrize("value", ["lost", ["done", "lost"], "none", "false"])
 def test_an_outcome_that_does_not_exist_is_refused(value: object) -> None:
-    assert "the outcomes are done, came_back, pending" in error("mde_fail_on", value)
+    assert "The outcomes are done, came_back, pending" in error("mde_fail_on", value)
 
 
 @pytest.mark.parametrize("value", ["a:&b,!c", "all", ["a", "b:!c"]])
