@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
@@ -15,21 +16,26 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError, OptionError
+from ansible_collections.secops.mde.plugins.module_utils._evidence_format import mapping
 from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.parser import parse_devices
 from ansible_collections.secops.mde.plugins.plugin_utils._host_devices import (
     DEVICE_VARIABLES,
     device_of_host,
     devices_of_hosts,
     is_controller,
+    is_unset,
 )
 from ansible_collections.secops.mde.plugins.plugin_utils._runbook_options import (
     ENTRY_POINTS,
     REQUIRED,
     misspelled,
+    read_ids,
     read_options,
 )
 from ansible_collections.secops.mde.plugins.plugin_utils._unsafe import make_unsafe
 
+# Names of the artifacts that the entry point offboard sets, by playbook and job ID. A workflow passes them on as variables.
+_ARTIFACT: t.Final = re.compile(r"mde_(?:offboard|offboard_list|role)_[0-9]+")
 ARGUMENTS: t.Final = {
     "entry_point": {"type": "str", "choices": list(ENTRY_POINTS), "default": "offboard"},
     "source": {"type": "str", "choices": ["any", "list", "hosts"], "default": "any"},
@@ -66,6 +72,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             "converted": reader.converted,
             "devices": reader.devices,
             "hosts": reader.hosts,
+            "action_ids": reader.action_ids,
+            "device_ids": reader.device_ids,
+            "artifacts": reader.artifacts,
             "unreached": reader.unreached(),
             "source": reader.source,
             "run_once": reader.run_once,
@@ -91,6 +100,9 @@ class _Reader:
         self.source: str = arguments["source"]
         self.hosts: list[str] = [str(host) for host in arguments["hosts"]]
         self.devices: list[dict[str, str]] = []
+        self.action_ids: list[str] = []
+        self.device_ids: list[str] = []
+        self.artifacts: list[str] = []
         self.options: dict[str, t.Any] = {}
         self.errors: list[str] = []
         self.converted: list[str] = []
@@ -106,8 +118,13 @@ class _Reader:
         unread = [error.split()[0] for error in self.errors]
         self.errors += [error for error in found.errors if error.split()[0] not in unread]
         self.run_once = self._runs_once()
-        if not self.errors and self._entry_point == "offboard":
+        if self.errors:
+            return
+        if self._entry_point == "offboard":
             self._find_devices(given["mde_devices"])
+            self._check_count(is_default=is_unset(given["mde_max_devices"]))
+        else:
+            self._find_actions()
 
     def unreached(self) -> list[dict[str, t.Any]]:
         """Return a row for each device, with the keys of mde_evidence, for a run that ends before it reaches the device."""
@@ -152,6 +169,11 @@ class _Reader:
             self.source = "list"
             self._check_once()
             self.devices = self._parse(listed)
+            if not self.devices and not options["allow_empty"]:
+                raise OptionError(
+                    "The list has no devices.",
+                    hint="Check where the list comes from, or set mde_allow_empty to accept an empty list.",
+                )
             return
         if self.source == "list" or self.run_once:
             self.source = "list"
@@ -172,6 +194,61 @@ class _Reader:
             )
         self.devices, self.hosts = [device_of_host(self._host, own)], [self._host]
 
+    def _check_count(self, *, is_default: bool) -> None:
+        """Raise OptionError if there are more devices than mde_max_devices, or if a slice cannot apply its default."""
+        template, count, maximum = self._sliced_template(), len(self.devices), self.options["max_devices"]
+        if template is not None and is_default and self.source != "host":
+            raise OptionError(
+                f"This job is a slice of the job template {template}. A slice does not know the number of devices in the other "
+                "slices, so it cannot apply the default of mde_max_devices.",
+                hint="Set mde_max_devices in the job template, to the maximum number of devices of one slice.",
+            )
+        if count > maximum:
+            where = " In a sliced job, it applies to each slice." if template is not None else ""
+            raise OptionError(
+                f"{count} devices exceed mde_max_devices ({maximum}).{where}",
+                hint=f"To allow them, set -e mde_max_devices={count}.",
+            )
+
+    def _sliced_template(self) -> str | None:
+        """Return the name of the job template if this job is a slice of it.
+
+        AWX runs the slices of a job template as a workflow that has the name of the template.
+        """
+        for prefix in ("awx", "tower"):
+            template = self._variables.get(f"{prefix}_job_template_name")
+            if template is not None and template == self._variables.get(f"{prefix}_workflow_job_name"):
+                return str(template)
+        return None
+
+    def _find_actions(self) -> None:
+        """Set what to verify, if it is not a file: IDs of actions, or those in the artifacts of earlier jobs."""
+        options = self.options
+        self.action_ids = options["action_ids"]
+        if options["evidence"] is not None:
+            if self.action_ids:
+                raise OptionError("Both mde_evidence and mde_action_ids are set.", hint="Set only one of them.")
+            return
+        if not self.action_ids:
+            self._read_artifacts()
+        if not self.action_ids and not self.device_ids and not options["allow_empty"]:
+            without = f" The artifacts {', '.join(self.artifacts)} have no action IDs." if self.artifacts else ""
+            raise OptionError(
+                f"Nothing to verify.{without}",
+                hint="Set either mde_evidence (the JSON file of an earlier run) or mde_action_ids (a list or text).",
+            )
+
+    def _read_artifacts(self) -> None:
+        for name in sorted(filter(_ARTIFACT.fullmatch, self._variables)):
+            artifact = mapping(self._value(name))
+            # The role as a step of a play has one summary for each of its runs.
+            for summary in [artifact] if "action_ids" in artifact else map(mapping, artifact.values()):
+                if "action_ids" in summary and not summary.get("prediction"):
+                    self.action_ids += read_ids(f"action_ids of {name}", summary["action_ids"])
+                    self.device_ids += read_ids(f"device_ids of {name}", summary.get("device_ids"))
+            self.artifacts.append(name)
+        self.action_ids, self.device_ids = (list(dict.fromkeys(ids)) for ids in (self.action_ids, self.device_ids))
+
     def _check_once(self) -> None:
         """Raise OptionError if several hosts, or a host that is a device itself, would offboard the list."""
         if self.run_once:
@@ -189,6 +266,13 @@ class _Reader:
                 "host(s), and each would offboard the complete list.",
                 hint="For a list, set run_once: true where you include the role, or use a play for localhost. To offboard each "
                 "host as a device, do not set mde_devices and mde_devices_file.",
+            )
+        template = self._sliced_template()
+        if template is not None:
+            raise OptionError(
+                f"This job is a slice of the job template {template}, and each slice would offboard the complete list.",
+                hint="Set the number of slices of the job template to 1, or use the playbook secops.mde.offboard. If the job is a "
+                "node of a workflow with the same name as its job template, rename one of them.",
             )
         own = [name for name in DEVICE_VARIABLES.values() if self._value(name)]
         if own:

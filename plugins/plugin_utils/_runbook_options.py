@@ -18,6 +18,7 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import date
 
+from ..module_utils._errors import OptionError
 from ..module_utils._evidence_format import VERIFY_OUTCOMES
 from ._host_devices import DEVICE_VARIABLES, is_unset
 
@@ -83,6 +84,14 @@ def misspelled(names: t.Iterable[str]) -> list[str]:
         if meant:
             errors.append(f"{name} is not a variable of the runbook. Did you mean {known[meant[0]]}? If not, rename it.")
     return errors
+
+
+def read_ids(name: str, value: object) -> list[str]:
+    """Return the IDs in a list or text; none if it is unset. Raises OptionError with this name for the value."""
+    try:
+        return [] if is_unset(value) else _action_ids(value)
+    except _Refused as refusal:
+        raise OptionError(f"{name}{refusal}") from refusal
 
 
 def _spelling(name: str) -> str:

@@ -296,17 +296,17 @@ def test_bad_input_is_refused_in_words_before_the_first_request(emulator: Emulat
     # Each host says the same, but for its name, in whichever order.
     found = list(dict.fromkeys(re.sub(r"pc-000\d\.corp\.example", "HOST", said) for said in shown(ran)))
     expected = [
-        "two entry points, and none was chosen",
+        "requires an entry point, and nothing was done",
         "the host HOST or the list. This play has 2 host",
         "'cmdb' is undefined",  # Ansible itself reads the variables of the spec before the role does
         "requires a list: it never takes one host for all",
         "mde_comments is not a variable of the runbook. Did you mean mde_comment?",
         "mde_device_name of host HOST must be a string",
-        "What is to be verified?",
+        "Nothing to verify",
         "localhost is the controller",
         "the list or the device of mde_device_name",
         "Both mde_devices and mde_devices_file are set",
-        "There is no device in the list",
+        "The list has no devices",
         "mde_comment is missing",
         "The strategy free ignores run_once",
     ]
@@ -330,7 +330,6 @@ def described(entry_point: str, name: str) -> str:
 
 def test_the_spec_has_every_variable_with_type_default_and_choices() -> None:
     own = {"offboard": {"mde_hosts", *DEVICE_VARIABLES.values()}, "verify": set()}
-    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text("utf-8"))
     assert SPEC.keys() == ENTRY_POINTS.keys()
     for entry_point, names in ENTRY_POINTS.items():
         assert SPEC[entry_point]["options"].keys() == {*names, *own[entry_point]}
@@ -342,13 +341,10 @@ def test_the_spec_has_every_variable_with_type_default_and_choices() -> None:
             shown_default = {"mde_devices": None, "mde_evidence_dir": "mde-evidence"}.get(name, default)
             if shown_default in (None, []):
                 assert "default is" not in text
-                assert name not in defaults
             else:
                 said = re.search(r"The default is V\((.*?)\)\.", text)
                 assert said
                 assert yaml.safe_load(said[1]) == shown_default
-                # Where evidence goes by default depends on whether anything was chosen.
-                assert defaults.get(name, "mde-evidence") == shown_default
     for outcome in ("done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action"):
         assert outcome in described("verify", "mde_fail_on").partition("choices")[2]
 

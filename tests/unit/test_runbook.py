@@ -153,7 +153,7 @@ def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook
     assert [device["outcome"] for device in evidence["devices"]].count("submitted") == 6
     assert (evidence["run"]["operator"], evidence["run"]["job_id"]) == ("operator", "4711")
     assert list((runbook.folder / "mde-evidence").glob("mde-offboard-2*-job4711.html"))
-    assert "It goes with the container of this job. Set mde_evidence_dir" in ran.one_line
+    assert "This path is lost with the job's container. Set mde_evidence_dir" in ran.one_line
     assert list(ran.summaries) == ["mde_offboard_4711"]
     summary = ran.summaries["mde_offboard_4711"]
     assert set(summary["action_ids"]) == {action["id"] for action in emulator.actions()}
@@ -220,9 +220,9 @@ def test_settings_for_all_hosts_and_playbooks_and_for_localhost_do_not_either(
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
-        ({"mde_hosts": None, **COMMENT}, "Which hosts? Give --limit, or -e mde_hosts=PATTERN"),
+        ({"mde_hosts": None, **COMMENT}, "Select the hosts with --limit or -e mde_hosts=PATTERN"),
         ({}, "mde_comment is missing"),
-        ({"mde_max_devices": 2, **COMMENT}, "These are 3 devices, and mde_max_devices allows 2"),
+        ({"mde_max_devices": 2, **COMMENT}, "3 devices exceed mde_max_devices (2). To allow them, set -e mde_max_devices=3."),
         (
             {"mde_batch_size": 0, "mde_force": "perhaps", **COMMENT},
             "mde_batch_size is 0. It must be a whole number from 1 to",
@@ -263,28 +263,28 @@ def test_a_pattern_that_fits_no_host_is_no_success(emulator: Emulator, runbook: 
     runbook.inventory({device.name or "": {} for device in fleet(emulator, 1)})
     ran = runbook.run("offboard", mde_hosts="retierd", **COMMENT)
     assert ran.code != 0
-    assert 'mde_hosts is "retierd", and no host of the inventory fits it.' in ran.one_line
+    assert 'mde_hosts is "retierd", which matches no host of the inventory.' in ran.one_line
     assert emulator.calls() == []
 
 
 @pytest.mark.parametrize(
     ("playbook", "options", "told"),
     [
-        ("offboard", ["-i", "nowhere.yml"], "all 0 hosts of the inventory are meant"),
-        ("offboard", ["-i", "nowhere.yml", "-e", "mde_hosts=all"], "no host that is selected"),
-        ("offboard", ["-i", "nowhere.yml", "--limit", "pc-1"], "no host that is selected"),
+        ("offboard", ["-i", "nowhere.yml"], "for all 0 hosts of the inventory"),
+        ("offboard", ["-i", "nowhere.yml", "-e", "mde_hosts=all"], "No host of the inventory is selected"),
+        ("offboard", ["-i", "nowhere.yml", "--limit", "pc-1"], "No host of the inventory is selected"),
         (
             "offboard",
             ["-i", "pc-1,pc-2", "--limit", "pc-1", "-e", "mde_hosts=pc-2"],
-            "no host of the inventory fits it",
+            "which matches no host of the inventory.",
         ),
-        ("offboard_list", ["-i", "pc-1,", "--limit", "pc-1", "-e", "mde_devices=pc-1"], "--limit leaves out localhost"),
-        ("verify", ["-i", "pc-1,", "--limit", "pc-1", "-e", "mde_action_ids=a"], "--limit leaves out localhost"),
-        ("offboard", ["-i", "pc-1,", "--tags", "nothing", "-e", "mde_hosts=all"], "the tags of this run leave out"),
-        ("offboard_list", ["--tags", "nothing", "-e", "mde_devices=pc-1"], "the tags of this run leave out"),
-        ("verify", ["--skip-tags", "all", "-e", "mde_action_ids=a"], "the tags of this run leave out"),
-        ("verify", ["--skip-tags", "all,always", "-e", "mde_action_ids=a"], "--skip-tags always leaves out the check"),
-        ("offboard", ["-i", "pc-1,", "--skip-tags", "always", "-e", "mde_hosts=all"], "--skip-tags always leaves out"),
+        ("offboard_list", ["-i", "pc-1,", "--limit", "pc-1", "-e", "mde_devices=pc-1"], "--limit excludes localhost"),
+        ("verify", ["-i", "pc-1,", "--limit", "pc-1", "-e", "mde_action_ids=a"], "--limit excludes localhost"),
+        ("offboard", ["-i", "pc-1,", "--tags", "nothing", "-e", "mde_hosts=all"], "its tags skip the tasks of this playbook"),
+        ("offboard_list", ["--tags", "nothing", "-e", "mde_devices=pc-1"], "its tags skip the tasks of this playbook"),
+        ("verify", ["--skip-tags", "all", "-e", "mde_action_ids=a"], "its tags skip the tasks of this playbook"),
+        ("verify", ["--skip-tags", "all,always", "-e", "mde_action_ids=a"], "--skip-tags always skips the check"),
+        ("offboard", ["-i", "pc-1,", "--skip-tags", "always", "-e", "mde_hosts=all"], "--skip-tags always skips the check"),
     ],
 )
 def test_a_run_that_considers_no_device_is_no_success(
@@ -406,7 +406,7 @@ def test_a_module_that_dies_leaves_no_word_on_what_was_done(emulator: Emulator, 
     runbook.variables["PYTHONPATH"] = f"{runbook.folder}{os.pathsep}{runbook.variables['PYTHONPATH']}"
     ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=2, **COMMENT)
     assert ran.code == 2
-    assert ran.times("The batch from device 1 has no result, and some of its devices may be offboarded.") == 1
+    assert ran.times("The batch starting at device 1 has no result, and some of its devices can be offboarded.") == 1
     assert [counts["failed"] for counts in ran.recap.values()] == [1, 1, 1]
     assert runbook.evidence()[0]["complete"] is False
 
@@ -420,7 +420,7 @@ def test_the_tag_is_set_and_its_failure_is_no_failure_of_the_offboard(
     runbook.variables.update({"MDE_CLIENT_ID": app.client_id, "MDE_CLIENT_SECRET": "made-up-of-tagger"})
     ran = runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT)
     assert ran.code == 0, ran.output
-    warning = " ".join(ran.output.partition("[WARNING]: Without the tag: ")[2].split())
+    warning = " ".join(ran.output.partition("[WARNING]: Not tagged: ")[2].split())
     assert warning.startswith("pc-0000.corp.example, pc-0001.corp.example. ")
     assert "Machine.ReadWrite.All" in warning.partition("TASK")[0]
     assert "Machine.ReadWrite.All" in str([device["tag"] for device in runbook.evidence()[0]["devices"]])
@@ -428,9 +428,9 @@ def test_the_tag_is_set_and_its_failure_is_no_failure_of_the_offboard(
     app = emulator.add_app("writer", roles=["Machine.Offboard", "Machine.ReadWrite.All"], secret="made-up-of-writer")
     runbook.variables.update({"MDE_CLIENT_ID": app.client_id, "MDE_CLIENT_SECRET": "made-up-of-writer"})
     emulator.fault(kind="html_404", method="GET", path="/machines", after=1, times=None)
-    assert "Without the tag: pc-0000" in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).one_line
+    assert "Not tagged: pc-0000" in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).one_line
     emulator.clear_faults()
-    assert "Without the tag" not in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).one_line
+    assert "Not tagged" not in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).one_line
 
 
 def test_an_aborted_run_leaves_evidence_of_what_it_did_and_the_next_one_finishes_it(
@@ -500,7 +500,7 @@ def test_text_of_a_survey_is_a_list_and_batches_tell_how_far_they_are(
     )
     assert ran.code == 0, ran.output
     assert len(runbook.evidence("offboard_list")) == 1
-    assert "It goes with the container of this job" in ran.one_line
+    assert "This path is lost with the job's container" in ran.one_line
     assert "2 of 5 devices: 2 submitted." in ran.one_line
     assert "5 of 5 devices: 1 submitted." in ran.one_line
 
@@ -521,7 +521,7 @@ def test_one_that_fails_fails_the_run_and_stops_no_other(emulator: Emulator, run
     [
         (COMMENT, "No devices specified. Set either mde_devices"),
         ({"mde_devices": ["pc-1"], "mde_devices_file": "x.txt", **COMMENT}, "Both mde_devices and mde_devices_file are set"),
-        ({"mde_devices": [], **COMMENT}, "There is no device in the list"),
+        ({"mde_devices": [], **COMMENT}, "The list has no devices"),
         ({"mde_devices": "please retire the kiosk", **COMMENT}, "please retire the kiosk"),
         ({"mde_devices_file": "nowhere.csv", **COMMENT}, "nowhere.csv"),
         ({"mde_devices": ["pc-1"], "mde_evidence_dir": "/dev/null", **COMMENT}, "cannot be written to /dev/null"),
@@ -590,7 +590,8 @@ def test_every_variable_in_every_type_is_unset_used_or_refused_in_words(runbook:
     assert len(found) == 12
     for blank in BLANKS:
         assert [error.split()[0] for error in found[f"check_offboard {blank}"]["errors"]] == ["mde_comment"]
-        assert found[f"check_verify {blank}"]["errors"] == []
+        (nothing,) = found[f"check_verify {blank}"]["errors"]
+        assert nothing.startswith("Nothing to verify. Set either mde_evidence")
         assert found[f"check_offboard {blank}"]["options"] == found["check_offboard null"]["options"]
         assert found[f"check_verify {blank}"]["options"] == found["check_verify null"]["options"]
     for kind in ("number", "boolean", "date"):
@@ -626,7 +627,7 @@ def test_a_survey_whose_other_answers_are_empty_runs_with_the_defaults(
     )
     verified = runbook.run("verify", "-e", "@survey.yml")
     assert verified.code == 2
-    assert "1 of 1 devices fail this run, by mde_fail_on: 1 timed_out." in verified.one_line
+    assert "1 of 1 devices fail this run because of mde_fail_on: 1 timed_out." in verified.one_line
 
 
 def test_columns_reach_the_filter(emulator: Emulator, runbook: AnsibleCommand) -> None:
@@ -693,17 +694,17 @@ def test_verify_tells_what_became_of_each_and_fails_for_those_that_need_a_person
     assert [device["outcome"] for device in evidence["devices"]] == fates
     for fate in fates:
         assert (
-            f"{fate.replace('_', '-')}.corp.example" in ran.one_line.partition("fail this run, by mde_fail_on")[2]
+            f"{fate.replace('_', '-')}.corp.example" in ran.one_line.partition("fail this run because of mde_fail_on")[2]
         ) == (fate in ("failed", "timed_out", "cancelled", "came_back"))
     assert (
-        "4 of 7 devices fail this run, by mde_fail_on: 1 came_back, 1 cancelled, 1 failed, 1 timed_out." in ran.one_line
+        "4 of 7 devices fail this run because of mde_fail_on: 1 came_back, 1 cancelled, 1 failed, 1 timed_out." in ran.one_line
     )
     assert "1 done, 1 came_back, 1 pending, 1 failed, 1 timed_out, 1 cancelled, 1 no_action" in ran.one_line
     assert posts(emulator) == 0
     lenient = runbook.run("verify", mde_evidence="earlier.json", mde_fail_on=[])
     assert lenient.code == 0, lenient.output
     strict = runbook.run("verify", mde_evidence="earlier.json", mde_fail_on="no_action, pending")
-    assert "no-action.corp.example" in strict.one_line.partition("fail this run, by mde_fail_on")[2]
+    assert "no-action.corp.example" in strict.one_line.partition("fail this run because of mde_fail_on")[2]
 
 
 def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulator, runbook: AnsibleCommand) -> None:
@@ -729,13 +730,13 @@ def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulato
         "pending",
         "no_action",
     ]
-    assert "pc-0000.corp.example" in partly.one_line.partition("fail this run, by mde_fail_on")[2]
+    assert "pc-0000.corp.example" in partly.one_line.partition("fail this run because of mde_fail_on")[2]
 
 
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
-        ({}, "What is to be verified?"),
+        ({}, "Nothing to verify"),
         ({"mde_evidence": "nowhere.json"}, "nowhere.json cannot be read"),
         ({"mde_action_ids": "a", "mde_fail_on": ["lost"]}, "mde_fail_on has lost. The outcomes are done"),
         ({"mde_action_ids": "not/an/id"}, "is not the id of a machine action"),
