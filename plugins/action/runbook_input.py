@@ -43,9 +43,7 @@ ARGUMENTS: t.Final = {
 }
 # Strategies that ignore run_once: each host would offboard the complete list.
 _WITHOUT_RUN_ONCE: t.Final = ("free", "host_pinned")
-_WHICH: t.Final = (
-    "No devices specified. Set either mde_devices (a list or text) or mde_devices_file (a text, CSV, JSON or YAML file)."
-)
+_WHICH: t.Final = "No devices specified. Set either mde_devices (a list or text) or mde_devices_file (a text, CSV, JSON or YAML file)."
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
@@ -178,7 +176,11 @@ class _Reader:
         if self.source == "list" or self.run_once:
             self.source = "list"
             if not options["allow_empty"]:
-                once = " With run_once, the role requires a list: it never takes one host for all." if self.run_once else ""
+                once = (
+                    " With run_once, the role requires a list: it never takes one host for all."
+                    if self.run_once
+                    else ""
+                )
                 raise OptionError(_WHICH + once)
             return
         self.source = "host"
@@ -224,7 +226,7 @@ class _Reader:
     def _find_actions(self) -> None:
         """Set what to verify, if it is not a file: IDs of actions, or those in the artifacts of earlier jobs."""
         options = self.options
-        self.action_ids = options["action_ids"]
+        self.action_ids = list(options["action_ids"])
         if options["evidence"] is not None:
             if self.action_ids:
                 raise OptionError("Both mde_evidence and mde_action_ids are set.", hint="Set only one of them.")
@@ -277,7 +279,8 @@ class _Reader:
         own = [name for name in DEVICE_VARIABLES.values() if self._value(name)]
         if own:
             raise OptionError(
-                f"It is unclear whether to offboard the list or the device of {', '.join(own)}.", hint="Set only one of them."
+                f"It is unclear whether to offboard the list or the device of {', '.join(own)}.",
+                hint="Set only one of them.",
             )
 
     def _parse(self, listed: t.Any) -> list[dict[str, str]]:

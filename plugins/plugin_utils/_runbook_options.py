@@ -20,6 +20,7 @@ from datetime import date
 
 from ..module_utils._errors import OptionError
 from ..module_utils._evidence_format import VERIFY_OUTCOMES
+from ..module_utils._exclusion import EXCLUSION_OPTIONS
 from ._host_devices import DEVICE_VARIABLES, is_unset
 
 _TRUE: t.Final = frozenset({"true", "yes", "on", "1", "y", "t"})
@@ -31,6 +32,7 @@ _SIMILAR: t.Final = 0.85
 _OF_RESULTS: t.Final = frozenset(
     {"mde_machine", "mde_machines", "mde_result"}
 )  # set by the inventory plugin and the role
+_EXCLUSION_REASONS: t.Final[tuple[str, ...]] = tuple(EXCLUSION_OPTIONS["reason"]["choices"])
 _FAIL_ON: t.Final = ("failed", "timed_out", "cancelled", "came_back")
 _OUTCOMES: t.Final = tuple(
     outcome for outcome in VERIFY_OUTCOMES if outcome != "error"
@@ -82,7 +84,9 @@ def misspelled(names: t.Iterable[str]) -> list[str]:
     for name in sorted(set(names) - set(known.values()) - _OF_RESULTS):
         meant = difflib.get_close_matches(_spelling(name), known, 1, _SIMILAR) if name.startswith("mde_") else []
         if meant:
-            errors.append(f"{name} is not a variable of the runbook. Did you mean {known[meant[0]]}? If not, rename it.")
+            errors.append(
+                f"{name} is not a variable of the runbook. Did you mean {known[meant[0]]}? If not, rename it."
+            )
     return errors
 
 
@@ -129,6 +133,14 @@ def _line(value: object) -> str:
     if _CONTROL.search(text) or len(text) > _MAX_TAG_LENGTH:
         raise _Refused(f" must be one line of at most {_MAX_TAG_LENGTH} characters.")
     return text
+
+
+def _exclusion_reason(value: object) -> str:
+    text = _text(value)
+    reason = next((reason for reason in _EXCLUSION_REASONS if reason.lower() == text.lower()), None)
+    if reason is None:
+        raise _Refused(f" is {text}. The reasons are {', '.join(_EXCLUSION_REASONS)}.")
+    return reason
 
 
 def _path(value: object) -> str:
@@ -227,6 +239,7 @@ _OPTIONS: t.Final[t.Mapping[str, _Option]] = {
     "mde_devices_file": _Option(_path),
     "mde_evidence": _Option(_path),
     "mde_evidence_dir": _Option(_path),
+    "mde_exclude": _Option(_exclusion_reason),
     "mde_fail_on": _Option(_fail_on, list(_FAIL_ON)),
     "mde_force": _Option(_switch, False),
     "mde_hosts": _Option(_host_patterns, []),
@@ -241,8 +254,8 @@ _OPTIONS: t.Final[t.Mapping[str, _Option]] = {
 ENTRY_POINTS: t.Final[t.Mapping[str, t.Sequence[str]]] = {
     "offboard": (
         *("mde_allow_empty", "mde_batch_size", "mde_columns", "mde_comment", "mde_devices", "mde_devices_file"),
-        *("mde_evidence_dir", "mde_force", "mde_match_short_names", "mde_max_devices", "mde_missing_ok", "mde_tag"),
-        *("mde_wait", "mde_wait_timeout"),
+        *("mde_evidence_dir", "mde_exclude", "mde_force", "mde_match_short_names", "mde_max_devices", "mde_missing_ok"),
+        *("mde_tag", "mde_wait", "mde_wait_timeout"),
     ),
     "verify": (
         *("mde_action_ids", "mde_allow_empty", "mde_comment", "mde_evidence", "mde_evidence_dir", "mde_fail_on"),

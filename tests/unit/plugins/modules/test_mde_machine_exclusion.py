@@ -237,9 +237,7 @@ REFUSALS: dict[str, dict[str, t.Any]] = {
 
 @pytest.mark.parametrize("name", REFUSALS)
 @pytest.mark.parametrize("refused", [A, B])
-def test_a_device_that_is_refused_fails_alone(
-    fleet: Emulator, exclude: RunModule, name: str, refused: str
-) -> None:
+def test_a_device_that_is_refused_fails_alone(fleet: Emulator, exclude: RunModule, name: str, refused: str) -> None:
     fleet.fault(method="POST", path=refused, times=None, **REFUSALS[name])
     run = exclude(device_id=[A, B, D])
     assert (run.failed, run.changed) == (True, True)
@@ -279,8 +277,9 @@ def test_a_refusal_that_is_not_about_one_device_takes_few_calls(
     assert code in (None, *codes(run))
     assert len(set(codes(run))) == 1
     assert posts(emulator) == calls
-    assert "earlier" in run.result["devices"][-1]["error"]["message"] or "before" in (
-        run.result["devices"][-1]["error"]["message"]
+    assert (
+        "earlier" in run.result["devices"][-1]["error"]["message"]
+        or "before" in (run.result["devices"][-1]["error"]["message"])
     )
 
 
@@ -380,9 +379,7 @@ def test_records_that_cannot_be_read_fail_the_module_before_anything_is_sent(
 # -- what Microsoft does not document ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("knob", "code"), [("forbidden", "permission_missing"), ("missing", "exclusion_unavailable")]
-)
+@pytest.mark.parametrize(("knob", "code"), [("forbidden", "permission_missing"), ("missing", "exclusion_unavailable")])
 def test_a_service_without_the_call_gets_a_message_that_names_the_portal(
     fleet: Emulator, exclude: RunModule, knob: str, code: str
 ) -> None:
