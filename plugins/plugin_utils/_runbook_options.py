@@ -20,7 +20,6 @@ from datetime import date
 
 from ..module_utils._errors import OptionError
 from ..module_utils._evidence_format import VERIFY_OUTCOMES
-from ..module_utils._exclusion import EXCLUSION_OPTIONS
 from ..module_utils._offboarding.external_id import clean_external_id
 from ._host_devices import DEVICE_VARIABLES, is_unset
 
@@ -33,7 +32,8 @@ _SIMILAR: t.Final = 0.85
 _OF_RESULTS: t.Final = frozenset(
     {"mde_machine", "mde_machines", "mde_result"}
 )  # set by the inventory plugin and the role
-_EXCLUSION_REASONS: t.Final[tuple[str, ...]] = tuple(EXCLUSION_OPTIONS["reason"]["choices"])
+# Those of mde_machine_exclusion, whose code needs requests. The controller may not have it.
+_EXCLUSION_REASONS: t.Final = ("InactiveDevice", "DuplicateDevice", "DeviceDoesNotExist", "DeviceOutOfScope", "Other")
 _FAIL_ON: t.Final = ("failed", "timed_out", "cancelled", "came_back")
 _OUTCOMES: t.Final = tuple(
     outcome for outcome in VERIFY_OUTCOMES if outcome != "error"

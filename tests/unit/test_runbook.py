@@ -870,7 +870,7 @@ def test_a_slice_without_a_selected_host_mentions_the_other_slices(emulator: Emu
     ("variables", "expected"),
     [
         ({}, "Nothing to verify"),
-        ({"mde_evidence": "nowhere.json"}, "nowhere.json cannot be read"),
+        ({"mde_evidence": "nowhere.json"}, "nowhere.json (No such file or directory)"),
         ({"mde_action_ids": "a", "mde_fail_on": ["lost"]}, "mde_fail_on has lost. The outcomes are done"),
         ({"mde_action_ids": "not/an/id"}, "is not the id of a machine action"),
     ],
