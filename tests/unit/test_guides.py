@@ -17,15 +17,12 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import pytest
 import yaml
 from ansible.parsing.splitter import parse_kv
 
 from ansible_collections.secops.mde.plugins.module_utils._auth.credential_selection import (
     ENVIRONMENT_VARIABLES,
-    credential_sources,
-    resolve_identity,
 )
 from ansible_collections.secops.mde.plugins.module_utils._auth.msal_adapter import _HINTS
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import ENVIRONMENT
@@ -56,9 +53,11 @@ VARIABLE_NAMES = {name for names in [*ENVIRONMENT.values(), *ENVIRONMENT_VARIABL
 }
 PROGRAMS = {
     "ansible",
+    "ansible-builder",
     "ansible-galaxy",
     "ansible-inventory",
     "ansible-playbook",
+    "cp",
     "curl",
     "make",
     "python3",
@@ -232,8 +231,6 @@ def test_yaml(block: Block, tmp_path: Path) -> None:
         path = tmp_path / "scenario.yml"
         path.write_text(block.text, "utf-8")
         assert load_scenario(path).devices
-    elif "fields" in value or "env" in value:
-        assert block.guide == "guide_credentials", "test_credential_type has these"
     else:
         check_variables(value)
 
@@ -276,40 +273,6 @@ def test_survey(block: Block) -> None:
     for question in survey["spec"]:
         assert question["type"] in ("text", "textarea")
         assert question["min"] <= question["max"]
-
-
-@pytest.mark.parametrize(
-    ("filled", "kind"),
-    [
-        ({"client_secret": "made-up-secret"}, "client_secret"),
-        ({"certificate": "made-up-certificate"}, "certificate"),
-        ({"certificate": "made-up-certificate", "certificate_password": "made-up"}, "certificate"),
-    ],
-)
-def test_credential_type(filled: dict[str, str], kind: str) -> None:
-    values = [
-        yaml.safe_load(block.text) for block in blocks_of("", GUIDES["guide_credentials"]) if block.language == "yaml"
-    ]
-    (inputs,) = (value for value in values if "fields" in value)
-    (injectors,) = (value for value in values if "env" in value)
-    fields = {field["id"]: field for field in inputs["fields"]}
-    assert set(inputs["required"]) <= set(fields)
-    assert {field["type"] for field in inputs["fields"]} == {"string"}
-    assert {name for name, field in fields.items() if field.get("secret")} >= {"client_secret", "certificate_password"}
-    assert set(injectors) == {"file", "env"}
-
-    # AWX makes an empty text of each field that was left blank.
-    given = {**dict.fromkeys(fields, ""), "tenant_id": "corp.example", "client_id": "made-up-id", **filled}
-    files = {name.removeprefix("template."): f"/runner/env/{name}" for name in injectors["file"]}
-    engine = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
-    environ = {
-        name: engine.from_string(template).render(given, tower={"filename": files})
-        for name, template in injectors["env"].items()
-    }
-    identity = resolve_identity(credential_sources({}, environ))
-    assert (identity.auth_source, identity.tenant_id, identity.client_id) == (kind, "corp.example", "made-up-id")
-    assert (identity.certificate_path is not None) == (kind == "certificate")
-    assert environ["MDE_CA_PATH"] == ""
 
 
 # --- Shell ---
