@@ -74,7 +74,7 @@ from ansible_collections.secops.mde.plugins.plugin_utils._host_devices import de
 
 
 def host_devices(hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[dict[str, str]]:
-    """A device for each host. Raises AnsibleFilterError that names the hosts whose device is wrong."""
+    """Return one device for each host. Raises AnsibleFilterError that names the first invalid hosts."""
     try:
         return devices_of_hosts(hosts, hostvars)
     except OptionError as error:
@@ -82,7 +82,7 @@ def host_devices(hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Mapping[str,
 
 
 class FilterModule:
-    """What Ansible looks for."""
+    """The filter, for Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {"host_devices": host_devices}

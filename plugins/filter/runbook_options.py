@@ -66,13 +66,13 @@ from ansible_collections.secops.mde.plugins.plugin_utils._unsafe import make_uns
 
 
 def runbook_options(variables: t.Mapping[str, t.Any], required: t.Sequence[str] = ()) -> dict[str, t.Any]:
-    """Values, errors and warnings. No text of a variable becomes a template in what is returned."""
+    """Return ``options``, ``errors`` and ``warnings``, with all text marked as unsafe."""
     found = read_options(variables, required)
     return {name: make_unsafe(value) for name, value in vars(found).items()}
 
 
 class FilterModule:
-    """What Ansible looks for."""
+    """The filter, for Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {"runbook_options": runbook_options}

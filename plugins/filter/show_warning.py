@@ -66,7 +66,7 @@ def show_warning(text: str) -> t.Any:
 
 
 class FilterModule:
-    """What Ansible looks for."""
+    """The filter, for Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {"show_warning": show_warning}

@@ -165,10 +165,11 @@ error:
 """
 
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
+from ansible_collections.secops.mde.plugins.module_utils._device_changes import DeviceChanges
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError
 from ansible_collections.secops.mde.plugins.module_utils._module import MdeModule
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import RATE_LIMIT_OPTIONS
-from ansible_collections.secops.mde.plugins.module_utils._tagging import TAG_OPTIONS, Tagger, TagRequest, TagResults
+from ansible_collections.secops.mde.plugins.module_utils._tagging import TAG_OPTIONS, Tagger, TagRequest
 
 
 def main(clock: Clock | None = None) -> None:
@@ -176,11 +177,10 @@ def main(clock: Clock | None = None) -> None:
     module = MdeModule(options={**TAG_OPTIONS, **RATE_LIMIT_OPTIONS}, clock=clock)
     try:
         request = TagRequest.from_options(module.params)
-        tagger = Tagger(module.connect(), request, warn=module.warn)
-        devices = tagger.run(check_mode=module.check_mode)
+        result = Tagger(module.connect(), request, warn=module.warn).run(check_mode=module.check_mode)
     except MdeError as error:
-        module.exit(TagResults(failure=error))
-    module.exit(TagResults(tuple(devices), predicted=module.check_mode))
+        result = DeviceChanges(failure=error)
+    module.exit(result)
 
 
 if __name__ == "__main__":

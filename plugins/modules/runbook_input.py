@@ -11,7 +11,7 @@ short_description: Check the variables of the role secops.mde.mde and list its d
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Reads the variables of the role P(secops.mde.mde#role), checks all of them, and returns the devices that the role would offboard. It
+  - Reads the variables of the role P(secops.mde.mde#role), checks all of them, and returns what the role would offboard or verify. It
     sends no request. It is the first task of the role.
   - It reads the variables as they apply to the current host and task. V(null) and empty text mean that a variable is unset. A
     variable that uses an undefined variable is an error, and never counts as unset. A variable whose name looks misspelled, such as
@@ -19,7 +19,9 @@ description:
   - Use it to check the variables at the start of a play, before the steps for other systems run. Put the variables on the play, so that
     both the check and the role use them. If the devices are a list, set C(run_once) for this task, or use a play for localhost, as for the
     role.
-  - It does not check C(mde_max_devices) against the number of devices, or that the devices exist. The role does.
+  - It does not check that the devices exist. The role does.
+  - In a slice of an AWX job template, a list in a play for localhost is an error, and so is the default of C(mde_max_devices), because a
+    slice does not know the other slices.
 options:
   entry_point:
     description:
@@ -42,7 +44,7 @@ options:
     default: any
   hosts:
     description:
-      - The inventory hosts whose devices are meant. Used with O(source=hosts) only.
+      - The inventory hosts whose devices to list. Used with O(source=hosts) only.
     type: list
     elements: str
     default: []
@@ -79,7 +81,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: Everything that is wrong, as sentences.
+  description: All errors, as sentences.
   returned: failure
   type: str
 options:
@@ -90,7 +92,7 @@ options:
     comment: CHG-1044 retired
     wait: true
 errors:
-  description: Everything that is wrong with the variables, each as a sentence.
+  description: The errors of the variables, each as a sentence.
   returned: always
   type: list
   elements: str
@@ -108,6 +110,22 @@ devices:
     - device_name: pc-0101.corp.example
 hosts:
   description: The inventory hosts of the devices, in the order of RV(devices). Empty if the devices are from a list.
+  returned: always
+  type: list
+  elements: str
+action_ids:
+  description: The action IDs to verify, with O(entry_point=verify). If neither C(mde_evidence) nor C(mde_action_ids) is set, those in the
+    artifacts of earlier jobs.
+  returned: always
+  type: list
+  elements: str
+device_ids:
+  description: The IDs of devices in these artifacts that failed without an action. Used with O(entry_point=verify) only.
+  returned: always
+  type: list
+  elements: str
+artifacts:
+  description: The names of the artifacts, for example C(mde_offboard_4711), which a workflow passes on as variables.
   returned: always
   type: list
   elements: str

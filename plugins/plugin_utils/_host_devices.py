@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Inventory hosts as devices."""
+"""Devices of inventory hosts, from their variables or names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ID: t.Final = re.compile(r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[
 
 
 def devices_of_hosts(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[dict[str, str]]:
-    """A device for each host. Raises OptionError that names the hosts whose device is wrong."""
+    """Return one device for each host, in the same order. Raises OptionError that names the first invalid hosts."""
     devices, wrong = [], []
     for host in hosts:
         try:
@@ -39,13 +39,13 @@ def devices_of_hosts(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Mapping[
         except OptionError as error:
             wrong.append(str(error))
     if wrong:
-        more = f" {len(wrong) - _MOST_NAMED} more hosts are wrong." if len(wrong) > _MOST_NAMED else ""
+        more = f" {len(wrong) - _MOST_NAMED} more hosts have errors." if len(wrong) > _MOST_NAMED else ""
         raise OptionError(f"{' '.join(wrong[:_MOST_NAMED])}{more}")
     return devices
 
 
 def device_of_host(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """The device of one host, by the rules of the module. Raises OptionError that names the host and the variable."""
+    """Return the device of one host, checked by the rules of mde_offboard. Raises OptionError."""
     given = {
         key: value for key in DEVICE_VARIABLES if (value := _text(host, DEVICE_VARIABLES[key], variables)) is not None
     }
@@ -55,12 +55,12 @@ def device_of_host(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, str
         return given
     if is_controller(host):
         raise OptionError(
-            f"host {host} is the controller and not a device.",
-            hint="Leave it out of the selection, or set mde_device_id or mde_device_name for it.",
+            f"host {host} is the controller, not a device.",
+            hint="Exclude it from the hosts, or set mde_device_id or mde_device_name for it.",
         )
     if _ID.fullmatch(host):
         raise OptionError(
-            f"host {host} is called by an ID, which is no device name.",
+            f"the name of host {host} is an ID, not a device name.",
             hint="Set mde_device_id or mde_aad_device_id for it.",
         )
     _check(f"host {host}", {"device_name": host})
@@ -68,12 +68,12 @@ def device_of_host(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, str
 
 
 def is_unset(value: object) -> bool:
-    """Whether a value stands for none: null, or blank text, which is what AWX sends for an empty answer."""
+    """Whether a value counts as unset: null, or blank text, which AWX sends for an empty survey answer."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _text(host: str, name: str, variables: t.Mapping[str, t.Any]) -> str | None:
-    """The text of a variable; None where it is not set, null or blank."""
+    """Return the text of a variable, or None if it is unset. Raises OptionError."""
     try:
         value = variables.get(name)
     except AnsibleError as error:
@@ -81,19 +81,19 @@ def _text(host: str, name: str, variables: t.Mapping[str, t.Any]) -> str | None:
     if is_unset(value):
         return None
     if isinstance(value, Undefined) or _is_template(value):
-        raise OptionError(f"host {host}: {name} uses a variable that is undefined.", hint="Set it, or remove it.")
+        raise OptionError(f"host {host}: {name} uses an undefined variable.", hint=f"Define it, or remove {name}.")
     if not isinstance(value, str):
         raise OptionError(
-            f"host {host}: {name} is no text; put it in quotes.",
-            hint="A number, boolean or date may have lost what was written.",
+            f"{name} of host {host} must be a string. Put the value in quotes.",
+            hint="A number, boolean or date can have lost characters that were typed.",
         )
     return str(value)
 
 
 def _is_template(value: object) -> bool:
-    """Whether a template was left as it stands: ansible-core before 2.19 does so in hostvars where a variable is undefined.
+    """Whether hostvars returned an unresolved template, as ansible-core before 2.19 does if a variable is undefined.
 
-    Text that came from a record of the service is marked as unsafe there, and may have such a name.
+    Text from a record of the service is marked as unsafe there. Such a device name can contain braces.
     """
     return isinstance(value, str) and "{{" in value and not _HAS_TRUST_TAGS and wrap_var(value) is not value
 
@@ -106,5 +106,5 @@ def _check(where: str, identifier: dict[str, str]) -> None:
 
 
 def is_controller(host: str) -> bool:
-    """Whether a name or an address always means the machine that uses it."""
+    """Whether a name or an address always refers to the local machine."""
     return is_local_name(host) or is_own_address(host.strip("[]"))

@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The variables of the runbook: unset, converted, or refused with a message that names the variable.
+"""Variables of the runbook: defaults, conversion and validation, with error messages that name the variable.
 
-AWX writes the answers of a survey as ``!unsafe`` text, and from ansible-core 2.19 on the YAML loader reads the plain type
-below that tag: an empty answer is null, ``20261044`` a number, ``no`` a boolean, ``2026-10-01`` a date. The text that was
-typed is lost (``0012345`` arrives as 5349). A comment survives that, an identifier does not.
+AWX writes survey answers as ``!unsafe`` text. The YAML loader of ansible-core 2.19 and later reads the plain type below that
+tag: an empty answer is null, ``20261044`` a number, ``no`` a boolean, ``2026-10-01`` a date. The typed text is lost:
+``0012345`` arrives as 5349. A comment is still useful then, an identifier is not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import date
 
+from ..module_utils._errors import OptionError
 from ..module_utils._evidence_format import VERIFY_OUTCOMES
+from ..module_utils._exclusion import EXCLUSION_OPTIONS
 from ._host_devices import DEVICE_VARIABLES, is_unset
 
 _TRUE: t.Final = frozenset({"true", "yes", "on", "1", "y", "t"})
@@ -29,7 +31,8 @@ _MAX_TAG_LENGTH: t.Final = 200
 _SIMILAR: t.Final = 0.85
 _OF_RESULTS: t.Final = frozenset(
     {"mde_machine", "mde_machines", "mde_result"}
-)  # of the inventory and the role, not input
+)  # set by the inventory plugin and the role
+_EXCLUSION_REASONS: t.Final[tuple[str, ...]] = tuple(EXCLUSION_OPTIONS["reason"]["choices"])
 _FAIL_ON: t.Final = ("failed", "timed_out", "cancelled", "came_back")
 _OUTCOMES: t.Final = tuple(
     outcome for outcome in VERIFY_OUTCOMES if outcome != "error"
@@ -38,7 +41,7 @@ _OUTCOMES: t.Final = tuple(
 
 @dataclass(frozen=True)
 class RunbookOptions:
-    """The values by option (the variable without ``mde_``), what is wrong, and what was taken for something else."""
+    """The values by option (the variable without ``mde_``), the errors, and warnings about converted values."""
 
     options: dict[str, t.Any] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
@@ -46,14 +49,13 @@ class RunbookOptions:
 
 
 class _Refused(Exception):
-    """The variable cannot be used; the text says why, without its name."""
+    """The variable is invalid. The text says why, without its name."""
 
 
 def read_options(variables: t.Mapping[str, t.Any], required: t.Collection[str] = ()) -> RunbookOptions:
-    """The options that these variables set, with a default for each that is null, empty or blank.
+    """Return the options that the variables set, with defaults for unset ones, and an error for each invalid variable.
 
-    Every wrong variable is in ``errors``, so that all are mended at once. A name that the runbook does not have is a mistake
-    in the playbook, and a ``KeyError``.
+    Raises KeyError for a name that is not a variable of the runbook.
     """
     found = RunbookOptions()
     for name, value in variables.items():
@@ -66,7 +68,7 @@ def read_options(variables: t.Mapping[str, t.Any], required: t.Collection[str] =
                 if option.read in (_text, _line) and not isinstance(value, str):
                     found.warnings.append(
                         f'{name} arrived as {_describe(value)} and is used as the text "{found.options[key]}". '
-                        "If that is not what you typed, begin it with a letter."
+                        "If you typed something else, use text that begins with a letter."
                     )
             elif name in required:
                 raise _Refused(f" is missing. {option.missing}")
@@ -76,14 +78,24 @@ def read_options(variables: t.Mapping[str, t.Any], required: t.Collection[str] =
 
 
 def misspelled(names: t.Iterable[str]) -> list[str]:
-    """An error for each variable that is none of the runbook and looks like one: its value would not be used."""
+    """Return an error for each unknown variable whose name is similar to a known one: its value would be ignored."""
     known = {_spelling(name): name for name in (*_OPTIONS, *DEVICE_VARIABLES.values())}
     errors = []
     for name in sorted(set(names) - set(known.values()) - _OF_RESULTS):
         meant = difflib.get_close_matches(_spelling(name), known, 1, _SIMILAR) if name.startswith("mde_") else []
         if meant:
-            errors.append(f"{name} is no variable of the runbook. Did you mean {known[meant[0]]}? If not, rename it.")
+            errors.append(
+                f"{name} is not a variable of the runbook. Did you mean {known[meant[0]]}? If not, rename it."
+            )
     return errors
+
+
+def read_ids(name: str, value: object) -> list[str]:
+    """Return the IDs in a list or text; none if it is unset. Raises OptionError with this name for the value."""
+    try:
+        return [] if is_unset(value) else _action_ids(value)
+    except _Refused as refusal:
+        raise OptionError(f"{name}{refusal}") from refusal
 
 
 def _spelling(name: str) -> str:
@@ -91,7 +103,7 @@ def _spelling(name: str) -> str:
 
 
 def is_plain(value: object) -> bool:
-    """Whether a value is a number, a boolean or a date: what YAML makes of text without quotes."""
+    """Whether a value is a number, a boolean or a date, as YAML reads text without quotes."""
     return isinstance(value, (bool, int, float, date))
 
 
@@ -112,21 +124,29 @@ def _plain_text(value: object) -> str:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) and not is_plain(value):
-        raise _Refused(f" must be text, and is {_describe(value)}.")
+        raise _Refused(f" must be text, but is {_describe(value)}.")
     return _plain_text(value).strip()
 
 
 def _line(value: object) -> str:
     text = _text(value)
     if _CONTROL.search(text) or len(text) > _MAX_TAG_LENGTH:
-        raise _Refused(f": give one line of text with at most {_MAX_TAG_LENGTH} characters.")
+        raise _Refused(f" must be one line of at most {_MAX_TAG_LENGTH} characters.")
     return text
+
+
+def _exclusion_reason(value: object) -> str:
+    text = _text(value)
+    reason = next((reason for reason in _EXCLUSION_REASONS if reason.lower() == text.lower()), None)
+    if reason is None:
+        raise _Refused(f" is {text}. The reasons are {', '.join(_EXCLUSION_REASONS)}.")
+    return reason
 
 
 def _path(value: object) -> str:
     if not isinstance(value, str):
         raise _Refused(
-            f" must be a path, and arrived as {_describe(value)}. Use text that begins with a letter or with ./, in quotes."
+            f" must be a path, but arrived as {_describe(value)}. Use text that begins with a letter or with ./, in quotes."
         )
     return str(value)
 
@@ -136,22 +156,22 @@ def _number(value: object) -> int:
     if isinstance(value, float) and value.is_integer():
         text = str(int(value))
     if not _NUMBER.fullmatch(text):
-        raise _Refused(f" is {text}: give a whole number from 1 to 999999.")
+        raise _Refused(f" is {text}. It must be a whole number from 1 to 999999.")
     return int(text)
 
 
 def _switch(value: object) -> bool:
     text = _plain_text(value).strip().lower()
     if text not in _TRUE | _FALSE:
-        raise _Refused(f" is {text}: give true or false.")
+        raise _Refused(f" is {text}. It must be true or false.")
     return text in _TRUE
 
 
 def _devices(value: object) -> bool:
-    """Whether devices are given; what they are is the work of ``parse_devices``."""
+    """Return true: devices are set. ``parse_devices`` reads them."""
     if is_plain(value):
         raise _Refused(
-            f" arrived as {_describe(value)}, and the text that was typed is lost. Use a list, mde_devices_file, or text that "
+            f" arrived as {_describe(value)}, and the typed text is lost. Use a list, mde_devices_file, or text that "
             "begins with a letter."
         )
     return True
@@ -163,13 +183,13 @@ def _columns(value: object) -> str | dict[str, str]:
     if not isinstance(value, t.Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
         raise _Refused(
             " must map device_id, device_name, aad_device_id or comment to the headers of the columns, for example "
-            f'{{"device_name": "Computer"}}, and arrived as {_describe(value)}.'
+            f'{{"device_name": "Computer"}}, but arrived as {_describe(value)}.'
         )
     return {str(key): str(header) for key, header in value.items()}
 
 
 def _words(value: object, separators: str) -> list[str]:
-    """The words of a list, or of text that holds one; an entry that is no text is refused, blank ones do not count."""
+    """Return the entries of a list or of text, without blank ones. An entry that is not text is an error."""
     if isinstance(value, str):
         return [word for word in re.split(separators, str(value).strip()) if word.strip()]
     if not isinstance(value, t.Sequence):
@@ -190,11 +210,11 @@ def _host_patterns(value: object) -> list[str]:
 
 def _fail_on(value: object) -> list[str]:
     if isinstance(value, t.Sequence) and not value:
-        return []  # the one way to say that no outcome fails the run
+        return []  # the only way to accept every outcome
     outcomes = [word.strip().lower() for word in _words(value, r"[\s,;]+")]
     unknown = [outcome for outcome in outcomes if outcome not in (*_OUTCOMES, "error")]
     if unknown:
-        raise _Refused(f" has {', '.join(unknown)}; the outcomes are {', '.join(_OUTCOMES)}.")
+        raise _Refused(f" has {', '.join(unknown)}. The outcomes are {', '.join(_OUTCOMES)}.")
     return outcomes or list(_FAIL_ON)
 
 
@@ -203,7 +223,7 @@ class _Option:
     read: t.Callable[[t.Any], t.Any]
     default: t.Any = None
     missing: str = ""
-    """What to do where it is required and unset."""
+    """How to set it, for a variable that is required."""
 
 
 _OPTIONS: t.Final[t.Mapping[str, _Option]] = {
@@ -213,12 +233,13 @@ _OPTIONS: t.Final[t.Mapping[str, _Option]] = {
     "mde_columns": _Option(_columns),
     "mde_comment": _Option(
         _text,
-        missing="State the reason, for example -e \"mde_comment='CHG-1044 retired'\". It is kept with every action.",
+        missing="State the reason, for example -e \"mde_comment='CHG-1044 retired'\". It is stored with each action.",
     ),
     "mde_devices": _Option(_devices, False),
     "mde_devices_file": _Option(_path),
     "mde_evidence": _Option(_path),
     "mde_evidence_dir": _Option(_path),
+    "mde_exclude": _Option(_exclusion_reason),
     "mde_fail_on": _Option(_fail_on, list(_FAIL_ON)),
     "mde_force": _Option(_switch, False),
     "mde_hosts": _Option(_host_patterns, []),
@@ -233,8 +254,8 @@ _OPTIONS: t.Final[t.Mapping[str, _Option]] = {
 ENTRY_POINTS: t.Final[t.Mapping[str, t.Sequence[str]]] = {
     "offboard": (
         *("mde_allow_empty", "mde_batch_size", "mde_columns", "mde_comment", "mde_devices", "mde_devices_file"),
-        *("mde_evidence_dir", "mde_force", "mde_match_short_names", "mde_max_devices", "mde_missing_ok", "mde_tag"),
-        *("mde_wait", "mde_wait_timeout"),
+        *("mde_evidence_dir", "mde_exclude", "mde_force", "mde_match_short_names", "mde_max_devices", "mde_missing_ok"),
+        *("mde_tag", "mde_wait", "mde_wait_timeout"),
     ),
     "verify": (
         *("mde_action_ids", "mde_allow_empty", "mde_comment", "mde_evidence", "mde_evidence_dir", "mde_fail_on"),

@@ -107,6 +107,34 @@ def loan(emulator: Emulator) -> None:
     emulator.add_device(Device(id=OTHER, name="kiosk-02.corp.example", tags=["loaned"]))
 
 
+def retire(emulator: Emulator) -> None:
+    """One device is offboarded, and another one has come back. The application may exclude devices."""
+    emulator.grant("Machine.ReadWrite.All")
+    emulator.add_device(Device(id=OTHER, name="kiosk-02.corp.example"))
+    for device in (DEVICE, OTHER):
+        emulator.add_action(device, status="Succeeded", age="3d")
+    emulator.update_machine(DEVICE, onboardingStatus="CanBeOnboarded")
+
+
+def exclusions(posts: int, leaves: list[bool], given: t.Callable[[Emulator], t.Any], **more: t.Any) -> Effect:
+    """Which devices are excluded in the result, and whether the two devices are excluded afterwards."""
+    return Effect(
+        told=lambda result: [device["device_id"] for device in result["devices"] if device["changed"]],
+        tells=[DEVICE] if leaves[0] else [OTHER],
+        posts=posts,
+        left=lambda emulator, _result: [emulator.machine(id_)["isExcluded"] for id_ in (DEVICE, OTHER)],
+        leaves=leaves,
+        given=given,
+        **more,
+    )
+
+
+def exclude_other(emulator: Emulator) -> None:
+    """A device is excluded, and the application may include it again."""
+    retire(emulator)
+    emulator.update_machine(OTHER, isExcluded=True, exclusionReason="InactiveDevice")
+
+
 EFFECTS: dict[str, Effect] = {
     "mde_offboard: Offboard one device by its ID": offboards(("submitted",), ("CHG-1042 retired",)),
     "mde_offboard: Offboard by name, with the device ID as a safeguard": offboards(
@@ -201,6 +229,18 @@ EFFECTS: dict[str, Effect] = {
         loan,
         after="mde_machine_tag: Find devices that are tagged as loaned",
     ),
+    "mde_machine_exclusion: Get the outcome of the offboard actions of last week": Effect(
+        told=lambda result: [device["outcome"] for device in result["devices"]],
+        tells=["done", "came_back"],
+        given=retire,
+    ),
+    "mde_machine_exclusion: Exclude the devices that are offboarded": exclusions(
+        1,
+        [True, False],
+        retire,
+        after="mde_machine_exclusion: Get the outcome of the offboard actions of last week",
+    ),
+    "mde_machine_exclusion: Include a device that is back in use": exclusions(1, [False, False], exclude_other),
     "mde_offboard_info: Get the outcome of an offboard action": Effect(
         told=lambda result: [device["outcome"] for device in result["devices"]],
         tells=["pending"],

@@ -21,6 +21,7 @@ from hypothesis import settings
 from ansible_collections.secops.mde.plugins.modules import (
     mde_machine_action_cancel,
     mde_machine_action_info,
+    mde_machine_exclusion,
     mde_machine_info,
     mde_machine_tag,
     mde_offboard,
@@ -99,6 +100,11 @@ def cancel(against_emulator: t.Callable[..., RunModule], clock: VirtualTime) -> 
 @pytest.fixture
 def tag(against_emulator: t.Callable[..., RunModule], clock: VirtualTime) -> RunModule:
     return against_emulator(lambda: mde_machine_tag.main(clock), tag="retired")
+
+
+@pytest.fixture
+def exclude(against_emulator: t.Callable[..., RunModule], clock: VirtualTime) -> RunModule:
+    return against_emulator(lambda: mde_machine_exclusion.main(clock))
 
 
 @pytest.fixture

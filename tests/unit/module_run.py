@@ -141,7 +141,12 @@ def offboards(emulator: Emulator, machine_id: str) -> list[dict[str, t.Any]]:
     return [action for action in emulator.actions(machine_id) if action["type"] == "Offboard"]
 
 
-_VERBS: t.Final = {"offboard": "offboard", "cancel": "cancel", "AddOrRemoveTagForMultipleMachines": "tag"}
+_VERBS: t.Final = {
+    "offboard": "offboard",
+    "cancel": "cancel",
+    "AddOrRemoveTagForMultipleMachines": "tag",
+    "setExclusion": "exclusion",
+}
 
 
 def _tail(call: Exchange) -> str:

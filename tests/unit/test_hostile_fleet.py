@@ -182,7 +182,7 @@ def test_a_hostile_tenant_loses_no_device_runs_nothing_and_reaches_no_terminal_r
             path.unlink()
         emulator.fault(method="POST", path="/AddOrRemoveTag", kind="body", status=400, body=REFUSAL)
         ran = tenant.run("whole.yml")
-        assert "Without the tag: " in ran.output
+        assert "Not tagged: " in ran.output
         assert raw(own_output(ran.output), TERMINAL) == set()
         devices = assert_evidence(tenant, ids, kind="offboard")
         assert {id_ for id_ in ids - fleet.odd - fleet.refused if devices[id_]["outcome"] != "submitted"} == set(), (

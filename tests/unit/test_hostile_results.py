@@ -31,6 +31,7 @@ MODULES = {
     "mde_offboard": {"device_id": A, "comment": "CHG-1042 retired", "force": True},
     "mde_offboard_info": {"device_id": [A]},
     "mde_machine_tag": {"device_id": [A], "tag": "x"},
+    "mde_machine_exclusion": {"device_id": [A]},
     "mde_machine_action_cancel": {"action_id": ACTION_ID, "comment": "CHG-1042 withdrawn"},
 }
 
@@ -42,6 +43,7 @@ def serve(emulator: Emulator) -> None:
     for method, path, body in (
         ("POST", "/offboard", ""),
         ("POST", "/AddOrRemoveTag", f'{{"value": [{machine}]}}'),
+        ("POST", "/setExclusion", machine),
         ("POST", "/cancel", action),
         ("GET", "/machines/", machine),
         ("GET", "/machineactions/", action),

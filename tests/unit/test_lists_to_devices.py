@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From a list that somebody gives to what is posted: only the devices that the list means."""
+"""From a list to the offboard requests: only the devices in the list are offboarded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def entra_id(chance: random.Random) -> str:
     return str(uuid.UUID(int=chance.getrandbits(128), version=4))
 
 
-def test_a_thousand_tables_post_to_no_device_but_those_they_mean() -> None:
+def test_a_thousand_tables_offboard_only_the_devices_in_them() -> None:
     chance = random.Random(11)
     with Emulator() as emulator:
         others = [

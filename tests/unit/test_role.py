@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role as one step of a play that has other steps, against the emulator."""
+"""The role as one step of a play with other steps, against the emulator."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KEYS = {
 
 @pytest.fixture
 def emulator() -> t.Iterator[Emulator]:
-    """A service at the time of the wall: these are processes of their own."""
+    """A service in real time, because Ansible runs in separate processes."""
     with Emulator(real_time=True) as running:
         yield running
 
@@ -58,7 +58,7 @@ class Site(AnsibleCommand):
         (self.folder / "hosts.yml").write_text(json.dumps({"all": {"vars": WINDOWS, "hosts": named}}), "utf-8")
 
     def results(self) -> dict[str, dict[str, t.Any]]:
-        """What the step after the role saw, by host."""
+        """The results that the step after the role received, by host."""
         return {path.stem: json.loads(path.read_text("utf-8")) for path in self.folder.glob("seen/*.json")}
 
 
@@ -78,7 +78,7 @@ def step(entry_point: str | None = "offboard", **keywords: t.Any) -> dict[str, t
     }
 
 
-# The next step of the play, on the controller: it keeps what it sees.
+# The next step of the play, on the controller. It saves mde_result.
 SEE: t.Final = {
     "name": "See the result",
     "ansible.builtin.copy": {
@@ -100,7 +100,7 @@ def offboarded(emulator: Emulator) -> list[str]:
     return sorted(action["computerDnsName"] for action in emulator.actions())
 
 
-def test_a_step_of_a_play_offboards_the_hosts_that_are_meant_and_the_next_step_branches(
+def test_a_step_of_a_play_offboards_its_hosts_and_the_next_step_uses_the_results(
     emulator: Emulator, site: Site
 ) -> None:
     """With serial, when, rescue, variables of the step, an earlier failed host, and hosts that are set up for Windows."""
@@ -160,11 +160,11 @@ def test_a_step_of_a_play_offboards_the_hosts_that_are_meant_and_the_next_step_b
     assert sorted(handed) == sorted(action["id"] for action in emulator.actions())
 
 
-def test_other_steps_run_alone(emulator: Emulator, site: Site) -> None:
+def test_the_tags_of_other_steps_skip_the_role(emulator: Emulator, site: Site) -> None:
     names = [device.name or "" for device in fleet(emulator, 2)]
     site.hosts({name: {} for name in names})
-    static = step()
-    static["ansible.builtin.import_role"] = static.pop("ansible.builtin.include_role")
+    static = step(vars={"mde_devices": "{{ result_of_a_skipped_task.devices }}"})
+    static["ansible.builtin.import_role"] = {**static.pop("ansible.builtin.include_role"), "rolespec_validate": False}
     tasks = [step(tags=["mde"]), static, {"name": "CMDB", "ansible.builtin.debug": {"msg": "cmdb"}, "tags": ["cmdb"]}]
     ran = site.play({"hosts": "all:!localhost", "tasks": tasks}, "--tags", "cmdb", **COMMENT)
     assert ran.code == 0, ran.output
@@ -174,7 +174,7 @@ def test_other_steps_run_alone(emulator: Emulator, site: Site) -> None:
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["apply", "keyword"])
-def test_a_list_is_done_once_and_every_host_has_the_result(emulator: Emulator, site: Site, shared: bool) -> None:
+def test_a_list_is_processed_once_and_every_host_has_the_result(emulator: Emulator, site: Site, shared: bool) -> None:
     names = [device.name or "" for device in fleet(emulator, 5)]
     site.hosts({name: {} for name in names})
     devices = "{{ ansible_play_hosts | secops.mde.host_devices(hostvars) }}"
@@ -196,7 +196,7 @@ def test_a_list_is_done_once_and_every_host_has_the_result(emulator: Emulator, s
         assert result["summary"] == {"total": 4, "changed": 4, "failed": 0, "outcomes": {"submitted": 4}}
 
 
-def test_no_host_goes_on_where_a_list_for_all_of_them_failed(emulator: Emulator, site: Site) -> None:
+def test_the_play_ends_for_all_hosts_if_a_device_of_the_list_failed(emulator: Emulator, site: Site) -> None:
     names = [device.name or "" for device in fleet(emulator, 2)]
     site.hosts({name: {} for name in [*names, "gone.corp.example"]})
     devices = "{{ ansible_play_hosts | secops.mde.host_devices(hostvars) }}"
@@ -252,7 +252,7 @@ def refused(*steps: dict[str, t.Any]) -> list[dict[str, t.Any]]:
     return [{"name": "Try", "block": [one], "rescue": [show(REASON)]} for one in steps]
 
 
-def test_bad_input_is_refused_in_words_before_the_first_request(emulator: Emulator, site: Site) -> None:
+def test_invalid_input_is_an_error_before_the_first_request(emulator: Emulator, site: Site) -> None:
     names = [device.name or "" for device in fleet(emulator, 2)]
     site.hosts({name: {} for name in names})
     stale = {"name": "Earlier", "ansible.builtin.set_fact": {"mde_result": {"outcome": "submitted"}}}
@@ -293,32 +293,32 @@ def test_bad_input_is_refused_in_words_before_the_first_request(emulator: Emulat
     assert ran.code == 0, ran.output
     assert emulator.calls() == []
     assert not (site.folder / "mde-evidence").exists()
-    # Each host says the same, but for its name, in whichever order.
-    found = list(dict.fromkeys(re.sub(r"pc-000\d\.corp\.example", "HOST", said) for said in shown(ran)))
+    # Each host has the same message, except for its name, in any order.
+    found = list(dict.fromkeys(re.sub(r"pc-000\d\.corp\.example", "HOST", line) for line in shown(ran)))
     expected = [
-        "two entry points, and none was chosen",
-        "the host HOST, or the list? This play has 2 host",
+        "requires an entry point, and nothing was done",
+        "the host HOST or the list. This play has 2 host",
         "'cmdb' is undefined",  # Ansible itself reads the variables of the spec before the role does
-        "takes a list, and never one host for all",
-        "mde_comments is no variable of the runbook. Did you mean mde_comment?",
-        "host HOST: mde_device_name is no text",
-        "What is to be verified?",
+        "requires a list: it never takes one host for all",
+        "mde_comments is not a variable of the runbook. Did you mean mde_comment?",
+        "mde_device_name of host HOST must be a string",
+        "Nothing to verify",
         "localhost is the controller",
-        "the list, or the one of mde_device_name?",
-        "Which devices? Give either mde_devices",
-        "There is no device in the list",
+        "the list or the device of mde_device_name",
+        "Both mde_devices and mde_devices_file are set",
+        "The list has no devices",
         "mde_comment is missing",
         "The strategy free ignores run_once",
     ]
-    assert [next((part for part in expected if part in said), said) for said in found] == expected
-    assert "mde_device is no variable of the runbook. Did you mean mde_devices?" in found[4]
+    assert [next((part for part in expected if part in line), line) for line in found] == expected
+    assert "mde_device is not a variable of the runbook. Did you mean mde_devices?" in found[4]
     assert "mde_ticket" not in found[4]
-    # Nothing of an earlier result is left, but where no entry point was chosen.
-    assert [said.rpartition(" / ")[2] for said in found[:2]] == ["submitted", "unset"]
-    assert {said.rpartition(" / ")[2] for said in found[1:]} == {"unset"}
+    # Without an entry point, the earlier result stays. In all other cases, it is reset.
+    assert [line.rpartition(" / ")[2] for line in found[:2]] == ["submitted", "unset"]
+    assert {line.rpartition(" / ")[2] for line in found[1:]} == {"unset"}
 
 
-# -- what the role says of itself ------------------------------------------------------------------------------
+# -- documentation of the role ------------------------------------------------------------------------------
 
 
 def described(entry_point: str, name: str) -> str:
@@ -330,7 +330,6 @@ def described(entry_point: str, name: str) -> str:
 
 def test_the_spec_has_every_variable_with_type_default_and_choices() -> None:
     own = {"offboard": {"mde_hosts", *DEVICE_VARIABLES.values()}, "verify": set()}
-    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text("utf-8"))
     assert SPEC.keys() == ENTRY_POINTS.keys()
     for entry_point, names in ENTRY_POINTS.items():
         assert SPEC[entry_point]["options"].keys() == {*names, *own[entry_point]}
@@ -342,13 +341,10 @@ def test_the_spec_has_every_variable_with_type_default_and_choices() -> None:
             shown_default = {"mde_devices": None, "mde_evidence_dir": "mde-evidence"}.get(name, default)
             if shown_default in (None, []):
                 assert "default is" not in text
-                assert name not in defaults
             else:
-                said = re.search(r"The default is V\((.*?)\)\.", text)
-                assert said
-                assert yaml.safe_load(said[1]) == shown_default
-                # Where evidence goes by default depends on whether anything was chosen.
-                assert defaults.get(name, "mde-evidence") == shown_default
+                found = re.search(r"The default is V\((.*?)\)\.", text)
+                assert found
+                assert yaml.safe_load(found[1]) == shown_default
     for outcome in ("done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action"):
         assert outcome in described("verify", "mde_fail_on").partition("choices")[2]
 
@@ -387,15 +383,16 @@ def test_no_task_of_the_role_has_a_tag() -> None:
 )
 def test_a_misspelled_variable_is_named_with_the_one_that_was_meant(name: str, meant: str) -> None:
     (sentence,) = misspelled([name, "mde_comment"])
-    assert sentence.startswith(f"{name} is no variable of the runbook. Did you mean {meant}?")
+    assert sentence.startswith(f"{name} is not a variable of the runbook. Did you mean {meant}?")
 
 
 @pytest.mark.parametrize(
     "name",
     [
+        *("mde_offboard_4711", "mde_offboard_list_4711", "mde_verify_4711", "mde_role_4711"),
         *("mde_ticket", "mde_result", "mde_machine", "mde_machines", "mde_offboard", "mde_device_list", "mde_owner"),
         *("mde_device_count", "mde_evidence_path", "comments", "mde", "mdecomment", "mde_site"),
     ],
 )
-def test_variables_of_others_are_none_of_ours(name: str) -> None:
+def test_other_variables_are_ignored(name: str) -> None:
     assert misspelled([name]) == []

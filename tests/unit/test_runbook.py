@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbooks as a team runs them: by their full names, from any folder, against the emulator."""
+"""The playbooks, run by their full names from any directory, against the emulator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.secops.mde.tests.unit.ansible_process import COLLECTION
 from ansible_collections.secops.mde.tests.unit.module_run import posts, sign_ins
 
 COMMENT = {"mde_comment": "CHG-1044 retired"}
-AWX = {"awx_job_id": 4711, "awx_user_name": "operator"}  # what a job, and each slice of one, is given
+AWX = {"awx_job_id": 4711, "awx_user_name": "operator"}  # extra variables of a job, and of each slice of a job
 DAY = 86400.0
 
 
@@ -42,12 +42,12 @@ class CommandResult:
         return " ".join(self.output.replace('\\"', '"').split())
 
     def times(self, sentence: str) -> int:
-        """How many results say it; ansible-core 2.19 and later shows that of a failed task a second time, as an error."""
+        """The number of results with this sentence. ansible-core 2.19 and later also shows the one of a failed task as an error."""
         return sum(sentence in line for line in self.output.splitlines() if not line.startswith("[ERROR]"))
 
     @property
     def summaries(self) -> dict[str, dict[str, t.Any]]:
-        """What was handed to the next node of a workflow."""
+        """The artifacts for the next node of a workflow."""
         return dict(json.loads(self.output.partition("\tRUN: ")[2]))
 
     @property
@@ -61,7 +61,7 @@ class CommandResult:
 
 
 class AnsibleCommand:
-    """Runs the collection's playbooks in a folder of its own."""
+    """Runs the playbooks of the collection in a separate directory."""
 
     def __init__(self, emulator: Emulator, folder: Path) -> None:
         self.emulator = emulator
@@ -102,7 +102,7 @@ class AnsibleCommand:
         return CommandResult(ended.returncode, ended.stdout)
 
     def evidence(self, playbook: str = "offboard", folder: str = "mde-evidence") -> list[dict[str, t.Any]]:
-        """All evidence of a playbook, the oldest first; each also as CSV and page."""
+        """All evidence of a playbook, the oldest first. Each also exists as CSV and HTML."""
         paths = sorted((self.folder / folder).glob(f"mde-{playbook}-2*.json"))
         assert all(path.with_suffix(suffix).exists() for path in paths for suffix in (".csv", ".html"))
         return [json.loads(path.read_text("utf-8")) for path in paths]
@@ -110,7 +110,7 @@ class AnsibleCommand:
 
 @pytest.fixture
 def emulator() -> t.Iterator[Emulator]:
-    """A service at the time of the wall: these are processes of their own."""
+    """A service in real time, because Ansible runs in separate processes."""
     with Emulator(real_time=True) as running:
         yield running
 
@@ -132,11 +132,11 @@ def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook
     emulator.update_device(devices[3].id, fate="unsupported_os", os_platform="macOS")
     runbook.inventory({f"host-{n}": {"mde_device_id": device.id} for n, device in enumerate(devices)})
 
-    foretold = runbook.run("offboard", "--check", mde_hosts="all", **COMMENT)
-    assert foretold.code == 0, foretold.output
+    predicted = runbook.run("offboard", "--check", mde_hosts="all", **COMMENT)
+    assert predicted.code == 0, predicted.output
     assert posts(emulator) == 0
-    assert all(counts["changed"] == 1 for counts in foretold.recap.values())
-    assert "Prediction: 7 of 7 devices: 7 submitted." in foretold.one_line
+    assert all(counts["changed"] == 1 for counts in predicted.recap.values())
+    assert "Prediction: 7 of 7 devices: 7 submitted." in predicted.one_line
     (prediction,) = runbook.evidence()
     assert (prediction["prediction"], prediction["complete"], len(prediction["devices"])) == (True, True, 7)
 
@@ -153,7 +153,7 @@ def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook
     assert [device["outcome"] for device in evidence["devices"]].count("submitted") == 6
     assert (evidence["run"]["operator"], evidence["run"]["job_id"]) == ("operator", "4711")
     assert list((runbook.folder / "mde-evidence").glob("mde-offboard-2*-job4711.html"))
-    assert "It goes with the container of this job. Set mde_evidence_dir" in ran.one_line
+    assert "This path is lost with the job's container. Set mde_evidence_dir" in ran.one_line
     assert list(ran.summaries) == ["mde_offboard_4711"]
     summary = ran.summaries["mde_offboard_4711"]
     assert set(summary["action_ids"]) == {action["id"] for action in emulator.actions()}
@@ -169,7 +169,7 @@ def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook
     assert [call.path for call in emulator.calls("api", "POST")].count(f"/api/machines/{devices[3].id}/offboard") == 1
 
 
-def test_hosts_are_known_by_name_id_and_entra_id(emulator: Emulator, runbook: AnsibleCommand) -> None:
+def test_hosts_are_identified_by_name_id_or_entra_id(emulator: Emulator, runbook: AnsibleCommand) -> None:
     guid = "11112222-bbbb-3333-cccc-4444dddd5555"
     emulator.add_device(Device(name="pc-1.corp.example"))
     emulator.add_device(Device(name="pc-2.corp.example"))
@@ -183,14 +183,14 @@ def test_hosts_are_known_by_name_id_and_entra_id(emulator: Emulator, runbook: An
     assert names == {"pc-1.corp.example": "pc-1.corp.example", "b": "pc-2.corp.example", "c": "pc-3.corp.example"}
 
 
-def test_an_inventory_with_twins_acts_by_id(emulator: Emulator, runbook: AnsibleCommand) -> None:
-    twins = [emulator.add_device(Device(name="twin.corp.example", tags=["retire"])) for _twin in range(2)]
+def test_an_inventory_with_duplicate_names_acts_by_id(emulator: Emulator, runbook: AnsibleCommand) -> None:
+    duplicates = [emulator.add_device(Device(name="duplicate.corp.example", tags=["retire"])) for _number in range(2)]
     emulator.add_device(Device(name="other.corp.example"))
     path = runbook.folder / "retire.mde_machines.yml"
     path.write_text("plugin: secops.mde.mde_machines\ntag: retire\n", "utf-8")
     ran = runbook.run("offboard", "-i", str(path), mde_hosts="all", **COMMENT)
     assert ran.code == 0, ran.output
-    assert sorted(action["machineId"] for action in emulator.actions()) == sorted(twin.id for twin in twins)
+    assert sorted(action["machineId"] for action in emulator.actions()) == sorted(twin.id for twin in duplicates)
 
 
 def test_settings_of_the_hosts_do_not_reach_the_controller(emulator: Emulator, runbook: AnsibleCommand) -> None:
@@ -200,7 +200,7 @@ def test_settings_of_the_hosts_do_not_reach_the_controller(emulator: Emulator, r
     assert runbook.run("offboard", mde_hosts="all", **COMMENT).code == 0
 
 
-def test_settings_for_all_hosts_and_playbooks_and_for_localhost_do_not_either(
+def test_settings_of_all_hosts_and_of_localhost_do_not_reach_the_controller(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     hosts: dict[str, dict[str, str]] = {device.name or "": {} for device in fleet(emulator, 3)}
@@ -218,33 +218,36 @@ def test_settings_for_all_hosts_and_playbooks_and_for_localhost_do_not_either(
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "expected"),
     [
-        ({"mde_hosts": None, **COMMENT}, "Which hosts? Give --limit, or -e mde_hosts=PATTERN"),
+        ({"mde_hosts": None, **COMMENT}, "Select the hosts with --limit or -e mde_hosts=PATTERN"),
         ({}, "mde_comment is missing"),
-        ({"mde_max_devices": 2, **COMMENT}, "These are 3 devices, and mde_max_devices allows 2"),
+        (
+            {"mde_max_devices": 2, **COMMENT},
+            "3 devices exceed mde_max_devices (2). To allow them, set -e mde_max_devices=3.",
+        ),
         (
             {"mde_batch_size": 0, "mde_force": "perhaps", **COMMENT},
-            "mde_batch_size is 0: give a whole number from 1 to",
+            "mde_batch_size is 0. It must be a whole number from 1 to",
         ),
-        ({"mde_tag": "two\nlines", **COMMENT}, "mde_tag: give one line"),
+        ({"mde_tag": "two\nlines", **COMMENT}, "mde_tag must be one line"),
         ({"mde_hosts": 20261044, **COMMENT}, "mde_hosts arrived as the number 20261044"),
     ],
 )
-def test_wrong_variables_are_told_before_any_request(
-    emulator: Emulator, runbook: AnsibleCommand, variables: dict[str, t.Any], told: str
+def test_invalid_variables_are_errors_before_the_first_request(
+    emulator: Emulator, runbook: AnsibleCommand, variables: dict[str, t.Any], expected: str
 ) -> None:
     runbook.inventory({device.name or "": {} for device in fleet(emulator, 3)})
     given = {"mde_hosts": "all", **variables}
     ran = runbook.run("offboard", **{name: value for name, value in given.items() if value is not None})
     assert ran.code != 0
-    assert told in ran.one_line
+    assert expected in ran.one_line
     assert emulator.calls() == []
     assert not (runbook.folder / "mde-evidence").exists()
 
 
 @pytest.mark.parametrize("size", [1, 100])
-def test_one_wrong_host_of_many_stops_the_run_before_anything_is_sent(
+def test_one_invalid_host_of_many_stops_the_run_before_the_first_request(
     emulator: Emulator, runbook: AnsibleCommand, size: int
 ) -> None:
     hosts: dict[str, dict[str, str]] = {f"pc-{n:03d}.corp.example": {} for n in range(1, 251)}
@@ -254,45 +257,53 @@ def test_one_wrong_host_of_many_stops_the_run_before_anything_is_sent(
     ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=size, mde_max_devices=300, **COMMENT)
     assert ran.code == 2
     assert "host pc-200.corp.example, mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device id" in ran.one_line
-    assert "host localhost is the controller and not a device" in ran.one_line
+    assert "host localhost is the controller, not a device" in ran.one_line
     assert "Nothing was done" not in ran.one_line
     assert emulator.calls() == []
 
 
-def test_a_pattern_that_fits_no_host_is_no_success(emulator: Emulator, runbook: AnsibleCommand) -> None:
+def test_a_pattern_that_matches_no_host_fails_the_run(emulator: Emulator, runbook: AnsibleCommand) -> None:
     runbook.inventory({device.name or "": {} for device in fleet(emulator, 1)})
     ran = runbook.run("offboard", mde_hosts="retierd", **COMMENT)
     assert ran.code != 0
-    assert 'mde_hosts is "retierd", and no host of the inventory fits it.' in ran.one_line
+    assert 'mde_hosts is "retierd", which matches no host of the inventory.' in ran.one_line
     assert emulator.calls() == []
 
 
 @pytest.mark.parametrize(
-    ("playbook", "options", "told"),
+    ("playbook", "options", "expected"),
     [
-        ("offboard", ["-i", "nowhere.yml"], "all 0 hosts of the inventory are meant"),
-        ("offboard", ["-i", "nowhere.yml", "-e", "mde_hosts=all"], "no host that is selected"),
-        ("offboard", ["-i", "nowhere.yml", "--limit", "pc-1"], "no host that is selected"),
+        ("offboard", ["-i", "nowhere.yml"], "for all 0 hosts of the inventory"),
+        ("offboard", ["-i", "nowhere.yml", "-e", "mde_hosts=all"], "No host of the inventory is selected"),
+        ("offboard", ["-i", "nowhere.yml", "--limit", "pc-1"], "No host of the inventory is selected"),
         (
             "offboard",
             ["-i", "pc-1,pc-2", "--limit", "pc-1", "-e", "mde_hosts=pc-2"],
-            "no host of the inventory fits it",
+            "which matches no host of the inventory.",
         ),
-        ("offboard_list", ["-i", "pc-1,", "--limit", "pc-1", "-e", "mde_devices=pc-1"], "--limit leaves out localhost"),
-        ("verify", ["-i", "pc-1,", "--limit", "pc-1", "-e", "mde_action_ids=a"], "--limit leaves out localhost"),
-        ("offboard", ["-i", "pc-1,", "--tags", "nothing", "-e", "mde_hosts=all"], "the tags of this run leave out"),
-        ("offboard_list", ["--tags", "nothing", "-e", "mde_devices=pc-1"], "the tags of this run leave out"),
-        ("verify", ["--skip-tags", "all", "-e", "mde_action_ids=a"], "the tags of this run leave out"),
-        ("verify", ["--skip-tags", "all,always", "-e", "mde_action_ids=a"], "--skip-tags always leaves out the check"),
-        ("offboard", ["-i", "pc-1,", "--skip-tags", "always", "-e", "mde_hosts=all"], "--skip-tags always leaves out"),
+        ("offboard_list", ["-i", "pc-1,", "--limit", "pc-1", "-e", "mde_devices=pc-1"], "--limit excludes localhost"),
+        ("verify", ["-i", "pc-1,", "--limit", "pc-1", "-e", "mde_action_ids=a"], "--limit excludes localhost"),
+        (
+            "offboard",
+            ["-i", "pc-1,", "--tags", "nothing", "-e", "mde_hosts=all"],
+            "its tags skip the tasks of this playbook",
+        ),
+        ("offboard_list", ["--tags", "nothing", "-e", "mde_devices=pc-1"], "its tags skip the tasks of this playbook"),
+        ("verify", ["--skip-tags", "all", "-e", "mde_action_ids=a"], "its tags skip the tasks of this playbook"),
+        ("verify", ["--skip-tags", "all,always", "-e", "mde_action_ids=a"], "--skip-tags always skips the check"),
+        (
+            "offboard",
+            ["-i", "pc-1,", "--skip-tags", "always", "-e", "mde_hosts=all"],
+            "--skip-tags always skips the check",
+        ),
     ],
 )
-def test_a_run_that_considers_no_device_is_no_success(
-    emulator: Emulator, runbook: AnsibleCommand, playbook: str, options: list[str], told: str
+def test_a_run_that_considers_no_device_fails(
+    emulator: Emulator, runbook: AnsibleCommand, playbook: str, options: list[str], expected: str
 ) -> None:
     ran = runbook.run(playbook, *options, "-e", "mde_comment=CHG-1044")
     assert ran.code != 0, ran.output
-    assert told in ran.one_line
+    assert expected in ran.one_line
     assert emulator.calls() == []
 
 
@@ -306,7 +317,7 @@ def test_a_run_that_considers_no_device_is_no_success(
         ("verify", ["--tags", "nothing", "-e", "mde_action_ids=a"]),
     ],
 )
-def test_it_is_one_where_that_is_allowed(
+def test_a_run_that_considers_no_device_succeeds_if_that_is_allowed(
     emulator: Emulator, runbook: AnsibleCommand, playbook: str, options: list[str]
 ) -> None:
     ran = runbook.run(playbook, *options, "-e", "mde_comment=CHG-1044 mde_allow_empty=yes")
@@ -314,9 +325,7 @@ def test_it_is_one_where_that_is_allowed(
     assert emulator.calls() == []
 
 
-def test_a_playbook_that_imports_one_with_a_tag_runs_it_with_that_tag(
-    emulator: Emulator, runbook: AnsibleCommand
-) -> None:
+def test_a_playbook_that_is_imported_with_a_tag_runs_with_that_tag(emulator: Emulator, runbook: AnsibleCommand) -> None:
     (device,) = fleet(emulator, 1)
     site = [{"name": "Retire", "ansible.builtin.import_playbook": "secops.mde.offboard_list", "tags": ["retire"]}]
     (runbook.folder / "site.yml").write_text(json.dumps(site), "utf-8")
@@ -326,9 +335,7 @@ def test_a_playbook_that_imports_one_with_a_tag_runs_it_with_that_tag(
     assert posts(emulator) == 1
 
 
-def test_a_selection_that_the_inventory_makes_comes_too_late_and_stops_the_run(
-    emulator: Emulator, runbook: AnsibleCommand
-) -> None:
+def test_mde_hosts_in_the_inventory_stops_the_run(emulator: Emulator, runbook: AnsibleCommand) -> None:
     names = [device.name or "" for device in fleet(emulator, 3)]
     runbook.inventory({name: {"mde_hosts": names[0]} for name in names})
     ran = runbook.run("offboard", **COMMENT)
@@ -340,7 +347,7 @@ def test_a_selection_that_the_inventory_makes_comes_too_late_and_stops_the_run(
     assert set(chosen.recap) == {names[0], names[2]}
 
 
-def test_a_failed_sign_in_is_one_line_fails_every_host_and_is_in_the_evidence(
+def test_a_failed_sign_in_is_one_line_and_fails_every_host_and_is_in_the_evidence(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     runbook.inventory({device.name or "": {} for device in fleet(emulator, 5)})
@@ -360,7 +367,7 @@ def test_a_failed_sign_in_is_one_line_fails_every_host_and_is_in_the_evidence(
 
 
 @pytest.mark.parametrize("playbook", ["offboard", "offboard_list"])
-def test_a_sign_in_that_fails_later_ends_the_run_when_what_was_done_is_written_down(
+def test_a_sign_in_that_fails_later_ends_the_run_after_the_results_are_written(
     emulator: Emulator, runbook: AnsibleCommand, playbook: str
 ) -> None:
     names = [device.name or "" for device in fleet(emulator, 5)]
@@ -388,7 +395,7 @@ def test_a_sign_in_that_fails_later_ends_the_run_when_what_was_done_is_written_d
         assert "3 of 5 devices failed." in ran.one_line
 
 
-def test_a_module_that_refuses_its_options_shows_why_and_ends_the_run(
+def test_a_module_that_rejects_its_options_shows_the_reason_and_ends_the_run(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     runbook.variables["MDE_API_URL"] = "ftp://api.example"
@@ -399,28 +406,28 @@ def test_a_module_that_refuses_its_options_shows_why_and_ends_the_run(
     assert emulator.calls() == []
 
 
-def test_a_module_that_dies_leaves_no_word_on_what_was_done(emulator: Emulator, runbook: AnsibleCommand) -> None:
+def test_a_module_that_is_killed_ends_the_run_without_a_result_of_its_batch(
+    emulator: Emulator, runbook: AnsibleCommand
+) -> None:
     names = [device.name or "" for device in fleet(emulator, 3)]
     runbook.inventory({name: {} for name in names})
     (runbook.folder / "requests.py").write_text("import os\nos._exit(9)\n", "utf-8")
     runbook.variables["PYTHONPATH"] = f"{runbook.folder}{os.pathsep}{runbook.variables['PYTHONPATH']}"
     ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=2, **COMMENT)
     assert ran.code == 2
-    assert ran.times("The batch from device 1 has no result, and some of its devices may be offboarded.") == 1
+    assert ran.times("The batch starting at device 1 has no result, and some of its devices can be offboarded.") == 1
     assert [counts["failed"] for counts in ran.recap.values()] == [1, 1, 1]
     assert runbook.evidence()[0]["complete"] is False
 
 
-def test_the_tag_is_set_and_its_failure_is_no_failure_of_the_offboard(
-    emulator: Emulator, runbook: AnsibleCommand
-) -> None:
+def test_a_failed_tag_is_a_warning_and_does_not_fail_the_run(emulator: Emulator, runbook: AnsibleCommand) -> None:
     devices = fleet(emulator, 2)
     runbook.inventory({device.name or "": {} for device in devices})
     app = emulator.add_app("tagger", roles=["Machine.Offboard", "Machine.Read.All"], secret="made-up-of-tagger")
     runbook.variables.update({"MDE_CLIENT_ID": app.client_id, "MDE_CLIENT_SECRET": "made-up-of-tagger"})
     ran = runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT)
     assert ran.code == 0, ran.output
-    warning = " ".join(ran.output.partition("[WARNING]: Without the tag: ")[2].split())
+    warning = " ".join(ran.output.partition("[WARNING]: Not tagged: ")[2].split())
     assert warning.startswith("pc-0000.corp.example, pc-0001.corp.example. ")
     assert "Machine.ReadWrite.All" in warning.partition("TASK")[0]
     assert "Machine.ReadWrite.All" in str([device["tag"] for device in runbook.evidence()[0]["devices"]])
@@ -428,12 +435,76 @@ def test_the_tag_is_set_and_its_failure_is_no_failure_of_the_offboard(
     app = emulator.add_app("writer", roles=["Machine.Offboard", "Machine.ReadWrite.All"], secret="made-up-of-writer")
     runbook.variables.update({"MDE_CLIENT_ID": app.client_id, "MDE_CLIENT_SECRET": "made-up-of-writer"})
     emulator.fault(kind="html_404", method="GET", path="/machines", after=1, times=None)
-    assert "Without the tag: pc-0000" in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).one_line
+    assert "Not tagged: pc-0000" in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).one_line
     emulator.clear_faults()
-    assert "Without the tag" not in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).one_line
+    assert "Not tagged" not in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).one_line
 
 
-def test_an_aborted_run_leaves_evidence_of_what_it_did_and_the_next_one_finishes_it(
+def test_only_devices_that_are_offboarded_are_excluded_and_the_others_are_named(
+    emulator: Emulator, runbook: AnsibleCommand
+) -> None:
+    quick = {"poll_seconds": 0.1, "ack_seconds": 0.1}
+    off = emulator.add_device(Device(name="off.corp.example", fate="offline", last_seen="5d"))
+    emulator.add_action(off.id, status="Succeeded", age="3d")
+    emulator.add_device(Device(name="now.corp.example", **quick))
+    emulator.add_device(Device(name="later.corp.example", fate="offline"))
+    names = ["off.corp.example", "now.corp.example", "later.corp.example"]
+    given: dict[str, t.Any] = {"mde_devices": names, "mde_exclude": "inactivedevice", **COMMENT}
+    emulator.grant("Machine.ReadWrite.All")
+
+    predicted = runbook.run("offboard_list", "--check", **given)
+    assert predicted.code == 0, predicted.output
+    assert "To be excluded after verify: now.corp.example, later.corp.example." in predicted.one_line
+    assert posts(emulator) == 0
+    ran = runbook.run("offboard_list", mde_wait=True, mde_wait_timeout=2, **given)
+    assert ran.code == 2  # later.corp.example did not end in time
+    assert "To be excluded after verify: later.corp.example." in ran.one_line
+    assert "Not excluded" not in ran.one_line
+    excluded = [call.path.split("/")[-2] for call in emulator.calls("api", "POST", "setExclusion")]
+    shown = {machine["computerDnsName"]: machine["exclusionReason"] for machine in map(emulator.machine, excluded)}
+    assert shown == {"off.corp.example": "InactiveDevice", "now.corp.example": "InactiveDevice"}
+
+
+def test_a_failed_exclusion_is_a_warning_with_the_reason(emulator: Emulator, runbook: AnsibleCommand) -> None:
+    device = emulator.add_device(Device(name="off.corp.example", fate="offline", last_seen="5d"))
+    emulator.add_action(device.id, status="Succeeded", age="3d")
+    emulator.grant("Machine.ReadWrite.All")
+    emulator.knobs.update({"exclusion": "missing"})
+    ran = runbook.run("offboard_list", mde_devices=[device.name], mde_exclude="Other", **COMMENT)
+    assert ran.code == 0, ran.output
+    warning = " ".join(ran.output.partition("[WARNING]: Not excluded: ")[2].split())
+    assert warning.startswith("off.corp.example. ")
+    assert "Microsoft does not document this call" in warning
+
+
+def test_evidence_that_can_no_longer_be_written_ends_the_run_with_the_results_and_action_ids(
+    emulator: Emulator, runbook: AnsibleCommand
+) -> None:
+    names = [device.name or "" for device in fleet(emulator, 5)]
+    runbook.inventory({name: {} for name in names})
+
+    def put_a_directory_in_the_place_of_the_page(_call: object) -> str:
+        (page,) = (runbook.folder / "mde-evidence").glob("*.html")
+        page.unlink()
+        page.mkdir()
+        return "{}"
+
+    # When the second batch reads its devices. The module repeats the read.
+    emulator.fault(
+        kind="body", status=503, body=put_a_directory_in_the_place_of_the_page, method="GET", path="/machines", after=1
+    )
+    ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=2, **AWX, **COMMENT)
+    assert ran.code == 2
+    assert len(emulator.actions()) == 4
+    assert ran.times("Keep the IDs of the actions of this batch") == 1
+    assert [counts["changed"] for counts in ran.recap.values()] == [1, 1, 0, 0, 0]
+    assert [counts["failed"] for counts in ran.recap.values()] == [0, 0, 1, 1, 1]
+    summary = ran.summaries["mde_offboard_4711"]
+    assert set(summary["action_ids"]) == {action["id"] for action in emulator.actions()}
+    assert (summary["total"], summary["changed"], summary["failed"]) == (5, 4, 3)
+
+
+def test_an_aborted_run_leaves_evidence_and_the_next_run_finishes_the_rest(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     devices = fleet(emulator, 10)
@@ -466,7 +537,7 @@ def test_an_aborted_run_leaves_evidence_of_what_it_did_and_the_next_one_finishes
 
 
 def installed() -> set[Path]:
-    """What is in the folders of the collection that a playbook could mistake for its own."""
+    """The files in directories of the collection where a relative path could end up."""
     found = {path for folder in ("playbooks", "plugins") for path in (COLLECTION / folder).rglob("*")}
     return {path for path in found | set(COLLECTION.iterdir()) if "cache" not in str(path.relative_to(COLLECTION))}
 
@@ -474,9 +545,7 @@ def installed() -> set[Path]:
 # -- a list --------------------------------------------------------------------------------------------------
 
 
-def test_a_file_is_found_where_the_command_was_started_and_the_evidence_lands_there(
-    emulator: Emulator, runbook: AnsibleCommand
-) -> None:
+def test_relative_paths_start_in_the_directory_of_the_command(emulator: Emulator, runbook: AnsibleCommand) -> None:
     devices = fleet(emulator, 3)
     rows = [["Device ID", "Device name"], *([device.id, device.name or ""] for device in devices)]
     with (runbook.folder / "export.csv").open("w", encoding="utf-8-sig", newline="") as file:
@@ -490,7 +559,7 @@ def test_a_file_is_found_where_the_command_was_started_and_the_evidence_lands_th
     assert installed() == before
 
 
-def test_text_of_a_survey_is_a_list_and_batches_tell_how_far_they_are(
+def test_text_of_a_survey_is_a_list_and_each_batch_reports_progress(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     names = "\n".join(device.name or "" for device in fleet(emulator, 5))
@@ -500,12 +569,14 @@ def test_text_of_a_survey_is_a_list_and_batches_tell_how_far_they_are(
     )
     assert ran.code == 0, ran.output
     assert len(runbook.evidence("offboard_list")) == 1
-    assert "It goes with the container of this job" in ran.one_line
+    assert "This path is lost with the job's container" in ran.one_line
     assert "2 of 5 devices: 2 submitted." in ran.one_line
     assert "5 of 5 devices: 1 submitted." in ran.one_line
 
 
-def test_one_that_fails_fails_the_run_and_stops_no_other(emulator: Emulator, runbook: AnsibleCommand) -> None:
+def test_a_device_that_fails_fails_the_run_and_does_not_stop_the_others(
+    emulator: Emulator, runbook: AnsibleCommand
+) -> None:
     fleet(emulator, 2)
     names = ["pc-0000.corp.example", "typo.corp.example", "pc-0001.corp.example"]
     ran = runbook.run("offboard_list", mde_devices=names, **COMMENT)
@@ -517,27 +588,30 @@ def test_one_that_fails_fails_the_run_and_stops_no_other(emulator: Emulator, run
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "expected"),
     [
-        (COMMENT, "Which devices? Give either mde_devices"),
-        ({"mde_devices": ["pc-1"], "mde_devices_file": "x.txt", **COMMENT}, "Which devices? Give either mde_devices"),
-        ({"mde_devices": [], **COMMENT}, "There is no device in the list"),
+        (COMMENT, "No devices specified. Set either mde_devices"),
+        (
+            {"mde_devices": ["pc-1"], "mde_devices_file": "x.txt", **COMMENT},
+            "Both mde_devices and mde_devices_file are set",
+        ),
+        ({"mde_devices": [], **COMMENT}, "The list has no devices"),
         ({"mde_devices": "please retire the kiosk", **COMMENT}, "please retire the kiosk"),
         ({"mde_devices_file": "nowhere.csv", **COMMENT}, "nowhere.csv"),
         ({"mde_devices": ["pc-1"], "mde_evidence_dir": "/dev/null", **COMMENT}, "cannot be written to /dev/null"),
     ],
 )
-def test_a_wrong_list_is_told_before_any_request(
-    emulator: Emulator, runbook: AnsibleCommand, variables: dict[str, t.Any], told: str
+def test_an_invalid_list_is_an_error_before_the_first_request(
+    emulator: Emulator, runbook: AnsibleCommand, variables: dict[str, t.Any], expected: str
 ) -> None:
     ran = runbook.run("offboard_list", **variables)
     assert ran.code == 2
-    assert told in ran.one_line
+    assert expected in ran.one_line
     assert emulator.calls() == []
 
 
 @pytest.mark.parametrize("playbook", ["offboard", "offboard_list"])
-def test_several_devices_of_which_none_is_found_fail_the_run_whatever_is_allowed(
+def test_several_devices_of_which_none_is_found_always_fail_the_run(
     emulator: Emulator, runbook: AnsibleCommand, playbook: str
 ) -> None:
     names = ["gone-1.corp.example", "gone-2.corp.example", "gone-3.corp.example"]
@@ -558,46 +632,48 @@ def test_several_devices_of_which_none_is_found_fail_the_run_whatever_is_allowed
 
 OF_OFFBOARD = (
     *("mde_allow_empty", "mde_batch_size", "mde_columns", "mde_comment", "mde_devices", "mde_devices_file"),
-    *("mde_evidence_dir", "mde_force", "mde_match_short_names", "mde_max_devices", "mde_missing_ok", "mde_tag"),
-    *("mde_wait", "mde_wait_timeout"),
+    *("mde_evidence_dir", "mde_exclude", "mde_force", "mde_match_short_names", "mde_max_devices", "mde_missing_ok"),
+    *("mde_tag", "mde_wait", "mde_wait_timeout"),
 )
 OF_VERIFY = ("mde_action_ids", "mde_allow_empty", "mde_comment", "mde_evidence", "mde_evidence_dir", "mde_fail_on")
 BLANKS = ("null", "''", "!unsafe ''")
 
 
-def test_every_variable_in_every_type_is_unset_used_or_refused_in_words(runbook: AnsibleCommand) -> None:
+def test_every_variable_in_every_type_is_unset_or_used_or_an_error(runbook: AnsibleCommand) -> None:
     """One process for all of them: the files that check the variables, each under a task that shows what they found."""
     plays = ["- hosts: localhost", "  gather_facts: false", "  tasks:"]
     kinds = {**dict(zip(BLANKS, BLANKS, strict=True)), "number": "20261044", "boolean": "false", "date": "2026-10-01"}
-    for file, names in {"check_offboard": OF_OFFBOARD, "check_verify": OF_VERIFY}.items():
+    for entry_point, names in {"offboard": OF_OFFBOARD, "verify": OF_VERIFY}.items():
         for kind, value in kinds.items():
             plays += [
                 "    - block:",
-                f"        - ansible.builtin.include_tasks: {COLLECTION}/roles/mde/tasks/{file}.yml",
+                f"        - ansible.builtin.include_tasks: {COLLECTION}/roles/mde/tasks/check.yml",
                 "      rescue:",
                 "        - ansible.builtin.debug: {msg: refused}",
                 "      always:",
                 "        - ansible.builtin.copy:",
-                f"            dest: {json.dumps(f'{runbook.folder}/{file} {kind}.json')}",
+                f"            dest: {json.dumps(f'{runbook.folder}/{entry_point} {kind}.json')}",
                 '            content: "{{ __mde_input | to_json }}"',
                 "      vars:",
+                f"        __mde_entry_point: {entry_point}",
                 *(f"        {name}: {value}" for name in names),
             ]
     (runbook.folder / "types.yml").write_text("\n".join(plays), "utf-8")
     ran = runbook.start([sys.executable, "-m", "ansible.cli.playbook", "types.yml"])
     assert ran.code == 0, ran.output
-    found = {path.stem: json.loads(path.read_text("utf-8")) for path in runbook.folder.glob("check*.json")}
+    found = {path.stem: json.loads(path.read_text("utf-8")) for path in runbook.folder.glob("* *.json")}
     assert len(found) == 12
     for blank in BLANKS:
-        assert [error.split()[0] for error in found[f"check_offboard {blank}"]["errors"]] == ["mde_comment"]
-        assert found[f"check_verify {blank}"]["errors"] == []
-        assert found[f"check_offboard {blank}"]["options"] == found["check_offboard null"]["options"]
-        assert found[f"check_verify {blank}"]["options"] == found["check_verify null"]["options"]
+        assert [error.split()[0] for error in found[f"offboard {blank}"]["errors"]] == ["mde_comment"]
+        (nothing,) = found[f"verify {blank}"]["errors"]
+        assert nothing.startswith("Nothing to verify. Set either mde_evidence")
+        assert found[f"offboard {blank}"]["options"] == found["offboard null"]["options"]
+        assert found[f"verify {blank}"]["options"] == found["verify null"]["options"]
     for kind in ("number", "boolean", "date"):
-        for file, names in {"check_offboard": OF_OFFBOARD, "check_verify": OF_VERIFY}.items():
-            checked = found[f"{file} {kind}"]
+        for entry_point, names in {"offboard": OF_OFFBOARD, "verify": OF_VERIFY}.items():
+            checked = found[f"{entry_point} {kind}"]
             texts = {name for name in names if name in ("mde_comment", "mde_tag")}
-            switches = {name for name in names if isinstance(found[f"{file} null"]["options"][name[4:]], bool)}
+            switches = {name for name in names if isinstance(found[f"{entry_point} null"]["options"][name[4:]], bool)}
             used = texts | ((switches - {"mde_devices"}) if kind == "boolean" else set())
             assert {error.split()[0].strip(":") for error in checked["errors"]} == set(names) - used
             assert {warning.split()[0] for warning in checked["converted"]} == texts
@@ -626,7 +702,7 @@ def test_a_survey_whose_other_answers_are_empty_runs_with_the_defaults(
     )
     verified = runbook.run("verify", "-e", "@survey.yml")
     assert verified.code == 2
-    assert "1 of 1 devices fail this run, by mde_fail_on: 1 timed_out." in verified.one_line
+    assert "1 of 1 devices fail this run because of mde_fail_on: 1 timed_out." in verified.one_line
 
 
 def test_columns_reach_the_filter(emulator: Emulator, runbook: AnsibleCommand) -> None:
@@ -638,7 +714,7 @@ def test_columns_reach_the_filter(emulator: Emulator, runbook: AnsibleCommand) -
     assert emulator.calls() == []
 
 
-def test_columns_that_are_named_decide_which_column_is_the_device(emulator: Emulator, runbook: AnsibleCommand) -> None:
+def test_mde_columns_decides_which_column_is_the_device(emulator: Emulator, runbook: AnsibleCommand) -> None:
     emulator.add_devices([Device(name="old.corp.example", fate="offline"), Device(name="new.corp.example")])
     table = "Aktiv,Ersatz\nold.corp.example,new.corp.example"
     ran = runbook.run("offboard_list", mde_devices=table, mde_columns="device_name=Aktiv", **COMMENT)
@@ -646,9 +722,7 @@ def test_columns_that_are_named_decide_which_column_is_the_device(emulator: Emul
     assert [action["computerDnsName"] for action in emulator.actions()] == ["old.corp.example"]
 
 
-def test_what_comes_from_outside_is_safe_and_complete_in_the_evidence(
-    emulator: Emulator, runbook: AnsibleCommand
-) -> None:
+def test_names_and_comments_are_safe_and_complete_in_the_evidence(emulator: Emulator, runbook: AnsibleCommand) -> None:
     names = ["<script>alert(1)</script>", '"quoted", and more', "line\nbreak", "{{ 7 * 6 }}", "gerät-7"]
     devices = [emulator.add_device(Device(name=name, fate="offline")) for name in names]
     ids = [device.id for device in devices]
@@ -667,7 +741,7 @@ def test_what_comes_from_outside_is_safe_and_complete_in_the_evidence(
 # -- days later ----------------------------------------------------------------------------------------------
 
 
-def test_verify_tells_what_became_of_each_and_fails_for_those_that_need_a_person(
+def test_verify_reports_each_outcome_and_fails_for_devices_that_need_attention(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     fates = ["done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action"]
@@ -693,20 +767,22 @@ def test_verify_tells_what_became_of_each_and_fails_for_those_that_need_a_person
     assert [device["outcome"] for device in evidence["devices"]] == fates
     for fate in fates:
         assert (
-            f"{fate.replace('_', '-')}.corp.example" in ran.one_line.partition("fail this run, by mde_fail_on")[2]
+            f"{fate.replace('_', '-')}.corp.example"
+            in ran.one_line.partition("fail this run because of mde_fail_on")[2]
         ) == (fate in ("failed", "timed_out", "cancelled", "came_back"))
     assert (
-        "4 of 7 devices fail this run, by mde_fail_on: 1 came_back, 1 cancelled, 1 failed, 1 timed_out." in ran.one_line
+        "4 of 7 devices fail this run because of mde_fail_on: 1 came_back, 1 cancelled, 1 failed, 1 timed_out."
+        in ran.one_line
     )
     assert "1 done, 1 came_back, 1 pending, 1 failed, 1 timed_out, 1 cancelled, 1 no_action" in ran.one_line
     assert posts(emulator) == 0
     lenient = runbook.run("verify", mde_evidence="earlier.json", mde_fail_on=[])
     assert lenient.code == 0, lenient.output
     strict = runbook.run("verify", mde_evidence="earlier.json", mde_fail_on="no_action, pending")
-    assert "no-action.corp.example" in strict.one_line.partition("fail this run, by mde_fail_on")[2]
+    assert "no-action.corp.example" in strict.one_line.partition("fail this run because of mde_fail_on")[2]
 
 
-def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulator, runbook: AnsibleCommand) -> None:
+def test_verify_takes_the_evidence_of_a_run_or_action_ids(emulator: Emulator, runbook: AnsibleCommand) -> None:
     names = [device.name for device in fleet(emulator, 2)]
     assert runbook.run("offboard_list", mde_devices=[*names, "typo.corp.example"], **COMMENT).code == 2
     path = next((runbook.folder / "mde-evidence").glob("*.json"))
@@ -729,22 +805,68 @@ def test_verify_takes_the_evidence_of_a_run_and_ids_of_actions(emulator: Emulato
         "pending",
         "no_action",
     ]
-    assert "pc-0000.corp.example" in partly.one_line.partition("fail this run, by mde_fail_on")[2]
+    assert "pc-0000.corp.example" in partly.one_line.partition("fail this run because of mde_fail_on")[2]
+
+
+def test_verify_takes_the_artifacts_of_earlier_jobs_and_publishes_a_list_to_retry(
+    emulator: Emulator, runbook: AnsibleCommand
+) -> None:
+    devices = fleet(emulator, 3)
+    emulator.update_device(devices[2].id, fate="unsupported_os", os_platform="macOS")
+    runbook.variables["AWX_HOST"] = "https://awx.corp.example/"
+    sliced = {"awx_job_template_name": "Retire", "awx_workflow_job_name": "Retire", "mde_max_devices": 2}
+    artifacts = {}
+    for job, part in {4711: devices[:1], 4712: devices[1:]}.items():
+        runbook.inventory({device.name or "": {} for device in part})
+        ran = runbook.run("offboard", mde_hosts="all", awx_job_id=job, awx_schedule_name="Nightly", **sliced, **COMMENT)
+        artifacts.update(ran.summaries)
+    assert list(artifacts) == ["mde_offboard_4711", "mde_offboard_4712"]
+    assert artifacts["mde_offboard_4712"]["device_ids"] == [devices[2].id]
+    run = runbook.evidence()[0]["run"]
+    assert (run["operator"], run["job_url"]) == (
+        "schedule Nightly",
+        "https://awx.corp.example/#/jobs/playbook/4711",
+    )
+    first, _second = sorted(emulator.actions(), key=lambda action: action["computerDnsName"])
+    emulator.move_action(first["id"], "TimeOut")
+
+    verified = runbook.run("verify", **AWX, **artifacts)
+    assert verified.code == 2
+    assert "1 pending, 1 timed_out, 1 no_action" in verified.one_line
+    left = verified.summaries["mde_verify_4711"]
+    assert left["devices"] == dict(
+        zip([device.id for device in devices], ["timed_out", "pending", "no_action"], strict=True)
+    )
+    assert left["retry"] == [devices[0].id, devices[2].id]
+    assert (left["total"], left["failed"], left["outcomes"]["timed_out"]) == (3, 1, 1)
+    again = runbook.run("offboard_list", "--check", mde_devices=left["retry"][:1], **COMMENT)
+    assert again.code == 0, again.output
+    assert "1 of 1 devices: 1 submitted." in again.one_line
+
+
+def test_a_slice_without_a_selected_host_mentions_the_other_slices(emulator: Emulator, runbook: AnsibleCommand) -> None:
+    runbook.inventory({device.name or "": {} for device in fleet(emulator, 1)})
+    sliced = {"awx_job_template_name": "Retire", "awx_workflow_job_name": "Retire", "mde_max_devices": 2, **COMMENT}
+    ran = runbook.run("offboard", mde_hosts="kiosk*", **sliced)
+    assert ran.code != 0
+    assert "matches no host of this slice. If the hosts are in other slices, set mde_allow_empty." in ran.one_line
+    assert runbook.run("offboard", mde_hosts="kiosk*", mde_allow_empty=True, **sliced).code == 0
+    assert emulator.calls() == []
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "expected"),
     [
-        ({}, "What is to be verified?"),
+        ({}, "Nothing to verify"),
         ({"mde_evidence": "nowhere.json"}, "nowhere.json cannot be read"),
-        ({"mde_action_ids": "a", "mde_fail_on": ["lost"]}, "mde_fail_on has lost; the outcomes are done"),
+        ({"mde_action_ids": "a", "mde_fail_on": ["lost"]}, "mde_fail_on has lost. The outcomes are done"),
         ({"mde_action_ids": "not/an/id"}, "is not the id of a machine action"),
     ],
 )
-def test_a_wrong_verify_is_told_before_any_request(
-    emulator: Emulator, runbook: AnsibleCommand, variables: dict[str, t.Any], told: str
+def test_invalid_variables_of_verify_are_errors_before_the_first_request(
+    emulator: Emulator, runbook: AnsibleCommand, variables: dict[str, t.Any], expected: str
 ) -> None:
     ran = runbook.run("verify", **variables)
     assert ran.code == 2
-    assert told in ran.one_line
+    assert expected in ran.one_line
     assert emulator.calls() == []

@@ -16,6 +16,8 @@ from .token import TokenClaims
 OFFBOARD: t.Final = ("Machine.Offboard",)
 READ: t.Final = ("Machine.Read.All", "Machine.ReadWrite.All")
 TAG: t.Final = ("Machine.ReadWrite.All",)
+# Inferred: Microsoft does not document the call.
+EXCLUDE: t.Final = ("Machine.ReadWrite.All",)
 # Microsoft Learn, "Cancel machine action": "One of the following permissions".
 CANCEL: t.Final = (
     "Machine.Offboard",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Inventory hosts as devices."""
+"""Devices of inventory hosts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ID, GUID = "a" * 40, "11112222-bbbb-3333-cccc-4444dddd5555"
         ({"mde_machine": {"id": ID}}, {"device_name": "host"}),
     ],
 )
-def test_a_host_is_the_device_that_its_variables_say(variables: dict[str, t.Any], device: dict[str, str]) -> None:
+def test_the_variables_of_a_host_identify_its_device(variables: dict[str, t.Any], device: dict[str, str]) -> None:
     assert HOST_DEVICES(["host"], {"host": variables}) == [device]
 
 
@@ -48,8 +48,8 @@ def test_there_is_one_device_for_each_host_in_their_order() -> None:
 
 @pytest.mark.parametrize("value", [1e39, 20261044, True, date(2026, 10, 1), ["a"]], ids=str)
 @pytest.mark.parametrize("name", ["mde_device_id", "mde_device_name", "mde_aad_device_id"])
-def test_what_is_no_text_is_refused_as_it_may_have_lost_digits(name: str, value: object) -> None:
-    with pytest.raises(AnsibleFilterError, match=rf"host pc: {name} is no text; put it in quotes"):
+def test_a_value_that_is_not_a_string_is_an_error(name: str, value: object) -> None:
+    with pytest.raises(AnsibleFilterError, match=rf"{name} of host pc must be a string\. Put the value in quotes"):
         HOST_DEVICES(["pc"], {"pc": {name: value}})
 
 
@@ -70,13 +70,13 @@ def test_a_host_is_checked_by_the_rules_of_the_module(variables: dict[str, str],
     assert "good" not in str(refused.value)
 
 
-def test_all_hosts_are_checked_and_the_first_five_that_are_wrong_are_named() -> None:
+def test_all_hosts_are_checked_and_the_first_five_invalid_ones_are_named() -> None:
     hosts = {f"pc-{n}": {"mde_aad_device_id": "N/A"} if n % 3 == 0 else {} for n in range(30)}
     with pytest.raises(AnsibleFilterError) as refused:
         HOST_DEVICES(list(hosts), hosts)
     message = str(refused.value)
     assert [name for name in hosts if f"host {name}," in message] == ["pc-0", "pc-3", "pc-6", "pc-9", "pc-12"]
-    assert message.endswith(" 5 more hosts are wrong.")
+    assert message.endswith(" 5 more hosts have errors.")
     assert "Nothing" not in message
 
 
@@ -100,25 +100,27 @@ def test_all_hosts_are_checked_and_the_first_five_that_are_wrong_are_named() -> 
         "0.0.0.0",
     ],
 )
-def test_the_controller_is_no_device_unless_a_variable_says_so(host: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=rf"host {re.escape(host)} is the controller and not a device"):
+def test_the_controller_is_a_device_only_with_a_variable(host: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=rf"host {re.escape(host)} is the controller, not a device"):
         HOST_DEVICES(["pc", host], {"pc": {}, host: {"mde_device_id": " "}})
     assert HOST_DEVICES([host], {host: {"mde_device_id": ID}}) == [{"device_id": ID}]
 
 
 @pytest.mark.parametrize("host", ["localhost-7", "pc.localhost.example", "10.1.2.3", "128.0.0.1"])
-def test_a_name_that_only_looks_like_the_controller_is_a_device(host: str) -> None:
+def test_a_name_similar_to_that_of_the_controller_is_a_device(host: str) -> None:
     assert HOST_DEVICES([host], {host: {}}) == [{"device_name": host}]
 
 
 @pytest.mark.parametrize("host", [ID, "11112222-bbbb-3333-cccc-4444dddd5555"])
-def test_a_host_that_is_called_by_an_id_needs_the_variable_for_it(host: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=r"is called by an ID, which is no device name\. Set mde_device_id"):
+def test_a_host_whose_name_is_an_id_needs_a_variable(host: str) -> None:
+    with pytest.raises(
+        AnsibleFilterError, match=rf"the name of host {host} is an ID, not a device name\. Set mde_device_id"
+    ):
         HOST_DEVICES([host], {host: {}})
     assert HOST_DEVICES([host], {host: {"mde_device_id": ID}}) == [{"device_id": ID}]
 
 
-def test_a_variable_that_rests_on_an_undefined_one_is_no_name() -> None:
+def test_a_variable_with_an_undefined_variable_is_an_error() -> None:
     loader = DataLoader()
     inventory = InventoryManager(loader, sources=None, parse=False)
     manager = VariableManager(loader, inventory)
@@ -132,6 +134,6 @@ def test_a_variable_that_rests_on_an_undefined_one_is_no_name() -> None:
 
 
 @pytest.mark.skipif(hasattr(template, "trust_as_template"), reason="from ansible-core 2.19 on no text is marked")
-def test_a_name_of_the_service_may_have_braces() -> None:
+def test_a_name_from_the_service_can_contain_braces() -> None:
     name = wrap_var("{{braces}}")
     assert HOST_DEVICES(["pc"], {"pc": {"mde_device_name": name}}) == [{"device_name": "{{braces}}"}]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The variables of the runbook in every type that AWX and ansible-core can give them."""
+"""The variables of the runbook in every type that AWX and ansible-core pass."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONS = FilterModule().filters()["runbook_options"]
 TEXTS = ("mde_comment", "mde_tag")
 SWITCHES = ("mde_allow_empty", "mde_force", "mde_match_short_names", "mde_missing_ok", "mde_wait")
 NUMBERS = ("mde_batch_size", "mde_max_devices", "mde_wait_timeout")
-IDENTIFIERS = tuple(sorted(set(_OPTIONS) - {*TEXTS, *SWITCHES, *NUMBERS}))
+IDENTIFIERS = tuple(sorted(set(_OPTIONS) - {*TEXTS, *SWITCHES, *NUMBERS, "mde_exclude"}))
 DEFAULTS = OPTIONS(dict.fromkeys(_OPTIONS))["options"]
 PLAIN = (20261044, 1.5, False, date(2026, 10, 1), datetime(2026, 10, 1, 8))
 
@@ -69,7 +69,7 @@ def test_a_comment_and_a_tag_take_another_type_as_text_with_a_warning(name: str,
 
 @pytest.mark.parametrize("name", IDENTIFIERS)
 @pytest.mark.parametrize("value", PLAIN, ids=str)
-def test_an_identifier_of_another_type_is_refused_with_the_way_out(name: str, value: object) -> None:
+def test_an_identifier_of_another_type_is_an_error_with_a_hint(name: str, value: object) -> None:
     message = error(name, value)
     assert "arrived as the " in message
     assert "begins with a letter" in message or name == "mde_columns"
@@ -90,7 +90,7 @@ def test_a_switch_takes_what_ansible_takes(name: str, value: object, meant: bool
 @pytest.mark.parametrize("name", SWITCHES)
 @pytest.mark.parametrize("value", ["perhaps", 2, -1, 1.5, date(2026, 10, 1), ["true"], {"a": 1}, "None"], ids=str)
 def test_a_switch_that_is_not_understood_is_refused(name: str, value: object) -> None:
-    assert error(name, value).endswith(": give true or false.")
+    assert error(name, value).endswith(". It must be true or false.")
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -104,18 +104,28 @@ def test_a_number_takes_its_text(name: str, value: object, meant: int) -> None:
     "value", [0, -1, 1.5, "1e3", "007", True, False, "ten", 1_000_000, "\u0663", date(2026, 10, 1), [1]], ids=str
 )
 def test_a_number_that_is_not_understood_is_refused(name: str, value: object) -> None:
-    assert "give a whole number from 1 to 999999" in error(name, value)
+    assert "It must be a whole number from 1 to 999999" in error(name, value)
+
+
+@pytest.mark.parametrize(("value", "meant"), [("Other", "Other"), (" inactivedevice ", "InactiveDevice")])
+def test_a_reason_to_exclude_is_one_of_the_service(value: str, meant: str) -> None:
+    assert option("mde_exclude", value) == meant
+
+
+@pytest.mark.parametrize("value", ["retired", True, 7, "Inactive Device"], ids=str)
+def test_another_reason_to_exclude_is_refused(value: object) -> None:
+    assert "The reasons are InactiveDevice, DuplicateDevice" in error("mde_exclude", value)
 
 
 @pytest.mark.parametrize("value", [["a"], {"a": "b"}, [], {}], ids=str)
-@pytest.mark.parametrize("name", [*TEXTS, "mde_devices_file", "mde_evidence", "mde_evidence_dir"])
-def test_a_list_is_no_text(name: str, value: object) -> None:
+@pytest.mark.parametrize("name", [*TEXTS, "mde_devices_file", "mde_evidence", "mde_evidence_dir", "mde_exclude"])
+def test_a_list_is_not_text(name: str, value: object) -> None:
     assert "list or a mapping" in error(name, value)
 
 
 @pytest.mark.parametrize("value", ["two\nlines", "x" * 201, "a\u2028b", "a\x85b"])
 def test_a_tag_is_one_line(value: str) -> None:
-    assert "mde_tag: give one line" in error("mde_tag", value)
+    assert "mde_tag must be one line" in error("mde_tag", value)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +144,7 @@ def test_action_ids_are_a_list_or_text(value: object, meant: list[str]) -> None:
 
 @pytest.mark.parametrize("name", ["mde_action_ids", "mde_hosts", "mde_fail_on"])
 @pytest.mark.parametrize("entry", [5349, True, date(2026, 10, 1), ["a"]], ids=str)
-def test_an_entry_that_is_no_text_is_named_by_its_place(name: str, entry: object) -> None:
+def test_an_entry_that_is_not_text_is_named_by_its_position(name: str, entry: object) -> None:
     assert "as entry 2" in error(name, ["done", entry])
 
 
@@ -148,22 +158,22 @@ def test_an_entry_that_is_no_text_is_named_by_its_place(name: str, entry: object
         (",", DEFAULTS["fail_on"]),
     ],
 )
-def test_only_an_empty_list_lets_every_outcome_pass(value: object, meant: list[str]) -> None:
+def test_only_an_empty_list_accepts_every_outcome(value: object, meant: list[str]) -> None:
     assert option("mde_fail_on", value) == meant
 
 
 @pytest.mark.parametrize("value", ["lost", ["done", "lost"], "none", "false"])
 def test_an_outcome_that_does_not_exist_is_refused(value: object) -> None:
-    assert "the outcomes are done, came_back, pending" in error("mde_fail_on", value)
+    assert "The outcomes are done, came_back, pending" in error("mde_fail_on", value)
 
 
 @pytest.mark.parametrize("value", ["a:&b,!c", "all", ["a", "b:!c"]])
-def test_patterns_of_hosts_stay_whole(value: object) -> None:
+def test_host_patterns_are_not_split(value: object) -> None:
     assert option("mde_hosts", value) == ([value] if isinstance(value, str) else value)
 
 
 @pytest.mark.parametrize("value", [["pc-1"], "pc-1", [], {"devices": []}, [20261044]], ids=str)
-def test_devices_are_only_looked_for_here(value: object) -> None:
+def test_devices_are_not_parsed_here(value: object) -> None:
     assert option("mde_devices", value) is True
 
 
@@ -177,7 +187,7 @@ def test_columns_of_other_types_are_refused(value: object) -> None:
     assert "must map device_id, device_name" in error("mde_columns", value)
 
 
-def test_a_missing_variable_is_named_and_all_errors_come_together() -> None:
+def test_a_missing_variable_is_an_error_beside_all_others() -> None:
     found = OPTIONS({"mde_comment": " ", "mde_wait": "perhaps", "mde_batch_size": 0}, ["mde_comment"])
     assert [message.split()[0] for message in found["errors"]] == ["mde_comment", "mde_wait", "mde_batch_size"]
     assert "mde_comment is missing. State the reason" in found["errors"][0]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that shows a text as a warning."""
+"""The filter that shows text as a warning."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return texts
 
 
-def test_what_is_returned_is_what_was_shown_without_anything_that_a_terminal_acts_on(shown: list[str]) -> None:
+def test_the_text_is_shown_and_returned_without_control_characters(shown: list[str]) -> None:
     returned = FilterModule().filters()["show_warning"]("pc\x1b[2J\x9b\u202e\u2066é\n keeps its tag")
     assert returned == "pc⟨U+001B⟩[2J⟨U+009B⟩⟨U+202E⟩⟨U+2066⟩é  keeps its tag"
     assert shown == [returned]

@@ -106,6 +106,7 @@ GOOD: dict[str, dict[str, t.Any]] = {
     "mde_machine_action_info": {"action_id": ACTION},
     "mde_machine_action_cancel": {"action_id": ACTION},
     "mde_machine_tag": {"device_id": ID},
+    "mde_machine_exclusion": {"device_id": ID},
     "mde_offboard_info": {"device_id": ID},
 }
 # What goes beside, or instead; and whether the task fails. Options that a module has not are left out.
@@ -128,6 +129,7 @@ def modules(
     action_info: RunModule,
     cancel: RunModule,
     tag: RunModule,
+    exclude: RunModule,
 ) -> dict[str, RunModule]:
     """Each module by its name."""
     return {
@@ -136,6 +138,7 @@ def modules(
         "mde_machine_action_info": action_info,
         "mde_machine_action_cancel": cancel,
         "mde_machine_tag": tag,
+        "mde_machine_exclusion": exclude,
         "mde_offboard_info": offboard_info,
     }
 

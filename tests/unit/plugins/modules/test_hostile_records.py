@@ -77,6 +77,7 @@ def serve(emulator: Emulator, fields: t.Mapping[str, str]) -> None:
         ("POST", "/offboard", action),
         ("POST", "/cancel", action),
         ("POST", "/AddOrRemoveTag", f'{{"value": [{machine}]}}'),
+        ("POST", "/setExclusion", machine),
         ("GET", "/machines/", machine),
         ("GET", "/machineactions/", action),
         ("GET", "/machineactions", f'{{"value": [{action}]}}'),
@@ -117,6 +118,7 @@ def test_no_module_loses_a_result_to_a_record(
     machine_info: RunModule,
     action_info: RunModule,
     tag: RunModule,
+    exclude: RunModule,
     cancel: RunModule,
     fields: dict[str, str],
 ) -> None:
@@ -130,6 +132,7 @@ def test_no_module_loses_a_result_to_a_record(
         offboard(device_id=A, force=True),
         offboard_info(device_id=[A]),
         tag(device_id=[A], tag="x", diff=True),
+        exclude(device_id=[A], diff=True),
         cancel(action_id=ACTION["id"]),
     ):
         whole(run)

@@ -1,0 +1,178 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""One change to many devices: reads their records, changes only what differs, and returns a result for each device.
+
+A subclass of ``DeviceChanger`` knows the state of a device, for example its tags, and the call that changes it.
+"""
+
+from __future__ import annotations
+
+import abc
+import typing as t
+from dataclasses import dataclass, replace
+
+from ._api.client import MdeClient
+from ._api.models import Machine, meant
+from ._auth.permissions import predicted_refusal
+from ._errors import ApiError, MdeError
+from ._options.argument_spec import Spec
+from ._options.identifiers import clean_device_id
+from ._options.values import clean_list
+from ._results import DeviceEntry, DeviceResults, difference
+from ._same import comparable
+
+DEVICE_OPTIONS: t.Final[Spec] = {"device_id": {"type": "list", "elements": "str", "required": True}}
+_MAX_SINGLE_REFUSALS: t.Final = 3
+
+State = t.Mapping[str, t.Any]
+"""State of a device: the keys of its result that a change is about, for example ``{"tags": ["retired"]}``."""
+
+
+@dataclass(frozen=True)
+class DeviceChange(DeviceEntry):
+    """Result of one device, or what is planned for it."""
+
+    device_id: str
+    before: State
+    after: State
+    machine: Machine | None = None
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
+
+    @property
+    def name(self) -> str:
+        return (self.machine.name if self.machine else None) or self.device_id
+
+    def with_error(self, error: MdeError) -> DeviceChange:
+        """The result of a device that was not changed."""
+        return replace(self, after=self.before, error=error)
+
+    def as_dict(self) -> dict[str, t.Any]:
+        name = self.machine.name if self.machine else None
+        return {"device_id": self.device_id, "device_name": name, **super().as_dict(), **self.after}
+
+    def difference(self) -> dict[str, t.Any]:
+        before, after = ({"device": self.name, **state} for state in (self.before, self.after))
+        return difference(self.device_id, before, after)
+
+
+@dataclass(frozen=True)
+class DeviceChanges(DeviceResults[DeviceChange]):
+    """Result of a run, in the order requested."""
+
+    predicted: bool = False
+
+    def success_message(self) -> str:
+        does = "would change" if self.predicted else "changed"
+        return f"{sum(device.changed for device in self.devices)} of {len(self.devices)} devices {does}"
+
+
+class DeviceChanger(abc.ABC):
+    """Changes the state of devices, or predicts it."""
+
+    permissions: t.ClassVar[t.Sequence[str]]
+    """Permissions of the change; one of them is enough."""
+    verb: t.ClassVar[str]
+    """What the application must be allowed to do, for messages."""
+    batch_size: t.ClassVar[int]
+    """Maximum number of devices in one call."""
+
+    def __init__(self, client: MdeClient, device_ids: t.Sequence[str], warn: t.Callable[[str], None]) -> None:
+        """``device_ids`` are clean (``clean_device_ids``); ``warn`` takes one line of text for the user."""
+        self._client = client
+        self._device_ids = device_ids
+        self._warn = warn
+        self._stopped_by: MdeError | None = None
+        self._any_accepted = False
+        self._single_refusals = 0
+
+    @abc.abstractmethod
+    def states(self, machine: Machine | None) -> tuple[State, State]:
+        """The state now and the requested one; they are equal where nothing differs, and where there is no record."""
+
+    @abc.abstractmethod
+    def send(self, planned: t.Sequence[DeviceChange]) -> list[DeviceChange]:
+        """Change up to ``batch_size`` devices with one call; their results. Raises MdeError when the call fails."""
+
+    def explain(self, error: MdeError) -> MdeError:
+        """The error of a call as the user gets it."""
+        return error
+
+    def stops_run(self, error: MdeError) -> bool:
+        """Whether the call would fail for the other devices, too."""
+        return error.fatal_for_run
+
+    def refused_for_all(self) -> bool:
+        """Whether several devices were refused, each alone, and none was accepted: the cause is then not one device."""
+        return not self._any_accepted and self._single_refusals >= _MAX_SINGLE_REFUSALS
+
+    def run(self, *, check_mode: bool) -> DeviceChanges:
+        """Change the devices, or predict the changes. Raises MdeError when a read fails; nothing has been sent then."""
+        results: dict[str, DeviceChange] = {}
+        for id_, machine in self.read(self._device_ids).items():  # one device in two spellings is one
+            results.setdefault(machine.id if machine else comparable(id_), self._plan(id_, machine))
+        to_change = [result for result in results.values() if result.changed]
+        if check_mode:
+            changed = self._predict(to_change)
+        else:
+            starts = range(0, len(to_change), self.batch_size)
+            changed = [one for start in starts for one in self._send(to_change[start : start + self.batch_size])]
+        results.update((result.device_id, result) for result in changed)
+        return DeviceChanges(tuple(results.values()), predicted=check_mode)
+
+    def read(self, device_ids: t.Sequence[str]) -> dict[str, Machine | None]:
+        """The records by requested ID. None only if the read of the single record finds nothing either, or if several
+        IDs differ from the requested one in case alone, so that it is not known which device is meant."""
+        machines = self._client.machines_by_id(device_ids)
+        found = {id_: meant([id_], machines) for id_ in device_ids}
+        return {
+            id_: self._client.get_machine(id_) if not some else some[0] if len(some) == 1 else None
+            for id_, some in found.items()
+        }
+
+    def _plan(self, device_id: str, machine: Machine | None) -> DeviceChange:
+        before, after = self.states(machine)
+        if machine is not None:
+            return DeviceChange(machine.id, before, after, machine)
+        missing = MdeError(
+            f"The device {device_id} was not found.",
+            code="not_found",
+            hint="Check the ID. Records expire after the retention period of the tenant, at most 180 days.",
+        )
+        return DeviceChange(device_id, before, before, error=missing)
+
+    def _predict(self, planned: t.Sequence[DeviceChange]) -> t.Sequence[DeviceChange]:
+        claims = self._client.session.claims
+        refusal = predicted_refusal(claims, self.permissions, self.verb, self._warn) if planned else None
+        return [one.with_error(self.explain(refusal)) for one in planned] if refusal else planned
+
+    def _send(self, batch: t.Sequence[DeviceChange]) -> t.Sequence[DeviceChange]:
+        """Change the devices of a batch. If one of them may be the reason for a refusal, send halves of the batch."""
+        if self._stopped_by:
+            return [one.with_error(self._stopped_by.for_skipped_devices()) for one in batch]
+        try:
+            done = self.send(batch)
+        except MdeError as error:
+            if len(batch) > 1 and self._may_concern_one_device(error):
+                half = len(batch) // 2
+                return [*self._send(batch[:half]), *self._send(batch[half:])]
+            self._single_refusals += len(batch) == 1
+            explained = self.explain(error)
+            self._stopped_by = explained if self.stops_run(error) else None
+            return [one.with_error(explained) for one in batch]
+        self._any_accepted = True
+        return done
+
+    def _may_concern_one_device(self, error: MdeError) -> bool:
+        rejected = isinstance(error, ApiError) and error.service_code is not None and error.http_status in (400, 404)
+        return rejected and not self.refused_for_all()
+
+
+def clean_device_ids(device_ids: t.Sequence[str]) -> tuple[str, ...]:
+    """The values of ``DEVICE_OPTIONS``, each ID once. Raises OptionError."""
+    return clean_list("device_id", device_ids, clean_device_id) or ()

@@ -1,0 +1,112 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the secops.mde collection: it may change with any release.
+
+"""Excludes devices from vulnerability management, or includes them again: changes only what differs.
+
+A change can take hours to show in the record (Microsoft Learn, "Exclude devices": up to 10 hours). The response of the
+service is therefore the confirmation, and not a read after it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ._api.client import MdeClient
+from ._api.models import Machine
+from ._auth.permissions import EXCLUDE
+from ._device_changes import DEVICE_OPTIONS, DeviceChange, DeviceChanger, State, clean_device_ids
+from ._errors import ApiError, MdeError
+from ._options.argument_spec import Spec
+from ._same import equal_ignoring_case
+
+EXCLUSION_OPTIONS: t.Final[Spec] = {
+    **DEVICE_OPTIONS,
+    "state": {"type": "str", "choices": ["excluded", "included"], "default": "excluded"},
+    # The service's own model (its $metadata of 2026-08).
+    "reason": {
+        "type": "str",
+        "choices": ["InactiveDevice", "DuplicateDevice", "DeviceDoesNotExist", "DeviceOutOfScope", "Other"],
+        "default": "InactiveDevice",
+    },
+}
+_UNDOCUMENTED: t.Final = (
+    "Microsoft does not document this call, and its permission Machine.ReadWrite.All is inferred. If the application has "
+    "the permission, the call may not be available to it: exclude or include the device in the Microsoft Defender portal."
+)
+
+
+@dataclass(frozen=True)
+class ExclusionRequest:
+    """Which devices should be excluded, and why; or should be included."""
+
+    device_ids: tuple[str, ...]
+    reason: str | None
+    """None to include the devices."""
+
+    @classmethod
+    def from_options(cls, params: t.Mapping[str, t.Any]) -> ExclusionRequest:
+        """Validate and normalize the options of ``EXCLUSION_OPTIONS``. Raises OptionError."""
+        reason = params["reason"] if params["state"] == "excluded" else None
+        return cls(clean_device_ids(params["device_id"]), reason)
+
+
+class Excluder(DeviceChanger):
+    """Excludes or includes devices."""
+
+    permissions = EXCLUDE
+    verb = "exclude devices"
+    batch_size = 1
+
+    def __init__(self, client: MdeClient, request: ExclusionRequest, *, warn: t.Callable[[str], None]) -> None:
+        super().__init__(client, request.device_ids, warn)
+        self._reason = request.reason
+
+    def states(self, machine: Machine | None) -> tuple[State, State]:
+        """A record that does not say whether the device is excluded differs from both states."""
+        excluded, reason = (machine.record.get(key) if machine else None for key in ("isExcluded", "exclusionReason"))
+        before = {
+            "excluded": excluded if isinstance(excluded, bool) else None,
+            "reason": reason if excluded is True and isinstance(reason, str) else None,
+        }
+        wanted = {"excluded": self._reason is not None, "reason": self._reason}
+        same = before["excluded"] is wanted["excluded"] and (
+            self._reason is None or equal_ignoring_case(before["reason"], self._reason)
+        )
+        return before, before if machine is None or same else wanted
+
+    def send(self, planned: t.Sequence[DeviceChange]) -> list[DeviceChange]:
+        (device,) = planned
+        now, wanted = self.states(self._client.set_exclusion(device.device_id, self._reason))
+        if all(now[key] in (None, wanted[key]) for key in wanted):
+            return [device]
+        not_confirmed = MdeError(
+            "The service accepted the exclusion change, but its response does not show it.",
+            code="exclusion_not_confirmed",
+            hint="A change can take up to 10 hours to show. Run the task again later. It changes only devices that differ.",
+        )
+        return [device.with_error(not_confirmed)]
+
+    def explain(self, error: MdeError) -> MdeError:
+        """For an error that can be about the call itself: what is not documented, and what to do instead."""
+        if error.code not in ("permission_missing", "disallowed", "wrong_address"):
+            return error
+        missing = error.code == "wrong_address"  # but reads at the same URL have worked
+        return MdeError(
+            error.message,
+            code="exclusion_unavailable" if missing else error.code,
+            hint=_UNDOCUMENTED if missing or not error.hint else f"{error.hint} {_UNDOCUMENTED}",
+            http_status=error.http_status,
+            correlation_id=error.correlation_id,
+        )
+
+    def stops_run(self, error: MdeError) -> bool:
+        """A 403 or an unknown 404 can be about the call as well as about the device: decided by several devices."""
+        if error.fatal_for_run and error.http_status != 403:
+            return True
+        concerns_one = isinstance(error, ApiError) and (
+            error.resource_not_found or (error.http_status == 400 and error.service_code is not None)
+        )
+        return not concerns_one and self.refused_for_all()
