@@ -17,6 +17,7 @@ from ansible.plugins.loader import lookup_loader
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import MdeError, OptionError
 from ansible_collections.secops.mde.plugins.module_utils._evidence_format import mapping
+from ansible_collections.secops.mde.plugins.module_utils._presentable import one_line
 from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.parser import parse_devices
 from ansible_collections.secops.mde.plugins.plugin_utils._host_devices import (
     DEVICE_VARIABLES,
@@ -62,28 +63,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             reader.errors.append(str(error))
         if not reader.errors:
             for sentence in reader.converted:
-                self._display.warning("".join(c if c.isprintable() else repr(c)[1:-1] for c in sentence))
-        result = {
-            "changed": False,
-            "options": reader.options,
-            "errors": reader.errors,
-            "converted": reader.converted,
-            "devices": reader.devices,
-            "hosts": reader.hosts,
-            "action_ids": reader.action_ids,
-            "device_ids": reader.device_ids,
-            "artifacts": reader.artifacts,
-            "unreached": reader.unreached(),
-            "source": reader.source,
-            "run_once": reader.run_once,
-        }
+                self._display.warning(one_line(sentence))
+        public = {name: value for name, value in vars(reader).items() if not name.startswith("_")}
+        result = {"changed": False, **public, "unreached": reader.unreached()}
         if reader.errors:
             result.update(failed=True, msg=" ".join(reader.errors))
         return t.cast("dict[str, t.Any]", make_unsafe(result))
 
 
 class _Reader:
-    """Reads the variables as they apply to one task and host. Methods raise MdeError or AnsibleError."""
+    """Reads the variables as they apply to one task and host. Methods raise MdeError or AnsibleError.
+
+    The public attributes are keys of the result of the task.
+    """
 
     def __init__(
         self, task: t.Any, templar: t.Any, loader: t.Any, variables: dict[str, t.Any], arguments: dict[str, t.Any]
@@ -286,7 +278,8 @@ class _Reader:
     def _parse(self, listed: t.Any) -> list[dict[str, str]]:
         path = self.options["devices_file"]
         if path is not None:
-            expanded = _absolute(path)
+            # A relative path starts where ansible-playbook was started, not in the collection.
+            expanded = str(Path(path).expanduser().resolve())
             lookup = lookup_loader.get("ansible.builtin.file", loader=self._loader, templar=self._templar)
             (listed,) = lookup.run([expanded], self._variables)
         return parse_devices(listed, self.options["columns"])
@@ -296,23 +289,15 @@ class _Reader:
 
         A task in a dynamic include does not inherit the keyword, but the include ran for the first host only.
         """
-        parent = self._task
-        while parent is not None:
-            if boolean(self._templar.template(parent.run_once) or False, strict=False):
-                return True
-            parent = getattr(parent, "_parent", None)
-        return False
+        keywords = (self._templar.template(each.run_once) for each in self._task_and_parents())
+        return any(boolean(keyword or False, strict=False) for keyword in keywords)
 
     def _play_strategy(self) -> object:
-        parent = self._task
-        while parent is not None:
-            play = getattr(parent, "_play", None)
-            if play is not None:
-                return play.strategy
-            parent = getattr(parent, "_parent", None)
-        return ""
+        plays = (getattr(each, "_play", None) for each in self._task_and_parents())
+        return next((play.strategy for play in plays if play is not None), "")
 
-
-def _absolute(path: str) -> str:
-    """Resolve a path from the directory where ansible-playbook was started, not from the collection."""
-    return str(Path(path).expanduser().resolve())
+    def _task_and_parents(self) -> t.Iterator[t.Any]:
+        each = self._task
+        while each is not None:
+            yield each
+            each = getattr(each, "_parent", None)

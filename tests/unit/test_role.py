@@ -356,6 +356,9 @@ def test_ansible_doc_and_the_readme_have_every_variable_and_every_key_of_the_res
     entry_points = json.JSONDecoder().raw_decode(document)[0]["secops.mde.mde"]["entry_points"]
     readme = (ROLE / "README.md").read_text("utf-8")
     rows = set(re.findall(r"^\| `(\w+)` ", readme, re.MULTILINE))
+    for name, default in re.findall(r"^\| `(\w+)` \| [^|]+ \| (.*?) \| .* \|$", readme, re.MULTILINE):
+        text = " ".join(described(entry_point, name) for entry_point in SPEC if name in SPEC[entry_point]["options"])
+        assert re.findall(r"The default is V\((.*?)\)\.", text)[:1] == ([default.strip("`")] if default else []), name
     names = {name for spec in SPEC.values() for name in spec["options"]}
     assert {name for spec in entry_points.values() for name in spec["options"]} == names
     assert rows == names | KEYS
