@@ -18,6 +18,7 @@ import threading
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import ansible_runner
 import yaml
@@ -173,14 +174,15 @@ class Awx:
         hosts: t.Sequence[Host] = (),
         job_type: str | None = None,
         limit: str | None = None,
+        launched: t.Mapping[str, str] = MappingProxyType({}),
     ) -> Job:
-        """Run a job template. ``answers`` are those of its survey or prompts."""
+        """Run a job template. ``answers`` are those of its survey or prompts; ``launched`` says who or what started it."""
         given = self.get("job_template", template)
         check = (job_type or given["job_type"]) == "check"
         assert not job_type or job_type == given["job_type"] or given["ask_job_type_on_launch"]
         number, folder, environment, stored = self._prepare(credential)
         trusted = dict(given["extra_vars"])
-        variables = {**trusted, **(artifacts or {}), **(answers or {}), **self._meta_variables(number, template)}
+        variables = {**trusted, **(artifacts or {}), **(answers or {}), **_meta_variables(number, template, launched)}
         (folder / "env" / "extravars").write_text(extra_variables(variables, trusted), "utf-8")
         options = ["-u root", *(["--check"] if check else []), *([f"-l {limit}"] if limit else [])]
         return self._run(
@@ -213,6 +215,9 @@ class Awx:
         """Run all slices of a template at once."""
         count = min(self.get("job_template", template)["job_slice_count"], len(hosts)) or 1
         jobs: dict[int, Job] = {}
+
+        # A sliced job is a workflow that has the name of the template.
+        more["launched"] = {**more.get("launched", {}), **({"workflow_job_name": template} if count > 1 else {})}
 
         def run(number: int) -> None:
             jobs[number] = self.launch(template, credential, hosts=sliced(hosts, number, count), **more)
@@ -268,8 +273,14 @@ class Awx:
         credential: t.Mapping[str, t.Any],
         answers: t.Mapping[str, t.Any],
         decide: t.Callable[[str], bool],
+        schedule: str = "",
     ) -> dict[str, list[Job]]:
-        """Run a workflow, and return the jobs of each node that ran. ``decide`` answers approvals; a timeout is False."""
+        """Run a workflow, by a user or a schedule, and return the jobs of each node that ran.
+
+        ``decide`` answers approvals; a timeout is False.
+        """
+        launched = {"job_launch_type": "workflow", "workflow_job_name": name}
+        launched |= {"parent_job_schedule_name": schedule} if schedule else {"user_name": "operator"}
         nodes = {node["identifier"]: node for node in self.get("workflow_job_template", name)["schema"]}
         children = {
             target["identifier"]
@@ -290,7 +301,7 @@ class Awx:
                 job, hosts = self.update(target["name"], credential)
                 jobs[identifier], passed = [job], job.successful
             else:
-                more: Variables = {"answers": answers, "artifacts": artifacts}
+                more: Variables = {"answers": answers, "artifacts": artifacts, "launched": launched}
                 if self.get("job_template", target["name"]).get("job_slice_count"):
                     jobs[identifier] = self.slices(target["name"], credential, hosts, **more)
                 else:
@@ -325,20 +336,6 @@ class Awx:
         (folder / "env" / "settings").write_text(json.dumps({"suppress_ansible_output": True}), "utf-8")
         return number, folder, {**self.container, **settings, **injected}, {**settings, **stored}
 
-    def _meta_variables(self, number: int, template: str) -> Variables:
-        values = {
-            "job_id": number,
-            "job_launch_type": "manual",
-            "job_template_id": 7,
-            "job_template_name": template,
-            "user_id": 1,
-            "user_name": "operator",
-            "user_email": "",
-            "inventory_id": 3,
-            "inventory_name": "devices",
-        }
-        return {f"{prefix}_{name}": value for name, value in values.items() for prefix in ("awx", "tower")}
-
     def _run(
         self, number: int, folder: Path, environment: dict[str, str], stored: dict[str, str], **arguments: t.Any
     ) -> Job:
@@ -353,6 +350,20 @@ class Awx:
         with runner.stdout as file:
             output = file.read()
         return Job(number, folder, runner.status, output, list(runner.events), stored)
+
+
+def _meta_variables(number: int, template: str, launched: t.Mapping[str, str]) -> Variables:
+    """The variables that AWX adds to those of each job."""
+    values = {
+        "job_id": number,
+        "job_launch_type": "manual",
+        "job_template_id": 7,
+        "job_template_name": template,
+        "inventory_id": 3,
+        "inventory_name": "devices",
+        **(launched or {"user_name": "operator"}),
+    }
+    return {f"{prefix}_{name}": value for name, value in values.items() for prefix in ("awx", "tower")}
 
 
 def inject(

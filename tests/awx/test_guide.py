@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.secops.mde.tests.awx.awx import Awx
+from ansible_collections.secops.mde.tests.awx.awx import DEMO_HOST, Awx
 from ansible_collections.secops.mde.tests.awx.objects import FILES, Object, SetUp
 from ansible_collections.secops.mde.tests.awx.programs import COLLECTION
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
@@ -37,7 +37,15 @@ def block(beginning: str) -> str:
 
 
 def test_every_block_is_known_here() -> None:
-    known = ("ansible-galaxy", "ansible-builder", "export", "ansible-playbook", "mde_action_ids", "ansible ")
+    known = (
+        "ansible-galaxy",
+        "ansible-builder",
+        "export",
+        "ansible-playbook",
+        "mde_action_ids",
+        "# retry.yml",
+        "ansible ",
+    )
     assert [block(beginning) for beginning in known] == BLOCKS
 
 
@@ -70,17 +78,20 @@ def test_the_image_is_built_from_the_definition_under_the_name_in_the_settings(t
     assert all(option in known.stdout for option in values)
 
 
-def test_the_playbook_is_run_twice_first_for_the_credential_type(tmp_path: Path) -> None:
-    exports, first = block("export").splitlines()[:-1], block("export").splitlines()[-1]
-    assert re.findall(r"export (\w+)=", "\n".join(exports)) == ["CONTROLLER_HOST", "CONTROLLER_OAUTH_TOKEN"]
-    assert shlex.split(exports[-1])[-1] == "requirements.yml"
+def test_the_playbook_is_run_first_for_the_credential_type_and_then_for_everything(
+    objects: list[tuple[str, Object]], tmp_path: Path
+) -> None:
+    *prepare, first = block("export").splitlines()
+    assert re.findall(r"export (\w+)=", "\n".join(prepare)) == ["CONTROLLER_HOST", "CONTROLLER_OAUTH_TOKEN"]
+    assert shlex.split(prepare[-1])[-1] == "requirements.yml"
     assert (FILES / "requirements.yml").exists()
-    created: list[list[tuple[str, Object]]] = []
-    for command in (first, block("ansible-playbook").strip()):
-        program, playbook, *options = shlex.split(command)
-        assert (program, playbook) == ("ansible-playbook", "setup.yml")
-        created.append(SetUp(tmp_path / str(len(created))).run(*options))
-    assert created[0] == created[1][:1]
+    program, playbook, *options = shlex.split(first)
+    assert shlex.split(block("ansible-playbook")) == [program, playbook] == ["ansible-playbook", "setup.yml"]
+    created = SetUp(tmp_path).run(*options)
+    assert created == objects[:1]
+    # The templates of the injectors are AWX's, and arrive as they are in the file.
+    for name in ("inputs", "injectors"):
+        assert created[0][1][name] == yaml.safe_load((FILES / "credential_type" / f"{name}.yml").read_text("utf-8"))
 
 
 def test_the_templates_of_the_table_are_those_that_the_playbook_creates(objects: list[tuple[str, Object]]) -> None:
@@ -103,6 +114,29 @@ def test_the_variables_are_what_the_text_says() -> None:
 
 def test_settings_that_the_guide_names_exist() -> None:
     assert set(re.findall(r"``(setup_\w+)``", GUIDE)) <= set(SETTINGS)
+
+
+def test_what_a_verification_left_is_offboarded_again(
+    emulator: Emulator, awx: Awx, credential: dict[str, t.Any], tmp_path: Path
+) -> None:
+    devices = [emulator.add_device(Device(name=f"pc-{n}.corp.example")) for n in range(3)]
+    awx.project = Path(shutil.copytree(awx.project, tmp_path / "project"))
+    (awx.project / "retry.yml").write_text(block("# retry.yml"), "utf-8")
+    template = "Defender: offboard a list"
+    (given,) = (given for kind, given in awx.objects if (kind, given["name"]) == ("job_template", template))
+    awx.objects = [
+        ("job_template", {**given, "playbook": "retry.yml"}),
+        *(pair for pair in awx.objects if pair[1] is not given),
+    ]
+    artifacts = {"mde_verify_4": {"retry": [devices[0].id]}, "mde_verify_5": {"retry": [devices[2].id]}}
+    job = awx.launch(template, credential, answers={"mde_comment": "CHG-1044 again"}, artifacts=artifacts)
+    assert job.successful, job.output
+    assert {action["machineId"] for action in emulator.actions()} == {devices[0].id, devices[2].id}
+
+
+def test_the_host_of_ad_hoc_commands_is_that_of_the_demo_inventory() -> None:
+    written = yaml.safe_load("\n".join(re.findall(r"``(ansible_\w+: .*?)``", GUIDE)))
+    assert written == DEMO_HOST.variables
 
 
 def test_the_ad_hoc_command_runs(emulator: Emulator, awx: Awx, credential: dict[str, t.Any]) -> None:

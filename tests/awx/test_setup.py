@@ -37,16 +37,6 @@ def of_kind(objects: t.Sequence[tuple[str, Object]], *kinds: str) -> list[Object
     return [given for kind, given in objects if kind in kinds]
 
 
-def test_the_first_step_of_the_guide_creates_the_credential_type_alone(tmp_path: Path) -> None:
-    set_up = SetUp(tmp_path)
-    created = set_up.run("--tags", "credential_type")
-    assert [kind for kind, _given in created] == ["credential_type"]
-    # The templates of the injectors are AWX's, and arrive as they are in the file.
-    for name in ("inputs", "injectors"):
-        file = set_up.folder / "credential_type" / f"{name}.yml"
-        assert created[0][1][name] == yaml.safe_load(file.read_text("utf-8"))
-
-
 def test_an_object_is_created_before_another_one_names_it(objects: list[tuple[str, Object]]) -> None:
     known = {("credential", SETTINGS["setup_credential"])}
     for kind, given in objects:

@@ -125,7 +125,7 @@ def awx_jobs(run: Shell) -> None:
     tester = tools()
     tester.build(run.log)
     programs = str(run.environment.path / "bin")
-    pytest(dataclasses.replace(run, environment=tester), "tests/awx", "-rP", AWX_TEST_PROGRAMS=programs)
+    pytest(dataclasses.replace(run, environment=tester), "tests/awx", "-rP", ansible=programs)
 
 
 def simulation(run: Shell) -> None:
@@ -138,12 +138,12 @@ def hunt(run: Shell) -> None:
     pytest(run, "tests/unit", "-m", "hypothesis", "--hypothesis-profile=hunt")
 
 
-def pytest(run: Shell, *arguments: str, alone: bool = False, under: t.Iterable[str] = (), **variables: str) -> None:
-    """With ``alone``, all tests in one process, whatever the cores."""
+def pytest(run: Shell, *arguments: str, alone: bool = False, under: t.Iterable[str] = (), ansible: str = "") -> None:
+    """With ``alone``, all tests in one process, whatever the cores. ``ansible`` is the folder of another Ansible to test."""
     workers = 0 if alone or run.cores == 1 else run.cores
     command = ("python", "-m", *under, "pytest", f"--numprocesses={workers}", *arguments)
     try:
-        run(*command, PYTHONPATH=str(run.collections_path), **variables)
+        run(*command, PYTHONPATH=str(run.collections_path), AWX_TEST_PROGRAMS=ansible)
     except subprocess.CalledProcessError as error:
         # A part that was asked for may have nothing in one of several runs.
         if error.returncode != NOTHING_TO_RUN or not PART_ASKED_FOR:

@@ -184,7 +184,7 @@ def test_every_name_exists(guide: str) -> None:
 def test_every_snippet_is_of_a_language_that_is_tested(guide: str) -> None:
     found = list(blocks_of(guide, GUIDES[guide]))
     assert len(found) == GUIDES[guide].count("code-block::")
-    assert {block.language for block in found} <= {"yaml", "shell", "json"}
+    assert {block.language for block in found} <= {"yaml", "shell"}
 
 
 def test_every_outcome_and_variable_has_its_row() -> None:
@@ -218,7 +218,7 @@ def test_every_error_is_one_of_ours() -> None:
     assert [code for code in sorted(codes) if f'"{code}"' not in source] == []
 
 
-# --- YAML and JSON ---
+# --- YAML ---
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
@@ -265,16 +265,6 @@ def check_variables(value: t.Mapping[str, t.Any]) -> None:
     devices = value.get("mde_devices", "")
     filtered = importlib.import_module("ansible_collections.secops.mde.plugins.plugin_utils._device_parser.parser")
     assert len(filtered.parse_devices(devices)) == len(devices if isinstance(devices, list) else devices.split())
-
-
-@pytest.mark.parametrize("block", blocks("json"))
-def test_survey(block: Block) -> None:
-    survey = json.loads(block.text)
-    assert set(survey) == {"name", "description", "spec"}
-    assert {question["variable"] for question in survey["spec"]} == {"mde_devices", "mde_comment"}
-    for question in survey["spec"]:
-        assert question["type"] in ("text", "textarea")
-        assert question["min"] <= question["max"]
 
 
 # --- Shell ---
