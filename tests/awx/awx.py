@@ -151,7 +151,7 @@ class Awx:
     project: Path
     folder: Path
     container: dict[str, str] = field(default_factory=dict)
-    """Variables that the job's container has by itself, for example those of a managed identity."""
+    """Variables that the container of a job already has, for example those of a managed identity."""
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(4711)

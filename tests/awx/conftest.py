@@ -21,7 +21,7 @@ from ansible_collections.secops.mde.tests.emulator import Emulator
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """ansible-runner hands the variables of this process on to its jobs: only those of a container are left."""
+    """Leave only the variables that a container has, because ansible-runner passes all of them to its jobs."""
     home = tmp_path / "home"
     home.mkdir()
     wanted = base_environment(home)

@@ -53,7 +53,7 @@ class SetUp:
     def run(self, *options: str) -> list[tuple[str, Object]]:
         """Run setup.yml as the guide says, and return module and options of each object. Raises CalledProcessError."""
         self._record.unlink(missing_ok=True)
-        subprocess.run(
+        ended = subprocess.run(
             [program("ansible-playbook"), "setup.yml", *options],
             cwd=self.folder,
             env=self._environment,
@@ -61,8 +61,10 @@ class SetUp:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=True,
+            check=False,
             timeout=300,
         )
+        print(ended.stdout)
+        ended.check_returncode()
         lines = self._record.read_text("utf-8").splitlines()
         return [(kind, given) for kind, given in map(json.loads, lines)]

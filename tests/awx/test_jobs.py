@@ -17,7 +17,7 @@ from ansible_collections.secops.mde.tests.awx.awx import Awx, Host, Job
 from ansible_collections.secops.mde.tests.awx.conftest import connection
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 
-LIST, TAGGED, VERIFY = "Defender: offboard a list", "Defender: offboard tagged devices", "Defender: verify"
+LIST, TAGGED = "Defender: offboard a list", "Defender: offboard tagged devices"
 SOURCE = "Devices that are tagged retire"
 TICKET = {"mde_comment": "CHG-1044 retired"}
 DAY = 86400.0
