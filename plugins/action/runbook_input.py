@@ -111,6 +111,10 @@ class _Reader:
         if self.errors:
             return
         if self._entry_point == "offboard":
+            if self.options["external_id"] is not None and not self.options["send_external_id"]:
+                raise OptionError(
+                    "mde_external_id is set, but mde_send_external_id is false.", hint="Do not set one of them."
+                )
             self._find_devices(given["mde_devices"])
             self._check_count(is_default=is_unset(given["mde_max_devices"]))
         else:

@@ -3,15 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The end of one machine action that is still queued, and no other: asked for, then looked at.
+"""Cancels one machine action by ID and confirms the result by reading.
 
-The work can win the race, and the service then says nothing of it: what counts is what a read shows afterwards.
+The device may be faster, and the response of the service does not show it. Only a read afterwards counts.
 """
 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ._api.client import MdeClient
 from ._api.models import MachineAction
@@ -25,139 +25,129 @@ CANCEL_OPTIONS: t.Final[Spec] = {
     "comment": {"type": "str", "required": True},
 }
 CANCELLED: t.Final = "cancelled"
-# Seconds between the looks at what became of it: 15 in all.
+# Seconds before each read of the result, 15 in total.
 _POLL_DELAYS: t.Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True)
 class CancelResult(Result):
-    """How it ended. ``action`` is the service's JSON of the last look, in check mode the predicted one."""
+    """Result of the cancellation. ``action`` is the record as last read, in check mode the predicted one."""
 
-    action: t.Mapping[str, t.Any] | None = None
-    before: t.Mapping[str, t.Any] | None = None
+    action: MachineAction | None = None
+    before: MachineAction | None = None
     changed: bool = False
     predicted: bool = False
 
     def as_dict(self) -> dict[str, t.Any]:
-        action = MachineAction.from_json(self.action)
-        cancelled = action is not None and action.normalized_status == CANCELLED
-        if self.failure is not None:
+        action = self.action
+        if action is None or self.failure is not None:
             message = str(self.failure)
         else:
-            does = "would be cancelled" if self.predicted else "cancelled" if self.changed else "was cancelled before"
+            does = "would be cancelled" if self.predicted else "cancelled" if self.changed else "was already cancelled"
             message = f"{_describe(action)}: {does}"
         return {
             "changed": self.changed,
             "msg": message,
-            "cancelled": cancelled,
-            "action": self.action,
+            "cancelled": action is not None and action.normalized_status == CANCELLED,
+            "action": action.record if action else None,
             "summary": {"total": 1, "changed": int(self.changed), "failed": int(self.failure is not None)},
         }
 
     def diff(self) -> list[dict[str, t.Any]]:
-        before, after = MachineAction.from_json(self.before), MachineAction.from_json(self.action)
-        if not self.changed or before is None or after is None:
+        if not self.changed or self.before is None or self.action is None:
             return []
-        return [difference(after.id, {"status": before.status}, {"status": after.status})]
+        return [difference(self.action.id, {"status": self.before.status}, {"status": self.action.status})]
 
 
 class ActionCanceller:
-    """Cancels one action by its id."""
+    """Cancels one action by its ID."""
 
     def __init__(self, client: MdeClient, warn: t.Callable[[str], None]) -> None:
         self._client = client
         self._warn = warn
 
     def run(self, action_id: str, comment: str, *, check_mode: bool) -> CancelResult:
-        """Cancel, or predict it. What fails after the first read is in the result; raises MdeError before that."""
+        """Cancel the action, or predict it. Raises MdeError if the action cannot be found; later errors are in the result."""
         action = self._find(action_id)
         if action is None:
             raise MdeError(
-                f"There is no machine action {action_id}.",
+                f"Machine action {action_id} does not exist.",
                 code="not_found",
-                hint="Check the id: it is action.id in the result of the offboard, not the id of the device.",
+                hint="Use action.id from the result of mde_offboard, not the device ID.",
             )
-        before = action.record
         if action.normalized_status == CANCELLED:
-            return CancelResult(before, before)
+            return CancelResult(action, action)
         if action.is_final:
-            return CancelResult(before, before, failure=_too_late(action))
+            return CancelResult(action, action, failure=_too_late(action))
         if check_mode:
             return self._predict(action, comment)
         refusal: MdeError | None = None
         try:
             self._client.cancel_action(action.id, comment)
         except MdeError as error:
-            refusal = error  # an answer can get lost, and a refusal can mean that the action has just ended: look
+            refusal = error  # the response may be lost, or the action may just have ended: read it
         return self._poll(action, comment, refusal)
 
     def _find(self, action_id: str) -> MachineAction | None:
-        """By its own read, and by the list where that knows nothing: a fresh action can be missing from either."""
+        """The action by ID, else from the list: a new action can be missing from either."""
         return self._client.get_action(action_id) or next(iter(self._client.actions_by_id([action_id]).records), None)
 
     def _predict(self, action: MachineAction, comment: str) -> CancelResult:
         if refusal := predicted_refusal(self._client.session.claims, CANCEL, "cancel", self._warn):
-            return CancelResult(action.record, action.record, failure=refusal)
-        expected = {"status": "Cancelled", "cancellationComment": comment}
-        return CancelResult({**action.record, **expected}, action.record, changed=True, predicted=True)
+            return CancelResult(action, action, failure=refusal)
+        record = {**action.record, "status": "Cancelled", "cancellationComment": comment}
+        return CancelResult(replace(action, record=record), action, changed=True, predicted=True)
 
     def _poll(self, action: MachineAction, comment: str, refusal: MdeError | None) -> CancelResult:
-        """Look until it has ended, or for 15 seconds."""
-        now, read_error = action, None
+        """Read the action until it is final, for up to 15 seconds."""
+        latest, read_error = action, None
         for delay in _POLL_DELAYS:
             self._client.session.clock.sleep(delay)
             try:
-                now, read_error = self._client.get_action(action.id) or now, None
+                latest, read_error = self._client.get_action(action.id) or latest, None
             except MdeError as error:
                 read_error = error
                 if error.fatal_for_run:
-                    break  # all patience was used up on it
+                    break  # retry_timeout is used up
                 continue
-            if now.is_final or _is_definite_refusal(refusal):
+            if latest.is_final or _is_definite_refusal(refusal):
                 break
-        if now.normalized_status == CANCELLED:
-            # Somebody else can have been faster. A service that keeps no comment leaves the benefit of the doubt, but not
-            # one that has just refused.
-            kept = now.record.get("cancellationComment")
-            ours = kept == comment if kept else not _is_definite_refusal(refusal)
-            return CancelResult(now.record, action.record, changed=ours)
-        if now.is_final:
-            return CancelResult(now.record, action.record, failure=_too_late(now))
-        return CancelResult(
-            now.record, action.record, failure=refusal or _outcome_unknown(now, read_error) or _still_active(now)
-        )
+        if latest.normalized_status == CANCELLED:
+            # Another application or user may have been faster. The comment shows it. Without a comment, the change is taken
+            # for our own, unless the service has refused it.
+            stored = latest.record.get("cancellationComment")
+            ours = stored == comment if stored else not _is_definite_refusal(refusal)
+            return CancelResult(latest, action, changed=ours)
+        failure = _too_late(latest) if latest.is_final else refusal or _not_confirmed(latest, read_error)
+        return CancelResult(latest, action, failure=failure)
 
 
 def _is_definite_refusal(error: MdeError | None) -> bool:
-    """Whether the service said no in its own words; one more look after that is enough."""
+    """Whether the service itself refused the request. One read after that is enough."""
     return isinstance(error, ApiError) and error.service_code is not None and error.http_status < 500
 
 
-def _describe(action: MachineAction | None) -> str:
-    return f"{action.type} {action.id} of {action.device_name or action.machine_id}" if action else "The action"
+def _describe(action: MachineAction) -> str:
+    return f"{action.type} {action.id} of {action.device_name or action.machine_id}"
 
 
 def _too_late(action: MachineAction) -> MdeError:
     return MdeError(
-        f"{_describe(action)} had ended before it could be cancelled: {action.status}.",
+        f"{_describe(action)} was already {action.status} and cannot be cancelled.",
         code="too_late",
-        hint="An offboard that succeeded is undone only by onboarding the device again, on the device.",
+        hint="To undo an offboard action that succeeded, onboard the device again on the device itself.",
     )
 
 
-def _outcome_unknown(action: MachineAction, read_error: MdeError | None) -> MdeError | None:
-    if read_error is None:
-        return None
+def _not_confirmed(action: MachineAction, read_error: MdeError | None) -> MdeError:
+    if read_error is not None:
+        return MdeError(
+            f"{_describe(action)}: the result of the cancel request cannot be read: {read_error.message}",
+            code="outcome_unknown",
+            hint="Run the task again. It checks the action first and cancels it only if it is still in progress.",
+        )
     return MdeError(
-        f"{_describe(action)}: what became of the request to cancel it cannot be read: {read_error.message}",
-        code="outcome_unknown",
-        hint="Run the task again: it looks first, and asks again only where the action is still under way.",
-    )
-
-
-def _still_active(action: MachineAction) -> MdeError:
-    return MdeError(
-        f"{_describe(action)} is still {action.status} 15 seconds after the request to cancel it.",
+        f"{_describe(action)} is still {action.status} 15 seconds after the cancel request.",
         code="cancel_pending",
-        hint="Run the task again to see what became of it.",
+        hint="Run the task again to see the result.",
     )

@@ -66,16 +66,16 @@ class Excluder(DeviceChanger):
 
     def states(self, machine: Machine | None) -> tuple[State, State]:
         """A record that does not say whether the device is excluded differs from both states."""
-        excluded, reason = (machine.record.get(key) if machine else None for key in ("isExcluded", "exclusionReason"))
-        before = {
-            "excluded": excluded if isinstance(excluded, bool) else None,
-            "reason": reason if excluded is True and isinstance(reason, str) else None,
-        }
-        wanted = {"excluded": self._reason is not None, "reason": self._reason}
-        same = before["excluded"] is wanted["excluded"] and (
-            self._reason is None or equal_ignoring_case(before["reason"], self._reason)
+        shown, shown_reason = (
+            machine.record.get(key) if machine else None for key in ("isExcluded", "exclusionReason")
         )
-        return before, before if machine is None or same else wanted
+        excluded = shown if isinstance(shown, bool) else None
+        reason = shown_reason if excluded and isinstance(shown_reason, str) else None
+        before = {"excluded": excluded, "reason": reason}
+        same = excluded is (self._reason is not None) and (not excluded or equal_ignoring_case(reason, self._reason))
+        if machine is None or same:
+            return before, before
+        return before, {"excluded": self._reason is not None, "reason": self._reason}
 
     def send(self, planned: t.Sequence[DeviceChange]) -> list[DeviceChange]:
         (device,) = planned

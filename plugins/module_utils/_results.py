@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""What every module returns, whatever it is for: who asked whom and when, and the error in one shape."""
+"""What every module returns: the context of the run, results of devices, lists of records, combined errors."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass, field
 
-from ._api.paging import RefusedRecord, Report
 from ._errors import MdeError
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """Who asked whom and when: what evidence needs."""
+    """Tenant, application, API and time of the run."""
 
     tenant_id: str | None = None
     client_id: str | None = None
@@ -32,10 +31,10 @@ class RunContext:
 
 @dataclass(frozen=True)
 class Result:
-    """What a module has to say at its end. The task fails exactly when there is an error."""
+    """Result of a module. The task fails if and only if there is an error."""
 
     failure: MdeError | None = field(default=None, kw_only=True)
-    """What kept the run from its devices or records, if something did."""
+    """The error that ended the run, if there was one."""
 
     @property
     def error(self) -> MdeError | None:
@@ -43,27 +42,27 @@ class Result:
         return self.failure
 
     def errors(self) -> list[MdeError]:
-        """All of them, those of single devices too."""
+        """All errors, including those of single devices."""
         return [self.failure] if self.failure else []
 
     def as_dict(self) -> dict[str, t.Any]:
-        """The keys of this module, with ``changed``, ``msg`` and ``summary``; the same ones in every outcome."""
+        """The keys of this module, the same in every outcome, with ``changed``, ``msg`` and ``summary``."""
         raise NotImplementedError
 
     def diff(self) -> list[dict[str, t.Any]]:
-        """Before and after of what changes, as Ansible shows them."""
+        """Before and after of each change, in the form that Ansible shows."""
         return []
 
 
 @dataclass(frozen=True)
 class DeviceEntry:
-    """What became of one device. It failed exactly when it has an error."""
+    """Result of one device. It failed if and only if it has an error."""
 
     error: MdeError | None = field(default=None, kw_only=True)
 
     @property
     def name(self) -> str:
-        """How messages call this device."""
+        """Name of the device in messages."""
         raise NotImplementedError
 
     @property
@@ -78,7 +77,7 @@ class DeviceEntry:
         }
 
     def difference(self) -> dict[str, t.Any]:
-        """Before and after, as ``difference`` writes them."""
+        """Before and after, see ``difference``."""
         raise NotImplementedError
 
 
@@ -87,13 +86,13 @@ Device = t.TypeVar("Device", bound=DeviceEntry)
 
 @dataclass(frozen=True)
 class DeviceResults(Result, t.Generic[Device]):
-    """The whole run, in the order asked."""
+    """Results of a run, in the order requested."""
 
     devices: tuple[Device, ...] = ()
 
     @property
     def error(self) -> MdeError | None:
-        """The error of the run: its own, that of the one device that failed, or one for several."""
+        """The error of the run: its own, that of the only device that failed, or one for several devices."""
         failed = [(device.name, device.error) for device in self.devices if device.error is not None]
         return self.failure or _combine_errors(failed, len(self.devices))
 
@@ -109,15 +108,15 @@ class DeviceResults(Result, t.Generic[Device]):
         }
 
     def message(self) -> str:
-        """One line for the person who reads the task's output."""
+        """One line of text for the user."""
         return str(self.error) if self.error else self.success_message()
 
     def success_message(self) -> str:
-        """The same where nothing failed."""
+        """The same if nothing failed."""
         raise NotImplementedError
 
     def summary(self) -> dict[str, int]:
-        """How many devices changed, and how many failed."""
+        """Number of devices: total, changed and failed."""
         return {
             "total": len(self.devices),
             "changed": sum(device.changed for device in self.devices),
@@ -129,7 +128,7 @@ class DeviceResults(Result, t.Generic[Device]):
 
 
 def to_module_result(result: Result, context: RunContext, api: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The keys of a result, and those that all modules have."""
+    """The keys of a result, and the keys of all modules. ``api`` are the statistics of the calls."""
     document = result.as_dict()
     document["summary"] = {**document["summary"], "api": dict(api)}
     error = result.error
@@ -137,47 +136,36 @@ def to_module_result(result: Result, context: RunContext, api: t.Mapping[str, t.
 
 
 def difference(id_: str | None, before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Before and after of one device or action, as Ansible shows them."""
+    """Before and after of one device or action, in the form that Ansible shows."""
     return {"before_header": id_, "after_header": id_, "before": before, "after": after}
 
 
 def count_outcomes(outcomes: t.Iterable[str], known: t.Sequence[str]) -> dict[str, int]:
-    """How often each of the known outcomes is there, in their order."""
+    """Number of times that each known outcome occurs, in the order of ``known``."""
     counted = Counter(outcomes)
     return {outcome: counted[outcome] for outcome in known}
 
 
 def _combine_errors(failed: t.Sequence[tuple[str, MdeError]], total: int) -> MdeError | None:
-    """One error for the devices that failed, as pairs of name and error, out of ``total``: the only one as it is;
-    of several the first ones by name and code, and the very first told in full."""
+    """One error for the devices that failed (name and error) out of ``total``: a single error unchanged, for several
+    devices the names and codes of three and the first error in full."""
     if len(failed) <= 1:
         return failed[0][1] if failed else None
     names = ", ".join(f"{name} ({error.code})" for name, error in failed[:3])
     return MdeError(
         f"{len(failed)} of {total} devices failed: {names}{', ...' if len(failed) > 3 else ''}. "
-        f"The first: {failed[0][1]}",
+        f"First error: {failed[0][1]}",
         code="devices_failed",
-        hint="Each has its own error in devices. The others were carried out; run the task again for the rest.",
+        hint="See devices for the error of each device. The other devices were processed. Run the task again for the failed ones.",
     )
-
-
-def reporting(warn: t.Callable[[str], None] | None) -> Report | None:
-    """How a list that goes on without a record says so: never a list that is shorter than the service's in silence."""
-    if warn is None:
-        return None
-
-    def report(refused: RefusedRecord) -> None:
-        warn(f"Left out of the result: {refused.error}")
-
-    return report
 
 
 @dataclass(frozen=True)
 class ListResult(Result):
-    """Records under the plural of their kind."""
+    """A list of records."""
 
     key: str
-    """Of the result: ``machines`` or ``machine_actions``."""
+    """Key of the list in the result: ``machines`` or ``machine_actions``."""
     records: tuple[dict[str, t.Any], ...] = ()
 
     def as_dict(self) -> dict[str, t.Any]:

@@ -149,7 +149,7 @@ def main(clock: Clock | None = None) -> None:
         canceller = ActionCanceller(module.connect(), module.warn)
         result = canceller.run(action_id, comment, check_mode=module.check_mode)
     except MdeError as error:
-        module.exit(CancelResult(failure=error))
+        result = CancelResult(failure=error)
     module.exit(result)
 
 

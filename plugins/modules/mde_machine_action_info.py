@@ -13,7 +13,8 @@ author: secops.mde contributors (@secops-example)
 description:
   - Reads machine actions, for example offboard actions, by ID, device, type, status or time. Returns the newest action first.
   - A machine action is the proof of offboarding. Use this module to follow up days later.
-  - It returns all matching actions, or it fails. A page that cannot be read is an error, never a shorter list.
+  - It returns all matching actions, or it fails. A page that cannot be read is an error, never a shorter list. A record that does not
+    match the filters is omitted, with a warning, even if the service sends it.
 options:
   action_id:
     description:

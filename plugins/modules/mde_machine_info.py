@@ -13,7 +13,7 @@ author: secops.mde contributors (@secops-example)
 description:
   - Finds devices by ID, name, Entra device ID, tag, health, onboarding or last report, and returns their records.
   - It returns all matching devices, or it fails. A page that cannot be read is an error, never a shorter list. A record that does not
-    match the filters is omitted, even if the service sends it.
+    match the filters is omitted, with a warning, even if the service sends it.
 extends_documentation_fragment:
   - secops.mde.machine_filter
   - secops.mde.connection

@@ -90,8 +90,26 @@ options:
     description:
       - Offboard even if the record or an earlier action says that nothing needs to be done, or if the record was merged into another.
       - A recent action in progress (less than four days old) is never duplicated.
+      - If the outcome of a request is in doubt, it is never sent again while the service shows a newer offboard action.
     type: bool
     default: false
+  external_id:
+    description:
+      - Ticket or job number that is sent with each offboard request, so that you can find its action in the service. At most 27
+        characters on one line.
+      - The module sends it after a random UUID, see O(send_external_id).
+    type: str
+  send_external_id:
+    description:
+      - Send an C(ExternalId) with each offboard request. It is a random UUID, followed by O(external_id) if set, and returned in
+        RV(devices[].external_id). The value is different for each device and each run.
+      - If the service returns it as C(externalId) of the action, the module recognizes its own action with certainty, also after a lost
+        response and if another run offboards the same device in the same second.
+      - If the service refuses the parameter, the module sends the request again without it, and sends no external IDs for the rest of
+        the task. Set this option to V(false) to save that call.
+      - The parameter is part of the service's own model, but Microsoft does not document its effect.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - secops.mde.connection
   - secops.mde.rate_limit
@@ -104,9 +122,13 @@ notes:
     a second read. With O(devices), about eighty devices share the two reads.
   - The decision to offboard is never older than two minutes when the request is sent. If the run has to wait for the quota, the module
     reads the devices after the wait.
-  - The module recognizes its own actions by device, comment and time. An action in the response to its request is its own, unless the
-    action existed before or its device, comment or time differs. An action in a list must have the same device and comment, and a time
-    after the first attempt. Two runs with the same application, device and comment within the same seconds cannot be distinguished.
+  - The module recognizes its own action by its external ID. If the service does not return external IDs, it uses device, comment
+    and time. An action in the response to its request is then its own, unless the action existed before or its device, comment or
+    time differs. An action in a list must have the same device and comment, and a time after the first attempt. Without external
+    IDs, two runs with the same application, device and comment within the same seconds cannot be distinguished.
+  - In check mode, the module asks the service whether it can offboard devices that do not run Windows, for at most 50 devices. If the
+    operating system or the Defender agent is not supported, the outcome is V(refused), as in a real run. Microsoft does not
+    document this route (C(availableMachineActions)). If it does not respond, a warning says so.
   - When the run is killed, the module sends no more offboard requests. The remaining devices have the error code V(run_ended). On a host
     that is reached over SSH, the module only notices that the connection has ended. A task with C(async) continues.
   - Delegate the task to localhost, where the interpreter of C(ansible-playbook) and its libraries are available.
@@ -239,6 +261,11 @@ devices:
       description: The machine action of this device, see RV(action).
       returned: always
       type: dict
+    external_id:
+      description: The C(ExternalId) of the last offboard request for this device. V(null) in check mode, and if the last request had
+        none or no request was sent.
+      returned: always
+      type: str
     machine:
       description: The record of the device before offboarding, as JSON from the service.
       returned: always
@@ -357,6 +384,7 @@ error:
       type: str
 """
 
+import random
 import typing as t
 
 from ansible_collections.secops.mde.plugins.module_utils._clock import Clock
@@ -386,6 +414,8 @@ OPTIONS: Spec = {
     "match_short_names": {"type": "bool", "default": False},
     "missing_ok": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
+    "external_id": {"type": "str"},
+    "send_external_id": {"type": "bool", "default": True},
     **RATE_LIMIT_OPTIONS,
     **WAIT_OPTIONS,
 }
@@ -398,9 +428,12 @@ DEVICES_HINT = (
 
 
 def main(
-    clock: Clock | None = None, workers: t.Callable[[int], WorkerPool] = ThreadPool, caller: Caller | None = None
+    clock: Clock | None = None,
+    workers: t.Callable[[int], WorkerPool] = ThreadPool,
+    caller: Caller | None = None,
+    rng: random.Random | None = None,
 ) -> None:
-    """Run the module; ``clock``, ``workers`` and ``caller`` are for tests."""
+    """Run the module; ``clock``, ``workers``, ``caller`` and ``rng`` are for tests."""
     caller = caller or AnsibleRun()
     module = MdeModule(options=OPTIONS, records={"devices": DEVICES_HINT}, clock=clock)
     try:
@@ -408,7 +441,8 @@ def main(
             raise module.refused
         parameters = OffboardParameters.from_options(module.params, check_mode=module.check_mode)
         client = module.connect(max_connections=parameters.concurrency, for_list=not parameters.is_single)
-        run = OffboardRun(parameters, client, workers(parameters.concurrency), warn=module.warn, caller=caller)
+        pool = workers(parameters.concurrency)
+        run = OffboardRun(parameters, client, pool, warn=module.warn, caller=caller, rng=rng)
         devices = run.run()
     except MdeError as error:
         module.exit(OffboardResult(failure=error))

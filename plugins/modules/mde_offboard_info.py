@@ -39,9 +39,9 @@ extends_documentation_fragment:
   - secops.mde.attributes.reads
 notes:
   - The application needs the permission C(Machine.Read.All), with admin consent.
-  - Only an offboard action on the device itself counts. If evidence names an action for one device and the action is on another device,
-    the action proves nothing. The outcome of the device then depends on its own offboard actions. If it has none, it fails with the code
-    V(wrong_device).
+  - Only an offboard action on the device itself counts. An action that you or the evidence name proves nothing if it is on another
+    device or of another type. The outcome of the device then depends on its own offboard actions. If it has none, it fails with the code
+    V(wrong_device) or V(wrong_action).
   - All offboard actions of a device count, not only the one you name. An action in progress takes precedence. A successful action takes
     precedence over later attempts unless the device has reported again.
   - A device has come back if its record says "onboarded" and shows a full report more than 24 hours after the end of the offboard
@@ -111,7 +111,8 @@ devices:
           device has reported again.
         - V(pending) - an offboard action is in progress. V(failed), V(timed_out) and V(cancelled) - the last offboard action ended with
           this status.
-        - V(no_action) - the service has no offboard action of the device. V(error) - the outcome cannot be read.
+        - V(no_action) - the service has no offboard action of the device. V(error) - the outcome cannot be read, or the named action
+          is not an offboard action of the device.
       returned: always
       type: str
       sample: done
@@ -165,7 +166,7 @@ error:
   type: dict
   contains:
     code:
-      description: Error code for conditionals, for example V(throttled) or V(permission_missing).
+      description: Error code for conditionals, for example V(throttled), V(permission_missing), V(wrong_device) or V(wrong_action).
       returned: always
       type: str
     message:
@@ -201,10 +202,10 @@ def main(clock: Clock | None = None) -> None:
     )
     try:
         request = parse_targets(module.params)
-        devices = Verifier(module.connect(), module.warn).run(request)
+        result = Verifier(module.connect(), module.warn).run(request)
     except MdeError as error:
-        module.exit(VerificationResult(failure=error))
-    module.exit(VerificationResult(tuple(devices), request.comment))
+        result = VerificationResult(failure=error)
+    module.exit(result)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from datetime import date
 
 from ..module_utils._errors import OptionError
 from ..module_utils._evidence_format import VERIFY_OUTCOMES
-from ..module_utils._exclusion import EXCLUSION_OPTIONS
+from ..module_utils._offboarding.external_id import clean_external_id
 from ._host_devices import DEVICE_VARIABLES, is_unset
 
 _TRUE: t.Final = frozenset({"true", "yes", "on", "1", "y", "t"})
@@ -32,7 +32,8 @@ _SIMILAR: t.Final = 0.85
 _OF_RESULTS: t.Final = frozenset(
     {"mde_machine", "mde_machines", "mde_result"}
 )  # set by the inventory plugin and the role
-_EXCLUSION_REASONS: t.Final[tuple[str, ...]] = tuple(EXCLUSION_OPTIONS["reason"]["choices"])
+# Those of mde_machine_exclusion, whose code needs requests. The controller may not have it.
+_EXCLUSION_REASONS: t.Final = ("InactiveDevice", "DuplicateDevice", "DeviceDoesNotExist", "DeviceOutOfScope", "Other")
 _FAIL_ON: t.Final = ("failed", "timed_out", "cancelled", "came_back")
 _OUTCOMES: t.Final = tuple(
     outcome for outcome in VERIFY_OUTCOMES if outcome != "error"
@@ -133,6 +134,17 @@ def _line(value: object) -> str:
     if _CONTROL.search(text) or len(text) > _MAX_TAG_LENGTH:
         raise _Refused(f" must be one line of at most {_MAX_TAG_LENGTH} characters.")
     return text
+
+
+def _external_id(value: object) -> str:
+    if not isinstance(value, str):
+        raise _Refused(
+            f" arrived as {_describe(value)}, and the typed text is lost. Use text that begins with a letter, in quotes."
+        )
+    try:
+        return clean_external_id(value)
+    except OptionError as error:
+        raise _Refused(str(error).removeprefix("external_id")) from error
 
 
 def _exclusion_reason(value: object) -> str:
@@ -240,12 +252,14 @@ _OPTIONS: t.Final[t.Mapping[str, _Option]] = {
     "mde_evidence": _Option(_path),
     "mde_evidence_dir": _Option(_path),
     "mde_exclude": _Option(_exclusion_reason),
+    "mde_external_id": _Option(_external_id),
     "mde_fail_on": _Option(_fail_on, list(_FAIL_ON)),
     "mde_force": _Option(_switch, False),
     "mde_hosts": _Option(_host_patterns, []),
     "mde_match_short_names": _Option(_switch, False),
     "mde_max_devices": _Option(_number, 100),
     "mde_missing_ok": _Option(_switch, False),
+    "mde_send_external_id": _Option(_switch, True),
     "mde_tag": _Option(_line),
     "mde_wait": _Option(_switch, False),
     "mde_wait_timeout": _Option(_number, 600),
@@ -254,8 +268,15 @@ _OPTIONS: t.Final[t.Mapping[str, _Option]] = {
 ENTRY_POINTS: t.Final[t.Mapping[str, t.Sequence[str]]] = {
     "offboard": (
         *("mde_allow_empty", "mde_batch_size", "mde_columns", "mde_comment", "mde_devices", "mde_devices_file"),
-        *("mde_evidence_dir", "mde_exclude", "mde_force", "mde_match_short_names", "mde_max_devices", "mde_missing_ok"),
-        *("mde_tag", "mde_wait", "mde_wait_timeout"),
+        *(
+            "mde_evidence_dir",
+            "mde_exclude",
+            "mde_external_id",
+            "mde_force",
+            "mde_match_short_names",
+            "mde_max_devices",
+        ),
+        *("mde_missing_ok", "mde_send_external_id", "mde_tag", "mde_wait", "mde_wait_timeout"),
     ),
     "verify": (
         *("mde_action_ids", "mde_allow_empty", "mde_comment", "mde_evidence", "mde_evidence_dir", "mde_fail_on"),

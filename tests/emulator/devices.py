@@ -43,6 +43,7 @@ class HistoryAction:
     request_source: str = "PublicApi"
     id: str | None = None
     error_hresult: int | None = None
+    external_id: str | None = None
 
 
 @dataclass

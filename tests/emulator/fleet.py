@@ -302,6 +302,7 @@ class Fleet:
             "status": item.status,
             "lastUpdateDateTimeUtc": iso(to_ticks(ended)),
             "errorHResult": hresult if item.error_hresult is None else item.error_hresult,
+            "externalId": item.external_id,
             "requestSource": item.request_source,
         }
         if item.status == "Cancelled":

@@ -247,7 +247,7 @@ EFFECTS: dict[str, Effect] = {
         given=lambda emulator: emulator.add_action(
             emulator.device("pc-0101.corp.example").id, status="Pending", age=60, id=ACTION
         ),
-        shows=lambda _emulator: "pc-0101.corp.example: the offboard is still under way",
+        shows=lambda _emulator: "pc-0101.corp.example: offboarding is still in progress",
     ),
     "mde_offboard_info: Fail if a device has come back": Effect(
         told=lambda result: [device["outcome"] for device in result["devices"]],

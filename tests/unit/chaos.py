@@ -46,12 +46,14 @@ class Chaos:
     rng: random.Random
     posts: dict[str, float]
     gets: dict[str, float]
+    calm: int = 1
+    """So many calls at the start are left alone. A host that never responded is abandoned sooner, as one that is misspelled."""
     happened: Counter[str] = field(default_factory=Counter)
     last: dict[str, bytes] = field(default_factory=dict)
-    """The last response to a POST and to a GET."""
+    """The last success of a POST and of a GET."""
 
     def choose(self, method: str) -> str:
-        if not self.happened:  # a host that has never answered is given up sooner, as one that is misspelt
+        if self.happened.total() < self.calm:
             self.happened[f"{method} nothing"] += 1
             return "nothing"
         chances = self.posts if method == "POST" else self.gets
@@ -98,7 +100,8 @@ class ChaosAdapter(_GuardedAdapter):
         head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
         whole = f"HTTP/1.1 {answer.status_code} Status\r\n{head}\r\n".encode() + answer.raw.read()
         previous = self.chaos.last.get(method, b"")
-        self.chaos.last[method] = whole
+        # Nothing in a refusal shows that it was for another request.
+        self.chaos.last[method] = whole if answer.status_code < 400 else previous
         at = now + _LATENCY / 2
         if kind == "interim":
             whole = b"".join(rng.choices(_INTERIM, k=rng.randint(1, 3))) + whole

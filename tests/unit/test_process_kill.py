@@ -20,7 +20,8 @@ import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.ansible_process import process_environment
-from ansible_collections.secops.mde.tests.unit.module_run import offboards, posts
+from ansible_collections.secops.mde.tests.unit.external_id_service import ServiceEmulator, each_service, posts
+from ansible_collections.secops.mde.tests.unit.module_run import offboards
 
 MODULE = "ansible_collections.secops.mde.plugins.modules.mde_offboard"
 DEVICES = 60
@@ -29,10 +30,10 @@ PATIENCE = 60.0
 
 
 @pytest.fixture
-def emulator() -> t.Iterator[Emulator]:
+def emulator(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
     """Sixty devices that are switched off, at the latency of a near service."""
     devices = [Device(name=f"pc-{number:04d}.corp.example", fate="offline") for number in range(DEVICES)]
-    with Emulator(devices, real_time=True) as running:
+    with ServiceEmulator(getattr(request, "param", "echo"), devices, real_time=True) as running:
         running.knobs.latency = 0.1
         yield running
 
@@ -105,6 +106,7 @@ def actions_per_device(emulator: Emulator) -> list[int]:
     return [len(offboards(emulator, device.id)) for device in emulator.devices]
 
 
+@each_service
 @pytest.mark.parametrize("lag", [0, 3], ids=["lists at once", "lists lag behind"])
 def test_the_module_is_killed_and_run_again(
     emulator: Emulator, environment: dict[str, str], tmp_path: Path, lag: int
@@ -130,6 +132,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason=
 
 
 @needs_proc
+@each_service
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGHUP], ids=["killed", "hung up"])
 def test_a_module_whose_run_has_ended_sends_nothing_more_and_the_next_run_does_the_rest(
     emulator: Emulator, environment: dict[str, str], tmp_path: Path, ended_by: signal.Signals

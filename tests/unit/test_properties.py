@@ -18,11 +18,14 @@ from hypothesis import strategies as st
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator, HistoryAction
+from ansible_collections.secops.mde.tests.unit.external_id_service import refused
 from ansible_collections.secops.mde.tests.unit.module_run import offboards
 from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 HOUR, DAY = 3600.0, 86400.0
+COMMENT = "CHG-1042 retired"
+FOREIGN = "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
 SETTINGS = settings(
     max_examples=settings().max_examples * 3 // 5,  # a world is a long story
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
@@ -38,8 +41,9 @@ class Scenario:
     """Number of a device (or one that is not there) and the identifier to name it by."""
     knobs: dict[str, t.Any] = field(default_factory=dict)
     faults: tuple[dict[str, t.Any], ...] = ()
-    others: tuple[tuple[int, float], ...] = ()
-    """Another program offboards the device of this number so many seconds after the start."""
+    others: tuple[tuple[int, float, bool], ...] = ()
+    """Another program offboards the device of this number so many seconds after the start. The last value: it has the same
+    application and comment, and only its external ID is another one."""
     concurrency: int = 1
     seed: int = 0
 
@@ -49,6 +53,8 @@ HISTORY = st.builds(
     status=st.sampled_from(["Succeeded", "Failed", "TimeOut", "Cancelled", "Pending", "InProgress"]),
     age=st.sampled_from([0.5 * HOUR, 20 * HOUR, 2 * DAY, 3.5 * DAY, 30 * DAY]),
     type=st.sampled_from(["Offboard", "Offboard", "Isolate"]),
+    comment=st.sampled_from(["CHG-0001 decommission", COMMENT]),
+    external_id=st.sampled_from([None, FOREIGN, FOREIGN[:20]]),
 )
 DEVICES = st.lists(
     st.fixed_dictionaries(
@@ -94,6 +100,9 @@ KNOBS = st.fixed_dictionaries(
         "filter_case_sensitive": st.booleans(),
         "date_header": st.sampled_from(["virtual", "absent"]),
         "quota_per_minute": st.sampled_from([5, 20]),
+        "external_id": st.sampled_from(["echo", "drop", "refuse"]),
+        "external_id_form": st.sampled_from(["sent", "swapped", "padded"]),
+        "external_id_length": st.sampled_from([None, 36, 45]),
     },
 )
 WORLDS = st.builds(
@@ -102,9 +111,9 @@ WORLDS = st.builds(
     asked=ASKED,
     knobs=KNOBS,
     faults=FAULTS,
-    others=st.lists(st.tuples(st.integers(0, 7), st.sampled_from([0.05, 0.5, 3.0, 20.0, 100.0])), max_size=3).map(
-        tuple
-    ),
+    others=st.lists(
+        st.tuples(st.integers(0, 7), st.sampled_from([0.05, 0.5, 3.0, 20.0, 100.0]), st.booleans()), max_size=3
+    ).map(tuple),
     concurrency=st.integers(1, 4),
     seed=st.integers(0, 3),
 )
@@ -136,14 +145,14 @@ class ScenarioRun:
         """Carry out the order; with ``trouble`` the faults are in force and others are at work."""
         ordinary = self.emulator.clock.advance
         start = self.emulator.clock.monotonic()
-        due = sorted((start + after, number) for number, after in self.world.others) if trouble else []
+        due = sorted((start + after, number, same) for number, after, same in self.world.others) if trouble else []
 
         def advance(seconds: float) -> float:
             until = self.emulator.clock.monotonic() + seconds
             while due and due[0][0] <= until:
-                at, number = due.pop(0)
+                at, number, same = due.pop(0)
                 ordinary(max(0.0, at - self.emulator.clock.monotonic()))
-                self._other_application_offboards(number)
+                self._other_run_offboards(number, same)
             return ordinary(max(0.0, until - self.emulator.clock.monotonic()))
 
         for fault in self.world.faults if trouble else ():
@@ -151,19 +160,26 @@ class ScenarioRun:
         with mock.patch.object(self.emulator.clock, "advance", advance):
             return self.simulated_run.run(self.asked, **order)
 
-    def _other_application_offboards(self, number: int) -> None:
+    def _other_run_offboards(self, number: int, same: bool) -> None:
+        """Add the action of another application, or of another run of ours: only an external ID shows whose that is."""
         device = self.devices[number] if number < len(self.devices) else None
         active = device and any(a["status"] in ("Pending", "InProgress") for a in offboards(self.emulator, device.id))
         if device is not None and not active:
+            same = same and self.emulator.knobs.external_id == "echo"
             self.emulator.add_action(
-                device.id, status="Pending", age=0, comment="somebody else's ticket", requestor=self.other.client_id
+                device.id,
+                status="Pending",
+                age=0,
+                comment=COMMENT if same else "CHG-7 other application",
+                requestor=self.emulator.client_id if same else self.other.client_id,
+                external_id=FOREIGN if same else None,
             )
 
     def made_by_us(self, device_id: str) -> list[dict[str, t.Any]]:
         """The actions of a device that this run created."""
         ours = self.emulator.client_id
         made = [action for action in offboards(self.emulator, device_id) if action["requestor"] == ours]
-        return [action for action in made if action["id"] not in self.before]
+        return [action for action in made if action["id"] not in self.before and action["externalId"] != FOREIGN]
 
 
 @pytest.fixture(scope="module")
@@ -282,5 +298,5 @@ def test_a_second_run_finds_what_the_first_has_done(service: Emulator, world: Sc
 
 
 def taken(service: Emulator) -> int:
-    """How many POSTs the quota has let in."""
-    return sum(call.status != 429 for call in service.calls("api", "POST"))
+    """How many POSTs the quota has let in, without those that were refused because of their ExternalId."""
+    return sum(call.status != 429 for call in service.calls("api", "POST")) - refused(service)

@@ -587,6 +587,18 @@ def test_a_device_that_fails_fails_the_run_and_does_not_stop_the_others(
     assert accepted.code == 0, accepted.output
 
 
+def test_the_external_id_is_sent_and_kept_in_the_evidence(emulator: Emulator, runbook: AnsibleCommand) -> None:
+    names = [device.name for device in fleet(emulator, 2)]
+    ran = runbook.run("offboard_list", mde_devices=names, mde_external_id="CHG-1044", mde_batch_size=1, **COMMENT)
+    assert ran.code == 0, ran.output
+    sent = [action["externalId"] for action in emulator.actions()]
+    assert len(set(sent)) == 2
+    assert all(value.endswith(" CHG-1044") for value in sent)
+    assert sorted(device["external_id"] for device in runbook.evidence("offboard_list")[0]["devices"]) == sorted(sent)
+    without = runbook.run("offboard_list", mde_devices=names, mde_send_external_id=False, mde_force=True, **COMMENT)
+    assert without.code == 0, without.output
+
+
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
@@ -632,8 +644,8 @@ def test_several_devices_of_which_none_is_found_always_fail_the_run(
 
 OF_OFFBOARD = (
     *("mde_allow_empty", "mde_batch_size", "mde_columns", "mde_comment", "mde_devices", "mde_devices_file"),
-    *("mde_evidence_dir", "mde_exclude", "mde_force", "mde_match_short_names", "mde_max_devices", "mde_missing_ok"),
-    *("mde_tag", "mde_wait", "mde_wait_timeout"),
+    *("mde_evidence_dir", "mde_exclude", "mde_external_id", "mde_force", "mde_match_short_names", "mde_max_devices"),
+    *("mde_missing_ok", "mde_send_external_id", "mde_tag", "mde_wait", "mde_wait_timeout"),
 )
 OF_VERIFY = ("mde_action_ids", "mde_allow_empty", "mde_comment", "mde_evidence", "mde_evidence_dir", "mde_fail_on")
 BLANKS = ("null", "''", "!unsafe ''")
@@ -858,7 +870,7 @@ def test_a_slice_without_a_selected_host_mentions_the_other_slices(emulator: Emu
     ("variables", "expected"),
     [
         ({}, "Nothing to verify"),
-        ({"mde_evidence": "nowhere.json"}, "nowhere.json cannot be read"),
+        ({"mde_evidence": "nowhere.json"}, "nowhere.json (No such file or directory)"),
         ({"mde_action_ids": "a", "mde_fail_on": ["lost"]}, "mde_fail_on has lost. The outcomes are done"),
         ({"mde_action_ids": "not/an/id"}, "is not the id of a machine action"),
     ],

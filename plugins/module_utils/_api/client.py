@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-from .._auth.permissions import CANCEL, EXCLUDE, OFFBOARD, TAG
+from .._auth.permissions import CANCEL, EXCLUDE, OFFBOARD, READ, TAG
 from .._errors import MdeError, TransportError, UnexpectedResponseError
 from .._http.retry import RetryBudget, is_retryable_read, is_safe_to_resend
 from .._http.transport import Response
+from .._presentable import presentable
 from .._same import comparable, equal_ignoring_case
 from .error_responses import is_by_service
 from .filter_batches import BatchResult, FilterBatcher
@@ -76,6 +77,20 @@ class MdeClient:
     def machines_by_id(self, machine_ids: t.Sequence[str]) -> list[Machine]:
         """The records of these machines, as far as a list has them. One that is missing is no news."""
         return self.filter_batcher.read(machine_ids, _has_id, self.list_machines).records
+
+    def available_actions(self, machine_id: str, *, budget: RetryBudget | None = None) -> list[dict[str, t.Any]]:
+        """The actions that the service offers for a machine, each with ``action``, ``isAvailable``, ``notSupportedReason``.
+
+        The route is in the API's ``$metadata`` (AvailableMachineActions), and Microsoft documents it nowhere. Raises
+        MdeError, also for any other body.
+        """
+        path = f"machines/{quote(machine_id, safe='')}/availableMachineActions"
+        response = self.session.request("GET", path, should_retry=is_retryable_read, permissions=READ, budget=budget)
+        document = presentable(response.json())
+        found = document.get("value") if isinstance(document, dict) else None
+        if not isinstance(found, list):
+            raise unexpected_response(response, "a list of actions")
+        return [action for action in found if isinstance(action, dict)]
 
     def update_tag(self, machine_ids: t.Sequence[str], tag: str, action: str) -> list[Machine]:
         """``Add`` or ``Remove`` a tag on up to ``TAG_BATCH`` machines; their records as the service sent them back.
@@ -223,11 +238,13 @@ class MdeClient:
         machine_id: str,
         comment: str,
         *,
+        external_id: str | None = None,
         budget: RetryBudget | None = None,
         before_send: t.Callable[[], None] = lambda: None,
     ) -> MachineAction:
         """Ask for the offboard of one device, once: repeated only when it surely was not taken.
 
+        ``external_id`` is the value of the parameter ExternalId, which is left out without one.
         ``budget`` and ``before_send`` are those of ApiSession.request. Raises DeadlineExceededError, TransportError or
         ApiError; after some of them the caller has to find out what became of it: see ``outcome_in_doubt``.
         """
@@ -237,7 +254,7 @@ class MdeClient:
                 f"machines/{quote(machine_id, safe='')}/offboard",
                 should_retry=_was_not_taken,
                 permissions=OFFBOARD,
-                json_body={"Comment": comment},
+                json_body={"Comment": comment, **({"ExternalId": external_id} if external_id else {})},
                 budget=budget,
                 before_send=before_send,
             )

@@ -191,6 +191,11 @@ class MachineAction:
         return _text(self.record.get("requestorComment"))
 
     @property
+    def external_id(self) -> str | None:
+        """The ID that a client sent with the request; an empty one counts as none."""
+        return _text(self.record.get("externalId"))
+
+    @property
     def created(self) -> datetime | None:
         return parse_time(self.record.get("creationDateTimeUtc"))
 

@@ -18,6 +18,7 @@ from .._api.client import ActionSnapshot, MdeClient
 from .._auth.permissions import OFFBOARD, lacks_permission
 from .._errors import InternalError, MdeError
 from .._http.retry import RetryBudget
+from .external_id import ExternalIds
 from .run_control import RunControl
 from .submission import RECONCILE_DELAYS, Submission, SubmissionState
 from .workers import WorkerPool
@@ -29,8 +30,9 @@ _RECONCILE_THRESHOLD: t.Final = 40
 class Dispatcher:
     """The attempts of one run, on their way."""
 
-    def __init__(self, client: MdeClient, pool: WorkerPool, control: RunControl) -> None:
+    def __init__(self, client: MdeClient, pool: WorkerPool, control: RunControl, external_ids: ExternalIds) -> None:
         self._client = client
+        self._external_ids = external_ids
         self._pool = pool
         self._control = control
         self._ready: deque[Submission] = deque()
@@ -41,9 +43,23 @@ class Dispatcher:
         """Bring all attempts to their end. The next batch is asked for when there is nothing else to send."""
         more = True
         while more:
-            self._pool.for_each(self._send, self._work_queue(batches))
+            queue = self._work_queue(batches)
+            self._send_alone(queue)
+            self._pool.for_each(self._send, queue)
             self._reconcile_in_doubt()
             more = bool(self._ready or self._stale)
+
+    def _send_alone(self, queue: t.Iterator[Submission]) -> None:
+        """Send one request at a time until it is known whether the service accepts external IDs.
+
+        A service that refuses them then costs one more call in a run, and not one for each thread. A request whose
+        outcome is in doubt shows nothing, and the others do not wait for it.
+        """
+        while self._external_ids.accepted is None and not self._in_doubt:
+            submission = next(queue, None)
+            if submission is None:
+                return
+            self._send(submission)
 
     def _work_queue(self, batches: t.Iterator[t.Sequence[Submission]]) -> t.Iterator[Submission]:
         """What is to be sent next, for as long as there is something; asked by one thread at a time."""

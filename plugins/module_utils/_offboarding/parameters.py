@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .._errors import OptionError
 from .._options.argument_spec import require_positive
 from .._options.identifiers import DeviceRequest
+from .external_id import clean_external_id
 from .wait import WaitOptions
 
 _IDENTIFIERS: t.Final = ("device_id", "device_name", "aad_device_id")
@@ -32,6 +33,9 @@ class OffboardParameters:
     concurrency: int = 1
     """How many POSTs may be on their way at once."""
     check_mode: bool = False
+    external_id: str | None = None
+    """Text that follows the UUID in each external ID."""
+    send_external_id: bool = True
 
     @classmethod
     def from_options(cls, params: t.Mapping[str, t.Any], *, check_mode: bool) -> OffboardParameters:
@@ -48,7 +52,18 @@ class OffboardParameters:
             wait=WaitOptions(params["wait_timeout"], params["wait_sleep"]) if params["wait"] else None,
             concurrency=max(1, min(params["concurrency"], len(requests))),
             check_mode=check_mode,
+            external_id=_parse_external_id(params),
+            send_external_id=bool(params["send_external_id"]),
         )
+
+
+def _parse_external_id(params: t.Mapping[str, t.Any]) -> str | None:
+    text = params["external_id"]
+    if text is None:
+        return None
+    if not params["send_external_id"]:
+        raise OptionError("external_id is set, but send_external_id is false.", hint="Remove one of them.")
+    return clean_external_id(text)
 
 
 def _parse_device(params: t.Mapping[str, t.Any]) -> DeviceRequest:

@@ -16,7 +16,9 @@ from .._api.models import Machine, predicted_offboard
 from .._auth.permissions import OFFBOARD, predicted_refusal
 from .._errors import InternalError, MdeError
 from .._options.identifiers import DeviceRequest
+from .availability import AvailabilityCheck, may_be_refused, runs_other_than_windows
 from .decision import decide
+from .external_id import ExternalIds
 from .lookup import find_machines
 from .matching import Resolution
 from .parameters import OffboardParameters
@@ -43,7 +45,13 @@ class DevicePlan:
         if result is None:  # never to be taken for an offboard
             return replace(self.planned_result, outcome="error", error=InternalError(RuntimeError("it was not sent")))
         action = result.action.record if result.action else None
-        return replace(self.planned_result, outcome=result.outcome, action=action, error=result.error)
+        return replace(
+            self.planned_result,
+            outcome=result.outcome,
+            action=action,
+            error=result.error,
+            external_id=self.submission.sent_external_id,
+        )
 
 
 class Planner:
@@ -54,6 +62,7 @@ class Planner:
         parameters: OffboardParameters,
         client: MdeClient,
         control: RunControl,
+        external_ids: ExternalIds,
         *,
         warn: t.Callable[[str], None],
         caller: Caller,
@@ -64,6 +73,8 @@ class Planner:
         self._caller = caller
         self._client = client
         self._control = control
+        self._availability = AvailabilityCheck(client)
+        self._external_ids = external_ids
         self._parameters = parameters
         self._plans: dict[str, DevicePlan] = {}
         self._remaining = deque(range(len(parameters.requests)))
@@ -159,19 +170,29 @@ class Planner:
         plan.planned_result = replace(plan.planned_result, outcome=decision.outcome, action=action)
         if decision.outcome != "submitted":
             return
-        if machine.os_platform and not machine.os_platform.lower().startswith("windows"):
-            self._warn(
-                f"{machine.name or machine.id} runs {machine.os_platform}: the service may refuse to offboard it."
-            )
         comment = plan.planned_result.request.comment or ""
         if self._parameters.check_mode:
             plan.planned_result = self._predict(plan.planned_result, machine, comment)
-        else:
-            plan.submission = Submission(self._client, machine, comment, snapshot, force=force, caller=self._caller)
+            return
+        if runs_other_than_windows(machine):
+            self._warn(may_be_refused(machine))
+        plan.submission = Submission(
+            self._client,
+            machine,
+            comment,
+            snapshot,
+            external_ids=self._external_ids,
+            force=force,
+            caller=self._caller,
+            warn=self._warn,
+        )
 
     def _predict(self, result: DeviceResult, machine: Machine, comment: str) -> DeviceResult:
         """What the POST would bring, as far as the token lets us know."""
         claims = self._client.session.claims
-        if refusal := predicted_refusal(claims, OFFBOARD, "offboard", self._warn):
+        refusal = predicted_refusal(claims, OFFBOARD, "offboard", self._warn)
+        if refusal is None and runs_other_than_windows(machine):
+            refusal = self._availability.predicted_refusal(machine, self._warn)
+        if refusal is not None:
             return replace(result, outcome="refused", error=refusal)
         return replace(result, action=predicted_offboard(machine, comment, claims.client_id if claims else None))

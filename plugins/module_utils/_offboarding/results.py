@@ -43,6 +43,8 @@ class DeviceResult(DeviceEntry):
     machine: Machine | None = None
     action: t.Mapping[str, t.Any] | None = None
     candidates: tuple[Machine, ...] = ()
+    external_id: str | None = None
+    """The ExternalId of the last request."""
 
     @property
     def changed(self) -> bool:
@@ -69,6 +71,7 @@ class DeviceResult(DeviceEntry):
             "outcome": self.outcome,
             **super().as_dict(),
             "action": self.action,
+            "external_id": self.external_id,
             "machine": self.machine.record if self.machine else None,
             "candidates": [candidate.as_candidate() for candidate in self.candidates],
         }

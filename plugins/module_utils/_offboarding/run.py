@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import random
 import typing as t
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from .._api.models import MachineAction
 from .._errors import InternalError
 from .._same import comparable
 from .dispatcher import Dispatcher
+from .external_id import ExternalIds
 from .parameters import OffboardParameters
 from .parent_run import Caller, always
 from .planner import Planner
@@ -35,13 +37,17 @@ class OffboardRun:
         *,
         warn: t.Callable[[str], None],
         caller: Caller = always,
+        rng: random.Random | None = None,
     ) -> None:
-        """``warn`` takes a line for people; ``caller`` says whether the result is still waited for."""
+        """``warn`` takes a line for people; ``caller`` says whether the result is still waited for; ``rng`` makes external IDs."""
         self._parameters = parameters
         self._client = client
         control = RunControl(client)
-        self._planner = Planner(parameters, client, control, warn=warn, caller=caller)
-        self._dispatcher = Dispatcher(client, pool, control)
+        external_ids = ExternalIds(
+            rng or random.SystemRandom(), parameters.external_id, enabled=parameters.send_external_id
+        )
+        self._planner = Planner(parameters, client, control, external_ids, warn=warn, caller=caller)
+        self._dispatcher = Dispatcher(client, pool, control, external_ids)
 
     def run(self) -> list[DeviceResult]:
         """The results, one for each request, in their order."""

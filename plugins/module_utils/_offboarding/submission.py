@@ -5,8 +5,8 @@
 
 """One offboard, sent exactly once: what a POST may be repeated after, and whose action an answer shows.
 
-The service gives a request no identity of its own, so a lost answer leaves a question: was it taken? It is
-settled by looking, never by sending again blindly.
+A lost response leaves the question whether the service accepted the request. The action list answers it, never a blind
+second request. A service that returns ``externalId`` gives each request an identity; see ``OwnershipCheck``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .._api.models import Machine, MachineAction
 from .._errors import ApiError, DeadlineExceededError, DeviceError, InternalError, MdeError, ThrottledError
 from .._same import comparable
 from .decision import decide
+from .external_id import ExternalIds, refuses_body
 from .ownership import OwnershipCheck
 from .parent_run import AbandonedError, Caller, always
 
@@ -64,18 +65,28 @@ class Submission:
         comment: str,
         snapshot: ActionSnapshot,
         *,
+        external_ids: ExternalIds,
         force: bool = False,
         caller: Caller = always,
+        warn: t.Callable[[str], None] = lambda _line: None,
     ) -> None:
-        """``snapshot`` is what was just read of the machine, and what spoke for an offboard; ``caller`` waits for the end."""
+        """``snapshot`` is what was just read of the machine, and what spoke for an offboard; ``caller`` waits for the end;
+        ``warn`` takes a line for the user, from any thread."""
         self.machine = machine
         self.state = SubmissionState.READY
         self.result: SubmissionResult | None = None
         """Set exactly when the stage is ENDED."""
         self._client = client
         self._comment = comment
+        self.sent_external_id: str | None = None
+        """The ExternalId of the last request; None if it had none, and before the first one."""
+        self._external_ids = external_ids
+        self._external_id = external_ids.create()
+        self._without_external_id = False
+        """Whether the service refused the request, possibly because of the parameter."""
         self._force = force
         self._caller = caller
+        self._warn = warn
         self._session = client.session
         self._budget = client.session.budget()
         self._attempts = 0
@@ -96,6 +107,7 @@ class Submission:
             comment=self._comment,
             ids_before=frozenset(comparable(action.id) for action in snapshot.actions),
             first_sent_at=self._session.service_time(),
+            external_id=self._external_id,
         )
         self._budget.not_after = snapshot.read_at + DECISION_TTL
 
@@ -104,19 +116,14 @@ class Submission:
         self.state = SubmissionState.DONE
         if result.outcome == "submitted" and result.action is not None:
             self._client.own_actions.add(result.action.id)
+            self._external_ids.record(self.sent_external_id is not None)
 
     # -- sending -------------------------------------------------------------------------------------------
 
     def send(self) -> None:
         """Send one POST; the stage then tells what comes next."""
-        self._sending = False
         try:
-            action = self._client.offboard_machine(
-                self.machine.id,
-                self._comment,
-                budget=self._budget,
-                before_send=self._record_send_time,
-            )
+            action = self._post()
         except DeadlineExceededError:
             self.state = SubmissionState.STALE
         except MdeError as error:
@@ -129,14 +136,40 @@ class Submission:
                 raise
             self._question(InternalError(error))  # whatever broke here says nothing of what the service did
         else:
+            own = self._ownership.owns_response(action)
             if action.machine_id != self.machine.id:
                 self._note_foreign(action)
-            elif action.is_final:  # a new one has not ended, and an earlier one is no answer
+            elif action.is_final and not self._ownership.has_our_external_id(action):
+                # A new action is not final, and an earlier one does not answer the request.
                 self._question(DeviceError(f"The service answered with action {action.id}, which has ended."))
             else:
-                self._finish(
-                    SubmissionResult("submitted" if self._ownership.owns_answer(action) else "in_progress", action)
-                )
+                self._external_ids.record(self.sent_external_id is not None)
+                if not own:
+                    self._warn_of_other_external_ids([action])
+                self._finish(SubmissionResult("submitted" if own else "in_progress", action))
+
+    def _post(self) -> MachineAction:
+        """One POST; a second one without ExternalId, where the service may have refused the first because of it."""
+        may_be_refused = self._in_doubt is None and self._external_ids.accepted is None
+        if not self._without_external_id and self._external_ids.accepted is not False:
+            try:
+                return self._request(self._external_id)
+            except ApiError as error:
+                if not may_be_refused or not refuses_body(error):
+                    raise
+                self._without_external_id = True
+        return self._request(None)
+
+    def _request(self, external_id: str | None) -> MachineAction:
+        self._sending = False
+
+        def before_send() -> None:
+            self._record_send_time()
+            self.sent_external_id = external_id
+
+        return self._client.offboard_machine(
+            self.machine.id, self._comment, external_id=external_id, budget=self._budget, before_send=before_send
+        )
 
     def _note_foreign(self, action: MachineAction) -> None:
         """A response for another device: either something in between mixed up two responses, or the service the devices.
@@ -174,6 +207,9 @@ class Submission:
             self._finish(SubmissionResult("submitted", own))
         elif decision.outcome != "submitted":
             self._finish(SubmissionResult(decision.outcome, decision.action))
+        elif self._in_doubt is not None and (newer := self._newer(snapshot.actions)) is not None:
+            error = DeviceError(f"offboard action {newer.id} ({newer.status}) is newer than the request")
+            self._finish(self._outcome_unknown(error))
         else:
             if self._in_doubt is None:
                 self._set_baseline(snapshot)
@@ -240,9 +276,23 @@ class Submission:
         if self._snapshot is None or (self.state is SubmissionState.READY and self._attempts > MAX_RESENDS):
             self._finish(self._outcome_unknown())
 
-    def _own(self, actions: t.Iterable[MachineAction]) -> MachineAction | None:
-        """Our action, if a try of ours can have made one: a twin of this job may use the same comment."""
-        return self._ownership.find_own(actions) if self._in_doubt is not None else None
+    def _own(self, actions: t.Sequence[MachineAction]) -> MachineAction | None:
+        """Our action. Without its external ID, a try of ours must be in doubt: another run may use the same comment."""
+        if self._in_doubt is not None:
+            self._warn_of_other_external_ids(actions)
+        return self._ownership.find_own(actions, in_doubt=self._in_doubt is not None)
+
+    def _newer(self, actions: t.Iterable[MachineAction]) -> MachineAction | None:
+        """An action after which nothing is sent again, whatever its status: it may be the result of our first try."""
+        return next((action for action in actions if self._ownership.is_newer(action)), None)
+
+    def _warn_of_other_external_ids(self, actions: t.Iterable[MachineAction]) -> None:
+        for action in actions:
+            if self._ownership.fits_but_for_external_id(action):
+                self._warn(
+                    f"{self.machine.name or self.machine.id}: offboard action {action.id} has the comment and time of this "
+                    f"run's request, but the external ID {action.external_id}. It belongs to another run."
+                )
 
     def _outcome_unknown(self, later: MdeError | None = None) -> SubmissionResult:
         first = self._in_doubt

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Which machine actions somebody asks for, checked once more in what the service sends."""
+"""Filters of mde_machine_action_info. Each record that the service returns is checked against them again."""
 
 from __future__ import annotations
 
@@ -13,17 +13,15 @@ from dataclasses import dataclass
 from .._api.client import MdeClient
 from .._api.models import MachineAction, case_variants, comparables, meant, newest_first, normalize_status
 from .._api.odata import FilterSyntax, all_of, property_in, time_literal, time_literal_rounded_up
-from .._api.paging import Report
 from .._errors import ApiError
 from .._options.argument_spec import Spec, require_positive
 from .._options.identifiers import clean_action_id, clean_device_id
 from .._options.times import Moment, clean_time
 from .._options.values import canonical_spelling, clean_list, clean_raw_filter, unknown_words
-from .._results import reporting
-from .._same import comparable
-from .relative_time import Now, in_service_time
+from .record_filter import Omissions, RecordFilter, matches_any
+from .relative_time import Now
 
-# The service's own model (its $metadata of 2026-08). Others are taken as they are, with a warning.
+# The service's own model ($metadata of 2026-08). Other values are sent as they are, with a warning.
 TYPES: t.Final = (
     "Unknown",
     "RequestSample",
@@ -61,10 +59,12 @@ ACTION_FILTER_OPTIONS: t.Final[Spec] = {
     "limit": {"type": "int"},
 }
 
+_Predicate = t.Callable[[MachineAction], bool]
+
 
 @dataclass(frozen=True)
-class ActionFilter:
-    """Everything that is given must hold; None is not given."""
+class ActionFilter(RecordFilter[MachineAction]):
+    """Filters of machine actions. Finds the newest action first."""
 
     action_ids: tuple[str, ...] | None = None
     device_ids: tuple[str, ...] | None = None
@@ -77,82 +77,79 @@ class ActionFilter:
 
     @classmethod
     def from_options(cls, params: t.Mapping[str, t.Any]) -> ActionFilter:
-        """Check and clean the options of ``ACTION_FILTER_OPTIONS``. Raises OptionError."""
+        """Validate and normalize the options of ``ACTION_FILTER_OPTIONS``. Raises OptionError."""
         require_positive(params, "limit")
         return cls(
             action_ids=clean_list("action_id", params["action_id"], clean_action_id),
             device_ids=clean_list("device_id", params["device_id"], clean_device_id),
             types=clean_list("type", params["type"], canonical_spelling(TYPES)),
-            statuses=clean_list("status", params["status"], _status),
+            statuses=clean_list("status", params["status"], _canonical_status),
             created_after=clean_time("created_after", params["created_after"]),
             created_before=clean_time("created_before", params["created_before"]),
             raw=clean_raw_filter(params["filter"]),
             limit=params["limit"],
         )
 
-    def warnings(self) -> t.Iterator[str]:
-        """What in the filter may be a mistake, for people."""
+    def unknown_values(self) -> t.Iterator[str]:
         yield from unknown_words("type", self.types, TYPES)
         yield from unknown_words("status", self.statuses, STATUSES)
 
-    def find(self, client: MdeClient, warn: t.Callable[[str], None]) -> list[MachineAction]:
-        """All actions that fit, the newest first; ``warn`` takes a line for people.
+    def read(self, client: MdeClient, now: Now, omissions: Omissions) -> list[MachineAction]:
+        prop, wanted = ("id", self.action_ids) if self.action_ids else ("machineId", self.device_ids)
+        matches_request, matches_rest = self._predicates(now)
+        report = None if wanted else omissions.unusable
 
-        Raises MdeError when a read fails: a list is whole or it is none. A record that cannot be used is a warning, but
-        an error where actions or devices are asked for one by one: it could be one of them.
-        """
-        for line in self.warnings():
-            warn(line)
-        if () in (self.action_ids, self.device_ids, self.types, self.statuses):
-            return []
-        moments = (self.created_after, self.created_before)
-        return in_service_time(client, lambda now: self._find(client, now, warn), moments, warn)
-
-    def _find(self, client: MdeClient, now: Now, warn: t.Callable[[str], None]) -> list[MachineAction]:
-        fits = self.predicate(now)
-        confirmed = self.action_ids if self.action_ids and not self.raw else ()
-        found = client.with_missing(confirmed, self._read(client, now, fits, warn))
-        actions = newest_first(filter(fits, found))
-        if self.device_ids:
-            actions = meant(self.device_ids, actions, lambda action: action.machine_id)
-        return actions[: self.limit]
-
-    def _read(
-        self,
-        client: MdeClient,
-        now: Now,
-        matches: t.Callable[[MachineAction], bool],
-        warn: t.Callable[[str], None],
-    ) -> list[MachineAction]:
+        def select(pages: t.Iterable[list[MachineAction]], limit: int | None = None) -> list[MachineAction]:
+            found: list[MachineAction] = []
+            for page in pages:
+                found += filter(matches_rest, omissions.matching(page, matches_request))
+                if limit and len(found) >= limit:
+                    break
+            return found
 
         def fetch(condition: str) -> list[MachineAction]:
             if self.limit and not wanted:
                 try:
-                    return self._newest(client, condition, matches, report)
+                    pages = client.iter_action_pages(condition, order=_NEWEST_FIRST, limit=self.limit, report=report)
+                    return select(pages, self.limit)
                 except ApiError as error:
                     if not error.query_refused:
-                        raise  # else: $orderby is not documented for this list, so all of it is read and sorted here
-            pages = client.iter_action_pages(condition, count=not wanted, report=report)
-            return [action for page in pages for action in page if matches(action)]
+                        raise  # $orderby is not documented for this list: without it, read all actions and sort them here
+            return select(client.iter_action_pages(condition, count=not wanted, report=report))
 
-        prop, wanted = ("id", self.action_ids) if self.action_ids else ("machineId", self.device_ids)
-        report = None if wanted else reporting(warn)
-        batch_result = client.filter_batcher.read(
+        found = client.filter_batcher.read(
             case_variants(wanted or ("",)),
             lambda some, syntax: all_of(self._conditions(prop, some if wanted else (), syntax, now)),
             fetch,
-        )
-        return batch_result.records_or_raise()
+        ).records_or_raise()
+        if self.action_ids and not self.raw:
+            complete = client.with_missing(self.action_ids, found)
+            found = [action for action in complete if matches_request(action) and matches_rest(action)]
+        actions = newest_first(found)
+        if self.device_ids:
+            actions = meant(self.device_ids, actions, lambda action: action.machine_id)
+        return actions[: self.limit]
 
-    def _newest(
-        self, client: MdeClient, condition: str, matches: t.Callable[[MachineAction], bool], report: Report | None
-    ) -> list[MachineAction]:
-        found: list[MachineAction] = []
-        for page in client.iter_action_pages(condition, order=_NEWEST_FIRST, limit=self.limit, report=report):
-            found += filter(matches, page)
-            if len(found) >= (self.limit or 0):
-                break
-        return found
+    def _predicates(self, now: Now) -> tuple[_Predicate, _Predicate]:
+        """Whether a record matches the filters of the request, and whether it matches the others.
+
+        The device is not sent if actions are requested by ID, and times are sent rounded.
+        """
+        ids, machines, types = map(comparables, (self.action_ids, self.device_ids, self.types))
+        statuses = comparables([normalize_status(status) for status in self.statuses or ()])
+
+        def matches_request(action: MachineAction) -> bool:
+            return (
+                (matches_any(ids, action.id) if ids else matches_any(machines, action.machine_id))
+                and matches_any(types, action.type)
+                and matches_any(statuses, action.normalized_status)
+            )
+
+        def matches_rest(action: MachineAction) -> bool:
+            in_time = now.is_within(action.created, self.created_after, self.created_before)
+            return in_time and matches_any(machines, action.machine_id)
+
+        return matches_request, matches_rest
 
     def _conditions(self, prop: str, wanted: t.Sequence[str], syntax: FilterSyntax, now: Now) -> t.Iterator[str]:
         if wanted:
@@ -168,25 +165,8 @@ class ActionFilter:
         if self.raw:
             yield self.raw
 
-    def predicate(self, now: Now) -> t.Callable[[MachineAction], bool]:
-        """A test of records for what was asked, as far as that can be told here: not by the raw filter."""
-        ids, machines, types = (comparables(some) for some in (self.action_ids, self.device_ids, self.types))
-        states = frozenset(map(normalize_status, self.statuses)) if self.statuses else None
-        after, before = self.created_after, self.created_before
 
-        def fits(action: MachineAction) -> bool:
-            return (
-                (ids is None or comparable(action.id) in ids)
-                and (machines is None or comparable(action.machine_id) in machines)
-                and (types is None or comparable(action.type) in types)
-                and (states is None or action.normalized_status in states)
-                and (not (after or before) or now.is_within(action.created, after, before))
-            )
-
-        return fits
-
-
-def _status(text: str) -> str:
-    """In the spelling of the wire, also for one l and for one word."""
-    states = {normalize_status(status): status for status in STATUSES}
-    return states.get(normalize_status(text.strip()), text.strip())
+def _canonical_status(text: str) -> str:
+    """The spelling of the service, also for "canceled"."""
+    statuses = {normalize_status(status): status for status in STATUSES}
+    return statuses.get(normalize_status(text.strip()), text.strip())

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Which offboards are to be looked at: by ids of actions or devices, or all of an earlier run by its evidence."""
+"""What to verify: action IDs, device IDs, or the evidence of an earlier run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .._options.identifiers import clean_action_id, clean_device_id, is_guid
 from .._options.values import clean_list
 from .._same import equal_ignoring_case
 
-# Of both kinds of evidence.
+# Evidence of offboarding and of verification.
 _EVIDENCE_OUTCOMES: t.Final = tuple(dict.fromkeys((*results.OUTCOMES, *VERIFY_OUTCOMES)))
 
 VERIFY_OPTIONS: t.Final[Spec] = {
@@ -32,7 +32,7 @@ VERIFY_OPTIONS: t.Final[Spec] = {
 
 @dataclass(frozen=True)
 class Target:
-    """A device to look at, by its id or by that of an action; by neither where an earlier run had found none."""
+    """A device to verify, by its ID or by that of an action. Neither is known if the earlier run did not find it."""
 
     device_id: str | None = None
     action_id: str | None = None
@@ -43,26 +43,26 @@ class Target:
 
 @dataclass(frozen=True)
 class VerificationRequest:
-    """All of them in the order asked, and what there is to know of the earlier run."""
+    """What to verify, in the order requested, and what is known of the earlier run."""
 
     targets: tuple[Target, ...] = ()
     comment: str | None = None
     tenant_id: str | None = None
     warnings: tuple[str, ...] = ()
-    """What keeps a look back from telling the whole truth, for people."""
+    """Why the evidence may be incomplete or outdated."""
 
     def check_tenant(self, current: str | None) -> None:
-        """Raise OptionError where the devices are of another tenant than this one: there, nothing is known of them."""
+        """Raise OptionError if the evidence is from another tenant than the current one, which does not know its devices."""
         ids = (self.tenant_id or "", current or "")
         if all(map(is_guid, ids)) and not equal_ignoring_case(*ids):
             raise OptionError(
-                f"evidence: it is of a run in tenant {ids[0]}, and this one has signed in to tenant {ids[1]}.",
-                hint="Sign in to the tenant of the evidence: of another one's devices this one knows nothing.",
+                f"The evidence is from tenant {ids[0]}, but this run signed in to tenant {ids[1]}.",
+                hint=f"Sign in to tenant {ids[0]}.",
             )
 
 
 def parse_targets(params: t.Mapping[str, t.Any]) -> VerificationRequest:
-    """What the options of ``VERIFY_OPTIONS`` name. Raises OptionError."""
+    """Validate the options of ``VERIFY_OPTIONS`` and read the evidence. Raises OptionError."""
     actions = clean_list("action_id", params["action_id"], clean_action_id) or ()
     devices = clean_list("device_id", params["device_id"], clean_device_id) or ()
     found = [Target(action_id=action_id) for action_id in actions]
@@ -75,9 +75,9 @@ def _of_evidence(path: Path) -> VerificationRequest:
     try:
         document = load(path)
     except OSError as error:
-        raise OptionError(f"evidence: {path} cannot be read ({error.strerror}).") from error
+        raise OptionError(f"Cannot read evidence {path} ({error.strerror}).") from error
     except EvidenceFileError as error:
-        raise OptionError(f"evidence: {error}", hint="Give the file of an earlier run that ends in .json.") from error
+        raise OptionError(f"evidence: {error}", hint="Use the .json file of an earlier run.") from error
     devices = document["devices"]
     return VerificationRequest(
         targets=_each(path, devices),
@@ -89,42 +89,42 @@ def _of_evidence(path: Path) -> VerificationRequest:
 
 def _warnings(document: t.Mapping[str, t.Any], count: int) -> t.Iterator[str]:
     if document.get("prediction") is True:
-        yield "The evidence is a prediction of check mode: that run has sent nothing that could be verified."
+        yield "The evidence is a check mode prediction. That run sent nothing that can be verified."
     if document.get("complete") is False:
         yield (
-            f"The run of the evidence has not come to its end: it tells of {count} of {max(device_count(document), count)} devices. "
-            "Run it again for the others; what it has done is found."
+            f"The run that wrote this evidence did not finish: it covers {count} of {max(device_count(document), count)} "
+            "devices. Run it again for the rest; finished devices are recognized."
         )
-    for place, device in enumerate(document["devices"]):
+    for index, device in enumerate(document["devices"]):
         status = mapping(device.get("action")).get("status")
         if isinstance(status, str) and normalize_status(status) not in ACTIVE_STATUSES | FINAL_STATUSES:
-            yield f"devices[{place}] of the evidence has the action status {status[:60]!r}, which is not known here."
+            yield f"devices[{index}] of the evidence has the unknown action status {status[:60]!r}."
 
 
 def _each(path: Path, devices: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Target, ...]:
-    """All entries of a file. Raises OptionError, which names those that are wrong by their place."""
-    subjects, wrong = [], []
-    for place, device in enumerate(devices):
+    """The entries of a file. Raises OptionError, which names the invalid entries by their index."""
+    targets, invalid = [], []
+    for index, device in enumerate(devices):
         try:
-            subjects.append(_target(device))
+            targets.append(_target(device))
         except OptionError as error:
-            wrong.append(f"devices[{place}]: {error.message} {error.hint or ''}".strip())
-    if wrong:
-        wrong[0] = f"evidence: {path} has entries that are no evidence. {wrong[0]}"
-        raise OptionError.of(wrong, hint="Nothing was verified. Give the file as the run has written it.")
-    return tuple(subjects)
+            invalid.append(f"devices[{index}]: {error.message} {error.hint or ''}".strip())
+    if invalid:
+        invalid[0] = f"evidence: {path} has invalid entries. {invalid[0]}"
+        raise OptionError.of(invalid, hint="Nothing was verified. Use the file as the run wrote it.")
+    return tuple(targets)
 
 
 def _target(device: t.Mapping[str, t.Any]) -> Target:
-    """An entry of evidence, checked as input is. Raises OptionError."""
+    """An entry of evidence, validated like an option. Raises OptionError."""
     action, requested = (mapping(device.get(key)) for key in ("action", "requested"))
     outcome, status = device.get("outcome"), action.get("status")
     if outcome is not None and outcome not in _EVIDENCE_OUTCOMES:
         raise OptionError(
-            f"outcome: {str(outcome)[:60]!r} is not one.", hint=f"Allowed are {', '.join(_EVIDENCE_OUTCOMES)}."
+            f"outcome: {str(outcome)[:60]!r} is not an outcome.", hint=f"Use one of {', '.join(_EVIDENCE_OUTCOMES)}."
         )
     if status is not None and not isinstance(status, str):
-        raise OptionError(f"action.status: {str(status)[:60]!r} is not text.")
+        raise OptionError(f"action.status: {str(status)[:60]!r} is not a string.")
     return Target(
         device_id=_identifier("device_id", device.get("device_id"), clean_device_id),
         action_id=_identifier("action.id", action.get("id"), clean_action_id),
@@ -138,7 +138,7 @@ def _identifier(key: str, value: object, clean: t.Callable[[str], str]) -> str |
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise OptionError(f"{key}: {str(value)[:60]!r} is not text.")
+        raise OptionError(f"{key}: {str(value)[:60]!r} is not a string.")
     return clean(value)
 
 

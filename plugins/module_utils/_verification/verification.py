@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Looking back at offboards: what the actions and the records of devices say now."""
+"""Assesses the offboard actions of devices, days after a run. Pure rules, and the reads that they need."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _ENDS: t.Final = {"failed": "failed", "timeout": "timed_out", "cancelled": "canc
 
 
 def assess(actions: t.Iterable[MachineAction], machine: Machine | None) -> tuple[str, MachineAction | None]:
-    """The verdict, and the action that speaks for it. ``actions`` are the Offboard actions of one device in any order.
+    """The outcome, and the action that determines it. ``actions`` are the offboard actions of one device in any order.
 
-    What is under way counts first. Then a success whose device has not come back since, whatever was tried later; then
-    the newest action. A record that has aged out cannot have come back.
+    An action in progress takes precedence, then a success after which the device has not reported again, then the newest
+    action. A device whose record has expired (None) has not reported again.
     """
     history = newest_first(actions)
     if not history:
@@ -43,20 +43,20 @@ def assess(actions: t.Iterable[MachineAction], machine: Machine | None) -> tuple
 
 
 _OUTCOME_PHRASES: t.Final[t.Mapping[str, str]] = {
-    "done": "offboarded, and not seen since",
-    "came_back": "it reported again after the offboard",
-    "pending": "the offboard is still under way",
-    "failed": "the offboard failed",
-    "timed_out": "the offboard timed out, as the device was not online",
-    "cancelled": "the offboard was cancelled",
-    "no_action": "there is no offboard",
-    "error": "it could not be read",
+    "done": "offboarded, and has not reported again",
+    "came_back": "offboarded, but has reported again",
+    "pending": "offboarding is still in progress",
+    "failed": "the offboard action failed",
+    "timed_out": "the offboard action timed out, because the device was offline",
+    "cancelled": "the offboard action was cancelled",
+    "no_action": "no offboard action",
+    "error": "the outcome cannot be read",
 }
 
 
 @dataclass(frozen=True)
 class DeviceVerification(DeviceEntry):
-    """What became of one device. It failed exactly when it could not be read."""
+    """Outcome of one device, see ``VERIFY_OUTCOMES``."""
 
     target: Target
     outcome: str
@@ -85,9 +85,10 @@ class DeviceVerification(DeviceEntry):
 
 @dataclass(frozen=True)
 class VerificationResult(DeviceResults[DeviceVerification]):
-    """The whole look back, in the order asked, and why an earlier run had offboarded them."""
+    """Outcomes in the order requested."""
 
     comment: str | None = None
+    """The comment of the earlier run."""
 
     @property
     def error(self) -> MdeError | None:
@@ -99,34 +100,31 @@ class VerificationResult(DeviceResults[DeviceVerification]):
     def success_message(self) -> str:
         if len(self.devices) == 1:
             return f"{self.devices[0].name}: {_OUTCOME_PHRASES[self.devices[0].outcome]}"
-        counts = count_outcomes((device.outcome for device in self.devices), VERIFY_OUTCOMES)
-        return (
-            ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "No offboards were named."
-        )
+        counts = self._counts()
+        return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "Nothing to verify."
 
     def summary(self) -> dict[str, int]:
-        counts = count_outcomes((device.outcome for device in self.devices), VERIFY_OUTCOMES)
-        return {**counts, "total": len(self.devices)}
+        return {**self._counts(), "total": len(self.devices)}
+
+    def _counts(self) -> dict[str, int]:
+        return count_outcomes((device.outcome for device in self.devices), VERIFY_OUTCOMES)
 
 
 class Verifier:
-    """Reads what there is to know and judges it."""
+    """Reads actions and machines, and assesses them."""
 
     def __init__(self, client: MdeClient, warn: t.Callable[[str], None]) -> None:
         self._client = client
         self._warn = warn
 
-    def run(self, request: VerificationRequest) -> list[DeviceVerification]:
-        """A verdict on each subject, in their order.
-
-        Raises MdeError when a read fails for all, or when they are of another tenant.
-        """
+    def run(self, request: VerificationRequest) -> VerificationResult:
+        """The outcome of each target, in their order. Raises MdeError if a read fails, or for another tenant."""
         for warning in request.warnings:
             self._warn(warning)
         devices = self._run(request.targets)
         claims = self._client.session.claims
         request.check_tenant(claims.tenant_id if claims else None)
-        return devices
+        return VerificationResult(tuple(devices), request.comment)
 
     def _run(self, targets: t.Sequence[Target]) -> list[DeviceVerification]:
         action_ids = list(dict.fromkeys(target.action_id for target in targets if target.action_id))
@@ -152,39 +150,41 @@ class Verifier:
         named_actions: t.Mapping[str, MachineAction],
         machines: t.Sequence[Machine],
     ) -> DeviceVerification:
-        """The verdict on one device. Only an Offboard on that very device speaks for it."""
-        asked = target.device_id or ""
-        records = meant([asked], machines)
+        """The outcome of one device. Only an offboard action on the device itself counts."""
+        requested_id = target.device_id or ""
+        records = meant([requested_id], machines)
         machine = records[0] if len(records) == 1 else None
-        device_id = machine.id if machine else _spelled_as_known(asked, snapshot)
-        actions = snapshot.get(device_id)
-        if isinstance(actions, MdeError):
-            return DeviceVerification(target, "error", error=actions)
-        every = {comparable(action.id): action for action in (actions.actions if actions else ())}
-        own = named_actions.get(comparable(target.action_id or ""))
-        stray = own if own is not None and own.machine_id != device_id else None
-        if own is not None and own.is_offboard_of(device_id):
-            every.setdefault(comparable(own.id), own)
-        outcome, action = assess(every.values(), machine)
-        if stray is not None:
-            wrong = _wrong_device(target, stray)
-            if outcome == "no_action":
-                return DeviceVerification(target, "error", machine=machine, error=wrong)
-            self._warn(wrong.message)
+        device_id = machine.id if machine else _spelling_with_actions(requested_id, snapshot)
+        listed = snapshot.get(device_id)
+        if isinstance(listed, MdeError):
+            return DeviceVerification(target, "error", error=listed)
+        actions = {comparable(action.id): action for action in (listed.actions if listed else ())}
+        named = named_actions.get(comparable(target.action_id or ""))
+        conflict: DeviceError | None = None
+        if named is not None and named.is_offboard_of(device_id):
+            actions.setdefault(comparable(named.id), named)
+        elif named is not None:
+            actions.pop(comparable(named.id), None)
+            conflict = _conflict(target, named, device_id)
+        outcome, action = assess(actions.values(), machine)
+        if conflict and outcome == "no_action":
+            return DeviceVerification(target, "error", machine=machine, error=conflict)
+        if conflict:
+            self._warn(conflict.message)
         if outcome == "done" and machine is None and device_id:
-            # Only a record that is there can tell of a return: its absence is believed after a second, different read.
+            # Only a record can show that the device has reported again, so its absence is confirmed by a second read.
             try:
                 machine = self._client.get_machine(device_id)
             except ApiError as error:
                 if not error.concerns_one_record:
                     raise
                 return DeviceVerification(target, "error", action, error=error)
-            outcome, action = assess(every.values(), machine)
+            outcome, action = assess(actions.values(), machine)
         return DeviceVerification(target, outcome, action, machine)
 
 
-def _spelled_as_known(device_id: str, snapshot: t.Mapping[str, ActionSnapshot | MdeError]) -> str:
-    """The ID of a device without a record: in the case in which it has actions, else as asked."""
+def _spelling_with_actions(device_id: str, snapshot: t.Mapping[str, ActionSnapshot | MdeError]) -> str:
+    """The ID of a device without a record: in the case in which it has actions, else as requested."""
     for spelling in (device_id, device_id.lower()):
         actions = snapshot.get(spelling)
         if isinstance(actions, ActionSnapshot) and actions.actions:
@@ -192,10 +192,18 @@ def _spelled_as_known(device_id: str, snapshot: t.Mapping[str, ActionSnapshot | 
     return device_id
 
 
-def _wrong_device(target: Target, action: MachineAction) -> DeviceError:
+def _conflict(target: Target, action: MachineAction, device_id: str) -> DeviceError:
+    """Why the named action proves nothing for the device: it is on another device, or it is not an offboard action."""
+    name = target.device_name or target.device_id
+    if action.machine_id == device_id:
+        return DeviceError(
+            f"{name}: action {action.id} is of type {action.type}, not Offboard. It proves nothing for this device.",
+            code="wrong_action",
+            hint="Use action.id from the result of mde_offboard, or the device ID.",
+        )
     return DeviceError(
-        f"{target.device_name or target.device_id}: action {action.id} is on device {action.machine_id} "
-        f"({action.device_name or 'without a name'}), and not on {target.device_id}. It proves nothing for this device.",
+        f"{name}: action {action.id} is on device {action.machine_id} ({action.device_name or 'without a name'}), not on "
+        f"{target.device_id}. It proves nothing for this device.",
         code="wrong_device",
-        hint="Look at both devices in the portal, then offboard this one again: the module looks first.",
+        hint="Check both devices in the portal, then run mde_offboard for this device again. The module checks first.",
     )

@@ -205,6 +205,10 @@ REFUSED: dict[str, tuple[dict[str, t.Any], str]] = {
         "ignores run_once",
     ),
     "a list that is not clear": ({"mde_devices": "Altes,Ersatz\npc-1,pc-2", **COMMENT}, "Altes"),
+    "an external ID that is not sent": (
+        {"mde_devices": "pc-1", "mde_external_id": "CHG-1", "mde_send_external_id": "no", **COMMENT},
+        "mde_external_id is set, but mde_send_external_id is false",
+    ),
     "an empty list": ({"mde_devices": [], **COMMENT}, "The list has no devices"),
     "evidence and action IDs": (
         {"arguments": {"entry_point": "verify"}, "mde_evidence": "run.json", "mde_action_ids": "a-1"},

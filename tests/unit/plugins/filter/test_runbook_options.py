@@ -13,11 +13,19 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.secops.mde.plugins.filter.runbook_options import FilterModule
-from ansible_collections.secops.mde.plugins.plugin_utils._runbook_options import _OPTIONS
+from ansible_collections.secops.mde.plugins.module_utils._exclusion import EXCLUSION_OPTIONS
+from ansible_collections.secops.mde.plugins.plugin_utils._runbook_options import _EXCLUSION_REASONS, _OPTIONS
 
 OPTIONS = FilterModule().filters()["runbook_options"]
 TEXTS = ("mde_comment", "mde_tag")
-SWITCHES = ("mde_allow_empty", "mde_force", "mde_match_short_names", "mde_missing_ok", "mde_wait")
+SWITCHES = (
+    "mde_allow_empty",
+    "mde_force",
+    "mde_match_short_names",
+    "mde_missing_ok",
+    "mde_send_external_id",
+    "mde_wait",
+)
 NUMBERS = ("mde_batch_size", "mde_max_devices", "mde_wait_timeout")
 IDENTIFIERS = tuple(sorted(set(_OPTIONS) - {*TEXTS, *SWITCHES, *NUMBERS, "mde_exclude"}))
 DEFAULTS = OPTIONS(dict.fromkeys(_OPTIONS))["options"]
@@ -47,6 +55,7 @@ def test_null_and_blank_text_mean_unset_for_every_variable(blank: str) -> None:
 def test_the_defaults_are_those_of_the_guide() -> None:
     assert {name: value for name, value in DEFAULTS.items() if value not in (None, False, [])} == {
         "batch_size": 100,
+        "send_external_id": True,
         "max_devices": 100,
         "wait_timeout": 600,
         "fail_on": ["failed", "timed_out", "cancelled", "came_back"],
@@ -107,9 +116,19 @@ def test_a_number_that_is_not_understood_is_refused(name: str, value: object) ->
     assert "It must be a whole number from 1 to 999999" in error(name, value)
 
 
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [("CHG\n1044", "control characters"), ("x" * 28, "28 characters"), ("\x1b[2J", "control characters")],
+)
+def test_an_external_id_that_cannot_be_sent_is_refused(value: str, part: str) -> None:
+    assert part in error("mde_external_id", value)
+    assert option("mde_external_id", " CHG-1044 ") == "CHG-1044"
+
+
 @pytest.mark.parametrize(("value", "meant"), [("Other", "Other"), (" inactivedevice ", "InactiveDevice")])
 def test_a_reason_to_exclude_is_one_of_the_service(value: str, meant: str) -> None:
     assert option("mde_exclude", value) == meant
+    assert list(_EXCLUSION_REASONS) == EXCLUSION_OPTIONS["reason"]["choices"]
 
 
 @pytest.mark.parametrize("value", ["retired", True, 7, "Inactive Device"], ids=str)

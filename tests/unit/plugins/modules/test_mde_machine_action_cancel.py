@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Cancelling one action: what a read shows afterwards counts, whoever won the race and whatever the answer was."""
+"""Cancelling one action: only a read afterwards counts, not the response, and whether or not the device was faster."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ MODES = pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"
 
 @pytest.fixture
 def machine(emulator: Emulator) -> str:
-    """Id of a device that is switched off."""
+    """ID of a device that is offline."""
     return emulator.add_device(Device(name=NAME, fate="offline")).id
 
 
 @pytest.fixture
 def pending(emulator: Emulator, machine: str) -> str:
-    """Id of an offboard that waits for the device."""
+    """ID of a pending offboard action."""
     return str(emulator.add_action(machine, status="Pending", age=HOUR)["id"])
 
 
-def test_a_queued_action_is_cancelled(emulator: Emulator, cancel: RunModule, pending: str) -> None:
+def test_a_pending_action_is_cancelled(emulator: Emulator, cancel: RunModule, pending: str) -> None:
     run = cancel(action_id=f" {pending.upper()} ")
     assert (run.failed, run.changed, run.result["cancelled"]) == (False, True, True)
     assert run.result["msg"] == f"Offboard {pending} of {NAME}: cancelled"
@@ -45,9 +45,7 @@ def test_a_queued_action_is_cancelled(emulator: Emulator, cancel: RunModule, pen
     assert run.result["summary"] == {"total": 1, "changed": 1, "failed": 0, "api": run.result["summary"]["api"]}
 
 
-def test_the_comment_is_sent_as_it_is_but_for_blanks_around(
-    emulator: Emulator, cancel: RunModule, pending: str
-) -> None:
+def test_the_comment_is_sent_without_surrounding_blanks(emulator: Emulator, cancel: RunModule, pending: str) -> None:
     comment = 'CHG-1042: Müller\'s "old" laptop; =1+1 & <b>'
     assert cancel(action_id=pending, comment=f" {comment}\n").changed
     assert emulator.action(pending)["cancellationComment"] == comment
@@ -61,18 +59,20 @@ def test_the_second_run_changes_nothing_and_sends_nothing(
     again = cancel(action_id=pending, comment="another comment", check=check)
     assert (again.failed, again.changed, again.result["cancelled"]) == (False, False, True)
     assert again.result["action"]["cancellationComment"] == COMMENT
-    assert "was cancelled before" in again.result["msg"]
+    assert "was already cancelled" in again.result["msg"]
     assert posts(emulator) == 1
 
 
-def test_an_action_at_work_can_be_cancelled_too(emulator: Emulator, cancel: RunModule) -> None:
+def test_an_action_in_progress_can_be_cancelled(emulator: Emulator, cancel: RunModule) -> None:
     device = emulator.add_device(Device(fate="never_answers"))
     action = emulator.add_action(device.id, status="InProgress", age=HOUR)
     assert cancel(action_id=action["id"]).changed
     assert emulator.action(action["id"])["status"] == "Cancelled"
 
 
-def test_only_the_action_named_is_cancelled(emulator: Emulator, cancel: RunModule, machine: str, pending: str) -> None:
+def test_only_the_requested_action_is_cancelled(
+    emulator: Emulator, cancel: RunModule, machine: str, pending: str
+) -> None:
     others = [emulator.add_action(machine, kind, "Pending", HOUR)["id"] for kind in ("Isolate", "Offboard")]
     cancel(action_id=pending)
     assert [emulator.action(other)["status"] for other in others] == ["Pending", "Pending"]
@@ -80,7 +80,7 @@ def test_only_the_action_named_is_cancelled(emulator: Emulator, cancel: RunModul
 
 @MODES
 @pytest.mark.parametrize("status", ["Succeeded", "Failed", "TimeOut"])
-def test_an_action_that_has_ended_is_too_late_and_nothing_is_sent(
+def test_a_finished_action_is_too_late_and_nothing_is_sent(
     emulator: Emulator, cancel: RunModule, machine: str, status: str, check: bool
 ) -> None:
     action = emulator.add_action(machine, status=status, age=100 * HOUR)
@@ -97,7 +97,7 @@ def test_an_action_that_has_ended_is_too_late_and_nothing_is_sent(
 
 @pytest.mark.parametrize("delay", [0, 1, 14])
 @pytest.mark.parametrize("final", [200, 400])
-def test_work_that_wins_the_race_is_too_late(
+def test_a_device_that_is_faster_is_too_late(
     emulator: Emulator, cancel: RunModule, pending: str, delay: float, final: int
 ) -> None:
     emulator.knobs.update({"cancel_race": "succeeded", "cancel_delay": delay, "cancel_final": final})
@@ -113,10 +113,10 @@ def test_work_that_wins_the_race_is_too_late(
     ("status", "code"),
     [("Succeeded", "too_late"), ("Failed", "too_late"), ("TimeOut", "too_late"), ("Cancelled", None)],
 )
-def test_an_end_between_the_look_and_the_call_is_no_change(
+def test_an_action_that_ends_between_the_read_and_the_request_is_unchanged(
     emulator: Emulator, cancel: RunModule, pending: str, final: int, status: str, code: str | None
 ) -> None:
-    """Somebody else's end, who left no comment."""
+    """It was ended elsewhere, without a comment."""
     before = json.dumps(emulator.action(pending))
     emulator.knobs.cancel_final = final
     emulator.move_action(pending, status)
@@ -129,38 +129,38 @@ def test_an_end_between_the_look_and_the_call_is_no_change(
 
 
 @pytest.mark.parametrize("final", [200, 400])
-def test_a_cancel_of_somebody_else_in_the_meantime_is_unchanged(
+def test_an_action_that_another_user_cancels_in_the_meantime_is_unchanged(
     emulator: Emulator, cancel: RunModule, pending: str, final: int
 ) -> None:
     before = json.dumps(emulator.action(pending))
     emulator.knobs.cancel_final = final
-    emulator.cancel_action(pending, "somebody else's ticket")
+    emulator.cancel_action(pending, "CHG-2042 of another team")
     emulator.fault(method="GET", path=pending, kind="body", body=before)
     run = cancel(action_id=pending)
     assert (run.failed, run.changed, run.result["cancelled"]) == (False, False, True)
-    assert run.result["action"]["cancellationComment"] == "somebody else's ticket"
+    assert run.result["action"]["cancellationComment"] == "CHG-2042 of another team"
 
 
-def test_a_device_that_did_its_work_all_the_same_reads_as_cancelled(
+def test_an_action_that_the_device_carried_out_anyway_reads_as_cancelled(
     emulator: Emulator, cancel: RunModule, pending: str
 ) -> None:
     emulator.knobs.cancel_race = "completes"
     assert cancel(action_id=pending).result["cancelled"]
 
 
-@pytest.mark.parametrize(("delay", "looks"), [(0.5, 2), (3, 3), (7, 4), (14.9, 5)])
+@pytest.mark.parametrize(("delay", "reads"), [(0.5, 2), (3, 3), (7, 4), (14.9, 5)])
 def test_a_slow_cancel_is_waited_for(
-    emulator: Emulator, cancel: RunModule, pending: str, delay: float, looks: int
+    emulator: Emulator, cancel: RunModule, pending: str, delay: float, reads: int
 ) -> None:
     emulator.knobs.cancel_delay = delay
     began = emulator.clock.monotonic()
     run = cancel(action_id=pending)
     assert (run.failed, run.changed) == (False, True)
-    assert api_calls(emulator).count("GET machineactions/id") == 1 + looks
+    assert api_calls(emulator).count("GET machineactions/id") == 1 + reads
     assert emulator.clock.monotonic() - began <= 15
 
 
-def test_a_cancel_that_takes_longer_is_a_failure_and_the_next_run_sees_it(
+def test_a_cancel_that_takes_longer_is_a_failure_and_the_next_run_succeeds(
     emulator: Emulator, cancel: RunModule, pending: str
 ) -> None:
     emulator.knobs.cancel_delay = 40
@@ -177,13 +177,13 @@ def test_a_cancel_that_takes_longer_is_a_failure_and_the_next_run_sees_it(
     assert (again.failed, again.changed, again.result["cancelled"]) == (False, False, True)
 
 
-# -- answers that get lost ---------------------------------------------------------------------------------------
+# -- lost responses ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("final", [200, 400])
 @pytest.mark.parametrize("kind", ["lost", "lost_before", "500", "502", "503", "html_502", "429", "empty_200"])
 @pytest.mark.parametrize("handled", [None, True], ids=["as it is", "carried out"])
-def test_an_answer_that_gets_lost_does_not_decide(
+def test_the_action_is_read_after_a_lost_response(
     emulator: Emulator, cancel: RunModule, pending: str, kind: str, handled: bool | None, final: int
 ) -> None:
     emulator.knobs.cancel_final = final
@@ -197,7 +197,7 @@ def test_an_answer_that_gets_lost_does_not_decide(
 
 
 @pytest.mark.parametrize("kind", ["html_404", "html_502", "503"])
-def test_a_page_instead_of_an_answer_is_the_error_where_nothing_came_of_it(
+def test_a_page_instead_of_a_response_is_the_error_if_the_action_is_unchanged(
     emulator: Emulator, cancel: RunModule, pending: str, kind: str
 ) -> None:
     emulator.fault(method="POST", path="/cancel", kind=kind, times=None)
@@ -208,7 +208,7 @@ def test_a_page_instead_of_an_answer_is_the_error_where_nothing_came_of_it(
 
 
 @pytest.mark.parametrize("kind", ["html_404", "html_502", "503"])
-def test_a_page_instead_of_an_answer_hides_no_success(
+def test_a_page_instead_of_a_response_does_not_hide_a_success(
     emulator: Emulator, cancel: RunModule, pending: str, kind: str
 ) -> None:
     emulator.fault(method="POST", path="/cancel", kind=kind, times=None, handled=True)
@@ -216,7 +216,7 @@ def test_a_page_instead_of_an_answer_hides_no_success(
     assert (run.failed, run.changed, run.result["cancelled"]) == (False, True, True)
 
 
-def test_what_cannot_be_read_afterwards_is_unknown_and_the_looks_end_with_the_patience(
+def test_the_result_is_unknown_if_it_cannot_be_read_within_retry_timeout(
     emulator: Emulator, cancel: RunModule, pending: str
 ) -> None:
     emulator.fault(method="GET", path="/machineactions", kind="503", after=1, times=None)
@@ -226,7 +226,7 @@ def test_what_cannot_be_read_afterwards_is_unknown_and_the_looks_end_with_the_pa
     assert emulator.clock.monotonic() - began < 60
 
 
-def test_a_look_that_fails_is_followed_by_another(emulator: Emulator, cancel: RunModule, pending: str) -> None:
+def test_a_read_that_fails_is_followed_by_another(emulator: Emulator, cancel: RunModule, pending: str) -> None:
     emulator.fault(method="GET", path="/machineactions", kind="html_404", after=1, times=2)
     assert cancel(action_id=pending).changed
 
@@ -245,7 +245,7 @@ def test_an_unknown_id_is_not_found_after_two_different_reads(
 
 
 @MODES
-def test_a_fresh_action_that_one_read_does_not_know_yet_is_found_by_the_other(
+def test_a_new_action_that_one_read_does_not_find_is_found_by_the_other(
     emulator: Emulator, cancel: RunModule, machine: str, check: bool
 ) -> None:
     fresh = offboard_as_other_app(emulator, machine)["id"]
@@ -256,7 +256,7 @@ def test_a_fresh_action_that_one_read_does_not_know_yet_is_found_by_the_other(
 
 
 @pytest.mark.parametrize("lost_filter", [False, True])
-def test_a_list_without_its_filter_brings_no_other_action(
+def test_a_list_without_its_filter_finds_no_other_action(
     emulator: Emulator, cancel: RunModule, pending: str, lost_filter: bool
 ) -> None:
     if lost_filter:
@@ -268,19 +268,19 @@ def test_a_list_without_its_filter_brings_no_other_action(
 
 
 @MODES
-def test_a_read_that_answers_with_another_action_cancels_none(
+def test_a_read_that_returns_another_action_cancels_none(
     emulator: Emulator, cancel: RunModule, pending: str, check: bool
 ) -> None:
-    asked = "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
-    emulator.fault(method="GET", path=asked, kind="body", body=json.dumps(emulator.action(pending)))
-    run = cancel(action_id=asked, check=check)
+    requested = "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
+    emulator.fault(method="GET", path=requested, kind="body", body=json.dumps(emulator.action(pending)))
+    run = cancel(action_id=requested, check=check)
     assert (run.error_code, run.changed, run.result["action"]) == ("not_found", False, None)
     assert posts(emulator) == 0
 
 
 @MODES
 @pytest.mark.parametrize("body", ["", "null", "[]", "{}", '{"id": 5}', "<html></html>"])
-def test_a_read_that_answers_with_no_action_at_all_cancels_none(
+def test_a_read_that_returns_no_action_cancels_none(
     emulator: Emulator, cancel: RunModule, pending: str, body: str, check: bool
 ) -> None:
     emulator.fault(method="GET", path=f"/machineactions/{pending}", kind="body", body=body, times=None)
@@ -308,7 +308,7 @@ def test_a_read_that_answers_with_no_action_at_all_cancels_none(
     ],
     ids=str,
 )
-def test_what_cannot_be_meant_is_refused_before_any_request(
+def test_invalid_options_are_refused_before_any_request(
     emulator: Emulator, cancel: RunModule, pending: str, options: dict[str, t.Any], option: str, check: bool
 ) -> None:
     run = cancel(**{"action_id": pending, **options}, check=check)
@@ -319,7 +319,7 @@ def test_what_cannot_be_meant_is_refused_before_any_request(
 
 
 @pytest.mark.parametrize("option", ["calls_per_minute", "calls_per_hour"])
-def test_the_pace_is_kept(emulator: Emulator, cancel: RunModule, pending: str, option: str) -> None:
+def test_the_rate_limit_is_kept(emulator: Emulator, cancel: RunModule, pending: str, option: str) -> None:
     began = emulator.clock.monotonic()
     assert cancel(action_id=pending, **{option: 2}).changed
     assert emulator.clock.monotonic() - began >= (60 if option == "calls_per_minute" else 3600)
@@ -329,18 +329,20 @@ def test_the_pace_is_kept(emulator: Emulator, cancel: RunModule, pending: str, o
 
 
 def test_check_mode_predicts_and_sends_nothing(emulator: Emulator, cancel: RunModule, pending: str) -> None:
-    foretold = cancel(action_id=pending, check=True)
+    predicted = cancel(action_id=pending, check=True)
     assert posts(emulator) == 0
     assert emulator.action(pending)["status"] == "Pending"
-    assert foretold.result["msg"] == f"Offboard {pending} of {NAME}: would be cancelled"
+    assert predicted.result["msg"] == f"Offboard {pending} of {NAME}: would be cancelled"
     real = cancel(action_id=pending)
-    assert (foretold.changed, foretold.result["cancelled"]) == (real.changed, real.result["cancelled"]) == (True, True)
-    assert set(foretold.result) == set(real.result)
-    # A read of one record has a field more, which says what it is.
-    assert {key: foretold.result["action"][key] for key in ("status", "cancellationComment", "id")} == {
+    assert (
+        (predicted.changed, predicted.result["cancelled"]) == (real.changed, real.result["cancelled"]) == (True, True)
+    )
+    assert set(predicted.result) == set(real.result)
+    # The read of a single record has one more field, its context.
+    assert {key: predicted.result["action"][key] for key in ("status", "cancellationComment", "id")} == {
         key: real.result["action"][key] for key in ("status", "cancellationComment", "id")
     }
-    assert set(foretold.result["action"]) == set(real.result["action"])
+    assert set(predicted.result["action"]) == set(real.result["action"])
 
 
 @MODES
@@ -364,7 +366,7 @@ def test_a_missing_permission_is_named(emulator: Emulator, cancel: RunModule, pe
 
 
 @MODES
-def test_a_refusal_ends_the_looks(emulator: Emulator, cancel: RunModule, pending: str, check: bool) -> None:
+def test_a_refusal_ends_the_reads(emulator: Emulator, cancel: RunModule, pending: str, check: bool) -> None:
     reader = emulator.add_app("reader", roles=["Machine.Read.All"], secret="made-up")
     began = emulator.clock.monotonic()
     cancel(action_id=pending, client_id=reader.client_id, client_secret=reader.secret, check=check)
@@ -381,7 +383,7 @@ def test_any_permission_for_actions_is_enough(
 
 
 @MODES
-def test_the_permission_to_read_is_named_where_that_is_missing(
+def test_the_permission_to_read_is_named_if_it_is_missing(
     emulator: Emulator, cancel: RunModule, pending: str, check: bool
 ) -> None:
     other = emulator.add_app("other", roles=["Machine.Offboard"], secret="made-up")
@@ -398,7 +400,7 @@ def test_an_unreadable_token_is_a_warning_in_check_mode(emulator: Emulator, canc
 
 
 @MODES
-def test_no_secret_stands_in_the_output(emulator: Emulator, cancel: RunModule, pending: str, check: bool) -> None:
+def test_the_output_contains_no_secret(emulator: Emulator, cancel: RunModule, pending: str, check: bool) -> None:
     runs = [cancel(action_id=action_id, check=check, diff=True) for action_id in (pending, "0-0")]
     runs.append(cancel(action_id=pending, client_id=emulator.client_id, client_secret="made-up and wrong", check=check))
     assert runs[-1].error_code == "sign_in_failed"
@@ -407,7 +409,7 @@ def test_no_secret_stands_in_the_output(emulator: Emulator, cancel: RunModule, p
         assert all(secret not in run.output for run in runs)
 
 
-def test_a_look_that_answers_with_another_action_is_no_look(
+def test_a_read_that_returns_another_action_confirms_nothing(
     emulator: Emulator, cancel: RunModule, machine: str, pending: str
 ) -> None:
     other = emulator.add_action(machine, "Isolate", "Cancelled")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading actions: all that fit with the newest first, or an error; an id counts as missing only after its own read."""
+"""Reading actions: all that match, the newest first, or an error. An ID is missing only after a read of its own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def guid(digit: str) -> str:
     return f"{digit}0000000-0000-4000-8000-00000000000a"
 
 
-# Their ids begin with 1, the newest, to 6.
+# Their IDs begin with 1 (the newest) to 6.
 ACTIONS: list[tuple[str, str, str, float]] = [
     (A, "Offboard", "TimeOut", 2 * HOUR),
     (B, "RunAntiVirusScan", "Cancelled", 5 * HOUR),
@@ -44,7 +44,7 @@ ACTIONS: list[tuple[str, str, str, float]] = [
 def fleet(emulator: Emulator) -> Emulator:
     emulator.add_device(Device(id=A, name="lab-w11-07.corp.example", fate="never_answers"))
     emulator.add_device(Device(id=B, name="lab-w11-08.corp.example", fate="offline"))
-    # Not stored in the order of their age.
+    # Not in the order of their age.
     for number in (3, 1, 5, 0, 2, 4):
         machine, kind, status, age = ACTIONS[number]
         emulator.add_action(machine, kind, status, age, id=guid(str(number + 1)), requestor=f"operator{number + 1}")
@@ -52,7 +52,7 @@ def fleet(emulator: Emulator) -> Emulator:
 
 
 def digits(run: ModuleRun) -> str:
-    """The first digits of the ids, in the order of the result."""
+    """The first digits of the IDs, in the order of the result."""
     return "".join(action["id"][0] for action in run.result["machine_actions"])
 
 
@@ -101,7 +101,7 @@ TABLE: list[tuple[dict[str, t.Any], str]] = [
 
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
 @pytest.mark.parametrize(("options", "expected"), TABLE, ids=[json.dumps(row[0]) for row in TABLE])
-def test_what_fits_every_filter_is_found_with_the_newest_first(
+def test_actions_that_match_every_filter_are_found_with_the_newest_first(
     fleet: Emulator, action_info: RunModule, options: dict[str, t.Any], expected: str, check: bool
 ) -> None:
     run = action_info(check=check, diff=True, **options)
@@ -113,7 +113,7 @@ def test_what_fits_every_filter_is_found_with_the_newest_first(
     assert (sign_ins(fleet), len(api_calls(fleet)) > 0) == (int(not nothing), not nothing)
 
 
-def test_filters_hold_on_a_service_that_compares_with_case(fleet: Emulator, action_info: RunModule) -> None:
+def test_filters_work_on_a_service_that_compares_case_sensitively(fleet: Emulator, action_info: RunModule) -> None:
     fleet.knobs.filter_case_sensitive = True
     assert digits(action_info(action_id=guid("3").upper())) == "3"
     assert digits(action_info(device_id=B.upper(), type="OFFBOARD", status="PENDING")) == "3"
@@ -146,7 +146,7 @@ REFUSED: list[dict[str, t.Any]] = [
 
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
 @pytest.mark.parametrize("options", REFUSED, ids=json.dumps)
-def test_what_cannot_be_meant_is_refused_before_any_request(
+def test_invalid_options_are_refused_before_any_request(
     fleet: Emulator, action_info: RunModule, options: dict[str, t.Any], check: bool
 ) -> None:
     run = action_info(check=check, **options)
@@ -176,7 +176,7 @@ NASTY = [
 
 @pytest.mark.parametrize("text", NASTY)
 @pytest.mark.parametrize("option", ["type", "status"])
-def test_text_finds_what_is_so_to_the_letter(fleet: Emulator, action_info: RunModule, option: str, text: str) -> None:
+def test_text_matches_literally(fleet: Emulator, action_info: RunModule, option: str, text: str) -> None:
     assert digits(action_info(**{option: [text]})) == ""
     if option == "type":
         fleet.add_action(A, text, id=guid("7"))
@@ -230,7 +230,7 @@ def test_a_limit_holds_across_small_pages(fleet: Emulator, action_info: RunModul
     assert digits(action_info()) == "123456"
 
 
-def test_times_that_cannot_be_read_come_last_and_fit_no_time(fleet: Emulator, action_info: RunModule) -> None:
+def test_invalid_times_come_last_and_match_no_time(fleet: Emulator, action_info: RunModule) -> None:
     changed = [
         {**action, "creationDateTimeUtc": None if action["id"] == guid("2") else "soon"}
         for action in fleet.actions()[:2]
@@ -241,17 +241,17 @@ def test_times_that_cannot_be_read_come_last_and_fit_no_time(fleet: Emulator, ac
     assert digits(action_info(created_before=0)) == "3456"
 
 
-def test_moments_are_exact_below_the_second(fleet: Emulator, action_info: RunModule) -> None:
+def test_times_are_exact_below_the_second(fleet: Emulator, action_info: RunModule) -> None:
     created = fleet.action(guid("3"))["creationDateTimeUtc"]
     assert digits(action_info(action_id=guid("3"), created_after=created)) == "3"
     assert digits(action_info(action_id=guid("3"), created_before=created)) == ""
 
 
-# -- lists lag behind --------------------------------------------------------------------------------------------
+# -- delayed lists -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
-def test_an_id_that_the_list_does_not_show_yet_is_read_by_itself(
+def test_an_id_that_is_missing_from_the_list_is_read_individually(
     fleet: Emulator, action_info: RunModule, check: bool
 ) -> None:
     fleet.knobs.list_lag = 30
@@ -267,14 +267,14 @@ def test_an_id_that_the_list_does_not_show_yet_is_read_by_itself(
     assert digits(action_info(limit=1)) == "1"
 
 
-def test_an_unknown_id_is_nothing_only_by_the_service_s_own_word(fleet: Emulator, action_info: RunModule) -> None:
+def test_an_unknown_id_is_absent_only_if_the_service_itself_says_so(fleet: Emulator, action_info: RunModule) -> None:
     fleet.fault(path=f"/machineactions/{guid('9')}", kind="html_404")
     run = action_info(action_id=guid("9"))
     assert (run.failed, run.error_code, run.result["machine_actions"]) == (True, "wrong_address", [])
 
 
 @pytest.mark.parametrize("knobs", [{}, {"in_refused": True}, {"max_query_length": 1500}], ids=str)
-def test_many_ids_are_asked_for_in_batches(emulator: Emulator, action_info: RunModule, knobs: dict[str, t.Any]) -> None:
+def test_many_ids_are_sent_in_batches(emulator: Emulator, action_info: RunModule, knobs: dict[str, t.Any]) -> None:
     emulator.add_device(Device(id=A))
     ids = [emulator.add_action(A, age=number * HOUR)["id"] for number in range(150)]
     emulator.knobs.update(knobs)
@@ -284,14 +284,14 @@ def test_many_ids_are_asked_for_in_batches(emulator: Emulator, action_info: RunM
     assert len(emulator.calls("api")) < 30
 
 
-def test_one_id_that_the_service_does_not_take_fails_the_module(fleet: Emulator, action_info: RunModule) -> None:
+def test_one_id_that_the_service_refuses_fails_the_module(fleet: Emulator, action_info: RunModule) -> None:
     refusal = json.dumps({"error": {"code": "", "message": "not this one"}})
     fleet.fault(path="/machineactions", query=guid("3"), kind="body", status=400, body=refusal, times=None)
     run = action_info(action_id=[guid(digit) for digit in "1234"])
     assert (run.failed, run.error_code, run.result["machine_actions"]) == (True, "request_refused", [])
 
 
-# -- pages and trouble -------------------------------------------------------------------------------------------
+# -- pages and errors --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("link", ["normal", "loses_filter", "foreign"])
@@ -302,23 +302,33 @@ def test_all_pages_are_read_and_no_link_is_followed(fleet: Emulator, action_info
     assert {call.service for call in fleet.calls(None)} == {"api", "entra"}
 
 
-def test_a_page_that_lost_its_filter_brings_no_other_actions(fleet: Emulator, action_info: RunModule) -> None:
-    asked: list[tuple[dict[str, t.Any], str]] = [
-        ({"action_id": guid("3")}, "3"),
-        ({"device_id": B}, "23"),
-        ({"type": "Isolate"}, "5"),
-        ({"status": "TimeOut"}, "1"),
-        ({"created_after": 0.5}, "12"),
-        ({"created_before": 3}, "56"),
-        ({"type": "Offboard", "limit": 2}, "13"),
+def test_actions_of_a_page_that_lost_its_filter_are_omitted_with_a_warning(
+    fleet: Emulator, action_info: RunModule
+) -> None:
+    requested: list[tuple[dict[str, t.Any], str, int]] = [
+        ({"action_id": guid("3")}, "3", 5),
+        ({"device_id": B}, "23", 4),
+        ({"type": "Isolate"}, "5", 5),
+        ({"status": "TimeOut"}, "1", 5),
+        ({"created_after": 0.5}, "12", 0),
+        ({"created_before": 3}, "56", 0),
+        ({"type": "Offboard", "limit": 2}, "13", 3),
     ]
-    for options, expected in asked:
+    for options, expected, omitted in requested:
         fleet.fault(path="/machineactions", kind="body", body=json.dumps({"value": fleet.actions()}))
-        assert digits(action_info(**options)) == expected, options
+        run = action_info(**options)
+        assert digits(run) == expected, options
+        assert [f"{omitted} records that do not match" in warning for warning in run.warnings] == [True] * bool(omitted)
+
+
+def test_filters_that_are_not_sent_omit_actions_without_a_warning(fleet: Emulator, action_info: RunModule) -> None:
+    """The device is only checked in the records if actions are requested by ID."""
+    run = action_info(action_id=[guid("3"), guid("1")], device_id=A)
+    assert (digits(run), run.warnings) == ("1", [])
 
 
 @pytest.mark.parametrize("kind", ["429", "503", "lost"])
-def test_a_page_is_asked_for_again_after_trouble(fleet: Emulator, action_info: RunModule, kind: str) -> None:
+def test_a_page_is_requested_again_after_an_error(fleet: Emulator, action_info: RunModule, kind: str) -> None:
     fleet.knobs.page_cap = 4
     fleet.fault(path="/machineactions", kind=kind, after=1, times=2)
     assert digits(action_info()) == "123456"
@@ -335,7 +345,7 @@ def test_a_page_is_asked_for_again_after_trouble(fleet: Emulator, action_info: R
     ],
     ids=str,
 )
-def test_a_page_that_fails_fails_the_module_and_no_action_comes_back(
+def test_a_page_that_fails_fails_the_module_and_no_action_is_returned(
     fleet: Emulator, action_info: RunModule, options: dict[str, t.Any], fault: dict[str, t.Any], code: str
 ) -> None:
     fleet.knobs.page_cap = 4
@@ -350,7 +360,7 @@ def test_a_page_that_repeats_the_last_is_an_error(fleet: Emulator, action_info: 
 
 
 @pytest.mark.parametrize("option", ["calls_per_minute", "calls_per_hour"])
-def test_the_pace_is_kept(fleet: Emulator, action_info: RunModule, option: str) -> None:
+def test_the_rate_limit_is_kept(fleet: Emulator, action_info: RunModule, option: str) -> None:
     fleet.knobs.page_cap = 2
     began = fleet.clock.monotonic()
     assert digits(action_info(**{option: 2})) == "123456"
@@ -361,7 +371,7 @@ def test_the_pace_is_kept(fleet: Emulator, action_info: RunModule, option: str) 
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
-def test_a_missing_permission_is_named_for_offboarding_does_not_let_read(
+def test_a_missing_permission_is_named_because_offboarding_does_not_include_reading(
     fleet: Emulator, action_info: RunModule, check: bool
 ) -> None:
     other = fleet.add_app("other", roles=["Machine.Offboard"], secret="made-up")
@@ -385,7 +395,7 @@ def test_a_wrong_secret_fails(fleet: Emulator, action_info: RunModule) -> None:
         ({"status": "Running"}, "status", "InProgress"),
     ],
 )
-def test_a_value_that_the_service_does_not_have_is_asked_for_with_a_warning(
+def test_a_value_that_the_service_does_not_have_is_sent_with_a_warning(
     fleet: Emulator, action_info: RunModule, options: dict[str, t.Any], option: str, known: str
 ) -> None:
     run = action_info(**options)
@@ -395,7 +405,7 @@ def test_a_value_that_the_service_does_not_have_is_asked_for_with_a_warning(
     assert known in warning
 
 
-def test_a_type_that_the_service_may_have_one_day_works(fleet: Emulator, action_info: RunModule) -> None:
+def test_a_type_that_the_service_may_add_works(fleet: Emulator, action_info: RunModule) -> None:
     new = {"id": guid("7"), "type": "Hibernate", "machineId": A}
     fleet.fault(method="GET", path="/machineactions", kind="body", body=json.dumps({"value": [new]}))
     run = action_info(type="hibernate")
@@ -403,7 +413,7 @@ def test_a_type_that_the_service_may_have_one_day_works(fleet: Emulator, action_
     assert "'hibernate'" in run.warnings[0]
 
 
-def test_values_that_the_service_has_come_without_a_warning(fleet: Emulator, action_info: RunModule) -> None:
+def test_values_that_the_service_has_cause_no_warning(fleet: Emulator, action_info: RunModule) -> None:
     assert action_info(type=["offboard", "RequestSample", "LogsCollection"], status="canceled").warnings == []
 
 
@@ -417,7 +427,7 @@ def test_values_that_the_service_has_come_without_a_warning(fleet: Emulator, act
         ({"action_id": [guid("1"), guid("6")], "created_after": 1}, "1"),
     ],
 )
-def test_days_back_are_counted_in_the_service_s_time(
+def test_days_before_now_are_counted_from_the_time_of_the_service(
     fleet: Emulator,
     clock: VirtualTime,
     action_info: RunModule,
@@ -429,7 +439,7 @@ def test_days_back_are_counted_in_the_service_s_time(
     assert digits(action_info(**options)) == expected
 
 
-def test_an_action_of_a_machine_whose_id_differs_in_case_alone_is_not_taken_for_that_of_the_one_asked_for(
+def test_an_action_of_a_machine_whose_id_differs_in_case_only_is_not_found(
     emulator: Emulator, action_info: RunModule
 ) -> None:
     both = [{"id": guid(str(n)), "type": "Offboard", "machineId": id_} for n, id_ in enumerate((A, A.upper()), 1)]

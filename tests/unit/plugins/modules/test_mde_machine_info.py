@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finding devices: all that fit, only those that fit, or an error; never a shorter list and never somebody else's devices."""
+"""Finding devices: all that match and no others, or an error, never a shorter list."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def letters(machines: list[dict[str, t.Any]]) -> str:
     return "".join(sorted(machine["id"][0] for machine in machines))
 
 
-# What is asked, and the first letters of the ids that fit.
+# The options, and the first letters of the IDs that match.
 TABLE: list[tuple[dict[str, t.Any], str]] = [
     ({}, "abcd"),
     ({"device_id": A}, "a"),
@@ -86,7 +86,7 @@ TABLE: list[tuple[dict[str, t.Any], str]] = [
 
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
 @pytest.mark.parametrize(("options", "expected"), TABLE, ids=[json.dumps(row[0]) for row in TABLE])
-def test_what_fits_every_filter_is_found(
+def test_devices_that_match_every_filter_are_found(
     fleet: Emulator, machine_info: RunModule, options: dict[str, t.Any], expected: str, check: bool
 ) -> None:
     run = machine_info(check=check, diff=True, **options)
@@ -99,18 +99,20 @@ def test_what_fits_every_filter_is_found(
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
-def test_filters_hold_on_a_service_that_compares_with_case(
+def test_filters_work_on_a_service_that_compares_case_sensitively(
     fleet: Emulator, machine_info: RunModule, check: bool
 ) -> None:
     fleet.knobs.filter_case_sensitive = True
-    asked: list[dict[str, t.Any]] = [
+    requested: list[dict[str, t.Any]] = [
         {"device_id": A.upper()},
         {"device_name": "LAB-W11-07.CORP.EXAMPLE"},
         {"aad_device_id": ENTRA.upper()},
         {"health_status": "inACTIVE"},
         {"device_id": A, "onboarding_status": "ONBOARDED"},
     ]
-    assert [letters(machine_info(check=check, **options).result["machines"]) for options in asked] == ["a"] * len(asked)
+    assert [letters(machine_info(check=check, **options).result["machines"]) for options in requested] == ["a"] * len(
+        requested
+    )
 
 
 def test_records_come_as_the_service_sent_them_in_its_order(fleet: Emulator, machine_info: RunModule) -> None:
@@ -145,7 +147,7 @@ REFUSED: list[dict[str, t.Any]] = [
 
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
 @pytest.mark.parametrize("options", REFUSED, ids=json.dumps)
-def test_what_cannot_be_meant_is_refused_before_any_request(
+def test_invalid_options_are_refused_before_any_request(
     fleet: Emulator, machine_info: RunModule, options: dict[str, t.Any], check: bool
 ) -> None:
     run = machine_info(check=check, **options)
@@ -154,7 +156,7 @@ def test_what_cannot_be_meant_is_refused_before_any_request(
     assert fleet.calls(None) == []
 
 
-# -- text from elsewhere -----------------------------------------------------------------------------------------
+# -- untrusted text ----------------------------------------------------------------------------------------------
 
 NASTY = [
     "'", "''", "x'", "x' or true or 'x", "x') or true or ('", "x' or computerDnsName ne '", "') or id ne ('", "(", ")", "%27",
@@ -173,9 +175,7 @@ NASTY = [
         ("onboarding_status", "onboardingStatus"),
     ],
 )
-def test_text_finds_what_is_so_to_the_letter(
-    fleet: Emulator, machine_info: RunModule, option: str, field: str, text: str
-) -> None:
+def test_text_matches_literally(fleet: Emulator, machine_info: RunModule, option: str, field: str, text: str) -> None:
     marked = fleet.add_device(Device(name="marked", extra={field: [text] if option == "tag" else text}))
     run = machine_info(**{option: text if option == "tag" else [text]})
     assert [machine["id"] for machine in run.result["machines"]] == [marked.id]
@@ -198,7 +198,7 @@ def test_a_raw_filter_only_narrows(fleet: Emulator, machine_info: RunModule, tex
     assert run.failed == (run.result["machines"] == [])
 
 
-def test_the_service_s_own_words_come_back_for_a_raw_filter_that_it_does_not_take(
+def test_the_message_of_the_service_is_shown_for_a_raw_filter_that_it_refuses(
     fleet: Emulator, machine_info: RunModule
 ) -> None:
     run = machine_info(filter="noSuchProperty eq 1")
@@ -212,9 +212,7 @@ def test_the_service_s_own_words_come_back_for_a_raw_filter_that_it_does_not_tak
 @pytest.mark.parametrize(
     "knobs", [{}, {"in_refused": True}, {"max_query_length": 1500}, {"max_filter_nodes": 40}], ids=str
 )
-def test_long_lists_are_asked_for_in_batches(
-    emulator: Emulator, machine_info: RunModule, knobs: dict[str, t.Any]
-) -> None:
+def test_long_lists_are_sent_in_batches(emulator: Emulator, machine_info: RunModule, knobs: dict[str, t.Any]) -> None:
     emulator.add_devices(Device(name=f"pc{number:03}.corp.example", tags=["x"]) for number in range(200))
     emulator.knobs.update(knobs)
     wanted = [f"PC{number:03}.corp.example" for number in range(0, 200, 2)]
@@ -222,13 +220,13 @@ def test_long_lists_are_asked_for_in_batches(
     assert sorted(run.names, key=str) == [name.lower() for name in wanted]
     calls = emulator.calls("api")
     assert max(call.url_length for call in calls) < 4100
-    answered = [call.query["$filter"] for call in calls if call.status == 200]
-    assert len(answered) > 1
-    assert all(("computerDnsName in (" in text) == (knobs != {"in_refused": True}) for text in answered)
+    accepted = [call.query["$filter"] for call in calls if call.status == 200]
+    assert len(accepted) > 1
+    assert all(("computerDnsName in (" in text) == (knobs != {"in_refused": True}) for text in accepted)
 
 
 @pytest.mark.parametrize("literal", ["string", "guid", "both"])
-def test_entra_ids_are_found_in_whatever_form_the_service_takes_them(
+def test_entra_ids_are_found_in_the_syntax_that_the_service_accepts(
     fleet: Emulator, machine_info: RunModule, literal: str
 ) -> None:
     fleet.knobs.guid_literal = literal
@@ -242,7 +240,7 @@ def test_a_limit_over_batches_is_one_limit(emulator: Emulator, machine_info: Run
     assert len(emulator.calls("api")) == 1
 
 
-def test_one_value_that_the_service_does_not_take_fails_the_module(emulator: Emulator, machine_info: RunModule) -> None:
+def test_one_value_that_the_service_refuses_fails_the_module(emulator: Emulator, machine_info: RunModule) -> None:
     emulator.add_devices(Device(name=f"pc{number}") for number in range(4))
     refusal = json.dumps({"error": {"code": "", "message": "not this one"}})
     emulator.fault(path="/machines", query="'pc2'", kind="body", status=400, body=refusal, times=None)
@@ -275,29 +273,39 @@ def test_all_pages_are_read_and_no_link_is_followed(fleet: Emulator, machine_inf
     assert len(run.result["machines"]) == 10
     assert all("retire" in machine["machineTags"] for machine in run.result["machines"])
     assert {call.query["$filter"] for call in fleet.calls("api")} == {"machineTags/any(tag: tag eq 'retire')"}
-    assert len(fleet.calls("api")) == 5  # neighbours share one record of three
+    assert len(fleet.calls("api")) == 5  # neighboring pages share one record of three
     assert {call.service for call in fleet.calls(None)} == {"api", "entra"}
 
 
-def test_a_page_that_lost_its_filter_brings_no_other_devices(fleet: Emulator, machine_info: RunModule) -> None:
+def test_devices_of_a_page_that_lost_its_filter_are_omitted_with_a_warning(
+    fleet: Emulator, machine_info: RunModule
+) -> None:
     everything = json.dumps({"value": [fleet.machine(id_) for id_ in (A, B, C, D)]})
-    asked: list[tuple[dict[str, t.Any], str]] = [
-        ({"device_id": [A, B]}, "ab"),
-        ({"device_name": "srv-01"}, "c"),
-        ({"aad_device_id": ENTRA}, "a"),
-        ({"tag": "loaned"}, "b"),
-        ({"health_status": "NoSensorData"}, "c"),
-        ({"onboarding_status": "Unsupported"}, "d"),
-        ({"last_seen_before": 30}, "a"),
-        ({"last_seen_after": 5}, "b"),
+    requested: list[tuple[dict[str, t.Any], str, int]] = [
+        ({"device_id": [A, B]}, "ab", 2),
+        ({"device_name": "srv-01"}, "c", 3),
+        ({"aad_device_id": ENTRA}, "a", 3),
+        ({"tag": "loaned"}, "b", 3),
+        ({"health_status": "NoSensorData"}, "c", 3),
+        ({"onboarding_status": "Unsupported"}, "d", 3),
+        ({"last_seen_before": 30}, "a", 0),
+        ({"last_seen_after": 5}, "b", 0),
     ]
-    for options, expected in asked:
+    for options, expected, omitted in requested:
         fleet.fault(path="/machines", kind="body", body=everything)
-        assert letters(machine_info(**options).result["machines"]) == expected, options
+        run = machine_info(**options)
+        assert letters(run.result["machines"]) == expected, options
+        assert [f"{omitted} records that do not match" in warning for warning in run.warnings] == [True] * bool(omitted)
 
 
-def test_a_limit_is_reached_past_records_that_do_not_fit(emulator: Emulator, machine_info: RunModule) -> None:
-    """A query has whole seconds; what it brings in excess is dropped, and does not count."""
+def test_filters_that_are_not_sent_omit_devices_without_a_warning(fleet: Emulator, machine_info: RunModule) -> None:
+    """The name is only checked in the records if devices are requested by ID."""
+    run = machine_info(device_id=[A, C], device_name="srv-01")
+    assert (letters(run.result["machines"]), run.warnings) == ("c", [])
+
+
+def test_records_that_do_not_match_do_not_count_for_a_limit(emulator: Emulator, machine_info: RunModule) -> None:
+    """A query has whole seconds. Records that it returns in excess are omitted."""
     for name, fraction in zip("vwxyz", (".4", "", ".7", "", ""), strict=True):
         seen = f"{RECENT}{fraction}Z" if fraction else "2024-12-31T00:00:00Z"
         emulator.add_device(Device(name=name, last_seen=seen))
@@ -307,14 +315,14 @@ def test_a_limit_is_reached_past_records_that_do_not_fit(emulator: Emulator, mac
 
 
 @pytest.mark.parametrize(
-    ("moment", "found"), [(".3999999Z", []), (".4000001Z", []), (".400001Z", ["x"]), (".4000010+00:00", ["x"])]
+    ("time", "found"), [(".3999999Z", []), (".4000001Z", []), (".400001Z", ["x"]), (".4000010+00:00", ["x"])]
 )
-def test_moments_are_exact_below_the_second(
-    emulator: Emulator, machine_info: RunModule, moment: str, found: list[str]
+def test_times_are_exact_below_the_second(
+    emulator: Emulator, machine_info: RunModule, time: str, found: list[str]
 ) -> None:
     emulator.add_device(Device(name="x", last_seen=f"{RECENT}.4Z"))
-    assert machine_info(last_seen_before=f"{RECENT}{moment}").names == found
-    after = machine_info(last_seen_after=f"{RECENT}{moment}").names
+    assert machine_info(last_seen_before=f"{RECENT}{time}").names == found
+    after = machine_info(last_seen_after=f"{RECENT}{time}").names
     assert after == ([] if found else ["x"])
 
 
@@ -324,11 +332,11 @@ def test_a_limit_holds_across_small_pages(emulator: Emulator, machine_info: RunM
     emulator.knobs.page_cap = 2
     run = machine_info(limit=limit)
     assert run.names == [f"pc{number}" for number in range(limit)]
-    assert len(emulator.calls("api")) == max(1, limit - 1)  # neighbours share one record of two
+    assert len(emulator.calls("api")) == max(1, limit - 1)  # neighboring pages share one record of two
 
 
 @pytest.mark.parametrize("kind", ["429", "500", "503", "html_502", "lost"])
-def test_a_page_is_asked_for_again_after_trouble(fleet: Emulator, machine_info: RunModule, kind: str) -> None:
+def test_a_page_is_requested_again_after_an_error(fleet: Emulator, machine_info: RunModule, kind: str) -> None:
     fleet.knobs.page_cap = 3
     fleet.fault(path="/machines", kind=kind, after=1, times=2)
     run = machine_info()
@@ -356,7 +364,7 @@ def test_a_page_is_asked_for_again_after_trouble(fleet: Emulator, machine_info: 
     ids=str,
 )
 @pytest.mark.parametrize("page", [0, 1], ids=["first page", "second page"])
-def test_a_page_that_fails_fails_the_module_and_no_machine_comes_back(
+def test_a_page_that_fails_fails_the_module_and_no_machine_is_returned(
     fleet: Emulator, machine_info: RunModule, fault: dict[str, t.Any], code: str, page: int, check: bool
 ) -> None:
     fleet.knobs.page_cap = 3
@@ -375,11 +383,11 @@ def test_a_page_that_repeats_the_last_is_an_error(fleet: Emulator, machine_info:
 
 def test_an_empty_list_may_be_a_404_of_the_service_itself(fleet: Emulator, machine_info: RunModule) -> None:
     fleet.knobs.empty_list_404 = True
-    run = machine_info(tag="nobody has it")
+    run = machine_info(tag="unused")
     assert (run.failed, run.result["machines"]) == (False, [])
 
 
-def test_a_machine_that_slips_onto_the_next_page_is_there_once(fleet: Emulator, machine_info: RunModule) -> None:
+def test_a_machine_that_moves_to_the_next_page_is_returned_once(fleet: Emulator, machine_info: RunModule) -> None:
     fleet.fault(
         path="/machines",
         kind="body",
@@ -389,7 +397,7 @@ def test_a_machine_that_slips_onto_the_next_page_is_there_once(fleet: Emulator, 
 
 
 @pytest.mark.parametrize("option", ["calls_per_minute", "calls_per_hour"])
-def test_the_pace_is_kept(fleet: Emulator, machine_info: RunModule, option: str) -> None:
+def test_the_rate_limit_is_kept(fleet: Emulator, machine_info: RunModule, option: str) -> None:
     fleet.knobs.page_cap = 1
     began = fleet.clock.monotonic()
     assert letters(machine_info(**{option: 2}).result["machines"]) == "abcd"
@@ -415,7 +423,7 @@ def test_a_missing_permission_is_named(fleet: Emulator, machine_info: RunModule,
     assert "the token holds Machine.Offboard" in run.result["error"]["hint"]
 
 
-def test_the_permission_to_write_is_good_for_reading(fleet: Emulator, machine_info: RunModule) -> None:
+def test_the_permission_to_write_includes_reading(fleet: Emulator, machine_info: RunModule) -> None:
     writer = fleet.add_app("writer", roles=["Machine.ReadWrite.All"], secret="made-up")
     assert len(machine_info(client_id=writer.client_id, client_secret=writer.secret).result["machines"]) == 4
 
@@ -432,7 +440,7 @@ def test_the_permission_to_write_is_good_for_reading(fleet: Emulator, machine_in
         ({"health_status": "Actve"}, "health_status", "Inactive"),
     ],
 )
-def test_a_value_that_the_service_does_not_have_is_asked_for_with_a_warning(
+def test_a_value_that_the_service_does_not_have_is_sent_with_a_warning(
     fleet: Emulator, machine_info: RunModule, options: dict[str, t.Any], option: str, known: str
 ) -> None:
     run = machine_info(**options)
@@ -443,7 +451,7 @@ def test_a_value_that_the_service_does_not_have_is_asked_for_with_a_warning(
     assert len(api_calls(fleet)) == 1
 
 
-def test_a_value_that_the_service_may_have_one_day_works(fleet: Emulator, machine_info: RunModule) -> None:
+def test_a_value_that_the_service_may_add_works(fleet: Emulator, machine_info: RunModule) -> None:
     new = {"id": "e" * 40, "computerDnsName": "new", "healthStatus": "Hibernating"}
     fleet.fault(method="GET", path="/machines", kind="body", body=json.dumps({"value": [new, fleet.machine(A)]}))
     run = machine_info(health_status="hibernating")
@@ -451,7 +459,7 @@ def test_a_value_that_the_service_may_have_one_day_works(fleet: Emulator, machin
     assert "'hibernating'" in run.warnings[0]
 
 
-def test_values_that_the_service_has_come_without_a_warning(fleet: Emulator, machine_info: RunModule) -> None:
+def test_values_that_the_service_has_cause_no_warning(fleet: Emulator, machine_info: RunModule) -> None:
     assert machine_info(health_status=["ACTIVE", "unknown"], onboarding_status="canbeonboarded").warnings == []
 
 
@@ -470,7 +478,7 @@ def test_values_that_the_service_has_come_without_a_warning(fleet: Emulator, mac
         ({"last_seen_after": 0}, ""),
     ],
 )
-def test_days_back_are_counted_in_the_service_s_time(
+def test_days_before_now_are_counted_from_the_time_of_the_service(
     fleet: Emulator,
     clock: VirtualTime,
     machine_info: RunModule,

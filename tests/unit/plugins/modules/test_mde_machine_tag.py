@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One tag on many devices: only what differs is touched, other tags never, and one bad device stops no other."""
+"""One tag on many devices: only what differs is changed, other tags never, and a device that fails does not stop others."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def _permission(emulator: Emulator) -> None:
 
 @pytest.fixture
 def fleet(emulator: Emulator) -> Emulator:
-    """A without tags, B with another one, C with ours and another one, D with ours alone."""
+    """A has no tags, B has another tag, C has ours and another tag, D has ours only."""
     tags = {A: [], B: ["loaned"], C: ["loaned", "retired"], D: ["retired"]}
-    emulator.add_devices(Device(id=id_, name=f"pc-{id_[0]}", tags=list(held)) for id_, held in tags.items())
+    emulator.add_devices(Device(id=id_, name=f"pc-{id_[0]}", tags=list(stored)) for id_, stored in tags.items())
     return emulator
 
 
-def held(emulator: Emulator, *ids: str) -> list[list[str]]:
-    """The tags that the service holds."""
+def stored(emulator: Emulator, *ids: str) -> list[list[str]]:
+    """The tags in the records of the service."""
     return [emulator.machine(id_)["machineTags"] for id_ in ids or (A, B, C, D)]
 
 
-def shown(run: ModuleRun) -> list[list[str]]:
-    """The tags that the result shows."""
+def returned(run: ModuleRun) -> list[list[str]]:
+    """The tags in the result."""
     return [device["tags"] for device in run.result["devices"]]
 
 
@@ -55,32 +55,32 @@ TABLE: list[tuple[str, list[list[str]], list[bool]]] = [
 
 
 @pytest.mark.parametrize(("state", "tags", "changed"), TABLE, ids=[row[0] for row in TABLE])
-def test_check_mode_foretells_what_the_run_does_and_the_second_run_does_nothing(
+def test_check_mode_predicts_what_the_run_does_and_the_second_run_does_nothing(
     fleet: Emulator, tag: RunModule, state: str, tags: list[list[str]], changed: list[bool]
 ) -> None:
-    before = held(fleet)
-    foretold = tag(device_id=[A, B, C, D], state=state, check=True)
-    assert (posts(fleet), held(fleet)) == (0, before)
+    before = stored(fleet)
+    predicted = tag(device_id=[A, B, C, D], state=state, check=True)
+    assert (posts(fleet), stored(fleet)) == (0, before)
     real = tag(device_id=[A, B, C, D], state=state)
-    assert held(fleet) == tags
-    for run in (foretold, real):
-        assert (run.failed, run.changed, shown(run)) == (False, True, tags)
+    assert stored(fleet) == tags
+    for run in (predicted, real):
+        assert (run.failed, run.changed, returned(run)) == (False, True, tags)
         assert [device["changed"] for device in run.result["devices"]] == changed
         assert [device["device_id"] for device in run.result["devices"]] == [A, B, C, D]
         assert run.result["summary"].items() >= {"total": 4, "changed": 2, "failed": 0}.items()
-    assert foretold.result["msg"] == "2 of 4 devices would change"
+    assert predicted.result["msg"] == "2 of 4 devices would change"
     assert real.result["msg"] == "2 of 4 devices changed"
     (post,) = fleet.calls("api", "POST")
     wanted = [id_ for id_, differs in zip((A, B, C, D), changed, strict=True) if differs]
     assert post.body == {"Value": "retired", "Action": "Add" if state == "present" else "Remove", "MachineIds": wanted}
     for check in (False, True):
         again = tag(device_id=[A, B, C, D], state=state, check=check)
-        assert (again.failed, again.changed, shown(again)) == (False, False, tags)
+        assert (again.failed, again.changed, returned(again)) == (False, False, tags)
     assert posts(fleet) == 1
 
 
 def test_present_is_the_default(fleet: Emulator, tag: RunModule) -> None:
-    assert shown(tag(device_id=A)) == [["retired"]]
+    assert returned(tag(device_id=A)) == [["retired"]]
 
 
 def test_one_device_takes_two_calls_and_one_sign_in(fleet: Emulator, tag: RunModule) -> None:
@@ -95,18 +95,18 @@ def test_one_device_takes_two_calls_and_one_sign_in(fleet: Emulator, tag: RunMod
 @MODES
 @pytest.mark.parametrize("given", [A.upper(), f"https://security.microsoft.com/machines/v2/{A}/overview", f" {A} "])
 @pytest.mark.parametrize("with_case", [False, True])
-def test_ids_are_taken_as_people_have_them(
+def test_ids_are_accepted_as_users_have_them(
     fleet: Emulator, tag: RunModule, given: str, with_case: bool, check: bool
 ) -> None:
     fleet.knobs.filter_case_sensitive = with_case
     run = tag(device_id=given, check=check)
     assert run.changed
     assert run.device["device_id"] == A
-    assert held(fleet, A) == ([[]] if check else [["retired"]])
+    assert stored(fleet, A) == ([[]] if check else [["retired"]])
 
 
 @MODES
-def test_a_device_that_is_named_twice_is_one(fleet: Emulator, tag: RunModule, check: bool) -> None:
+def test_a_device_that_is_listed_twice_is_one(fleet: Emulator, tag: RunModule, check: bool) -> None:
     run = tag(device_id=[A, B, A.upper(), B, A], check=check)
     assert [device["device_id"] for device in run.result["devices"]] == [A, B]
     assert run.result["summary"].items() >= {"total": 2, "changed": 2}.items()
@@ -122,9 +122,9 @@ def test_an_empty_list_is_success_without_a_request(fleet: Emulator, tag: RunMod
 
 
 @STATES
-def test_tags_are_told_apart_by_case(fleet: Emulator, tag: RunModule, state: str) -> None:
+def test_tags_are_compared_case_sensitively(fleet: Emulator, tag: RunModule, state: str) -> None:
     run = tag(device_id=[A, D], tag="Retired", state=state)
-    assert held(fleet, A, D) == ([["Retired"], ["retired", "Retired"]] if state == "present" else [[], ["retired"]])
+    assert stored(fleet, A, D) == ([["Retired"], ["retired", "Retired"]] if state == "present" else [[], ["retired"]])
     assert run.changed == (state == "present")
 
 
@@ -133,9 +133,9 @@ def test_tags_are_told_apart_by_case(fleet: Emulator, tag: RunModule, state: str
 )
 def test_any_line_of_text_is_a_tag(fleet: Emulator, tag: RunModule, text: str) -> None:
     assert tag(device_id=A, tag=f" {text} ").changed
-    assert held(fleet, A, B) == [[text], ["loaned"]]
+    assert stored(fleet, A, B) == [[text], ["loaned"]]
     assert tag(device_id=A, tag=text, state="absent").changed
-    assert held(fleet, A) == [[]]
+    assert stored(fleet, A) == [[]]
 
 
 @MODES
@@ -158,7 +158,7 @@ def test_any_line_of_text_is_a_tag(fleet: Emulator, tag: RunModule, text: str) -
     ],
     ids=str,
 )
-def test_what_cannot_be_meant_is_refused_before_any_request(
+def test_invalid_options_are_refused_before_any_request(
     fleet: Emulator, tag: RunModule, options: dict[str, t.Any], option: str, check: bool
 ) -> None:
     run = tag(**{"device_id": A, **options}, check=check)
@@ -167,7 +167,7 @@ def test_what_cannot_be_meant_is_refused_before_any_request(
     assert fleet.calls(None) == []
 
 
-def test_a_state_that_there_is_not_is_refused(fleet: Emulator, tag: RunModule) -> None:
+def test_an_unknown_state_is_refused(fleet: Emulator, tag: RunModule) -> None:
     assert tag(device_id=A, state="gone").failed
     assert fleet.calls(None) == []
 
@@ -179,12 +179,12 @@ def test_a_state_that_there_is_not_is_refused(fleet: Emulator, tag: RunModule) -
 def test_five_hundred_devices_share_a_call(emulator: Emulator, tag: RunModule, count: int, calls: int) -> None:
     ids = [f"{number:040x}" for number in range(count)]
     emulator.add_devices(Device(id=id_, name=None) for id_ in ids)
-    foretold = tag(device_id=ids, check=True)
+    predicted = tag(device_id=ids, check=True)
     assert posts(emulator) == 0
     emulator.log.clear()
     run = tag(device_id=ids)
     assert run.result["summary"].items() >= {"total": count, "changed": count, "failed": 0}.items()
-    assert foretold.result["summary"]["changed"] == count
+    assert predicted.result["summary"]["changed"] == count
     assert [device["device_id"] for device in run.result["devices"]] == ids
     assert posts(emulator) == calls
     assert len(emulator.calls("api", "GET")) < 5 + count // 50
@@ -196,36 +196,38 @@ def test_an_unknown_id_fails_alone(fleet: Emulator, tag: RunModule, check: bool)
     assert (run.failed, run.changed, run.error_code) == (True, True, "not_found")
     assert codes(run) == [None, "not_found", None]
     assert run.result["summary"].items() >= {"total": 3, "changed": 2, "failed": 1}.items()
-    assert held(fleet, A) == ([[]] if check else [["retired"]])
+    assert stored(fleet, A) == ([[]] if check else [["retired"]])
     assert api_calls(fleet)[:2] == ["GET machines", "GET machines/id"]
 
 
 @MODES
-def test_several_that_fail_are_told_together(fleet: Emulator, tag: RunModule, check: bool) -> None:
+def test_several_devices_that_fail_are_one_error(fleet: Emulator, tag: RunModule, check: bool) -> None:
     run = tag(device_id=["e" * 40, A, "f" * 40], check=check)
     assert (run.failed, run.changed, run.error_code) == (True, True, "devices_failed")
     assert "2 of 3 devices failed" in run.result["msg"]
 
 
 @MODES
-def test_a_computer_s_name_is_no_id_though_the_service_takes_it_for_one(
+def test_a_computer_name_is_not_an_id_even_if_the_service_accepts_it(
     fleet: Emulator, tag: RunModule, check: bool
 ) -> None:
     fleet.knobs.machine_by_name = True
     run = tag(device_id="pc-a", check=check)
     assert (run.failed, run.changed, run.error_code) == (True, False, "not_found")
-    assert (posts(fleet), held(fleet, A)) == (0, [[]])
+    assert (posts(fleet), stored(fleet, A)) == (0, [[]])
 
 
 @MODES
-def test_a_device_that_lists_do_not_show_is_read_by_itself(emulator: Emulator, tag: RunModule, check: bool) -> None:
+def test_a_device_that_is_missing_from_lists_is_read_individually(
+    emulator: Emulator, tag: RunModule, check: bool
+) -> None:
     emulator.add_device(Device(id=A, listed=False))
     assert tag(device_id=A, check=check).changed
-    assert held(emulator, A) == ([[]] if check else [["retired"]])
+    assert stored(emulator, A) == ([[]] if check else [["retired"]])
 
 
-def test_one_device_that_the_service_does_not_take_stops_no_other(emulator: Emulator, tag: RunModule) -> None:
-    """A record that lists still show, and that the call refuses as a whole."""
+def test_a_device_that_the_service_refuses_does_not_stop_others(emulator: Emulator, tag: RunModule) -> None:
+    """The lists still have the record, but the service refuses a call that includes it."""
     ids = [f"{number:040x}" for number in range(40)]
     bad = {ids[7], ids[8], ids[31]}
     emulator.add_devices(Device(id=id_, readable=id_ not in bad) for id_ in ids)
@@ -235,10 +237,10 @@ def test_one_device_that_the_service_does_not_take_stops_no_other(emulator: Emul
     assert {code for code in codes(run) if code} == {"unknown_to_service"}
     assert [device["changed"] for device in run.result["devices"]] == [id_ not in bad for id_ in ids]
     assert posts(emulator) < 30
-    assert held(emulator, ids[0], ids[39]) == [["retired"], ["retired"]]
+    assert stored(emulator, ids[0], ids[39]) == [["retired"], ["retired"]]
 
 
-def test_the_first_devices_being_bad_does_not_give_up_the_rest(emulator: Emulator, tag: RunModule) -> None:
+def test_refusals_of_the_first_devices_do_not_stop_the_rest(emulator: Emulator, tag: RunModule) -> None:
     ids = [f"{number:040x}" for number in range(40)]
     emulator.add_devices(Device(id=id_, readable=number > 1) for number, id_ in enumerate(ids))
     run = tag(device_id=ids)
@@ -267,24 +269,24 @@ def test_a_refusal_that_is_not_about_one_device_costs_few_calls(
     assert posts(emulator) <= most
 
 
-# -- answers that get lost, and what is shown --------------------------------------------------------------------
+# -- lost responses, and what a response shows -------------------------------------------------------------------
 
 
 @STATES
 @pytest.mark.parametrize("kind", ["lost", "lost_before", "500", "503", "html_502", "429"])
 @pytest.mark.parametrize("handled", [None, True], ids=["as it is", "carried out"])
-def test_a_lost_answer_is_asked_for_again(
+def test_the_request_is_repeated_after_a_lost_response(
     fleet: Emulator, tag: RunModule, kind: str, handled: bool | None, state: str
 ) -> None:
     fleet.fault(method="POST", kind=kind, handled=handled, times=2)
     run = tag(device_id=[A, B, C, D], state=state)
-    assert (run.failed, run.changed, shown(run)) == (False, True, held(fleet))
+    assert (run.failed, run.changed, returned(run)) == (False, True, stored(fleet))
     assert posts(fleet) == 3
 
 
 @pytest.mark.parametrize("kind", ["503", "html_502", "lost"])
-def test_a_wall_is_run_against_once(emulator: Emulator, tag: RunModule, kind: str) -> None:
-    """All patience is used up on the first call; the others would fare no better."""
+def test_a_service_that_is_down_is_called_for_one_batch_only(emulator: Emulator, tag: RunModule, kind: str) -> None:
+    """The first call uses up retry_timeout; the others would fail as well."""
     ids = [f"{number:040x}" for number in range(1001)]
     emulator.add_devices(Device(id=id_) for id_ in ids)
     emulator.fault(method="POST", kind=kind, times=None)
@@ -296,18 +298,18 @@ def test_a_wall_is_run_against_once(emulator: Emulator, tag: RunModule, kind: st
 
 
 @STATES
-def test_a_success_that_does_not_show_is_none(fleet: Emulator, tag: RunModule, state: str) -> None:
+def test_a_response_without_the_change_is_no_success(fleet: Emulator, tag: RunModule, state: str) -> None:
     records = {"value": [fleet.machine(id_) for id_ in (A, B, C, D)]}
     fleet.fault(method="POST", kind="body", body=json.dumps(records))
     run = tag(device_id=[A, B, C, D], state=state)
     assert (run.failed, run.changed, run.error_code) == (True, False, "devices_failed")
     assert [code for code in codes(run) if code] == ["tag_not_confirmed", "tag_not_confirmed"]
-    assert shown(run) == held(fleet)
+    assert returned(run) == stored(fleet)
 
 
 @pytest.mark.parametrize("body", ["", "{}", '{"value": []}', '{"value": null}', "<html>welcome</html>"])
 @pytest.mark.parametrize("handled", [False, True])
-def test_where_the_answer_shows_nothing_the_records_are_read(
+def test_the_records_are_read_if_the_response_has_none(
     fleet: Emulator, tag: RunModule, body: str, handled: bool
 ) -> None:
     fleet.fault(method="POST", kind="body", body=body, handled=handled)
@@ -317,7 +319,7 @@ def test_where_the_answer_shows_nothing_the_records_are_read(
     assert api_calls(fleet) == ["GET machines", "POST tag", "GET machines"]
 
 
-def test_what_cannot_be_read_afterwards_is_not_confirmed(fleet: Emulator, tag: RunModule) -> None:
+def test_a_change_that_cannot_be_read_afterwards_is_not_confirmed(fleet: Emulator, tag: RunModule) -> None:
     fleet.fault(
         method="POST", kind="body", body=json.dumps({"value": [{**fleet.machine(A), "machineTags": ["retired"]}]})
     )
@@ -341,7 +343,7 @@ def test_records_that_cannot_be_read_fail_the_module_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("option", ["calls_per_minute", "calls_per_hour"])
-def test_the_pace_is_kept(fleet: Emulator, tag: RunModule, option: str) -> None:
+def test_the_rate_limit_is_kept(fleet: Emulator, tag: RunModule, option: str) -> None:
     began = fleet.clock.monotonic()
     assert tag(device_id=[A, "e" * 40], **{option: 2}).changed
     assert fleet.clock.monotonic() - began >= (60 if option == "calls_per_minute" else 3600)
@@ -351,7 +353,7 @@ def test_the_pace_is_kept(fleet: Emulator, tag: RunModule, option: str) -> None:
 
 
 @MODES
-def test_diff_mode_shows_the_tags_of_what_changes(fleet: Emulator, tag: RunModule, check: bool) -> None:
+def test_diff_mode_shows_the_tags_of_devices_that_change(fleet: Emulator, tag: RunModule, check: bool) -> None:
     (diff,) = tag(device_id=[B, C, "e" * 40], diff=True, check=check).result["diff"]
     assert diff["before"] == {"device": "pc-b", "tags": ["loaned"]}
     assert diff["after"] == {"device": "pc-b", "tags": ["loaned", "retired"]}
@@ -366,7 +368,7 @@ def test_a_missing_permission_is_named(fleet: Emulator, tag: RunModule, state: s
     assert "Machine.ReadWrite.All" in run.result["error"]["hint"]
     assert "Machine.Offboard" in run.result["msg"]
     assert sorted(map(str, codes(run))) == ["None", "permission_missing"]
-    assert shown(run) == held(fleet, A, D) == [[], ["retired"]]
+    assert returned(run) == stored(fleet, A, D) == [[], ["retired"]]
     assert posts(fleet) == int(not check)
 
 
@@ -390,7 +392,7 @@ def test_an_unreadable_token_is_a_warning_in_check_mode(fleet: Emulator, tag: Ru
 
 
 @MODES
-def test_no_secret_stands_in_the_output(fleet: Emulator, tag: RunModule, check: bool) -> None:
+def test_the_output_contains_no_secret(fleet: Emulator, tag: RunModule, check: bool) -> None:
     runs = [tag(device_id=[A, "e" * 40], check=check, diff=True)]
     runs.append(tag(device_id=A, client_id=fleet.client_id, client_secret="made-up and wrong", check=check))
     assert runs[-1].error_code == "sign_in_failed"

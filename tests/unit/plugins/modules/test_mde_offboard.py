@@ -66,10 +66,10 @@ def test_both_success_statuses_are_a_success(emulator: Emulator, offboard: RunMo
 
 def test_the_post_goes_to_the_id_that_the_service_returned(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(id="00aabbccdd", name=NAME))
-    offboard(device_id="00AABBCCDD")
+    run = offboard(device_id="00AABBCCDD")
     (post,) = emulator.calls("api", "POST")
     assert post.path == f"/api/machines/{device.id}/offboard"
-    assert post.body == {"Comment": "CHG-1042 retired"}
+    assert post.body == {"Comment": "CHG-1042 retired", "ExternalId": run.device["external_id"]}
 
 
 def test_the_comment_is_sent_as_it_is_but_for_blanks_around(emulator: Emulator, offboard: RunModule) -> None:
@@ -215,7 +215,8 @@ def _json(value: t.Any) -> str:
 
 TOP = {"changed", "msg", "action", "devices", "summary", "context", "error", "invocation"}
 DEVICE = {
-    "requested", "device_id", "device_name", "outcome", "changed", "failed", "action", "machine", "candidates", "error",
+    "requested", "device_id", "device_name", "outcome", "changed", "failed", "action", "external_id", "machine",
+    "candidates", "error",
 }  # fmt: skip
 ERROR = {"code", "message", "http_status", "correlation_id", "hint"}
 CONTEXT = {"tenant_id", "client_id", "api_url", "collection_version", "started_at", "finished_at"}

@@ -85,7 +85,7 @@ def test_six_devices_of_which_one_is_refused_and_one_unknown(emulator: Emulator,
     assert told.startswith(
         "2 of 6 devices failed: nobody.corp.example (not_found), mac.corp.example (os_not_supported)."
     )
-    assert "The first: device_name nobody.corp.example was not found." in told
+    assert "First error: device_name nobody.corp.example was not found." in told
 
 
 def test_one_failed_device_gives_the_task_its_own_error(emulator: Emulator, offboard: RunModule) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looking back at offboards through the service."""
+"""The outcome of offboard actions, days later."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def outcomes(result: dict[str, t.Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
-def test_devices_and_actions_are_judged_in_the_order_asked_with_three_reads(
+def test_devices_and_actions_are_assessed_in_the_order_requested_with_three_reads(
     emulator: Emulator, offboard_info: RunModule, check: bool
 ) -> None:
     first, second = (emulator.add_device(Device(name=f"pc-{n}.corp.example", fate="offline")) for n in range(2))
@@ -40,7 +40,7 @@ def test_devices_and_actions_are_judged_in_the_order_asked_with_three_reads(
     assert posts(emulator) == 0
 
 
-def test_a_device_that_reports_again_after_its_offboard_came_back(
+def test_a_device_that_reports_again_after_its_offboard_has_come_back(
     emulator: Emulator, offboard: RunModule, offboard_info: RunModule
 ) -> None:
     device = emulator.add_device(Device(name="pc.corp.example", reonboard_after=5 * DAYS))
@@ -51,17 +51,17 @@ def test_a_device_that_reports_again_after_its_offboard_came_back(
     emulator.advance(6 * DAYS)
     run = offboard_info(action_id=[action["id"]])
     assert outcomes(run.result) == ["came_back"]
-    assert run.result["msg"] == "pc.corp.example: it reported again after the offboard"
+    assert run.result["msg"] == "pc.corp.example: offboarded, but has reported again"
 
 
-def test_a_record_is_gone_only_after_a_second_different_read(emulator: Emulator, offboard_info: RunModule) -> None:
+def test_a_record_is_absent_only_after_a_second_different_read(emulator: Emulator, offboard_info: RunModule) -> None:
     device = emulator.add_device(Device(name="pc.corp.example", listed=False))
     emulator.add_action(device.id, age="3d")
     assert outcomes(offboard_info(device_id=[device.id]).result) == ["came_back"]
     assert api_calls(emulator)[-1] == "GET machines/id"
 
 
-def test_a_record_that_cannot_be_read_alone_takes_no_verdict_from_others(
+def test_a_record_that_cannot_be_read_does_not_affect_other_devices(
     emulator: Emulator, offboard_info: RunModule
 ) -> None:
     closed, other = (emulator.add_device(Device(name=f"pc-{n}.corp.example", listed=n > 0)) for n in range(2))
@@ -75,7 +75,7 @@ def test_a_record_that_cannot_be_read_alone_takes_no_verdict_from_others(
     assert "not for you" in run.result["msg"]
 
 
-def test_an_action_that_the_list_does_not_have_yet_is_read_by_itself(
+def test_an_action_that_is_missing_from_the_list_is_read_individually(
     emulator: Emulator, offboard: RunModule, offboard_info: RunModule
 ) -> None:
     device = emulator.add_device(Device(name="pc.corp.example", fate="offline"))
@@ -84,71 +84,71 @@ def test_an_action_that_the_list_does_not_have_yet_is_read_by_itself(
     assert outcomes(offboard_info(action_id=[action["id"]]).result) == ["pending"]
 
 
-def test_ids_that_nobody_knows_have_no_action(emulator: Emulator, offboard_info: RunModule) -> None:
+def test_unknown_ids_have_no_action(emulator: Emulator, offboard_info: RunModule) -> None:
     run = offboard_info(action_id=["0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"], device_id=["e" * 40])
     assert outcomes(run.result) == ["no_action", "no_action"]
     assert not run.failed
 
 
-def test_an_action_that_is_no_offboard_proves_nothing(emulator: Emulator, offboard_info: RunModule) -> None:
+def test_an_action_that_is_not_an_offboard_proves_nothing(emulator: Emulator, offboard_info: RunModule) -> None:
     device = emulator.add_device(Device(name="pc.corp.example"))
     action = emulator.add_action(device.id, "Isolate")
-    assert outcomes(offboard_info(action_id=[action["id"]]).result) == ["no_action"]
+    run = offboard_info(action_id=[action["id"]])
+    assert (run.failed, outcomes(run.result), run.error_code) == (True, ["error"], "wrong_action")
+    assert f"action {action['id']} is of type Isolate, not Offboard" in run.result["msg"]
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "text"),
     [
-        (None, "cannot be read"),
+        (None, "Cannot read evidence"),
         ("not json", "is not JSON"),
         ("[]", "is not the evidence of a run"),
         ('{"devices": [1]}', "is not the evidence of a run"),
     ],
 )
-def test_a_file_that_is_no_evidence_is_refused(
-    emulator: Emulator, offboard_info: RunModule, tmp_path: Path, content: str | None, told: str
+def test_a_file_that_is_not_evidence_is_refused(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path, content: str | None, text: str
 ) -> None:
     path = tmp_path / "run.json"
     if content is not None:
         path.write_text(content, "utf-8")
     run = offboard_info(evidence=str(path))
-    assert told in run.result["msg"]
+    assert text in run.result["msg"]
     assert run.error_code == "invalid_option"
     assert emulator.calls() == []
 
 
-def test_evidence_keeps_what_was_asked_and_why_and_the_host(
+def test_the_request_the_comment_and_the_host_are_taken_from_evidence(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:
     device = emulator.add_device(Device(name="pc.corp.example"))
-    asked = {"device_id": None, "device_name": "gone.corp.example", "aad_device_id": None, "comment": "CHG-1042"}
+    requested = {"device_id": None, "device_name": "gone.corp.example", "aad_device_id": None, "comment": "CHG-1042"}
     earlier = [
         {"requested": {"device_id": device.id}, "host": "kiosk", "device_id": device.id, "action": None},
-        {"requested": asked, "host": "gone", "device_id": None, "device_name": None, "action": None},
+        {"requested": requested, "host": "gone", "device_id": None, "device_name": None, "action": None},
     ]
     path = tmp_path / "run.json"
     path.write_text(json.dumps({"comment": "CHG-1042 retired", "devices": earlier}), "utf-8")
     run = offboard_info(evidence=str(path))
     assert run.result["comment"] == "CHG-1042 retired"
     assert [device["host"] for device in run.result["devices"]] == ["kiosk", "gone"]
-    assert run.result["devices"][1]["requested"] == asked
+    assert run.result["devices"][1]["requested"] == requested
     assert run.result["devices"][1]["device_name"] == "gone.corp.example"
 
 
-def test_evidence_that_somebody_has_edited_is_read_as_far_as_it_goes(
+def test_edited_evidence_is_read_as_far_as_possible(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:
     device = emulator.add_device(Device(name="pc.corp.example"))
     path = tmp_path / "run.json"
-    odd = {"device_id": device.id, "device_name": 7, "action": "see the ticket", "requested": ["pc"]}
-    path.write_text(json.dumps({"devices": [odd]}), "utf-8")
+    edited = {"device_id": device.id, "device_name": 7, "action": "see the ticket", "requested": ["pc"]}
+    path.write_text(json.dumps({"devices": [edited]}), "utf-8")
     run = offboard_info(evidence=str(path))
     assert [device["outcome"] for device in run.result["devices"]] == ["no_action"]
 
 
-def test_evidence_of_another_tenant_is_refused_as_this_one_knows_nothing_of_its_devices(
-    emulator: Emulator, offboard_info: RunModule, tmp_path: Path
-) -> None:
+def test_evidence_of_another_tenant_is_refused(emulator: Emulator, offboard_info: RunModule, tmp_path: Path) -> None:
     device = emulator.add_device(Device(name="pc.corp.example"))
     path = tmp_path / "run.json"
     for tenant, refused in (("11112222-bbbb-3333-cccc-4444dddd5555", True), (emulator.tenant_id.upper(), False)):
@@ -156,53 +156,53 @@ def test_evidence_of_another_tenant_is_refused_as_this_one_knows_nothing_of_its_
         path.write_text(json.dumps({"context": {"tenant_id": tenant}, "devices": devices}), "utf-8")
         run = offboard_info(evidence=str(path))
         assert run.failed == refused
-        assert (f"it is of a run in tenant {tenant}" in run.result["msg"]) == refused
+        assert (f"The evidence is from tenant {tenant}, but" in run.result["msg"]) == refused
 
 
-def test_evidence_that_does_not_tell_the_whole_is_taken_with_a_warning(
+def test_incomplete_evidence_is_accepted_with_a_warning(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:
     device = emulator.add_device(Device(name="pc.corp.example"))
     path = tmp_path / "run.json"
-    whole = {
+    complete = {
         "prediction": False,
         "complete": True,
         "device_count": 1,
         "devices": [{"device_id": device.id, "action": None}],
     }
-    for odd, told in (
+    for changes, text in (
         ({}, None),
-        ({"prediction": True}, "a prediction"),
+        ({"prediction": True}, "a check mode prediction"),
         ({"complete": False, "device_count": 5}, "1 of 5"),
         ({"complete": False, "device_count": None}, "1 of 1"),
     ):
-        path.write_text(json.dumps(whole | odd), "utf-8")
+        path.write_text(json.dumps(complete | changes), "utf-8")
         run = offboard_info(evidence=str(path))
         assert outcomes(run.result) == ["no_action"]
-        assert len(run.warnings) == (told is not None)
-        assert told is None or told in run.warnings[0]
+        assert len(run.warnings) == (text is not None)
+        assert text is None or text in run.warnings[0]
 
 
-def test_nothing_to_look_at_is_refused(emulator: Emulator, offboard_info: RunModule) -> None:
+def test_nothing_to_verify_is_refused(emulator: Emulator, offboard_info: RunModule) -> None:
     assert "one of the following is required" in offboard_info().result["msg"]
     assert emulator.calls() == []
 
 
-def test_a_read_that_fails_is_no_verdict(emulator: Emulator, offboard_info: RunModule) -> None:
+def test_a_read_that_fails_is_no_outcome(emulator: Emulator, offboard_info: RunModule) -> None:
     device = emulator.add_device(Device(name="pc.corp.example"))
     emulator.fault(kind="html_404", method="GET", path="/machineactions", times=None)
     run = offboard_info(device_id=[device.id])
     assert run.failed
     assert run.result["devices"] == []
-    app = emulator.add_app("nobody", roles=["Machine.Offboard"], secret="made-up-of-nobody")
+    app = emulator.add_app("other", roles=["Machine.Offboard"], secret="made-up-of-other")
     emulator.clear_faults()
     refused = offboard_info(
-        device_id=[device.id], client_id=app.client_id, client_secret="made-up-of-nobody", tenant_id=emulator.tenant_id
+        device_id=[device.id], client_id=app.client_id, client_secret="made-up-of-other", tenant_id=emulator.tenant_id
     )
     assert "Machine.Read.All is needed; the token holds Machine.Offboard" in refused.result["msg"]
 
 
-# -- only an Offboard on that very device speaks for it -----------------------------------------------------------
+# -- only an offboard action on the device itself counts ----------------------------------------------------------
 
 
 def written(path: Path, devices: t.Sequence[object], **document: t.Any) -> str:
@@ -228,7 +228,7 @@ def test_an_action_on_another_device_proves_nothing(
     assert run.result["devices"][0]["action"] is None
 
 
-def test_its_own_offboard_speaks_for_a_device_and_the_other_is_a_warning(
+def test_the_own_offboard_of_a_device_counts_and_the_other_is_a_warning(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:
     ours, other = (emulator.add_device(Device(name=f"pc-{n}.corp.example", last_seen="5d")) for n in "ab")
@@ -240,33 +240,49 @@ def test_its_own_offboard_speaks_for_a_device_and_the_other_is_a_warning(
     assert action["id"] in run.warnings[0]
 
 
-def test_an_isolation_that_evidence_names_proves_no_offboard(
+def test_an_action_of_evidence_that_the_service_returns_with_another_type_proves_nothing(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:
-    device = emulator.add_device(Device(name="pc.corp.example"))
-    action = emulator.add_action(device.id, "Isolate")
+    """Also if the list of the device has the same action as an offboard: the service contradicts itself."""
+    device = emulator.add_device(Device(name="pc.corp.example", last_seen="5d"))
+    action = emulator.add_action(device.id, age="2d")
+    body = json.dumps({"value": [{**action, "type": "Isolate"}]})
+    emulator.fault(method="GET", path="/machineactions", kind="body", body=body)
     run = offboard_info(evidence=written(tmp_path / "run.json", [entry(device, action)]))
-    assert outcomes(run.result) == ["no_action"]
+    assert (run.failed, outcomes(run.result), run.error_code) == (True, ["error"], "wrong_action")
+    assert run.result["devices"][0]["action"] is None
+
+
+def test_another_offboard_of_the_device_counts_if_the_named_action_is_not_one(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path
+) -> None:
+    device = emulator.add_device(Device(name="pc.corp.example", last_seen="5d"))
+    offboard = emulator.add_action(device.id, age="3d")
+    action = emulator.add_action(device.id, "Isolate", age="2d")
+    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(device, action)]))
+    assert outcomes(run.result) == ["done"]
+    assert run.result["devices"][0]["action"]["id"] == offboard["id"]
+    assert f"action {action['id']} is of type Isolate" in run.warnings[0]
 
 
 @pytest.mark.parametrize("alone", [False, True], ids=["in the list", "by its own read"])
-def test_an_answer_with_another_action_is_not_taken(
+def test_a_response_with_another_action_is_ignored(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path, alone: bool
 ) -> None:
     device = emulator.add_device(Device(name="pc.corp.example", last_seen="5d"))
-    stranger = emulator.add_device(Device(name="stranger.corp.example"))
-    action = emulator.add_action(stranger.id, age="2d")
-    asked = "1f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
+    other = emulator.add_device(Device(name="other.corp.example"))
+    action = emulator.add_action(other.id, age="2d")
+    requested = "1f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
     body = json.dumps(action if alone else {"value": [action]})
     emulator.fault(
-        method="GET", path=f"/machineactions/{asked}" if alone else "/machineactions", kind="body", body=body
+        method="GET", path=f"/machineactions/{requested}" if alone else "/machineactions", kind="body", body=body
     )
-    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(device, {"id": asked})]))
+    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(device, {"id": requested})]))
     assert outcomes(run.result) == ["no_action"]
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "text"),
     [
         ({"device_id": "../x"}, "device_id: '../x'"),
         ({"device_id": ".."}, "device_id: '..'"),
@@ -281,19 +297,19 @@ def test_an_answer_with_another_action_is_not_taken(
     ],
     ids=str,
 )
-def test_entries_of_evidence_are_checked_as_input_is(
-    emulator: Emulator, offboard_info: RunModule, tmp_path: Path, wrong: dict[str, t.Any], told: str
+def test_entries_of_evidence_are_validated_like_options(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path, wrong: dict[str, t.Any], text: str
 ) -> None:
     device = emulator.add_device(Device(name="pc.corp.example"))
     path = written(tmp_path / "run.json", [entry(device, None), entry(device, None) | wrong])
     run = offboard_info(evidence=path)
     assert run.error_code == "invalid_option"
     assert f"evidence: {path} " in run.result["msg"]
-    assert f"devices[1]: {told}" in run.result["msg"]
+    assert f"devices[1]: {text}" in run.result["msg"]
     assert emulator.calls() == []
 
 
-def test_evidence_with_many_wrong_entries_names_the_first(
+def test_evidence_with_many_invalid_entries_names_the_first(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:
     run = offboard_info(evidence=written(tmp_path / "run.json", [{"device_id": "?"}] * 20))
@@ -302,7 +318,7 @@ def test_evidence_with_many_wrong_entries_names_the_first(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("content", "text"),
     [
         ('{"format": "secops.mde/evidence-9", "devices": []}', "its format is not secops.mde/evidence-1"),
         ('{"format": 1, "devices": []}', "its format is not secops.mde/evidence-1"),
@@ -311,25 +327,23 @@ def test_evidence_with_many_wrong_entries_names_the_first(
     ],
     ids=["a later format", "no format", "a key twice", "deep nesting"],
 )
-def test_a_file_in_another_form_is_refused_by_its_name(
-    emulator: Emulator, offboard_info: RunModule, tmp_path: Path, text: str, told: str
+def test_a_file_in_another_format_is_refused(
+    emulator: Emulator, offboard_info: RunModule, tmp_path: Path, content: str, text: str
 ) -> None:
     path = tmp_path / "run.json"
-    path.write_text(text, "utf-8")
+    path.write_text(content, "utf-8")
     run = offboard_info(evidence=str(path))
     assert f"evidence: {path}" in run.result["msg"]
-    assert told in run.result["msg"]
+    assert text in run.result["msg"]
     assert emulator.calls() == []
 
 
-def test_a_pipe_is_no_evidence_and_is_not_waited_for(
-    emulator: Emulator, offboard_info: RunModule, tmp_path: Path
-) -> None:
+def test_a_pipe_is_refused_without_waiting(emulator: Emulator, offboard_info: RunModule, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "run.json")
     assert "it is a FIFO" in offboard_info(evidence=str(tmp_path / "run.json")).result["msg"]
 
 
-def test_a_status_that_is_not_known_is_a_warning(emulator: Emulator, offboard_info: RunModule, tmp_path: Path) -> None:
+def test_an_unknown_status_is_a_warning(emulator: Emulator, offboard_info: RunModule, tmp_path: Path) -> None:
     device = emulator.add_device(Device(name="pc.corp.example", last_seen="5d"))
     action = emulator.add_action(device.id, age="2d")
     run = offboard_info(evidence=written(tmp_path / "run.json", [entry(device, {**action, "status": "Odd"})]))
@@ -338,7 +352,7 @@ def test_a_status_that_is_not_known_is_a_warning(emulator: Emulator, offboard_in
     assert "'Odd'" in run.warnings[0]
 
 
-@pytest.mark.parametrize("sensitive", [False, True], ids=["without case", "with case"])
+@pytest.mark.parametrize("sensitive", [False, True], ids=["case-insensitive", "case-sensitive"])
 def test_a_device_is_found_by_its_id_in_another_case(
     emulator: Emulator, offboard_info: RunModule, sensitive: bool
 ) -> None:
@@ -348,7 +362,7 @@ def test_a_device_is_found_by_its_id_in_another_case(
     assert outcomes(offboard_info(device_id=["AB" * 20]).result) == ["done"]
 
 
-def test_the_action_of_a_device_whose_id_differs_in_case_alone_proves_nothing(
+def test_the_action_of_a_device_whose_id_differs_in_case_only_proves_nothing(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:
     ours, other = Device(id="ab" * 20, name="pc-a"), Device(id="AB" * 20, name="pc-b")

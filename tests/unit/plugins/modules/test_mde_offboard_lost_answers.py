@@ -16,14 +16,13 @@ from ansible_collections.secops.mde.plugins.module_utils._auth.token import Toke
 from ansible_collections.secops.mde.plugins.module_utils._http import transport
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time, parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.external_id_service import SERVICES, ServiceEmulator, api_calls, posts
 from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcessTransport
 from ansible_collections.secops.mde.tests.unit.module_run import (
     EmulatorClock,
     RunModule,
-    api_calls,
     offboard_as_other_app,
     offboards,
-    posts,
 )
 from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
 from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
@@ -72,6 +71,13 @@ LOST_BEFORE: dict[str, dict[str, t.Any]] = {
     "a gateway's 502 page without the service": {"kind": "html_502", "handled": False},
     "a 500 without an action": {"kind": "500", "handled": False},
 }
+
+
+@pytest.fixture(params=SERVICES, ids="ExternalId: {}".format)
+def emulator(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
+    """Each of the three services, without devices; its clock stands still."""
+    with ServiceEmulator(request.param) as running:
+        yield running
 
 
 @pytest.fixture(params=["online", "offline"])
@@ -538,7 +544,8 @@ def test_whatever_breaks_after_the_post_leads_to_a_look(
     def send(
         self: InProcessTransport, request: requests.PreparedRequest, *args: t.Any, **options: t.Any
     ) -> requests.Response:
-        if request.method != "POST" or not left:
+        learning = emulator.knobs.external_id == "refuse" and b"ExternalId" in (request.body or b"")
+        if request.method != "POST" or learning or not left:
             return carry(self, request, *args, **options)
         if carried_out:
             carry(self, request, *args, **options)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What became of offboards: the table, and that every history has a verdict."""
+"""Assessment of offboard actions: the table, and a property test that every history has one outcome."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AWAY, BACK = "2026-02-03T12:00:00Z", "2026-02-09T12:00:00Z"
 
 
 def action(status: str, day: int) -> MachineAction:
-    """Created and ended on a day of February."""
+    """An action that was created and ended on a day of February."""
     record = {
         "id": f"{status}-{day}",
         "type": "Offboard",
@@ -40,7 +40,7 @@ def machine(seen: str | None, onboarding: str = "Onboarded") -> Machine:
 
 
 @pytest.mark.parametrize(
-    ("history", "record", "verdict", "by"),
+    ("history", "record", "expected", "by"),
     [
         ([], machine(AWAY), "no_action", None),
         (["Succeeded-3"], machine(AWAY), "done", "Succeeded-3"),
@@ -60,12 +60,12 @@ def machine(seen: str | None, onboarding: str = "Onboarded") -> Machine:
         (["TimeOut-8", "Succeeded-3"], machine(BACK), "timed_out", "TimeOut-8"),
     ],
 )
-def test_the_verdict_is_that_of_the_table(
-    history: list[str], record: Machine | None, verdict: str, by: str | None
+def test_the_outcome_is_that_of_the_table(
+    history: list[str], record: Machine | None, expected: str, by: str | None
 ) -> None:
     actions = [action(status, int(day)) for status, day in (text.split("-") for text in history)]
-    outcome, speaking = assess(actions, record)
-    assert (outcome, speaking and speaking.id) == (verdict, by)
+    outcome, decisive = assess(actions, record)
+    assert (outcome, decisive and decisive.id) == (expected, by)
 
 
 STATUSES = st.sampled_from(["Pending", "InProgress", "Succeeded", "Failed", "TimeOut", "Cancelled", "Whatever"])
@@ -76,12 +76,12 @@ STATUSES = st.sampled_from(["Pending", "InProgress", "Succeeded", "Failed", "Tim
     st.sampled_from([None, machine(AWAY), machine(BACK), machine(None), machine(BACK, "CanBeOnboarded")]),
     st.randoms(),
 )
-def test_every_history_has_one_verdict_whatever_its_order(
+def test_every_history_has_one_outcome_in_any_order(
     history: list[tuple[str, int]], record: Machine | None, rng: t.Any
 ) -> None:
     actions = [action(status, day) for day, status in {day: status for status, day in history}.items()]
-    outcome, speaking = assess(actions, record)
+    outcome, decisive = assess(actions, record)
     assert outcome in VERIFY_OUTCOMES
-    assert (speaking is None) == (not actions)
+    assert (decisive is None) == (not actions)
     rng.shuffle(actions)
     assert assess(actions, record)[0] == outcome
