@@ -2,11 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Four slices that share one quota and know nothing of each other. It takes minutes: `make matrix` runs it."""
+"""Four slices that share one quota and know nothing of each other. It takes minutes."""
 
 from __future__ import annotations
 
 import typing as t
+
+import pytest
 
 from ansible_collections.secops.mde.tests.awx.awx import Awx, Host
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
@@ -15,6 +17,7 @@ PER_MINUTE = 100
 DEVICES = 200
 
 
+@pytest.mark.matrix_only
 def test_four_slices_offboard_200_devices_once_each_at_nearly_the_full_quota(
     emulator: Emulator, awx: Awx, credential: dict[str, t.Any]
 ) -> None:

@@ -116,12 +116,12 @@ def browser(run: Shell) -> None:
 
 
 def awx(run: Shell) -> None:
-    """The files of extensions/awx with AWX's own parts: credential injection, and jobs in ansible-runner."""
-    pytest(run, "tests/awx", "--ignore=tests/awx/test_slices_in_real_time.py")
+    """The files of extensions/awx with AWX's own parts: credential injection, and jobs in ansible-runner, the quick ones."""
+    pytest(run, "tests/awx", "-m", "not matrix_only")
 
 
 def awx_jobs(run: Shell) -> None:
-    """The same with the Ansible of this environment, for which AWX's parts are too new, and slices at the real quota."""
+    """All of them with the Ansible of this environment, for which AWX's parts are too new, and slices at the real quota."""
     tester = tools()
     tester.build(run.log)
     programs = str(run.environment.path / "bin")
