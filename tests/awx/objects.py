@@ -66,5 +66,8 @@ class SetUp:
         )
         print(ended.stdout)
         ended.check_returncode()
-        lines = self._record.read_text("utf-8").splitlines()
-        return [(kind, given) for kind, given in map(json.loads, lines)]
+        created: list[tuple[str, Object]] = []
+        for line in self._record.read_text("utf-8").splitlines():
+            kind, given = json.loads(line)
+            created.append((kind, given))
+        return created
