@@ -1,6 +1,6 @@
 # Needs Python 3.11 or later with venv, git and make. Everything that is built stays below .cache.
 PYTHON ?= python3
-GATES := ruff mypy changelog docs lint importer unit processes examples browser simulation sanity integration
+GATES := ruff mypy changelog docs lint importer unit processes awx examples browser simulation sanity integration
 
 .DEFAULT_GOAL := help
 .PHONY: help test $(GATES) matrix matrix-full hunt demo bench emulator chromium screenshot format clean
@@ -15,7 +15,7 @@ test: ## every gate
 $(GATES):
 	$(PYTHON) -m tests.tools.check $@
 
-matrix: ## sanity, unit and integration tests on the oldest, a middle and the newest ansible-core
+matrix: ## sanity, unit and integration tests, and AWX's jobs, on the oldest, a middle and the newest ansible-core
 	$(PYTHON) -m tests.tools.matrix
 
 matrix-full: ## the same on every ansible-core from 2.16 on

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import subprocess
 import sys
@@ -36,6 +37,7 @@ def mypy(run: Shell) -> None:
         *("-p", "ansible_collections.secops.mde.tests.emulator"),
         *("-p", "ansible_collections.secops.mde.tests.tools"),
         *("-p", "ansible_collections.secops.mde.tests.browser"),
+        *("-p", "ansible_collections.secops.mde.tests.awx"),
         MYPYPATH=str(run.collections_path),
     )
 
@@ -113,6 +115,19 @@ def browser(run: Shell) -> None:
     pytest(run, "tests/browser", "--no-fold-skipped", alone=True)
 
 
+def awx(run: Shell) -> None:
+    """The files of extensions/awx with AWX's own parts: credential injection, and jobs in ansible-runner, the quick ones."""
+    pytest(run, "tests/awx", "-m", "not matrix_only")
+
+
+def awx_jobs(run: Shell) -> None:
+    """All of them with the Ansible of this environment, for which AWX's parts are too new, and slices at the real quota."""
+    tester = tools()
+    tester.build(run.log)
+    programs = str(run.environment.path / "bin")
+    pytest(dataclasses.replace(run, environment=tester), "tests/awx", "-rP", ansible=programs)
+
+
 def simulation(run: Shell) -> None:
     """A whole estate at the real quotas. Alone: watching every line would take longer than the simulation."""
     pytest(run, "tests/simulation", "--durations=1", alone=True)
@@ -123,12 +138,12 @@ def hunt(run: Shell) -> None:
     pytest(run, "tests/unit", "-m", "hypothesis", "--hypothesis-profile=hunt")
 
 
-def pytest(run: Shell, *arguments: str, alone: bool = False, under: t.Iterable[str] = ()) -> None:
-    """With ``alone``, all tests in one process, whatever the cores."""
+def pytest(run: Shell, *arguments: str, alone: bool = False, under: t.Iterable[str] = (), ansible: str = "") -> None:
+    """With ``alone``, all tests in one process, whatever the cores. ``ansible`` is the folder of another Ansible to test."""
     workers = 0 if alone or run.cores == 1 else run.cores
     command = ("python", "-m", *under, "pytest", f"--numprocesses={workers}", *arguments)
     try:
-        run(*command, PYTHONPATH=str(run.collections_path))
+        run(*command, PYTHONPATH=str(run.collections_path), AWX_TEST_PROGRAMS=ansible)
     except subprocess.CalledProcessError as error:
         # A part that was asked for may have nothing in one of several runs.
         if error.returncode != NOTHING_TO_RUN or not PART_ASKED_FOR:
@@ -169,7 +184,7 @@ GATES: t.Final = {
     for gate in (
         integration,  # while the environment of the others is made
         *(ruff, mypy, changelog),  # at once
-        *(processes, unit, examples, sanity, simulation, browser, lint, importer, docs),
+        *(processes, unit, awx, examples, sanity, simulation, browser, lint, importer, docs),
     )
 }
 EVERY: t.Final = {**GATES, hunt.__name__: hunt}  # which passes or not by chance

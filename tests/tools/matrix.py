@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make matrix`: sanity, unit and integration tests on several lines of ansible-core.
+"""`make matrix`: sanity, unit and integration tests, and AWX's jobs, on several lines of ansible-core.
 
 What cannot run is said, never skipped in silence.
 """
@@ -14,7 +14,7 @@ import sys
 import typing as t
 
 from . import lanes
-from .check import integration, sanity, units
+from .check import awx_jobs, integration, sanity, units
 from .workspace import CORES, Environment, find_python
 
 # Line of ansible-core -> the Python 3 that it is tested with: together the oldest and the newest, and the usual pairs.
@@ -27,7 +27,7 @@ def jobs_for(rows: t.Mapping[str, int]) -> t.Iterator[lanes.Job]:
     environments = [environment for line, wanted in rows.items() if (environment := find(line, wanted))]
     yield from (job(environment, units) for environment in environments)
     # What is left in pairs: while one line's units still run, nothing else installs into its environment.
-    yield from (job(environment, work) for environment in environments for work in (integration, sanity))
+    yield from (job(environment, work) for environment in environments for work in (awx_jobs, integration, sanity))
 
 
 def find(line: str, wanted: int) -> Environment | None:

@@ -151,7 +151,12 @@ class Environment:
 def tools() -> Environment:
     """The environment of the gates that need more than Ansible: the pinned tools, and what all tests import."""
     core = Environment()
-    files = ("tests/tools/requirements.txt", "tests/unit/requirements.txt", "tests/browser/requirements.txt")
+    files = (
+        "tests/tools/requirements.txt",
+        "tests/unit/requirements.txt",
+        "tests/browser/requirements.txt",
+        "tests/awx/requirements.txt",
+    )
     return Environment(requirements=(*core.requirements, *files), purpose="tools")
 
 

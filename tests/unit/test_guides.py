@@ -17,15 +17,12 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import pytest
 import yaml
 from ansible.parsing.splitter import parse_kv
 
 from ansible_collections.secops.mde.plugins.module_utils._auth.credential_selection import (
     ENVIRONMENT_VARIABLES,
-    credential_sources,
-    resolve_identity,
 )
 from ansible_collections.secops.mde.plugins.module_utils._auth.msal_adapter import _HINTS
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import ENVIRONMENT
@@ -56,9 +53,11 @@ VARIABLE_NAMES = {name for names in [*ENVIRONMENT.values(), *ENVIRONMENT_VARIABL
 }
 PROGRAMS = {
     "ansible",
+    "ansible-builder",
     "ansible-galaxy",
     "ansible-inventory",
     "ansible-playbook",
+    "cp",
     "curl",
     "make",
     "python3",
@@ -185,7 +184,7 @@ def test_every_name_exists(guide: str) -> None:
 def test_every_snippet_is_of_a_language_that_is_tested(guide: str) -> None:
     found = list(blocks_of(guide, GUIDES[guide]))
     assert len(found) == GUIDES[guide].count("code-block::")
-    assert {block.language for block in found} <= {"yaml", "shell", "json"}
+    assert {block.language for block in found} <= {"yaml", "shell"}
 
 
 def test_every_outcome_and_variable_has_its_row() -> None:
@@ -219,7 +218,7 @@ def test_every_error_is_one_of_ours() -> None:
     assert [code for code in sorted(codes) if f'"{code}"' not in source] == []
 
 
-# --- YAML and JSON ---
+# --- YAML ---
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
@@ -234,8 +233,6 @@ def test_yaml(block: Block, tmp_path: Path) -> None:
         path = tmp_path / "scenario.yml"
         path.write_text(block.text, "utf-8")
         assert load_scenario(path).devices
-    elif "fields" in value or "env" in value:
-        assert block.guide == "guide_credentials", "test_credential_type has these"
     else:
         check_variables(value)
 
@@ -268,50 +265,6 @@ def check_variables(value: t.Mapping[str, t.Any]) -> None:
     devices = value.get("mde_devices", "")
     filtered = importlib.import_module("ansible_collections.secops.mde.plugins.plugin_utils._device_parser.parser")
     assert len(filtered.parse_devices(devices)) == len(devices if isinstance(devices, list) else devices.split())
-
-
-@pytest.mark.parametrize("block", blocks("json"))
-def test_survey(block: Block) -> None:
-    survey = json.loads(block.text)
-    assert set(survey) == {"name", "description", "spec"}
-    assert {question["variable"] for question in survey["spec"]} == {"mde_devices", "mde_comment"}
-    for question in survey["spec"]:
-        assert question["type"] in ("text", "textarea")
-        assert question["min"] <= question["max"]
-
-
-@pytest.mark.parametrize(
-    ("filled", "kind"),
-    [
-        ({"client_secret": "made-up-secret"}, "client_secret"),
-        ({"certificate": "made-up-certificate"}, "certificate"),
-        ({"certificate": "made-up-certificate", "certificate_password": "made-up"}, "certificate"),
-    ],
-)
-def test_credential_type(filled: dict[str, str], kind: str) -> None:
-    values = [
-        yaml.safe_load(block.text) for block in blocks_of("", GUIDES["guide_credentials"]) if block.language == "yaml"
-    ]
-    (inputs,) = (value for value in values if "fields" in value)
-    (injectors,) = (value for value in values if "env" in value)
-    fields = {field["id"]: field for field in inputs["fields"]}
-    assert set(inputs["required"]) <= set(fields)
-    assert {field["type"] for field in inputs["fields"]} == {"string"}
-    assert {name for name, field in fields.items() if field.get("secret")} >= {"client_secret", "certificate_password"}
-    assert set(injectors) == {"file", "env"}
-
-    # AWX makes an empty text of each field that was left blank.
-    given = {**dict.fromkeys(fields, ""), "tenant_id": "corp.example", "client_id": "made-up-id", **filled}
-    files = {name.removeprefix("template."): f"/runner/env/{name}" for name in injectors["file"]}
-    engine = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
-    environ = {
-        name: engine.from_string(template).render(given, tower={"filename": files})
-        for name, template in injectors["env"].items()
-    }
-    identity = resolve_identity(credential_sources({}, environ))
-    assert (identity.auth_source, identity.tenant_id, identity.client_id) == (kind, "corp.example", "made-up-id")
-    assert (identity.certificate_path is not None) == (kind == "certificate")
-    assert environ["MDE_CA_PATH"] == ""
 
 
 # --- Shell ---
