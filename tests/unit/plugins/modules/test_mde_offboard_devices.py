@@ -537,7 +537,7 @@ def test_waiting_keeps_its_deadline_although_the_rate_limit_leaves_no_call(
     run = offboard(devices=by_id(devices), wait=True, wait_timeout=120, calls_per_hour=23)
     assert clock.monotonic() - began <= 125
     assert {device["error"]["code"] for device in run.result["devices"]} == {"wait_read_failed"}
-    assert "pace of calls" in run.result["devices"][0]["error"]["message"]
+    assert "The rate limit does not allow this call" in run.result["devices"][0]["error"]["message"]
     assert set(outcomes(run)) == {"submitted"}
 
 
