@@ -154,12 +154,14 @@ class ApiSession:
         url = f"{self._base}/{path}"
         query = "&".join(f"{k}={url_encode(str(v))}" for k, v in (params or {}).items() if v is not None)
         budget = budget or self.budget()
-        refreshed = False
+        refused: str | None = None
         while True:
             if not self.rate_limiter.acquire(budget.not_after):
                 raise DeadlineExceededError(
                     "The rate limit does not allow this call before its deadline.", hint=_RATE_LIMIT_HINT
                 )
+            if refused is not None:  # only now, as a token can expire in a long wait for the rate limit
+                self._tokens.refresh(refused, budget.remaining())
             token = self._token(budget.remaining())
             began = self.clock.monotonic()
             if budget.not_after is not None and began > budget.not_after:
@@ -181,9 +183,9 @@ class ApiSession:
             budget.spent += self.clock.monotonic() - began
             with self._lock:
                 self.statistics.calls += 1
-            if _token_refused(outcome, method) and not refreshed:
-                refreshed = True
-                self._tokens.refresh(token, budget.remaining())
+            was_refused, refused = refused is not None, None
+            if _token_refused(outcome, method) and not was_refused:
+                refused = token
             elif should_retry(outcome):
                 self._wait_or_raise(outcome, budget, url)
             elif isinstance(outcome, TransportError):
