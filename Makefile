@@ -18,7 +18,7 @@ $(GATES):
 matrix: ## sanity tests on every ansible-core; all tests on the oldest, a middle and the newest one
 	$(PYTHON) -m tests.tools.matrix
 
-matrix-full: ## all tests on every ansible-core from 2.16 on, with each Python that is found
+matrix-full: ## all tests on every ansible-core from 2.16 on, and sanity tests with each Python that is found
 	$(PYTHON) -m tests.tools.matrix --full
 
 hunt: ## the property tests with thousands of new examples

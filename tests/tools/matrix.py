@@ -5,7 +5,8 @@
 """`make matrix`: sanity, unit and integration tests, and AWX's jobs, on all supported versions of ansible-core.
 
 The oldest, a middle and the newest version run everything, the others the sanity tests and the playbooks of one module. With
-`--full`, everything runs on every version with each Python that it supports. A Python that is not found is named.
+`--full`, every version runs everything with one Python, and these two with each other Python that it supports. A Python that
+is not found is named.
 """
 
 from __future__ import annotations
@@ -58,16 +59,19 @@ USUAL: t.Final = (
     Row("2.20", 12, QUICK),
     Row("2.21", 14),
 )
-FULL: t.Final = (
-    Row("2.16", 10, lowest=True),
-    *(Row(line, minor) for line, (_release, oldest, newest) in CORES.items() for minor in range(oldest, newest + 1)),
-)
+OTHERS: t.Final = [
+    Row(line, minor, QUICK)
+    for line, (_release, oldest, newest) in CORES.items()
+    for minor in range(oldest, newest + 1)
+    if (line, minor) not in {(row.line, row.minor) for row in USUAL}
+]
+FULL: t.Final = (*(replace(row, kinds=EVERYTHING) for row in USUAL), Row("2.16", 10), *OTHERS)
 
 
 def pythons(rows: t.Iterable[Row], find: t.Callable[[int], Path | None] = find_python) -> dict[Row, Path]:
     """The rows that can run, each with its Python. What cannot run is printed, with the Python that takes its place."""
     found = {minor: find(minor) for minor in range(10, 15)}
-    usable: dict[Row, Path] = {}
+    usable: dict[tuple[str, int, bool], tuple[Row, Path]] = {}  # each pair once: the first row has the most tests
     for row in rows:
         _release, oldest, newest = CORES[row.line]
         minors = (row.minor, *range(newest, oldest - 1, -1))
@@ -76,8 +80,8 @@ def pythons(rows: t.Iterable[Row], find: t.Callable[[int], Path | None] = find_p
             print(f"not run: {row.name}: Python 3.{row.minor} was not found", flush=True)
         python = found[minor] if minor else None
         if minor and python:
-            usable.setdefault(replace(row, minor=minor), python)
-    return usable
+            usable.setdefault((row.line, minor, row.lowest), (replace(row, minor=minor), python))
+    return dict(usable.values())
 
 
 def jobs_for(usable: t.Mapping[Row, Path]) -> t.Iterator[lanes.Job]:
@@ -105,7 +109,7 @@ def with_pins(kind: lanes.Work) -> lanes.Work:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="everything on every version, with each Python")
+    parser.add_argument("--full", action="store_true", help="every version completely, and each Python")
     rows = FULL if parser.parse_args().full else USUAL
     usable = pythons(rows)
     status = lanes.run(list(jobs_for(usable)))

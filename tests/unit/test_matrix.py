@@ -32,7 +32,9 @@ def test_the_full_matrix_has_every_python_of_every_version() -> None:
     assert pairs == {
         (line, minor) for line, (_, oldest, newest) in CORES.items() for minor in range(oldest, newest + 1)
     }
-    assert {row.kinds for row in matrix.FULL} == {matrix.EVERYTHING}
+    assert len({(row.line, row.minor, row.lowest) for row in matrix.FULL}) == len(matrix.FULL)
+    assert {row.line for row in matrix.FULL if row.kinds == matrix.EVERYTHING} == set(CORES)
+    assert all(check.sanity in row.kinds for row in matrix.FULL)
 
 
 def test_the_oldest_row_is_that_of_the_lowest_versions() -> None:
@@ -55,6 +57,7 @@ def test_a_version_without_any_of_its_pythons_does_not_run(capsys: pytest.Captur
     usable = matrix.pythons(matrix.FULL, lambda minor: PYTHON if minor == 10 else None)
     assert {row.line for row in usable} == {"2.16", "2.17"}
     assert capsys.readouterr().out.count("not run: core 2.21 ") == 3
+    assert len({row.name for row in usable}) == len(usable)
 
 
 def test_lowest_versions_are_those_that_the_documentation_names() -> None:
