@@ -16,8 +16,9 @@ import subprocess
 import sys
 import time
 import typing as t
+from pathlib import Path
 
-from .workspace import CACHE, ROOT, Environment, Shell, stage
+from .workspace import CACHE, COLLECTION, Environment, Shell, stage
 
 SCRATCH = CACHE / "demo"
 COMMENT = "mde_comment=CHG-1042 retired"
@@ -40,10 +41,8 @@ ACTS = (
 )
 
 
-def install(run: Shell) -> None:
-    """Build the collection and install the archive into a scratch folder, without asking Galaxy."""
-    run("ansible-galaxy", "collection", "build", "--force", f"--output-path={SCRATCH}")
-    archive = next(SCRATCH.glob("*.tar.gz"))
+def install(run: Shell, archive: Path) -> Path:
+    """Install a built collection into the scratch folder, without asking Galaxy, and return its folder."""
     run(
         "ansible-galaxy",
         "collection",
@@ -54,11 +53,12 @@ def install(run: Shell) -> None:
         f"--collections-path={SCRATCH}",
         archive,
     )
+    return SCRATCH / COLLECTION
 
 
 @contextlib.contextmanager
-def emulator(environment: Environment, log: t.IO[str]) -> t.Iterator[dict[str, str]]:
-    """The emulator with its sample devices while the block runs; gives the variables that point at it."""
+def emulator(environment: Environment, collection: Path, log: t.IO[str]) -> t.Iterator[dict[str, str]]:
+    """The emulator of a copy of the collection while the block runs; gives the variables that point at it."""
     variables, state = SCRATCH / "emulator.env", SCRATCH / "emulator.json"
     process = subprocess.Popen(
         [
@@ -69,7 +69,7 @@ def emulator(environment: Environment, log: t.IO[str]) -> t.Iterator[dict[str, s
             f"--env-file={variables}",
             f"--state-file={state}",
         ],
-        cwd=ROOT,
+        cwd=collection,
         env=environment.variables(),
         stdin=subprocess.DEVNULL,
         stdout=log,
@@ -108,6 +108,22 @@ def play(program: str, variables: t.Mapping[str, str]) -> int:
     return 0
 
 
+def perform(ansible: Environment, service: Environment, collection: Path, log: t.IO[str]) -> int:
+    """Run the acts with the Ansible of one environment and the collection that is installed in the scratch folder.
+
+    The emulator is that of the installed collection, and runs in the environment ``service``.
+    """
+    with emulator(service, collection, log) as variables:
+        settings = {
+            "ANSIBLE_COLLECTIONS_PATH": str(SCRATCH),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+        }
+        shutil.copy(collection / "tests" / "emulator" / "scenarios" / "fleet.csv", SCRATCH / "devices.csv")
+        return play(ansible.program("ansible-playbook"), ansible.variables() | settings | variables)
+
+
 def main() -> int:
     environment = Environment()
     shutil.rmtree(SCRATCH, ignore_errors=True)
@@ -118,17 +134,11 @@ def main() -> int:
             print("Preparing an environment (the first time takes a minute) ...", flush=True)
             environment.build(log)
             print("Building and installing the collection ...", flush=True)
-            install(Shell(environment, stage("demo"), log))
+            run = Shell(environment, stage("demo"), log)
+            run("ansible-galaxy", "collection", "build", "--force", f"--output-path={SCRATCH}")
+            collection = install(run, next(SCRATCH.glob("*.tar.gz")))
             print("Starting the emulator of Defender for Endpoint ...\n", flush=True)
-            with emulator(environment, log) as variables:
-                settings = {
-                    "ANSIBLE_COLLECTIONS_PATH": str(SCRATCH),
-                    "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-                    "ANSIBLE_LOCALHOST_WARNING": "false",
-                    "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-                }
-                shutil.copy(ROOT / "tests" / "emulator" / "scenarios" / "fleet.csv", SCRATCH / "devices.csv")
-                return play(environment.program("ansible-playbook"), environment.variables() | settings | variables)
+            return perform(environment, environment, collection, log)
         except (subprocess.CalledProcessError, RuntimeError) as error:
             log.flush()
             print(path.read_text("utf-8"), error, sep="\n", file=sys.stderr)
