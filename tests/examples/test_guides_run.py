@@ -66,7 +66,7 @@ OFFBOARDED: dict[str, set[str]] = {
     "guide_first_steps": {PC},
     "guide_credentials": {"lab-w11-07.corp.example"},
     "guide_migration": {PC, "pc-0102.corp.example"},
-    "guide_decommission": {PC, "pc-0102.corp.example"},
+    "guide_decommission": {PC, "pc-0102.corp.example", "pc-0103.corp.example", "pc-0104.corp.example"},
     "guide_retirement": {PC, "pc-0102.corp.example"},
     "guide_macos_linux": set(),
     "guide_rehearse": set(),

@@ -4,22 +4,24 @@
 
 """`make release`: the archive to publish, after checks of it and of what a user gets from it.
 
-Checks that all files name one version, builds the archive, passes it to the importer of Galaxy, installs it with its Python
-libraries into an empty environment, and runs the demo with the installed collection. Publishes nothing.
+Checks that all files name one version, builds the archive, passes it to the importer of Galaxy, follows the page "First
+steps" with it in an empty environment, and runs the demo with the installed collection. Publishes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 import typing as t
 from pathlib import Path
 
 from . import check, demo
-from .workspace import CACHE, ROOT, Environment, Shell, stage, tools
+from .workspace import CACHE, HOME, ROOT, Environment, Shell, stage, tools
 
 RELEASE = CACHE / "release"
 
@@ -29,6 +31,9 @@ VERSION = {
     "plugins/module_utils/_version.py": r'^COLLECTION_VERSION = "(.+)"$',
     "changelogs/changelog.yaml": r"^  (\d+\.\d+\.\d+):$",
 }
+
+
+BLOCK = re.compile(r"^\.\. code-block:: (\w+)\n\n((?:   .*\n|\n)+)", re.MULTILINE)
 
 
 class ReleaseError(Exception):
@@ -76,12 +81,16 @@ def release(version: str, log: t.IO[str]) -> Path:
         raise ReleaseError(f"The archive has an unexpected name: {archive.name}.")
     archive = Path(shutil.copy(archive, RELEASE))
 
-    print("Installing it with its libraries into an empty environment ...", flush=True)
-    user = Environment(requirements=("requirements.txt",), purpose="release")
+    user = Environment(requirements=(), purpose="release")
     shutil.rmtree(user.path, ignore_errors=True)
     user.build(log)
+    service = Environment()
+    service.build(log)
     shutil.rmtree(demo.SCRATCH, ignore_errors=True)
     demo.SCRATCH.mkdir(parents=True)
+    print('Following the page "First steps" in an empty environment ...', flush=True)
+    with demo.emulator(service, run.tree, log):
+        follow_first_steps(Shell(user, run.tree, log), archive)
     collection = demo.install(Shell(user, run.tree, log), archive)
     paths = {"ANSIBLE_COLLECTIONS_PATH": str(demo.SCRATCH)}
     for kind, name in (
@@ -93,11 +102,35 @@ def release(version: str, log: t.IO[str]) -> Path:
         Shell(user, demo.SCRATCH, log)("ansible-doc", "-t", kind, f"secops.mde.{name}", cwd=demo.SCRATCH, **paths)
 
     print("Running the demo with the installed collection ...\n", flush=True)
-    service = Environment()
-    service.build(log)
     if demo.perform(user, service, collection, log) != 0:
         raise ReleaseError("The demo failed.")
     return archive
+
+
+def follow_first_steps(run: Shell, archive: Path) -> None:
+    """Run the commands of the page in an empty home, with the archive instead of the release on Galaxy."""
+    home = RELEASE / "home"
+    shutil.copytree(HOME / ".config", home / ".config")  # where pip finds its index
+    page = (ROOT / "docs" / "docsite" / "rst" / "guide_first_steps.rst").read_text("utf-8")
+    script = ["set -eux"]
+    for language, indented in BLOCK.findall(page):
+        text = textwrap.dedent(indented)
+        if language == "yaml":
+            (home / "first.yml").write_text(text, "utf-8")
+        else:
+            script.append(
+                text.replace("collection install secops.mde\n", f"collection install {shlex.quote(str(archive))}\n")
+            )
+        if "export MDE_" in text:
+            script.append(f". {shlex.quote(str(demo.SCRATCH / 'emulator.env'))}")  # instead of a tenant
+    run(
+        "sh",
+        "-c",
+        "\n".join(script),
+        cwd=home,
+        HOME=str(home),
+        ANSIBLE_COLLECTIONS_PATH=str(home / ".ansible" / "collections"),
+    )
 
 
 def main() -> int:
