@@ -26,7 +26,7 @@ LIST = ("secops.mde.offboard_list", "-e", "mde_devices_file=devices.csv", "-e", 
 
 
 class Act(t.NamedTuple):
-    """A command of the runbook, what it is for, and how it ends: two devices of the list are known to need a person."""
+    """A command of the runbook, what it is for, and its exit status: the list has devices that need attention."""
 
     about: str
     command: tuple[str, ...]
@@ -34,10 +34,18 @@ class Act(t.NamedTuple):
 
 
 ACTS = (
-    Act("What would happen? Check mode reads, decides, and sends nothing.", (*LIST, "--check"), 0),
-    Act("Offboard them. One runs macOS, which the service refuses; those that are switched off stay pending.", LIST, 2),
-    Act("Once more, as after an abort: what is done is found, and nobody is offboarded twice.", LIST, 2),
-    Act("Days later: what became of them?", ("secops.mde.verify",), 0),
+    Act(
+        "What would happen? Check mode reads, predicts, and changes nothing. It finds a Mac, which the service refuses.",
+        (*LIST, "--check"),
+        2,
+    ),
+    Act("Offboard them. The service refuses the Mac. Devices that are powered off stay pending.", LIST, 2),
+    Act(
+        "Run it again, as after an interruption: finished devices are recognized, and none is offboarded twice.",
+        LIST,
+        2,
+    ),
+    Act("Days later: get the outcome.", ("secops.mde.verify",), 0),
 )
 
 
