@@ -3,7 +3,7 @@ PYTHON ?= python3
 GATES := ruff mypy changelog docs lint importer unit processes awx examples browser simulation sanity integration
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(GATES) matrix matrix-full hunt demo bench emulator chromium screenshot format clean
+.PHONY: help test $(GATES) matrix matrix-full hunt demo release bench emulator chromium screenshot format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -26,6 +26,9 @@ hunt: ## the property tests with thousands of new examples
 
 demo: ## a decommission of sample devices against the emulator
 	$(PYTHON) -m tests.tools.demo
+
+release: ## build the archive, check it, install it into an empty environment, and run the demo with it
+	$(PYTHON) -m tests.tools.release $(if $(TAG),--tag=$(TAG))
 
 bench: ## the figures of the README's table, each beside its peer in the same run
 	$(PYTHON) -m tests.tools.bench

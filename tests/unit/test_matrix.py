@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,19 @@ def test_a_version_without_any_of_its_pythons_does_not_run(capsys: pytest.Captur
     assert {row.line for row in usable} == {"2.16", "2.17"}
     assert capsys.readouterr().out.count("not run: core 2.21 ") == 3
     assert len({row.name for row in usable}) == len(usable)
+
+
+def test_the_page_first_steps_has_the_same_versions() -> None:
+    page = (ROOT / "docs" / "docsite" / "rst" / "guide_first_steps.rst").read_text("utf-8")
+    rows = re.findall(r"^   \* - (2\.\d+)\n     - 3\.(\d+) to 3\.(\d+)\n     - (.+)$", page, re.MULTILINE)
+    words = {matrix.EVERYTHING: "all", matrix.QUICK: "sanity, offboarding"}
+    tests = {
+        row.line: words[row.kinds] + ", also with the lowest versions of the libraries" * row.lowest
+        for row in matrix.USUAL
+    }
+    assert [tuple(row) for row in rows] == [
+        (line, str(oldest), str(newest), tests[line]) for line, (_, oldest, newest) in CORES.items()
+    ]
 
 
 def test_lowest_versions_are_those_that_the_documentation_names() -> None:
