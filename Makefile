@@ -15,10 +15,10 @@ test: ## every gate
 $(GATES):
 	$(PYTHON) -m tests.tools.check $@
 
-matrix: ## sanity, unit and integration tests, and AWX's jobs, on the oldest, a middle and the newest ansible-core
+matrix: ## sanity tests on every ansible-core; all tests on the oldest, a middle and the newest one
 	$(PYTHON) -m tests.tools.matrix
 
-matrix-full: ## the same on every ansible-core from 2.16 on
+matrix-full: ## all tests on every ansible-core from 2.16 on, and sanity tests with each Python that is found
 	$(PYTHON) -m tests.tools.matrix --full
 
 hunt: ## the property tests with thousands of new examples

@@ -1,0 +1,71 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The matrix has every supported version, and names what it cannot run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.secops.mde.plugins.doc_fragments.connection import ModuleDocFragment
+from ansible_collections.secops.mde.tests.tools import check, matrix
+from ansible_collections.secops.mde.tests.tools.workspace import CORES, ROOT, Environment
+
+PYTHON = Path("python")
+
+
+def test_every_version_is_tested_and_the_oldest_a_middle_and_the_newest_completely() -> None:
+    kinds = {row.line: row.kinds for row in matrix.USUAL}
+    assert list(kinds) == list(CORES)
+    assert all(check.sanity in tests for tests in kinds.values())
+    complete = [line for line, tests in kinds.items() if tests == matrix.EVERYTHING]
+    assert len(complete) == 3
+    assert {min(kinds), max(kinds)} < set(complete)
+
+
+def test_the_full_matrix_has_every_python_of_every_version() -> None:
+    pairs = {(row.line, row.minor) for row in matrix.FULL if not row.lowest}
+    assert pairs == {
+        (line, minor) for line, (_, oldest, newest) in CORES.items() for minor in range(oldest, newest + 1)
+    }
+    assert len({(row.line, row.minor, row.lowest) for row in matrix.FULL}) == len(matrix.FULL)
+    assert {row.line for row in matrix.FULL if row.kinds == matrix.EVERYTHING} == set(CORES)
+    assert all(check.sanity in row.kinds for row in matrix.FULL)
+
+
+def test_the_oldest_row_is_that_of_the_lowest_versions() -> None:
+    for rows in (matrix.USUAL, matrix.FULL):
+        (row,) = (row for row in rows if row.lowest)
+        assert (row.line, row.minor) == (min(CORES), min(oldest for _, oldest, _ in CORES.values()))
+        assert row.kinds == matrix.EVERYTHING
+
+
+def test_a_missing_python_is_named_and_another_one_takes_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    usable = matrix.pythons(matrix.USUAL, lambda minor: PYTHON if minor == 12 else None)
+    assert {(row.line, row.minor) for row in usable} == {(line, 12) for line in CORES}
+    printed = capsys.readouterr().out
+    assert "not run: core 2.16 python 3.10 lowest libraries: Python 3.10 was not found\n" in printed
+    assert "not run: core 2.21 python 3.14: Python 3.14 was not found\n" in printed
+    assert "core 2.18" not in printed
+
+
+def test_a_version_without_any_of_its_pythons_does_not_run(capsys: pytest.CaptureFixture[str]) -> None:
+    usable = matrix.pythons(matrix.FULL, lambda minor: PYTHON if minor == 10 else None)
+    assert {row.line for row in usable} == {"2.16", "2.17"}
+    assert capsys.readouterr().out.count("not run: core 2.21 ") == 3
+    assert len({row.name for row in usable}) == len(usable)
+
+
+def test_lowest_versions_are_those_that_the_documentation_names() -> None:
+    pins = Environment(lowest=True).pins
+    assert [pin.partition("==")[0] for pin in pins] == ["msal", "requests"]
+    requirements = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["requirements"]
+    for pin in pins:
+        assert any(line.startswith(pin.replace("==", " >= ")) for line in requirements)
+    assert [pin.replace("==", ">=") for pin in pins] == (ROOT / "requirements.txt").read_text("utf-8").split()
+    assert Environment().pins == []
+    assert Environment(lowest=True).path != Environment().path
