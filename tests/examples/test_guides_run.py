@@ -220,7 +220,7 @@ def connect(program: subprocess.Popen[bytes], folder: Path) -> AnsibleCommand:
     app = {"name": "documentation", "client_id": CLIENT_ID, "secret": CLIENT_SECRET, "roles": "*"}
     requests.post(f"{variables['MDE_EMULATOR_CONTROL']}/apps", json=app, timeout=10).raise_for_status()
     variables |= {"MDE_CLIENT_ID": CLIENT_ID, "MDE_CLIENT_SECRET": CLIENT_SECRET}
-    stage = AnsibleCommand(t.cast("Emulator", Service(variables)), folder)
+    stage = AnsibleCommand(t.cast(Emulator, Service(variables)), folder)
     stage.variables |= {"HOME": str(folder), "PATH": f"{folder / 'bin'}{os.pathsep}{stage.variables['PATH']}"}
     return stage
 

@@ -31,7 +31,7 @@ def test_every_version_is_tested_and_the_oldest_a_middle_and_the_newest_complete
 def test_the_full_matrix_has_every_python_of_every_version() -> None:
     pairs = {(row.line, row.minor) for row in matrix.FULL if not row.lowest}
     assert pairs == {
-        (line, minor) for line, (_, oldest, newest) in CORES.items() for minor in range(oldest, newest + 1)
+        (line, minor) for line, (_release, oldest, newest) in CORES.items() for minor in range(oldest, newest + 1)
     }
     assert len({(row.line, row.minor, row.lowest) for row in matrix.FULL}) == len(matrix.FULL)
     assert {row.line for row in matrix.FULL if row.kinds == matrix.EVERYTHING} == set(CORES)
@@ -41,7 +41,7 @@ def test_the_full_matrix_has_every_python_of_every_version() -> None:
 def test_the_oldest_row_is_that_of_the_lowest_versions() -> None:
     for rows in (matrix.USUAL, matrix.FULL):
         (row,) = (row for row in rows if row.lowest)
-        assert (row.line, row.minor) == (min(CORES), min(oldest for _, oldest, _ in CORES.values()))
+        assert (row.line, row.minor) == (min(CORES), min(oldest for _release, oldest, _newest in CORES.values()))
         assert row.kinds == matrix.EVERYTHING
 
 
@@ -70,7 +70,7 @@ def test_the_page_first_steps_has_the_same_versions() -> None:
         for row in matrix.USUAL
     }
     assert [tuple(row) for row in rows] == [
-        (line, str(oldest), str(newest), tests[line]) for line, (_, oldest, newest) in CORES.items()
+        (line, str(oldest), str(newest), tests[line]) for line, (_release, oldest, newest) in CORES.items()
     ]
 
 
