@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,16 @@ def test_lowest_versions_are_those_that_the_documentation_names() -> None:
     assert [pin.replace("==", ">=") for pin in pins] == (ROOT / "requirements.txt").read_text("utf-8").split()
     assert Environment().pins == []
     assert Environment(lowest=True).path != Environment().path
+
+
+@pytest.mark.parametrize(
+    ("installed", "pin", "same"),
+    [("2.28.0", "2.28", True), ("1.35.0", "1.35.0", True), ("2.28.2", "2.28", False), ("2.34.0", "2.28", False)],
+)
+def test_another_version_than_the_lowest_is_noticed(installed: str, pin: str, same: bool, tmp_path: Path) -> None:
+    folder = tmp_path / f"madeup-{installed}.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: madeup\nVersion: {installed}\n", "utf-8")
+    command = [sys.executable, "-c", matrix.CHECK_PINS, f"madeup=={pin}"]
+    ended = subprocess.run(command, env={"PYTHONPATH": str(tmp_path)}, check=False, capture_output=True, timeout=30)
+    assert (ended.returncode == 0) is same
