@@ -39,10 +39,10 @@ emulator: ## a local Defender for Endpoint, to rehearse against
 chromium: ## install the browser for the tests of the evidence page, as root on Debian
 	$(PYTHON) -m tests.tools.browser
 
-screenshot: ## the README's picture of an evidence page, taken anew
+screenshot: ## take the picture of an evidence page that the README shows
 	$(PYTHON) -m tests.tools.screenshot
 
-format: ## let ruff put the sources in order
+format: ## format the sources with ruff
 	ruff=$$(ls .cache/environments/tools-*/bin/ruff | tail -n 1) && $$ruff check --fix && $$ruff format
 
 clean: ## remove everything that was built
