@@ -3,7 +3,7 @@ PYTHON ?= python3
 GATES := ruff mypy changelog docs lint importer unit processes awx examples browser simulation sanity integration
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(GATES) matrix matrix-full hunt demo bench emulator chromium screenshot format clean
+.PHONY: help test $(GATES) matrix matrix-full hunt demo release bench emulator chromium screenshot format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -15,10 +15,10 @@ test: ## every gate
 $(GATES):
 	$(PYTHON) -m tests.tools.check $@
 
-matrix: ## sanity, unit and integration tests, and AWX's jobs, on the oldest, a middle and the newest ansible-core
+matrix: ## sanity tests on every ansible-core; all tests on the oldest, a middle and the newest one
 	$(PYTHON) -m tests.tools.matrix
 
-matrix-full: ## the same on every ansible-core from 2.16 on
+matrix-full: ## all tests on every ansible-core from 2.16 on, and sanity tests with each Python that is found
 	$(PYTHON) -m tests.tools.matrix --full
 
 hunt: ## the property tests with thousands of new examples
@@ -26,6 +26,9 @@ hunt: ## the property tests with thousands of new examples
 
 demo: ## a decommission of sample devices against the emulator
 	$(PYTHON) -m tests.tools.demo
+
+release: ## build the archive, check it, install it into an empty environment, and run the demo with it
+	$(PYTHON) -m tests.tools.release $(if $(TAG),--tag=$(TAG))
 
 bench: ## the figures of the README's table, each beside its peer in the same run
 	$(PYTHON) -m tests.tools.bench
@@ -36,10 +39,10 @@ emulator: ## a local Defender for Endpoint, to rehearse against
 chromium: ## install the browser for the tests of the evidence page, as root on Debian
 	$(PYTHON) -m tests.tools.browser
 
-screenshot: ## the README's picture of an evidence page, taken anew
+screenshot: ## take the picture of an evidence page that the README shows
 	$(PYTHON) -m tests.tools.screenshot
 
-format: ## let ruff put the sources in order
+format: ## format the sources with ruff
 	ruff=$$(ls .cache/environments/tools-*/bin/ruff | tail -n 1) && $$ruff check --fix && $$ruff format
 
 clean: ## remove everything that was built

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,4 +75,17 @@ def of_readme() -> list[Block]:
     """The fenced blocks of the README; a play or a task is titled by its name, another block by its first line."""
     text = (COLLECTION / "README.md").read_text("utf-8")
     found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [Block("README", body.splitlines()[0].removeprefix("- name: "), body) for _language, body in found]
+    return [Block("README", title_of(body), body) for _language, body in found]
+
+
+def of_guide(name: str) -> list[Block]:
+    """The code blocks of a guide, in their order, titled as those of the README."""
+    text = (COLLECTION / "docs" / "docsite" / "rst" / f"{name}.rst").read_text("utf-8")
+    found = re.findall(r"^\.\. code-block:: \w+\n\n((?:   .*\n|\n)+)", text, re.MULTILINE)
+    bodies = [textwrap.dedent(body).strip("\n") + "\n" for body in found]
+    return [Block(name, title_of(body), body) for body in bodies]
+
+
+def title_of(body: str) -> str:
+    """The name of a play or task; of another block, the first line."""
+    return body.splitlines()[0].removeprefix("- name: ")

@@ -157,7 +157,8 @@ def test_a_hundred_thousand_devices_with_faults_and_others_on_the_quota(
     assert others.let_in > len(requested) / 100
     shown = [result.action and result.action["externalId"] for result in results]
     assert shown == [result.external_id if external_id == "echo" else None for result in results]
-    assert took <= 1.02 * best_possible(posts + reads + others.let_in)
+    # A random wait at the border of an hour counts ten times as much in a run of a tenth of the devices.
+    assert took <= (1.02 if complete else 1.04) * best_possible(posts + reads + others.let_in)
     kinds = Counter(call.fault or call.status for call in calls)
     assert all(kinds[kind] for kind in ("lost", "lost_before", "503", "html_502", 401, 429))
     print(f"{took / HOUR:.2f} h, best {best_possible(posts + reads + others.let_in) / HOUR:.2f} h, {kinds}")

@@ -14,7 +14,7 @@ import sys
 import typing as t
 from pathlib import Path
 
-from . import lanes
+from . import lanes, site
 from .workspace import CACHE, Environment, Shell, tools
 
 NOTHING_TO_RUN = 5  # pytest's exit status
@@ -48,7 +48,7 @@ def lint(run: Shell) -> None:
 
 
 def docs(run: Shell) -> None:
-    """Documentation of plugins and the site's files, links and references included."""
+    """Documentation of plugins and the site's files, links and references included, and the site itself."""
     run(
         "antsibull-docs",
         "lint-collection-docs",
@@ -57,6 +57,7 @@ def docs(run: Shell) -> None:
         "--skip-rstcheck",
         ".",
     )
+    site.build(run)
 
 
 def changelog(run: Shell) -> None:

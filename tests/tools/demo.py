@@ -16,8 +16,9 @@ import subprocess
 import sys
 import time
 import typing as t
+from pathlib import Path
 
-from .workspace import CACHE, ROOT, Environment, Shell, stage
+from .workspace import CACHE, COLLECTION, Environment, Shell, stage
 
 SCRATCH = CACHE / "demo"
 COMMENT = "mde_comment=CHG-1042 retired"
@@ -25,7 +26,7 @@ LIST = ("secops.mde.offboard_list", "-e", "mde_devices_file=devices.csv", "-e", 
 
 
 class Act(t.NamedTuple):
-    """A command of the runbook, what it is for, and how it ends: two devices of the list are known to need a person."""
+    """A command of the runbook, what it is for, and its exit status: the list has devices that need attention."""
 
     about: str
     command: tuple[str, ...]
@@ -33,17 +34,23 @@ class Act(t.NamedTuple):
 
 
 ACTS = (
-    Act("What would happen? Check mode reads, decides, and sends nothing.", (*LIST, "--check"), 0),
-    Act("Offboard them. One runs macOS, which the service refuses; those that are switched off stay pending.", LIST, 2),
-    Act("Once more, as after an abort: what is done is found, and nobody is offboarded twice.", LIST, 2),
-    Act("Days later: what became of them?", ("secops.mde.verify",), 0),
+    Act(
+        "What would happen? Check mode reads, predicts, and changes nothing. It finds a Mac, which the service refuses.",
+        (*LIST, "--check"),
+        2,
+    ),
+    Act("Offboard them. The service refuses the Mac. Devices that are powered off stay pending.", LIST, 2),
+    Act(
+        "Run it again, as after an interruption: finished devices are recognized, and none is offboarded twice.",
+        LIST,
+        2,
+    ),
+    Act("Days later: get the outcome.", ("secops.mde.verify",), 0),
 )
 
 
-def install(run: Shell) -> None:
-    """Build the collection and install the archive into a scratch folder, without asking Galaxy."""
-    run("ansible-galaxy", "collection", "build", "--force", f"--output-path={SCRATCH}")
-    archive = next(SCRATCH.glob("*.tar.gz"))
+def install(run: Shell, archive: Path) -> Path:
+    """Install a built collection into the scratch folder, without asking Galaxy, and return its folder."""
     run(
         "ansible-galaxy",
         "collection",
@@ -54,11 +61,12 @@ def install(run: Shell) -> None:
         f"--collections-path={SCRATCH}",
         archive,
     )
+    return SCRATCH / COLLECTION
 
 
 @contextlib.contextmanager
-def emulator(environment: Environment, log: t.IO[str]) -> t.Iterator[dict[str, str]]:
-    """The emulator with its sample devices while the block runs; gives the variables that point at it."""
+def emulator(environment: Environment, collection: Path, log: t.IO[str]) -> t.Iterator[dict[str, str]]:
+    """The emulator of a copy of the collection while the block runs; gives the variables that point at it."""
     variables, state = SCRATCH / "emulator.env", SCRATCH / "emulator.json"
     process = subprocess.Popen(
         [
@@ -69,7 +77,7 @@ def emulator(environment: Environment, log: t.IO[str]) -> t.Iterator[dict[str, s
             f"--env-file={variables}",
             f"--state-file={state}",
         ],
-        cwd=ROOT,
+        cwd=collection,
         env=environment.variables(),
         stdin=subprocess.DEVNULL,
         stdout=log,
@@ -108,6 +116,22 @@ def play(program: str, variables: t.Mapping[str, str]) -> int:
     return 0
 
 
+def perform(ansible: Environment, service: Environment, collection: Path, log: t.IO[str]) -> int:
+    """Run the acts with the Ansible of one environment and the collection that is installed in the scratch folder.
+
+    The emulator is that of the installed collection, and runs in the environment ``service``.
+    """
+    with emulator(service, collection, log) as variables:
+        settings = {
+            "ANSIBLE_COLLECTIONS_PATH": str(SCRATCH),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+        }
+        shutil.copy(collection / "tests" / "emulator" / "scenarios" / "fleet.csv", SCRATCH / "devices.csv")
+        return play(ansible.program("ansible-playbook"), ansible.variables() | settings | variables)
+
+
 def main() -> int:
     environment = Environment()
     shutil.rmtree(SCRATCH, ignore_errors=True)
@@ -118,17 +142,11 @@ def main() -> int:
             print("Preparing an environment (the first time takes a minute) ...", flush=True)
             environment.build(log)
             print("Building and installing the collection ...", flush=True)
-            install(Shell(environment, stage("demo"), log))
+            run = Shell(environment, stage("demo"), log)
+            run("ansible-galaxy", "collection", "build", "--force", f"--output-path={SCRATCH}")
+            collection = install(run, next(SCRATCH.glob("*.tar.gz")))
             print("Starting the emulator of Defender for Endpoint ...\n", flush=True)
-            with emulator(environment, log) as variables:
-                settings = {
-                    "ANSIBLE_COLLECTIONS_PATH": str(SCRATCH),
-                    "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-                    "ANSIBLE_LOCALHOST_WARNING": "false",
-                    "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-                }
-                shutil.copy(ROOT / "tests" / "emulator" / "scenarios" / "fleet.csv", SCRATCH / "devices.csv")
-                return play(environment.program("ansible-playbook"), environment.variables() | settings | variables)
+            return perform(environment, environment, collection, log)
         except (subprocess.CalledProcessError, RuntimeError) as error:
             log.flush()
             print(path.read_text("utf-8"), error, sep="\n", file=sys.stderr)

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make matrix`: sanity, unit and integration tests, and AWX's jobs, on several lines of ansible-core.
+"""`make matrix`: sanity, unit and integration tests, and AWX's jobs, on all supported versions of ansible-core.
 
-What cannot run is said, never skipped in silence.
+The oldest, a middle and the newest version run everything, the others the sanity tests and the playbooks of one module. With
+`--full`, every version runs everything with one Python, and these two with each other Python that it supports. A Python that
+is not found is named.
 """
 
 from __future__ import annotations
@@ -12,45 +14,115 @@ from __future__ import annotations
 import argparse
 import sys
 import typing as t
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from . import lanes
-from .check import awx_jobs, integration, sanity, units
-from .workspace import CORES, Environment, find_python
-
-# Line of ansible-core -> the Python 3 that it is tested with: together the oldest and the newest, and the usual pairs.
-USUAL = {"2.16": 10, "2.19": 11, "2.21": 13}
-FULL = USUAL | {"2.17": 12, "2.18": 12, "2.20": 12}
+from .check import ansible_test, awx_jobs, integration, sanity, units
+from .workspace import CORES, Environment, Shell, find_python
 
 
-def jobs_for(rows: t.Mapping[str, int]) -> t.Iterator[lanes.Job]:
-    """Each kind of tests on each line, the longest kind first."""
-    environments = [environment for line, wanted in rows.items() if (environment := find(line, wanted))]
-    yield from (job(environment, units) for environment in environments)
+def smoke(run: Shell) -> None:
+    """The playbooks of the most important module."""
+    ansible_test(run, "integration", "mde_offboard")
+
+
+EVERYTHING: t.Final[tuple[lanes.Work, ...]] = (units, awx_jobs, integration, sanity)
+QUICK: t.Final[tuple[lanes.Work, ...]] = (smoke, sanity)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A version of ansible-core, the Python 3 that it is tested with, and the tests."""
+
+    line: str
+    minor: int
+    kinds: tuple[lanes.Work, ...] = EVERYTHING
+    lowest: bool = False
+    """With the lowest versions of requirements.txt."""
+
+    @property
+    def name(self) -> str:
+        return f"core {self.line} python 3.{self.minor}{' lowest libraries' if self.lowest else ''}"
+
+    def environment(self, python: Path) -> Environment:
+        environment = Environment(self.line, self.minor, python, lowest=self.lowest)
+        # The libraries of the unit tests are installed together with the lowest versions, so that they fit them.
+        return replace(environment, requirements=("tests/unit/requirements.txt",)) if self.lowest else environment
+
+
+USUAL: t.Final = (
+    Row("2.16", 10, lowest=True),
+    Row("2.17", 11, QUICK),
+    Row("2.18", 12, QUICK),
+    Row("2.19", 11),
+    Row("2.20", 12, QUICK),
+    Row("2.21", 14),
+)
+OTHERS: t.Final = [
+    Row(line, minor, QUICK)
+    for line, (_release, oldest, newest) in CORES.items()
+    for minor in range(oldest, newest + 1)
+    if (line, minor) not in {(row.line, row.minor) for row in USUAL}
+]
+FULL: t.Final = (*(replace(row, kinds=EVERYTHING) for row in USUAL), Row("2.16", 10), *OTHERS)
+
+
+def pythons(rows: t.Iterable[Row], find: t.Callable[[int], Path | None] = find_python) -> dict[Row, Path]:
+    """The rows that can run, each with its Python. What cannot run is printed, with the Python that takes its place."""
+    found = {minor: find(minor) for minor in range(10, 15)}
+    usable: dict[tuple[str, int, bool], tuple[Row, Path]] = {}  # each pair once: the first row has the most tests
+    for row in rows:
+        _release, oldest, newest = CORES[row.line]
+        minors = (row.minor, *range(newest, oldest - 1, -1))
+        minor = next((minor for minor in minors if found[minor]), None)
+        if minor != row.minor:
+            print(f"not run: {row.name}: Python 3.{row.minor} was not found", flush=True)
+        python = found[minor] if minor else None
+        if minor and python:
+            usable.setdefault((row.line, minor, row.lowest), (replace(row, minor=minor), python))
+    return dict(usable.values())
+
+
+def jobs_for(usable: t.Mapping[Row, Path]) -> t.Iterator[lanes.Job]:
+    """Each kind of tests of each row, the longest kind first."""
+    yield from (job(row, python, units) for row, python in usable.items() if units in row.kinds)
     # What is left in pairs: while one line's units still run, nothing else installs into its environment.
-    yield from (job(environment, work) for environment in environments for work in (awx_jobs, integration, sanity))
+    yield from (job(row, python, kind) for row, python in usable.items() for kind in row.kinds if kind is not units)
 
 
-def find(line: str, wanted: int) -> Environment | None:
-    """A line with the Python asked for, or with another one that it supports."""
-    _release, oldest, newest = CORES[line]
-    for minor in (wanted, *range(newest, oldest - 1, -1)):
-        python = find_python(minor)
-        if python:
-            return Environment(line, minor, python)
-    print(f"not run: ansible-core {line}, no Python 3.{oldest} to 3.{newest} was found", flush=True)
-    return None
+def job(row: Row, python: Path, kind: lanes.Work) -> lanes.Job:
+    return lanes.Job(f"{row.name} {kind.__name__}", row.environment(python), with_pins(kind) if row.lowest else kind)
 
 
-def job(environment: Environment, work: lanes.Work) -> lanes.Job:
-    return lanes.Job(f"core {environment.core} python {environment.version} {work.__name__}", environment, work)
+# 2.28 and 2.28.0 are the same version.
+CHECK_PINS: t.Final = """
+import importlib.metadata, sys
+pins = [pin.partition("==")[::2] for pin in sys.argv[1:]]
+found = {name: importlib.metadata.version(name) for name, _version in pins}
+sys.exit(str(found) if any(found[name].removesuffix(".0") != pin.removesuffix(".0") for name, pin in pins) else 0)
+"""
+
+
+def with_pins(kind: lanes.Work) -> lanes.Work:
+    """The same tests, which fail if another version than the lowest is installed at their end."""
+
+    def work(run: Shell) -> None:
+        kind(run)
+        run("python", "-c", CHECK_PINS, *run.environment.pins)
+
+    return work
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--full", action="store_true", help="every line of ansible-core, not only the oldest, the middle and the newest"
-    )
-    return lanes.run(list(jobs_for(FULL if parser.parse_args().full else USUAL)))
+    parser.add_argument("--full", action="store_true", help="every version completely, and each Python")
+    rows = FULL if parser.parse_args().full else USUAL
+    usable = pythons(rows)
+    status = lanes.run(list(jobs_for(usable)))
+    print("tested:", *(f"  {row.name}: {' '.join(kind.__name__ for kind in row.kinds)}" for row in usable), sep="\n")
+    pythons(rows)  # what did not run, again after the long output
+    return status
 
 
 if __name__ == "__main__":

@@ -84,6 +84,14 @@ class Environment:
     python: Path = Path(sys.executable)
     requirements: tuple[str, ...] = ("requirements.txt", "tests/emulator/requirements.txt")
     purpose: str = "core"
+    lowest: bool = False
+    """Whether the libraries of the collection have the lowest versions that requirements.txt allows."""
+
+    @property
+    def pins(self) -> list[str]:
+        """The lowest versions, as requirements."""
+        lines = (ROOT / "requirements.txt").read_text("utf-8").split() if self.lowest else ()
+        return [line.replace(">=", "==") for line in lines]
 
     @property
     def version(self) -> str:
@@ -91,7 +99,8 @@ class Environment:
 
     @property
     def path(self) -> Path:
-        return CACHE / "environments" / f"{self.purpose}-{self.core}-python-{self.version}"
+        name = f"{self.purpose}-{self.core}-python-{self.version}"
+        return CACHE / "environments" / (f"{name}-lowest" if self.lowest else name)
 
     def program(self, name: str) -> str:
         return str(self.path / "bin" / name)
@@ -109,9 +118,9 @@ class Environment:
             self.spare_get_pip()
 
     def install(self, log: t.IO[str]) -> None:
-        release = f"ansible-core=={CORES[self.core][0]}"
+        releases = [f"ansible-core=={CORES[self.core][0]}", *self.pins]
         recipe = "\n".join(
-            [str(self.python), release, *((ROOT / name).read_text("utf-8") for name in self.requirements)]
+            [str(self.python), *releases, *((ROOT / name).read_text("utf-8") for name in self.requirements)]
         )
         made = self.path / "recipe"
         if not made.exists() or made.read_text("utf-8") != recipe:
@@ -120,7 +129,7 @@ class Environment:
                 self.program("python"),
                 *["-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"],
             ]
-            for command in ([str(self.python), "-m", "venv", "--clear", str(self.path)], [*install, release, *files]):
+            for command in ([str(self.python), "-m", "venv", "--clear", str(self.path)], [*install, *releases, *files]):
                 subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=True)
             made.write_text(recipe, "utf-8")
 
