@@ -40,7 +40,7 @@ def connect(transport: HttpTransport, adapter: InProcessTransport, *, fast_path:
     for scheme in ("https://", "http://"):
         transport._session.mount(scheme, adapter)
     if fast_path:
-        transport._session = t.cast(requests.Session, _FastPath(transport._session, adapter))
+        transport._session = t.cast(t.Any, _FastPath(transport._session, adapter))
 
 
 class InProcessTransport(HTTPAdapter):
