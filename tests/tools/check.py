@@ -14,6 +14,7 @@ import sys
 import typing as t
 from pathlib import Path
 
+from ..browser import programs
 from . import lanes
 from .workspace import CACHE, Environment, Shell, tools
 
@@ -108,7 +109,10 @@ def examples(run: Shell) -> None:
 
 
 def browser(run: Shell) -> None:
-    """The evidence page in a real browser. Without one, all tests are skipped, with the reason in one line."""
+    """The evidence page in a real browser. Without one, the summary has one line with the reason."""
+    if why := programs.missing():
+        print(f"SKIPPED tests/browser: {why}", file=run.log)
+        return
     pytest(run, "tests/browser", alone=True)
 
 
