@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The gates of `make test`. Names of gates as arguments run those alone."""
+"""The gates of `make test`. Arguments are the names of gates to run; the default is all."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def mypy(run: Shell) -> None:
 
 
 def lint(run: Shell) -> None:
-    """Playbooks and metadata, by the profile that certification asks for."""
+    """Playbooks and metadata, with the profile that certification requires."""
     run("ansible-lint")
 
 
 def docs(run: Shell) -> None:
-    """Documentation of plugins and the site's files, links and references included."""
+    """Documentation of plugins and of the site, with links and references."""
     run(
         "antsibull-docs",
         "lint-collection-docs",
@@ -64,7 +64,7 @@ def changelog(run: Shell) -> None:
 
 
 def importer(run: Shell) -> None:
-    """What Galaxy and Automation Hub say to the built collection."""
+    """The import of the built collection into Galaxy and Automation Hub."""
     build = run.collections_path / "build"
     run("ansible-galaxy", "collection", "build", "--force", f"--output-path={build}")
     run(
@@ -92,7 +92,7 @@ def unit(run: Shell) -> None:
 
 
 def measured(run: Shell, name: str, *arguments: str) -> Path:
-    """Tests that note which lines and branches of plugins/ they run, and the file with these notes."""
+    """Run tests and return the file with the lines and branches of plugins/ that they cover."""
     notes = run.collections_path / f"coverage-{name}.json"
     pytest(run, *arguments, under=() if PART_ASKED_FOR else ("slipcover", "--json", f"--out={notes}", "-m"))
     return notes
@@ -130,17 +130,17 @@ def awx_jobs(run: Shell) -> None:
 
 
 def simulation(run: Shell) -> None:
-    """A whole estate at the real quotas. Alone: watching every line would take longer than the simulation."""
+    """100,000 devices at the real quotas. In one process without coverage, which would take longer than the simulation."""
     pytest(run, "tests/simulation", "--durations=1", alone=True)
 
 
 def hunt(run: Shell) -> None:
-    """The property tests with thousands of new examples: what the gates repeat, this widens."""
+    """The property tests with thousands of new examples. The gates always use the same examples."""
     pytest(run, "tests/unit", "-m", "hypothesis", "--hypothesis-profile=hunt")
 
 
 def pytest(run: Shell, *arguments: str, alone: bool = False, under: t.Iterable[str] = (), ansible: str = "") -> None:
-    """With ``alone``, all tests in one process, whatever the cores. ``ansible`` is the folder of another Ansible to test."""
+    """Run tests. With ``alone``, they run in one process. ``ansible`` is the directory of another Ansible to test."""
     workers = 0 if alone or run.cores == 1 else run.cores
     command = ("python", "-m", *under, "pytest", f"--numprocesses={workers}", *arguments)
     try:
@@ -152,12 +152,12 @@ def pytest(run: Shell, *arguments: str, alone: bool = False, under: t.Iterable[s
 
 
 def sanity(run: Shell) -> None:
-    """The checks of Ansible itself, without a single exception."""
+    """The checks of Ansible, without an exception."""
     ansible_test(run, "sanity")
 
 
 def units(run: Shell) -> None:
-    """The unit tests once more, in the way of ansible-test."""
+    """The unit tests with ansible-test."""
     ansible_test(run, "units", f"--num-workers={run.cores}")
 
 

@@ -58,35 +58,35 @@ def test_what_others_use_counts(client: Client, service: Emulator) -> None:
 
 def test_another_program_uses_the_quota_up(client: Client, service: Emulator) -> None:
     service.knobs.update({"quota_per_minute": 5, "quota_per_hour": 8})
-    assert service.others_call(3) == 3
+    assert service.use_quota_as_other_app(3) == 3
     assert statuses(client, 3) == [200, 200, 429]
-    assert service.others_call(1) == 0
+    assert service.use_quota_as_other_app(1) == 0
     service.clock.advance(61)
-    assert service.others_call(2) == 2
+    assert service.use_quota_as_other_app(2) == 2
     assert statuses(client, 2) == [200, 429]
     service.clock.advance(3600 - 61)
-    assert service.others_call(9, service.client_id) == 5
+    assert service.use_quota_as_other_app(9, service.client_id) == 5
     assert service.calls() == service.calls(method="GET")
 
 
 def test_calls_of_others_that_do_not_fit_are_not_even_counted_as_refused(service: Emulator) -> None:
     service.knobs.update({"quota_per_minute": 2, "quota_counts_refused": True})
-    assert service.others_call(9) == 2
+    assert service.use_quota_as_other_app(9) == 2
     service.clock.advance(59)
-    assert service.others_call(9) == 0
+    assert service.use_quota_as_other_app(9) == 0
     service.clock.advance(1)
-    assert service.others_call(9) == 2
+    assert service.use_quota_as_other_app(9) == 2
 
 
 def test_without_a_quota_others_call_as_they_like(client: Client, service: Emulator) -> None:
-    assert service.others_call(10_000) == 10_000
+    assert service.use_quota_as_other_app(10_000) == 10_000
     service.knobs.quota_per_minute = 1
     assert statuses(client, 2) == [200, 429]
 
 
 def test_calls_of_another_app_do_not_count(client: Client, service: Emulator) -> None:
     service.knobs.quota_per_minute = 1
-    assert service.others_call(3, service.add_app("other").client_id) == 1
+    assert service.use_quota_as_other_app(3, service.add_app("other").client_id) == 1
     assert statuses(client, 2) == [200, 429]
 
 

@@ -335,7 +335,7 @@ def test_an_hour_that_others_have_used_up_is_waited_out_and_everything_read_agai
 ) -> None:
     devices = fleet(emulator, 40)
     emulator.knobs.quota_per_hour = 1500
-    emulator.others_call(1480)
+    emulator.use_quota_as_other_app(1480)
     ordinary = clock.sleep
 
     def sleep(seconds: float) -> None:
