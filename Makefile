@@ -27,7 +27,7 @@ hunt: ## run the property tests with thousands of new examples
 demo: ## offboard sample devices in the emulator
 	$(PYTHON) -m tests.tools.demo
 
-bench: ## measure the module next to a playbook without it, in the same run
+bench: ## the figures of the README's table, each beside its peer in the same run
 	$(PYTHON) -m tests.tools.bench
 
 emulator: ## run a local Defender for Endpoint for rehearsals

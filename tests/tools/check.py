@@ -14,7 +14,6 @@ import sys
 import typing as t
 from pathlib import Path
 
-from ..browser import programs
 from . import lanes
 from .workspace import CACHE, Environment, Shell, tools
 
@@ -46,7 +45,7 @@ def lint(run: Shell) -> None:
 
 
 def docs(run: Shell) -> None:
-    """Documentation of plugins and of the site, with links and references."""
+    """Documentation of plugins and the site's files, links and references included."""
     run(
         "antsibull-docs",
         "lint-collection-docs",
@@ -110,6 +109,8 @@ def examples(run: Shell) -> None:
 
 def browser(run: Shell) -> None:
     """The evidence page in a real browser. Without one, the summary has one line with the reason."""
+    from ..browser import programs
+
     if why := programs.missing():
         print(f"SKIPPED tests/browser: {why}", file=run.log)
         return

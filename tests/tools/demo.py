@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make demo`: runs the playbooks from the list of a ticket to the evidence page, with the emulator.
+"""`make demo`: the runbook from the list of a ticket to the evidence page, against the emulator.
 
 The collection is built, and installed as a user would. The list is an export of the device inventory.
 """
@@ -25,7 +25,7 @@ LIST = ("secops.mde.offboard_list", "-e", "mde_devices_file=devices.csv", "-e", 
 
 
 class Act(t.NamedTuple):
-    """A command, its purpose, and its exit status. Two devices of the list need attention."""
+    """A command of the runbook, what it is for, and how it ends: two devices of the list are known to need a person."""
 
     about: str
     command: tuple[str, ...]
@@ -34,14 +34,14 @@ class Act(t.NamedTuple):
 
 ACTS = (
     Act("What would happen? Check mode reads, decides, and sends nothing.", (*LIST, "--check"), 0),
-    Act("Offboard them. The service rejects the one with macOS. Devices that are powered off stay pending.", LIST, 2),
-    Act("Run it again, as after an abort. It finds what is done, and offboards no device twice.", LIST, 2),
-    Act("Verify the outcome, days later.", ("secops.mde.verify",), 0),
+    Act("Offboard them. One runs macOS, which the service refuses; those that are switched off stay pending.", LIST, 2),
+    Act("Once more, as after an abort: what is done is found, and nobody is offboarded twice.", LIST, 2),
+    Act("Days later: what became of them?", ("secops.mde.verify",), 0),
 )
 
 
 def install(run: Shell) -> None:
-    """Build the collection and install the archive into a scratch directory, without Galaxy."""
+    """Build the collection and install the archive into a scratch folder, without asking Galaxy."""
     run("ansible-galaxy", "collection", "build", "--force", f"--output-path={SCRATCH}")
     archive = next(SCRATCH.glob("*.tar.gz"))
     run(
@@ -58,7 +58,7 @@ def install(run: Shell) -> None:
 
 @contextlib.contextmanager
 def emulator(environment: Environment, log: t.IO[str]) -> t.Iterator[dict[str, str]]:
-    """Run the emulator with its sample devices, and return the variables that connect to it."""
+    """The emulator with its sample devices while the block runs; gives the variables that point at it."""
     variables, state = SCRATCH / "emulator.env", SCRATCH / "emulator.json"
     process = subprocess.Popen(
         [
@@ -89,7 +89,7 @@ def emulator(environment: Environment, log: t.IO[str]) -> t.Iterator[dict[str, s
 
 
 def play(program: str, variables: t.Mapping[str, str]) -> int:
-    """Run the commands in the scratch directory, as a user would, and print the evidence at the end."""
+    """Run the acts in the scratch folder, each as a user would type it, and end with the evidence."""
     folder = SCRATCH / "mde-evidence"
     for act in ACTS:
         command = act.command
