@@ -7,9 +7,9 @@ GATES := ruff mypy changelog docs lint importer unit processes awx examples brow
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
-	@echo "  make GATE           one gate alone: $(GATES)"
+	@echo "  make GATE           run one gate: $(GATES)"
 
-test: ## every gate
+test: ## run all gates
 	$(PYTHON) -m tests.tools.check
 
 $(GATES):
@@ -21,10 +21,10 @@ matrix: ## sanity tests on every ansible-core; all tests on the oldest, a middle
 matrix-full: ## all tests on every ansible-core from 2.16 on, and sanity tests with each Python that is found
 	$(PYTHON) -m tests.tools.matrix --full
 
-hunt: ## the property tests with thousands of new examples
+hunt: ## run the property tests with thousands of new examples
 	$(PYTHON) -m tests.tools.check hunt
 
-demo: ## a decommission of sample devices against the emulator
+demo: ## offboard sample devices in the emulator
 	$(PYTHON) -m tests.tools.demo
 
 release: ## build the archive, check it, install it into an empty environment, and run the demo with it
@@ -33,17 +33,17 @@ release: ## build the archive, check it, install it into an empty environment, a
 bench: ## the figures of the README's table, each beside its peer in the same run
 	$(PYTHON) -m tests.tools.bench
 
-emulator: ## a local Defender for Endpoint, to rehearse against
+emulator: ## run a local Defender for Endpoint for rehearsals
 	$(PYTHON) -m tests.tools.rehearse
 
 chromium: ## install the browser for the tests of the evidence page, as root on Debian
 	$(PYTHON) -m tests.tools.browser
 
-screenshot: ## take the picture of an evidence page that the README shows
+screenshot: ## update the picture of an evidence page in the README
 	$(PYTHON) -m tests.tools.screenshot
 
 format: ## format the sources with ruff
 	ruff=$$(ls .cache/environments/tools-*/bin/ruff | tail -n 1) && $$ruff check --fix && $$ruff format
 
-clean: ## remove everything that was built
+clean: ## remove all build results
 	rm -rf .cache

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is compared: the forms of a run, and the cases that put numbers to them."""
+"""The forms of a run, and the cases with numbers of devices and latencies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 LATENCIES = (0.0, 0.2)
 OFF = 1_000_000
-"""A pace that nothing reaches."""
+"""A rate limit that no run reaches."""
 
 
 class By(enum.Enum):
@@ -71,8 +71,8 @@ class Case:
         return f"{self.form.name}-{self.devices}-{self.latency * 1000:.0f}ms"
 
 
-TOLD_APART = Case(LIST, 50, 0.2)
-"""The case whose time is told apart; the plays that do nothing take turns with it."""
+DIVIDED = Case(LIST, 50, 0.2)
+"""The case whose time is divided into parts; the plays that do nothing alternate with it."""
 
 Group = list[Case]
 """Cases that are compared: their runs take turns, so that whatever else the machine does meets all of them."""
@@ -85,7 +85,7 @@ def plan(quick: bool) -> list[Group]:
         groups += [
             [Case(syntax, count, latency, runs=1 if count > 10 else 3) for syntax in forms] for latency in LATENCIES
         ]
-    groups[-1] += [Case(syntax, 0, TOLD_APART.latency) for syntax in (NOOP, PING)]
+    groups[-1] += [Case(syntax, 0, DIVIDED.latency) for syntax in (NOOP, PING)]
     if not quick:
         forms = (URI, LOOP, LIST, UNPACED)
         groups += [[Case(syntax, 200, latency, runs=1) for syntax in forms] for latency in LATENCIES]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a command costs: wall time, processor time and memory of its whole tree of processes."""
+"""Measures a command: wall time, processor time and memory of its process tree."""
 
 from __future__ import annotations
 

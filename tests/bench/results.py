@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 
-"""What was found: runs, their medians, and where the time of a run went."""
+"""Results: runs, their medians, and the parts of the time of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from operator import attrgetter
 
-from .cases import NOOP, PING, TOLD_APART, URI, Case, Form
+from .cases import DIVIDED, NOOP, PING, URI, Case, Form
 from .measure import Cost
 from .service import Request
 
@@ -116,8 +116,8 @@ class Results:
         return uri.wall / result.wall if uri is not None else None
 
     def parts(self) -> dict[str, float] | None:
-        """Where the time of a list goes: the middle run, its start told apart with the two plays that do nothing."""
-        syntax, devices, latency = TOLD_APART.form, TOLD_APART.devices, TOLD_APART.latency
+        """The parts of the time of a list: the median run, with its start divided by the two plays that do nothing."""
+        syntax, devices, latency = DIVIDED.form, DIVIDED.devices, DIVIDED.latency
         noop, ping, work = self.find(NOOP, 0, latency), self.find(PING, 0, latency), self.find(syntax, devices, latency)
         line = work.middle.timeline if work is not None else None
         if noop is None or ping is None or line is None:
@@ -138,5 +138,5 @@ def as_json(results: Results, machine: dict[str, t.Any]) -> dict[str, t.Any]:
     return {
         "machine": machine,
         "cases": [{**result.as_dict(), "times_as_fast_as_uri": results.ratio(result)} for result in results.all],
-        "parts": {"case": TOLD_APART.name, "seconds": results.parts()},
+        "parts": {"case": DIVIDED.name, "seconds": results.parts()},
     }

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 
-"""Runs cases against the emulator, and believes none that did not do exactly its work."""
+"""Runs cases with the emulator, and rejects a run that did not do exactly its work."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ class Runner:
         for case in WARM_UP:
             self.run(case)
 
-    def run_group(self, group: Group, tell: t.Callable[[Case, Run], None]) -> list[Result]:
+    def run_group(self, group: Group, report: t.Callable[[Case, Run], None]) -> list[Result]:
         """Run the cases in turns: one run of each, then the next of each."""
         runs: dict[Case, list[Run]] = {case: [] for case in group}
         for turn in range(max(case.runs for case in group)):
             for case in group:
                 if turn < case.runs:
                     runs[case].append(self.run(case))
-                    tell(case, runs[case][-1])
+                    report(case, runs[case][-1])
         return [Result(case, found) for case, found in runs.items()]
 
     def run(self, case: Case) -> Run:
@@ -100,7 +100,7 @@ class Runner:
 def check_the_work(
     case: Case, devices: Sequence[Device], requests: Sequence[Request], offboarded: Sequence[str]
 ) -> None:
-    """Every device has exactly one action, sent once; in check mode none has; no request was in vain.
+    """Every device has exactly one action, sent once; in check mode none has; no request has failed.
 
     Raises WorkNotDone.
     """

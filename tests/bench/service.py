@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The emulator as a process of its own, so that what it costs is not counted, and what is asked of it."""
+"""The emulator as a separate process, which is not measured, and its log."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Service:
     """What points a playbook at it."""
 
     def prepare(self, devices: list[Device], latency: float) -> None:
-        """A new tenant with these devices, which were at work this morning and are switched off now."""
+        """A new tenant with these devices, which reported this morning and are powered off now."""
         self._ask("POST", "reset")
         self._ask("PATCH", "knobs", {"latency": latency, "entra_latency": latency})
         described = [{"id": item.id, "name": item.name, "last_seen": "3h", "fate": "offline"} for item in devices]

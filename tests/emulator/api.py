@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API behind ``/api``: the gate, the routes, and what each answers."""
+"""The API below ``/api``: authentication, routes, and responses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Handler = Callable[..., Reply]
 
 
 class Api:
-    """Answers calls. Knows nothing of connections."""
+    """Handles requests, independent of connections."""
 
     def __init__(self, fleet: Fleet, knobs: Knobs, tokens: Tokens, elsewhere: str) -> None:
         self._fleet = fleet
@@ -67,7 +67,7 @@ class Api:
         ]
 
     def answer(self, call: Call) -> Reply:
-        """The answer to a call; never raises for anything that a client can send."""
+        """Return the response to a request. Never raises for anything that a client can send."""
         try:
             return self._answer(call)
         except HtmlPage as page:
@@ -122,7 +122,7 @@ class Api:
 
     @staticmethod
     def _requestor(claims: dict[str, Any]) -> str:
-        """Who asks: the app of the token or its user, never anything from a body."""
+        """The requestor: the app of the token or its user, never a value of the body."""
         return str(claims.get("upn") or claims.get("appid"))
 
     @staticmethod
@@ -222,7 +222,7 @@ class Api:
 
     @staticmethod
     def _unpublished(answer: str) -> None:
-        """A route that no page of the service documents may not be there for everybody."""
+        """An undocumented route can be missing for some tenants."""
         if answer == "forbidden":
             raise ApiError(403, "Forbidden", "The application is not authorized to use this operation")
         if answer == "missing":

@@ -16,7 +16,7 @@ from cryptography import x509
 
 @dataclass
 class Federated:
-    """A federated credential: tokens of this issuer and subject, signed with this key, stand for the app."""
+    """A federated credential: tokens of this issuer and subject, signed with this key, identify the app."""
 
     issuer: str
     subject: str

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command line: start an emulator, tell how to use it, stop on a signal."""
+"""The command line: starts an emulator, prints how to use it, and stops on a signal."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="python -m tests.emulator", description=_DESCRIPTION)
     options.add_argument("--scenario", default="fleet", help="name of a bundled scenario, or a YAML file (fleet)")
     options.add_argument(
-        "--env-file", type=Path, default=Path("mde-emulator.env"), help="file of variables to source (%(default)s)"
+        "--env-file",
+        type=Path,
+        default=Path("mde-emulator.env"),
+        help="write the environment variables to this file (%(default)s)",
     )
-    options.add_argument("--state-file", type=Path, help="write addresses and ids there as JSON, once it listens")
+    options.add_argument("--state-file", type=Path, help="write URLs and IDs to this file as JSON when it listens")
     options.add_argument(
         "--port", type=int, default=0, help="port of the API; by default each service takes a free one"
     )
@@ -49,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
         "--frozen",
         dest="real_time",
         action="store_false",
-        help="time stands still until it is advanced through the control",
+        help="stop the clock; only the control advances it",
     )
     return options
 
@@ -122,7 +125,7 @@ def _variables(emulator: Emulator) -> str:
 def _text(emulator: Emulator, env_file: Path, real_time: bool) -> str:
     control = emulator.control_url
     name = str(env_file) if env_file.is_absolute() else f"./{env_file}"
-    passing = "Time passes as usual" if real_time else "Time stands still"
+    passing = "Time passes as usual" if real_time else "The clock is stopped"
     return f"""The emulator is ready: {len(emulator.devices)} made-up devices, nothing here reaches a real tenant.
 
   API        {emulator.api_url}

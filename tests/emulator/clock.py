@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The clock of the emulated service: stands still unless told, or follows the wall."""
+"""The clock of the emulated service: virtual, or real time."""
 
 from __future__ import annotations
 

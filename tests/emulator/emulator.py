@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The emulator as a whole: four ports on a thread of their own, and what tests hold on to."""
+"""The emulator: four ports on a separate thread, and the object that tests use."""
 
 from __future__ import annotations
 
@@ -121,13 +121,13 @@ class Emulator:
                 loop.run_until_complete(self._listen())
             except BaseException as error:  # handed to the caller's thread
                 failure.append(error)
-                loop.run_until_complete(self._hush())
+                loop.run_until_complete(self._shut_down())
                 loop.close()
                 ready.set()
                 return
             ready.set()
             loop.run_forever()
-            loop.run_until_complete(self._hush())
+            loop.run_until_complete(self._shut_down())
             loop.close()
 
         self._thread = threading.Thread(target=run, name="mde-emulator", daemon=True)
@@ -169,7 +169,7 @@ class Emulator:
         reply = self._api.answer(call)
         return reply if self._rewrite is None else replace(reply, body=self._rewrite(reply.body))
 
-    async def _hush(self) -> None:
+    async def _shut_down(self) -> None:
         await asyncio.gather(*(item.stop() for item in self._ports.values()))
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
@@ -212,7 +212,7 @@ class Emulator:
 
     @property
     def elsewhere_url(self) -> str:
-        """A foreign origin, where nothing must ever be asked."""
+        """A foreign origin that must never receive a request."""
         return self._ports["elsewhere"].url
 
     @property
@@ -387,12 +387,12 @@ class Emulator:
         return self._fleet.machine(key)
 
     def add_device(self, device: Device) -> Device:
-        """Take a device in."""
+        """Add a device."""
         self._fleet.add([device])
         return device
 
     def add_devices(self, devices: Iterable[Device]) -> None:
-        """Take many devices in at once."""
+        """Add many devices."""
         self._fleet.add(devices)
 
     def update_device(self, key: str, **changes: Any) -> Device:
@@ -409,7 +409,7 @@ class Emulator:
         return found
 
     def remove_device(self, key: str) -> None:
-        """Let a device leave the tenant, as one does that has not been seen for months."""
+        """Remove a device from the tenant, as the service does after months without a report."""
         self._store.hide_machine(self.device(key).id)
 
     def before_page(self, change: Callable[[int], None]) -> None:
@@ -450,7 +450,7 @@ class Emulator:
         return self._fleet.move(action_id, status)
 
     def cancel_action(self, action_id: str, comment: str | None = None, requestor: str | None = None) -> dict[str, Any]:
-        """Cancel an action as somebody else would."""
+        """Cancel an action as another user."""
         return self._fleet.cancel(action_id, comment, requestor or self.client_id)
 
     def advance(self, seconds: float) -> float:
@@ -459,7 +459,7 @@ class Emulator:
 
     # --- quotas, faults and the log ---
 
-    def others_call(self, count: int, app: str | None = None) -> int:
+    def use_quota_as_other_app(self, count: int, app: str | None = None) -> int:
         """Let another program with the same app (a client id) call now; returns how many calls the quotas let in."""
         if self._api is None:
             raise RuntimeError("the emulator has not been started")

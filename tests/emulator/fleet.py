@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The life cycle: what becomes of devices and their actions as time goes on. Computed when asked, not in the background."""
+"""The life cycle of devices and their actions over time. Computed on request, not in the background."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Fleet:
     # --- devices ---
 
     def add(self, devices: Iterable[Device]) -> None:
-        """Take devices in, with their history."""
+        """Add devices, with their history."""
         with self.lock:
             now = self.clock.now()
             rows: list[tuple[Record, bool, bool, bool]] = []
@@ -141,7 +141,7 @@ class Fleet:
         return machine_id.lower() in self._devices
 
     def change(self, key: str, changes: dict[str, Any]) -> Device:
-        """Change how a device behaves (fate and its times); its waiting actions are planned anew."""
+        """Change how a device behaves (fate and its times); its pending actions are planned again."""
         with self.lock:
             self.settle()
             device = replace(self.device(key), **changes)
@@ -157,7 +157,7 @@ class Fleet:
     # --- time ---
 
     def settle(self) -> None:
-        """Bring everything up to the clock."""
+        """Apply all events up to the current time."""
         with self.lock:
             now = self.clock.now()
             while self._events and self._events[0][0] <= now:
@@ -331,7 +331,7 @@ class Fleet:
             return action
 
     def _plan(self, device: Device, action: Record, now: float, onboarding: str | None = None) -> None:
-        """Lay down what will become of an active action; the device's onboarding status is read where it is not given."""
+        """Plan the end of an active action; the device's onboarding status is read where it is not given."""
         key = action["id"]
         plan = self._plans[key] = next(self._order)
         created = from_ticks(parse_iso(action["creationDateTimeUtc"]))

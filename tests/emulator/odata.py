@@ -54,7 +54,7 @@ _GUID_LITERALS = {"string": ("string",), "guid": ("guid",), "both": ("string", "
 
 @dataclass(frozen=True)
 class Property:
-    """A property that may stand in a filter: its column, type, and whether case matters in comparisons."""
+    """A property that can be used in a filter: its column, type, and whether case matters in comparisons."""
 
     column: str
     kind: str = "string"
@@ -65,7 +65,7 @@ class Property:
 
 @dataclass(frozen=True)
 class Entity:
-    """What may be asked of one list."""
+    """The query options of a list."""
 
     type_name: str
     table: str

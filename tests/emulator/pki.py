@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """A CA of its own, trusted by nobody but who reads its file."""
+    """A CA that only clients with its file trust."""
 
     def __init__(self) -> None:
         self._ca = trustme.CA()

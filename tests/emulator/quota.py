@@ -38,7 +38,7 @@ class Quota:
             raise self.refusal(f"API calls quota exceeded! Maximum admitted {limit} per {window}.", wait, now)
 
     def take_some(self, app: str, now: float, count: int) -> int:
-        """Count calls as long as they fit, up to so many, and return how many did."""
+        """Count up to this number of calls while the quota allows, and return how many it allowed."""
         taken = 0
         while taken < count and self._tightest(app, now)[0] <= 0:
             self.take(app, now)

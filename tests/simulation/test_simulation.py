@@ -67,7 +67,7 @@ class Others:
             until = clock.monotonic() + seconds
             while self._next <= until:
                 ordinary(max(0.0, self._next - clock.monotonic()))
-                self.let_in += self._service.others_call(self._rng.randint(1, self._most))
+                self.let_in += self._service.use_quota_as_other_app(self._rng.randint(1, self._most))
                 self._next += self._rng.uniform(0, 2 * self._every)
             return ordinary(max(0.0, until - clock.monotonic()))
 

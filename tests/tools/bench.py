@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 
-"""`make bench`: what the module costs beside a careful play without it, on the emulator, in one run."""
+"""`make bench`: measures the module and a careful play without it, with the emulator, in the same run."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def main() -> int:
 
 
 def stop(number: int, frame: FrameType | None) -> t.NoReturn:
-    """End in order: the emulator and what is being measured end too."""
+    """End in order, so that the emulator and the measured command end, too."""
     sys.exit(128 + number)
 
 
 def wanted() -> list[Group]:
-    """What the command line asks for."""
+    """The groups that the command line selects."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="nothing above 50 devices")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="forms, or patterns of cases: list 'uri-50-*'")
@@ -68,7 +68,7 @@ def wanted() -> list[Group]:
 
 
 def run(groups: list[Group], environment: Environment, log: t.IO[str]) -> Results:
-    """Run all, and keep what is known after every group."""
+    """Run all groups, and save the results after each."""
     tree = stage("bench")
     print("Starting the emulator, and warming up ...", flush=True)
     with emulator(environment.program("python"), tree, SCRATCH, environment.variables(), log) as service:
@@ -83,7 +83,7 @@ def run(groups: list[Group], environment: Environment, log: t.IO[str]) -> Result
         runner.warm_up()
         found: list[Result] = []
         for group in groups:
-            found += runner.run_group(group, tell)
+            found += runner.run_group(group, print_run)
             keep(Results(found), machine(environment))
     return Results(found)
 
@@ -93,8 +93,8 @@ def collections_of(tree: Path) -> dict[str, str]:
     return {"ANSIBLE_COLLECTIONS_PATH": str(tree.parents[len(COLLECTION.parts) - 1])}
 
 
-def tell(case: Case, found: Run) -> None:
-    """A line for each run."""
+def print_run(case: Case, found: Run) -> None:
+    """Print a line for each run."""
     print(
         f"{time.strftime('%H:%M:%S')}  {case.name:<16} {seconds(found.wall):>9}  processor {seconds(found.cpu):>8}  "
         f"memory {found.memory / 1e6:4.0f} MB  calls {found.calls}",
@@ -108,7 +108,7 @@ def keep(results: Results, kind: dict[str, t.Any]) -> None:
 
 
 def machine(environment: Environment) -> dict[str, t.Any]:
-    """The kind of machine, without its name."""
+    """Describe the machine, without its name."""
     return {
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "system": platform.system(),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make chromium`: the browser that the tests of the evidence page drive, from the distribution."""
+"""`make chromium`: installs the browser for the tests of the evidence page from the distribution."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("chromium", "chromium-driver")
 
 
 def main() -> int:
-    """Install where that can be done without a question; elsewhere say what is missing."""
+    """Install if that needs no confirmation; otherwise print what is missing."""
     if missing() and os.geteuid() == 0 and shutil.which("apt-get"):
         settings = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         for command in (("update", "-qq"), ("install", "-qq", "--yes", "--no-install-recommends", *PACKAGES)):

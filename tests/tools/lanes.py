@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs jobs in two lanes: a line for each, the log of a failed one, a summary."""
+"""Runs two jobs at a time. Prints a line for each, the log of a failed one, and a summary."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CLOSING = re.compile(r"====.* (passed|skipped)|SKIPPED ")
 
 @dataclass(frozen=True)
 class Job:
-    """Work in an environment, and in a copy of the collection of its own."""
+    """Work in an environment and a separate copy of the collection."""
 
     name: str
     environment: Environment
@@ -35,7 +35,7 @@ class Job:
 
 @dataclass
 class Report:
-    """What has been seen so far. Lines of different jobs never mix."""
+    """The results so far. Lines of different jobs never mix."""
 
     passed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Report:
     lock: Lock = field(default_factory=Lock)
 
     def run(self, name: str, work: t.Callable[[t.IO[str]], None]) -> bool:
-        """Run something into its log and say how it went."""
+        """Run work with a log, and print the result."""
         path = CACHE / "logs" / f"{name.replace(' ', '-')}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
@@ -66,11 +66,11 @@ class Report:
         return ok
 
     def build(self, environment: Environment) -> bool:
-        """Make an environment, unless it is there, and say how that went."""
+        """Build an environment unless it exists, and print the result."""
         return self.run(f"environment {environment.path.name}", environment.build)
 
     def do(self, job: Job, ready: Future[bool], cores: int) -> None:
-        """Do a job as soon as its environment is ready; where that could not be made it counts as failed."""
+        """Run a job when its environment is ready. Without its environment, it has failed."""
         copy = job.name.replace(" ", "-")
         with alone(copy):
             tree = stage(copy)
@@ -78,7 +78,7 @@ class Report:
         (self.passed if ok else self.failed).append(job.name)
 
     def close(self) -> int:
-        """The summary, and the exit status."""
+        """Print the summary, and return the exit status."""
         print(f"\n{time.monotonic() - self.started:.0f} s in all. Logs: {(CACHE / 'logs').relative_to(ROOT)}")
         for name in self.failed:
             print(f"failed: {name}")
@@ -87,7 +87,7 @@ class Report:
 
 
 def run(jobs: t.Sequence[Job]) -> int:
-    """Build what the jobs need, and do them in their order, as many at a time as there are lanes."""
+    """Build the environments, and run the jobs in their order, as many at a time as there are lanes."""
     report = Report()
     cores = max(1, (os.cpu_count() or 1) // min(LANES, len(jobs) or 1))
     with ThreadPoolExecutor(max_workers=LANES) as pool:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make emulator`: the local Defender for Endpoint in the foreground, to rehearse a runbook against."""
+"""`make emulator`: runs the local Defender for Endpoint in the foreground, for rehearsals."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make screenshot`: takes the README's picture of an evidence page anew."""
+"""`make screenshot`: updates the picture of an evidence page in the README."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the tools of this folder work: environments, interpreters, copies of the collection. All of it below .cache."""
+"""Environments, Python interpreters and copies of the collection for the tools. All are in .cache."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CORES = {
 }
 
 # Variables of the caller that would change what the collection, Ansible or Python do in a test. Without bytecode each of
-# the hundreds of processes would compile Ansible anew, which takes longer than what most of them do.
+# the hundreds of processes would compile Ansible again, which takes longer than most of them run.
 FOREIGN = re.compile(
     r"(ANSIBLE|AZURE|MDE|GALAXY_IMPORTER)_|PYTHON(PATH|HOME|DONTWRITEBYTECODE)$|VIRTUAL_ENV$|GIT_(DIR|WORK_TREE)$"
 )
@@ -44,7 +44,7 @@ FOREIGN = re.compile(
 
 @contextlib.contextmanager
 def alone(name: str) -> t.Iterator[None]:
-    """Keeps other runs in this checkout away from one thing while the block runs."""
+    """Lock a name against other runs in this checkout."""
     path = CACHE / "locks" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
@@ -57,7 +57,7 @@ def alone(name: str) -> t.Iterator[None]:
 
 
 def find_python(minor: int) -> Path | None:
-    """A Python 3.minor that really runs and can make environments: this one, of the PATH, or of pyenv."""
+    """Find a Python 3.minor that runs and can create environments: this one, one in the PATH, or one of pyenv."""
     if minor == sys.version_info.minor:
         return Path(sys.executable)
     path = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
@@ -67,7 +67,7 @@ def find_python(minor: int) -> Path | None:
 
 
 def works(python: Path) -> bool:
-    """A shim may stand for an interpreter that is not there, and a distribution may leave out ensurepip."""
+    """Test the interpreter: a shim can point to none, and a distribution can lack ensurepip."""
     probe = [str(python), "-c", "import ensurepip, venv"]
     return python.is_file() and subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
@@ -76,7 +76,7 @@ def works(python: Path) -> bool:
 class Environment:
     """A virtual environment with one line of ansible-core and the libraries of some files of requirements.
 
-    As it stands: the newest line for the Python that runs this, with what the collection and the emulator need.
+    The default is the newest line for the Python that runs this, with what the collection and the emulator need.
     """
 
     core: str = [line for line, (_release, oldest, _newest) in CORES.items() if oldest <= sys.version_info.minor][-1]
@@ -106,12 +106,12 @@ class Environment:
         return str(self.path / "bin" / name)
 
     def variables(self) -> dict[str, str]:
-        """The caller's variables without the foreign ones, the environment's programs first, and a home of our own."""
+        """The caller's variables without the foreign ones, with the programs of the environment and a separate home."""
         kept = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
         return kept | {"HOME": str(HOME), "PATH": f"{self.path / 'bin'}{os.pathsep}{kept['PATH']}"}
 
     def build(self, log: t.IO[str]) -> None:
-        """Make it, unless it is there and nothing that goes in has changed."""
+        """Build it, unless it exists with the same contents."""
         with alone(self.path.name):
             self.install(log)
             self.carry_pip_settings()
@@ -134,7 +134,7 @@ class Environment:
             made.write_text(recipe, "utf-8")
 
     def carry_pip_settings(self) -> None:
-        """ansible-test hides the caller's home and variables from pip: what they say of pip goes into the tools' home."""
+        """Copy pip's settings into the home of the tools, because ansible-test hides the caller's home and variables from pip."""
         pip = [self.program("python"), "-m", "pip"]
         listing = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=True).stdout
         cache = subprocess.run([*pip, "cache", "dir"], capture_output=True, text=True, check=False).stdout
@@ -150,7 +150,7 @@ class Environment:
         write(HOME / ".config" / "pip" / "pip.conf", text.getvalue())
 
     def spare_get_pip(self) -> None:
-        """ansible-test would download get-pip for its own environments: the stand-in takes pip from Python itself."""
+        """Put get_pip.py where ansible-test would save the get-pip.py that it downloads."""
         stand_in = (ROOT / "tests" / "tools" / "get_pip.py").read_text("utf-8")
         for source in self.path.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py"):
             for version in re.findall(r"pip='([\d.]+)'", source.read_text("utf-8")):
@@ -171,13 +171,13 @@ def tools() -> Environment:
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs programs of one environment inside one copy of the collection; what they say goes to one log."""
+    """Runs programs of an environment in a copy of the collection, with their output in a log."""
 
     environment: Environment
     tree: Path
     log: t.IO[str]
     cores: int = 1
-    """How many of the machine's are for this job."""
+    """The number of cores for this job."""
 
     @property
     def collections_path(self) -> Path:
@@ -199,7 +199,7 @@ class Shell:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file in one step: another lane may be reading it."""
+    """Replace a file in one step, because another lane can be reading it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.{id(text)}")
     draft.write_text(text, "utf-8")
@@ -207,7 +207,7 @@ def write(path: Path, text: str) -> None:
 
 
 def stage(name: str) -> Path:
-    """A fresh copy of the collection below its full name, as a git tree: the shape that ansible-test insists on."""
+    """Create a copy of the collection in a directory with its full name, as a git repository, which ansible-test requires."""
     tree = CACHE / "stage" / name / COLLECTION
     shutil.rmtree(CACHE / "stage" / name, ignore_errors=True)
     listing = subprocess.run(

@@ -74,7 +74,7 @@ class ChaosAdapter(_GuardedAdapter):
 
     def init_poolmanager(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        pools = guard(self.poolmanager).pool_classes_by_scheme
+        pools: dict[str, t.Any] = guard(self.poolmanager).pool_classes_by_scheme
         self.poolmanager.pool_classes_by_scheme = {
             scheme: type("Pool", (pool,), {"ConnectionCls": self._connection(scheme, pool.ConnectionCls)})
             for scheme, pool in pools.items()

@@ -40,7 +40,7 @@ settings.load_profile("gate")
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the machine's own environment decides a test."""
+    """Remove variables of the machine that change the result of a test."""
     for name in list(os.environ):
         if name.startswith(("MDE_", "AZURE_", "IDENTITY_", "MSI_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -50,7 +50,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def emulator() -> t.Iterator[Emulator]:
-    """A local Defender and Entra ID without devices, whose clock stands still."""
+    """A local Defender and Entra ID without devices, with a clock that only tests advance."""
     with Emulator() as running:
         yield running
 
@@ -64,7 +64,7 @@ def action_id_literal(request: pytest.FixtureRequest, emulator: Emulator) -> str
 
 @pytest.fixture
 def clock(emulator: Emulator) -> VirtualTime:
-    """What the client takes for the time: the service's clock, moved on by every sleep."""
+    """The client's clock: the service's time, which every sleep advances."""
     return VirtualTime(emulator)
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A wire without sockets: the client's session on one end, the emulator on the other, virtual time in between."""
+"""A transport without sockets, from the client's session to the emulator, in virtual time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
 
 
 def connect(transport: HttpTransport, adapter: InProcessTransport, *, fast_path: bool = False) -> None:
-    """Let all that a session sends go over this wire.
+    """Send all requests of a session through this transport.
 
     With ``fast_path``, calls of the API bypass what requests does with each of them, which takes longer than all the
     rest: for simulations of a hundred thousand calls. The collection's own code is the same either way.
@@ -40,7 +40,7 @@ def connect(transport: HttpTransport, adapter: InProcessTransport, *, fast_path:
     for scheme in ("https://", "http://"):
         transport._session.mount(scheme, adapter)
     if fast_path:
-        transport._session = t.cast(requests.Session, _FastPath(transport._session, adapter))
+        transport._session = t.cast(t.Any, _FastPath(transport._session, adapter))
 
 
 class InProcessTransport(HTTPAdapter):
@@ -48,7 +48,7 @@ class InProcessTransport(HTTPAdapter):
 
     ``latency`` is the virtual time of a call of the API, there and back; the knobs for real latency do not count. The
     other services take no time: whoever signs in holds a lock, and must not sleep. A sender that has no answer within
-    its time-out is told so, and the request arrives all the same.
+    the client has a time-out, and the request still arrives.
     """
 
     def __init__(self, emulator: Emulator, time: VirtualTime, latency: float = 0.0) -> None:
@@ -79,7 +79,7 @@ class InProcessTransport(HTTPAdapter):
     def carry(
         self, method: str, url: str, headers: t.Mapping[str, str], body: bytes, timeout: float | None
     ) -> _Response:
-        """One call, there and back. Raises what requests raises when there is no answer."""
+        """Send one request. Raises what requests raises if there is no response."""
         address = urlsplit(url)
         port = self._ports.get(f"{address.scheme}://{address.netloc}")
         if port is None:
@@ -125,7 +125,7 @@ class _Body(io.BytesIO):
 
 @dataclass(frozen=True)
 class _Response:
-    """As much of a requests.Response as the client looks at."""
+    """The part of requests.Response that the client uses."""
 
     url: str
     status_code: int
@@ -142,7 +142,7 @@ class _Response:
 
 
 class _FastPath:
-    """Hands what is ready to be sent to the wire itself, and leaves the rest to requests."""
+    """Sends prepared requests directly to the transport; requests does the rest."""
 
     def __init__(self, session: requests.Session, transport: InProcessTransport) -> None:
         self._session = session

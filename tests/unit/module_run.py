@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the tests share: a clock that jumps, the result of a module, and questions to the emulator's log."""
+"""Clocks, the result of a module run, and queries of the emulator's log."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ManualClock:
 
 @dataclass(frozen=True)
 class ModuleRun:
-    """How a module ended."""
+    """The result of a module run."""
 
     code: int
     result: dict[str, t.Any]
@@ -101,13 +101,13 @@ class RunModule(t.Protocol):
     """A fixture that runs one module against the emulator, such as ``offboard``."""
 
     def __call__(self, *, check: bool = False, diff: bool = False, connect: bool = True, **options: t.Any) -> ModuleRun:
-        """Run the module with these options; with ``connect`` false they give the way there too."""
+        """Run the module with these options; with ``connect`` false, they include the connection."""
 
 
 def offboard_as_other_app(
-    emulator: Emulator, machine_id: str, comment: str = "somebody else's ticket"
+    emulator: Emulator, machine_id: str, comment: str = "another team's ticket"
 ) -> dict[str, t.Any]:
-    """Another application offboards a machine; its action comes into lists as late as any."""
+    """Another application offboards a machine; lists show its action as late as any other."""
     other = emulator.add_app("other", roles=["Machine.Offboard"], secret="made-up")
     response = requests.post(
         f"{emulator.api_url}/api/machines/{machine_id}/offboard",
@@ -130,12 +130,12 @@ def api_calls(emulator: Emulator, *, rejected: bool = True) -> list[str]:
 
 
 def posts(emulator: Emulator) -> int:
-    """How many POSTs the API has seen."""
+    """The number of POSTs to the API."""
     return len(emulator.calls("api", "POST"))
 
 
 def sign_ins(emulator: Emulator) -> int:
-    """How many tokens were asked for."""
+    """The number of token requests."""
     return len(emulator.calls("entra", "POST"))
 
 

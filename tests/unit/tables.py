@@ -39,9 +39,14 @@ DECOYS: t.Final = [
 class KnownDevice(t.Protocol):
     """What a table needs to know of a device."""
 
-    id: str
-    name: str | None
-    aad_device_id: str | None
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def name(self) -> str | None: ...
+
+    @property
+    def aad_device_id(self) -> str | None: ...
 
 
 @dataclass(frozen=True)

@@ -421,7 +421,11 @@ def test_a_missing_credential_is_named(emulator: Emulator, inventory: AnsibleCom
 def test_the_cache_needs_no_request_and_contains_no_secret(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc.corp.example", tags=["{{ 7 * 6 }}"]))
     folder = inventory.folder / "cache"
-    cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(folder)}
+    cache: dict[str, t.Any] = {
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(folder),
+    }
     first = inventory.list(**cache)
     assert (sign_ins(emulator), len(emulator.calls("api"))) == (1, 1)
     second = inventory.list(**cache, drop=["MDE_CLIENT_SECRET"])
@@ -435,7 +439,7 @@ def test_the_cache_needs_no_request_and_contains_no_secret(emulator: Emulator, i
 def test_other_filters_do_not_use_the_cached_list(emulator: Emulator, inventory: AnsibleCommand) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     emulator.add_device(Device(name="pc-2.corp.example", tags=["retire"]))
-    cache = {
+    cache: dict[str, t.Any] = {
         "cache": True,
         "cache_plugin": "ansible.builtin.jsonfile",
         "cache_connection": str(inventory.folder / "cache"),
@@ -448,7 +452,11 @@ def test_a_damaged_cache_is_replaced_and_loses_no_device(emulator: Emulator, inv
     emulator.add_device(Device(name="pc-1.corp.example"))
     emulator.add_device(Device(name="pc-2.corp.example"))
     folder = inventory.folder / "cache"
-    cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(folder)}
+    cache: dict[str, t.Any] = {
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(folder),
+    }
     assert len(inventory.list(**cache).hosts) == 2
     (file,) = folder.iterdir()
     # Damage an ID, in the format of any version of the cache.
@@ -465,7 +473,11 @@ def test_values_from_the_cache_are_checked_like_those_of_the_service(
 ) -> None:
     device = emulator.add_device(Device(name="pc-1.corp.example", extra={"lastIpAddress": "10.1.2.3"}))
     folder = inventory.folder / "cache"
-    cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(folder)}
+    cache: dict[str, t.Any] = {
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(folder),
+    }
     inventory.list(**cache, address="internal")
     (file,) = folder.iterdir()
     text = file.read_text("utf-8")
@@ -482,7 +494,7 @@ def test_the_token_of_another_tenant_does_not_use_the_cached_list(
     emulator: Emulator, inventory: AnsibleCommand
 ) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
-    cache = {
+    cache: dict[str, t.Any] = {
         "cache": True,
         "cache_plugin": "ansible.builtin.jsonfile",
         "cache_connection": str(inventory.folder / "cache"),
@@ -543,7 +555,11 @@ def test_a_record_that_quotes_the_token_shows_it_neither_on_the_console_nor_in_t
         "machineTags": [f"x{token}"],
     }
     emulator.fault(kind="body", body=json.dumps({"value": [record]}), times=None)
-    cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
+    cache: dict[str, t.Any] = {
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(tmp_path / "cache"),
+    }
     listed = inventory.list(access_token=token, **cache)
     assert list(listed.hosts) == ["pc-0101.corp.example"]
     kept = "".join(path.read_text("utf-8") for path in (tmp_path / "cache").iterdir())

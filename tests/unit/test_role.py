@@ -18,10 +18,10 @@ from ansible_collections.secops.mde.plugins.filter.runbook_options import Filter
 from ansible_collections.secops.mde.plugins.plugin_utils._host_devices import DEVICE_VARIABLES
 from ansible_collections.secops.mde.plugins.plugin_utils._runbook_options import ENTRY_POINTS, misspelled
 from ansible_collections.secops.mde.tests.emulator import Emulator
+from ansible_collections.secops.mde.tests.unit.ansible_process import COLLECTION
 from ansible_collections.secops.mde.tests.unit.module_run import posts
 from ansible_collections.secops.mde.tests.unit.test_runbook import (
     AWX,
-    COLLECTION,
     COMMENT,
     AnsibleCommand,
     CommandResult,
@@ -178,7 +178,7 @@ def test_a_list_is_processed_once_and_every_host_has_the_result(emulator: Emulat
     names = [device.name or "" for device in fleet(emulator, 5)]
     site.hosts({name: {} for name in names})
     devices = "{{ ansible_play_hosts | secops.mde.host_devices(hostvars) }}"
-    once = {"apply": {"run_once": True}} if shared else {}
+    once: dict[str, t.Any] = {"apply": {"run_once": True}} if shared else {}
     tasks = [
         {"name": "AD", "ansible.builtin.debug": {"msg": "AD"}, "failed_when": f"inventory_hostname == '{names[1]}'"},
         step(run_once=True, vars={"mde_devices": devices, "mde_batch_size": 2}, **once),
@@ -215,7 +215,7 @@ def test_a_refused_sign_in_leaves_a_row_for_every_device_and_verify_fails_where_
     devices = fleet(emulator, 3)
     site.hosts({})
     action = emulator.add_action(devices[0].id, status="TimeOut", age="3d")
-    wrong = {"environment": {"MDE_CLIENT_SECRET": "made-up-and-wrong"}}
+    wrong: dict[str, t.Any] = {"environment": {"MDE_CLIENT_SECRET": "made-up-and-wrong"}}
     given = {"mde_devices": [device.name for device in devices], "mde_batch_size": 1}
     tasks = [
         {"block": [step(vars=given, **wrong)], "rescue": [SEE, show("mde_result.msg")]},

@@ -443,7 +443,7 @@ def test_a_failed_tag_is_a_warning_and_does_not_fail_the_run(emulator: Emulator,
 def test_only_devices_that_are_offboarded_are_excluded_and_the_others_are_named(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
-    quick = {"poll_seconds": 0.1, "ack_seconds": 0.1}
+    quick: dict[str, t.Any] = {"poll_seconds": 0.1, "ack_seconds": 0.1}
     off = emulator.add_device(Device(name="off.corp.example", fate="offline", last_seen="5d"))
     emulator.add_action(off.id, status="Succeeded", age="3d")
     emulator.add_device(Device(name="now.corp.example", **quick))

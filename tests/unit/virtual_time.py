@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Time that jumps for several threads at once: their sleeps overlap, and the same inputs give the same order of events.
+"""Virtual time for several threads: their sleeps overlap, and the same inputs give the same order of events.
 
 The threads are real, but only one of them runs at a time: the one that holds the baton. It lets go of it when it
 sleeps, when it has to wait for its turn at the source of its crew, and when it ends. The baton goes to whoever wakes
@@ -27,7 +27,7 @@ T = t.TypeVar("T")
 
 
 class VirtualTime(EmulatorClock):
-    """The emulator's time as the clock of a client with many threads, which are the crews it gives out.
+    """The emulator's time as the clock of a client with many threads, which its worker pools run.
 
     The thread that makes it holds the baton first, and holds it alone again when a crew has done its work. No thread
     may sleep while it holds a lock that another may want. The client has one lock of that kind: it is held during a
@@ -65,7 +65,7 @@ class VirtualTime(EmulatorClock):
 
 
 class _Signal:
-    """What one thread waits at until another opens it."""
+    """One thread waits for it until another opens it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -73,12 +73,12 @@ class _Signal:
         self.open = self._lock.release
 
     def wait(self, within: float) -> bool:
-        """Whether it opens in so many real seconds."""
+        """Whether it opens within this number of real seconds."""
         return self._lock.acquire(timeout=within)
 
 
 class _Scheduler:
-    """Who has it runs; the others wait at their gates."""
+    """Lets one thread run; the others wait for their signals."""
 
     def __init__(self, clock: service.Clock, rng: random.Random | None, time_limit: float) -> None:
         self._clock = clock
@@ -90,7 +90,7 @@ class _Scheduler:
         self._waking: list[tuple[float, float, int, _Signal]] = []
 
     def sleep_until(self, time: float) -> None:
-        """Let the others run, and go on at that moment."""
+        """Let the other threads run, and continue at this time."""
         if not self._is_mine():
             raise RuntimeError("Only the thread that made a VirtualTime, or one of its crew at work, can sleep on it.")
         signal = _Signal()
@@ -99,13 +99,13 @@ class _Scheduler:
         self.wait_at(signal)
 
     def wake(self, signal: _Signal, at: float | None = None) -> None:
-        """Have a gate opened at a moment; by default as soon as the thread that runs lets go."""
+        """Open a signal at a time; by default, when the running thread waits."""
         when = self._clock.monotonic() if at is None else at
         tie = self._rng.random() if self._rng else 0.0
         heapq.heappush(self._waking, (when, tie, next(self._order), signal))
 
     def pass_on(self) -> None:
-        """Let whoever wakes first run, if there is anybody."""
+        """Run the thread that wakes first, if there is one."""
         if self._waking and self._is_mine():
             when, _tie, _order, signal = heapq.heappop(self._waking)
             self._clock.sleep(when - self._clock.monotonic())
@@ -113,7 +113,7 @@ class _Scheduler:
             signal.open()
 
     def wait_at(self, signal: _Signal) -> None:
-        """Return with the baton. Raises RuntimeError when there is no hope for it any more."""
+        """Return when this thread runs. Raises RuntimeError if that cannot happen any more."""
         seen = self._handovers
         while not signal.wait(self._time_limit):
             if seen == self._handovers:
@@ -129,7 +129,7 @@ class _Scheduler:
 
 
 class _FairLock:
-    """At the source is one thread at a time; the others come in the order of their arrival."""
+    """One thread at a time holds the lock; the others follow in the order of their arrival."""
 
     def __init__(self, scheduler: _Scheduler) -> None:
         self._scheduler = scheduler
@@ -141,7 +141,7 @@ class _FairLock:
             signal = _Signal()
             self._waiting.append(signal)
             self._scheduler.pass_on()
-            self._scheduler.wait_at(signal)  # opened with the turn still taken: nobody can come between
+            self._scheduler.wait_at(signal)  # opened while this thread has its turn: no other thread can come between
         self._taken = True
 
     def __exit__(
@@ -154,7 +154,7 @@ class _FairLock:
 
 
 class _ScheduledPool:
-    """A crew as ``ThreadPool`` is one, but for the baton."""
+    """A worker pool like ``ThreadPool``, with one running thread."""
 
     def __init__(self, scheduler: _Scheduler, count: int) -> None:
         self._scheduler = scheduler

@@ -12,6 +12,8 @@ import re
 import signal
 import subprocess
 import sys
+import typing as t
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,16 +22,17 @@ import yaml
 
 from ansible_collections.secops.mde.tests import emulator as package
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator, HistoryAction, Scenario, load_scenario
+from ansible_collections.secops.mde.tests.unit.emulator.client import Client
 
 PC1 = "a1" * 20
 
 
 @pytest.fixture
-def control(service):
+def control(service: Emulator) -> Callable[..., t.Any]:
     session = requests.Session()
     session.trust_env = False
 
-    def ask(method, route, body=None, status=200, **params):
+    def ask(method: str, route: str, body: t.Any = None, status: int = 200, **params: t.Any) -> t.Any:
         answer = session.request(method, f"{service.control_url}/{route}", json=body, params=params, timeout=10)
         assert answer.status_code == status, answer.text
         return answer.json()
@@ -37,7 +40,7 @@ def control(service):
     return ask
 
 
-def test_the_log_is_read_and_emptied(control, client):
+def test_the_log_is_read_and_emptied(control: Callable[..., t.Any], client: Client) -> None:
     client.get("/machines")
     client.offboard()
     assert [item["method"] for item in control("GET", "log")] == ["GET", "POST"]
@@ -48,21 +51,21 @@ def test_the_log_is_read_and_emptied(control, client):
     assert control("GET", "log") == []
 
 
-def test_knobs_are_read_and_turned(control, service):
+def test_knobs_are_read_and_turned(control: Callable[..., t.Any], service: Emulator) -> None:
     assert control("GET", "knobs")["offboard_status"] == 201
     assert control("PATCH", "knobs", {"offboard_status": 200})["offboard_status"] == 200
     assert service.knobs.offboard_status == 200
     assert "no such knob" in control("PATCH", "knobs", {"nothing": 1}, status=400)["error"]
 
 
-def test_the_clock_is_advanced(control, service):
+def test_the_clock_is_advanced(control: Callable[..., t.Any], service: Emulator) -> None:
     before = service.clock.now()
     assert control("POST", "clock", {"advance": 60})["now"] == before + 60
     assert control("GET", "clock")["monotonic"] == 60
     control("POST", "clock", {}, status=400)
 
 
-def test_devices_are_added_shown_and_changed(control, client):
+def test_devices_are_added_shown_and_changed(control: Callable[..., t.Any], client: Client) -> None:
     assert control("POST", "devices", {"id": "b2" * 20, "name": "new"}) == ["b2" * 20]
     assert len(control("POST", "devices", [{"name": "x"}, {"name": "y"}])) == 2
     shown = control("GET", "devices")
@@ -72,14 +75,14 @@ def test_devices_are_added_shown_and_changed(control, client):
     assert "unknown key" in control("POST", "devices", {"nmae": "x"}, status=400)["error"]
 
 
-def test_actions_are_added_shown_and_moved(control, client):
+def test_actions_are_added_shown_and_moved(control: Callable[..., t.Any], client: Client) -> None:
     old = control("POST", "actions", {"machine_id": PC1, "status": "Failed", "age": "3d"})
     new = client.offboard().json()["id"]
     assert [item["id"] for item in control("GET", "actions", machine_id=PC1)] == [new, old["id"]]
     assert control("PATCH", "actions", {"id": new, "status": "Cancelled"})["status"] == "Cancelled"
 
 
-def test_faults_are_injected_and_dropped(control, client):
+def test_faults_are_injected_and_dropped(control: Callable[..., t.Any], client: Client) -> None:
     control("POST", "faults", {"kind": "503", "times": None})
     assert client.get("/machines").status_code == 503
     control("DELETE", "faults")
@@ -87,7 +90,7 @@ def test_faults_are_injected_and_dropped(control, client):
     control("POST", "faults", {"kind": "meteor"}, status=400)
 
 
-def test_apps_and_tokens_are_handed_out(control, client):
+def test_apps_and_tokens_are_handed_out(control: Callable[..., t.Any], client: Client) -> None:
     app = control("POST", "apps", {"name": "reader", "roles": ["Machine.Read.All"]})
     token = control("POST", "tokens", {"client_id": app["client_id"]})["access_token"]
     client.session.headers["Authorization"] = f"Bearer {token}"
@@ -95,7 +98,7 @@ def test_apps_and_tokens_are_handed_out(control, client):
     assert client.offboard().status_code == 403
 
 
-def test_a_reset_goes_back_to_the_start(control, client, service):
+def test_a_reset_goes_back_to_the_start(control: Callable[..., t.Any], client: Client, service: Emulator) -> None:
     client.offboard()
     service.knobs.offboard_status = 200
     service.fault(kind="500", times=None)
@@ -107,7 +110,7 @@ def test_a_reset_goes_back_to_the_start(control, client, service):
     assert client.offboard().status_code == 201
 
 
-def test_the_state_names_everything(control, service):
+def test_the_state_names_everything(control: Callable[..., t.Any], service: Emulator) -> None:
     state = control("GET", "state")
     assert state["environment"] == service.environment()
     assert state["api_url"] == service.api_url
@@ -117,7 +120,7 @@ def test_the_state_names_everything(control, service):
 # --- start and stop ---
 
 
-def test_it_leaves_nothing_behind_when_it_stops():
+def test_it_leaves_nothing_behind_when_it_stops() -> None:
     with Emulator() as service:
         folder = Path(service.ca_path).parent
         assert Path(service.certificate_path).exists()
@@ -126,13 +129,13 @@ def test_it_leaves_nothing_behind_when_it_stops():
         requests.get(service.metadata_url + "/_emulator/log", timeout=5)
 
 
-def test_a_port_that_is_taken_is_an_error(service):
+def test_a_port_that_is_taken_is_an_error(service: Emulator) -> None:
     port = int(service.api_url.rpartition(":")[2])
     with pytest.raises(OSError, match="in use"):
         Emulator(ports={"api": port}).start()
 
 
-def test_several_emulators_live_side_by_side(service, client_of):
+def test_several_emulators_live_side_by_side(service: Emulator, client_of: Callable[..., Client]) -> None:
     with Emulator([Device(name="other")]) as second:
         assert client_of(second).names("id ne 'x'") == ["other"]
         assert client_of(service).names("id ne 'x'") == ["pc1.corp.example"]
@@ -142,7 +145,7 @@ def test_several_emulators_live_side_by_side(service, client_of):
         assert stranger.get("/machines").status_code == 401
 
 
-def test_the_environment_is_complete(service):
+def test_the_environment_is_complete(service: Emulator) -> None:
     assert service.environment() == {
         "MDE_TENANT_ID": service.tenant_id,
         "MDE_CLIENT_ID": service.client_id,
@@ -156,7 +159,7 @@ def test_the_environment_is_complete(service):
     assert len(origins) == 4
 
 
-def test_forgetting_keeps_devices_and_knobs(client, service):
+def test_forgetting_keeps_devices_and_knobs(client: Client, service: Emulator) -> None:
     service.knobs.update({"machine_read_flaky": 1, "quota_per_minute": 2})
     assert [client.get(f"/machines/{PC1}").status_code for _turn in range(3)] == [404, 200, 429]
     service.forget()
@@ -164,7 +167,7 @@ def test_forgetting_keeps_devices_and_knobs(client, service):
     assert [client.get(f"/machines/{PC1}").status_code for _turn in range(3)] == [404, 200, 429]
 
 
-def test_records_can_be_changed_by_hand(client, service):
+def test_records_can_be_changed_by_hand(client: Client, service: Emulator) -> None:
     service.update_machine("pc1.corp.example", healthStatus="Inactive", lastSeen="2026-01-01T00:00:00Z")
     assert client.names("healthStatus eq 'Inactive' and lastSeen eq 2026-01-01") == ["pc1.corp.example"]
 
@@ -172,7 +175,7 @@ def test_records_can_be_changed_by_hand(client, service):
 # --- scenarios ---
 
 
-def test_the_fleet_is_made_of_valid_devices():
+def test_the_fleet_is_made_of_valid_devices() -> None:
     scenario = load_scenario("fleet")
     assert len(scenario.devices) >= 40
     assert all(re.fullmatch(r"[0-9a-f]{40}", device.id) for device in scenario.devices)
@@ -185,7 +188,7 @@ def test_the_fleet_is_made_of_valid_devices():
     )
 
 
-def test_the_fleet_has_a_device_in_every_state(client_of):
+def test_the_fleet_has_a_device_in_every_state(client_of: Callable[..., Client]) -> None:
     with Emulator("fleet") as service:
         machines = client_of(service).get("/machines").json()["value"]
         statuses = {item["status"] for item in service.actions()}
@@ -205,7 +208,7 @@ def test_the_fleet_has_a_device_in_every_state(client_of):
     assert [item["status"] for item in wedged] == ["Pending"]
 
 
-def test_a_scenario_file_sets_knobs_apps_faults_and_defaults(tmp_path, client_of):
+def test_a_scenario_file_sets_knobs_apps_faults_and_defaults(tmp_path: Path, client_of: Callable[..., Client]) -> None:
     path = tmp_path / "own.yml"
     values = {
         "description": "one",
@@ -239,14 +242,14 @@ def test_a_scenario_file_sets_knobs_apps_faults_and_defaults(tmp_path, client_of
         ("devices: [{fate: gone}]", "fate"),
     ],
 )
-def test_a_wrong_scenario_is_refused(tmp_path, text, reason):
+def test_a_wrong_scenario_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "wrong.yml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=reason):
         load_scenario(path)
 
 
-def test_a_scenario_may_be_made_in_python():
+def test_a_scenario_may_be_made_in_python() -> None:
     device = Device(history=[HistoryAction(status="Failed", age=10), ("Succeeded", 5, 1)])
     with Emulator(Scenario(devices=[device])) as service:
         assert [item["status"] for item in service.actions()] == ["Succeeded", "Failed"]
@@ -257,7 +260,7 @@ def test_a_scenario_may_be_made_in_python():
 # --- command line ---
 
 
-def test_the_program_starts_tells_how_to_use_it_and_cleans_up(tmp_path):
+def test_the_program_starts_tells_how_to_use_it_and_cleans_up(tmp_path: Path) -> None:
     env_file, state_file = tmp_path / "run.env", tmp_path / "state.json"
     root = Path(package.__file__).resolve().parents[2]
     command = [
@@ -273,6 +276,7 @@ def test_the_program_starts_tells_how_to_use_it_and_cleans_up(tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
+            assert process.stdout is not None
             first = "".join(process.stdout.readline() for _turn in range(10))
             state = json.loads(state_file.read_text(encoding="utf-8"))
             variables = dict(re.findall(r"^export (\w+)='(.*)'$", env_file.read_text(encoding="utf-8"), re.MULTILINE))
@@ -306,7 +310,7 @@ def test_the_program_starts_tells_how_to_use_it_and_cleans_up(tmp_path):
     assert not Path(state["ca_path"]).exists()
 
 
-def test_the_program_says_what_is_wrong_with_a_scenario(capsys):
+def test_the_program_says_what_is_wrong_with_a_scenario(capsys: pytest.CaptureFixture[str]) -> None:
     from ansible_collections.secops.mde.tests.emulator.cli import main
 
     assert main(["--scenario", "/nowhere/at/all.yml"]) == 2

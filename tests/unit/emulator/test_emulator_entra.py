@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import typing as t
 import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
@@ -17,25 +18,27 @@ import pytest
 import requests
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, pkcs12
 
-from ansible_collections.secops.mde.tests.emulator import Federated
+from ansible_collections.secops.mde.tests.emulator import Emulator, Federated
+from ansible_collections.secops.mde.tests.unit.emulator.client import Client
 
 RESOURCE = "https://api.securitycenter.microsoft.com"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 KEYS = ["error", "error_description", "error_codes", "timestamp", "trace_id", "correlation_id", "error_uri"]
 
 
-class Door:
-    """Knocks at the token route."""
+class TokenClient:
+    """Requests tokens from the emulator of Entra ID."""
 
-    def __init__(self, service):
+    def __init__(self, service: Emulator) -> None:
         self.service = service
         self.session = requests.Session()
         self.session.trust_env = False
         self.session.verify = service.ca_path
 
-    def form(self, **changes):
+    def form(self, **changes: t.Any) -> dict[str, t.Any]:
         values = {
             "grant_type": "client_credentials",
             "client_id": self.service.client_id,
@@ -45,11 +48,13 @@ class Door:
         }
         return {name: value for name, value in values.items() if value is not None}
 
-    def token(self, tenant=None, route="oauth2/v2.0/token", auth=None, **changes):
+    def token(
+        self, tenant: str | None = None, route: str = "oauth2/v2.0/token", auth: t.Any = None, **changes: t.Any
+    ) -> requests.Response:
         url = f"{self.service.authority_host}/{tenant or self.service.tenant_id}/{route}"
         return self.session.post(url, data=self.form(**changes), auth=auth, timeout=10)
 
-    def refusal(self, **changes):
+    def refusal(self, **changes: t.Any) -> tuple[int, str, int]:
         answer = self.token(**changes)
         body = answer.json()
         assert list(body) == KEYS
@@ -58,7 +63,9 @@ class Door:
         assert body["correlation_id"] in body["error_description"]
         return answer.status_code, body["error"], body["error_codes"][0]
 
-    def assertion(self, headers=None, algorithm="PS256", key=None, **claims):
+    def assertion(
+        self, headers: dict[str, str] | None = None, algorithm: str = "PS256", key: t.Any = None, **claims: t.Any
+    ) -> dict[str, t.Any]:
         pem = Path(self.service.certificate_path).read_bytes()
         certificate = x509.load_pem_x509_certificate(pem[pem.index(b"-----BEGIN CERT") :])
         der = certificate.public_bytes(Encoding.DER)
@@ -75,21 +82,27 @@ class Door:
             **claims,
         }
         header = {name: urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()} if headers is None else headers
-        signed = jwt.encode(values, key or load_pem_private_key(pem, None), algorithm=algorithm, headers=header)
+        signed = jwt.encode(values, key or rsa_key(pem), algorithm=algorithm, headers=header)
         return {"client_secret": None, "client_assertion_type": ASSERTION, "client_assertion": signed}
 
 
+def rsa_key(pem: bytes) -> RSAPrivateKey:
+    key = load_pem_private_key(pem, None)
+    assert isinstance(key, RSAPrivateKey)
+    return key
+
+
 @pytest.fixture
-def door(service):
-    return Door(service)
+def tokens(service: Emulator) -> TokenClient:
+    return TokenClient(service)
 
 
-def claims_of(answer):
+def claims_of(answer: requests.Response) -> t.Any:
     return jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
 
 
-def test_a_secret_gets_a_token(door, service):
-    answer = door.token()
+def test_a_secret_gets_a_token(tokens: TokenClient, service: Emulator) -> None:
+    answer = tokens.token()
     body = answer.json()
     assert answer.status_code == 200
     assert (body["token_type"], body["expires_in"], body["ext_expires_in"]) == ("Bearer", 3599, 3599)
@@ -102,25 +115,25 @@ def test_a_secret_gets_a_token(door, service):
     assert (call.app, call.credential, call.status) == (service.client_id, "client_secret", 200)
 
 
-def test_the_token_opens_the_api(door, service, client):
-    client.session.headers["Authorization"] = "Bearer " + door.token().json()["access_token"]
+def test_the_token_opens_the_api(tokens: TokenClient, service: Emulator, client: Client) -> None:
+    client.session.headers["Authorization"] = "Bearer " + tokens.token().json()["access_token"]
     assert client.get("/machines").status_code == 200
 
 
-def test_the_old_endpoint_takes_a_resource(door):
-    answer = door.token(route="oauth2/token", scope=None, resource=RESOURCE + "/")
+def test_the_old_endpoint_takes_a_resource(tokens: TokenClient) -> None:
+    answer = tokens.token(route="oauth2/token", scope=None, resource=RESOURCE + "/")
     assert claims_of(answer)["aud"] == RESOURCE
 
 
-def test_the_tenant_may_be_named_by_its_domain(door, service):
-    assert door.token(tenant=service.tenant_domain).status_code == 200
+def test_the_tenant_may_be_named_by_its_domain(tokens: TokenClient, service: Emulator) -> None:
+    assert tokens.token(tenant=service.tenant_domain).status_code == 200
 
 
-def test_a_client_may_use_basic_authentication(door, service):
+def test_a_client_may_use_basic_authentication(tokens: TokenClient, service: Emulator) -> None:
     credentials = (service.client_id, service.client_secret)
-    assert door.token(auth=credentials, client_id=None, client_secret=None).status_code == 200
+    assert tokens.token(auth=credentials, client_id=None, client_secret=None).status_code == 200
     assert service.calls("entra")[0].credential == "basic"
-    assert door.token(auth=(service.client_id, "wrong"), client_id=None, client_secret=None).status_code == 401
+    assert tokens.token(auth=(service.client_id, "wrong"), client_id=None, client_secret=None).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -132,22 +145,24 @@ def test_a_client_may_use_basic_authentication(door, service):
         "https://api-gov.securitycenter.microsoft.us",
     ],
 )
-def test_the_api_has_several_names(door, client, resource):
-    token = door.token(scope=resource + "/.default").json()["access_token"]
+def test_the_api_has_several_names(tokens: TokenClient, client: Client, resource: str) -> None:
+    token = tokens.token(scope=resource + "/.default").json()["access_token"]
     client.session.headers["Authorization"] = f"Bearer {token}"
     assert client.get("/machines").status_code == 200
 
 
-def test_a_token_for_another_resource_carries_no_roles(door, client):
-    answer = door.token(scope="https://graph.microsoft.com/.default")
+def test_a_token_for_another_resource_carries_no_roles(tokens: TokenClient, client: Client) -> None:
+    answer = tokens.token(scope="https://graph.microsoft.com/.default")
     assert "roles" not in claims_of(answer)
     client.session.headers["Authorization"] = "Bearer " + answer.json()["access_token"]
     assert client.get("/machines").status_code == 401
 
 
-def test_an_app_without_roles_gets_a_token_that_opens_nothing(door, service, client):
+def test_an_app_without_roles_gets_a_token_that_opens_nothing(
+    tokens: TokenClient, service: Emulator, client: Client
+) -> None:
     app = service.add_app("bare")
-    answer = door.token(client_id=app.client_id, client_secret=app.secret)
+    answer = tokens.token(client_id=app.client_id, client_secret=app.secret)
     assert "roles" not in claims_of(answer)
     client.session.headers["Authorization"] = "Bearer " + answer.json()["access_token"]
     assert client.get("/machines").status_code == 403
@@ -178,36 +193,38 @@ def test_an_app_without_roles_gets_a_token_that_opens_nothing(door, service, cli
         ({"client_id": str(uuid.UUID(int=1)), "client_secret": None}, (400, "unauthorized_client", 700016)),
     ],
 )
-def test_a_refusal_has_its_status_and_number(door, changes, expected):
-    assert door.refusal(**changes) == expected
+def test_a_refusal_has_its_status_and_number(tokens: TokenClient, changes: t.Any, expected: t.Any) -> None:
+    assert tokens.refusal(**changes) == expected
 
 
-def test_an_expired_secret_and_a_disabled_app_are_told_apart(door, service):
+def test_an_expired_secret_and_a_disabled_app_are_told_apart(tokens: TokenClient, service: Emulator) -> None:
     old = service.add_app("old", secret_expired=True)
     off = service.add_app("off", disabled=True)
-    assert door.refusal(client_id=old.client_id, client_secret=old.secret) == (401, "invalid_client", 7000222)
-    assert door.refusal(client_id=old.client_id, client_secret="wrong") == (401, "invalid_client", 7000215)
-    assert door.refusal(client_id=off.client_id, client_secret=off.secret)[1:] == ("unauthorized_client", 7000112)
+    assert tokens.refusal(client_id=old.client_id, client_secret=old.secret) == (401, "invalid_client", 7000222)
+    assert tokens.refusal(client_id=old.client_id, client_secret="wrong") == (401, "invalid_client", 7000215)
+    assert tokens.refusal(client_id=off.client_id, client_secret=off.secret)[1:] == ("unauthorized_client", 7000112)
 
 
-def test_one_app_s_secret_is_no_good_for_another(door, service):
+def test_one_app_s_secret_is_no_good_for_another(tokens: TokenClient, service: Emulator) -> None:
     other = service.add_app("other")
-    assert door.refusal(client_id=other.client_id)[2] == 7000215
+    assert tokens.refusal(client_id=other.client_id)[2] == 7000215
 
 
 @pytest.mark.parametrize("algorithm", ["PS256", "RS256"])
-def test_a_certificate_gets_a_token(door, service, algorithm):
-    assert door.token(**door.assertion(algorithm=algorithm)).status_code == 200
+def test_a_certificate_gets_a_token(tokens: TokenClient, service: Emulator, algorithm: str) -> None:
+    assert tokens.token(**tokens.assertion(algorithm=algorithm)).status_code == 200
     assert service.calls("entra")[0].credential == "certificate"
 
 
-def test_the_pfx_holds_the_same_key(service):
+def test_the_pfx_holds_the_same_key(service: Emulator) -> None:
     key, certificate, _others = pkcs12.load_key_and_certificates(
         Path(service.certificate_pfx_path).read_bytes(), service.certificate_password.encode()
     )
     pem = Path(service.certificate_path).read_bytes()
+    assert certificate is not None
     assert certificate.public_bytes(Encoding.PEM) in pem
-    assert key.private_numbers() == load_pem_private_key(pem, None).private_numbers()
+    assert isinstance(key, RSAPrivateKey)
+    assert key.private_numbers() == rsa_key(pem).private_numbers()
 
 
 @pytest.mark.parametrize(
@@ -221,33 +238,33 @@ def test_the_pfx_holds_the_same_key(service):
         ({"sub": "someone"}, 700021),
     ],
 )
-def test_an_assertion_must_fit(door, claims, number):
-    assert door.refusal(**door.assertion(**claims)) == (401, "invalid_client", number)
+def test_an_assertion_must_fit(tokens: TokenClient, claims: t.Any, number: int) -> None:
+    assert tokens.refusal(**tokens.assertion(**claims)) == (401, "invalid_client", number)
 
 
-def test_an_assertion_needs_the_registered_key(door, service):
-    stranger = door.assertion(headers={"x5t#S256": "AAAA"})
-    assert door.refusal(**stranger)[2] == 700027
-    tampered = door.assertion()
+def test_an_assertion_needs_the_registered_key(tokens: TokenClient, service: Emulator) -> None:
+    stranger = tokens.assertion(headers={"x5t#S256": "AAAA"})
+    assert tokens.refusal(**stranger)[2] == 700027
+    tampered = tokens.assertion()
     head, body, signature = tampered["client_assertion"].split(".")
     tampered["client_assertion"] = f"{head}.{body}.{'A' * len(signature)}"
-    assert door.refusal(**tampered)[2] == 700027
-    assert door.refusal(**{**door.assertion(), "client_assertion": "garbage"})[2] == 50027
-    assert door.refusal(**{**door.assertion(), "client_assertion_type": "x"})[2] == 900144
+    assert tokens.refusal(**tampered)[2] == 700027
+    assert tokens.refusal(**{**tokens.assertion(), "client_assertion": "garbage"})[2] == 50027
+    assert tokens.refusal(**{**tokens.assertion(), "client_assertion_type": "x"})[2] == 900144
     other = service.add_app("other", certificates=[])
-    assert door.refusal(**{**door.assertion(), "client_id": other.client_id})[2] == 700027
+    assert tokens.refusal(**{**tokens.assertion(), "client_id": other.client_id})[2] == 700027
 
 
-def test_another_app_can_have_the_certificate_too(door, service):
+def test_another_app_can_have_the_certificate_too(tokens: TokenClient, service: Emulator) -> None:
     other = service.add_app("other", certificates=[service.certificate_path])
-    signed = door.assertion(iss=other.client_id, sub=other.client_id)
-    assert door.token(**{**signed, "client_id": other.client_id}).status_code == 200
+    signed = tokens.assertion(iss=other.client_id, sub=other.client_id)
+    assert tokens.token(**{**signed, "client_id": other.client_id}).status_code == 200
 
 
-def test_a_trusted_identity_provider_gets_a_token(door, service):
-    signed = {"client_secret": None, "client_assertion_type": ASSERTION}
+def test_a_trusted_identity_provider_gets_a_token(tokens: TokenClient, service: Emulator) -> None:
+    signed: dict[str, t.Any] = {"client_secret": None, "client_assertion_type": ASSERTION}
     token = Path(service.federated_token_file).read_text(encoding="ascii")
-    assert door.token(**signed, client_assertion=token).status_code == 200
+    assert tokens.token(**signed, client_assertion=token).status_code == 200
     assert service.calls("entra")[0].credential == "federated"
 
 
@@ -260,13 +277,13 @@ def test_a_trusted_identity_provider_gets_a_token(door, service):
         ({"exp": 1}, 700024),
     ],
 )
-def test_a_federated_token_must_match(door, service, claims, number):
+def test_a_federated_token_must_match(tokens: TokenClient, service: Emulator, claims: t.Any, number: int) -> None:
     token = service.federated_token(**claims)
     signed = {"client_secret": None, "client_assertion_type": ASSERTION, "client_assertion": token}
-    assert door.refusal(**signed) == (401, "invalid_client", number)
+    assert tokens.refusal(**signed) == (401, "invalid_client", number)
 
 
-def test_a_federated_token_must_be_signed_by_its_provider(door, service):
+def test_a_federated_token_must_be_signed_by_its_provider(tokens: TokenClient, service: Emulator) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     app = service.add_app("wif", federated=[Federated("https://ci.example.test", "repo:x", key.public_key())])
     claims = {
@@ -275,27 +292,27 @@ def test_a_federated_token_must_be_signed_by_its_provider(door, service):
         "aud": ["api://AzureADTokenExchange"],
         "exp": time.time() + 60,
     }
-    signed = {"client_id": app.client_id, "client_secret": None, "client_assertion_type": ASSERTION}
-    assert door.token(**signed, client_assertion=jwt.encode(claims, key, "ES256")).status_code == 200
+    signed: dict[str, t.Any] = {"client_id": app.client_id, "client_secret": None, "client_assertion_type": ASSERTION}
+    assert tokens.token(**signed, client_assertion=jwt.encode(claims, key, "ES256")).status_code == 200
     forged = jwt.encode(claims, ec.generate_private_key(ec.SECP256R1()), "ES256")
-    assert door.refusal(**signed, client_assertion=forged)[2] == 700027
+    assert tokens.refusal(**signed, client_assertion=forged)[2] == 700027
     symmetric = jwt.encode(claims, "a secret that is long enough for a MAC", "HS256")
-    assert door.refusal(**signed, client_assertion=symmetric)[2] == 700027
+    assert tokens.refusal(**signed, client_assertion=symmetric)[2] == 700027
 
 
 @pytest.mark.parametrize("path", ["v2.0/.well-known/openid-configuration", ".well-known/openid-configuration"])
-def test_discovery_names_endpoints_of_its_own_origin(door, service, path):
-    found = door.session.get(f"{service.authority_host}/{service.tenant_id}/{path}").json()
+def test_discovery_names_endpoints_of_its_own_origin(tokens: TokenClient, service: Emulator, path: str) -> None:
+    found = tokens.session.get(f"{service.authority_host}/{service.tenant_id}/{path}").json()
     root = f"{service.authority_host}/{service.tenant_id}"
     assert found["issuer"] == f"{root}/v2.0"
     assert all(found[name].startswith(root) for name in found if name.endswith(("_endpoint", "_uri")))
-    keys = door.session.get(found["jwks_uri"]).json()["keys"]
-    token = door.token().json()["access_token"]
+    keys = tokens.session.get(found["jwks_uri"]).json()["keys"]
+    token = tokens.token().json()["access_token"]
     assert jwt.decode(token, jwt.PyJWK(keys[0]), algorithms=["ES256"], audience=RESOURCE)
 
 
-def test_discovery_of_an_unknown_tenant_has_an_error_of_its_own(door, service):
-    answer = door.session.get(f"{service.authority_host}/nobody.example/v2.0/.well-known/openid-configuration")
+def test_discovery_of_an_unknown_tenant_has_an_error_of_its_own(tokens: TokenClient, service: Emulator) -> None:
+    answer = tokens.session.get(f"{service.authority_host}/nobody.example/v2.0/.well-known/openid-configuration")
     assert (answer.status_code, answer.json()["error"], answer.json()["error_codes"]) == (
         400,
         "invalid_tenant",
@@ -303,30 +320,36 @@ def test_discovery_of_an_unknown_tenant_has_an_error_of_its_own(door, service):
     )
 
 
-def test_instance_discovery_knows_itself_only(door, service):
-    def ask(host):
+def test_instance_discovery_knows_itself_only(tokens: TokenClient, service: Emulator) -> None:
+    def ask(host: str) -> t.Any:
         params = {"authorization_endpoint": f"{host}/{service.tenant_id}/oauth2/v2.0/authorize", "api-version": "1.1"}
-        return door.session.get(f"{service.authority_host}/common/discovery/instance", params=params)
+        return tokens.session.get(f"{service.authority_host}/common/discovery/instance", params=params)
 
     found = ask(service.authority_host).json()
-    assert door.session.get(found["tenant_discovery_endpoint"]).status_code == 200
+    assert tokens.session.get(found["tenant_discovery_endpoint"]).status_code == 200
     assert ask("https://login.example.test").json()["error"] == "invalid_instance"
 
 
-def test_anything_else_is_a_page(door, service):
-    assert door.session.get(service.authority_host + "/").status_code == 404
-    assert door.session.post(f"{service.authority_host}/{service.tenant_id}/oauth2/v2.0/authorize").status_code == 404
+def test_anything_else_is_a_page(tokens: TokenClient, service: Emulator) -> None:
+    assert tokens.session.get(service.authority_host + "/").status_code == 404
+    assert tokens.session.post(f"{service.authority_host}/{service.tenant_id}/oauth2/v2.0/authorize").status_code == 404
 
 
-def test_a_device_code_is_polled_until_somebody_signs_in(door, service, client):
+def test_a_device_code_is_polled_until_somebody_signs_in(
+    tokens: TokenClient, service: Emulator, client: Client
+) -> None:
     service.knobs.device_code_polls = 2
-    asked = door.token(route="oauth2/v2.0/devicecode").json()
+    asked = tokens.token(route="oauth2/v2.0/devicecode").json()
     assert {"user_code", "device_code", "verification_uri", "expires_in", "interval", "message"} <= set(asked)
 
-    grant = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "client_secret": None, "scope": None}
+    grant: dict[str, t.Any] = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
+        "client_secret": None,
+        "scope": None,
+    }
 
-    def poll(code=asked["device_code"]):
-        return door.token(**grant, device_code=code)
+    def poll(code: str = asked["device_code"]) -> requests.Response:
+        return tokens.token(**grant, device_code=code)
 
     assert [poll().json()["error"] for _turn in range(2)] == ["authorization_pending"] * 2
     token = poll()
@@ -334,16 +357,16 @@ def test_a_device_code_is_polled_until_somebody_signs_in(door, service, client):
     client.session.headers["Authorization"] = "Bearer " + token.json()["access_token"]
     assert client.offboard().json()["requestor"].endswith("@corp.example")
     assert poll().json()["error"] == "bad_verification_code"
-    other = door.token(route="oauth2/v2.0/devicecode").json()["device_code"]
+    other = tokens.token(route="oauth2/v2.0/devicecode").json()["device_code"]
     service.knobs.device_code_polls = None
     assert poll(other).json()["error"] == "authorization_pending"
     service.clock.advance(901)
     assert poll(other).json()["error"] == "expired_token"
 
 
-def test_the_life_of_a_token_is_a_knob(door, service, client):
+def test_the_life_of_a_token_is_a_knob(tokens: TokenClient, service: Emulator, client: Client) -> None:
     service.knobs.token_lifetime = 120
-    answer = door.token().json()
+    answer = tokens.token().json()
     assert answer["expires_in"] == 119
     client.session.headers["Authorization"] = "Bearer " + answer["access_token"]
     service.clock.advance(119)
@@ -352,59 +375,59 @@ def test_the_life_of_a_token_is_a_knob(door, service, client):
     assert client.get("/machines").status_code == 401
 
 
-def test_sign_in_may_take_its_time(door, service):
+def test_sign_in_may_take_its_time(tokens: TokenClient, service: Emulator) -> None:
     service.knobs.entra_latency = 0.05
     began = time.perf_counter()
-    assert door.token().status_code == 200
+    assert tokens.token().status_code == 200
     assert time.perf_counter() - began >= 0.05
 
 
 # --- msal ---
 
 
-def msal_app(service, door, credential, **more):
+def msal_app(service: Emulator, tokens: TokenClient, credential: t.Any, **more: t.Any) -> t.Any:
     msal = pytest.importorskip("msal")
     if not more:
         more = {"authority": f"{service.authority_host}/{service.tenant_id}", "instance_discovery": False}
     return msal.ConfidentialClientApplication(
-        service.client_id, client_credential=credential, http_client=door.session, **more
+        service.client_id, client_credential=credential, http_client=tokens.session, **more
     )
 
 
-def test_msal_signs_in_with_a_secret(door, service):
-    app = msal_app(service, door, service.client_secret)
+def test_msal_signs_in_with_a_secret(tokens: TokenClient, service: Emulator) -> None:
+    app = msal_app(service, tokens, service.client_secret)
     found = app.acquire_token_for_client([RESOURCE + "/.default"])
     assert found["token_type"] == "Bearer"
     assert app.acquire_token_for_client([RESOURCE + "/.default"])["token_source"] == "cache"
     assert len(service.calls("entra", "POST")) == 1
 
 
-def test_msal_accepts_the_issuer(door, service):
+def test_msal_accepts_the_issuer(tokens: TokenClient, service: Emulator) -> None:
     app = msal_app(
-        service, door, service.client_secret, oidc_authority=f"{service.authority_host}/{service.tenant_id}/v2.0"
+        service, tokens, service.client_secret, oidc_authority=f"{service.authority_host}/{service.tenant_id}/v2.0"
     )
     assert "access_token" in app.acquire_token_for_client([RESOURCE + "/.default"])
 
 
-def test_msal_sees_a_wrong_secret(door, service):
-    found = msal_app(service, door, "wrong").acquire_token_for_client([RESOURCE + "/.default"])
+def test_msal_sees_a_wrong_secret(tokens: TokenClient, service: Emulator) -> None:
+    found = msal_app(service, tokens, "wrong").acquire_token_for_client([RESOURCE + "/.default"])
     assert (found["error"], found["error_codes"]) == ("invalid_client", [7000215])
 
 
-def test_msal_signs_in_with_a_pem_certificate(door, service):
+def test_msal_signs_in_with_a_pem_certificate(tokens: TokenClient, service: Emulator) -> None:
     pem = Path(service.certificate_path).read_text(encoding="ascii")
-    app = msal_app(service, door, {"private_key": pem, "public_certificate": pem[pem.index("-----BEGIN CERT") :]})
+    app = msal_app(service, tokens, {"private_key": pem, "public_certificate": pem[pem.index("-----BEGIN CERT") :]})
     assert "access_token" in app.acquire_token_for_client([RESOURCE + "/.default"])
     assert service.calls("entra", "POST")[0].credential == "certificate"
 
 
-def test_msal_signs_in_with_a_pfx(door, service):
+def test_msal_signs_in_with_a_pfx(tokens: TokenClient, service: Emulator) -> None:
     credential = {"private_key_pfx_path": service.certificate_pfx_path, "passphrase": service.certificate_password}
-    app = msal_app(service, door, credential)
+    app = msal_app(service, tokens, credential)
     assert "access_token" in app.acquire_token_for_client([RESOURCE + "/.default"])
 
 
-def test_msal_signs_in_with_a_federated_token(door, service):
+def test_msal_signs_in_with_a_federated_token(tokens: TokenClient, service: Emulator) -> None:
     path = Path(service.federated_token_file)
-    app = msal_app(service, door, {"client_assertion": lambda: path.read_text(encoding="ascii")})
+    app = msal_app(service, tokens, {"client_assertion": lambda: path.read_text(encoding="ascii")})
     assert "access_token" in app.acquire_token_for_client([RESOURCE + "/.default"])

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import threading
 import time
+import typing as t
+from collections.abc import Callable
 
 import pytest
 import requests
 
 from ansible_collections.secops.mde.tests.emulator import Emulator
+from ansible_collections.secops.mde.tests.unit.emulator.client import Client
 
 PC1 = "a1" * 20
 
 
-def test_a_lost_answer_leaves_the_action_behind(client, service):
+def test_a_lost_answer_leaves_the_action_behind(client: Client, service: Emulator) -> None:
     service.fault(method="POST", path="/offboard", kind="lost")
     with pytest.raises(requests.ConnectionError):
         client.offboard()
@@ -27,7 +30,7 @@ def test_a_lost_answer_leaves_the_action_behind(client, service):
     assert client.get("/machineactions").status_code == 200
 
 
-def test_a_request_lost_on_its_way_does_nothing(client, service):
+def test_a_request_lost_on_its_way_does_nothing(client: Client, service: Emulator) -> None:
     service.fault(method="POST", path="/offboard", kind="lost_before")
     with pytest.raises(requests.ConnectionError):
         client.offboard()
@@ -37,7 +40,9 @@ def test_a_request_lost_on_its_way_does_nothing(client, service):
 
 @pytest.mark.parametrize("handled", [False, True])
 @pytest.mark.parametrize("kind", ["500", "502", "503"])
-def test_a_server_error_comes_with_or_without_the_action(client, service, kind, handled):
+def test_a_server_error_comes_with_or_without_the_action(
+    client: Client, service: Emulator, kind: str, handled: t.Any
+) -> None:
     service.fault(method="POST", kind=kind, handled=handled)
     answer = client.offboard()
     assert answer.status_code == int(kind)
@@ -46,35 +51,35 @@ def test_a_server_error_comes_with_or_without_the_action(client, service, kind, 
 
 
 @pytest.mark.parametrize(("kind", "status"), [("html_502", 502), ("html_404", 404)])
-def test_a_gateway_answers_with_a_page(client, service, kind, status):
+def test_a_gateway_answers_with_a_page(client: Client, service: Emulator, kind: str, status: int) -> None:
     service.fault(kind=kind)
     answer = client.get("/machines")
     assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (status, "text/html")
 
 
 @pytest.mark.parametrize("value", [7, "abc", "Wed, 21 Oct 2026 07:28:00 GMT", None])
-def test_a_429_carries_any_retry_after(client, service, value):
+def test_a_429_carries_any_retry_after(client: Client, service: Emulator, value: t.Any) -> None:
     service.fault(kind="429", retry_after=value)
     answer = client.get("/machines")
     assert answer.status_code == 429
     assert answer.headers.get("Retry-After") == (None if value is None else str(value))
 
 
-def test_a_redirect_points_elsewhere(client, service):
+def test_a_redirect_points_elsewhere(client: Client, service: Emulator) -> None:
     service.fault(kind="redirect")
     answer = client.call("GET", "/machines?x=1", allow_redirects=False)
     assert answer.status_code == 307
     assert answer.headers["Location"] == service.elsewhere_url + "/api/machines?x=1"
 
 
-def test_an_answer_may_be_empty(client, service):
+def test_an_answer_may_be_empty(client: Client, service: Emulator) -> None:
     service.fault(kind="empty_200")
     answer = client.get("/machines")
     assert (answer.status_code, answer.content) == (200, b"")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b'{"value": 5}', b'{"value": [', b"<html>", "{}", b"\xff\xfe"])
-def test_an_answer_may_be_anything(client, service, body):
+def test_an_answer_may_be_anything(client: Client, service: Emulator, body: t.Any) -> None:
     service.fault(kind="body", body=body, status=203, headers={"X-Odd": "1", "Content-Type": "text/plain"})
     answer = client.get("/machines")
     assert answer.content == (body.encode() if isinstance(body, str) else body)
@@ -82,7 +87,7 @@ def test_an_answer_may_be_anything(client, service, body):
     assert answer.headers["Content-Type"].startswith("text/plain")
 
 
-def test_a_hanging_request_ends_with_the_patience_of_the_client(client, service):
+def test_a_hanging_request_ends_with_the_patience_of_the_client(client: Client, service: Emulator) -> None:
     service.fault(kind="hang")
     with pytest.raises(requests.ReadTimeout):
         client.session.get(service.api_url + "/api/machines", timeout=0.1)
@@ -90,13 +95,13 @@ def test_a_hanging_request_ends_with_the_patience_of_the_client(client, service)
 
 
 @pytest.mark.parametrize("kind", ["hang", "slow_drip"])
-def test_stopping_does_not_wait_for_a_hanging_request(client_of, kind):
+def test_stopping_does_not_wait_for_a_hanging_request(client_of: Callable[..., Client], kind: str) -> None:
     with Emulator() as service:
         service.fault(kind=kind, delay=30)
         client = client_of(service)
         errors = []
 
-        def ask():
+        def ask() -> None:
             try:
                 client.get("/machines")
             except requests.RequestException as error:
@@ -114,16 +119,16 @@ def test_stopping_does_not_wait_for_a_hanging_request(client_of, kind):
         assert len(errors) == 1
 
 
-def test_a_slow_answer_is_whole(client, service):
+def test_a_slow_answer_is_whole(client: Client, service: Emulator) -> None:
     service.fault(kind="slow_drip", delay=0.0001)
     assert client.get("/machines/nothing").json()["error"]["code"] == "ResourceNotFound"
     assert service.calls()[0].status == 404
 
 
-def test_rules_count_and_match(client, service):
+def test_rules_count_and_match(client: Client, service: Emulator) -> None:
     service.fault(method="GET", path="/MACHINES", query="id eq 'x'", kind="503", times=2, after=1)
 
-    def ask(text):
+    def ask(text: str) -> t.Any:
         return client.get("/machines", filter=text).status_code
 
     assert [ask("id eq 'y'"), ask("id eq 'x'"), ask("id eq 'x'"), ask("id eq 'x'"), ask("id eq 'x'")] == [
@@ -135,27 +140,27 @@ def test_rules_count_and_match(client, service):
     ]
 
 
-def test_a_rule_without_a_limit_lasts_until_it_is_cleared(client, service):
+def test_a_rule_without_a_limit_lasts_until_it_is_cleared(client: Client, service: Emulator) -> None:
     service.fault(kind="500", times=None)
     assert {client.get("/machines").status_code for _turn in range(5)} == {500}
     service.clear_faults()
     assert client.get("/machines").status_code == 200
 
 
-def test_rules_follow_each_other(client, service):
+def test_rules_follow_each_other(client: Client, service: Emulator) -> None:
     service.fault(kind="500")
     service.fault(kind="503")
     assert [client.get("/machines").status_code for _turn in range(3)] == [500, 503, 200]
 
 
 @pytest.mark.parametrize("name", ["entra", "metadata", "elsewhere"])
-def test_every_service_has_faults(client, service, name):
+def test_every_service_has_faults(client: Client, service: Emulator, name: str) -> None:
     url = {"entra": service.authority_host, "metadata": service.metadata_url, "elsewhere": service.elsewhere_url}[name]
     service.fault(service=name, kind="503")
     assert client.get("/machines").status_code == 200
     assert client.session.get(url + "/x").status_code == 503
 
 
-def test_an_unknown_kind_is_refused(service):
+def test_an_unknown_kind_is_refused(service: Emulator) -> None:
     with pytest.raises(ValueError, match="kind"):
         service.fault(kind="meteor")

@@ -6,46 +6,52 @@
 
 from __future__ import annotations
 
+import typing as t
+from collections.abc import Callable
+
 import jwt
 import pytest
 import requests
 
+from ansible_collections.secops.mde.tests.emulator import Emulator
+from ansible_collections.secops.mde.tests.unit.emulator.client import Client
+
 PC1 = "a1" * 20
 
 
-def error(answer):
+def error(answer: requests.Response) -> t.Any:
     return answer.json()["error"]
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer garbage", "Basic YTpi"])
-def test_a_call_without_a_good_token_is_refused(client, header):
-    client.session.headers["Authorization"] = header
+def test_a_call_without_a_good_token_is_refused(client: Client, header: str | None) -> None:
+    client.session.headers["Authorization"] = t.cast(str, header)  # None: no header
     answer = client.get("/machines")
     assert answer.status_code == 401
     assert error(answer)["code"] == "Unauthorized"
 
 
-def test_a_token_ends_on_the_virtual_clock(client, service):
+def test_a_token_ends_on_the_virtual_clock(client: Client, service: Emulator) -> None:
     assert client.get("/machines").status_code == 200
     service.clock.advance(3601)
     assert client.get("/machines").status_code == 401
 
 
-def test_a_token_for_another_resource_is_refused(service, client_of):
+def test_a_token_for_another_resource_is_refused(service: Emulator, client_of: Callable[..., Client]) -> None:
     answer = client_of(service, audience="https://api.security.microsoft.com").get("/machines")
     assert answer.status_code == 401
 
 
-def test_a_token_signed_by_somebody_else_is_refused(client, service):
+def test_a_token_signed_by_somebody_else_is_refused(client: Client, service: Emulator) -> None:
     claims = jwt.decode(service.token(), options={"verify_signature": False})
     forged = jwt.encode(claims, "not the key of the tenant, only long enough", algorithm="HS256")
-    unsigned = jwt.encode(claims, None, algorithm="none")
+    unsigned = jwt.encode(claims, "", algorithm="none")
     for token in (forged, unsigned):
         client.session.headers["Authorization"] = f"Bearer {token}"
         assert client.get("/machines").status_code == 401
 
 
-def test_a_missing_role_is_named_with_those_held(service, client_of):
+def test_a_missing_role_is_named_with_those_held(service: Emulator, client_of: Callable[..., Client]) -> None:
     answer = client_of(service, roles=["Machine.Read.All"]).offboard()
     assert answer.status_code == 403
     assert error(answer)["code"] == "Forbidden"
@@ -54,51 +60,51 @@ def test_a_missing_role_is_named_with_those_held(service, client_of):
     assert service.actions() == []
 
 
-def test_a_token_without_roles_reads_nothing(service, client_of):
+def test_a_token_without_roles_reads_nothing(service: Emulator, client_of: Callable[..., Client]) -> None:
     assert client_of(service, roles=[]).get("/machineactions").status_code == 403
 
 
-def test_offboard_alone_does_not_allow_reading_actions(service, client_of):
+def test_offboard_alone_does_not_allow_reading_actions(service: Emulator, client_of: Callable[..., Client]) -> None:
     writer = client_of(service, roles=["Machine.Offboard"])
     assert writer.offboard().status_code == 201
     assert writer.get("/machineactions").status_code == 403
 
 
-def test_a_read_role_can_be_demanded_for_an_offboard(service, client_of):
+def test_a_read_role_can_be_demanded_for_an_offboard(service: Emulator, client_of: Callable[..., Client]) -> None:
     service.knobs.offboard_needs_read = True
     assert client_of(service, roles=["Machine.Offboard"]).offboard().status_code == 403
     assert client_of(service).offboard().status_code == 201
 
 
-def test_scopes_of_a_user_count_as_roles(service, client_of):
+def test_scopes_of_a_user_count_as_roles(service: Emulator, client_of: Callable[..., Client]) -> None:
     user = client_of(service, scp="Machine.Read Machine.Offboard", upn="sam.operator@corp.example")
     assert user.get("/machines").status_code == 200
     assert user.offboard().json()["requestor"] == "sam.operator@corp.example"
 
 
 @pytest.mark.parametrize("path", ["/", "/defender/api/machines", "/apix/machines", "/machines"])
-def test_what_is_not_under_the_api_is_an_html_page(client, service, path):
+def test_what_is_not_under_the_api_is_an_html_page(client: Client, service: Emulator, path: str) -> None:
     answer = client.session.get(service.api_url + path)
     assert answer.status_code == 404
     assert answer.headers["Content-Type"].startswith("text/html")
 
 
 @pytest.mark.parametrize("path", ["/api/machines", "/API/Machines", "/api/v1.0/machines", "/api/V1.0/MACHINES/"])
-def test_paths_are_taken_in_any_case_and_with_a_version(client, service, path):
+def test_paths_are_taken_in_any_case_and_with_a_version(client: Client, service: Emulator, path: str) -> None:
     assert client.session.get(service.api_url + path).status_code == 200
 
 
-def test_an_unknown_route_is_not_found_as_json(client):
+def test_an_unknown_route_is_not_found_as_json(client: Client) -> None:
     answer = client.get("/machinez")
     assert (answer.status_code, error(answer)["code"]) == (404, "NotFound")
 
 
-def test_a_wrong_method_is_refused(client):
+def test_a_wrong_method_is_refused(client: Client) -> None:
     assert client.get(f"/machines/{PC1}/offboard").status_code == 405
 
 
 @pytest.mark.parametrize("style", ["guid", "operation", "absent"])
-def test_the_correlation_id_has_every_form_seen(client, service, style):
+def test_the_correlation_id_has_every_form_seen(client: Client, service: Emulator, style: str) -> None:
     service.knobs.error_target = style
     target = error(client.get("/machines/unknown")).get("target")
     assert {
@@ -108,7 +114,7 @@ def test_the_correlation_id_has_every_form_seen(client, service, style):
     }[style]
 
 
-def test_the_certificate_is_trusted_only_through_the_ca_file(service):
+def test_the_certificate_is_trusted_only_through_the_ca_file(service: Emulator) -> None:
     session = requests.Session()
     session.trust_env = False
     with pytest.raises(requests.exceptions.SSLError):
@@ -116,7 +122,7 @@ def test_the_certificate_is_trusted_only_through_the_ca_file(service):
 
 
 @pytest.mark.parametrize("knob", ["virtual", "absent", 3600])
-def test_the_date_header_follows_its_knob(client, service, knob):
+def test_the_date_header_follows_its_knob(client: Client, service: Emulator, knob: str | int) -> None:
     service.knobs.date_header = knob
     service.clock.advance(86400)
     date = client.get("/machines", top=1).headers.get("Date")
@@ -125,11 +131,12 @@ def test_the_date_header_follows_its_knob(client, service, knob):
         return
     from email.utils import parsedate_to_datetime
 
-    shift = 0 if knob == "virtual" else knob
+    assert date is not None
+    shift = knob if isinstance(knob, int) else 0
     assert abs(parsedate_to_datetime(date).timestamp() - service.clock.now() - shift) <= 1
 
 
-def test_the_log_tells_who_asked_what(client, service):
+def test_the_log_tells_who_asked_what(client: Client, service: Emulator) -> None:
     client.get("/machines", filter="id eq 'a+b'")
     client.offboard(comment="bye")
     read, write = service.calls()
@@ -142,6 +149,6 @@ def test_the_log_tells_who_asked_what(client, service):
     assert service.calls(method="POST") == [write]
 
 
-def test_the_foreign_origin_answers_and_is_logged(client, service):
+def test_the_foreign_origin_answers_and_is_logged(client: Client, service: Emulator) -> None:
     assert client.session.get(service.elsewhere_url + "/x").json() == {"value": []}
     assert [call.path for call in service.calls("elsewhere")] == ["/x"]

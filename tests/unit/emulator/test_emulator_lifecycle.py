@@ -6,19 +6,22 @@
 
 from __future__ import annotations
 
+import typing as t
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.emulator.times import from_ticks, parse_iso
+from ansible_collections.secops.mde.tests.unit.emulator.client import Client
 
 PC1 = "a1" * 20
 DAY = 86400
 QUEUE = 72 * 3600 + 14 * 60
 
 
-def run(device, *advances, **knobs):
+def run(device: Device, *advances: t.Any, **knobs: dict[str, t.Any]) -> t.Any:
     """Offboard a device and tell the status after each advance."""
     with Emulator([device]) as service:
         service.knobs.update(knobs)
@@ -30,7 +33,7 @@ def run(device, *advances, **knobs):
         return seen, service.machine(device.id)
 
 
-def test_an_online_device_goes_through_all_states():
+def test_an_online_device_goes_through_all_states() -> None:
     seen, machine = run(Device(poll_seconds=4, ack_seconds=6), 3.9, 0.2, 5.8, 0.2)
     assert [item["status"] for item in seen] == ["Pending", "InProgress", "InProgress", "Succeeded"]
     assert [item["errorHResult"] for item in seen] == [0, 0, 0, 0]
@@ -39,13 +42,13 @@ def test_an_online_device_goes_through_all_states():
     assert machine["onboardingStatus"] == "Onboarded"
 
 
-def test_one_long_step_is_the_same_as_many_short_ones():
+def test_one_long_step_is_the_same_as_many_short_ones() -> None:
     (end,), machine = run(Device(last_seen=3600), 9 * DAY)
     assert end["status"] == "Succeeded"
     assert (machine["healthStatus"], machine["onboardingStatus"]) == ("Inactive", "CanBeOnboarded")
 
 
-def test_an_offline_device_times_out_after_72_hours_and_14_minutes():
+def test_an_offline_device_times_out_after_72_hours_and_14_minutes() -> None:
     seen, _service = run(Device(fate="offline"), QUEUE - 1, 2, 30 * DAY)
     assert [item["status"] for item in seen] == ["Pending", "TimeOut", "TimeOut"]
     assert seen[1]["errorHResult"] == -2145844840
@@ -53,30 +56,30 @@ def test_an_offline_device_times_out_after_72_hours_and_14_minutes():
     assert abs(from_ticks(waited) - QUEUE) < 0.01
 
 
-def test_a_device_that_never_answers_times_out_from_in_progress():
+def test_a_device_that_never_answers_times_out_from_in_progress() -> None:
     seen, _service = run(Device(fate="never_answers"), 10, QUEUE)
     assert [item["status"] for item in seen] == ["InProgress", "TimeOut"]
 
 
-def test_a_device_that_fails_says_so_with_a_negative_number():
+def test_a_device_that_fails_says_so_with_a_negative_number() -> None:
     seen, machine = run(Device(fate="fails"), 60)
     assert seen[0]["status"] == "Failed"
     assert seen[0]["errorHResult"] < 0
     assert machine["onboardingStatus"] == "Onboarded"
 
 
-def test_an_offline_device_that_comes_back_in_time_is_offboarded_then():
+def test_an_offline_device_that_comes_back_in_time_is_offboarded_then() -> None:
     seen, machine = run(Device(fate="offline", online_at=3600, last_seen="9d"), 3599, 2, 20)
     assert [item["status"] for item in seen] == ["Pending", "Pending", "Succeeded"]
     assert machine["healthStatus"] == "Active"
 
 
-def test_a_device_that_comes_back_too_late_finds_the_action_gone():
+def test_a_device_that_comes_back_too_late_finds_the_action_gone() -> None:
     seen, _service = run(Device(fate="offline", online_at=5 * DAY), 6 * DAY)
     assert seen[0]["status"] == "TimeOut"
 
 
-def test_after_a_success_the_record_follows_slowly(service):
+def test_after_a_success_the_record_follows_slowly(service: Emulator) -> None:
     service._fleet.offboard(PC1, "me", requestorComment="x")
     service.clock.advance(20)
     before = service.machine(PC1)
@@ -91,7 +94,7 @@ def test_after_a_success_the_record_follows_slowly(service):
     assert after["lastSeen"] == before["lastSeen"]
 
 
-def test_a_device_in_use_reports_once_a_day(service):
+def test_a_device_in_use_reports_once_a_day(service: Emulator) -> None:
     before = parse_iso(service.machine(PC1)["lastSeen"])
     service.clock.advance(10 * DAY)
     after = parse_iso(service.machine(PC1)["lastSeen"])
@@ -99,7 +102,7 @@ def test_a_device_in_use_reports_once_a_day(service):
     assert service.clock.now() - from_ticks(after) < DAY
 
 
-def test_a_device_that_is_off_turns_inactive_after_a_week():
+def test_a_device_that_is_off_turns_inactive_after_a_week() -> None:
     with Emulator([Device(id=PC1, fate="offline", last_seen="2d")]) as service:
         before = service.machine(PC1)
         assert before["healthStatus"] == "Active"
@@ -109,7 +112,7 @@ def test_a_device_that_is_off_turns_inactive_after_a_week():
         assert service.machine(PC1) == {**before, "healthStatus": "Inactive"}
 
 
-def test_a_device_may_come_back_after_a_success():
+def test_a_device_may_come_back_after_a_success() -> None:
     with Emulator([Device(id=PC1, reonboard_after=3 * DAY)]) as service:
         service._fleet.offboard(PC1, "me", requestorComment="x")
         service.clock.advance(2 * DAY)
@@ -126,7 +129,7 @@ def test_a_device_may_come_back_after_a_success():
         assert service.actions()[0]["status"] == "Succeeded"
 
 
-def test_an_offboarded_device_picks_nothing_up(service):
+def test_an_offboarded_device_picks_nothing_up(service: Emulator) -> None:
     service._fleet.offboard(PC1, "me", requestorComment="x")
     service.clock.advance(60)
     service._fleet.offboard(PC1, "me", requestorComment="again")
@@ -134,7 +137,7 @@ def test_an_offboarded_device_picks_nothing_up(service):
     assert [item["status"] for item in service.actions()] == ["Pending", "Succeeded"]
 
 
-def test_a_new_fate_reaches_waiting_actions(service):
+def test_a_new_fate_reaches_waiting_actions(service: Emulator) -> None:
     service.update_device(PC1, fate="offline")
     service._fleet.offboard(PC1, "me", requestorComment="x")
     service.clock.advance(DAY)
@@ -148,7 +151,7 @@ def test_a_new_fate_reaches_waiting_actions(service):
     ("status", "hresult"),
     [("Succeeded", 0), ("Failed", -2147024891), ("TimeOut", -2145844840), ("Cancelled", -2147467260)],
 )
-def test_an_earlier_action_is_stored_as_it_ended(service, status, hresult):
+def test_an_earlier_action_is_stored_as_it_ended(service: Emulator, status: str, hresult: int) -> None:
     action = service.add_action(PC1, status=status, age=timedelta(days=9), comment="old", requestor="sam")
     assert service.actions(PC1) == [action]
     assert (action["status"], action["errorHResult"], action["requestor"]) == (status, hresult, "sam")
@@ -160,26 +163,26 @@ def test_an_earlier_action_is_stored_as_it_ended(service, status, hresult):
     assert service.actions(PC1) == [action]
 
 
-def test_an_earlier_action_that_still_waits_goes_on(service):
+def test_an_earlier_action_that_still_waits_goes_on(service: Emulator) -> None:
     service.add_action(PC1, status="Pending", age=60)
     service.clock.advance(60)
     assert service.actions()[0]["status"] == "Succeeded"
 
 
-def test_an_action_that_waits_for_more_than_its_time_is_wedged(service):
+def test_an_action_that_waits_for_more_than_its_time_is_wedged(service: Emulator) -> None:
     service.add_action(PC1, status="Pending", age="5d")
     service.clock.advance(60 * DAY)
     assert service.actions()[0]["status"] == "Pending"
 
 
-def test_a_device_with_a_fresh_success_does_not_report(service):
+def test_a_device_with_a_fresh_success_does_not_report(service: Emulator) -> None:
     service.add_action(PC1, status="Succeeded", age=7200)
     before = service.machine(PC1)["lastSeen"]
     service.clock.advance(3 * DAY)
     assert service.machine(PC1)["lastSeen"] == before
 
 
-def test_no_other_status_and_no_offboarded_machine_ever_shows(service):
+def test_no_other_status_and_no_offboarded_machine_ever_shows(service: Emulator) -> None:
     service.add_devices(
         Device(fate=fate) for fate in ("online", "offline", "never_answers", "fails") for _turn in range(3)
     )
@@ -197,11 +200,11 @@ def test_no_other_status_and_no_offboarded_machine_ever_shows(service):
 # --- cancel ---
 
 
-def cancel(client, action_id, comment="stop"):
+def cancel(client: Client, action_id: str, comment: str = "stop") -> t.Any:
     return client.post(f"/machineactions/{action_id}/cancel", {"Comment": comment})
 
 
-def test_a_queued_action_is_cancelled(client, service):
+def test_a_queued_action_is_cancelled(client: Client, service: Emulator) -> None:
     service.update_device(PC1, fate="offline")
     action = client.offboard().json()
     service.clock.advance(100)
@@ -215,23 +218,25 @@ def test_a_queued_action_is_cancelled(client, service):
     assert service.actions()[0]["status"] == "Cancelled"
 
 
-def test_a_cancel_needs_no_comment(client, service):
+def test_a_cancel_needs_no_comment(client: Client, service: Emulator) -> None:
     action = client.offboard().json()
     assert client.call("POST", f"/machineactions/{action['id']}/cancel").json()["status"] == "Cancelled"
 
 
-def test_a_cancel_needs_an_action_permission(client, service, client_of):
+def test_a_cancel_needs_an_action_permission(
+    client: Client, service: Emulator, client_of: Callable[..., Client]
+) -> None:
     action = client.offboard().json()
     assert cancel(client_of(service, roles=["Machine.Read.All"]), action["id"]).status_code == 403
     assert cancel(client_of(service, roles=["Machine.Isolate"]), action["id"]).status_code == 200
 
 
-def test_a_cancel_of_an_unknown_action_is_not_found(client):
+def test_a_cancel_of_an_unknown_action_is_not_found(client: Client) -> None:
     assert cancel(client, "nothing").json()["error"]["code"] == "ResourceNotFound"
 
 
 @pytest.mark.parametrize("knob", [200, 400])
-def test_a_cancel_of_an_ended_action_changes_nothing(client, service, knob):
+def test_a_cancel_of_an_ended_action_changes_nothing(client: Client, service: Emulator, knob: int) -> None:
     service.knobs.cancel_final = knob
     action = service.add_action(PC1, status="Succeeded", age="2d")
     answer = cancel(client, action["id"])
@@ -239,7 +244,7 @@ def test_a_cancel_of_an_ended_action_changes_nothing(client, service, knob):
     assert service.actions() == [action]
 
 
-def test_a_device_may_be_faster_than_a_cancel(client, service):
+def test_a_device_may_be_faster_than_a_cancel(client: Client, service: Emulator) -> None:
     service.knobs.cancel_race = "succeeded"
     action = client.offboard().json()
     assert cancel(client, action["id"]).json()["status"] == "Succeeded"
@@ -247,7 +252,7 @@ def test_a_device_may_be_faster_than_a_cancel(client, service):
     assert service.machine(PC1)["onboardingStatus"] == "CanBeOnboarded"
 
 
-def test_a_cancelled_action_may_have_done_its_work(client, service):
+def test_a_cancelled_action_may_have_done_its_work(client: Client, service: Emulator) -> None:
     service.knobs.cancel_race = "completes"
     action = client.offboard().json()
     assert cancel(client, action["id"]).json()["status"] == "Cancelled"
@@ -255,7 +260,7 @@ def test_a_cancelled_action_may_have_done_its_work(client, service):
     assert service.machine(PC1)["onboardingStatus"] == "CanBeOnboarded"
 
 
-def test_a_cancel_may_take_its_time(client, service):
+def test_a_cancel_may_take_its_time(client: Client, service: Emulator) -> None:
     service.update_device(PC1, fate="offline")
     service.knobs.cancel_delay = 20
     action = client.offboard().json()
@@ -265,7 +270,7 @@ def test_a_cancel_may_take_its_time(client, service):
 
 
 @pytest.mark.parametrize("status", ["InProgress", "Succeeded", "Failed", "TimeOut", "Cancelled"])
-def test_an_action_can_be_moved_by_hand(client, service, status):
+def test_an_action_can_be_moved_by_hand(client: Client, service: Emulator, status: str) -> None:
     action = client.offboard().json()
     assert service.move_action(action["id"], status)["status"] == status
     service.clock.advance(30 * DAY)

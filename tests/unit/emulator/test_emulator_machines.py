@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
+import typing as t
+from collections.abc import Callable, Iterator
+
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.emulator.client import Client
 
 PC1, PC2 = "a1" * 20, "b2" * 20
 FIELDS = [
@@ -47,7 +51,7 @@ FIELDS = [
 
 
 @pytest.fixture
-def service():
+def service() -> Iterator[Emulator]:
     devices = [
         Device(id=PC1, name="pc1.corp.example", tags=["old"], last_seen=600, extra={"lastIpAddress": "10.9.9.9"}),
         Device(id=PC2, name="pc2.corp.example", last_seen=4000, extra={"lastIpAddress": "10.9.9.9"}),
@@ -57,11 +61,11 @@ def service():
 
 
 @pytest.fixture
-def writer(service, client_of):
+def writer(service: Emulator, client_of: Callable[..., Client]) -> Client:
     return client_of(service, roles=["Machine.ReadWrite.All"])
 
 
-def test_a_machine_has_all_fields_in_live_order(client):
+def test_a_machine_has_all_fields_in_live_order(client: Client) -> None:
     machine = client.get(f"/machines/{PC1.upper()}").json()
     assert machine.pop("@odata.context").endswith("#Machines/$entity")
     assert list(machine) == FIELDS
@@ -69,24 +73,24 @@ def test_a_machine_has_all_fields_in_live_order(client):
     assert machine["onboardingStatus"] == "Onboarded"
 
 
-def test_an_unknown_machine_is_not_found(client):
+def test_an_unknown_machine_is_not_found(client: Client) -> None:
     answer = client.get("/machines/" + "ff" * 20)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ResourceNotFound")
 
 
-def test_reads_of_a_machine_may_fail_at_first(client, service):
+def test_reads_of_a_machine_may_fail_at_first(client: Client, service: Emulator) -> None:
     service.knobs.machine_read_flaky = 2
     assert [client.get(f"/machines/{PC1}").status_code for _turn in range(4)] == [404, 404, 200, 200]
     assert client.get(f"/machines/{PC2}").status_code == 404
 
 
-def test_a_name_is_no_id_unless_the_knob_says_so(client, service):
+def test_a_name_is_no_id_unless_the_knob_says_so(client: Client, service: Emulator) -> None:
     assert client.get("/machines/pc1.corp.example").status_code == 404
     service.knobs.machine_by_name = True
     assert client.get("/machines/PC1.corp.example").json()["id"] == PC1
 
 
-def test_a_record_may_hide_from_lists_or_from_reads(client, service):
+def test_a_record_may_hide_from_lists_or_from_reads(client: Client, service: Emulator) -> None:
     service.add_device(Device(id="c3" * 20, name="stale", readable=False))
     service.add_device(Device(id="d4" * 20, name="secret", listed=False))
     assert client.names("computerDnsName in ('stale','secret')") == ["stale"]
@@ -94,12 +98,12 @@ def test_a_record_may_hide_from_lists_or_from_reads(client, service):
     assert client.get("/machines/" + "d4" * 20).status_code == 200
 
 
-def test_two_devices_may_not_share_an_id(service):
+def test_two_devices_may_not_share_an_id(service: Emulator) -> None:
     with pytest.raises(ValueError, match="already"):
         service.add_device(Device(id=PC1.upper()))
 
 
-def test_twins_share_a_name(client, service):
+def test_twins_share_a_name(client: Client, service: Emulator) -> None:
     twin = service.add_device(Device(name="pc1.corp.example", merged_into=PC1))
     found = client.get("/machines", filter="computerDnsName eq 'pc1.corp.example'").json()["value"]
     assert [(item["id"], item["mergedIntoMachineId"]) for item in found] == [(PC1, None), (twin.id, PC1)]
@@ -107,10 +111,10 @@ def test_twins_share_a_name(client, service):
         service.device("pc1.corp.example")
 
 
-def test_a_search_by_address_looks_a_quarter_of_an_hour_around(client, service):
+def test_a_search_by_address_looks_a_quarter_of_an_hour_around(client: Client, service: Emulator) -> None:
     from ansible_collections.secops.mde.tests.emulator.times import iso, to_ticks
 
-    def search(age, address="10.9.9.9"):
+    def search(age: t.Any, address: str = "10.9.9.9") -> t.Any:
         moment = iso(to_ticks(service.clock.now() - age))
         return client.call("GET", f"/machines/findbyip(ip='{address}',timestamp={moment})")
 
@@ -123,8 +127,8 @@ def test_a_search_by_address_looks_a_quarter_of_an_hour_around(client, service):
     assert client.call("GET", "/machines/findbyip(ip='x',timestamp=yesterday)").status_code == 400
 
 
-def test_a_search_by_tag_takes_a_prefix_when_told(client, service, writer):
-    def search(**params):
+def test_a_search_by_tag_takes_a_prefix_when_told(client: Client, service: Emulator, writer: Client) -> None:
+    def search(**params: t.Any) -> t.Any:
         return client.call("GET", "/machines/findbytag", params=params)
 
     assert [item["id"] for item in search(tag="old").json()["value"]] == [PC1]
@@ -136,8 +140,8 @@ def test_a_search_by_tag_takes_a_prefix_when_told(client, service, writer):
     assert writer.call("GET", "/machines/findbytag?tag=old").status_code == 200
 
 
-def test_a_tag_is_added_once_and_removed(service, writer):
-    def tag(action, value="new"):
+def test_a_tag_is_added_once_and_removed(service: Emulator, writer: Client) -> None:
+    def tag(action: str, value: t.Any = "new") -> t.Any:
         return writer.post(f"/machines/{PC1}/tags", {"Value": value, "Action": action}).json()["machineTags"]
 
     assert tag("Add") == ["old", "new"]
@@ -148,7 +152,7 @@ def test_a_tag_is_added_once_and_removed(service, writer):
     assert writer.names("machineTags/any(t: t eq 'new')") == []
 
 
-def test_many_machines_are_tagged_at_once(service, writer):
+def test_many_machines_are_tagged_at_once(service: Emulator, writer: Client) -> None:
     body = {"Value": "new", "Action": "Add", "MachineIds": [PC1, PC2]}
     answer = writer.post("/machines/AddOrRemoveTagForMultipleMachines", body)
     assert [item["machineTags"] for item in answer.json()["value"]] == [["old", "new"], ["new"]]
@@ -165,14 +169,16 @@ def test_many_machines_are_tagged_at_once(service, writer):
         ({"Value": "x", "Action": "Add", "MachineIds": [PC1, "nothing"]}, 404, "ResourceNotFound"),
     ],
 )
-def test_a_bad_batch_of_tags_changes_nothing(service, writer, body, status, code):
+def test_a_bad_batch_of_tags_changes_nothing(
+    service: Emulator, writer: Client, body: t.Any, status: int, code: str
+) -> None:
     answer = writer.post("/machines/AddOrRemoveTagForMultipleMachines", body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert service.machine(PC1)["machineTags"] == ["old"]
 
 
-def test_a_device_value_is_set(service, writer):
-    def put(value, machine_id=PC1):
+def test_a_device_value_is_set(service: Emulator, writer: Client) -> None:
+    def put(value: t.Any, machine_id: str = PC1) -> t.Any:
         return writer.post(f"/machines/{machine_id}/setDeviceValue", {"DeviceValue": value})
 
     assert put("High").json()["deviceValue"] == "High"
@@ -181,7 +187,7 @@ def test_a_device_value_is_set(service, writer):
     assert put("High", "nothing").status_code == 404
 
 
-def test_a_patch_replaces_tags_and_value(service, writer):
+def test_a_patch_replaces_tags_and_value(service: Emulator, writer: Client) -> None:
     answer = writer.call("PATCH", f"/machines/{PC1}", json={"machineTags": ["only"], "deviceValue": "Low"})
     assert (answer.json()["machineTags"], answer.json()["deviceValue"]) == (["only"], "Low")
     assert writer.call("PATCH", f"/machines/{PC1}", json={"machineTags": "x"}).status_code == 400
@@ -198,7 +204,9 @@ def test_a_patch_replaces_tags_and_value(service, writer):
         ("POST", f"/machines/{PC1}/offboard"),
     ],
 )
-def test_nothing_is_written_with_a_read_role(service, client_of, method, path):
+def test_nothing_is_written_with_a_read_role(
+    service: Emulator, client_of: Callable[..., Client], method: str, path: str
+) -> None:
     before = service.machine(PC1)
     body = {"Value": "x", "Action": "Add", "MachineIds": [PC1], "DeviceValue": "High", "Comment": "x"}
     answer = client_of(service, roles=["Machine.Read.All"]).call(method, path, json=body)

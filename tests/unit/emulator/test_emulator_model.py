@@ -150,7 +150,7 @@ def fault_of(name: str, value: Any, field: Field) -> str | None:
         "string": lambda: isinstance(value, str),
         "guid": lambda: isinstance(value, str) and GUID_FORM.fullmatch(value) is not None,
         "int": lambda: isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31,
-        "time": lambda: isinstance(value, str) and value.endswith("Z") and datetime.fromisoformat(value[:19]),
+        "time": lambda: isinstance(value, str) and value.endswith("Z") and bool(datetime.fromisoformat(value[:19])),
         "list": lambda: isinstance(value, list),
         "object": lambda: isinstance(value, dict),
         "bool": lambda: isinstance(value, bool),

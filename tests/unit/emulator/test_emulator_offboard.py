@@ -7,10 +7,14 @@
 from __future__ import annotations
 
 import re
+import typing as t
+from collections.abc import Callable
 
 import pytest
+import requests
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.emulator.client import Client
 
 PC1 = "a1" * 20
 FIELDS = [
@@ -37,11 +41,11 @@ FIELDS = [
 ]
 
 
-def code(answer):
+def code(answer: requests.Response) -> t.Any:
     return answer.json()["error"]["code"]
 
 
-def test_an_offboard_is_answered_with_the_whole_action(client, service):
+def test_an_offboard_is_answered_with_the_whole_action(client: Client, service: Emulator) -> None:
     answer = client.offboard(comment="CHG-7")
     action = answer.json()
     assert answer.status_code == 201
@@ -54,12 +58,12 @@ def test_an_offboard_is_answered_with_the_whole_action(client, service):
     assert action["lastUpdateDateTimeUtc"] != action["creationDateTimeUtc"]
 
 
-def test_the_status_may_be_200(client, service):
+def test_the_status_may_be_200(client: Client, service: Emulator) -> None:
     service.knobs.offboard_status = 200
     assert client.offboard().status_code == 200
 
 
-def test_the_id_is_taken_in_any_case(client):
+def test_the_id_is_taken_in_any_case(client: Client) -> None:
     assert client.offboard(PC1.upper()).json()["machineId"] == PC1
 
 
@@ -78,30 +82,32 @@ def test_the_id_is_taken_in_any_case(client):
         (b'{"Comment": "  "}', "MissingRequiredParameter"),
     ],
 )
-def test_a_bad_body_is_refused_and_nothing_is_stored(client, service, body, expected):
+def test_a_bad_body_is_refused_and_nothing_is_stored(
+    client: Client, service: Emulator, body: t.Any, expected: t.Any
+) -> None:
     headers = {"Content-Type": "application/json"}
     answer = client.call("POST", f"/machines/{PC1}/offboard", data=body, headers=headers)
     assert (answer.status_code, code(answer)) == (400, expected)
     assert service.actions() == []
 
 
-def test_a_body_needs_its_content_type(client):
+def test_a_body_needs_its_content_type(client: Client) -> None:
     answer = client.call("POST", f"/machines/{PC1}/offboard", data='{"Comment": "x"}')
     assert (answer.status_code, code(answer)) == (400, "InvalidRequestBody")
 
 
-def test_the_requestor_never_comes_from_the_body(client, service):
+def test_the_requestor_never_comes_from_the_body(client: Client, service: Emulator) -> None:
     client.post(f"/machines/{PC1}/offboard", {"Comment": "x", "requestor": "mallory", "Requestor": "mallory"})
     assert service.actions()[0]["requestor"] == service.client_id
 
 
-def test_an_unknown_device_is_not_found(client, service):
+def test_an_unknown_device_is_not_found(client: Client, service: Emulator) -> None:
     answer = client.offboard("ff" * 20)
     assert (answer.status_code, code(answer)) == (404, "ResourceNotFound")
     assert service.actions() == []
 
 
-def test_an_unknown_device_may_be_accepted_and_never_picked_up(client, service):
+def test_an_unknown_device_may_be_accepted_and_never_picked_up(client: Client, service: Emulator) -> None:
     service.knobs.unknown_device_offboard = 201
     assert client.offboard("ff" * 20).json()["status"] == "Pending"
     service.clock.advance(73 * 3600)
@@ -117,20 +123,20 @@ def test_an_unknown_device_may_be_accepted_and_never_picked_up(client, service):
         (Device(id=PC1, fate="old_client"), "ClientVersionNotSupported"),
     ],
 )
-def test_a_device_that_cannot_is_refused(client_of, device, expected):
+def test_a_device_that_cannot_is_refused(client_of: Callable[..., Client], device: Device, expected: t.Any) -> None:
     with Emulator([device]) as service:
         answer = client_of(service).offboard()
         assert (answer.status_code, code(answer)) == (400, expected)
         assert service.actions() == []
 
 
-def test_a_mac_that_is_said_to_be_online_is_taken(client_of):
+def test_a_mac_that_is_said_to_be_online_is_taken(client_of: Callable[..., Client]) -> None:
     with Emulator([Device(id=PC1, os_platform="macOS", fate="online")]) as service:
         assert client_of(service).offboard().status_code == 201
 
 
 @pytest.mark.parametrize("status", [201, 400])
-def test_a_device_that_is_not_onboarded_follows_the_knob(client_of, status):
+def test_a_device_that_is_not_onboarded_follows_the_knob(client_of: Callable[..., Client], status: int) -> None:
     with Emulator([Device(id=PC1, not_onboarded=True)]) as service:
         service.knobs.not_onboarded_offboard = status
         assert client_of(service).offboard().status_code == status
@@ -139,7 +145,9 @@ def test_a_device_that_is_not_onboarded_follows_the_knob(client_of, status):
         assert [item["status"] for item in service.actions()] == (["Pending"] if status == 201 else [])
 
 
-def test_a_second_offboard_is_the_first_one_within_the_grace_and_refused_after_it(client, service):
+def test_a_second_offboard_is_the_first_one_within_the_grace_and_refused_after_it(
+    client: Client, service: Emulator
+) -> None:
     service.update_device(PC1, fate="offline")
     first = client.offboard().json()
     service.clock.advance(30)
@@ -151,7 +159,7 @@ def test_a_second_offboard_is_the_first_one_within_the_grace_and_refused_after_i
 
 
 @pytest.mark.parametrize(("mode", "status", "count"), [("existing", 201, 1), ("refuse", 400, 1), ("create", 201, 2)])
-def test_duplicates_follow_their_mode(client, service, mode, status, count):
+def test_duplicates_follow_their_mode(client: Client, service: Emulator, mode: str, status: int, count: int) -> None:
     service.update_device(PC1, fate="offline")
     service.knobs.duplicate_mode = mode
     client.offboard()
@@ -160,18 +168,18 @@ def test_duplicates_follow_their_mode(client, service, mode, status, count):
     assert len(service.actions()) == count
 
 
-def test_an_action_that_ended_is_no_duplicate(client, service):
+def test_an_action_that_ended_is_no_duplicate(client: Client, service: Emulator) -> None:
     service.add_action(PC1, status="Failed", age=60)
     assert client.offboard().status_code == 201
     assert len(service.actions()) == 2
 
 
-def test_the_onboarding_status_does_not_change_with_the_post(client, service):
+def test_the_onboarding_status_does_not_change_with_the_post(client: Client, service: Emulator) -> None:
     client.offboard()
     assert client.get(f"/machines/{PC1}").json()["onboardingStatus"] == "Onboarded"
 
 
-def test_times_have_up_to_seven_digits_without_trailing_zeros(client_of):
+def test_times_have_up_to_seven_digits_without_trailing_zeros(client_of: Callable[..., Client]) -> None:
     with Emulator("fleet") as service:
         values = (
             client_of(service).get("/machines").json()["value"]

@@ -6,16 +6,21 @@
 
 from __future__ import annotations
 
+import typing as t
+from collections.abc import Callable, Iterator
+
 import pytest
+import requests
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
+from ansible_collections.secops.mde.tests.unit.emulator.client import Client
 
 AAD = "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
 NOW = 1_800_000_000.0
 
 
 @pytest.fixture
-def service():
+def service() -> Iterator[Emulator]:
     devices = [
         Device(
             id="a1" * 20, name="srv1.corp.example", aad_device_id=AAD, tags=["wave-1", "it's"], last_seen=NOW - 3600
@@ -35,7 +40,7 @@ def service():
         yield running
 
 
-def fault_of(answer):
+def fault_of(answer: requests.Response) -> t.Any:
     error = answer.json()["error"]
     assert answer.status_code == 400
     assert error["code"] == ""
@@ -93,7 +98,7 @@ ALL = ["srv1.corp.example", "srv10.corp.example", "O'Brien & Söhne+#1", "C-Lab-
         ("not (not (id eq '" + "d4" * 20 + "'))", [3]),
     ],
 )
-def test_a_filter_finds_what_it_says(client, text, found):
+def test_a_filter_finds_what_it_says(client: Client, text: str, found: t.Any) -> None:
     assert client.names(text) == [ALL[index] for index in found]
 
 
@@ -132,7 +137,7 @@ def test_a_filter_finds_what_it_says(client, text, found):
         "computerDnsName in ('x'; drop table machines)",
     ],
 )
-def test_a_filter_that_makes_no_sense_is_refused_in_the_shape_of_the_query_layer(client, text):
+def test_a_filter_that_makes_no_sense_is_refused_in_the_shape_of_the_query_layer(client: Client, text: str) -> None:
     assert fault_of(client.get("/machines", filter=text))
 
 
@@ -154,27 +159,29 @@ def test_a_filter_that_makes_no_sense_is_refused_in_the_shape_of_the_query_layer
         [("$top", "1"), ("$top", "2")],
     ],
 )
-def test_an_option_that_is_not_known_or_wrong_is_refused(client, options):
+def test_an_option_that_is_not_known_or_wrong_is_refused(client: Client, options: t.Any) -> None:
     assert fault_of(client.call("GET", "/machines", params=options))
 
 
-def test_the_onboarding_status_can_be_selected_unless_the_knob_says_otherwise(service, client):
+def test_the_onboarding_status_can_be_selected_unless_the_knob_says_otherwise(
+    service: Emulator, client: Client
+) -> None:
     answer = client.get("/machines", select="id,onboardingStatus").json()["value"]
     assert {tuple(item) for item in answer} == {("id", "onboardingStatus")}
     service.knobs.select_refused = True
     assert fault_of(client.get("/machines", select="id,onboardingStatus"))
 
 
-def test_options_without_a_dollar_are_nobody_s_business(client):
+def test_options_without_a_dollar_are_nobody_s_business(client: Client) -> None:
     assert len(client.call("GET", "/machines", params={"filter": "garbage", "x": "y"}).json()["value"]) == 4
 
 
-def test_a_plus_in_the_query_is_a_space(client):
+def test_a_plus_in_the_query_is_a_space(client: Client) -> None:
     path = "/machines?$filter=computerDnsName+eq+'srv1.corp.example'"
     assert len(client.call("GET", path).json()["value"]) == 1
 
 
-def test_order_skip_top_count_and_select(client):
+def test_order_skip_top_count_and_select(client: Client) -> None:
     answer = client.get("/machines", orderby="lastSeen desc", top=2, skip=1, count="true", select="id,lastSeen").json()
     assert answer["@odata.count"] == 4
     assert answer["@odata.context"].endswith("#Machines")
@@ -183,19 +190,19 @@ def test_order_skip_top_count_and_select(client):
     assert "@odata.nextLink" not in answer
 
 
-def test_an_empty_list_is_empty(client):
+def test_an_empty_list_is_empty(client: Client) -> None:
     answer = client.get("/machines", filter="id eq 'x'")
     assert (answer.status_code, answer.json()["value"]) == (200, [])
 
 
-def test_an_empty_machine_list_may_be_a_404(client, service):
+def test_an_empty_machine_list_may_be_a_404(client: Client, service: Emulator) -> None:
     service.knobs.empty_list_404 = True
     answer = client.get("/machines", filter="id eq 'x'")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ResourceNotFound")
     assert client.get("/machineactions").status_code == 200
 
 
-def test_actions_are_listed_newest_first(client, service):
+def test_actions_are_listed_newest_first(client: Client, service: Emulator) -> None:
     ids = [service.add_action("a1" * 20, age=age)["id"] for age in (100, 300, 200)]
     found = [item["id"] for item in client.get("/machineactions").json()["value"]]
     assert found == [ids[0], ids[2], ids[1]]
@@ -216,7 +223,7 @@ def test_actions_are_listed_newest_first(client, service):
         ("contains(requestor,'a') and startswith(type,'Off')", 1),
     ],
 )
-def test_actions_are_filtered(client, service, text, count):
+def test_actions_are_filtered(client: Client, service: Emulator, text: str, count: int) -> None:
     service.update_device("b2" * 20, fate="offline")
     service.add_action("a1" * 20, status="Succeeded", age=100, ended_age=90, requestor="sam")
     service.add_action("a1" * 20, type="Isolate", status="Succeeded", age=200, ended_age=10, requestor="0")
@@ -225,34 +232,34 @@ def test_actions_are_filtered(client, service, text, count):
 
 
 @pytest.mark.parametrize("text", ["computerDnsName eq 'x'", "lastUpdateTimeUtc gt 2027-01-01", "errorHResult eq 0"])
-def test_actions_have_their_own_filterable_properties(client, text):
+def test_actions_have_their_own_filterable_properties(client: Client, text: str) -> None:
     assert fault_of(client.get("/machineactions", filter=text))
 
 
 # --- knobs ---
 
 
-def test_comparisons_may_mind_the_case(client, service):
+def test_comparisons_may_mind_the_case(client: Client, service: Emulator) -> None:
     service.knobs.filter_case_sensitive = True
     assert client.names("computerDnsName eq 'c-lab-31'") == []
     assert client.names("computerDnsName in ('C-Lab-31')") == ["C-Lab-31"]
     assert client.names("startswith(computerDnsName,'c-')") == []
 
 
-def test_in_may_be_refused(client, service):
+def test_in_may_be_refused(client: Client, service: Emulator) -> None:
     service.knobs.in_refused = True
     assert fault_of(client.get("/machines", filter="id in ('a','b')"))
     assert client.names("id eq 'a' or id eq 'b'") == []
 
 
-def test_a_filter_may_have_too_many_nodes(client, service):
+def test_a_filter_may_have_too_many_nodes(client: Client, service: Emulator) -> None:
     service.knobs.max_filter_nodes = 20
     assert client.names(" or ".join(["id eq 'a'"] * 5)) == []
     assert "20" in fault_of(client.get("/machines", filter=" or ".join(["id eq 'a'"] * 6)))
 
 
 @pytest.mark.parametrize(("style", "status"), [("414", 414), ("html_404", 404)])
-def test_a_query_may_be_too_long(client, service, style, status):
+def test_a_query_may_be_too_long(client: Client, service: Emulator, style: str, status: int) -> None:
     service.knobs.update({"max_query_length": 100, "long_query": style})
     answer = client.get("/machines", filter="id in ('" + "a" * 90 + "')")
     assert answer.status_code == status
@@ -260,20 +267,22 @@ def test_a_query_may_be_too_long(client, service, style, status):
     assert client.get("/machines", filter="id eq 'a'").status_code == 200
 
 
-def test_a_very_long_query_is_no_trouble(client):
+def test_a_very_long_query_is_no_trouble(client: Client) -> None:
     text = "id in (" + ",".join(f"'{number:040x}'" for number in range(2000)) + ")"
     assert client.names(text) == []
 
 
 @pytest.mark.parametrize(("mode", "quoted", "unquoted"), [("string", 200, 400), ("guid", 400, 200), ("both", 200, 200)])
-def test_the_literal_of_an_entra_id_follows_its_knob(client, service, mode, quoted, unquoted):
+def test_the_literal_of_an_entra_id_follows_its_knob(
+    client: Client, service: Emulator, mode: str, quoted: int, unquoted: int
+) -> None:
     service.knobs.guid_literal = mode
     assert client.get("/machines", filter=f"aadDeviceId eq '{AAD}'").status_code == quoted
     assert client.get("/machines", filter=f"aadDeviceId eq {AAD}").status_code == unquoted
     assert client.get("/machines", filter=f"aadDeviceId in ('{AAD}')").status_code == quoted
 
 
-def test_a_next_link_comes_only_without_top(client, service):
+def test_a_next_link_comes_only_without_top(client: Client, service: Emulator) -> None:
     service.knobs.max_page = 3
     assert "@odata.nextLink" not in client.get("/machines", top=3).json()
     first = client.get("/machines", filter="id ne 'x'").json()
@@ -285,7 +294,7 @@ def test_a_next_link_comes_only_without_top(client, service):
     assert "@odata.nextLink" not in client.get("/machines").json()
 
 
-def test_a_next_link_may_lose_the_filter(client, service):
+def test_a_next_link_may_lose_the_filter(client: Client, service: Emulator) -> None:
     service.knobs.next_link = "loses_filter"
     page = client.get("/machines", filter="startswith(computerDnsName,'srv')", top=1).json()
     assert "filter" not in page["@odata.nextLink"]
@@ -293,13 +302,13 @@ def test_a_next_link_may_lose_the_filter(client, service):
     assert "@odata.nextLink" not in client.get("/machines", top=4).json()
 
 
-def test_a_next_link_may_point_elsewhere(client, service):
+def test_a_next_link_may_point_elsewhere(client: Client, service: Emulator) -> None:
     service.knobs.next_link = "foreign"
     page = client.get("/machines", top=1).json()
     assert page["@odata.nextLink"].startswith(service.elsewhere_url + "/api/machines?")
 
 
-def test_the_service_may_return_fewer_than_asked(client, service):
+def test_the_service_may_return_fewer_than_asked(client: Client, service: Emulator) -> None:
     service.knobs.page_cap = 2
     page = client.get("/machines", top=3, filter="id ne 'x'").json()
     assert len(page["value"]) == 2
@@ -307,13 +316,13 @@ def test_the_service_may_return_fewer_than_asked(client, service):
     assert [item["computerDnsName"] for item in rest["value"]] == [ALL[2]]
 
 
-def test_pages_may_repeat(client, service):
+def test_pages_may_repeat(client: Client, service: Emulator) -> None:
     service.knobs.repeat_page = True
     pages = [client.get("/machines", top=2, skip=skip).json()["value"] for skip in (0, 2, 4)]
     assert pages[0] == pages[1] == pages[2]
 
 
-def test_a_new_action_may_show_late_in_lists(client, service):
+def test_a_new_action_may_show_late_in_lists(client: Client, service: Emulator) -> None:
     service.knobs.list_lag = 5
     old = service.add_action("b2" * 20, age=1)
     new = client.offboard("a1" * 20).json()
@@ -323,7 +332,7 @@ def test_a_new_action_may_show_late_in_lists(client, service):
     assert len(client.get("/machineactions").json()["value"]) == 2
 
 
-def test_a_new_action_may_be_read_late_by_id(client, service):
+def test_a_new_action_may_be_read_late_by_id(client: Client, service: Emulator) -> None:
     service.knobs.read_lag = 5
     new = client.offboard("a1" * 20).json()
     answer = client.get(f"/machineactions/{new['id']}")
@@ -333,11 +342,11 @@ def test_a_new_action_may_be_read_late_by_id(client, service):
     assert client.get(f"/machineactions/{new['id'].upper()}").json()["id"] == new["id"]
 
 
-def test_an_unknown_action_is_not_found(client):
+def test_an_unknown_action_is_not_found(client: Client) -> None:
     assert client.get("/machineactions/nothing").json()["error"]["code"] == "ResourceNotFound"
 
 
-def test_a_device_is_found_by_name_in_a_large_tenant(client_of):
+def test_a_device_is_found_by_name_in_a_large_tenant(client_of: Callable[..., Client]) -> None:
     with Emulator([Device(name=f"pc{number}.corp.example") for number in range(5_000)]) as large:
         client = client_of(large)
         for number in range(0, 5_000, 500):

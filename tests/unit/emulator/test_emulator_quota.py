@@ -7,22 +7,25 @@
 from __future__ import annotations
 
 import time
+import typing as t
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
 import pytest
 
-from ansible_collections.secops.mde.tests.emulator import Clock, Knobs
+from ansible_collections.secops.mde.tests.emulator import Clock, Emulator, Knobs
+from ansible_collections.secops.mde.tests.unit.emulator.client import Client
 
 
-def statuses(client, count):
+def statuses(client: Client, count: int) -> t.Any:
     return [client.get("/machines", top=1).status_code for _turn in range(count)]
 
 
-def test_there_is_no_quota_by_default(client):
+def test_there_is_no_quota_by_default(client: Client) -> None:
     assert statuses(client, 150) == [200] * 150
 
 
-def test_a_minute_is_a_sliding_window(client, service):
+def test_a_minute_is_a_sliding_window(client: Client, service: Emulator) -> None:
     service.knobs.quota_per_minute = 3
     assert statuses(client, 2) == [200, 200]
     service.clock.advance(40)
@@ -37,7 +40,7 @@ def test_a_minute_is_a_sliding_window(client, service):
     assert statuses(client, 3) == [200, 200, 429]
 
 
-def test_an_hour_blocks_for_longer(service, client_of):
+def test_an_hour_blocks_for_longer(service: Emulator, client_of: Callable[..., Client]) -> None:
     client = client_of(service, lifetime=7200)
     service.knobs.quota_per_hour = 2
     assert statuses(client, 3) == [200, 200, 429]
@@ -48,46 +51,48 @@ def test_an_hour_blocks_for_longer(service, client_of):
     assert statuses(client, 3) == [200, 200, 429]
 
 
-def test_what_others_use_counts(client, service):
+def test_what_others_use_counts(client: Client, service: Emulator) -> None:
     service.knobs.update({"quota_per_minute": 5, "quota_others_per_minute": 3})
     assert statuses(client, 3) == [200, 200, 429]
 
 
-def test_another_program_uses_the_quota_up(client, service):
+def test_another_program_uses_the_quota_up(client: Client, service: Emulator) -> None:
     service.knobs.update({"quota_per_minute": 5, "quota_per_hour": 8})
-    assert service.others_call(3) == 3
+    assert service.use_quota_as_other_app(3) == 3
     assert statuses(client, 3) == [200, 200, 429]
-    assert service.others_call(1) == 0
+    assert service.use_quota_as_other_app(1) == 0
     service.clock.advance(61)
-    assert service.others_call(2) == 2
+    assert service.use_quota_as_other_app(2) == 2
     assert statuses(client, 2) == [200, 429]
     service.clock.advance(3600 - 61)
-    assert service.others_call(9, service.client_id) == 5
+    assert service.use_quota_as_other_app(9, service.client_id) == 5
     assert service.calls() == service.calls(method="GET")
 
 
-def test_calls_of_others_that_do_not_fit_are_not_even_counted_as_refused(service):
+def test_calls_of_others_that_do_not_fit_are_not_even_counted_as_refused(service: Emulator) -> None:
     service.knobs.update({"quota_per_minute": 2, "quota_counts_refused": True})
-    assert service.others_call(9) == 2
+    assert service.use_quota_as_other_app(9) == 2
     service.clock.advance(59)
-    assert service.others_call(9) == 0
+    assert service.use_quota_as_other_app(9) == 0
     service.clock.advance(1)
-    assert service.others_call(9) == 2
+    assert service.use_quota_as_other_app(9) == 2
 
 
-def test_without_a_quota_others_call_as_they_like(client, service):
-    assert service.others_call(10_000) == 10_000
+def test_without_a_quota_others_call_as_they_like(client: Client, service: Emulator) -> None:
+    assert service.use_quota_as_other_app(10_000) == 10_000
     service.knobs.quota_per_minute = 1
     assert statuses(client, 2) == [200, 429]
 
 
-def test_calls_of_another_app_do_not_count(client, service):
+def test_calls_of_another_app_do_not_count(client: Client, service: Emulator) -> None:
     service.knobs.quota_per_minute = 1
-    assert service.others_call(3, service.add_app("other").client_id) == 1
+    assert service.use_quota_as_other_app(3, service.add_app("other").client_id) == 1
     assert statuses(client, 2) == [200, 429]
 
 
-def test_apps_do_not_share_a_quota_and_routes_do(client, service, client_of):
+def test_apps_do_not_share_a_quota_and_routes_do(
+    client: Client, service: Emulator, client_of: Callable[..., Client]
+) -> None:
     service.knobs.quota_per_minute = 2
     assert client.get("/machines").status_code == 200
     assert client.offboard().status_code == 201
@@ -96,7 +101,7 @@ def test_apps_do_not_share_a_quota_and_routes_do(client, service, client_of):
     assert client_of(service, client_id=other.client_id).get("/machines").status_code == 200
 
 
-def test_refused_calls_may_prolong_the_block(client, service):
+def test_refused_calls_may_prolong_the_block(client: Client, service: Emulator) -> None:
     service.knobs.update({"quota_per_minute": 1, "quota_counts_refused": True})
     assert statuses(client, 1) == [200]
     service.clock.advance(50)
@@ -106,7 +111,7 @@ def test_refused_calls_may_prolong_the_block(client, service):
 
 
 @pytest.mark.parametrize("style", ["date", "absent"])
-def test_retry_after_has_other_forms(client, service, style):
+def test_retry_after_has_other_forms(client: Client, service: Emulator, style: str) -> None:
     service.knobs.update({"quota_per_minute": 1, "retry_after": style, "code_429": "429"})
     statuses(client, 1)
     refused = client.get("/machines")
@@ -115,24 +120,25 @@ def test_retry_after_has_other_forms(client, service, style):
     if style == "absent":
         assert value is None
     else:
+        assert value is not None
         assert 59 <= parsedate_to_datetime(value).timestamp() - service.clock.now() <= 62
 
 
-def test_calls_may_take_virtual_time(client, service):
+def test_calls_may_take_virtual_time(client: Client, service: Emulator) -> None:
     service.knobs.virtual_latency = 2
     began = service.clock.now()
     statuses(client, 3)
     assert service.clock.now() - began == pytest.approx(6)
 
 
-def test_calls_may_take_real_time(client, service):
+def test_calls_may_take_real_time(client: Client, service: Emulator) -> None:
     service.knobs.latency = 0.05
     began = time.perf_counter()
     statuses(client, 1)
     assert time.perf_counter() - began >= 0.05
 
 
-def test_the_virtual_clock_stands_still_and_never_runs_back():
+def test_the_virtual_clock_stands_still_and_never_runs_back() -> None:
     clock = Clock(start=1000.0)
     assert clock.now() == clock.now() == 1000.0
     assert clock.monotonic() == 0.0
@@ -144,14 +150,14 @@ def test_the_virtual_clock_stands_still_and_never_runs_back():
         clock.advance(-1)
 
 
-def test_a_real_clock_follows_the_wall_and_can_be_advanced():
+def test_a_real_clock_follows_the_wall_and_can_be_advanced() -> None:
     clock = Clock(real_time=True)
     assert abs(clock.now() - time.time()) < 1
     clock.advance(100)
     assert 99 < clock.now() - time.time() < 102
 
 
-def test_a_wrong_knob_is_refused():
+def test_a_wrong_knob_is_refused() -> None:
     knobs = Knobs(list_lag=3)
     with pytest.raises(ValueError, match="no such knob"):
         knobs.list_lagg = 3

@@ -22,7 +22,7 @@ from ansible_collections.secops.mde.plugins.modules import runbook_input as docu
 from ansible_collections.secops.mde.tests.unit.plugins.modules.test_every_module import comparable_spec
 
 ID = "a1" * 20
-COMMENT = {"mde_comment": "CHG-1044 retired"}
+COMMENT: dict[str, t.Any] = {"mde_comment": "CHG-1044 retired"}
 
 
 def read(
@@ -86,10 +86,10 @@ def test_a_list_is_read_once_for_all_hosts() -> None:
 
 
 def test_hosts_are_checked_all_together() -> None:
-    arguments = {"source": "hosts", "hosts": ["pc-1", "pc-2"]}
+    arguments: dict[str, t.Any] = {"source": "hosts", "hosts": ["pc-1", "pc-2"]}
     found = read("pc-1", ["pc-1", "pc-2"], arguments=arguments, **COMMENT)
     assert [device["device_name"] for device in found["devices"]] == ["pc-1", "pc-2"]
-    wrong = {"hostvars": {"pc-2": {"mde_aad_device_id": "N/A"}}}
+    wrong: dict[str, t.Any] = {"hostvars": {"pc-2": {"mde_aad_device_id": "N/A"}}}
     assert (
         "host pc-2, mde_aad_device_id" in read("pc-1", ["pc-1", "pc-2"], arguments=arguments, **wrong, **COMMENT)["msg"]
     )
@@ -108,7 +108,7 @@ def test_mde_max_devices_is_checked_before_anything_else_runs() -> None:
     assert found["msg"] == "3 devices exceed mde_max_devices (2). To allow them, set -e mde_max_devices=3."
 
 
-SLICE = {"awx_job_template_name": "Retire", "awx_workflow_job_name": "Retire"}
+SLICE: dict[str, t.Any] = {"awx_job_template_name": "Retire", "awx_workflow_job_name": "Retire"}
 HOSTS: dict[str, t.Any] = {"source": "hosts", "hosts": ["pc-1", "pc-2"]}
 
 
@@ -125,17 +125,18 @@ def test_a_slice_needs_a_maximum_of_its_own_because_it_cannot_count_the_others()
 
 @pytest.mark.parametrize("prefix", ["awx", "tower"])
 def test_a_slice_does_not_take_a_list_that_every_slice_would_offboard(prefix: str) -> None:
-    names = {f"{prefix}_{name}": "Retire" for name in ("job_template_name", "workflow_job_name")}
+    names: dict[str, t.Any] = {f"{prefix}_{name}": "Retire" for name in ("job_template_name", "workflow_job_name")}
     found = read(mde_devices="pc-1", mde_max_devices=5, **names, **COMMENT)
     assert "each slice would offboard the complete list" in found["msg"]
-    own = {"run_once": True, "mde_devices": "pc-1", "mde_max_devices": 5}  # a list of the hosts of the slice
+    # A list of the hosts of the slice.
+    own: dict[str, t.Any] = {"run_once": True, "mde_devices": "pc-1", "mde_max_devices": 5}
     assert read("pc-9", ["pc-9", "pc-8"], **own, **names, **COMMENT)["errors"] == []
-    workflow = {**names, f"{prefix}_workflow_job_name": "Decommission"}
+    workflow: dict[str, t.Any] = {**names, f"{prefix}_workflow_job_name": "Decommission"}
     assert read(mde_devices="pc-1", **workflow, **COMMENT)["errors"] == []
 
 
-VERIFY = {"entry_point": "verify"}
-SUMMARY = {"prediction": False, "action_ids": ["a-1"], "device_ids": []}
+VERIFY: dict[str, t.Any] = {"entry_point": "verify"}
+SUMMARY: dict[str, t.Any] = {"prediction": False, "action_ids": ["a-1"], "device_ids": []}
 
 
 def test_a_verification_takes_the_artifacts_of_the_jobs_before() -> None:
@@ -157,7 +158,7 @@ def test_a_verification_takes_the_artifacts_of_the_jobs_before() -> None:
 
 
 def test_a_verification_of_nothing_has_to_be_allowed() -> None:
-    empty = {"mde_offboard_4711": {**SUMMARY, "action_ids": []}}
+    empty: dict[str, t.Any] = {"mde_offboard_4711": {**SUMMARY, "action_ids": []}}
     found = read(arguments=VERIFY, **empty)
     assert (
         "Nothing to verify. The artifacts mde_offboard_4711 have no action IDs. Set either mde_evidence" in found["msg"]
@@ -234,6 +235,6 @@ def test_a_comment_that_arrived_as_a_number_is_reported() -> None:
 
 
 def test_a_verification_takes_no_devices() -> None:
-    arguments = {"entry_point": "verify"}
+    arguments: dict[str, t.Any] = {"entry_point": "verify"}
     found = read(arguments=arguments, mde_evidence="run.json")
     assert (found.get("failed", False), found["devices"], found["options"]["evidence"]) == (False, [], "run.json")

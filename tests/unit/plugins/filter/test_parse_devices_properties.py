@@ -110,14 +110,14 @@ def _unquoted(comment: str) -> str:
     st.sampled_from(["json", "yaml", "flow", "data", "object"]),
 )
 def test_records_are_read_back(devices: list[Device], form: str) -> None:
-    given: t.Any = {
+    forms: dict[str, t.Callable[[], t.Any]] = {
         "json": lambda: json.dumps(devices),
         "yaml": lambda: yaml.safe_dump({"devices": devices}),
         "flow": lambda: yaml.safe_dump(devices, default_flow_style=True, width=10**9),
         "data": lambda: devices,
         "object": lambda: {"machines": devices},
-    }[form]()
-    assert parse(given) == first_of_each(devices)
+    }
+    assert parse(forms[form]()) == first_of_each(devices)
 
 
 JSON = st.recursive(
@@ -201,7 +201,10 @@ def test_a_table_returns_the_devices_of_the_known_column_or_is_an_error(
         return
     assert table.fields, table.text
     identity = next(field for field in ("device_id", "aad_device_id", "device_name") if field in table.fields)
-    values = {"device_id": [m.id for m in meant], "aad_device_id": [m.aad_device_id for m in meant]}
+    values: dict[str, list[t.Any]] = {
+        "device_id": [m.id for m in meant],
+        "aad_device_id": [m.aad_device_id for m in meant],
+    }
     values["device_name"] = [m.name for m in meant]
     assert [device[identity] for device in found] == list(dict.fromkeys(values[identity]))
     if "device_name" in table.fields:  # the safeguard is complete
@@ -237,14 +240,14 @@ RECORDS = st.fixed_dictionaries(
 def test_every_record_of_the_service_is_read_back_with_its_id_and_name(
     records: list[dict[str, t.Any]], form: str
 ) -> None:
-    given: t.Any = {
+    forms: dict[str, t.Callable[[], t.Any]] = {
         "data": lambda: records,
         "answer": lambda: {"@odata.context": "x", "value": records},
         "json": lambda: json.dumps(records, ensure_ascii=False),
         "registered": lambda: {"changed": False, "machines": records},
         "escaped": lambda: json.dumps({"value": records}),
-    }[form]()
-    found = parse(given)
+    }
+    found = parse(forms[form]())
     assert len(found) <= len(records)
     for record in records:
         name = clean_device_name(record["computerDnsName"])

@@ -27,11 +27,9 @@ LEAVES = st.one_of(
     st.booleans(),
     st.integers(),
     st.floats(allow_nan=False, allow_infinity=False),
-    st.text(st.characters(blacklist_categories=("Cs",))),
+    st.text(st.characters(exclude_categories=["Cs"])),
 )
-KEYS = st.text(st.characters(blacklist_categories=("Cs",))).filter(
-    lambda key: not key.lstrip("_").startswith("ansible_")
-)
+KEYS = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda key: not key.lstrip("_").startswith("ansible_"))
 HARMLESS = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=20)
 # All that Python can hold, as far as it can be a part of JSON.
 ARBITRARY_JSON = st.recursive(

@@ -61,7 +61,8 @@ def documented_options(name: str) -> dict[str, dict[str, t.Any]]:
         file, _dot, part = fragment.removeprefix("secops.mde.").partition(".")
         source = importlib.import_module(f"{FRAGMENTS}.{file}").ModuleDocFragment
         found |= yaml.safe_load(getattr(source, part.upper() or "DOCUMENTATION")).get("options", {})
-    return found | own.get("options", {})
+    options: dict[str, dict[str, t.Any]] = own.get("options", {})
+    return found | options
 
 
 def comparable_spec(options: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
@@ -182,7 +183,8 @@ def _fits(entry: dict[str, t.Any], value: t.Any, where: str) -> None:
     if value is None:
         return
     assert isinstance(value, TYPES[entry["type"]]), where
-    for item in value if isinstance(value, list) else [value]:
+    items: list[t.Any] = value if isinstance(value, list) else [value]
+    for item in items:
         if "contains" in entry and item:
             outcomes = {*OUTCOMES_OF_OFFBOARD, *VERIFY_OUTCOMES} if where == "summary" else set()  # in one sentence
             assert set(item) - (outcomes - set(entry["contains"])) == set(entry["contains"]), where

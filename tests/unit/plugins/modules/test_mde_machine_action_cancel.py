@@ -332,7 +332,8 @@ def test_invalid_options_are_refused_before_any_request(
 @pytest.mark.parametrize("option", ["calls_per_minute", "calls_per_hour"])
 def test_the_rate_limit_is_kept(emulator: Emulator, cancel: RunModule, pending: str, option: str) -> None:
     began = emulator.clock.monotonic()
-    assert cancel(action_id=pending, **{option: 2}).changed
+    options: dict[str, t.Any] = {option: 2}
+    assert cancel(action_id=pending, **options).changed
     assert emulator.clock.monotonic() - began >= (60 if option == "calls_per_minute" else 3600)
 
 

@@ -190,7 +190,8 @@ NASTY = [
 @pytest.mark.parametrize("text", NASTY)
 @pytest.mark.parametrize("option", ["type", "status"])
 def test_text_matches_literally(fleet: Emulator, action_info: RunModule, option: str, text: str) -> None:
-    assert digits(action_info(**{option: [text]})) == ""
+    options: dict[str, t.Any] = {option: [text]}
+    assert digits(action_info(**options)) == ""
     if option == "type":
         fleet.add_action(A, text, id=guid("7"))
         assert digits(action_info(type=[text])) == "7"
@@ -227,7 +228,8 @@ def test_the_newest_are_first_whatever_the_service_s_order(
         times=None,
         body=json.dumps({"value": fleet.actions()[3:] + fleet.actions()[:3]}),
     )
-    run = action_info(**({"limit": limit} if limit else {}))
+    options: dict[str, t.Any] = {"limit": limit} if limit else {}
+    run = action_info(**options)
     assert digits(run) == "123456"[:limit]
     assert len(fleet.calls("api")) == (2 if limit else 1)
 
@@ -413,7 +415,8 @@ def test_a_page_that_repeats_the_last_is_an_error(fleet: Emulator, action_info: 
 def test_the_rate_limit_is_kept(fleet: Emulator, action_info: RunModule, option: str) -> None:
     fleet.knobs.page_cap = 2
     began = fleet.clock.monotonic()
-    assert digits(action_info(**{option: 2})) == "123456"
+    options: dict[str, t.Any] = {option: 2}
+    assert digits(action_info(**options)) == "123456"
     assert fleet.clock.monotonic() - began >= (60 if option == "calls_per_minute" else 3600)
 
 

@@ -89,7 +89,7 @@ TABLE: list[tuple[dict[str, str], list[dict[str, t.Any]], list[bool], dict[str, 
 def test_check_mode_predicts_what_the_run_does_and_the_second_run_does_nothing(
     fleet: Emulator,
     exclude: RunModule,
-    options: dict[str, str],
+    options: dict[str, t.Any],
     after: list[dict[str, t.Any]],
     changed: list[bool],
     body: dict[str, t.Any],

@@ -177,7 +177,8 @@ NASTY = [
 )
 def test_text_matches_literally(fleet: Emulator, machine_info: RunModule, option: str, field: str, text: str) -> None:
     marked = fleet.add_device(Device(name="marked", extra={field: [text] if option == "tag" else text}))
-    run = machine_info(**{option: text if option == "tag" else [text]})
+    options: dict[str, t.Any] = {option: text if option == "tag" else [text]}
+    run = machine_info(**options)
     assert [machine["id"] for machine in run.result["machines"]] == [marked.id]
 
 
@@ -403,7 +404,8 @@ def test_a_machine_that_moves_to_the_next_page_is_returned_once(fleet: Emulator,
 def test_the_rate_limit_is_kept(fleet: Emulator, machine_info: RunModule, option: str) -> None:
     fleet.knobs.page_cap = 1
     began = fleet.clock.monotonic()
-    assert letters(machine_info(**{option: 2}).result["machines"]) == "abcd"
+    options: dict[str, t.Any] = {option: 2}
+    assert letters(machine_info(**options).result["machines"]) == "abcd"
     assert fleet.clock.monotonic() - began >= (60 if option == "calls_per_minute" else 3600)
 
 

@@ -345,7 +345,8 @@ def test_records_that_cannot_be_read_fail_the_module_before_anything_is_sent(
 @pytest.mark.parametrize("option", ["calls_per_minute", "calls_per_hour"])
 def test_the_rate_limit_is_kept(fleet: Emulator, tag: RunModule, option: str) -> None:
     began = fleet.clock.monotonic()
-    assert tag(device_id=[A, "e" * 40], **{option: 2}).changed
+    options: dict[str, t.Any] = {option: 2}
+    assert tag(device_id=[A, "e" * 40], **options).changed
     assert fleet.clock.monotonic() - began >= (60 if option == "calls_per_minute" else 3600)
 
 

@@ -114,12 +114,14 @@ def test_a_device_that_is_listed_twice_is_offboarded_once(
     emulator: Emulator, offboard: RunModule, between: int, check: bool
 ) -> None:
     first, *others = fleet(emulator, 1 + between)
-    run = offboard(devices=[{"device_id": first.id}, *by_id(others), {"device_name": first.name.upper()}], check=check)
+    run = offboard(
+        devices=[{"device_id": first.id}, *by_id(others), {"device_name": str(first.name).upper()}], check=check
+    )
     one, two = run.result["devices"][0], run.result["devices"][-1]
     assert (one["outcome"], one["changed"]) == ("submitted", True)
     assert (two["outcome"], two["changed"], two["failed"]) == ("in_progress", False, False)
     assert one["action"] == two["action"]
-    assert two["requested"]["device_name"] == first.name.upper()
+    assert two["requested"]["device_name"] == str(first.name).upper()
     assert posts(emulator) == (0 if check else 1 + between)
 
 
@@ -131,7 +133,7 @@ def test_an_empty_list_is_a_success_without_any_call(emulator: Emulator, offboar
 
 @pytest.mark.parametrize("single", [{"device_id": "00aa"}, {"device_name": "pc1"}, {"aad_device_id": GUID}])
 def test_a_list_together_with_a_single_device_is_refused(
-    emulator: Emulator, offboard: RunModule, single: dict[str, str]
+    emulator: Emulator, offboard: RunModule, single: dict[str, t.Any]
 ) -> None:
     run = offboard(devices=[{"device_id": "00bb"}], **single)
     assert (run.failed, run.error_code) == (True, "invalid_option")
@@ -166,7 +168,7 @@ def test_of_many_invalid_entries_only_the_first_are_named(emulator: Emulator, of
     ids=str,
 )
 def test_a_rate_limit_that_allows_no_offboard_is_refused(
-    emulator: Emulator, offboard: RunModule, limits: dict[str, int]
+    emulator: Emulator, offboard: RunModule, limits: dict[str, t.Any]
 ) -> None:
     run = offboard(devices=[{"device_id": "00aa"}], **limits)
     assert run.error_code == "invalid_option"
@@ -190,7 +192,7 @@ def test_there_are_never_more_threads_than_devices(emulator: Emulator, offboard:
 
 
 @pytest.mark.parametrize("limits", [{"calls_per_hour": 2}, {"calls_per_minute": 1}], ids=str)
-def test_the_lowest_rate_limit_works(emulator: Emulator, offboard: RunModule, limits: dict[str, int]) -> None:
+def test_the_lowest_rate_limit_works(emulator: Emulator, offboard: RunModule, limits: dict[str, t.Any]) -> None:
     devices = fleet(emulator, 3)
     assert outcomes(offboard(devices=by_id(devices), **limits)) == ["submitted"] * 3
     assert exactly_one_action_each(emulator, devices)
@@ -260,7 +262,7 @@ def test_a_service_that_accepts_short_filters_only_gets_those(
 ) -> None:
     devices = fleet(emulator, 130)
     emulator.knobs.update(knobs)
-    requested = [{"device_id": d.id} if key == "device_id" else {"device_name": d.name.upper()} for d in devices]
+    requested = [{"device_id": d.id} if key == "device_id" else {"device_name": str(d.name).upper()} for d in devices]
     run = offboard(devices=requested)
     assert outcomes(run) == ["submitted"] * 130
     assert exactly_one_action_each(emulator, devices)
@@ -333,7 +335,7 @@ def test_an_hour_that_others_have_used_up_is_waited_out_and_everything_read_agai
 ) -> None:
     devices = fleet(emulator, 40)
     emulator.knobs.quota_per_hour = 1500
-    emulator.others_call(1480)
+    emulator.use_quota_as_other_app(1480)
     ordinary = clock.sleep
 
     def sleep(seconds: float) -> None:

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from ansible_collections.secops.mde.plugins.module_utils._auth.token import TokenCache
+from ansible_collections.secops.mde.plugins.module_utils._foreign_json import parse_json
 from ansible_collections.secops.mde.plugins.module_utils._http import transport
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time, parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
@@ -103,16 +104,16 @@ def test_any_exception_while_reading_the_response_leads_to_reconciliation(
     emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
 ) -> None:
     """Reading the response to the POST fails once, for a reason of this machine or of a library."""
-    decode = transport.parse_json
+    decode = parse_json
     failed: list[bytes] = []
 
-    def parse_json(body: bytes) -> t.Any:
+    def failing(body: bytes) -> t.Any:
         if b"$metadata#MachineActions/$entity" in body and not failed:
             failed.append(body)
             raise failure("no more")
         return decode(body)
 
-    monkeypatch.setattr(transport, "parse_json", parse_json)
+    monkeypatch.setattr(transport, "parse_json", failing)
     run = offboard(device_id=device.id)
     monkeypatch.undo()
     assert failed

@@ -585,7 +585,7 @@ def test_a_wrong_secret_is_tried_once_for_all_devices(emulator: Emulator, offboa
 def test_a_secret_and_ids_with_surrounding_white_space_sign_in_and_stay_masked(
     place: str, emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values = {
+    values: dict[str, t.Any] = {
         "tenant_id": f" {emulator.tenant_id}\n",
         "client_id": f"{emulator.client_id} ",
         "client_secret": f"{emulator.client_secret}\n",

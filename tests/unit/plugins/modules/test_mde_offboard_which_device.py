@@ -120,7 +120,7 @@ def test_two_devices_with_one_name_are_ambiguous_and_both_are_candidates(
 )
 @pytest.mark.parametrize("empty_is_404", [False, True])
 def test_a_missing_device_fails_without_missing_ok(
-    emulator: Emulator, offboard: RunModule, requested: dict[str, str], empty_is_404: bool
+    emulator: Emulator, offboard: RunModule, requested: dict[str, t.Any], empty_is_404: bool
 ) -> None:
     emulator.knobs.empty_list_404 = empty_is_404
     strict, lenient = offboard(**requested), offboard(**requested, missing_ok=True)

@@ -246,7 +246,7 @@ def test_25000_devices_are_all_there_whoever_leaves_arrives_or_jumps(emulator: E
 
 def test_pages_that_never_end_are_a_failed_read(emulator: Emulator) -> None:
     endless = client_of(emulator)
-    wire = endless.session._transport._session.get_adapter("https://x")
+    wire: t.Any = endless.session._transport._session.get_adapter("https://x")
     numbers = itertools.count()
     carry = wire.carry
 

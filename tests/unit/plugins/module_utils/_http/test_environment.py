@@ -139,7 +139,8 @@ def test_an_ambiguous_proxy_in_the_environment_is_rejected_and_no_part_of_it_is_
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_no_part_of_a_password_in_a_url_is_shown(password: str, option: str, offboard: RunModule) -> None:
     address = f"https://svc:{password}@host.example.test"
-    run = offboard(connect=False, device_id=ID, access_token="made-up-token", **{option: address})
+    options: dict[str, t.Any] = {option: address}
+    run = offboard(connect=False, device_id=ID, access_token="made-up-token", **options)
     assert run.error_code == "invalid_option"
     for piece in ("Som", "mer2026", "mer#2026"):
         assert piece not in run.output

@@ -60,7 +60,7 @@ def response(status: int, body: bytes = b"{}", **headers: str) -> Response:
     ],
     ids=str,
 )
-def test_retry_after_is_read_in_both_forms(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after_is_read_in_both_forms(headers: dict[str, t.Any], seconds: float | None) -> None:
     assert retry_after(response(429, **headers), NOW) == (None if seconds is None else pytest.approx(seconds))
 
 

@@ -12,11 +12,13 @@ import typing as t
 import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._api.client import MdeClient
+from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine
 from ansible_collections.secops.mde.plugins.module_utils._api.session import ApiSession
 from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenCache
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._offboarding import planner
+from ansible_collections.secops.mde.plugins.module_utils._offboarding.decision import Decision, decide
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import OffboardParameters
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult, OffboardResult
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import OffboardRun
@@ -84,9 +86,8 @@ def test_a_bug_that_one_device_triggers_affects_no_other(
 ) -> None:
     for name in ("pc1", "pc2"):
         emulator.add_device(Device(name=name))
-    decide = planner.decide
 
-    def broken(machine, *args, **kwargs):  # type: ignore[no-untyped-def]
+    def broken(machine: Machine, *args: t.Any, **kwargs: t.Any) -> Decision:
         if machine.name == "pc2":
             raise KeyError("a bug")
         return decide(machine, *args, **kwargs)

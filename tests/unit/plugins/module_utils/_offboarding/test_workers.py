@@ -34,7 +34,8 @@ def test_as_many_threads_as_requested_work_concurrently() -> None:
 
 @pytest.mark.parametrize("given", [0, 2])
 def test_fewer_threads_than_requested_do_all_the_work(monkeypatch: pytest.MonkeyPatch, given: int) -> None:
-    start, started = threading.Thread.start, []
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
 
     def limited(thread: threading.Thread) -> None:
         if len(started) == given:
