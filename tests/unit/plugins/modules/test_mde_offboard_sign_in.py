@@ -793,6 +793,18 @@ def test_a_token_is_replaced_before_it_expires_in_a_long_run(
     assert {call.status for call in emulator.calls()} == {200, 201}
 
 
+def test_a_token_that_expires_twice_in_one_call_is_replaced_twice(
+    emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    emulator.fault(kind="body", status=401, body="{}", method="GET")
+    emulator.fault(kind="503", method="GET")
+    emulator.fault(kind="body", status=401, body="{}", method="GET")
+    run = offboard(device_id=device.id)
+    assert run.outcome == "submitted"
+    assert [call.status for call in emulator.calls("api", "GET")][:4] == [401, 503, 401, 200]
+    assert sign_ins(emulator) == 3
+
+
 def test_redirects_of_the_api_are_not_followed(emulator: Emulator, offboard: RunModule, device: Device) -> None:
     emulator.fault(kind="redirect", times=None)
     run = offboard(device_id=device.id)
