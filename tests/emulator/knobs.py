@@ -27,7 +27,7 @@ class Knobs:
     duplicate_grace: float = 60.0
     # Offboard of a device that is not onboarded: accepted (and never picked up), or refused.
     not_onboarded_offboard: int = field(default=201, metadata=_choices(201, 400))
-    # Offboard of an id nobody knows: refused, or accepted (and never picked up).
+    # Offboard of an unknown ID: refused, or accepted (and never picked up).
     unknown_device_offboard: int = field(default=404, metadata=_choices(404, 201))
     # Offboard demands a read role as well.
     offboard_needs_read: bool = False

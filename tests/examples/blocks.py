@@ -23,7 +23,7 @@ PREFIX = "secops.mde."
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of documentation, to the letter. ``title`` tells it from the others of its source."""
+    """A piece of documentation, to the letter. ``title`` distinguishes it from the others of its source."""
 
     source: str
     title: str

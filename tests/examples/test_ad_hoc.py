@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ansible at its most talkative tells no secret, whatever way the secrets came in and however the task ends."""
+"""Ansible at its most talkative shows no secret, whatever way the secrets came in and however the task ends."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ad_hoc(stage: AnsibleCommand, *options: str, **arguments: t.Any) -> str:
     return f"{run.code} {run.output}"
 
 
-def told(stage: AnsibleCommand, output: str) -> set[str]:
+def shown(stage: AnsibleCommand, output: str) -> set[str]:
     """The secrets that stand in an output."""
     tokens = {call.headers["authorization"].split()[1] for call in stage.emulator.calls("api")}
     return {secret for secret in {CLIENT_SECRET, PROXY_PASSWORD, *SECRETS.values(), *tokens} if secret in output}
@@ -45,7 +45,7 @@ def test_secrets_of_the_environment_are_not_told_in_a_success(stage: AnsibleComm
     assert output.startswith("0 ")
     assert CLIENT_ID in output
     assert len(stage.emulator.actions()) == 1
-    assert told(stage, output) == set()
+    assert shown(stage, output) == set()
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_secrets_of_the_environment_are_not_told_in_a_failure(
     output = ad_hoc(stage, **arguments)
     assert output.startswith("2 ")
     assert stage.emulator.actions() == []
-    assert told(stage, output) == set()
+    assert shown(stage, output) == set()

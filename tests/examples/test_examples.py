@@ -27,9 +27,9 @@ ACTION = "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
 class Effect:
     """What an example returns, in check mode and for real, and what it then leaves behind at the service."""
 
-    # Of the result of the example's last task of ours: what tells that it did the right thing, and what that is.
-    told: t.Callable[[dict[str, t.Any]], t.Any]
-    tells: t.Any
+    # Of the result of the example's last task of ours: what shows that it did the right thing, and what that is.
+    value: t.Callable[[dict[str, t.Any]], t.Any]
+    expected: t.Any
     # How many calls changed something, and what the service then holds.
     posts: int = 0
     left: t.Callable[[Emulator, dict[str, t.Any]], t.Any] = lambda _emulator, _result: None
@@ -68,8 +68,8 @@ def offboards(outcomes: tuple[str, ...], comments: tuple[str, ...], **more: t.An
         return [action.get("requestorComment") for action in actions], held.get(DEVICE, {}).get("status")
 
     return Effect(
-        told=lambda result: tuple(device["outcome"] for device in result["devices"]),
-        tells=outcomes,
+        value=lambda result: tuple(device["outcome"] for device in result["devices"]),
+        expected=outcomes,
         posts=sum(submitted),
         left=left,
         leaves=(
@@ -82,7 +82,7 @@ def offboards(outcomes: tuple[str, ...], comments: tuple[str, ...], **more: t.An
 
 def finds(key: str, ids: list[str], given: t.Callable[[Emulator], t.Any], **more: t.Any) -> Effect:
     """The ids of the records."""
-    return Effect(told=lambda result: [record["id"] for record in result[key]], tells=ids, given=given, **more)
+    return Effect(value=lambda result: [record["id"] for record in result[key]], expected=ids, given=given, **more)
 
 
 def tags(
@@ -90,8 +90,8 @@ def tags(
 ) -> Effect:
     """Which devices change, and the tags of one of them afterwards."""
     return Effect(
-        told=lambda result: [device["changed"] for device in result["devices"]],
-        tells=changed,
+        value=lambda result: [device["changed"] for device in result["devices"]],
+        expected=changed,
         posts=1,
         left=lambda emulator, _result: emulator.machine(key)["machineTags"],
         leaves=leaves,
@@ -119,8 +119,8 @@ def retire(emulator: Emulator) -> None:
 def exclusions(posts: int, leaves: list[bool], given: t.Callable[[Emulator], t.Any], **more: t.Any) -> Effect:
     """Which devices are excluded in the result, and whether the two devices are excluded afterwards."""
     return Effect(
-        told=lambda result: [device["device_id"] for device in result["devices"] if device["changed"]],
-        tells=[DEVICE] if leaves[0] else [OTHER],
+        value=lambda result: [device["device_id"] for device in result["devices"] if device["changed"]],
+        expected=[DEVICE] if leaves[0] else [OTHER],
         posts=posts,
         left=lambda emulator, _result: [emulator.machine(id_)["isExcluded"] for id_ in (DEVICE, OTHER)],
         leaves=leaves,
@@ -205,8 +205,8 @@ EFFECTS: dict[str, Effect] = {
         ],
     ),
     "mde_machine_action_cancel: Cancel a pending offboard action": Effect(
-        told=lambda result: (result["cancelled"], result["action"]["status"], result["action"]["cancellationComment"]),
-        tells=(True, "Cancelled", "CHG-1042 withdrawn, the device stays"),
+        value=lambda result: (result["cancelled"], result["action"]["status"], result["action"]["cancellationComment"]),
+        expected=(True, "Cancelled", "CHG-1042 withdrawn, the device stays"),
         posts=1,
         left=lambda emulator, _result: [action["status"] for action in emulator.actions()],
         leaves=["Cancelled"],
@@ -218,8 +218,8 @@ EFFECTS: dict[str, Effect] = {
         [True], DEVICE, ["retired"], lambda emulator: emulator.grant("Machine.ReadWrite.All")
     ),
     "mde_machine_tag: Find devices that are tagged as loaned": Effect(
-        told=lambda result: [machine["computerDnsName"] for machine in result["machines"]],
-        tells=["lab-w11-08.corp.example", "kiosk-02.corp.example"],
+        value=lambda result: [machine["computerDnsName"] for machine in result["machines"]],
+        expected=["lab-w11-08.corp.example", "kiosk-02.corp.example"],
         given=loan,
     ),
     "mde_machine_tag: Remove the tag from all of them": tags(
@@ -230,8 +230,8 @@ EFFECTS: dict[str, Effect] = {
         after="mde_machine_tag: Find devices that are tagged as loaned",
     ),
     "mde_machine_exclusion: Get the outcome of the offboard actions of last week": Effect(
-        told=lambda result: [device["outcome"] for device in result["devices"]],
-        tells=["done", "came_back"],
+        value=lambda result: [device["outcome"] for device in result["devices"]],
+        expected=["done", "came_back"],
         given=retire,
     ),
     "mde_machine_exclusion: Exclude the devices that are offboarded": exclusions(
@@ -242,16 +242,16 @@ EFFECTS: dict[str, Effect] = {
     ),
     "mde_machine_exclusion: Include a device that is back in use": exclusions(1, [False, False], exclude_other),
     "mde_offboard_info: Get the outcome of an offboard action": Effect(
-        told=lambda result: [device["outcome"] for device in result["devices"]],
-        tells=["pending"],
+        value=lambda result: [device["outcome"] for device in result["devices"]],
+        expected=["pending"],
         given=lambda emulator: emulator.add_action(
             emulator.device("pc-0101.corp.example").id, status="Pending", age=60, id=ACTION
         ),
         shows=lambda _emulator: "pc-0101.corp.example: offboarding is still in progress",
     ),
     "mde_offboard_info: Fail if a device has come back": Effect(
-        told=lambda result: [device["outcome"] for device in result["devices"]],
-        tells=["done"],
+        value=lambda result: [device["outcome"] for device in result["devices"]],
+        expected=["done"],
         given=lambda emulator: [
             emulator.add_action(DEVICE, age="3d"),
             emulator.update_machine(DEVICE, onboardingStatus="CanBeOnboarded"),
@@ -259,8 +259,8 @@ EFFECTS: dict[str, Effect] = {
     ),
     "mde_evidence: Offboard a list": offboards(("submitted",) * 2, ("CHG-1044 retired",) * 2),
     "mde_evidence: Write the evidence": Effect(
-        told=lambda result: [device["outcome"] for device in result["devices"]],
-        tells=["submitted", "submitted"],
+        value=lambda result: [device["outcome"] for device in result["devices"]],
+        expected=["submitted", "submitted"],
         posts=2,
         records=True,
         after="mde_evidence: Offboard a list",
@@ -269,8 +269,8 @@ EFFECTS: dict[str, Effect] = {
         ("submitted",), ("CHG-1044 retired",), hosts="lab-w11-07.corp.example", shows=lambda _emulator: ["submitted"]
     ),
     "runbook_input: Check the variables before the first step of a decommission": Effect(
-        told=lambda result: (result["devices"], result["options"]["wait"], result["source"]),
-        tells=([{"device_name": RETIRED}], True, "host"),
+        value=lambda result: (result["devices"], result["options"]["wait"], result["source"]),
+        expected=([{"device_name": RETIRED}], True, "host"),
         credential=None,
     ),
     "runbook_options: Offboard with survey answers, one of them empty and one converted to a number": (
@@ -343,16 +343,16 @@ def test_the_example_foretells_its_effect_in_check_mode_and_then_has_it(name: st
     text = text_of(EXAMPLES[name], effect, stage)
     effect.given(emulator)
 
-    # A POST in check mode would show in what the real run tells, and in how many there were in the end.
+    # A POST in check mode would show in what the real run shows, and in how many there were in the end.
     played = stage.predict_and_play(text, defaults=effect.defaults, hosts=effect.hosts)
     assert played.code == 0, played.output
-    foretold = last(task for task in played.tasks if task.check)
-    assert effect.told(foretold) == effect.tells
-    assert foretold["changed"] == effect.changes
+    predicted = last(task for task in played.tasks if task.check)
+    assert effect.value(predicted) == effect.expected
+    assert predicted["changed"] == effect.changes
 
     real = [task for task in played.tasks if not task.check]
     assert {task.status for task in real} == {"ok"}
-    assert effect.told(last(real)) == effect.tells
+    assert effect.value(last(real)) == effect.expected
     assert last(real)["changed"] == effect.changes
     assert {call.credential for call in emulator.calls("entra", "POST")} == {effect.credential} - {None}
     assert effect.left(emulator, last(real)) == effect.leaves

@@ -73,9 +73,9 @@ def export_the_credential(text: str, stage: AnsibleCommand) -> None:
 
 @block("Retire a device")
 def first_playbook(text: str, stage: AnsibleCommand) -> None:
-    foretold = stage.play(text, "--check")
-    assert foretold.code == 0, foretold.output
-    assert foretold.ours.result["changed"]
+    predicted = stage.play(text, "--check")
+    assert predicted.code == 0, predicted.output
+    assert predicted.ours.result["changed"]
     assert stage.emulator.calls("api", "POST") == []
     real = stage.play(text)
     assert real.code == 0, real.output
@@ -87,9 +87,9 @@ def first_playbook(text: str, stage: AnsibleCommand) -> None:
 
 @block("Retire the devices of a ticket")
 def list_of_devices(text: str, stage: AnsibleCommand) -> None:
-    foretold = stage.play(text, "--check")
-    assert foretold.code == 0, foretold.output
-    assert [device["outcome"] for device in foretold.ours.result["devices"]] == ["submitted"] * 3
+    predicted = stage.play(text, "--check")
+    assert predicted.code == 0, predicted.output
+    assert [device["outcome"] for device in predicted.ours.result["devices"]] == ["submitted"] * 3
     assert stage.emulator.calls("api", "POST") == []
     stage.emulator.update_machine("pc-0102.corp.example", computerDnsName="renamed.corp.example")
     real = stage.play(text)

@@ -49,11 +49,9 @@ def of_error_responses() -> set[str]:
     )
     returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
     constants = {
-        node.value
+        str(node.value)
         for value in returned
-        if not isinstance(value, ast.Subscript)
-        for branch in ([value.body, value.orelse] if isinstance(value, ast.IfExp) else [value])
-        for node in [branch]
+        for node in ([value.body, value.orelse] if isinstance(value, ast.IfExp) else [value])
         if isinstance(node, ast.Constant)
     }
     return constants | set(error_responses._CODES.values())

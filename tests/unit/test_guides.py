@@ -370,7 +370,7 @@ def check_command(words: list[str]) -> None:
 
 
 def check_control(line: str) -> None:
-    """The emulator understands what it is told."""
+    """The emulator understands the options of the guide."""
     found = re.search(r"MDE_EMULATOR_CONTROL/(\w+)", line)
     assert found
     control = (COLLECTION / "tests" / "emulator" / "control.py").read_text("utf-8")

@@ -27,7 +27,7 @@ def foreign_list(emulator: Emulator, path: str, records: list[dict[str, t.Any]],
 def test_actions_of_other_devices_are_no_answer_to_what_was_asked(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
-    """A proxy hands out the response to another read: nobody knows what our own devices have."""
+    """A proxy hands out the response to another read: it is unknown what our own devices have."""
     other = emulator.add_device(Device(name="other.corp.example", fate="offline"))
     foreign = offboard_as_other_app(emulator, other.id)
     offboard_as_other_app(emulator, device.id)
