@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ansible_collections.secops.mde.plugins.plugin_utils._evidence import html_report
 from ansible_collections.secops.mde.tests.browser import chromium
-from ansible_collections.secops.mde.tests.unit.evidence_samples import small_office
+from ansible_collections.secops.mde.tests.unit.support.evidence_samples import small_office
 
 WIDTH, HEIGHT = 1280, 1420
 

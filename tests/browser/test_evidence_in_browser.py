@@ -20,7 +20,7 @@ from selenium.webdriver.common.by import By
 from ansible_collections.secops.mde.plugins.plugin_utils._evidence import html_report
 from ansible_collections.secops.mde.tests.browser import chromium
 from ansible_collections.secops.mde.tests.browser.conftest import Tab
-from ansible_collections.secops.mde.tests.unit.evidence_samples import (
+from ansible_collections.secops.mde.tests.unit.support.evidence_samples import (
     MALICIOUS,
     Record,
     evidence,

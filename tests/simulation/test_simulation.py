@@ -23,8 +23,8 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator, Exchange
-from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.simulated_run import SimulatedRun
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 MINUTE, HOUR = 60.0, 3600.0
 PER_MINUTE, PER_HOUR = 100, 1500

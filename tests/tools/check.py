@@ -105,7 +105,7 @@ def processes(run: Shell) -> None:
 
 def examples(run: Shell) -> None:
     """The examples of the documentation, executed against the emulator."""
-    pytest(run, "tests/examples")
+    pytest(run, "tests/functional/examples")
 
 
 def browser(run: Shell) -> None:

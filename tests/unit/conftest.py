@@ -28,8 +28,8 @@ from ansible_collections.secops.mde.plugins.modules import (
     mde_offboard_info,
 )
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import ModuleRun, RunModule
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleRun, RunModule
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 # The same examples each time, whatever the machine's speed: a gate that passed fails only when something was changed.
 settings.register_profile("gate", deadline=None, derandomize=True, database=None)

@@ -35,8 +35,8 @@ from ansible_collections.secops.mde.plugins.modules import mde_evidence as docum
 from ansible_collections.secops.mde.plugins.plugin_utils._evidence import html_report, recorder
 from ansible_collections.secops.mde.plugins.plugin_utils._evidence.document import merge_batch
 from ansible_collections.secops.mde.plugins.plugin_utils._evidence.files import write
-from ansible_collections.secops.mde.tests.unit.module_run import ManualClock, ModuleRun
 from ansible_collections.secops.mde.tests.unit.plugins.modules.test_every_module import comparable_spec
+from ansible_collections.secops.mde.tests.unit.support.module_run import ManualClock, ModuleRun
 
 CONTEXT = {"tenant_id": "t", "client_id": "c", "api_url": "https://api.example", "collection_version": "1.0.0"}
 

@@ -15,7 +15,7 @@ from jinja2 import StrictUndefined, UndefinedError
 
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.parameters import OffboardParameters
 from ansible_collections.secops.mde.plugins.modules.mde_offboard import OPTIONS
-from ansible_collections.secops.mde.tests.unit.device_lists import Devices, parse, parse_error
+from ansible_collections.secops.mde.tests.unit.support.device_lists import Devices, parse, parse_error
 
 ID1 = "a10100000000000000000000000000000000c0de"
 ID2 = "A10200000000000000000000000000000000C0DE"

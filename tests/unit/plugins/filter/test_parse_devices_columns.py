@@ -21,8 +21,8 @@ from ansible.plugins.loader import lookup_loader
 from jinja2 import StrictUndefined, UndefinedError
 
 from ansible_collections.secops.mde.plugins.plugin_utils._evidence.csv_report import render
-from ansible_collections.secops.mde.tests.unit.device_lists import Devices, parse, parse_error
-from ansible_collections.secops.mde.tests.unit.evidence_samples import evidence
+from ansible_collections.secops.mde.tests.unit.support.device_lists import Devices, parse, parse_error
+from ansible_collections.secops.mde.tests.unit.support.evidence_samples import evidence
 
 A, B = "a1" * 20, "b2" * 20
 GA, GB = "11112222-bbbb-3333-cccc-4444dddd5555", "11112222-bbbb-3333-cccc-4444dddd6666"

@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from ansible_collections.secops.mde.tests.unit.device_lists import Devices, parse, parse_error
+from ansible_collections.secops.mde.tests.unit.support.device_lists import Devices, parse, parse_error
 
 A, B = "a1" * 20, "b2" * 20
 GA, GB = "11112222-bbbb-3333-cccc-4444dddd5555", "11112222-bbbb-3333-cccc-4444dddd6666"

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import clean_device_name
 from ansible_collections.secops.mde.plugins.module_utils._same import equal_ignoring_case
-from ansible_collections.secops.mde.tests.unit.device_lists import parse
-from ansible_collections.secops.mde.tests.unit.tables import random_table
+from ansible_collections.secops.mde.tests.unit.support.device_lists import parse
+from ansible_collections.secops.mde.tests.unit.support.tables import random_table
 
 SETTINGS = settings(
     max_examples=settings().max_examples * 2 // 5,

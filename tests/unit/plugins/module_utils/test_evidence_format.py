@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils import _evidence_format
 from ansible_collections.secops.mde.plugins.module_utils._evidence_format import EvidenceFileError, file_type, load
-from ansible_collections.secops.mde.tests.unit.evidence_samples import small_office, verification
+from ansible_collections.secops.mde.tests.unit.support.evidence_samples import small_office, verification
 
 START = '{"format": "secops.mde/evidence-1", "kind": "offboard", "complete": false, '
 

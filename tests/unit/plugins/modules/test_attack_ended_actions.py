@@ -11,7 +11,7 @@ import json
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import RunModule, offboard_as_other_app, offboards
+from ansible_collections.secops.mde.tests.unit.support.module_run import RunModule, offboard_as_other_app, offboards
 
 
 @pytest.fixture

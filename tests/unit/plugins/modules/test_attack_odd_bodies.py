@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import RunModule, offboard_as_other_app
+from ansible_collections.secops.mde.tests.unit.support.module_run import RunModule, offboard_as_other_app
 
 
 @pytest.fixture

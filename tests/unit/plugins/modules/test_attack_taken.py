@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import RunModule, api_calls, offboards, posts
+from ansible_collections.secops.mde.tests.unit.support.module_run import RunModule, api_calls, offboards, posts
 
 JSON = {"Content-Type": "application/json"}
 HIDDEN: dict[str, dict[str, t.Any]] = {

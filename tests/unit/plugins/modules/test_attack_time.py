@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import (
+from ansible_collections.secops.mde.tests.unit.support.module_run import (
     EmulatorClock,
     RunModule,
     offboard_as_other_app,

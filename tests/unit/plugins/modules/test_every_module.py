@@ -19,7 +19,7 @@ from ansible_collections.secops.mde.plugins.module_utils._evidence_format import
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import OUTCOMES as OUTCOMES_OF_OFFBOARD
 from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec import connection_spec
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import ModuleRun, RunModule
+from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleRun, RunModule
 
 NAMES = sorted(path.stem for folder in package.__path__ for path in Path(folder).glob("mde_*.py"))
 # Those that call the service. The other one is the documentation of an action plugin.

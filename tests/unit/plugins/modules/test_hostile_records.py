@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import ModuleRun, RunModule, api_calls, posts
+from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleRun, RunModule, api_calls, posts
 
 A, B, C = (letter * 40 for letter in "abc")
 MACHINE = {"id": A, "computerDnsName": "pc-a", "onboardingStatus": "Onboarded", "lastSeen": "2025-06-01T00:00:00Z"}

@@ -12,7 +12,12 @@ import typing as t
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import RunModule, api_calls, offboard_as_other_app, posts
+from ansible_collections.secops.mde.tests.unit.support.module_run import (
+    RunModule,
+    api_calls,
+    offboard_as_other_app,
+    posts,
+)
 
 HOUR = 3600.0
 NAME = "lab-w11-07.corp.example"

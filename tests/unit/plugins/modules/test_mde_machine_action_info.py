@@ -12,14 +12,14 @@ import typing as t
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import (
+from ansible_collections.secops.mde.tests.unit.support.module_run import (
     ModuleRun,
     RunModule,
     api_calls,
     offboard_as_other_app,
     sign_ins,
 )
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 A, B = "a" * 40, "b" * 40
 HOUR, DAY = 3600.0, 86400.0

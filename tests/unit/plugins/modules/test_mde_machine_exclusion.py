@@ -12,7 +12,13 @@ import typing as t
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import ModuleRun, RunModule, api_calls, posts, sign_ins
+from ansible_collections.secops.mde.tests.unit.support.module_run import (
+    ModuleRun,
+    RunModule,
+    api_calls,
+    posts,
+    sign_ins,
+)
 
 A, B, C, D = (digit * 40 for digit in "abcd")
 UNKNOWN = "e" * 40

@@ -12,8 +12,8 @@ import typing as t
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import RunModule, api_calls, sign_ins
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.module_run import RunModule, api_calls, sign_ins
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 A, B, C, D = (digit * 40 for digit in "abcd")
 ENTRA = "11112222-bbbb-3333-cccc-4444dddd5555"

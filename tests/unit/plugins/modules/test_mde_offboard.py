@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._api.models import ACTION_FIELDS
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import OUTCOMES
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import (
+from ansible_collections.secops.mde.tests.unit.support.module_run import (
     ModuleRun,
     RunModule,
     api_calls,

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import ModuleRun, RunModule, posts
+from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleRun, RunModule, posts
 
 MAC: dict[str, t.Any] = {"name": "mac-02.corp.example", "os_platform": "macOS"}
 

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.modules import mde_offboard
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import (
+from ansible_collections.secops.mde.tests.unit.support.module_run import (
     EmulatorClock,
     RunModule,
     api_calls,
@@ -22,7 +22,7 @@ from ansible_collections.secops.mde.tests.unit.module_run import (
     posts,
     sign_ins,
 )
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 DAY = 86400.0
 GUID = "11112222-bbbb-3333-cccc-4444dddd5555"

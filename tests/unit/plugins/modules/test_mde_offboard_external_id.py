@@ -15,15 +15,20 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.modules import mde_offboard
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit import module_run
-from ansible_collections.secops.mde.tests.unit.external_id_service import SERVICES, ServiceEmulator, each_service, posts
-from ansible_collections.secops.mde.tests.unit.module_run import (
+from ansible_collections.secops.mde.tests.unit.support import module_run
+from ansible_collections.secops.mde.tests.unit.support.external_id_service import (
+    SERVICES,
+    ServiceEmulator,
+    each_service,
+    posts,
+)
+from ansible_collections.secops.mde.tests.unit.support.module_run import (
     RunModule,
     api_calls,
     offboard_as_other_app,
     offboards,
 )
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 COMMENT = "CHG-1042 retired"
 TEXT = "CHG-1042 job 7"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import RunModule, api_calls, posts
+from ansible_collections.secops.mde.tests.unit.support.module_run import RunModule, api_calls, posts
 
 DAYS = 86400.0
 # Against a service that accepts quoted IDs of actions, and against one that rejects them.

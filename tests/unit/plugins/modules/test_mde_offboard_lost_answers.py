@@ -17,16 +17,21 @@ from ansible_collections.secops.mde.plugins.module_utils._foreign_json import pa
 from ansible_collections.secops.mde.plugins.module_utils._http import transport
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time, parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.external_id_service import SERVICES, ServiceEmulator, api_calls, posts
-from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcessTransport
-from ansible_collections.secops.mde.tests.unit.module_run import (
+from ansible_collections.secops.mde.tests.unit.support.external_id_service import (
+    SERVICES,
+    ServiceEmulator,
+    api_calls,
+    posts,
+)
+from ansible_collections.secops.mde.tests.unit.support.in_process_transport import InProcessTransport
+from ansible_collections.secops.mde.tests.unit.support.module_run import (
     EmulatorClock,
     RunModule,
     offboard_as_other_app,
     offboards,
 )
-from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.simulated_run import SimulatedRun
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 COMMENT = "CHG-1042 retired"
 

@@ -19,7 +19,7 @@ import pytest
 
 from ansible_collections.secops.mde.tests import emulator as emulator_package
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import offboards, posts
+from ansible_collections.secops.mde.tests.unit.support.module_run import offboards, posts
 
 COLLECTIONS = Path(str(emulator_package.__file__)).parents[5]
 MODULE = "ansible_collections.secops.mde.plugins.modules.mde_offboard"

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import ModuleRun, RunModule
-from ansible_collections.secops.mde.tests.unit.quoting import FORMS, assert_hidden, credentials_sent, fault
+from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleRun, RunModule
+from ansible_collections.secops.mde.tests.unit.support.quoting import FORMS, assert_hidden, credentials_sent, fault
 
 ID = "4a" * 20
 # Of no encoding is this secret its own form.

@@ -22,8 +22,8 @@ import responses
 from ansible_collections.secops.mde.plugins.module_utils._version import COLLECTION_VERSION
 from ansible_collections.secops.mde.plugins.modules import mde_offboard
 from ansible_collections.secops.mde.tests.emulator import App, Device, Emulator, Exchange
-from ansible_collections.secops.mde.tests.unit.https_proxy import HttpsProxy
-from ansible_collections.secops.mde.tests.unit.module_run import (
+from ansible_collections.secops.mde.tests.unit.support.https_proxy import HttpsProxy
+from ansible_collections.secops.mde.tests.unit.support.module_run import (
     EmulatorClock,
     ModuleRun,
     RunModule,
@@ -31,7 +31,7 @@ from ansible_collections.secops.mde.tests.unit.module_run import (
     posts,
     sign_ins,
 )
-from ansible_collections.secops.mde.tests.unit.quoting import assert_hidden, fault
+from ansible_collections.secops.mde.tests.unit.support.quoting import assert_hidden, fault
 
 ID = "4a" * 20
 ROLES = ("Machine.Offboard", "Machine.Read.All")

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import ModuleRun, RunModule, api_calls, posts
+from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleRun, RunModule, api_calls, posts
 
 GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
 

@@ -13,7 +13,7 @@ import pytest
 import urllib3.util.connection
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import (
+from ansible_collections.secops.mde.tests.unit.support.module_run import (
     EmulatorClock,
     RunModule,
     api_calls,

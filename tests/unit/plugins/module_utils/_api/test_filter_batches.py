@@ -24,7 +24,7 @@ from ansible_collections.secops.mde.plugins.module_utils._api.odata import (
     url_encode,
 )
 from ansible_collections.secops.mde.plugins.module_utils._errors import ApiError
-from ansible_collections.secops.mde.tests.unit.module_run import ManualClock
+from ansible_collections.secops.mde.tests.unit.support.module_run import ManualClock
 
 
 def condition(values: t.Sequence[str], syntax: FilterSyntax) -> str:

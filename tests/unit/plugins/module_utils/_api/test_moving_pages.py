@@ -20,8 +20,8 @@ from ansible_collections.secops.mde.plugins.module_utils._api.client import MdeC
 from ansible_collections.secops.mde.plugins.module_utils._errors import UnexpectedResponseError
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.simulated_run import SimulatedRun
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 
 class Tenant:

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._api.service_time import ServiceTime
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time
-from ansible_collections.secops.mde.tests.unit.module_run import ManualClock
+from ansible_collections.secops.mde.tests.unit.support.module_run import ManualClock
 
 NOW = ManualClock.START
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0

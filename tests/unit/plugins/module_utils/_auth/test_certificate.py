@@ -31,7 +31,7 @@ from ansible_collections.secops.mde.plugins.module_utils._auth.certificate impor
 from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.emulator.pki import KeyPair
-from ansible_collections.secops.mde.tests.unit.module_run import ModuleRun, RunModule
+from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleRun, RunModule
 
 PASSWORD = "päss word"
 

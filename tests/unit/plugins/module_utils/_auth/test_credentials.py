@@ -37,7 +37,7 @@ from ansible_collections.secops.mde.plugins.module_utils._errors import (
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.tests.emulator import Emulator, Exchange
 from ansible_collections.secops.mde.tests.emulator.pki import KeyPair
-from ansible_collections.secops.mde.tests.unit.module_run import EmulatorClock
+from ansible_collections.secops.mde.tests.unit.support.module_run import EmulatorClock
 
 SCOPE = "https://api.securitycenter.microsoft.com/.default"
 RESOURCE = "https://api.securitycenter.microsoft.com"

@@ -22,8 +22,8 @@ from ansible_collections.secops.mde.plugins.module_utils._http.transport import 
     Response,
     TransportOptions,
 )
-from ansible_collections.secops.mde.tests.unit.module_run import ManualClock
-from ansible_collections.secops.mde.tests.unit.scripted import Script, Scripted, regular
+from ansible_collections.secops.mde.tests.unit.support.module_run import ManualClock
+from ansible_collections.secops.mde.tests.unit.support.scripted import Script, Scripted, regular
 
 INTERIM: t.Final = {
     "100": b"HTTP/1.1 100 Continue\r\n\r\n",

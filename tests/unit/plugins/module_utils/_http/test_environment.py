@@ -25,7 +25,7 @@ from ansible_collections.secops.mde.plugins.module_utils._http.environment impor
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._http.urls import is_unambiguous, origin
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import EmulatorClock, RunModule
+from ansible_collections.secops.mde.tests.unit.support.module_run import EmulatorClock, RunModule
 
 ID = "4a" * 20
 AMBIGUOUS = (

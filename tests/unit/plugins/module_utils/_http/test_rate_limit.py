@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
-from ansible_collections.secops.mde.tests.unit.module_run import ManualClock
+from ansible_collections.secops.mde.tests.unit.support.module_run import ManualClock
 
 
 def send_times(clock: ManualClock, rate_limiter: RateLimiter, calls: int) -> list[float]:

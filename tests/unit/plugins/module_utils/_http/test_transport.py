@@ -30,8 +30,8 @@ from ansible_collections.secops.mde.plugins.module_utils._http.transport import 
 )
 from ansible_collections.secops.mde.plugins.module_utils._version import COLLECTION_VERSION
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.https_proxy import HttpsProxy
-from ansible_collections.secops.mde.tests.unit.module_run import EmulatorClock
+from ansible_collections.secops.mde.tests.unit.support.https_proxy import HttpsProxy
+from ansible_collections.secops.mde.tests.unit.support.module_run import EmulatorClock
 
 ROOT = Path(__file__).resolve().parents[5]
 HOST = "https://mde.example.test"

@@ -27,7 +27,7 @@ from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers im
 from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import DeviceRequest
 from ansible_collections.secops.mde.plugins.module_utils._results import RunContext, to_module_result
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import EmulatorClock, posts
+from ansible_collections.secops.mde.tests.unit.support.module_run import EmulatorClock, posts
 
 Run = t.Callable[..., list[DeviceResult]]
 

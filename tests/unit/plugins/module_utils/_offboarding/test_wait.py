@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ansible_collections.secops.mde.plugins.module_utils._api.models import MachineAction
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.wait import WaitOptions, wait_for_actions
-from ansible_collections.secops.mde.tests.unit.module_run import ManualClock
+from ansible_collections.secops.mde.tests.unit.support.module_run import ManualClock
 
 
 def action(name: str, status: str) -> MachineAction:

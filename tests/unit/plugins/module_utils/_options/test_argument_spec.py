@@ -25,7 +25,7 @@ from ansible_collections.secops.mde.plugins.module_utils._options.argument_spec 
 )
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.conftest import run_module
-from ansible_collections.secops.mde.tests.unit.module_run import ModuleRun, RunModule
+from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleRun, RunModule
 
 DOCUMENTED: dict[str, dict[str, t.Any]] = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
 SPEC = connection_spec()

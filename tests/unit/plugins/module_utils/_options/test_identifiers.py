@@ -21,7 +21,7 @@ from ansible_collections.secops.mde.plugins.module_utils._options.identifiers im
     is_dns_name,
 )
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import RunModule
+from ansible_collections.secops.mde.tests.unit.support.module_run import RunModule
 
 OF_THE_SERVICE = [
     "Sam Example iPad Air 17zoll (2ndgeneration)",

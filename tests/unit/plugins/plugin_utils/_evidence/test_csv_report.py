@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.module_utils._presentable import escape_invisible
 from ansible_collections.secops.mde.plugins.plugin_utils._evidence.csv_report import COLUMNS, escape_formula, render
-from ansible_collections.secops.mde.tests.unit.evidence_samples import (
+from ansible_collections.secops.mde.tests.unit.support.evidence_samples import (
     CLIENT,
     COMMENT,
     MALICIOUS,

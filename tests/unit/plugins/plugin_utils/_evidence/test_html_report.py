@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.secops.mde.plugins.plugin_utils._evidence.html_report import TEMPLATES, render
-from ansible_collections.secops.mde.tests.unit.evidence_samples import (
+from ansible_collections.secops.mde.tests.unit.support.evidence_samples import (
     MALICIOUS,
     Record,
     device,

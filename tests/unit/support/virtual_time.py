@@ -21,7 +21,7 @@ from collections import deque
 
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import WorkerPool
 from ansible_collections.secops.mde.tests import emulator as service
-from ansible_collections.secops.mde.tests.unit.module_run import EmulatorClock
+from ansible_collections.secops.mde.tests.unit.support.module_run import EmulatorClock
 
 T = t.TypeVar("T")
 

@@ -15,7 +15,7 @@ import typing as t
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Emulator, Exchange, Fault
-from ansible_collections.secops.mde.tests.unit import module_run
+from ansible_collections.secops.mde.tests.unit.support import module_run
 
 SERVICES: t.Final = ("echo", "drop", "refuse")
 each_service = pytest.mark.parametrize("emulator", SERVICES, indirect=True, ids="ExternalId: {}".format)

@@ -22,7 +22,7 @@ import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.ansible_process import COLLECTION, process_environment
-from ansible_collections.secops.mde.tests.unit.module_run import posts, sign_ins
+from ansible_collections.secops.mde.tests.unit.support.module_run import posts, sign_ins
 
 COMMENT = {"mde_comment": "CHG-1044 retired"}
 AWX = {"awx_job_id": 4711, "awx_user_name": "operator"}  # extra variables of a job, and of each slice of a job

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.examples import blocks
-from ansible_collections.secops.mde.tests.examples.blocks import Block
-from ansible_collections.secops.mde.tests.examples.conftest import CLIENT_ID, RETIRED, AnsibleCommand, Task
+from ansible_collections.secops.mde.tests.functional.examples import blocks
+from ansible_collections.secops.mde.tests.functional.examples.blocks import Block
+from ansible_collections.secops.mde.tests.functional.examples.conftest import CLIENT_ID, RETIRED, AnsibleCommand, Task
 
 DEVICE = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07"
 OTHER = "2e5bc9d7e413ddd7902c2932e418702b84d0cc08"

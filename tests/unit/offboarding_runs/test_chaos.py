@@ -16,11 +16,11 @@ import pytest
 from hypothesis import settings
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.chaos import Chaos, ChaosAdapter
-from ansible_collections.secops.mde.tests.unit.external_id_service import SERVICES
-from ansible_collections.secops.mde.tests.unit.module_run import offboards
-from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.chaos import Chaos, ChaosAdapter
+from ansible_collections.secops.mde.tests.unit.support.external_id_service import SERVICES
+from ansible_collections.secops.mde.tests.unit.support.module_run import offboards
+from ansible_collections.secops.mde.tests.unit.support.simulated_run import SimulatedRun
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 # An offboard that does not reach the service is sent three times at most. A proxy may lose all of them.
 POSTS = {

@@ -22,8 +22,8 @@ from ansible_collections.secops.mde.plugins.module_utils._offboarding.results im
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import OffboardRun
 from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import DeviceRequest
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcessTransport, connect
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.in_process_transport import InProcessTransport, connect
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 
 @dataclass

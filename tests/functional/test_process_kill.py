@@ -20,8 +20,8 @@ import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.ansible_process import process_environment
-from ansible_collections.secops.mde.tests.unit.external_id_service import ServiceEmulator, each_service, posts
-from ansible_collections.secops.mde.tests.unit.module_run import offboards
+from ansible_collections.secops.mde.tests.unit.support.external_id_service import ServiceEmulator, each_service, posts
+from ansible_collections.secops.mde.tests.unit.support.module_run import offboards
 
 MODULE = "ansible_collections.secops.mde.plugins.modules.mde_offboard"
 DEVICES = 60

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator, HistoryAction
-from ansible_collections.secops.mde.tests.unit.external_id_service import refused
-from ansible_collections.secops.mde.tests.unit.module_run import offboards
-from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.external_id_service import refused
+from ansible_collections.secops.mde.tests.unit.support.module_run import offboards
+from ansible_collections.secops.mde.tests.unit.support.simulated_run import SimulatedRun
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 HOUR, DAY = 3600.0, 86400.0
 COMMENT = "CHG-1042 retired"

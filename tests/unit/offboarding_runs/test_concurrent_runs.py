@@ -13,9 +13,9 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.results import DeviceResult
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import offboards
-from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.module_run import offboards
+from ansible_collections.secops.mde.tests.unit.support.simulated_run import SimulatedRun
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 # Each device of each pair of runs is a race.
 DEVICES = 20

@@ -16,8 +16,8 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.module_run import posts
-from ansible_collections.secops.mde.tests.unit.test_runbook import COMMENT, AnsibleCommand
+from ansible_collections.secops.mde.tests.functional.test_playbooks import COMMENT, AnsibleCommand
+from ansible_collections.secops.mde.tests.unit.support.module_run import posts
 
 NAMES = (
     "Sam Example iPad Air 17zoll (2ndgeneration)",

@@ -19,7 +19,7 @@ from types import MappingProxyType
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.examples.blocks import COLLECTION
+from ansible_collections.secops.mde.tests.functional.examples.blocks import COLLECTION
 
 # Of the examples' own application: what the README exports, and what the examples name.
 CLIENT_ID = "7e9d3c54-1b2a-4c3d-8e4f-001122334455"

@@ -20,8 +20,8 @@ from urllib.parse import unquote
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.hostile_fleet import CANARY, REFUSED_ID, draw_fleet
-from ansible_collections.secops.mde.tests.unit.test_runbook import COMMENT, AnsibleCommand, CommandResult
+from ansible_collections.secops.mde.tests.functional.support.hostile_fleet import CANARY, REFUSED_ID, draw_fleet
+from ansible_collections.secops.mde.tests.functional.test_playbooks import COMMENT, AnsibleCommand, CommandResult
 
 INVENTORY: t.Final = {
     "plugin": "secops.mde.mde_machines",

@@ -28,7 +28,7 @@ from ansible_collections.secops.mde.plugins.module_utils._http.connections impor
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.emulator.server import headers_of
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 
 def connect(transport: HttpTransport, adapter: InProcessTransport, *, fast_path: bool = False) -> None:

@@ -21,8 +21,8 @@ import yaml
 from ansible_collections.secops.mde.plugins.inventory import mde_machines
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.ansible_process import process_environment
-from ansible_collections.secops.mde.tests.unit.module_run import sign_ins
-from ansible_collections.secops.mde.tests.unit.quoting import assert_hidden, credentials_sent, fault
+from ansible_collections.secops.mde.tests.unit.support.module_run import sign_ins
+from ansible_collections.secops.mde.tests.unit.support.quoting import assert_hidden, credentials_sent, fault
 
 GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
 

@@ -18,8 +18,8 @@ from ansible_collections.secops.mde.plugins.module_utils._http.transport import 
     TransportOptions,
 )
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcessTransport, connect
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.in_process_transport import InProcessTransport, connect
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 PC1 = "a1" * 20
 OFFBOARD = f"/api/machines/{PC1}/offboard"

@@ -13,9 +13,9 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.simulated_run import SimulatedRun
-from ansible_collections.secops.mde.tests.unit.tables import random_table
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.simulated_run import SimulatedRun
+from ansible_collections.secops.mde.tests.unit.support.tables import random_table
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 parse = FilterModule().filters()["parse_devices"]
 TABLES = 1000

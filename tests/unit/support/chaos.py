@@ -23,8 +23,8 @@ from urllib3.connection import HTTPConnection
 from ansible_collections.secops.mde.plugins.module_utils._http.connections import current_exchange, guard
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import _GuardedAdapter
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.in_process_transport import InProcessTransport
-from ansible_collections.secops.mde.tests.unit.virtual_time import VirtualTime
+from ansible_collections.secops.mde.tests.unit.support.in_process_transport import InProcessTransport
+from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 _INTERIM: t.Final = (
     b"HTTP/1.1 100 Continue\r\n\r\n",

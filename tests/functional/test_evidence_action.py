@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.test_runbook import AnsibleCommand, CommandResult
+from ansible_collections.secops.mde.tests.functional.test_playbooks import AnsibleCommand, CommandResult
 
 TEMPLATE = "{{ lookup('pipe', 'touch ran') }}"
 # For all hosts, including localhost: any connection and any process fails or times out.

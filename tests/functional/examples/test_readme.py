@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from ansible_collections.secops.mde.tests.emulator import Device
-from ansible_collections.secops.mde.tests.examples import blocks
-from ansible_collections.secops.mde.tests.examples.blocks import COLLECTION
-from ansible_collections.secops.mde.tests.examples.conftest import CLIENT_ID, CLIENT_SECRET, AnsibleCommand
+from ansible_collections.secops.mde.tests.functional.examples import blocks
+from ansible_collections.secops.mde.tests.functional.examples.blocks import COLLECTION
+from ansible_collections.secops.mde.tests.functional.examples.conftest import CLIENT_ID, CLIENT_SECRET, AnsibleCommand
 
 BLOCKS = {block.title: block for block in [*blocks.of_readme(), *blocks.of_guide("guide_modules")]}
 NOT_RUN = {

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.tests.examples.conftest import CLIENT_ID, CLIENT_SECRET, AnsibleCommand
+from ansible_collections.secops.mde.tests.functional.examples.conftest import CLIENT_ID, CLIENT_SECRET, AnsibleCommand
 
 NAME = "lab-w11-07.corp.example"
 # Of every family, all of them in the environment at once. Loopback is never asked through the proxy.

@@ -26,9 +26,9 @@ import pytest
 import requests
 
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.examples import blocks
-from ansible_collections.secops.mde.tests.examples.blocks import COLLECTION, Block
-from ansible_collections.secops.mde.tests.examples.conftest import CLIENT_ID, CLIENT_SECRET, AnsibleCommand
+from ansible_collections.secops.mde.tests.functional.examples import blocks
+from ansible_collections.secops.mde.tests.functional.examples.blocks import COLLECTION, Block
+from ansible_collections.secops.mde.tests.functional.examples.conftest import CLIENT_ID, CLIENT_SECRET, AnsibleCommand
 
 GUIDES = (
     "guide_first_steps",

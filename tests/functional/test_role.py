@@ -18,15 +18,15 @@ from ansible_collections.secops.mde.plugins.filter.runbook_options import Filter
 from ansible_collections.secops.mde.plugins.plugin_utils._host_devices import DEVICE_VARIABLES
 from ansible_collections.secops.mde.plugins.plugin_utils._runbook_options import ENTRY_POINTS, misspelled
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.unit.ansible_process import COLLECTION
-from ansible_collections.secops.mde.tests.unit.module_run import posts
-from ansible_collections.secops.mde.tests.unit.test_runbook import (
+from ansible_collections.secops.mde.tests.functional.test_playbooks import (
     AWX,
     COMMENT,
     AnsibleCommand,
     CommandResult,
     fleet,
 )
+from ansible_collections.secops.mde.tests.unit.ansible_process import COLLECTION
+from ansible_collections.secops.mde.tests.unit.support.module_run import posts
 
 ROLE = COLLECTION / "roles" / "mde"
 SPEC = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text("utf-8"))["argument_specs"]
