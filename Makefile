@@ -1,6 +1,6 @@
 # Needs Python 3.11 or later with venv, git and make. Everything that is built stays below .cache.
 PYTHON ?= python3
-GATES := ruff mypy changelog docs lint importer unit processes awx examples browser simulation sanity integration
+GATES := ruff mypy changelog docs lint importer unit functional awx examples browser simulation sanity integration
 
 .DEFAULT_GOAL := help
 .PHONY: help test $(GATES) matrix matrix-full hunt demo release bench emulator chromium screenshot format clean

@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.functional.test_playbooks import AnsibleCommand, CommandResult
+from ansible_collections.secops.mde.tests.functional.support.ansible_command import (
+    ANSIBLE_PLAYBOOK,
+    AnsibleCommand,
+    CommandResult,
+)
 
 TEMPLATE = "{{ lookup('pipe', 'touch ran') }}"
 # For all hosts, including localhost: any connection and any process fails or times out.
@@ -79,8 +83,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CommandResult]:
     (folder / "evidence" / "full.csv").mkdir(parents=True)
     with Emulator() as emulator:
         command = AnsibleCommand(emulator, folder)
-        full = command.command("offboard", "-i", "hosts.yml")
-        ended = command.start([*full[: full.index("secops.mde.offboard")], "-i", "hosts.yml", "play.yml"])
+        ended = command.execute(*ANSIBLE_PLAYBOOK, "-i", "hosts.yml", "play.yml")
         assert not emulator.calls()
     return folder, ended
 

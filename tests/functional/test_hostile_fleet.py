@@ -10,8 +10,6 @@ import csv
 import io
 import json
 import re
-import subprocess
-import sys
 import typing as t
 import unicodedata
 from pathlib import Path
@@ -20,8 +18,14 @@ from urllib.parse import unquote
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Emulator
+from ansible_collections.secops.mde.tests.functional.support.ansible_command import (
+    ANSIBLE_INVENTORY,
+    ANSIBLE_PLAYBOOK,
+    AnsibleCommand,
+    CommandResult,
+)
 from ansible_collections.secops.mde.tests.functional.support.hostile_fleet import CANARY, REFUSED_ID, draw_fleet
-from ansible_collections.secops.mde.tests.functional.test_playbooks import COMMENT, AnsibleCommand, CommandResult
+from ansible_collections.secops.mde.tests.functional.support.sample_runs import COMMENT
 
 INVENTORY: t.Final = {
     "plugin": "secops.mde.mde_machines",
@@ -99,24 +103,13 @@ class Tenant:
 
     def inventory(self, *options: str) -> tuple[dict[str, t.Any], str]:
         """The JSON output of ansible-inventory, and its messages."""
-        ended = subprocess.run(
-            [sys.executable, "-m", "ansible.cli.inventory", *INVENTORY_FILE, "--list", *options],
-            cwd=self.folder, env=self.ansible.variables, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=300,
-        )  # fmt: skip
-        messages = ended.stderr.decode("utf-8")
-        assert ended.returncode == 0, messages
-        return strict(ended.stdout.decode("utf-8")), messages
+        ended = self.ansible.execute(*ANSIBLE_INVENTORY, *INVENTORY_FILE, "--list", *options, separate=True)
+        assert ended.code == 0, ended.errors
+        return strict(ended.output), ended.errors
 
     def run(self, *options: str) -> CommandResult:
-        command = [
-            sys.executable, "-m", "ansible.cli.playbook", *INVENTORY_FILE, *options,
-            "-e", json.dumps({"mde_hosts": "all", "mde_tag": "retired", **COMMENT}),
-        ]  # fmt: skip
-        ended = subprocess.run(
-            command, cwd=self.folder, env=self.ansible.variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, check=False, timeout=300,
-        )  # fmt: skip
-        return CommandResult(ended.returncode, ended.stdout.decode("utf-8"))
+        variables = json.dumps({"mde_hosts": "all", "mde_tag": "retired", **COMMENT})
+        return self.ansible.execute(*ANSIBLE_PLAYBOOK, *INVENTORY_FILE, *options, "-e", variables)
 
     def module(self, name: str) -> dict[str, t.Any]:
         return dict(strict((self.folder / f"{name}.json").read_text("utf-8")))

@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -16,7 +14,8 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.filter.parse_devices import FilterModule
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.functional.test_playbooks import COMMENT, AnsibleCommand
+from ansible_collections.secops.mde.tests.functional.support.ansible_command import ANSIBLE_PLAYBOOK, AnsibleCommand
+from ansible_collections.secops.mde.tests.functional.support.sample_runs import COMMENT
 from ansible_collections.secops.mde.tests.unit.support.module_run import posts
 
 NAMES = (
@@ -55,13 +54,6 @@ NAMES = (
     "key: value",
     "<b>bold</b>",
 )
-
-
-@pytest.fixture
-def emulator() -> t.Iterator[Emulator]:
-    """An emulator in real time, because the commands are separate processes."""
-    with Emulator(real_time=True) as running:
-        yield running
 
 
 @pytest.fixture
@@ -164,16 +156,7 @@ def test_text_with_a_lookup_or_a_template_runs_nothing_in_any_place(
     ]
     plays = [{"hosts": "localhost", "tasks": tasks}, {"hosts": "all", "tasks": direct}]
     (runbook.folder / "play.yml").write_text(json.dumps([{**play, "gather_facts": False} for play in plays]), "utf-8")
-    ended = subprocess.run(
-        [sys.executable, "-m", "ansible.cli.playbook", *INVENTORY, "play.yml"],
-        cwd=runbook.folder,
-        env=runbook.variables,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert "touch ran-3-rbacGroupName" in ended.stdout, ended.stdout + ended.stderr
-    assert ended.stdout.count("TASK [") == len(tasks + direct), ended.stdout[-3000:] + ended.stderr
+    ended = runbook.execute(*ANSIBLE_PLAYBOOK, *INVENTORY, "play.yml", separate=True)
+    assert "touch ran-3-rbacGroupName" in ended.output, ended.output + ended.errors
+    assert ended.output.count("TASK [") == len(tasks + direct), ended.output[-3000:] + ended.errors
     assert not list(runbook.folder.glob("ran*"))

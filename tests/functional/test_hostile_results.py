@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.ansible_process import process_environment
+from ansible_collections.secops.mde.tests.functional.support.ansible_command import ANSIBLE_PLAYBOOK, AnsibleCommand
 
 A = "a" * 40
 ACTION_ID = "11112222-bbbb-3333-cccc-4444dddd5555"
@@ -69,18 +67,9 @@ def test_no_result_is_lost_on_the_way_to_the_controller_and_nothing_in_it_runs(t
     with Emulator([Device(id=A, name="pc-a")], real_time=True) as emulator:
         emulator.grant("Machine.ReadWrite.All")
         serve(emulator)
-        ended = subprocess.run(
-            [sys.executable, "-m", "ansible.cli.playbook", "play.yml"],
-            cwd=tmp_path,
-            env=process_environment(emulator, tmp_path),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-            timeout=300,
-        )
-    output = ended.stdout.decode("utf-8")
-    assert ended.returncode == 0, output
+        ended = AnsibleCommand(emulator, tmp_path).execute(*ANSIBLE_PLAYBOOK, "play.yml")
+    output = ended.output
+    assert ended.code == 0, output
     results = json.loads((tmp_path / "results.json").read_text("utf-8"))
     assert [name for name in MODULES if "summary" not in results[name]] == [], output
     assert [machine["id"] for machine in results["mde_machine_info"]["machines"]] == [A]

@@ -9,10 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-import subprocess
-import sys
 import typing as t
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,82 +17,36 @@ import yaml
 
 from ansible_collections.secops.mde.plugins.inventory import mde_machines
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.ansible_process import process_environment
+from ansible_collections.secops.mde.tests.functional.support.ansible_command import (
+    ANSIBLE_INVENTORY,
+    AnsibleCommand,
+    CommandResult,
+)
 from ansible_collections.secops.mde.tests.unit.support.module_run import sign_ins
 from ansible_collections.secops.mde.tests.unit.support.quoting import assert_hidden, credentials_sent, fault
 
 GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
 
 
-@dataclass(frozen=True)
-class CommandResult:
-    """Exit code and output of ansible-inventory."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> dict[str, t.Any]:
-        assert self.code == 0, self.err
-        return t.cast("dict[str, t.Any]", json.loads(self.out, object_hook=_unmarked))
-
-    @property
-    def hosts(self) -> dict[str, dict[str, t.Any]]:
-        """Variables by host."""
-        document = self.document
-        variables = document["_meta"]["hostvars"]
-        names = {host for group in document.values() for host in group.get("hosts", ())}
-        return {name: variables.get(name, {}) for name in names}
-
-    @property
-    def error(self) -> str:
-        assert self.code != 0, self.out
-        return " ".join(self.err.split())
-
-
-def _unmarked(value: dict[str, t.Any]) -> t.Any:
-    """The text of a value that newer versions of Ansible mark as unsafe in their output."""
-    return value["__ansible_unsafe"] if set(value) == {"__ansible_unsafe"} else value
-
-
-class AnsibleCommand:
+class InventoryCommand(AnsibleCommand):
     """Runs ansible-inventory with an inventory file of the plugin."""
 
-    def __init__(self, emulator: Emulator, folder: Path) -> None:
-        self.emulator = emulator
-        self.folder = folder
-        self.variables = process_environment(emulator, folder, ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="true")
-
-    def list(self, *arguments: str, drop: t.Sequence[str] = (), **options: t.Any) -> CommandResult:
+    def list(self, *arguments: str, drop: t.Container[str] = (), **options: t.Any) -> CommandResult:
         """List the inventory with these options in its file; ``drop`` are variables to leave out."""
         path = self.folder / "devices.mde_machines.yml"
         given = {"plugin": "secops.mde.mde_machines", **options}
         path.write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in given.items()), "utf-8")
-        ended = subprocess.run(
-            [sys.executable, "-m", "ansible.cli.inventory", "-i", str(path), *(arguments or ("--list",))],
-            env={name: value for name, value in self.variables.items() if name not in drop},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
+        return self.execute(
+            *ANSIBLE_INVENTORY, "-i", str(path), *(arguments or ("--list",)), without=drop, separate=True
         )
-        return CommandResult(ended.returncode, ended.stdout, ended.stderr)
 
 
 @pytest.fixture
-def emulator() -> t.Iterator[Emulator]:
-    """An emulator in real time, because the commands are separate processes."""
-    with Emulator(real_time=True) as running:
-        yield running
+def inventory(emulator: Emulator, tmp_path: Path) -> InventoryCommand:
+    return InventoryCommand(emulator, tmp_path, ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="true")
 
 
-@pytest.fixture
-def inventory(emulator: Emulator, tmp_path: Path) -> AnsibleCommand:
-    return AnsibleCommand(emulator, tmp_path)
-
-
-def test_each_device_is_a_host_with_its_ids_and_its_record(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_each_device_is_a_host_with_its_ids_and_its_record(emulator: Emulator, inventory: InventoryCommand) -> None:
     device = emulator.add_device(Device(name="pc-0101.corp.example", aad_device_id=GUID))
     hosts = inventory.list().hosts
     assert list(hosts) == ["pc-0101.corp.example"]
@@ -110,7 +61,7 @@ def test_each_device_is_a_host_with_its_ids_and_its_record(emulator: Emulator, i
     assert {call.method for call in emulator.calls("api")} == {"GET"}
 
 
-def test_the_graph_shows_the_constructed_groups(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_the_graph_shows_the_constructed_groups(emulator: Emulator, inventory: InventoryCommand) -> None:
     emulator.add_device(Device(name="pc-0101.corp.example", tags=["CHG-1042", "retire"]))
     emulator.add_device(Device(name="pc-0102.corp.example"))
     graph = inventory.list(
@@ -120,8 +71,8 @@ def test_the_graph_shows_the_constructed_groups(emulator: Emulator, inventory: A
         groups={"marked": "'retire' in machineTags", "ticketed": "ticket | length > 0"},
         compose={"ticket": "machineTags | select('match', 'CHG-') | first | default('')"},
     )
-    assert graph.code == 0, graph.err
-    lines = [line.strip(" |-") for line in graph.out.splitlines()]
+    assert graph.code == 0, graph.errors
+    lines = [line.strip(" |-") for line in graph.output.splitlines()]
     assert {"@os_windows11:", "@marked:", "@ticketed:", "{ticket = CHG-1042}"} <= set(lines)
     assert lines.count("pc-0101.corp.example") == 3
     assert lines.count("pc-0102.corp.example") == 1
@@ -140,7 +91,7 @@ def test_the_graph_shows_the_constructed_groups(emulator: Emulator, inventory: A
     ],
 )
 def test_the_filters_are_those_of_the_module(
-    emulator: Emulator, inventory: AnsibleCommand, option: str, value: t.Any, found: list[str]
+    emulator: Emulator, inventory: InventoryCommand, option: str, value: t.Any, found: list[str]
 ) -> None:
     emulator.add_device(Device(name="pc-1.corp.example", os_platform="WindowsServer2019"))
     emulator.add_device(Device(name="pc-2.corp.example", tags=["retire"]))
@@ -148,7 +99,7 @@ def test_the_filters_are_those_of_the_module(
     assert sorted(inventory.list("--list", "-e", "mark=retire", **{option: value}).hosts) == found
 
 
-def test_a_misspelled_filter_is_an_error(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_a_misspelled_filter_is_an_error(emulator: Emulator, inventory: InventoryCommand) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     assert "Unsupported option: tags." in inventory.list(tags="retire").error
     assert emulator.calls() == []
@@ -156,7 +107,7 @@ def test_a_misspelled_filter_is_an_error(emulator: Emulator, inventory: AnsibleC
 
 @pytest.mark.parametrize(("option", "empty"), [("tag", None), ("device_name", None), ("tag", "")])
 def test_an_empty_template_never_selects_all_devices(
-    emulator: Emulator, inventory: AnsibleCommand, option: str, empty: str | None
+    emulator: Emulator, inventory: InventoryCommand, option: str, empty: str | None
 ) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     listed = inventory.list("--list", "-e", json.dumps({"wanted": empty}), **{option: "{{ wanted }}"})
@@ -175,7 +126,7 @@ def test_an_empty_template_never_selects_all_devices(
     ],
 )
 def test_invalid_options_are_an_error_before_any_request(
-    emulator: Emulator, inventory: AnsibleCommand, options: dict[str, t.Any], part: str
+    emulator: Emulator, inventory: InventoryCommand, options: dict[str, t.Any], part: str
 ) -> None:
     listed = inventory.list(**options)
     assert part in listed.error
@@ -183,14 +134,14 @@ def test_invalid_options_are_an_error_before_any_request(
     assert emulator.calls() == []
 
 
-def test_a_missing_permission_is_named(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_a_missing_permission_is_named(emulator: Emulator, inventory: InventoryCommand) -> None:
     app = emulator.add_app("no reader", roles=["Machine.Offboard"], secret="made-up-of-no-reader")
     listed = inventory.list(client_id=app.client_id, client_secret="made-up-of-no-reader", tenant_id=emulator.tenant_id)
     assert "Machine.Read.All is required. The token has Machine.Offboard" in listed.error
-    assert "made-up-of-no-reader" not in listed.error + listed.out
+    assert "made-up-of-no-reader" not in listed.error + listed.output
 
 
-def test_a_page_that_fails_fails_the_inventory(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_a_page_that_fails_fails_the_inventory(emulator: Emulator, inventory: InventoryCommand) -> None:
     emulator.add_devices(Device(name=f"pc-{number}.corp.example") for number in range(5))
     emulator.knobs.page_cap = 2
     emulator.fault(kind="html_404", method="GET", path="/machines", after=1, times=None)
@@ -203,7 +154,7 @@ def test_a_page_that_fails_fails_the_inventory(emulator: Emulator, inventory: An
     ids=["inactive", "retire", "cached"],
 )
 def test_the_documented_examples_work(
-    emulator: Emulator, inventory: AnsibleCommand, number: int, hosts: list[str] | None
+    emulator: Emulator, inventory: InventoryCommand, number: int, hosts: list[str] | None
 ) -> None:
     emulator.add_device(Device(name="silent.corp.example", last_seen="40d"))
     emulator.add_device(Device(name="marked.corp.example", tags=["retire", "CHG-1042"], last_seen="1d"))
@@ -221,7 +172,7 @@ def test_the_documented_examples_work(
 # -- names ---------------------------------------------------------------------------------------------------
 
 
-def test_no_device_is_lost_and_every_host_is_one_device(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_no_device_is_lost_and_every_host_is_one_device(emulator: Emulator, inventory: InventoryCommand) -> None:
     names = ["same.corp.example", "SAME.corp.example", None, "localhost", "{{ 7 * 6 }}", "a,b", "alone.corp.example"]
     devices = [emulator.add_device(Device(name=name)) for name in names]
     listed = inventory.list()
@@ -233,7 +184,7 @@ def test_no_device_is_lost_and_every_host_is_one_device(emulator: Emulator, inve
         "alone.corp.example": ids[6],
     }
     assert listed.hosts[ids[4]]["mde_device_name"] == "{{ 7 * 6 }}"
-    messages = " ".join(listed.err.split())
+    messages = " ".join(listed.errors.split())
     assert (
         "2 devices share their name with another device and get a host name of the form name_id, for example"
         in messages
@@ -242,18 +193,18 @@ def test_no_device_is_lost_and_every_host_is_one_device(emulator: Emulator, inve
     assert messages.count("share their name") == 1
 
 
-def test_a_name_is_never_evaluated_as_a_template(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_a_name_is_never_evaluated_as_a_template(emulator: Emulator, inventory: InventoryCommand) -> None:
     emulator.add_device(
         Device(name="pc.corp.example", tags=["{{ lookup('ansible.builtin.env', 'MDE_CLIENT_SECRET') }}"])
     )
     listed = inventory.list(compose={"first": "machineTags | first"})
     assert listed.hosts["pc.corp.example"]["first"].startswith("{{ lookup(")
-    assert inventory.variables["MDE_CLIENT_SECRET"] not in listed.out + listed.err
+    assert inventory.variables["MDE_CLIENT_SECRET"] not in listed.output + listed.errors
 
 
 @pytest.mark.parametrize("platform", ["Windows11", "WindowsServer2019"], ids=["its own", "another"])
 def test_a_device_with_the_name_of_a_group_adds_no_other_host(
-    emulator: Emulator, inventory: AnsibleCommand, platform: str
+    emulator: Emulator, inventory: InventoryCommand, platform: str
 ) -> None:
     emulator.add_device(Device(name="pc_1"))
     device = emulator.add_device(Device(name="os_windows11", os_platform=platform, tags=["retire"]))
@@ -272,7 +223,7 @@ OPTION = "-oProxyCommand=touch ran;"
 
 @pytest.mark.parametrize("address", ["internal", "external"])
 def test_ansible_host_is_an_address_of_the_device_or_is_not_set(
-    emulator: Emulator, inventory: AnsibleCommand, address: str
+    emulator: Emulator, inventory: InventoryCommand, address: str
 ) -> None:
     addresses = [OPTION, "{{ 7 * 6 }}", "127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1", "fe80::1%-oProxyCommand=x",
                  "169.254.169.254", "10.1.2.3 -x", "pc.corp.example", "", None, 7, "10.1.2.3", "2001:DB8::5"]  # fmt: skip
@@ -285,21 +236,21 @@ def test_ansible_host_is_an_address_of_the_device_or_is_not_set(
         found = {host: value for host, value in found.items() if value != "pc.corp.example"}
         assert {host: value.lower() for host, value in found.items()} == {"pc-13": "10.1.2.3", "pc-14": "2001:db8::5"}
     assert len(listed.hosts) == len(addresses)
-    assert f"13 of 15 devices have no {field} that can be used as ansible_host" in " ".join(listed.err.split())
+    assert f"13 of 15 devices have no {field} that can be used as ansible_host" in " ".join(listed.errors.split())
 
 
 def test_a_record_with_an_invalid_id_is_reported_and_is_not_a_host(
-    emulator: Emulator, inventory: AnsibleCommand
+    emulator: Emulator, inventory: InventoryCommand
 ) -> None:
     emulator.add_device(Device(name="pc-1"))
     emulator.add_device(Device(id=OPTION, name=None))
     listed = inventory.list()
-    assert "letters, digits and hyphens" in " ".join((listed.out + listed.err).split())
+    assert "letters, digits and hyphens" in " ".join((listed.output + listed.errors).split())
     assert listed.code != 0 or list(listed.hosts) == ["pc-1"]
 
 
 def test_a_record_without_a_name_is_a_host_even_if_its_id_has_a_meaning_for_ansible(
-    emulator: Emulator, inventory: AnsibleCommand
+    emulator: Emulator, inventory: InventoryCommand
 ) -> None:
     ids = ["all", "ungrouped", "localhost", "-oX", "0", "2130706433", "ab12"]
     for id_ in ids:
@@ -311,7 +262,7 @@ def test_a_record_without_a_name_is_a_host_even_if_its_id_has_a_meaning_for_ansi
     }
 
 
-def test_values_of_the_service_become_safe_group_names(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_values_of_the_service_become_safe_group_names(emulator: Emulator, inventory: InventoryCommand) -> None:
     tags = [
         "{{ lookup('pipe', 'touch ran') }}",
         "all",
@@ -336,7 +287,7 @@ def test_values_of_the_service_become_safe_group_names(emulator: Emulator, inven
 
 @pytest.mark.parametrize("own", [False, True], ids=["keyed", "of the file"])
 def test_a_device_with_the_name_of_a_constructed_group_is_named_by_its_id(
-    emulator: Emulator, inventory: AnsibleCommand, own: bool
+    emulator: Emulator, inventory: InventoryCommand, own: bool
 ) -> None:
     device = emulator.add_device(Device(name="to-retire" if own else "retire", tags=["retire"]))
     groups: dict[str, t.Any] = {"groups": {"to-retire": "true"}} if own else {"keyed_groups": [{"key": "machineTags"}]}
@@ -344,11 +295,11 @@ def test_a_device_with_the_name_of_a_constructed_group_is_named_by_its_id(
     assert list(inventory.list(**groups).hosts) == [device.id]
 
 
-def test_only_harmless_text_is_exported_without_a_mark(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_only_harmless_text_is_exported_without_a_mark(emulator: Emulator, inventory: InventoryCommand) -> None:
     tags = ["retire", "CHG-1042", "a b", "{{ 7 * 6 }}", "lookup('pipe', 'touch ran')", "my_password", "a|b"]
     emulator.add_device(Device(name="pc-1.corp.example", aad_device_id=GUID, tags=tags))
     listed = inventory.list("--list", "--export", compose={"os": "osPlatform", "both": "'x ' ~ machineTags[3]"})
-    raw = json.loads(listed.out)["_meta"]["hostvars"]["pc-1.corp.example"]
+    raw = json.loads(listed.output)["_meta"]["hostvars"]["pc-1.corp.example"]
     assert (raw["mde_device_name"], raw["mde_aad_device_id"], raw["os"]) == ("pc-1.corp.example", GUID, "Windows11")
     assert (raw["mde_machine"]["healthStatus"], raw["mde_machine"]["onboardingStatus"]) == ("Active", "Onboarded")
     assert raw["mde_machine"]["machineTags"] == [*tags[:3], *({"__ansible_unsafe": tag} for tag in tags[3:])]
@@ -356,7 +307,7 @@ def test_only_harmless_text_is_exported_without_a_mark(emulator: Emulator, inven
 
 
 def test_names_that_the_modules_reject_are_null_and_in_the_record(
-    emulator: Emulator, inventory: AnsibleCommand
+    emulator: Emulator, inventory: InventoryCommand
 ) -> None:
     names = [
         "two\nlines",
@@ -377,7 +328,7 @@ def test_names_that_the_modules_reject_are_null_and_in_the_record(
 # -- connection ----------------------------------------------------------------------------------------------
 
 
-def test_it_connects_with_options_only(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_it_connects_with_options_only(emulator: Emulator, inventory: InventoryCommand) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
     options = {name.removeprefix("MDE_").lower(): value for name, value in emulator.environment().items()}
     drop = list(emulator.environment())
@@ -385,7 +336,7 @@ def test_it_connects_with_options_only(emulator: Emulator, inventory: AnsibleCom
 
 
 def test_empty_variables_count_as_unset_and_mde_variables_come_before_azure_variables(
-    emulator: Emulator, inventory: AnsibleCommand
+    emulator: Emulator, inventory: InventoryCommand
 ) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
     settings = emulator.environment()
@@ -406,10 +357,10 @@ def test_empty_variables_count_as_unset_and_mde_variables_come_before_azure_vari
     listed = inventory.list()
     assert list(listed.hosts) == ["pc.corp.example"]
     secrets = {settings["MDE_CLIENT_SECRET"], "made-up-of-azure"}
-    assert not {secret for secret in secrets if secret in listed.out + listed.err}
+    assert not {secret for secret in secrets if secret in listed.output + listed.errors}
 
 
-def test_a_missing_credential_is_named(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_a_missing_credential_is_named(emulator: Emulator, inventory: InventoryCommand) -> None:
     listed = inventory.list(drop=["MDE_CLIENT_SECRET"])
     assert "client_secret" in listed.error
     assert emulator.calls() == []
@@ -418,7 +369,7 @@ def test_a_missing_credential_is_named(emulator: Emulator, inventory: AnsibleCom
 # -- cache ---------------------------------------------------------------------------------------------------
 
 
-def test_the_cache_needs_no_request_and_contains_no_secret(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_the_cache_needs_no_request_and_contains_no_secret(emulator: Emulator, inventory: InventoryCommand) -> None:
     emulator.add_device(Device(name="pc.corp.example", tags=["{{ 7 * 6 }}"]))
     folder = inventory.folder / "cache"
     cache: dict[str, t.Any] = {
@@ -436,7 +387,7 @@ def test_the_cache_needs_no_request_and_contains_no_secret(emulator: Emulator, i
     assert inventory.variables["MDE_CLIENT_SECRET"] not in text
 
 
-def test_other_filters_do_not_use_the_cached_list(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_other_filters_do_not_use_the_cached_list(emulator: Emulator, inventory: InventoryCommand) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     emulator.add_device(Device(name="pc-2.corp.example", tags=["retire"]))
     cache: dict[str, t.Any] = {
@@ -448,7 +399,7 @@ def test_other_filters_do_not_use_the_cached_list(emulator: Emulator, inventory:
     assert list(inventory.list(**cache, tag="retire").hosts) == ["pc-2.corp.example"]
 
 
-def test_a_damaged_cache_is_replaced_and_loses_no_device(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_a_damaged_cache_is_replaced_and_loses_no_device(emulator: Emulator, inventory: InventoryCommand) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     emulator.add_device(Device(name="pc-2.corp.example"))
     folder = inventory.folder / "cache"
@@ -469,7 +420,7 @@ def test_a_damaged_cache_is_replaced_and_loses_no_device(emulator: Emulator, inv
 
 
 def test_values_from_the_cache_are_checked_like_those_of_the_service(
-    emulator: Emulator, inventory: AnsibleCommand
+    emulator: Emulator, inventory: InventoryCommand
 ) -> None:
     device = emulator.add_device(Device(name="pc-1.corp.example", extra={"lastIpAddress": "10.1.2.3"}))
     folder = inventory.folder / "cache"
@@ -491,7 +442,7 @@ def test_values_from_the_cache_are_checked_like_those_of_the_service(
 
 
 def test_the_token_of_another_tenant_does_not_use_the_cached_list(
-    emulator: Emulator, inventory: AnsibleCommand
+    emulator: Emulator, inventory: InventoryCommand
 ) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
     cache: dict[str, t.Any] = {
@@ -509,7 +460,7 @@ def test_the_token_of_another_tenant_does_not_use_the_cached_list(
     assert "The API rejected the token" in inventory.list(**cache, drop=drop).error
 
 
-def test_the_address_and_another_host_name_can_be_selected(emulator: Emulator, inventory: AnsibleCommand) -> None:
+def test_the_address_and_another_host_name_can_be_selected(emulator: Emulator, inventory: InventoryCommand) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
     ((host, variables),) = inventory.list(address="external", hostname="short_name").hosts.items()
     assert host == "pc"
@@ -528,7 +479,7 @@ def test_the_address_and_another_host_name_can_be_selected(emulator: Emulator, i
     ],
 )
 def test_a_server_that_quotes_the_request_shows_no_secret_on_the_console(
-    kind: str, form: str, service: str, emulator: Emulator, inventory: AnsibleCommand
+    kind: str, form: str, service: str, emulator: Emulator, inventory: InventoryCommand
 ) -> None:
     credentials = {
         "client_secret": {"client_id": emulator.client_id, "client_secret": emulator.client_secret},
@@ -541,11 +492,11 @@ def test_a_server_that_quotes_the_request_shows_no_secret_on_the_console(
     assert "failed" in listed.error or "returned HTTP 400" in listed.error
     sent = credentials_sent(emulator)
     assert sent
-    assert_hidden(listed.out + listed.err, sent)
+    assert_hidden(listed.output + listed.errors, sent)
 
 
 def test_a_record_that_quotes_the_token_shows_it_neither_on_the_console_nor_in_the_cache(
-    emulator: Emulator, inventory: AnsibleCommand, tmp_path: Path
+    emulator: Emulator, inventory: InventoryCommand, tmp_path: Path
 ) -> None:
     token = emulator.token()
     record = {
@@ -564,4 +515,4 @@ def test_a_record_that_quotes_the_token_shows_it_neither_on_the_console_nor_in_t
     assert list(listed.hosts) == ["pc-0101.corp.example"]
     kept = "".join(path.read_text("utf-8") for path in (tmp_path / "cache").iterdir())
     assert "pc-0101.corp.example" in kept
-    assert_hidden(listed.out + listed.err + kept, [token])
+    assert_hidden(listed.output + listed.errors + kept, [token])

@@ -9,119 +9,24 @@ from __future__ import annotations
 import csv
 import json
 import os
-import re
 import signal
 import subprocess
-import sys
 import time
 import typing as t
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.ansible_process import COLLECTION, process_environment
+from ansible_collections.secops.mde.tests.functional.support.ansible_command import (
+    ANSIBLE_PLAYBOOK,
+    COLLECTION,
+    AnsibleCommand,
+)
+from ansible_collections.secops.mde.tests.functional.support.sample_runs import AWX, COMMENT, fleet
 from ansible_collections.secops.mde.tests.unit.support.module_run import posts, sign_ins
 
-COMMENT = {"mde_comment": "CHG-1044 retired"}
-AWX = {"awx_job_id": 4711, "awx_user_name": "operator"}  # extra variables of a job, and of each slice of a job
 DAY = 86400.0
-
-
-@dataclass(frozen=True)
-class CommandResult:
-    """How ansible-playbook ended."""
-
-    code: int
-    output: str
-
-    @property
-    def one_line(self) -> str:
-        """The output in one line."""
-        return " ".join(self.output.replace('\\"', '"').split())
-
-    def times(self, sentence: str) -> int:
-        """The number of results with this sentence. ansible-core 2.19 and later also shows the one of a failed task as an error."""
-        return sum(sentence in line for line in self.output.splitlines() if not line.startswith("[ERROR]"))
-
-    @property
-    def summaries(self) -> dict[str, dict[str, t.Any]]:
-        """The artifacts for the next node of a workflow."""
-        return dict(json.loads(self.output.partition("\tRUN: ")[2]))
-
-    @property
-    def recap(self) -> dict[str, dict[str, int]]:
-        """The counts by host."""
-        lines = self.output.partition("PLAY RECAP")[2].splitlines()
-        found = (re.match(r"(\S+) +: (ok=.*)", line) for line in lines)
-        return {
-            line[1]: {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", line[2])} for line in found if line
-        }
-
-
-class AnsibleCommand:
-    """Runs the playbooks of the collection in a separate directory."""
-
-    def __init__(self, emulator: Emulator, folder: Path) -> None:
-        self.emulator = emulator
-        self.folder = folder
-        self.variables = process_environment(
-            emulator,
-            folder,
-            ANSIBLE_LOCALHOST_WARNING="false",
-            ANSIBLE_INVENTORY_UNPARSED_WARNING="false",
-            ANSIBLE_SHOW_CUSTOM_STATS="true",
-        )
-
-    def inventory(self, hosts: t.Mapping[str, t.Mapping[str, str]]) -> None:
-        """Write the inventory that ``run`` uses from now on."""
-        document = {"all": {"hosts": {name: dict(variables) for name, variables in hosts.items()}}}
-        (self.folder / "hosts.yml").write_text(json.dumps(document), "utf-8")
-
-    def command(self, playbook: str, *options: str, **variables: t.Any) -> list[str]:
-        inventory = ["-i", "hosts.yml"] if (self.folder / "hosts.yml").exists() else []
-        extra = ["-e", json.dumps(variables)] if variables else []
-        return [sys.executable, "-m", "ansible.cli.playbook", f"secops.mde.{playbook}", *inventory, *extra, *options]
-
-    def run(self, playbook: str, *options: str, **variables: t.Any) -> CommandResult:
-        return self.start(self.command(playbook, *options, **variables))
-
-    def start(self, command: t.Sequence[str]) -> CommandResult:
-        ended = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        return CommandResult(ended.returncode, ended.stdout)
-
-    def evidence(self, playbook: str = "offboard", folder: str = "mde-evidence") -> list[dict[str, t.Any]]:
-        """All evidence of a playbook, the oldest first. Each also exists as CSV and HTML."""
-        paths = sorted((self.folder / folder).glob(f"mde-{playbook}-2*.json"))
-        assert all(path.with_suffix(suffix).exists() for path in paths for suffix in (".csv", ".html"))
-        return [json.loads(path.read_text("utf-8")) for path in paths]
-
-
-@pytest.fixture
-def emulator() -> t.Iterator[Emulator]:
-    """A service in real time, because Ansible runs in separate processes."""
-    with Emulator(real_time=True) as running:
-        yield running
-
-
-@pytest.fixture
-def runbook(emulator: Emulator, tmp_path: Path) -> AnsibleCommand:
-    return AnsibleCommand(emulator, tmp_path)
-
-
-def fleet(emulator: Emulator, count: int) -> list[Device]:
-    return [emulator.add_device(Device(name=f"pc-{n:04d}.corp.example", fate="offline")) for n in range(count)]
 
 
 # -- offboard ------------------------------------------------------------------------------------------------
@@ -330,7 +235,7 @@ def test_a_playbook_that_is_imported_with_a_tag_runs_with_that_tag(emulator: Emu
     site = [{"name": "Retire", "ansible.builtin.import_playbook": "secops.mde.offboard_list", "tags": ["retire"]}]
     (runbook.folder / "site.yml").write_text(json.dumps(site), "utf-8")
     options = ["--tags", "retire", "-e", json.dumps({"mde_devices": [device.name], **COMMENT})]
-    ran = runbook.start([sys.executable, "-m", "ansible.cli.playbook", "site.yml", *options])
+    ran = runbook.execute(*ANSIBLE_PLAYBOOK, "site.yml", *options)
     assert ran.code == 0, ran.output
     assert posts(emulator) == 1
 
@@ -671,7 +576,7 @@ def test_every_variable_in_every_type_is_unset_or_used_or_an_error(runbook: Ansi
                 *(f"        {name}: {value}" for name in names),
             ]
     (runbook.folder / "types.yml").write_text("\n".join(plays), "utf-8")
-    ran = runbook.start([sys.executable, "-m", "ansible.cli.playbook", "types.yml"])
+    ran = runbook.execute(*ANSIBLE_PLAYBOOK, "types.yml")
     assert ran.code == 0, ran.output
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in runbook.folder.glob("* *.json")}
     assert len(found) == 12

@@ -19,7 +19,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
-from ansible_collections.secops.mde.tests.unit.ansible_process import process_environment
+from ansible_collections.secops.mde.tests.functional.support.ansible_command import (
+    ANSIBLE_PLAYBOOK,
+    process_environment,
+)
 from ansible_collections.secops.mde.tests.unit.support.external_id_service import ServiceEmulator, each_service, posts
 from ansible_collections.secops.mde.tests.unit.support.module_run import offboards
 
@@ -70,7 +73,7 @@ def start_playbook(
         json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task, show]}]), encoding="utf-8"
     )
     return subprocess.Popen(
-        [sys.executable, "-m", "ansible.cli.playbook", str(playbook)],
+        [*ANSIBLE_PLAYBOOK, str(playbook)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

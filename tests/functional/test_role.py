@@ -18,14 +18,13 @@ from ansible_collections.secops.mde.plugins.filter.runbook_options import Filter
 from ansible_collections.secops.mde.plugins.plugin_utils._host_devices import DEVICE_VARIABLES
 from ansible_collections.secops.mde.plugins.plugin_utils._runbook_options import ENTRY_POINTS, misspelled
 from ansible_collections.secops.mde.tests.emulator import Emulator
-from ansible_collections.secops.mde.tests.functional.test_playbooks import (
-    AWX,
-    COMMENT,
+from ansible_collections.secops.mde.tests.functional.support.ansible_command import (
+    ANSIBLE_PLAYBOOK,
+    COLLECTION,
     AnsibleCommand,
     CommandResult,
-    fleet,
 )
-from ansible_collections.secops.mde.tests.unit.ansible_process import COLLECTION
+from ansible_collections.secops.mde.tests.functional.support.sample_runs import AWX, COMMENT, fleet
 from ansible_collections.secops.mde.tests.unit.support.module_run import posts
 
 ROLE = COLLECTION / "roles" / "mde"
@@ -36,22 +35,13 @@ KEYS = {
 }
 
 
-@pytest.fixture
-def emulator() -> t.Iterator[Emulator]:
-    """A service in real time, because Ansible runs in separate processes."""
-    with Emulator(real_time=True) as running:
-        yield running
-
-
 class Site(AnsibleCommand):
     """A play of another team, with hosts that are set up for Windows."""
 
     def play(self, play: t.Mapping[str, t.Any], *options: str, **variables: t.Any) -> CommandResult:
         (self.folder / "site.yml").write_text(json.dumps([{"name": "Retire", "gather_facts": False, **play}]), "utf-8")
         extra = ["-e", json.dumps(variables)] if variables else []
-        return self.start(
-            [sys.executable, "-m", "ansible.cli.playbook", "site.yml", "-i", "hosts.yml", *extra, *options]
-        )
+        return self.execute(*ANSIBLE_PLAYBOOK, "site.yml", "-i", "hosts.yml", *extra, *options)
 
     def hosts(self, hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
         named = {"localhost": {"ansible_connection": "ssh", "ansible_python_interpreter": "/nowhere/python"}, **hosts}
@@ -289,7 +279,7 @@ def test_invalid_input_is_an_error_before_the_first_request(emulator: Emulator, 
     for play in plays:
         play["vars"] = COMMENT
     (site.folder / "site.yml").write_text(json.dumps(plays), "utf-8")
-    ran = site.start([sys.executable, "-m", "ansible.cli.playbook", "site.yml", "-i", "hosts.yml"])
+    ran = site.execute(*ANSIBLE_PLAYBOOK, "site.yml", "-i", "hosts.yml")
     assert ran.code == 0, ran.output
     assert emulator.calls() == []
     assert not (site.folder / "mde-evidence").exists()
@@ -350,7 +340,7 @@ def test_the_spec_has_every_variable_with_type_default_and_choices() -> None:
 
 
 def test_ansible_doc_and_the_readme_have_every_variable_and_every_key_of_the_result(site: Site) -> None:
-    shown_spec = site.start([sys.executable, "-m", "ansible.cli.doc", "-t", "role", "--json", "secops.mde.mde"])
+    shown_spec = site.execute(sys.executable, "-m", "ansible.cli.doc", "-t", "role", "--json", "secops.mde.mde")
     assert shown_spec.code == 0, shown_spec.output
     document = shown_spec.output[shown_spec.output.index("{\n") :]  # after warnings
     entry_points = json.JSONDecoder().raw_decode(document)[0]["secops.mde.mde"]["entry_points"]

@@ -80,12 +80,13 @@ def importer(run: Shell) -> None:
 
 
 def unit(run: Shell) -> None:
-    """Unit tests of the plugins, with the share of them that they must cover."""
+    """Unit tests, and the share of the plugins that their own tests must cover."""
     # As in ansible-test, what runs on targets and what runs on the controller never meet in one process: there, Ansible's
     # own libraries behave differently.
     others = [f"--ignore={path}" for path in TARGET_SIDE]
     on_targets = measured(run, "targets", *TARGET_SIDE)
     on_controller = measured(run, "controller", "tests/unit/plugins", *others)
+    pytest(run, "tests/unit", "--ignore=tests/unit/plugins")
     if not PART_ASKED_FOR:
         options = ("--fail-under=95", "--skip-covered", f"--out={run.collections_path / 'coverage.json'}")
         run("python", "-m", "slipcover", *options, "--merge", on_targets, on_controller)
@@ -98,9 +99,9 @@ def measured(run: Shell, name: str, *arguments: str) -> Path:
     return notes
 
 
-def processes(run: Shell) -> None:
-    """Tests of the service, and of playbooks and inventories as processes of their own: nothing to measure there."""
-    pytest(run, "tests/unit", "--ignore=tests/unit/plugins")
+def functional(run: Shell) -> None:
+    """Playbooks, the role, inventories and kills, as separate processes."""
+    pytest(run, "tests/functional", "--ignore=tests/functional/examples")
 
 
 def examples(run: Shell) -> None:
@@ -187,7 +188,7 @@ GATES: t.Final = {
     for gate in (
         integration,  # while the environment of the others is made
         *(ruff, mypy, changelog),  # at once
-        *(processes, unit, awx, examples, sanity, simulation, browser, lint, importer, docs),
+        *(functional, unit, awx, examples, sanity, simulation, browser, lint, importer, docs),
     )
 }
 EVERY: t.Final = {**GATES, hunt.__name__: hunt}  # which passes or not by chance

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make matrix`: sanity, unit and integration tests, and AWX's jobs, on all supported versions of ansible-core.
+"""`make matrix`: sanity, unit, functional and integration tests, and AWX's jobs, on all supported versions of ansible-core.
 
 The oldest, a middle and the newest version run everything, the others the sanity tests and the playbooks of one module. With
 `--full`, every version runs everything with one Python, and these two with each other Python that it supports. A Python that
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import lanes
-from .check import ansible_test, awx_jobs, integration, sanity, units
+from .check import ansible_test, awx_jobs, examples, functional, integration, sanity, units
 from .workspace import CORES, Environment, Shell, find_python
 
 
@@ -27,8 +27,9 @@ def smoke(run: Shell) -> None:
     ansible_test(run, "integration", "mde_offboard")
 
 
-EVERYTHING: t.Final[tuple[lanes.Work, ...]] = (units, awx_jobs, integration, sanity)
+EVERYTHING: t.Final[tuple[lanes.Work, ...]] = (units, functional, examples, awx_jobs, integration, sanity)
 QUICK: t.Final[tuple[lanes.Work, ...]] = (smoke, sanity)
+WITH_PYTEST: t.Final[tuple[lanes.Work, ...]] = (functional, examples)
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,18 @@ def jobs_for(usable: t.Mapping[Row, Path]) -> t.Iterator[lanes.Job]:
 
 
 def job(row: Row, python: Path, kind: lanes.Work) -> lanes.Job:
-    return lanes.Job(f"{row.name} {kind.__name__}", row.environment(python), with_pins(kind) if row.lowest else kind)
+    environment = row.environment(python)
+    if kind in WITH_PYTEST:
+        environment = with_pytest(environment)
+    return lanes.Job(f"{row.name} {kind.__name__}", environment, with_pins(kind) if row.lowest else kind)
+
+
+def with_pytest(environment: Environment) -> Environment:
+    """An environment for the tests that ansible-test does not run."""
+    files = ("tests/unit/requirements.txt", "tests/functional/requirements.txt")
+    return replace(
+        environment, requirements=tuple(dict.fromkeys((*environment.requirements, *files))), purpose="pytest"
+    )
 
 
 # 2.28 and 2.28.0 are the same version.

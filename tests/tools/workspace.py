@@ -163,6 +163,7 @@ def tools() -> Environment:
     files = (
         "tests/tools/requirements.txt",
         "tests/unit/requirements.txt",
+        "tests/functional/requirements.txt",
         "tests/browser/requirements.txt",
         "tests/awx/requirements.txt",
     )

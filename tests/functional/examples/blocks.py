@@ -15,9 +15,8 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.secops.mde.tests import emulator
+from ansible_collections.secops.mde.tests.functional.support.ansible_command import COLLECTION
 
-COLLECTION = Path(str(emulator.__file__)).parents[2]
 PREFIX = "secops.mde."
 
 

@@ -11,7 +11,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.secops.mde.tests.functional.examples.conftest import CLIENT_ID, CLIENT_SECRET, AnsibleCommand
+from ansible_collections.secops.mde.tests.functional.examples.example_command import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    ExampleCommand,
+)
 
 NAME = "lab-w11-07.corp.example"
 # Of every family, all of them in the environment at once. Loopback is never asked through the proxy.
@@ -25,22 +29,22 @@ PROXY_PASSWORD = "made-up-proxy-password"
 PROXIES = {"MDE_PROXY": f"http://operator:{PROXY_PASSWORD}@proxy.example:8080"}
 
 
-def ad_hoc(stage: AnsibleCommand, *options: str, **arguments: t.Any) -> str:
+def ad_hoc(stage: ExampleCommand, *options: str, **arguments: t.Any) -> str:
     """Run the module by one command, with all that Ansible has to say; its output and the exit status are checked."""
     arguments = {"device_name": NAME, "comment": "CHG-1042 retired", **arguments}
     command = ["ansible", "localhost", "-m", "secops.mde.mde_offboard", "-vvvvv", "-a", json.dumps(arguments), *options]
-    run = stage.run(*command, ANSIBLE_DEBUG="1", **SECRETS, **PROXIES)
+    run = stage.execute(*command, environment={"ANSIBLE_DEBUG": "1", **SECRETS, **PROXIES})
     assert "secops.mde.mde_offboard" in run.output
     return f"{run.code} {run.output}"
 
 
-def shown(stage: AnsibleCommand, output: str) -> set[str]:
+def shown(stage: ExampleCommand, output: str) -> set[str]:
     """The secrets that stand in an output."""
     tokens = {call.headers["authorization"].split()[1] for call in stage.emulator.calls("api")}
     return {secret for secret in {CLIENT_SECRET, PROXY_PASSWORD, *SECRETS.values(), *tokens} if secret in output}
 
 
-def test_secrets_of_the_environment_are_not_told_in_a_success(stage: AnsibleCommand) -> None:
+def test_secrets_of_the_environment_are_not_told_in_a_success(stage: ExampleCommand) -> None:
     output = ad_hoc(stage)
     assert output.startswith("0 ")
     assert CLIENT_ID in output
@@ -54,7 +58,7 @@ def test_secrets_of_the_environment_are_not_told_in_a_success(stage: AnsibleComm
     ids=["not found", "no sign-in", "refused by Ansible"],
 )
 def test_secrets_of_the_environment_are_not_told_in_a_failure(
-    stage: AnsibleCommand, arguments: dict[str, t.Any]
+    stage: ExampleCommand, arguments: dict[str, t.Any]
 ) -> None:
     output = ad_hoc(stage, **arguments)
     assert output.startswith("2 ")

@@ -16,7 +16,8 @@ import pytest
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.functional.examples import blocks
 from ansible_collections.secops.mde.tests.functional.examples.blocks import Block
-from ansible_collections.secops.mde.tests.functional.examples.conftest import CLIENT_ID, RETIRED, AnsibleCommand, Task
+from ansible_collections.secops.mde.tests.functional.examples.example_command import CLIENT_ID, RETIRED, ExampleCommand
+from ansible_collections.secops.mde.tests.functional.support.ansible_command import Task
 
 DEVICE = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07"
 OTHER = "2e5bc9d7e413ddd7902c2932e418702b84d0cc08"
@@ -324,7 +325,7 @@ def test_every_example_has_an_effect_and_every_effect_an_example() -> None:
     assert EXAMPLES.keys() == EFFECTS.keys()
 
 
-def text_of(block: Block, effect: Effect, stage: AnsibleCommand) -> str:
+def text_of(block: Block, effect: Effect, stage: ExampleCommand) -> str:
     text = (EXAMPLES[effect.after].text if effect.after else "") + block.text
     elsewhere = {file: found(stage.emulator) for file, found in effect.files.items()}
     for file, content in effect.contents.items():
@@ -338,7 +339,7 @@ def text_of(block: Block, effect: Effect, stage: AnsibleCommand) -> str:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_example_foretells_its_effect_in_check_mode_and_then_has_it(name: str, stage: AnsibleCommand) -> None:
+def test_the_example_foretells_its_effect_in_check_mode_and_then_has_it(name: str, stage: ExampleCommand) -> None:
     effect, emulator = EFFECTS[name], stage.emulator
     text = text_of(EXAMPLES[name], effect, stage)
     effect.given(emulator)
@@ -374,7 +375,7 @@ def last(tasks: t.Iterable[Task]) -> dict[str, t.Any]:
         ("  delegate_to: localhost\n", ""),
     ],
 )
-def test_an_example_with_a_mistake_is_noticed(stage: AnsibleCommand, right: str, wrong: str) -> None:
+def test_an_example_with_a_mistake_is_noticed(stage: ExampleCommand, right: str, wrong: str) -> None:
     text = EXAMPLES["mde_offboard: Offboard one device by its ID"].text
     assert right in text
     assert stage.play(text.replace(right, wrong)).code != 0

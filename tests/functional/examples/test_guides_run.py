@@ -27,8 +27,13 @@ import requests
 
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.functional.examples import blocks
-from ansible_collections.secops.mde.tests.functional.examples.blocks import COLLECTION, Block
-from ansible_collections.secops.mde.tests.functional.examples.conftest import CLIENT_ID, CLIENT_SECRET, AnsibleCommand
+from ansible_collections.secops.mde.tests.functional.examples.blocks import Block
+from ansible_collections.secops.mde.tests.functional.examples.example_command import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    ExampleCommand,
+)
+from ansible_collections.secops.mde.tests.functional.support.ansible_command import COLLECTION
 
 GUIDES = (
     "guide_first_steps",
@@ -104,7 +109,7 @@ fi
 class Reader:
     """Follows a guide in a folder. Exported variables last until the end of the guide."""
 
-    def __init__(self, guide: str, stage: AnsibleCommand) -> None:
+    def __init__(self, guide: str, stage: ExampleCommand) -> None:
         self.guide = guide
         self.stage = stage
         self.playbooks = 0
@@ -136,7 +141,7 @@ class Reader:
         self.playbooks += 1
         path = self.stage.folder / f"playbook-{self.playbooks}.yml"
         path.write_text(EARLIER_RUN.sub(self._earlier_run, block.text), "utf-8")
-        run = self.stage.run("ansible-playbook", path.name, "-i", "inventory.ini", "-e", "@vault.yml")
+        run = self.stage.execute("ansible-playbook", path.name, "-i", "inventory.ini", "-e", "@vault.yml")
         assert run.code == 0, f"{block.name}\n{run.output}"
 
     def _commands(self, block: Block) -> None:
@@ -183,7 +188,7 @@ class Service:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> t.Iterator[AnsibleCommand]:
+def stage(tmp_path: Path) -> t.Iterator[ExampleCommand]:
     """The programs of a reader, the emulator, an inventory, and the CSV export of two devices."""
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -208,7 +213,7 @@ def stage(tmp_path: Path) -> t.Iterator[AnsibleCommand]:
         assert program.wait(timeout=10) == 0
 
 
-def connect(program: subprocess.Popen[bytes], folder: Path) -> AnsibleCommand:
+def connect(program: subprocess.Popen[bytes], folder: Path) -> ExampleCommand:
     """Wait for the emulator, and register the application of the documentation."""
     file = folder / "mde-emulator.env"
     deadline = time.monotonic() + 30
@@ -220,7 +225,7 @@ def connect(program: subprocess.Popen[bytes], folder: Path) -> AnsibleCommand:
     app = {"name": "documentation", "client_id": CLIENT_ID, "secret": CLIENT_SECRET, "roles": "*"}
     requests.post(f"{variables['MDE_EMULATOR_CONTROL']}/apps", json=app, timeout=10).raise_for_status()
     variables |= {"MDE_CLIENT_ID": CLIENT_ID, "MDE_CLIENT_SECRET": CLIENT_SECRET}
-    stage = AnsibleCommand(t.cast(Emulator, Service(variables)), folder)
+    stage = ExampleCommand(t.cast(Emulator, Service(variables)), folder)
     stage.variables |= {"HOME": str(folder), "PATH": f"{folder / 'bin'}{os.pathsep}{stage.variables['PATH']}"}
     return stage
 
@@ -239,7 +244,7 @@ def test_exceptions_are_blocks_of_the_guides() -> None:
 
 
 @pytest.mark.parametrize("guide", GUIDES)
-def test_the_guide_can_be_followed(guide: str, stage: AnsibleCommand) -> None:
+def test_the_guide_can_be_followed(guide: str, stage: ExampleCommand) -> None:
     reader = Reader(guide, stage)
     reader.follow([block for block in blocks.of_guide(guide) if block.title not in NOT_RUN])
     names = {action["computerDnsName"] for action in reader.submitted()}

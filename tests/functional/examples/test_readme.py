@@ -18,21 +18,25 @@ import yaml
 
 from ansible_collections.secops.mde.tests.emulator import Device
 from ansible_collections.secops.mde.tests.functional.examples import blocks
-from ansible_collections.secops.mde.tests.functional.examples.blocks import COLLECTION
-from ansible_collections.secops.mde.tests.functional.examples.conftest import CLIENT_ID, CLIENT_SECRET, AnsibleCommand
+from ansible_collections.secops.mde.tests.functional.examples.example_command import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    ExampleCommand,
+)
+from ansible_collections.secops.mde.tests.functional.support.ansible_command import COLLECTION
 
 BLOCKS = {block.title: block for block in [*blocks.of_readme(), *blocks.of_guide("guide_modules")]}
 NOT_RUN = {
     "make demo": "these are the gates that run this, and the demo, which is a gate of its own",
     "ansible-galaxy collection install secops.mde": "make release runs it with the built collection, in an empty environment",
 }
-TESTS: dict[str, t.Callable[[str, AnsibleCommand], None]] = {}
+TESTS: dict[str, t.Callable[[str, ExampleCommand], None]] = {}
 
 
-def block(title: str) -> t.Callable[[t.Callable[[str, AnsibleCommand], None]], t.Callable[[str, AnsibleCommand], None]]:
+def block(title: str) -> t.Callable[[t.Callable[[str, ExampleCommand], None]], t.Callable[[str, ExampleCommand], None]]:
     """The decorated function tests the block of this title; it gets the text as it stands."""
 
-    def register(test: t.Callable[[str, AnsibleCommand], None]) -> t.Callable[[str, AnsibleCommand], None]:
+    def register(test: t.Callable[[str, ExampleCommand], None]) -> t.Callable[[str, ExampleCommand], None]:
         TESTS[title] = test
         return test
 
@@ -40,7 +44,7 @@ def block(title: str) -> t.Callable[[t.Callable[[str, AnsibleCommand], None]], t
 
 
 @block("collections:")
-def requirements(text: str, stage: AnsibleCommand) -> None:
+def requirements(text: str, stage: ExampleCommand) -> None:
     (wanted,) = yaml.safe_load(text)["collections"]
     galaxy = yaml.safe_load((COLLECTION / "galaxy.yml").read_text("utf-8"))
     assert wanted["name"] == f"{galaxy['namespace']}.{galaxy['name']}"
@@ -50,7 +54,7 @@ def requirements(text: str, stage: AnsibleCommand) -> None:
 
 
 @block("ansible-galaxy collection build")
-def build_and_install(text: str, stage: AnsibleCommand) -> None:
+def build_and_install(text: str, stage: ExampleCommand) -> None:
     stage.folder = stage.folder / "checkout"
     ignored = shutil.ignore_patterns(".git", ".cache", "__pycache__", "output", ".*_cache")
     shutil.copytree(COLLECTION, stage.folder, ignore=ignored)
@@ -61,7 +65,7 @@ def build_and_install(text: str, stage: AnsibleCommand) -> None:
 
 
 @block("export MDE_TENANT_ID=corp.example")
-def export_the_credential(text: str, stage: AnsibleCommand) -> None:
+def export_the_credential(text: str, stage: ExampleCommand) -> None:
     run = stage.shell(text + BLOCKS[AD_HOC].text, MDE_TENANT_ID="", MDE_CLIENT_ID="", MDE_CLIENT_SECRET="")
     assert run.code == 0, run.output
     assert CLIENT_SECRET in text
@@ -72,7 +76,7 @@ def export_the_credential(text: str, stage: AnsibleCommand) -> None:
 
 
 @block("Retire a device")
-def first_playbook(text: str, stage: AnsibleCommand) -> None:
+def first_playbook(text: str, stage: ExampleCommand) -> None:
     predicted = stage.play(text, "--check")
     assert predicted.code == 0, predicted.output
     assert predicted.ours.result["changed"]
@@ -86,7 +90,7 @@ def first_playbook(text: str, stage: AnsibleCommand) -> None:
 
 
 @block("Retire the devices of a ticket")
-def list_of_devices(text: str, stage: AnsibleCommand) -> None:
+def list_of_devices(text: str, stage: ExampleCommand) -> None:
     predicted = stage.play(text, "--check")
     assert predicted.code == 0, predicted.output
     assert [device["outcome"] for device in predicted.ours.result["devices"]] == ["submitted"] * 3
@@ -101,7 +105,7 @@ def list_of_devices(text: str, stage: AnsibleCommand) -> None:
 
 
 @block("Retire devices from a survey")
-def survey(text: str, stage: AnsibleCommand) -> None:
+def survey(text: str, stage: ExampleCommand) -> None:
     real = stage.play(text)
     assert real.code == 0, real.output
     assert [device["outcome"] for device in real.ours.result["devices"]] == ["submitted"] * 3
@@ -118,7 +122,7 @@ AD_HOC = """ansible localhost -m secops.mde.mde_offboard -a "device_name=lab-w11
 
 
 @block(AD_HOC)
-def ad_hoc(text: str, stage: AnsibleCommand) -> None:
+def ad_hoc(text: str, stage: ExampleCommand) -> None:
     run = stage.shell(text)
     assert run.code == 0, run.output
     assert run.ours.result["devices"][0]["requested"]["comment"] == "CHG-1042 retired"
@@ -130,7 +134,7 @@ def ad_hoc(text: str, stage: AnsibleCommand) -> None:
 
 
 @block("Tag devices that have not reported for 30 days")
-def find_and_tag(text: str, stage: AnsibleCommand) -> None:
+def find_and_tag(text: str, stage: ExampleCommand) -> None:
     stage.emulator.grant("Machine.ReadWrite.All")
     stage.emulator.add_devices(
         Device(name=f"{age}.corp.example", last_seen=age, tags=["loaned"]) for age in ("40d", "20d")
@@ -147,7 +151,7 @@ def find_and_tag(text: str, stage: AnsibleCommand) -> None:
 
 
 @block("Offboard a device, and handle a missing device separately")
-def tell_apart(text: str, stage: AnsibleCommand) -> None:
+def tell_apart(text: str, stage: ExampleCommand) -> None:
     run = stage.play(text)
     assert run.code == 0, run.output
     assert [task.status for task in run.tasks] == ["ok", "ok"]
@@ -159,7 +163,7 @@ def tell_apart(text: str, stage: AnsibleCommand) -> None:
 
 
 @block("Retire devices that are inventory hosts")
-def inventory_hosts(text: str, stage: AnsibleCommand) -> None:
+def inventory_hosts(text: str, stage: ExampleCommand) -> None:
     names = ["lab-w11-07.corp.example", "lab-w11-08.corp.example"]
     run = stage.play(text, hosts=",".join(names))
     assert run.code == 0, run.output
@@ -174,7 +178,7 @@ INVENTORY = "plugin: secops.mde.mde_machines"
 
 
 @block(LIST)
-def runbook_of_a_list(text: str, stage: AnsibleCommand) -> None:
+def runbook_of_a_list(text: str, stage: ExampleCommand) -> None:
     devices = stage.emulator.devices[:3]
     rows = "".join(f"{device.id},{device.name}\r\n" for device in devices)
     (stage.folder / "devices.csv").write_text(f"\ufeffDevice ID,Device name\r\n{rows}", "utf-8")
@@ -186,7 +190,7 @@ def runbook_of_a_list(text: str, stage: AnsibleCommand) -> None:
 
 
 @block(HOSTS)
-def runbook_of_hosts(text: str, stage: AnsibleCommand) -> None:
+def runbook_of_hosts(text: str, stage: ExampleCommand) -> None:
     (stage.folder / "retire.mde_machines.yml").write_text(BLOCKS[INVENTORY].text, "utf-8")
     stage.emulator.update_machine("pc-0101.corp.example", machineTags=["retire"])
     run = stage.shell(text)
@@ -195,7 +199,7 @@ def runbook_of_hosts(text: str, stage: AnsibleCommand) -> None:
 
 
 @block(VERIFY)
-def look_back(text: str, stage: AnsibleCommand) -> None:
+def look_back(text: str, stage: ExampleCommand) -> None:
     names = ["pc-0101.corp.example", "pc-0102.corp.example"]
     rows = "".join(f"{name}\n" for name in names)
     (stage.folder / "devices.csv").write_text(f"Device name\n{rows}", "utf-8")
@@ -208,7 +212,7 @@ def look_back(text: str, stage: AnsibleCommand) -> None:
 
 
 @block(INVENTORY)
-def inventory(text: str, stage: AnsibleCommand) -> None:
+def inventory(text: str, stage: ExampleCommand) -> None:
     stage.emulator.update_machine("pc-0101.corp.example", machineTags=["retire"])
     (stage.folder / "retire.mde_machines.yml").write_text(text, "utf-8")
     run = stage.shell("ansible-inventory -i retire.mde_machines.yml --graph")
@@ -218,7 +222,7 @@ def inventory(text: str, stage: AnsibleCommand) -> None:
 
 
 @block(". ./mde-emulator.env")
-def rehearse(text: str, stage: AnsibleCommand) -> None:
+def rehearse(text: str, stage: ExampleCommand) -> None:
     """With the emulator as a program of its own, as `make emulator` starts it."""
     own = {name: value for name, value in stage.variables.items() if not name.startswith("MDE_")}
     stage.variables = own
@@ -248,5 +252,5 @@ def test_every_block_has_a_test_or_a_reason() -> None:
 
 
 @pytest.mark.parametrize("title", [title for title in BLOCKS if title not in NOT_RUN])
-def test_the_block_does_what_the_text_says(title: str, stage: AnsibleCommand) -> None:
+def test_the_block_does_what_the_text_says(title: str, stage: ExampleCommand) -> None:
     TESTS[title](BLOCKS[title].text, stage)
