@@ -19,17 +19,13 @@ from ._auth.permissions import EXCLUDE
 from ._device_changes import DEVICE_OPTIONS, DeviceChange, DeviceChanger, State
 from ._errors import ApiError, MdeError
 from ._options.argument_spec import Spec
+from ._options.values import EXCLUSION_REASONS
 from ._same import equal_ignoring_case
 
 EXCLUSION_OPTIONS: t.Final[Spec] = {
     **DEVICE_OPTIONS,
     "state": {"type": "str", "choices": ["excluded", "included"], "default": "excluded"},
-    # The service's own model (its $metadata of 2026-08).
-    "reason": {
-        "type": "str",
-        "choices": ["InactiveDevice", "DuplicateDevice", "DeviceDoesNotExist", "DeviceOutOfScope", "Other"],
-        "default": "InactiveDevice",
-    },
+    "reason": {"type": "str", "choices": list(EXCLUSION_REASONS), "default": "InactiveDevice"},
 }
 _UNDOCUMENTED: t.Final = (
     "Microsoft does not document this call, and its permission Machine.ReadWrite.All is inferred. If the application has "

@@ -21,6 +21,7 @@ from datetime import date
 from ..module_utils._errors import OptionError
 from ..module_utils._evidence_format import VERIFY_OUTCOMES
 from ..module_utils._offboarding.external_id import clean_external_id
+from ..module_utils._options.values import EXCLUSION_REASONS
 from ._host_devices import DEVICE_VARIABLES, is_unset
 
 _TRUE: t.Final = frozenset({"true", "yes", "on", "1", "y", "t"})
@@ -32,8 +33,6 @@ _SIMILAR: t.Final = 0.85
 _OF_RESULTS: t.Final = frozenset(
     {"mde_machine", "mde_machines", "mde_result"}
 )  # set by the inventory plugin and the role
-# Those of mde_machine_exclusion, whose code needs requests. The controller may not have it.
-_EXCLUSION_REASONS: t.Final = ("InactiveDevice", "DuplicateDevice", "DeviceDoesNotExist", "DeviceOutOfScope", "Other")
 _FAIL_ON: t.Final = ("failed", "timed_out", "cancelled", "came_back")
 _OUTCOMES: t.Final = tuple(
     outcome for outcome in VERIFY_OUTCOMES if outcome != "error"
@@ -149,9 +148,9 @@ def _external_id(value: object) -> str:
 
 def _exclusion_reason(value: object) -> str:
     text = _text(value)
-    reason = next((reason for reason in _EXCLUSION_REASONS if reason.lower() == text.lower()), None)
+    reason = next((reason for reason in EXCLUSION_REASONS if reason.lower() == text.lower()), None)
     if reason is None:
-        raise _Refused(f" is {text}. The reasons are {', '.join(_EXCLUSION_REASONS)}.")
+        raise _Refused(f" is {text}. The reasons are {', '.join(EXCLUSION_REASONS)}.")
     return reason
 
 
@@ -267,19 +266,24 @@ _OPTIONS: t.Final[t.Mapping[str, _Option]] = {
 
 ENTRY_POINTS: t.Final[t.Mapping[str, t.Sequence[str]]] = {
     "offboard": (
-        *("mde_allow_empty", "mde_batch_size", "mde_columns", "mde_comment", "mde_devices", "mde_devices_file"),
-        *(
-            "mde_evidence_dir",
-            "mde_exclude",
-            "mde_external_id",
-            "mde_force",
-            "mde_match_short_names",
-            "mde_max_devices",
-        ),
-        *("mde_missing_ok", "mde_send_external_id", "mde_tag", "mde_wait", "mde_wait_timeout"),
+        "mde_allow_empty",
+        "mde_batch_size",
+        "mde_columns",
+        "mde_comment",
+        "mde_devices",
+        "mde_devices_file",
+        "mde_evidence_dir",
+        "mde_exclude",
+        "mde_external_id",
+        "mde_force",
+        "mde_match_short_names",
+        "mde_max_devices",
+        "mde_missing_ok",
+        "mde_send_external_id",
+        "mde_tag",
+        "mde_wait",
+        "mde_wait_timeout",
     ),
-    "verify": (
-        *("mde_action_ids", "mde_allow_empty", "mde_comment", "mde_evidence", "mde_evidence_dir", "mde_fail_on"),
-    ),
+    "verify": ("mde_action_ids", "mde_allow_empty", "mde_comment", "mde_evidence", "mde_evidence_dir", "mde_fail_on"),
 }
 REQUIRED: t.Final[t.Mapping[str, t.Sequence[str]]] = {"offboard": ("mde_comment",), "verify": ()}

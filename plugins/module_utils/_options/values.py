@@ -16,6 +16,10 @@ from .._errors import OptionError
 from .._same import comparable
 from .._timestamps import parse_time
 
+# The service's own model ($metadata of 2026-08). Here, because the code of mde_machine_exclusion needs requests, which the
+# controller may not have.
+EXCLUSION_REASONS: t.Final = ("InactiveDevice", "DuplicateDevice", "DeviceDoesNotExist", "DeviceOutOfScope", "Other")
+
 # String literals of a filter. A doubled quote inside is a quote.
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 

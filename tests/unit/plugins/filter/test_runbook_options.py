@@ -14,7 +14,8 @@ from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.secops.mde.plugins.filter.runbook_options import FilterModule
 from ansible_collections.secops.mde.plugins.module_utils._exclusion import EXCLUSION_OPTIONS
-from ansible_collections.secops.mde.plugins.plugin_utils._runbook_options import _EXCLUSION_REASONS, _OPTIONS
+from ansible_collections.secops.mde.plugins.module_utils._options.values import EXCLUSION_REASONS
+from ansible_collections.secops.mde.plugins.plugin_utils._runbook_options import _OPTIONS
 
 OPTIONS = FilterModule().filters()["runbook_options"]
 TEXTS = ("mde_comment", "mde_tag")
@@ -128,7 +129,7 @@ def test_an_external_id_that_cannot_be_sent_is_refused(value: str, part: str) ->
 @pytest.mark.parametrize(("value", "meant"), [("Other", "Other"), (" inactivedevice ", "InactiveDevice")])
 def test_a_reason_to_exclude_is_one_of_the_service(value: str, meant: str) -> None:
     assert option("mde_exclude", value) == meant
-    assert list(_EXCLUSION_REASONS) == EXCLUSION_OPTIONS["reason"]["choices"]
+    assert list(EXCLUSION_REASONS) == EXCLUSION_OPTIONS["reason"]["choices"]
 
 
 @pytest.mark.parametrize("value", ["retired", True, 7, "Inactive Device"], ids=str)
