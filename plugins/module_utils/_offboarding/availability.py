@@ -51,10 +51,8 @@ class AvailabilityCheck:
     def predicted_refusal(self, machine: Machine, warn: t.Callable[[str], None]) -> MdeError | None:
         """The error with which a real run would be refused, or None. ``warn`` takes a line for the user."""
         offer = self._offer(machine, warn) if self._remaining > 0 else {}
-        available, reason = (
-            offer.get("isAvailable"),
-            str(offer.get("notSupportedReason") or "no reason given")[:_MAX_REASON],
-        )
+        available = offer.get("isAvailable")
+        reason = str(offer.get("notSupportedReason") or "no reason given")[:_MAX_REASON]
         if available is False:
             letters = re.sub("[^a-z]", "", reason.lower())
             for pattern, code, hint in _LASTING_REASONS:
