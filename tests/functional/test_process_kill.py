@@ -134,7 +134,16 @@ def test_the_module_is_killed_and_run_again(
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to see the processes")
 
 
+@pytest.fixture
+def _hangup_ends_children() -> t.Iterator[None]:
+    """Programs started under nohup ignore the signal, and so would those that the tests start."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @needs_proc
+@pytest.mark.usefixtures("_hangup_ends_children")
 @each_service
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGHUP], ids=["killed", "hung up"])
 def test_a_module_whose_run_has_ended_sends_nothing_more_and_the_next_run_does_the_rest(
