@@ -21,7 +21,8 @@ from pathlib import Path
 from .workspace import CACHE, COLLECTION, Environment, Shell, stage
 
 SCRATCH = CACHE / "demo"
-COMMENT = "mde_comment=CHG-1042 retired"
+# In quotes of its own: Ansible splits key=value at blanks, and the rest would be lost without a message.
+COMMENT = "mde_comment='CHG-1042 retired'"
 LIST = ("secops.mde.offboard_list", "-e", "mde_devices_file=devices.csv", "-e", COMMENT)
 
 
@@ -105,7 +106,8 @@ def play(program: str, variables: t.Mapping[str, str]) -> int:
             # The run that sent them: the last but one.
             earlier = sorted(folder.glob("mde-offboard_list-*.json"))[-2]
             command = (*command, "-e", f"mde_evidence={earlier.relative_to(SCRATCH)}")
-        print(f"\n\n=== {act.about}\n$ ansible-playbook {shlex.join(command)}", flush=True)
+        typed = " ".join(f'"{word}"' if "'" in word else shlex.quote(word) for word in command)
+        print(f"\n\n=== {act.about}\n$ ansible-playbook {typed}", flush=True)
         ended = subprocess.run([program, *command], cwd=SCRATCH, env=dict(variables), check=False)
         if ended.returncode != act.code:
             print(f"This ended with {ended.returncode} instead of {act.code}.", file=sys.stderr)
