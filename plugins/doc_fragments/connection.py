@@ -82,7 +82,7 @@ options:
   certificate_path:
     description:
       - Path of a certificate of the application, in PEM format with key and certificate, or in PFX format. The key must be RSA. The
-        module also reads PFX in base64, as Azure Key Vault returns it, and PEM with line breaks written as C(\\n).
+        module also reads PFX in base64, as Azure Key Vault returns it, and PEM with line breaks written as V(\\n).
       - If not set, the first of the environment variables E(MDE_CERTIFICATE_PATH), E(AZURE_CLIENT_CERTIFICATE_PATH) and
         E(AZURE_X509_CERTIFICATE_PATH) is used.
     type: path

@@ -46,7 +46,11 @@ ACTS = (
         LIST,
         2,
     ),
-    Act("Days later: get the outcome.", ("secops.mde.verify",), 0),
+    Act(
+        "Days later: get the outcome. Here only seconds have passed, so that most actions are still pending.",
+        ("secops.mde.verify",),
+        0,
+    ),
 )
 
 
