@@ -103,7 +103,7 @@ def test_stopping_does_not_wait_for_a_hanging_request(client_of: Callable[..., C
 
         def ask() -> None:
             try:
-                client.get("/machines")
+                client.get("/machines").json()  # an older requests takes a body that was cut off
             except requests.RequestException as error:
                 errors.append(error)
 
