@@ -92,7 +92,7 @@ class RateLimiter:
         while True:
             with self._lock:
                 now = self._clock.monotonic()
-                at = self._free_at(1 + ahead)
+                at = self._free_at(1 + ahead, now)
                 if latest is not None and max(at, now) > latest:
                     return False
                 if at <= now:
@@ -145,7 +145,7 @@ class RateLimiter:
         skips = self._blocks_without_success > 1 and rng.random() < 2 / (self._blocks_without_success + 1)
         return wait + 60.0 * skips
 
-    def _free_at(self, nth: int) -> float:
+    def _free_at(self, nth: int, now: float) -> float:
         """Return when the nth call from now may be sent."""
         at = max(self._blocked_until, *(window.free_at(nth) for window in self._windows))
-        return max(at, self._last + nth * self._gap) if at < self._cooldown_until else at
+        return max(at, self._last + nth * self._gap) if max(at, now) < self._cooldown_until else at

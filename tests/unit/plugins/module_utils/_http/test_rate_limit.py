@@ -106,6 +106,17 @@ def test_a_block_returns_the_seconds_that_it_adds() -> None:
     clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=100, per_hour=1500)
     assert [rate_limiter.block_all(40), rate_limiter.block_all(30), rate_limiter.block_all(50)] == [40, 0, 10]
+
+
+def test_long_after_a_block_calls_leave_without_gaps() -> None:
+    clock = ManualClock()
+    rate_limiter = RateLimiter(clock, per_minute=100, per_hour=1500)
+    rate_limiter.acquire()
+    rate_limiter.block_all(5)
+    clock.sleep(5000)
+    began = clock.monotonic()
+    assert all(rate_limiter.acquire() for _call in range(50))
+    assert clock.monotonic() == began
     clock.sleep(100)
     assert rate_limiter.block_all(5) == 5
 
