@@ -21,8 +21,13 @@ _TIME_LIMIT: t.Final = 60.0
 _MAX_REASON: t.Final = 200
 # Pattern of a reason that lasts, in letters alone; error code; hint. The service's own codes of a refusal are
 # ClientVersionNotSupported and OsPlatformNotSupported.
+_PASSING_REASONS: t.Final = "offline|pending|inprogress|notconnected|unreachable"
 _LASTING_REASONS: t.Final = (
-    ("client|agentversion|sensorversion", "client_version_not_supported", "Update the Defender agent on the device."),
+    (
+        "client|agentversion|sensorversion",
+        "client_version_not_supported",
+        "Update the Defender agent on the device.",
+    ),
     (
         "platform|operatingsystem|^os|(un|not)supportedos",
         "os_not_supported",
@@ -56,7 +61,7 @@ class AvailabilityCheck:
         if available is False:
             letters = re.sub("[^a-z]", "", reason.lower())
             for pattern, code, hint in _LASTING_REASONS:
-                if re.search(pattern, letters):
+                if re.search(pattern, letters) and not re.search(_PASSING_REASONS, letters):
                     return DeviceError(
                         f"The service does not offer offboarding for {machine.name or machine.id} ({machine.os_platform}): "
                         f"{reason}.",
@@ -81,14 +86,17 @@ class AvailabilityCheck:
             )
         except MdeError as error:
             status = error.http_status if isinstance(error, ApiError) else None
-            if status in (403, 404):
+            missing = isinstance(error, ApiError) and error.resource_not_found  # of the device, not of the route
+            if status in (403, 404) and not missing:
                 warn(
                     "Check mode cannot predict whether the service offboards devices that do not run Windows: the read of "
                     f"availableMachineActions returned HTTP {status}. Microsoft does not document this route, so it may be "
                     "missing or closed. Check the supported systems in Microsoft's documentation of the offboard API, or "
                     "offboard one such device first."
                 )
-            if status in (None, 403, 404) or error.fatal_for_run:  # the next read would end the same way
+            if (
+                status in (None, 403, 404) and not missing
+            ) or error.fatal_for_run:  # the next read would end the same way
                 self._remaining = 0
             return {}
         return next((action for action in actions if str(action.get("action")).lower() == "offboard"), {})

@@ -76,7 +76,11 @@ def test_a_reason_of_platform_or_client_is_a_refusal(
     assert reason in run.result["msg"]
 
 
-@pytest.mark.parametrize("reason", ["ActionAlreadyInProgress", "closed", "", None, 7, ["x"]], ids=str)
+@pytest.mark.parametrize(
+    "reason",
+    ["ActionAlreadyInProgress", "Client is offline", "PendingClientResponse", "closed", "", None, 7, ["x"]],
+    ids=str,
+)
 def test_any_other_reason_is_a_warning(emulator: Emulator, offboard: RunModule, reason: t.Any) -> None:
     device = emulator.add_device(Device(**MAC))
     answer_with(emulator, offer(False, reason))
@@ -104,6 +108,18 @@ def test_a_response_that_says_nothing_leaves_a_warning(emulator: Emulator, offbo
     run = offboard(device_id=device.id, check=True)
     assert (run.outcome, run.failed) == ("submitted", False)
     assert warnings(run) == ["mac-02.corp.example runs macOS, which the service may refuse to offboard."]
+
+
+def test_a_device_that_the_route_does_not_know_does_not_end_the_checks_of_the_others(
+    emulator: Emulator, offboard: RunModule
+) -> None:
+    first = emulator.add_device(Device(**MAC))
+    second = emulator.add_device(Device(**{**MAC, "name": "mac-03.corp.example"}))
+    gone = json.dumps({"error": {"code": "ResourceNotFound", "message": "no"}})
+    emulator.fault(kind="body", status=404, body=gone, method="GET", path=f"{first.id}/availableMachineActions")
+    run = offboard(devices=[{"device_id": first.id}, {"device_id": second.id}], check=True)
+    assert not any("availableMachineActions" in line for line in warnings(run))
+    assert sum("availableMachineActions" in call.path for call in emulator.calls("api")) == 2
 
 
 @pytest.mark.parametrize(("knob", "status"), [("forbidden", 403), ("missing", 404)])
