@@ -22,7 +22,7 @@ from ._results import DeviceEntry, DeviceResults, difference
 from ._same import comparable
 
 DEVICE_OPTIONS: t.Final[Spec] = {"device_id": {"type": "list", "elements": "str", "required": True}}
-_MAX_SINGLE_REFUSALS: t.Final = 3
+MAX_SINGLE_REFUSALS: t.Final = 3
 
 State = t.Mapping[str, t.Any]
 """State of a device: the keys of its result that a change is about, for example ``{"tags": ["retired"]}``."""
@@ -101,10 +101,6 @@ class DeviceChanger(abc.ABC):
         """Whether the call would fail for the other devices, too."""
         return error.fatal_for_run
 
-    def refused_for_all(self) -> bool:
-        """Whether several devices were refused, each alone, and none was accepted: the cause is then not one device."""
-        return not self._any_accepted and self._single_refusals >= _MAX_SINGLE_REFUSALS
-
     def run(self, client: MdeClient, warn: t.Callable[[str], None], *, check_mode: bool) -> DeviceChanges:
         """Change the devices, or predict it; ``warn`` takes one line of text for the user.
 
@@ -154,8 +150,9 @@ class DeviceChanger(abc.ABC):
         return done
 
     def _may_concern_one_device(self, error: MdeError) -> bool:
+        """False after several devices were refused, each alone, and none was accepted: the cause is then not one device."""
         rejected = isinstance(error, ApiError) and error.service_code is not None and error.http_status in (400, 404)
-        return rejected and not self.refused_for_all()
+        return rejected and (self._any_accepted or self._single_refusals < MAX_SINGLE_REFUSALS)
 
 
 def read_machines(client: MdeClient, device_ids: t.Sequence[str]) -> dict[str, Machine | None]:

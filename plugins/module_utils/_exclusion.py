@@ -16,7 +16,7 @@ import typing as t
 from ._api.client import MdeClient
 from ._api.models import Machine
 from ._auth.permissions import EXCLUDE
-from ._device_changes import DEVICE_OPTIONS, DeviceChange, DeviceChanger, State
+from ._device_changes import DEVICE_OPTIONS, MAX_SINGLE_REFUSALS, DeviceChange, DeviceChanger, State
 from ._errors import ApiError, MdeError
 from ._options.argument_spec import Spec
 from ._options.values import EXCLUSION_REASONS
@@ -42,6 +42,7 @@ class Excluder(DeviceChanger):
 
     def __init__(self, params: t.Mapping[str, t.Any]) -> None:
         super().__init__(params)
+        self._unclear_refusals = 0
         self._reason: str | None = params["reason"] if params["state"] == "excluded" else None
 
     def states(self, machine: Machine | None) -> tuple[State, State]:
@@ -89,4 +90,5 @@ class Excluder(DeviceChanger):
         concerns_one = isinstance(error, ApiError) and (
             error.resource_not_found or (error.http_status == 400 and error.service_code is not None)
         )
-        return not concerns_one and self.refused_for_all()
+        self._unclear_refusals += not concerns_one
+        return not concerns_one and not self._any_accepted and self._unclear_refusals >= MAX_SINGLE_REFUSALS

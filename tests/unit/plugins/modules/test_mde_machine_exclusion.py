@@ -382,6 +382,19 @@ def test_records_that_cannot_be_read_fail_the_module_before_anything_is_sent(
     assert posts(fleet) == 0
 
 
+def test_devices_that_are_refused_alone_do_not_make_a_403_the_error_of_all(fleet: Emulator, exclude: RunModule) -> None:
+    gone, closed = (
+        json.dumps({"error": {"code": code, "message": "no"}}) for code in ("ResourceNotFound", "Forbidden")
+    )
+    devices = [device.id for device in fleet.devices][:2]
+    others = [fleet.add_device(Device(name=f"more-{number}.corp.example")).id for number in range(2)]
+    for id_ in devices:
+        fleet.fault(method="POST", path=id_, kind="body", status=404, body=gone)
+    fleet.fault(method="POST", path=others[0], kind="body", status=403, body=closed)
+    run = exclude(device_id=[*devices, *others])
+    assert [device["failed"] for device in run.result["devices"]] == [True, True, True, False]
+
+
 # -- what Microsoft does not document ----------------------------------------------------------------------------
 
 
