@@ -233,6 +233,11 @@ class DeadlineExceededError(MdeError):
     code = "too_late"
     outcome_in_doubt = False
 
+    def __init__(self, message: str, *, unauthorized: MdeError | None = None, hint: str | None = None) -> None:
+        """``unauthorized`` is the error of an earlier try in the same call, if the API rejected its token."""
+        super().__init__(message, hint=hint)
+        self.unauthorized = unauthorized
+
 
 class InternalError(MdeError):
     """A bug in this collection."""

@@ -18,7 +18,7 @@ from datetime import datetime
 
 from .._auth.token import TokenClaims, read_claims
 from .._clock import Clock
-from .._errors import DeadlineExceededError, ThrottledError, TransportError
+from .._errors import DeadlineExceededError, MdeError, ThrottledError, TransportError
 from .._http.rate_limit import RateLimiter
 from .._http.retry import RetryBudget, retry_after
 from .._http.transport import HttpTransport, Response
@@ -42,6 +42,9 @@ class TokenSource(t.Protocol):
 
     def refresh(self, refused: str, time_limit: float) -> str:
         """Return a token other than the one that the API rejected. Raises if there is none."""
+
+    def check_replaceable(self) -> None:
+        """Raise if it is certain that there is no other token."""
 
 
 @dataclass
@@ -155,10 +158,13 @@ class ApiSession:
         query = "&".join(f"{k}={url_encode(str(v))}" for k, v in (params or {}).items() if v is not None)
         budget = budget or self.budget()
         refused: str | None = None
+        unauthorized: MdeError | None = None
         while True:
             if not self.rate_limiter.acquire(budget.not_after):
                 raise DeadlineExceededError(
-                    "The rate limit does not allow this call before its deadline.", hint=_RATE_LIMIT_HINT
+                    "The rate limit does not allow this call before its deadline.",
+                    hint=_RATE_LIMIT_HINT,
+                    unauthorized=unauthorized,
                 )
             if refused is not None:  # only now, as a token can expire in a long wait for the rate limit
                 self._tokens.refresh(refused, budget.remaining())
@@ -184,8 +190,9 @@ class ApiSession:
             with self._lock:
                 self.statistics.calls += 1
             was_refused, refused = refused is not None, None
-            if _token_refused(outcome, method) and not was_refused:
-                refused = token
+            if isinstance(outcome, Response) and _token_refused(outcome, method) and not was_refused:
+                self._tokens.check_replaceable()
+                refused, unauthorized = token, error_from_response(outcome, permissions, self.claims)
             elif should_retry(outcome):
                 self._wait_or_raise(outcome, budget, url)
             elif isinstance(outcome, TransportError):

@@ -32,7 +32,7 @@ class StaticTokenCredential:
             )
 
     def acquire_token(self, context: SignInContext) -> Token:
-        return Token(self.value)
+        return Token(self.value, fixed=True)
 
 
 def create_credential(identity: Identity) -> Credential:

@@ -28,6 +28,8 @@ class Token:
 
     value: str
     expires_at: float | None = None
+    fixed: bool = False
+    """Whether each sign-in returns this one, as with ``access_token``."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +118,16 @@ class TokenCache:
             current = self._token.value if self._token else None
             fresh = current if current is not None and current != refused else self._fetch(time_limit)
         if fresh == refused:
-            raise SignInError(
-                "The API rejected the token (HTTP 401), and no other token is available.",
-                code="unauthorized",
-                http_status=401,
-                hint="The token has expired or is for another API, tenant or cloud. Check access_token, scope and cloud.",
-            )
+            raise _no_other_token()
         return fresh
+
+    def check_replaceable(self) -> None:
+        """Raise the error of ``refresh`` now, if it is certain: there is then nothing to wait for."""
+        with self._lock:
+            if self._refused is not None:
+                raise self._refused
+            if self._token is not None and self._token.fixed:
+                raise _no_other_token()
 
     def _fetch(self, time_limit: float) -> str:
         if self._refused is not None:
@@ -141,3 +146,12 @@ class TokenCache:
         else:  # a short-lived token is used for the first half of its lifetime
             self._refresh_at = token.expires_at - min(_REFRESH_MARGIN, (token.expires_at - now) / 2)
         return token.value
+
+
+def _no_other_token() -> SignInError:
+    return SignInError(
+        "The API rejected the token (HTTP 401), and no other token is available.",
+        code="unauthorized",
+        http_status=401,
+        hint="The token has expired or is for another API, tenant or cloud. Check access_token, scope and cloud.",
+    )

@@ -88,6 +88,8 @@ class Submission:
         self._attempts = 0
         self._sending = False
         """Whether the last request was handed to the transport."""
+        self._token_was_rejected = False
+        """Whether the API rejected the token of the last try, and the deadline came before the next one."""
         self._in_doubt: MdeError | None = None
         """The error of an earlier try that may have been accepted."""
         self._foreign: SubmissionResult | None = None
@@ -118,8 +120,8 @@ class Submission:
         """Send the request; ``state`` then shows what comes next."""
         try:
             action = self._post()
-        except DeadlineExceededError:
-            self.state = SubmissionState.STALE
+        except DeadlineExceededError as error:
+            self._set_stale(error.unauthorized)
         except MdeError as error:
             if error.outcome_in_doubt:
                 self._set_in_doubt(error)
@@ -141,6 +143,14 @@ class Submission:
                 if not own:
                     self._warn_of_other_external_ids([action])
                 self._finish(SubmissionResult("submitted" if own else "in_progress", action))
+
+    def _set_stale(self, unauthorized: MdeError | None) -> None:
+        """The deadline has passed. If the API has rejected two tokens in a row by then, a third one does not help."""
+        if unauthorized is not None and self._token_was_rejected:
+            self._finish(self._from_refusal(unauthorized))
+        else:
+            self._token_was_rejected = unauthorized is not None
+            self.state = SubmissionState.STALE
 
     def _post(self) -> MachineAction:
         """One POST; a second one without ExternalId, where the service may have refused the first because of it."""

@@ -805,6 +805,26 @@ def test_a_token_that_expires_twice_in_one_call_is_replaced_twice(
     assert sign_ins(emulator) == 3
 
 
+def test_a_rejected_access_token_fails_before_a_wait_for_the_rate_limit(
+    emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    emulator.fault(kind="body", status=401, body="{}", method="GET", after=1, times=None)
+    began = emulator.clock.monotonic()
+    run = offboard(device_id=device.id, calls_per_hour=2, auth_source="access_token", access_token=emulator.token())
+    assert (run.error_code, len(emulator.calls())) == ("unauthorized", 2)
+    assert emulator.clock.monotonic() - began < 10
+
+
+def test_a_post_whose_tokens_are_rejected_ends_although_the_rate_limit_comes_between(
+    emulator: Emulator, offboard: RunModule, device: Device
+) -> None:
+    body = json.dumps({"error": {"code": "Unauthorized", "message": "no"}})
+    emulator.fault(kind="body", status=401, body=body, method="POST", path="/offboard", times=None)
+    run = offboard(device_id=device.id, calls_per_hour=2)
+    assert (run.outcome, run.error_code) == ("error", "unauthorized")
+    assert sum(call.method == "POST" for call in emulator.calls()) == 2
+
+
 def test_redirects_of_the_api_are_not_followed(emulator: Emulator, offboard: RunModule, device: Device) -> None:
     emulator.fault(kind="redirect", times=None)
     run = offboard(device_id=device.id)

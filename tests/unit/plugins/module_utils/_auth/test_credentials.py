@@ -216,7 +216,7 @@ def test_a_certificate_that_is_not_registered_is_refused_by_the_service(
 
 
 def test_an_access_token_is_used_unchanged_without_a_request(emulator: Emulator, context: SignInContext) -> None:
-    assert sign_in(Identity("access_token", "options", access_token="opaque"), context) == Token("opaque")
+    assert sign_in(Identity("access_token", "options", access_token="opaque"), context) == Token("opaque", fixed=True)
     assert emulator.log == []
 
 

@@ -142,6 +142,9 @@ class Tokens:
         self.refreshed.append(refused)
         return f"t{len(self.refreshed)}"
 
+    def check_replaceable(self) -> None:
+        pass
+
 
 def make_client(
     *outcomes: Response | TransportError, retry_timeout: float = 300, responded: bool = True, seed: int = 7
