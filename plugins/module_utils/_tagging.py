@@ -14,16 +14,15 @@ from ._api.client import TAG_BATCH, MdeClient
 from ._api.models import Machine
 from ._auth.permissions import TAG
 from ._device_changes import DEVICE_OPTIONS, DeviceChange, DeviceChanger, State, read_machines
-from ._errors import MdeError, OptionError
+from ._errors import MdeError
 from ._options.argument_spec import Spec
+from ._options.identifiers import clean_tag
 
 TAG_OPTIONS: t.Final[Spec] = {
     **DEVICE_OPTIONS,
     "tag": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
-# The limit of the portal.
-_MAX_TAG_LENGTH: t.Final = 200
 _NOT_SHOWN: t.Final = "the record does not show it"
 
 
@@ -68,14 +67,3 @@ class Tagger(DeviceChanger):
                 hint="Run the task again. It changes only devices that differ.",
             )
         )
-
-
-def clean_tag(text: str) -> str:
-    """The tag without surrounding white space. Raises OptionError for an empty one, or one the portal cannot show."""
-    tag = text.strip()
-    if not tag or len(tag) > _MAX_TAG_LENGTH or not tag.isprintable():
-        raise OptionError(
-            f"tag: {text[:60]!r} is not a valid tag.",
-            hint=f"Use one line of text with at most {_MAX_TAG_LENGTH} characters.",
-        )
-    return tag

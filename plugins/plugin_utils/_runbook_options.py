@@ -21,14 +21,13 @@ from datetime import date
 from ..module_utils._errors import OptionError
 from ..module_utils._evidence_format import VERIFY_OUTCOMES
 from ..module_utils._offboarding.external_id import clean_external_id
+from ..module_utils._options.identifiers import MAX_TAG_LENGTH, clean_tag
 from ..module_utils._options.values import EXCLUSION_REASONS
 from ._host_devices import DEVICE_VARIABLES, is_unset
 
 _TRUE: t.Final = frozenset({"true", "yes", "on", "1", "y", "t"})
 _FALSE: t.Final = frozenset({"false", "no", "off", "0", "n", "f"})
 _NUMBER: t.Final = re.compile(r"[1-9][0-9]{0,5}")
-_CONTROL: t.Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_MAX_TAG_LENGTH: t.Final = 200
 _SIMILAR: t.Final = 0.85
 _OF_RESULTS: t.Final = frozenset(
     {"mde_machine", "mde_machines", "mde_result"}
@@ -129,10 +128,10 @@ def _text(value: object) -> str:
 
 
 def _line(value: object) -> str:
-    text = _text(value)
-    if _CONTROL.search(text) or len(text) > _MAX_TAG_LENGTH:
-        raise _Refused(f" must be one line of at most {_MAX_TAG_LENGTH} characters.")
-    return text
+    try:
+        return clean_tag(_text(value))
+    except OptionError as error:
+        raise _Refused(f" must be one line of at most {MAX_TAG_LENGTH} characters, all of them printable.") from error
 
 
 def _external_id(value: object) -> str:

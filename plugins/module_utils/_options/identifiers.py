@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Device ID, name, Entra device ID, action ID and comment: validated and normalized."""
+"""Device ID, name, Entra device ID, action ID, comment and tag: validated and normalized."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ _PORTAL_URL = re.compile(
 # Longer than any DNS name.
 _MAX_NAME_LENGTH = 255
 _MAX_QUOTED = 60
+# The limit of the portal.
+MAX_TAG_LENGTH = 200
 # Control characters, surrogates and line breaks. Names in the service have all others, such as no-break spaces and the joiners
 # of emoji.
 _NOT_IN_NAMES = frozenset(("Cc", "Cs", "Zl", "Zp"))
@@ -95,6 +97,17 @@ def clean_comment(comment: str | None) -> str:
             f"comment: {text[:_MAX_QUOTED]!r} contains half of a surrogate pair.", hint="Use valid Unicode text."
         )
     return text
+
+
+def clean_tag(text: str) -> str:
+    """The tag without surrounding white space. Raises OptionError for an empty one, or one the portal cannot show."""
+    tag = text.strip()
+    if not tag or len(tag) > MAX_TAG_LENGTH or not tag.isprintable():
+        raise OptionError(
+            f"tag: {text[:60]!r} is not a valid tag.",
+            hint=f"Use one line of text with at most {MAX_TAG_LENGTH} characters.",
+        )
+    return tag
 
 
 def is_dns_name(text: str) -> bool:

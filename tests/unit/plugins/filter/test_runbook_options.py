@@ -126,6 +126,11 @@ def test_an_external_id_that_cannot_be_sent_is_refused(value: str, part: str) ->
     assert option("mde_external_id", " CHG-1044 ") == "CHG-1044"
 
 
+@pytest.mark.parametrize("value", ["a\nb", "retired\u00a02026", "x" * 201, "\u202eretired"])
+def test_a_tag_that_the_module_refuses_is_refused_before_the_run(value: str) -> None:
+    assert "one line of at most 200 characters" in error("mde_tag", value)
+
+
 @pytest.mark.parametrize(("value", "meant"), [("Other", "Other"), (" inactivedevice ", "InactiveDevice")])
 def test_a_reason_to_exclude_is_one_of_the_service(value: str, meant: str) -> None:
     assert option("mde_exclude", value) == meant
