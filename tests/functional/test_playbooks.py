@@ -345,6 +345,16 @@ def test_a_failed_tag_is_a_warning_and_does_not_fail_the_run(emulator: Emulator,
     assert "Not tagged" not in runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT).one_line
 
 
+def test_a_device_that_is_not_onboarded_is_named_among_those_to_exclude_later(
+    emulator: Emulator, runbook: AnsibleCommand
+) -> None:
+    emulator.add_device(Device(name="never.corp.example", onboarding_status="CanBeOnboarded"))
+    emulator.grant("Machine.ReadWrite.All")
+    ran = runbook.run("offboard_list", mde_devices=["never.corp.example"], mde_exclude="Other", **COMMENT)
+    assert ran.code == 0, ran.output
+    assert "1 not_onboarded. To be excluded after verify: never.corp.example." in ran.one_line
+
+
 def test_only_devices_that_are_offboarded_are_excluded_and_the_others_are_named(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
