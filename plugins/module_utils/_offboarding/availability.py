@@ -19,9 +19,10 @@ _MAX_CHECKS: t.Final = 50
 # Seconds for one read with its retries: the real run does not depend on it.
 _TIME_LIMIT: t.Final = 60.0
 _MAX_REASON: t.Final = 200
-# Pattern of a reason that lasts, in letters alone; error code; hint. The service's own codes of a refusal are
-# ClientVersionNotSupported and OsPlatformNotSupported.
+# Patterns of reasons, in letters alone. Those that pass say nothing about the platform or client as such.
 _PASSING_REASONS: t.Final = "offline|pending|inprogress|notconnected|unreachable"
+# Of a reason that lasts: pattern, error code, hint. The service's own codes of a refusal are ClientVersionNotSupported and
+# OsPlatformNotSupported.
 _LASTING_REASONS: t.Final = (
     (
         "client|agentversion|sensorversion",
@@ -85,18 +86,17 @@ class AvailabilityCheck:
                 machine.id, budget=session.budget(session.clock.monotonic() + _TIME_LIMIT)
             )
         except MdeError as error:
+            if isinstance(error, ApiError) and error.resource_not_found:
+                return {}  # the device is missing, not the route
             status = error.http_status if isinstance(error, ApiError) else None
-            missing = isinstance(error, ApiError) and error.resource_not_found  # of the device, not of the route
-            if status in (403, 404) and not missing:
+            if status in (403, 404):
                 warn(
                     "Check mode cannot predict whether the service offboards devices that do not run Windows: the read of "
                     f"availableMachineActions returned HTTP {status}. Microsoft does not document this route, so it may be "
                     "missing or closed. Check the supported systems in Microsoft's documentation of the offboard API, or "
                     "offboard one such device first."
                 )
-            if (
-                status in (None, 403, 404) and not missing
-            ) or error.fatal_for_run:  # the next read would end the same way
+            if status in (None, 403, 404) or error.fatal_for_run:  # the next read would end the same way
                 self._remaining = 0
             return {}
         return next((action for action in actions if str(action.get("action")).lower() == "offboard"), {})
