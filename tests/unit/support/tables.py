@@ -40,13 +40,16 @@ class KnownDevice(t.Protocol):
     """What a table needs to know of a device."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """The device ID."""
 
     @property
-    def name(self) -> str | None: ...
+    def name(self) -> str | None:
+        """The name, if the record has one."""
 
     @property
-    def aad_device_id(self) -> str | None: ...
+    def aad_device_id(self) -> str | None:
+        """The Entra device ID, if the record has one."""
 
 
 @dataclass(frozen=True)
