@@ -22,11 +22,10 @@ from ._auth.token import TokenCache
 from ._clock import Clock
 from ._clouds import Cloud, resolve_cloud
 from ._errors import OptionError
-from ._http.environment import PROXY_VARIABLES, is_proxy_url, proxy_for
+from ._http.proxies import PROXY_VARIABLES, environment_proxy, is_proxy_url
 from ._http.rate_limit import RateLimiter
 from ._http.redaction import Redactor, users_and_passwords
 from ._http.transport import HttpTransport, TransportOptions
-from ._http.urls import is_link_local, is_loopback
 from ._options.argument_spec import DEFAULT_RETRY_TIMEOUT, ENVIRONMENT, require_positive, validate_rate_limits
 from ._version import COLLECTION_VERSION
 
@@ -164,8 +163,6 @@ def _check_environment_proxy(url: str) -> None:
 
     The message does not quote it: a part of a password would not be recognized as one.
     """
-    if is_loopback(url) or is_link_local(url):
-        return
-    name, proxy = proxy_for(url) or ("", None)
+    name, proxy = environment_proxy(url) or ("", None)
     if proxy is not None and not is_proxy_url(proxy, ("http", "https", "socks5", "socks5h", "socks4", "socks4a")):
         raise OptionError(f"The environment variable {name.upper()} is not a valid proxy URL.", hint=_PROXY_HINT)

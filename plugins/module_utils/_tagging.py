@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ._api.client import TAG_BATCH, MdeClient
+from ._api.client import MdeClient
 from ._api.models import Machine
 from ._auth.permissions import TAG
 from ._device_changes import DEVICE_OPTIONS, DeviceChange, DeviceChanger, State, read_machines
@@ -23,6 +23,8 @@ TAG_OPTIONS: t.Final[Spec] = {
     "tag": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
+# Microsoft Learn, "Add or remove a tag for multiple machines": at most 500 IDs per call.
+_BATCH_SIZE: t.Final = 500
 _NOT_SHOWN: t.Final = "the record does not show it"
 
 
@@ -31,7 +33,7 @@ class Tagger(DeviceChanger):
 
     permissions = TAG
     verb = "tag"
-    batch_size = TAG_BATCH
+    batch_size = _BATCH_SIZE
 
     def __init__(self, params: t.Mapping[str, t.Any]) -> None:
         super().__init__(params)

@@ -71,12 +71,12 @@ FULL: t.Final = (*(replace(row, kinds=EVERYTHING) for row in USUAL), Row("2.16",
 
 def pythons(rows: t.Iterable[Row], find: t.Callable[[int], Path | None] = find_python) -> dict[Row, Path]:
     """The rows that can run, each with its Python. What cannot run is printed, with the Python that takes its place."""
-    found = {minor: find(minor) for minor in range(10, 15)}
+    minors = {minor for _release, oldest, newest in CORES.values() for minor in range(oldest, newest + 1)}
+    found = {minor: find(minor) for minor in sorted(minors)}
     usable: dict[tuple[str, int, bool], tuple[Row, Path]] = {}  # each pair once: the first row has the most tests
     for row in rows:
         _release, oldest, newest = CORES[row.line]
-        minors = (row.minor, *range(newest, oldest - 1, -1))
-        minor = next((minor for minor in minors if found[minor]), None)
+        minor = next((minor for minor in (row.minor, *range(newest, oldest - 1, -1)) if found[minor]), None)
         if minor != row.minor:
             print(f"not run: {row.name}: Python 3.{row.minor} was not found", flush=True)
         python = found[minor] if minor else None

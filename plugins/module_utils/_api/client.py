@@ -18,7 +18,7 @@ from urllib.parse import quote
 from .._auth.permissions import CANCEL, EXCLUDE, OFFBOARD, READ, TAG
 from .._errors import ApiError, MdeError, TransportError, UnexpectedResponseError
 from .._http.retry import RetryBudget, is_retryable_read, is_safe_to_resend
-from .._http.transport import Response
+from .._http.response import Response
 from .._presentable import presentable
 from .._same import comparable, equal_ignoring_case
 from .error_responses import is_by_service
@@ -27,9 +27,6 @@ from .models import Machine, MachineAction, RecordError, is_record_id
 from .odata import FilterSyntax, action_id_in, all_of, is_guid, property_in, time_literal
 from .paging import Allowance, Item, Lists, RefusedRecord, Report, get, unexpected_response
 from .session import ApiSession
-
-# Microsoft Learn, "Add or remove a tag for multiple machines": at most 500 IDs per call.
-TAG_BATCH: t.Final = 500
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ class MdeClient:
         return [action for action in found if isinstance(action, dict)]
 
     def update_tag(self, machine_ids: t.Sequence[str], tag: str, action: str) -> list[Machine]:
-        """``Add`` or ``Remove`` a tag on up to ``TAG_BATCH`` machines. Returns the records from the response.
+        """``Add`` or ``Remove`` a tag on up to 500 machines. Returns the records from the response.
 
         Repeated like a read, because a second call changes nothing.
         """

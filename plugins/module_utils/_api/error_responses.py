@@ -16,7 +16,7 @@ import typing as t
 from .._auth.permissions import READ, hint_for_403
 from .._auth.token import TokenClaims
 from .._errors import ApiError
-from .._http.transport import Response, quote, summarize_body
+from .._http.response import Response, quote, summarize_body
 from .._http.urls import origin
 
 # The service's longest messages list missing and granted permissions.

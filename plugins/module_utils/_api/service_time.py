@@ -20,7 +20,7 @@ from datetime import datetime, timezone
 
 from .._auth.token import read_claims
 from .._clock import Clock
-from .._http.transport import Response
+from .._http.response import Response
 from .._timestamps import format_time, http_date, parse_time
 
 # Seconds by which correct clocks may differ: Microsoft Entra ID dates a token back by five minutes.

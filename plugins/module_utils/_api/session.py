@@ -21,7 +21,8 @@ from .._clock import Clock
 from .._errors import DeadlineExceededError, MdeError, ThrottledError, TransportError
 from .._http.rate_limit import RateLimiter
 from .._http.retry import RetryBudget, retry_after
-from .._http.transport import HttpTransport, Response
+from .._http.transport import HttpTransport
+from .._http.response import Response
 from .._timestamps import format_time
 from .error_responses import error_from_response, is_by_service
 from .odata import url_encode

@@ -22,6 +22,7 @@ import typing as t
 from contextlib import contextmanager
 
 from .._clock import Clock
+from .response import MAX_BODY, TooLargeError
 
 try:
     from urllib3.connection import HTTPConnection
@@ -31,16 +32,10 @@ try:
 except ImportError:  # transport.py reports it
     HTTPConnection = HTTPConnectionPool = object  # type: ignore[assignment,misc]
 
-# Bytes. A page of 10,000 records, the largest that the service sends, has 11 MB (measured with the emulator).
-MAX_BODY: t.Final = 64 << 20
-MAX_HEAD: t.Final = 256 << 10
+MAX_HEAD: t.Final = 256 << 10  # bytes
 MAX_INTERIM_RESPONSES: t.Final = 20
 # Bytes per write. The remaining time is measured again before the next one.
 _PIECE: t.Final = 16384
-
-
-class TooLargeError(Exception):
-    """A response is larger than any that the service sends."""
 
 
 class Exchange:

@@ -12,21 +12,20 @@ on whether a byte of it was written to a connection, not on the kind of exceptio
 from __future__ import annotations
 
 import contextlib
-import re
 import ssl
 import traceback
 import typing as t
-import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from .._clock import Clock
 from .._errors import TransportError
-from .._foreign_json import parse_json
-from .connections import MAX_BODY, Exchange, TooLargeError, guard
-from .environment import ca_bundle, proxy_for, trusted_certificates
+from .ca_certificates import ca_bundle, trusted_certificates
+from .connections import Exchange, guard
+from .proxies import proxy_for
 from .redaction import Redactor, silence_loggers
-from .urls import as_shown, is_link_local, is_loopback, is_unambiguous, origin
+from .response import Decoder, Response, TooLargeError, quote
+from .urls import as_shown, is_unambiguous, origin
 
 try:
     import requests
@@ -41,7 +40,6 @@ else:
     REQUESTS_MISSING = None
 
 _CHUNK = 65536
-_MAX_SUMMARY_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -56,32 +54,6 @@ class TransportOptions:
     proxy: str | None = None
     max_connections: int = 1
     """Per host; the connections stay open for later requests."""
-
-
-@dataclass(frozen=True)
-class Response:
-    """A complete response."""
-
-    method: str
-    url: str
-    status: int
-    headers: t.Mapping[str, str] = field(default_factory=dict)
-    """Names in lower case."""
-    body: bytes = b""
-    redact: Redactor = field(default_factory=Redactor, repr=False, compare=False)
-    """Masks credentials in text of the response, before that text is cut or shown."""
-
-    @property
-    def text(self) -> str:
-        return self.body.decode("utf-8", "replace")
-
-    def json(self) -> t.Any:
-        """The body as JSON, whatever its content type; None if it is not JSON, see ``parse_json``."""
-        try:
-            text = self.redact(self.body.decode("utf-8-sig")).encode() if self.redact.finds(self.body) else self.body
-            return parse_json(text)
-        except ValueError:
-            return None
 
 
 class HttpTransport:
@@ -100,7 +72,7 @@ class HttpTransport:
         self._session.trust_env = False
         self._session.cookies = _NoCookies()
         self._session.headers["User-Agent"] = options.user_agent
-        self._session.headers["Accept-Encoding"] = "gzip"  # _Decoder decodes it
+        self._session.headers["Accept-Encoding"] = "gzip"  # Decoder decodes it
         verify, context = self._verify_setting(), None
         if verify is not False:
             with contextlib.suppress(OSError):  # requests reports it with the request
@@ -178,7 +150,7 @@ class HttpTransport:
     @staticmethod
     def _read_body(response: requests.Response, exchange: Exchange) -> bytes:
         """The complete body, decoded. urllib3 would decode a small body to any size."""
-        decoder = _Decoder(response.headers.get("content-encoding", ""))
+        decoder = Decoder(response.headers.get("content-encoding", ""))
         while part := response.raw.read(_CHUNK, decode_content=False):
             decoder.feed(part)
             exchange.time_left()
@@ -189,10 +161,8 @@ class HttpTransport:
         return self._options.validate_certs and (self._options.ca_path or ca_bundle() or True)
 
     def _proxies_for(self, url: str) -> dict[str, str]:
-        if is_loopback(url) or is_link_local(url):
-            return {}
-        proxy = self._options.proxy or (proxy_for(url) or ("", ""))[1]
-        self.redactor.add_password(proxy)
+        proxy = proxy_for(url, self._options.proxy)
+        self.redactor.add_password(proxy or "")
         return {"http": proxy, "https": proxy} if proxy else {}
 
     def _transport_error(self, method: str, url: str, error: Exception, sent: bool) -> TransportError:
@@ -239,97 +209,6 @@ class HttpTransport:
             "unreachable",
             hint="Check api_url, authority_host, cloud and region, name resolution, the firewall and the proxy.",
         )
-
-
-class _Decoder:
-    """Collects a body of limited size and decodes gzip and deflate."""
-
-    def __init__(self, coding: str) -> None:
-        """``coding`` is the Content-Encoding. Raises OSError for one that was not requested."""
-        coding = coding.strip().lower()
-        if coding not in ("", "identity", "gzip", "x-gzip", "deflate"):
-            raise OSError("The response has an unknown Content-Encoding")
-        self._packed = coding not in ("", "identity")
-        self._inflate = self._member()
-        self._parts: list[bytes] = []
-        self._remaining = MAX_BODY
-
-    @staticmethod
-    def _member() -> t.Any:
-        return zlib.decompressobj(zlib.MAX_WBITS | 32)  # detects gzip or zlib
-
-    def feed(self, part: bytes) -> None:
-        """Add bytes as received. Raises TooLargeError, or OSError for bytes that cannot be decoded."""
-        while part and self._packed:
-            if self._inflate.eof:  # gzip can have several members
-                self._inflate = self._member()
-            try:
-                self._append(self._inflate.decompress(part, self._remaining + 1))
-            except zlib.error as error:
-                raise OSError("The response cannot be decoded") from error
-            part = self._inflate.unused_data
-        if part:
-            self._append(part)
-
-    def _append(self, part: bytes) -> None:
-        self._remaining -= len(part)
-        if self._remaining < 0:
-            raise TooLargeError(f"the response is larger than {MAX_BODY >> 20} MiB")
-        self._parts.append(part)
-
-    def finish(self) -> bytes:
-        """The body. Raises OSError if it is incomplete."""
-        if self._packed and self._parts and not self._inflate.eof:
-            raise OSError("The response is incomplete")
-        return b"".join(self._parts)
-
-
-def quote(redactor: Redactor, text: str, limit: int = _MAX_SUMMARY_LENGTH) -> str:
-    """Text of a response for a message: masked, in one line, at most ``limit`` characters."""
-    return _line(redactor.head(text), limit)
-
-
-def _line(text: str, limit: int = _MAX_SUMMARY_LENGTH) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= limit else f"{line[: limit - 3]}..."
-
-
-def summarize_body(response: Response) -> str:
-    """A one-line summary of a body that is not the service's JSON: the title of a page, or the beginning of the text.
-
-    The time is linear in the length of the body: no pattern here scans ahead without a limit.
-    """
-    text = response.redact.head(response.text).strip()
-    if not text:
-        return "an empty response"
-    if not text.startswith("<"):
-        return f"not JSON from the service: {_line(_title(text) or text)}"
-    return f"an HTML page: {_line(_title(text) or _without_tags(text))}"
-
-
-def _title(page: str) -> str:
-    found = re.search("<title", page, re.IGNORECASE)
-    begin = page.find(">", found.end()) + 1 if found else 0
-    end = re.compile("</title", re.IGNORECASE).search(page, begin) if begin else None
-    return page[begin : end.start()] if end else ""
-
-
-def _without_tags(page: str) -> str:
-    """The text between the tags, without scripts and styles."""
-    words = []
-    within = ""
-    at = 0
-    for tag in re.finditer(r"<(/?)(script|style)?[^<>]*>", page, re.IGNORECASE):
-        name = (tag[2] or "").lower()
-        if not within:
-            words.append(page[at : tag.start()])
-            within = name if name and not tag[1] else ""
-        elif tag[1] and name == within:
-            within = ""
-        at = tag.end()
-    if not within:
-        words.append(page[at:])
-    return " ".join(words)
 
 
 def _exception_chain(error: Exception) -> list[Exception]:

@@ -18,7 +18,7 @@ from .._options.argument_spec import Spec, require_positive
 from .._options.identifiers import clean_action_id, clean_device_id
 from .._options.values import Moment, canonical_spelling, clean_list, clean_raw_filter, clean_time, unknown_words
 from .record_filter import Omissions, RecordFilter, matches_any
-from .relative_time import Now
+from .search_time import Now
 
 # The service's own model ($metadata of 2026-08). Other values are sent as they are, with a warning.
 TYPES: t.Final = (

@@ -25,7 +25,7 @@ from .._options.values import (
     unknown_words,
 )
 from .record_filter import Omissions, RecordFilter, matches_any
-from .relative_time import Now
+from .search_time import Now
 
 # Microsoft Learn, "Machine resource type", in the spelling of responses.
 HEALTH_STATUSES: t.Final = (

@@ -15,7 +15,7 @@ from .._api.client import MdeClient
 from .._api.paging import Item, RefusedRecord
 from .._options.values import Moment
 from .._same import comparable
-from .relative_time import Now
+from .search_time import Now
 
 Warn = t.Callable[[str], None]
 """Takes one line of text for the user."""

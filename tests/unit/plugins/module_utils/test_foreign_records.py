@@ -16,7 +16,7 @@ from ansible_collections.secops.mde.plugins.module_utils._api.error_responses im
 from ansible_collections.secops.mde.plugins.module_utils._api.models import Machine, MachineAction, RecordError
 from ansible_collections.secops.mde.plugins.module_utils._errors import InternalError, MdeError
 from ansible_collections.secops.mde.plugins.module_utils._foreign_json import parse_json
-from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
+from ansible_collections.secops.mde.plugins.module_utils._http.response import Response
 from ansible_collections.secops.mde.plugins.module_utils._presentable import one_line, presentable
 
 DEVICE = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07"

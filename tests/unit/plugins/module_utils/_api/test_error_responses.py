@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import error_from_response
 from ansible_collections.secops.mde.plugins.module_utils._errors import SignInError, ThrottledError, TransportError
-from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
+from ansible_collections.secops.mde.plugins.module_utils._http.response import Response
 
 URL = "https://api.example.test/api/machines?$filter=x"
 

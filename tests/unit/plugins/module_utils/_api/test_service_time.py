@@ -13,7 +13,7 @@ import jwt
 import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._api.service_time import ServiceTime
-from ansible_collections.secops.mde.plugins.module_utils._http.transport import Response
+from ansible_collections.secops.mde.plugins.module_utils._http.response import Response
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time
 from ansible_collections.secops.mde.tests.unit.support.module_run import ManualClock
 

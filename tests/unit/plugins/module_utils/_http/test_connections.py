@@ -16,12 +16,9 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import TransportError
-from ansible_collections.secops.mde.plugins.module_utils._http import connections, transport
-from ansible_collections.secops.mde.plugins.module_utils._http.transport import (
-    HttpTransport,
-    Response,
-    TransportOptions,
-)
+from ansible_collections.secops.mde.plugins.module_utils._http import connections, response
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
+from ansible_collections.secops.mde.plugins.module_utils._http.response import Response
 from ansible_collections.secops.mde.tests.unit.support.module_run import ManualClock
 from ansible_collections.secops.mde.tests.unit.support.scripted import Script, Scripted, regular
 
@@ -251,7 +248,7 @@ def test_the_time_of_the_name_resolution_counts(
 def small(monkeypatch: pytest.MonkeyPatch) -> int:
     """A limit that a test can exceed quickly."""
     limit = 1 << 20
-    for module in (connections, transport):
+    for module in (connections, response):
         monkeypatch.setattr(module, "MAX_BODY", limit)
     return limit
 
@@ -295,41 +292,4 @@ def test_a_compressed_body_is_decoded(session: HttpTransport, small: int, pack: 
 
 
 def test_a_page_of_ten_thousand_records_is_within_the_limit() -> None:
-    assert connections.MAX_BODY > 5 * 10_838_374  # the emulator's, measured
-
-
-# -- messages -------------------------------------------------------------------------------------------------
-
-
-HEAVY: t.Final = {
-    "titles": "<title>" * 20_000,
-    "titles without an end": "<title" * 20_000,
-    "opened tags": "<" * 140_000,
-    "scripts": "<script>" * 20_000,
-    "scripts without an end": "<script" * 20_000,
-    "blanks": "<" + " " * 140_000,
-    "one word": "x" * 140_000,
-}
-
-
-@pytest.mark.parametrize("text", HEAVY.values(), ids=HEAVY)
-def test_a_message_about_an_unexpected_page_is_short_and_quickly_made(text: str) -> None:
-    page = Response(method="GET", url="https://api.example.test", status=502, body=text.encode())
-    before = time.process_time()
-    assert len(transport.summarize_body(page)) < 250
-    assert time.process_time() - before < 4  # of the processor: some milliseconds, and 25 s if it grew with the square
-
-
-@pytest.mark.parametrize(
-    ("page", "words"),
-    [
-        ("<html><TITLE class=x>Blocked\n here</TITLE></html>", "an HTML page: Blocked here"),
-        ("<p>One</p><script>if (a<b) x()</script><style>p{}</style><p>two</p>", "an HTML page: One two"),
-        ("<p>One<script>never closed", "an HTML page: One"),
-        ("<title>never closed", "an HTML page: never closed"),
-        ("plain words", "not JSON from the service: plain words"),
-        ("", "an empty response"),
-    ],
-)
-def test_a_page_is_quoted_by_its_title_or_its_text(page: str, words: str) -> None:
-    assert transport.summarize_body(Response(method="GET", url="https://x", status=502, body=page.encode())) == words
+    assert response.MAX_BODY > 5 * 10_838_374  # the emulator's, measured

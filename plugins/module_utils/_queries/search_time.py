@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Relative times of filters ("30 days ago"): counted from the service's time, as the clock of this machine may be wrong."""
+"""The time of a search, from which "30 days ago" counts: the service's, as the clock of this machine may be wrong."""
 
 from __future__ import annotations
 
