@@ -101,6 +101,12 @@ class _Reader:
     def read(self) -> None:
         """Set the attributes. Errors of variables are in ``errors``."""
         self.errors = misspelled(name for name in self._variables if isinstance(name, str))
+        rest = self._variables.get("_raw_params")
+        if rest:  # ansible-core's name for the words of "-e" after a value that has blanks but no quotes
+            self.errors.append(
+                f'-e has "{rest}" without a name, so the value before it is incomplete: Ansible ends a value at a blank. Put '
+                "the value in quotes, for example -e \"mde_comment='CHG-1044 retired'\"."
+            )
         given = {name: self._value(name) for name in ENTRY_POINTS[self._entry_point]}
         found = read_options(given, REQUIRED[self._entry_point])
         self.options, self.converted = found.options, found.warnings

@@ -23,6 +23,7 @@ from ._same import comparable
 
 DEVICE_OPTIONS: t.Final[Spec] = {"device_id": {"type": "list", "elements": "str", "required": True}}
 MAX_SINGLE_REFUSALS: t.Final = 3
+_IN_DOUBT_HINT: t.Final = "The device may or may not be changed. Run the task again. It reads first, and changes only what differs."
 
 State = t.Mapping[str, t.Any]
 """State of a device: the keys of its result that a change is about, for example ``{"tags": ["retired"]}``."""
@@ -39,7 +40,7 @@ class DeviceChange(DeviceEntry):
 
     @property
     def changed(self) -> bool:
-        return self.before != self.after
+        return self.error is None and self.before != self.after
 
     @property
     def name(self) -> str:
@@ -48,6 +49,10 @@ class DeviceChange(DeviceEntry):
     def with_error(self, error: MdeError) -> DeviceChange:
         """The result of a device that was not changed."""
         return replace(self, after=self.before, error=error)
+
+    def in_doubt(self, error: MdeError) -> DeviceChange:
+        """The result of a device for which it is not known whether it was changed."""
+        return replace(self, after=dict.fromkeys(self.before), error=error if error.hint else error.restate(hint=_IN_DOUBT_HINT))
 
     def as_dict(self) -> dict[str, t.Any]:
         name = self.machine.name if self.machine else None
@@ -133,26 +138,38 @@ class DeviceChanger(abc.ABC):
         return DeviceChange(device_id, before, before, error=missing)
 
     def _send(self, client: MdeClient, batch: t.Sequence[DeviceChange]) -> t.Sequence[DeviceChange]:
-        """Change the devices of a batch. If one of them may be the reason for a refusal, send halves of the batch."""
+        """Change the devices of a batch. If one of them may be the reason for a refusal, send parts of the batch."""
         if self._stopped_by:
             return [one.with_error(self._stopped_by.for_skipped_devices()) for one in batch]
         try:
             done = self.send(client, batch)
         except MdeError as error:
-            if len(batch) > 1 and self._may_concern_one_device(error):
-                half = len(batch) // 2
-                return [*self._send(client, batch[:half]), *self._send(client, batch[half:])]
-            self._single_refusals += len(batch) == 1
             explained = self.explain(error)
+            if len(batch) > 1 and _is_rejected(error):
+                return self._send_parts(client, batch, explained)
+            self._single_refusals += len(batch) == 1
             self._stopped_by = explained if self.stops_run(error) else None
-            return [one.with_error(explained) for one in batch]
+            return [one.in_doubt(explained) if error.outcome_in_doubt else one.with_error(explained) for one in batch]
         self._any_accepted = True
         return done
 
-    def _may_concern_one_device(self, error: MdeError) -> bool:
-        """False after several devices were refused, each alone, and none was accepted: the cause is then not one device."""
-        rejected = isinstance(error, ApiError) and error.service_code is not None and error.http_status in (400, 404)
-        return rejected and (self._any_accepted or self._single_refusals < MAX_SINGLE_REFUSALS)
+    def _send_parts(self, client: MdeClient, batch: t.Sequence[DeviceChange], error: MdeError) -> list[DeviceChange]:
+        """Find the devices of a rejected batch that are the reason, and change the others.
+
+        After several devices were refused, each alone, and none was accepted, the reason is probably not one device. The
+        last one decides: if it is refused as well, the others are not sent again.
+        """
+        if self._any_accepted or self._single_refusals < MAX_SINGLE_REFUSALS:
+            half = len(batch) // 2
+            return [*self._send(client, batch[:half]), *self._send(client, batch[half:])]
+        *others, last = batch
+        decisive = self._send(client, [last])
+        return [*(self._send(client, others) if self._any_accepted else [one.with_error(error) for one in others]), *decisive]
+
+
+def _is_rejected(error: MdeError) -> bool:
+    """Whether the service rejected the call, perhaps because of one of its devices."""
+    return isinstance(error, ApiError) and error.service_code is not None and error.http_status in (400, 404)
 
 
 def read_machines(client: MdeClient, device_ids: t.Sequence[str]) -> dict[str, Machine | None]:

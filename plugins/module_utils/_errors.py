@@ -77,15 +77,19 @@ class MdeError(Exception):
         """
         return True
 
-    def for_skipped_devices(self) -> MdeError:
-        """The same error for the devices that were skipped because of it."""
+    def restate(self, *, message: str | None = None, code: str | None = None, hint: str | None = None) -> MdeError:
+        """The same error with another message, code or hint."""
         return MdeError(
-            f"Skipped because of an earlier error: {self.message}",
-            code=self.code,
-            hint=self.hint,
+            message or self.message,
+            code=code or self.code,
+            hint=hint or self.hint,
             http_status=self.http_status,
             correlation_id=self.correlation_id,
         )
+
+    def for_skipped_devices(self) -> MdeError:
+        """The same error for the devices that were skipped because of it."""
+        return self.restate(message=f"Skipped because of an earlier error: {self.message}")
 
     def as_dict(self) -> dict[str, t.Any]:
         """The same five keys for every error; values that are not known are null."""

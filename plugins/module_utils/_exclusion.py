@@ -75,12 +75,9 @@ class Excluder(DeviceChanger):
         if error.code not in ("permission_missing", "disallowed", "wrong_address"):
             return error
         missing = error.code == "wrong_address"  # but reads at the same URL have worked
-        return MdeError(
-            error.message,
-            code="exclusion_unavailable" if missing else error.code,
+        return error.restate(
+            code="exclusion_unavailable" if missing else None,
             hint=_UNDOCUMENTED if missing or not error.hint else f"{error.hint} {_UNDOCUMENTED}",
-            http_status=error.http_status,
-            correlation_id=error.correlation_id,
         )
 
     def stops_run(self, error: MdeError) -> bool:

@@ -156,7 +156,8 @@ def _combine_errors(failed: t.Sequence[tuple[str, MdeError]], total: int) -> Mde
         f"{len(failed)} of {total} devices failed: {names}{', ...' if len(failed) > 3 else ''}. "
         f"First error: {failed[0][1]}",
         code="devices_failed",
-        hint="See devices for the error of each device. The other devices were processed. Run the task again for the failed ones.",
+        hint="See devices for the error of each device. Run the task again for "
+        + ("the failed ones. The other devices were processed." if len(failed) < total else "all devices."),
     )
 
 

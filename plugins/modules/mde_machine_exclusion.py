@@ -121,7 +121,7 @@ devices:
       returned: always
       type: bool
     excluded:
-      description: Whether the device is excluded after this run. V(null) if that is not known.
+      description: Whether the device is excluded after this run. V(null) if that is not known, for example after a lost response.
       returned: always
       type: bool
     reason:

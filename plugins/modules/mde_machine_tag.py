@@ -102,7 +102,7 @@ devices:
       returned: always
       type: bool
     tags:
-      description: The tags of the device after this run.
+      description: The tags of the device after this run. V(null) if they are not known, for example after a lost response.
       returned: always
       type: list
       elements: str

@@ -98,6 +98,20 @@ def test_an_inventory_with_duplicate_names_acts_by_id(emulator: Emulator, runboo
     assert sorted(action["machineId"] for action in emulator.actions()) == sorted(twin.id for twin in duplicates)
 
 
+@pytest.mark.parametrize(
+    ("playbook", "value"),
+    [("offboard", "mde_comment=CHG-1 retired"), ("offboard", "mde_hosts=pc-1 pc-2"), ("verify", "mde_action_ids=1a 2b")],
+)
+def test_a_value_of_an_extra_variable_that_ansible_cut_at_a_blank_is_refused(
+    playbook: str, value: str, emulator: Emulator, runbook: AnsibleCommand
+) -> None:
+    runbook.inventory({device.name or "": {} for device in fleet(emulator, 2)})
+    ran = runbook.run(playbook, "-e", value, **({"mde_hosts": "all", **COMMENT} if playbook == "offboard" else {}))
+    assert ran.code == 2
+    assert f'-e has "{value.split()[1]}" without a name' in ran.one_line
+    assert emulator.calls("api") == []
+
+
 def test_settings_of_the_hosts_do_not_reach_the_controller(emulator: Emulator, runbook: AnsibleCommand) -> None:
     (device,) = fleet(emulator, 1)
     windows = {"ansible_connection": "winrm", "ansible_shell_type": "powershell", "ansible_become": "true"}

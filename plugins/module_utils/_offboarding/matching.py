@@ -181,7 +181,7 @@ def _merged(request: DeviceRequest, machine: Machine) -> Resolution:
 def _refused(
     outcome: str, machines: t.Sequence[Machine], message: str, hint: str, *, code: str | None = None
 ) -> Resolution:
-    error = DeviceError(message, code=code or outcome, hint=f"Nothing was changed. {hint}")
+    error = DeviceError(message, code=code or outcome, hint=f"Nothing was sent for this device. {hint}")
     return Resolution(outcome=outcome, candidates=tuple(machines), error=error)
 
 

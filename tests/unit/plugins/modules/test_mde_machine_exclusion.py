@@ -318,6 +318,17 @@ def test_a_service_that_is_down_is_called_for_one_device_only(
     assert {id_ for id_, _body in posted(emulator)} == {ids[0]}
 
 
+@pytest.mark.parametrize("handled", [False, True])
+def test_the_state_of_a_device_is_null_if_it_is_not_known_whether_it_changed(
+    fleet: Emulator, exclude: RunModule, handled: bool
+) -> None:
+    fleet.fault(method="POST", kind="lost", handled=handled, times=None)
+    run = exclude(device_id=[A, B], retry_timeout=60)
+    assert returned(run) == [{"excluded": None, "reason": None}, INCLUDED]  # B was skipped
+    assert (run.failed, run.changed) == (True, False)
+    assert "may or may not be changed" in run.result["devices"][0]["error"]["hint"]
+
+
 def test_a_change_that_takes_hours_to_show_is_a_success_and_may_be_sent_again(
     fleet: Emulator, exclude: RunModule
 ) -> None:
