@@ -23,7 +23,9 @@ from ._same import comparable
 
 DEVICE_OPTIONS: t.Final[Spec] = {"device_id": {"type": "list", "elements": "str", "required": True}}
 MAX_SINGLE_REFUSALS: t.Final = 3
-_IN_DOUBT_HINT: t.Final = "The device may or may not be changed. Run the task again. It reads first, and changes only what differs."
+_IN_DOUBT_HINT: t.Final = (
+    "The device may or may not be changed. Run the task again. It reads first, and changes only what differs."
+)
 
 State = t.Mapping[str, t.Any]
 """State of a device: the keys of its result that a change is about, for example ``{"tags": ["retired"]}``."""
@@ -52,7 +54,9 @@ class DeviceChange(DeviceEntry):
 
     def in_doubt(self, error: MdeError) -> DeviceChange:
         """The result of a device for which it is not known whether it was changed."""
-        return replace(self, after=dict.fromkeys(self.before), error=error if error.hint else error.restate(hint=_IN_DOUBT_HINT))
+        return replace(
+            self, after=dict.fromkeys(self.before), error=error if error.hint else error.restate(hint=_IN_DOUBT_HINT)
+        )
 
     def as_dict(self) -> dict[str, t.Any]:
         name = self.machine.name if self.machine else None
@@ -164,7 +168,10 @@ class DeviceChanger(abc.ABC):
             return [*self._send(client, batch[:half]), *self._send(client, batch[half:])]
         *others, last = batch
         decisive = self._send(client, [last])
-        return [*(self._send(client, others) if self._any_accepted else [one.with_error(error) for one in others]), *decisive]
+        return [
+            *(self._send(client, others) if self._any_accepted else [one.with_error(error) for one in others]),
+            *decisive,
+        ]
 
 
 def _is_rejected(error: MdeError) -> bool:

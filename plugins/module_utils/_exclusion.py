@@ -76,7 +76,7 @@ class Excluder(DeviceChanger):
             return error
         missing = error.code == "wrong_address"  # but reads at the same URL have worked
         return error.restate(
-            code="exclusion_unavailable" if missing else None,
+            code="exclusion_unavailable" if missing else error.code,
             hint=_UNDOCUMENTED if missing or not error.hint else f"{error.hint} {_UNDOCUMENTED}",
         )
 

@@ -100,7 +100,11 @@ def test_an_inventory_with_duplicate_names_acts_by_id(emulator: Emulator, runboo
 
 @pytest.mark.parametrize(
     ("playbook", "value"),
-    [("offboard", "mde_comment=CHG-1 retired"), ("offboard", "mde_hosts=pc-1 pc-2"), ("verify", "mde_action_ids=1a 2b")],
+    [
+        ("offboard", "mde_comment=CHG-1 retired"),
+        ("offboard", "mde_hosts=all pc-2"),
+        ("verify", "mde_action_ids=1a 2b"),
+    ],
 )
 def test_a_value_of_an_extra_variable_that_ansible_cut_at_a_blank_is_refused(
     playbook: str, value: str, emulator: Emulator, runbook: AnsibleCommand

@@ -74,7 +74,8 @@ def of_matching() -> set[str]:
 COMPUTED: dict[tuple[str, str], t.Callable[[], set[str]]] = {
     ("error_responses.py", "code"): of_error_responses,
     ("transport.py", "code"): of_transport,
-    ("matching.py", "code or outcome"): of_matching,
+    ("matching.py", "code"): of_matching,
+    ("matching.py", "outcome"): of_matching,
     ("wait.py", "code"): lambda: {code for code, _hint in wait._ENDS.values()},
     ("availability.py", "code"): lambda: {code for _pattern, code, _hint in availability._LASTING_REASONS},
 }
@@ -87,7 +88,7 @@ def codes_in(path: Path) -> t.Iterator[str]:
             for statement in node.body:
                 if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "code":
                     yield from texts([statement.value])
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("Error", "_refused")):
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("Error", "_refused", ".restate")):
             for word in node.keywords:
                 if word.arg == "code":
                     yield from codes_of(path, word.value)
@@ -97,8 +98,13 @@ def codes_of(path: Path, value: ast.expr) -> t.Iterator[str]:
     if isinstance(value, ast.IfExp):
         yield from codes_of(path, value.body)
         yield from codes_of(path, value.orelse)
+    elif isinstance(value, ast.BoolOp):
+        for part in value.values:
+            yield from codes_of(path, part)
     elif isinstance(value, ast.Attribute) and value.attr == "code":
         return  # of another error, which has its own place
+    elif path.name == "_errors.py" and isinstance(value, ast.Name):
+        return  # of a call of restate, which has its own place
     elif isinstance(value, ast.Constant):
         yield str(value.value)
     else:

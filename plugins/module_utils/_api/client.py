@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 from .._auth.permissions import CANCEL, EXCLUDE, OFFBOARD, READ, TAG
 from .._errors import ApiError, MdeError, TransportError, UnexpectedResponseError
-from .._http.retry import RetryBudget, is_retryable_read, is_safe_to_resend
 from .._http.response import Response
+from .._http.retry import RetryBudget, is_retryable_read, is_safe_to_resend
 from .._presentable import presentable
 from .._same import comparable, equal_ignoring_case
 from .error_responses import is_by_service

@@ -18,8 +18,8 @@ from json import dumps
 from .._auth.permissions import READ
 from .._errors import ApiError, UnexpectedResponseError
 from .._foreign_json import parse_json
-from .._http.retry import RetryBudget, is_retryable_read
 from .._http.response import Response, summarize_body
+from .._http.retry import RetryBudget, is_retryable_read
 from .._presentable import presentable
 from .models import NoRecordError, Record, RecordError
 from .session import ApiSession

@@ -18,9 +18,9 @@ import typing as t
 
 from .._errors import LibraryError, MdeError, SignInError, TransportError
 from .._http.redaction import Redactor, silence_loggers
+from .._http.response import Response, summarize_body
 from .._http.retry import RETRYABLE_STATUSES, RetryBudget
 from .._http.transport import HttpTransport
-from .._http.response import Response, summarize_body
 from .._http.urls import as_shown, is_unambiguous, origin
 from .token import is_bearer_token
 

@@ -7,16 +7,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import typing as t
 
 from .urls import is_link_local, is_loopback
 
-try:
+with contextlib.suppress(ImportError):  # transport.py reports it
     import requests
-except ImportError:  # transport.py reports it
-    pass
 
 PROXY_VARIABLES: t.Final = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 # In user and password, characters that end the host or that parsers read differently must be percent-encoded.

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from .._clock import Clock
 from .._errors import TransportError
 from .._timestamps import http_date
-from .transport import HttpTransport
 from .response import Response
+from .transport import HttpTransport
 
 # A read is repeated after these statuses.
 RETRYABLE_STATUSES: t.Final = frozenset({408, 429, 500, 502, 503, 504})

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import TransportError
-from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._http.response import Response
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.support.in_process_transport import InProcessTransport, connect
 from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import itertools
-import time
 import typing as t
 import zlib
 from collections.abc import Iterator
@@ -17,8 +16,8 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import TransportError
 from ansible_collections.secops.mde.plugins.module_utils._http import connections, response
-from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.plugins.module_utils._http.response import Response
+from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.tests.unit.support.module_run import ManualClock
 from ansible_collections.secops.mde.tests.unit.support.scripted import Script, Scripted, regular
 
@@ -139,7 +138,7 @@ def test_after_any_exception_a_request_that_was_sent_may_have_arrived(
     def fail(*_: object) -> t.NoReturn:
         raise kind("no more")
 
-    monkeypatch.setattr(transport.HttpTransport, "_read_body", fail)
+    monkeypatch.setattr(HttpTransport, "_read_body", fail)
     with Scripted(regular()) as server:
         error = failure(lambda: post(session, server))
     assert (error.code, error.may_have_arrived) == ("no_answer", True)

@@ -88,7 +88,9 @@ def test_an_invalid_proxy_variable_that_no_request_uses_is_ignored(
     assert not offboard(device_id=ID, missing_ok=True).failed
 
 
-@pytest.mark.parametrize("url", ["http://169.254.169.254/metadata", "http://127.0.0.1:40342/metadata", "http://localhost/x"])
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254/metadata", "http://127.0.0.1:40342/metadata", "http://localhost/x"]
+)
 @pytest.mark.parametrize("option", [None, "http://proxy.example.test:8080"])
 def test_a_metadata_endpoint_never_uses_a_proxy(url: str, option: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):

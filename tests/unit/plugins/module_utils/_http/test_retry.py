@@ -22,8 +22,8 @@ from ansible_collections.secops.mde.plugins.module_utils._errors import (
     TransportError,
 )
 from ansible_collections.secops.mde.plugins.module_utils._http.rate_limit import RateLimiter
-from ansible_collections.secops.mde.plugins.module_utils._http.retry import RetryBudget, retry_after
 from ansible_collections.secops.mde.plugins.module_utils._http.response import Response
+from ansible_collections.secops.mde.plugins.module_utils._http.retry import RetryBudget, retry_after
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import http_date
 from ansible_collections.secops.mde.tests.unit.support.module_run import ManualClock
 
