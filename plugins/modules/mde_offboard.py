@@ -11,7 +11,7 @@ short_description: Offboard devices from Microsoft Defender for Endpoint
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Offboards one device or a list of devices from Microsoft Defender for Endpoint (MDE) through its public API.
+  - Offboards one device or a list of devices from Microsoft Defender for Endpoint through its public API.
   - Usually, set O(comment), and either O(device_id) or O(device_name), or O(devices) for a list. Set the credential as environment
     variables, see O(auth_source). All other options have defaults.
   - Checks before it acts. Exactly one device must match. An offboard action that is in progress or done is not repeated. A failed
@@ -23,7 +23,7 @@ description:
 options:
   device_id:
     description:
-      - Device ID in MDE, usually 40 hexadecimal digits, or the complete URL of the device page in the portal.
+      - Device ID in Defender for Endpoint, usually 40 hexadecimal digits, or the complete URL of the device page in the portal.
       - Set at least one of O(device_id), O(device_name) and O(aad_device_id), unless you set O(devices). All identifiers that you set
         must identify the same device. A second identifier is therefore a safeguard.
       - An empty identifier counts as not set.

@@ -28,7 +28,7 @@ options:
     elements: str
   device_id:
     description:
-      - Device IDs in MDE, or URLs of device pages in the portal.
+      - Device IDs in Defender for Endpoint, or URLs of device pages in the portal.
     type: list
     elements: str
 extends_documentation_fragment:
