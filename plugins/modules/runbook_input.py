@@ -16,9 +16,8 @@ description:
   - Use it to check the variables at the start of a play, before the steps for other systems run. Define the variables for the play, so that
     both this task and the role use them. If the devices are a list, set C(run_once) for this task, or use a play for localhost, as for the
     role.
-  - It reads the variables as they apply to the current host and task. V(null) and empty text mean that a variable is unset. If the value of
-    a variable uses an undefined variable, the task fails, and so it does if the name of a variable looks misspelled, such as
-    C(mde_comments).
+  - It reads the variables as they apply to the current host and task. V(null) and empty text mean that a variable is unset. The task fails
+    if the value of a variable uses an undefined variable, or if the name of a variable looks misspelled, such as C(mde_comments).
   - In a slice of an AWX job template, the task fails for a list in a play for localhost, and if C(mde_max_devices) is not set, because a
     slice does not know the other slices.
   - The role itself uses this module as its first task.
