@@ -60,8 +60,8 @@ options:
     default: auto
   tenant_id:
     description:
-      - The GUID of the tenant, or one of its verified domains. With O(auth_source=azure_cli), use the GUID if C(az) is signed in with a managed
-        identity and older than 2.77. It then does not accept a tenant, and the module checks the tenant of the token.
+      - The GUID of the tenant, or one of its verified domains. With O(auth_source=azure_cli), use the GUID if C(az) does not accept a tenant, for
+        example with a managed identity before Azure CLI 2.77. The module then checks the tenant of the token.
       - If not set, the first of the environment variables E(MDE_TENANT_ID), E(AZURE_TENANT_ID) and E(AZURE_TENANT) is used.
     type: str
     aliases:
