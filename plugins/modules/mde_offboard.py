@@ -45,7 +45,7 @@ options:
         The task then fails at the end. RV(devices) has a result for each device, in the order of this list.
       - This is the fast way to offboard many devices. The module signs in once and shares the reads, so that each device costs little more
         than one call.
-      - A device that is listed twice is offboarded once. Its second entry shows the same action as V(in_progress).
+      - A device that is listed twice is offboarded once. Its second result has the outcome V(in_progress) and the same action.
       - If one entry is invalid, the task fails before anything is sent. An empty list is a success.
       - The filter P(secops.mde.parse_devices#filter) makes such a list from text or from a list of names.
     type: list
