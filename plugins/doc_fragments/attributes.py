@@ -18,7 +18,7 @@ attributes:
     support: full
     platforms: all
     details:
-      - Runs on the control node if you delegate the task to localhost, and calls the API only. Nothing runs on the device.
+      - Delegate the task to localhost to run it on the control node. The module calls the API only. Nothing runs on the device.
   action_group:
     description: Use C(group/secops.mde.mde) in C(module_defaults) to set the connection options of all modules.
     support: full

@@ -41,10 +41,10 @@ options:
   auth_source:
     description:
       - How to sign in.
-      - V(auto) uses one complete identity from one source. The sources are, in this order, the options, the E(MDE_CLIENT_ID) family of
-        environment variables, and the E(AZURE_CLIENT_ID) family. The first source with a complete credential wins. Within a source,
-        the order is that of the choices. A secret, certificate or token file is only used with the client ID from the same source.
-      - V(managed_identity) and V(azure_cli) are used only if you name them.
+      - V(auto) uses the first source with a complete credential. The sources are, in this order, the options, the environment variables that
+        begin with C(MDE_), and those that begin with C(AZURE_). Within a source, the order is that of the choices. A secret, certificate or
+        token file is used only with the client ID from the same source.
+      - V(managed_identity) and V(azure_cli) are used only if you set this option to them.
       - An environment variable that is set but empty counts as not set. White space and line breaks around IDs, secrets and tokens are
         ignored. For O(certificate_password), only a trailing line break is ignored.
       - If not set, the value of environment variable E(MDE_AUTH_SOURCE) is used.
@@ -60,8 +60,8 @@ options:
     default: auto
   tenant_id:
     description:
-      - The GUID of the tenant, or one of its verified domains. With O(auth_source=azure_cli), use the GUID if C(az) does not accept a
-        tenant, as with a managed identity before Azure CLI 2.77. The module then checks that the token is for that tenant.
+      - The GUID of the tenant, or one of its verified domains. With O(auth_source=azure_cli), use the GUID if C(az) does not accept a tenant, for
+        example with a managed identity before Azure CLI 2.77. The module then checks the tenant of the token.
       - If not set, the first of the environment variables E(MDE_TENANT_ID), E(AZURE_TENANT_ID) and E(AZURE_TENANT) is used.
     type: str
     aliases:
@@ -123,7 +123,7 @@ options:
       - cloud_environment
   region:
     description:
-      - Region of the API servers. Only with O(cloud=commercial). By default the global servers are used.
+      - Region of the API servers. Only with O(cloud=commercial). By default, the module uses the global servers.
       - If not set, the value of environment variable E(MDE_REGION) is used.
     type: str
     choices:
@@ -157,9 +157,9 @@ options:
     default: true
   ca_path:
     description:
-      - Path of a file with the CA certificates to trust, for sign-in and API. It takes precedence over E(REQUESTS_CA_BUNDLE), which is
-        used if this option is not set. If neither is set, the module trusts the certificates that come with requests, and also those of
-        the system's CA store, or those in E(SSL_CERT_FILE) and E(SSL_CERT_DIR) if these are set.
+      - Path of a file with the CA certificates to trust, for sign-in and API. It takes precedence over E(REQUESTS_CA_BUNDLE). If neither is
+        set, the module trusts the CA certificates that come with requests, and those of the system. E(SSL_CERT_FILE) and E(SSL_CERT_DIR)
+        replace those of the system.
       - If not set, the value of environment variable E(MDE_CA_PATH) is used.
     type: path
   validate_certs:
@@ -170,15 +170,14 @@ options:
     default: true
   proxy:
     description:
-      - URL of the proxy for sign-in and API. It takes precedence over E(HTTPS_PROXY), which is used if this option is not set. Requests
-        to loopback addresses and to the metadata endpoints of Azure never use a proxy. The password of the proxy does not appear in any
-        output.
+      - URL of the proxy for sign-in and API. It takes precedence over E(HTTPS_PROXY). Requests to loopback addresses and to the metadata
+        endpoints of managed identities never use a proxy. The password of the proxy does not appear in any output.
       - Percent-encode special characters such as C(#) and C(/) in user and password, in environment variables as well.
       - If not set, the value of environment variable E(MDE_PROXY) is used.
     type: str
   timeout:
     description:
-      - Maximum time in seconds for one request, from connecting, including through a proxy, to the last byte of the response.
+      - Maximum time in seconds for one request, from connecting to the last byte of the response.
     type: int
     default: 30
   retry_timeout:
@@ -186,9 +185,8 @@ options:
       - Maximum time in seconds for throttling and retries of one call. The module never retries earlier than the service allows. If that
         exceeds the remaining time, the task fails immediately and reports when to retry.
       - Time spent waiting for O(calls_per_minute) and O(calls_per_hour) does not count.
-      - The default is 300, and 3900 for a list of devices. A list thus continues after other applications or jobs have used up the quota of
-        an hour.
-      - A host that has not responded at all in this run is retried for 60 seconds only.
+      - The default is 300, and 3900 for the option C(devices), so that a list can wait for the quota of the next hour.
+      - If a host has not responded at all in this run, the module retries for 60 seconds only.
     type: int
 requirements:
   - requests >= 2.28

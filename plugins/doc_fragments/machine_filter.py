@@ -12,8 +12,9 @@ class ModuleDocFragment:
 options:
   device_id:
     description:
-      - Device IDs in MDE, or URLs of device pages in the portal.
-      - A device must match every filter that is set, and at least one value of each. Without filters, all devices are returned.
+      - Device IDs in Defender for Endpoint, or URLs of device pages in the portal.
+      - A device must match all filters that are set. It matches a filter with several values if it matches one of them. Without filters, all
+        devices are returned.
       - An empty or null value is an error, and an empty list matches nothing. A template that renders as empty therefore never
         selects all devices.
     type: list
@@ -47,9 +48,8 @@ options:
   last_seen_before:
     description:
       - Only devices whose last full report is older than this. Specify a number of days before now, a date, or an ISO 8601 time. A
-        time without a time zone is in UTC.
-      - Days are counted by the clock of the service, even if the clock of this machine is wrong.
-      - A device sends a full report about once in 24 hours. A device without a time of its last report does not match.
+        time without a time zone is in UTC. Days are counted by the clock of the service.
+      - A device sends a full report about every 24 hours. A device without a report does not match.
     type: str
   last_seen_after:
     description:

@@ -14,8 +14,8 @@ options:
     description:
       - Maximum API calls per minute. The service allows 100 calls per minute for an application in a tenant. All jobs that use the
         application share this quota.
-      - You do not need to divide the quota among concurrent jobs of this collection. After HTTP 429, each of them waits for a random time
-        in addition to the time that the service asks for. Set a lower limit to leave a part of the quota to other programs.
+      - You do not need to divide the quota among concurrent jobs of this collection, because each of them waits when the service throttles it.
+        Set a lower limit to leave a part of the quota to other programs.
     type: int
     default: 100
   calls_per_hour:

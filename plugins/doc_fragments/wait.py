@@ -12,8 +12,8 @@ class ModuleDocFragment:
 options:
   wait:
     description:
-      - Wait until the action is finished, including an action that was already in progress. The task fails if the action ends with
-        another status than C(Succeeded), or is still in progress after O(wait_timeout).
+      - Wait until the action has ended, also if it was already in progress. The task fails if the action ends with another status than
+        C(Succeeded), or has not ended after O(wait_timeout).
       - Do not set it for devices that are powered off. Their actions stay pending for days, which is normal.
     type: bool
     default: false
@@ -24,7 +24,7 @@ options:
     default: 600
   wait_sleep:
     description:
-      - Seconds between polls.
+      - Seconds between two reads of the action.
     type: int
     default: 10
 """

@@ -13,23 +13,23 @@ author: secops.mde contributors (@secops-example)
 description:
   - Writes the result of M(secops.mde.mde_offboard) or M(secops.mde.mde_offboard_info) to three files. The JSON file is complete, the CSV
     file is for the ticket, and the HTML page is for reading.
-  - Each batch is added to the files, and each file is replaced in one step. A run that is aborted therefore leaves the evidence of what it
-    did.
-  - It sends nothing over the network, and the HTML page loads nothing. Values from the service are escaped in the page, and no cell of the
-    CSV file starts a formula.
+  - A run with several batches calls the module after each of them, so that an aborted run leaves the evidence of what it did. Each file is
+    replaced in one step.
+  - The module sends nothing over the network, and the HTML page loads nothing. Values from the service are escaped in the page, and no cell
+    of the CSV file starts a formula.
 options:
   path:
     description:
       - Path of the files on the controller, without extension; C(.json), C(.csv) and C(.html) are added. A relative path is relative to the
         directory where you start Ansible.
-      - If the evidence at this path is not complete, the batch is added to it. Complete evidence is never changed. The new evidence then gets
-        a number in its name.
-      - Missing directories are created for their owner only (mode 0700), and so are the files (mode 0600), because they name devices, people
-        and reasons. The mode of an existing directory does not change. To let auditors read the files, change their mode with
+      - If the evidence at this path is not complete, see O(complete), the batch is added to it. Complete evidence is never changed. New
+        evidence for the same path then gets a number in its name.
+      - Only the owner can read the files (mode 0600) and the directories that the module creates (mode 0700), because the evidence names
+        devices and people. The mode of an existing directory does not change. To let auditors read the files, change their mode with
         M(ansible.builtin.file) after the last batch.
-      - The task fails if a symbolic link, a FIFO or anything else that is not a regular file is in place of one of the files.
-      - The directory is locked while the files are written, so that several tasks on one machine can add to the same evidence. A task waits
-        up to 60 seconds for the lock. If the file system does not support locks, as with some network file systems, a warning is shown.
+      - The task fails if one of the files exists and is not a regular file, for example a symbolic link.
+      - Several tasks on one machine can add to the same evidence. The module locks the directory, and waits up to 60 seconds for the lock. If
+        the file system does not support locks, a warning is shown.
     type: path
     required: true
   result:
@@ -53,7 +53,7 @@ options:
     default: []
   device_count:
     description:
-      - Total number of devices of the run. The default is the number of devices that the evidence then contains.
+      - Total number of devices of the run. The default is the number of devices in the evidence.
     type: int
   complete:
     description:
@@ -141,7 +141,7 @@ devices:
   description:
     - A summary of the devices of this batch, with the keys C(host), C(device_id), C(device_name), C(outcome), C(changed), C(failed),
       C(action_id), C(status), C(tagged) and C(message).
-    - It is returned on failure as well, because the evidence can then lack these devices.
+    - It is also returned on failure, when the evidence may lack these devices.
   returned: always
   type: list
   elements: dict

@@ -11,13 +11,12 @@ short_description: Cancel one pending machine action of Microsoft Defender for E
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Cancels one machine action by its ID, as long as the action has not ended. This is the only way to stop an offboard action that the
-    device has not picked up yet.
-  - The device may be faster. The module therefore reads the action again for up to 15 seconds and reports what it finds.
+  - Cancels one machine action by its ID, if the action has not ended. This is the only way to stop an offboard action.
+  - The action can end before it is cancelled. The module therefore reads the action again for up to 15 seconds and reports what it finds.
 options:
   action_id:
     description:
-      - ID of the action, from RV(secops.mde.mde_offboard#module:action). It is not the device ID.
+      - ID of the action, from RV(secops.mde.mde_offboard#module:action) or M(secops.mde.mde_machine_action_info). It is not the device ID.
     type: str
     required: true
   comment:
@@ -35,8 +34,8 @@ notes:
     admin consent.
   - If the action is already cancelled, the task succeeds without a change. If it ended with another status, the task fails with the code
     V(too_late), so that the device is not assumed to be still onboarded.
-  - In rare cases, an action reads as cancelled although the device carried it out at the same moment. If in doubt, check the next report
-    of the device.
+  - In rare cases, an action has the status C(Cancelled) although the device carried it out at the same moment. If in doubt, check the next
+    report of the device.
   - Delegate the task to localhost, where the interpreter of C(ansible-playbook) and its libraries are available.
 seealso:
   - module: secops.mde.mde_machine_action_info

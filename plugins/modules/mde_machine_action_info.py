@@ -12,21 +12,23 @@ version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
   - Reads machine actions, for example offboard actions, by ID, device, type, status or time. Returns the newest action first.
-  - A machine action is the proof of offboarding. Use this module to follow up days later.
-  - It returns all matching actions, or it fails. A page that cannot be read is an error, never a shorter list. A record that does not
-    match the filters is omitted, with a warning, even if the service sends it.
+  - A machine action is the service's record of a request to a device, for example to offboard it. To follow up on offboarding days later,
+    M(secops.mde.mde_offboard_info) also checks whether the device has come back.
+  - It returns all matching actions, or it fails. If the service sends an action that does not match the filters, the action is omitted, with a
+    warning.
 options:
   action_id:
     description:
       - Action IDs, from RV(secops.mde.mde_offboard#module:action).
-      - An action must match every filter that is set, and at least one value of each. Without filters, all actions are returned.
+      - An action must match all filters that are set. It matches a filter with several values if it matches one of them. Without filters, all
+        actions are returned.
       - An empty or null value is an error, and an empty list matches nothing. A template that renders as empty therefore never
         selects all actions.
     type: list
     elements: str
   device_id:
     description:
-      - Device IDs in MDE, or URLs of device pages in the portal.
+      - Device IDs in Defender for Endpoint, or URLs of device pages in the portal.
     type: list
     elements: str
   type:
@@ -43,8 +45,8 @@ options:
     elements: str
   created_after:
     description:
-      - Only actions that were not created before this. Specify a number of days before now, a date, or an ISO 8601 time. A time without a
-        time zone is in UTC. Days are counted by the clock of the service.
+      - Only actions that were created at this time or later. Specify a number of days before now, a date, or an ISO 8601 time. A time without
+        a time zone is in UTC. Days are counted by the clock of the service.
     type: str
   created_before:
     description:
@@ -65,8 +67,7 @@ extends_documentation_fragment:
   - secops.mde.attributes
   - secops.mde.attributes.reads
 notes:
-  - The application needs the permission C(Machine.Read.All), with admin consent. C(Machine.Offboard) alone does not allow it to read
-    actions.
+  - The application needs the permission C(Machine.Read.All), with admin consent. C(Machine.Offboard) does not allow it to read actions.
   - New actions appear in lists after a few seconds. If an action that you request by its ID is missing from the list, the module reads it
     individually.
   - How long the service keeps actions is not documented.
@@ -115,8 +116,8 @@ msg:
 machine_actions:
   description:
     - The actions, as JSON from the service, the newest first. Empty if none matches.
-    - A record is omitted, with a warning that quotes its ID, if an ID in it contains anything but letters, digits and hyphens. It is an
-      error instead if you request actions by ID or device.
+    - If an ID in a record contains anything but letters, digits and hyphens, the record is omitted, with a warning that quotes its ID. If you
+      request actions by ID or device, such a record is an error.
   returned: always
   type: list
   elements: dict

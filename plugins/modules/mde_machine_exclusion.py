@@ -14,11 +14,12 @@ description:
   - Excludes devices from Microsoft Defender Vulnerability Management, or includes them again. Excluded devices no longer count in
     its exposure score, and leave its pages and reports. They stay in the device inventory.
   - Reads the records first and sends one request for each device that differs.
-  - Exclude a retired device after it is offboarded. An active device is still a risk, and excluding it hides its vulnerabilities.
+  - Exclude a device only after it is offboarded, because excluding a device hides its vulnerabilities.
 options:
   device_id:
     description:
-      - Device IDs in MDE, or URLs of device pages in the portal. An empty list is a success.
+      - Device IDs in Defender for Endpoint, or URLs of device pages in the portal. An empty list is a success.
+      - Take the IDs from RV(secops.mde.mde_offboard_info#module:devices[].device_id), or find them with M(secops.mde.mde_machine_info).
     type: list
     elements: str
     required: true
@@ -32,7 +33,7 @@ options:
     default: excluded
   reason:
     description:
-      - Why the devices are excluded. If a device is already excluded for another reason, the reason is changed. Not used with
+      - Why the devices are excluded. If a device is already excluded for another reason, the module changes the reason. Not used with
         O(state=included).
     type: str
     choices:
@@ -54,14 +55,13 @@ attributes:
       - The service can take hours to show a change in the record of a device. Until then, a second run sends the same request again
         and reports a change.
 notes:
-  - Microsoft documents exclusion for the portal only. The call and its reasons are taken from the data model of the service
-    (C($metadata), August 2026). That every application can use the call is not proven. If the service responds with HTTP 403 or 404,
-    exclude the devices in the portal.
-  - The application needs the permission C(Machine.ReadWrite.All), with admin consent. This is inferred, because Microsoft does not
+  - Microsoft documents exclusion for the portal only. The call and its reasons are in the service's own data model (C($metadata), August
+    2026), and may not be available to every application. If the service responds with HTTP 403 or 404, exclude the devices in the portal.
+  - The application needs the permission C(Machine.ReadWrite.All), with admin consent. This is assumed, because Microsoft does not
     document the permission.
-  - The result of a device rests on the response of the service, not on a read afterwards. Microsoft states up to 10 hours until an
+  - The module reports what the service responds, and does not read the records afterwards. Microsoft states up to 10 hours until an
     exclusion has full effect, and up to 8 hours until it is revoked.
-  - A device that is unknown or refused does not stop the others. The task then fails at the end, with all devices in RV(devices).
+  - A device that fails does not stop the others. The task then fails at the end, with all devices in RV(devices).
   - Delegate the task to localhost, where the interpreter of C(ansible-playbook) and its libraries are available.
 seealso:
   - module: secops.mde.mde_machine_tag

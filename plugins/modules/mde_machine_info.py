@@ -12,8 +12,8 @@ version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
   - Finds devices by ID, name, Entra device ID, tag, health, onboarding or last report, and returns their records.
-  - It returns all matching devices, or it fails. A page that cannot be read is an error, never a shorter list. A record that does not
-    match the filters is omitted, with a warning, even if the service sends it.
+  - It returns all matching devices, or it fails. If the service sends a record that does not match the filters, the record is omitted, with a
+    warning.
 extends_documentation_fragment:
   - secops.mde.machine_filter
   - secops.mde.connection
@@ -22,7 +22,7 @@ extends_documentation_fragment:
   - secops.mde.attributes.reads
 notes:
   - The application needs the permission C(Machine.Read.All), with admin consent.
-  - One read returns up to 10,000 devices. About ninety IDs share one read.
+  - One read returns up to 10,000 devices. If you request devices by ID, one read has about ninety IDs.
   - The service lists devices that were seen within the retention period of the tenant, up to 180 days.
   - Delegate the task to localhost, where the interpreter of C(ansible-playbook) and its libraries are available.
 seealso:
@@ -72,9 +72,10 @@ msg:
 machines:
   description:
     - The records of the devices, as JSON from the service. Empty if none matches.
-    - A record is omitted, with a warning that quotes its ID, if the ID contains anything but letters, digits and hyphens. It is an error
-      instead if you request devices by ID, name or Entra device ID.
-    - The module replaces unpaired surrogates, numbers that JSON cannot represent, keys that ansible-core interprets, and very deep nesting.
+    - If the ID of a record contains anything but letters, digits and hyphens, the record is omitted, with a warning that quotes the ID. If you
+      request devices by ID, name or Entra device ID, such a record is an error.
+    - The module replaces values that Ansible cannot return unchanged, such as unpaired surrogates, numbers that JSON cannot represent, keys that
+      ansible-core interprets, and very deep nesting.
   returned: always
   type: list
   elements: dict

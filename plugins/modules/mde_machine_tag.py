@@ -11,13 +11,14 @@ short_description: Add or remove a tag on devices in Microsoft Defender for Endp
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Adds or removes one tag on devices without changing their other tags. With a tag and a device group, you can keep retired devices out
-    of dashboards.
-  - Changes only devices that differ, with one call for up to 500 devices, and confirms the change by reading the records again.
+  - Adds or removes one tag on devices, and keeps their other tags. With a tag and a device group, you can keep retired devices out of
+    dashboards.
+  - Changes only devices that differ, with one call for up to 500 devices, and confirms the change with the records that the service returns.
 options:
   device_id:
     description:
-      - Device IDs in MDE, or URLs of device pages in the portal. An empty list is a success.
+      - Device IDs in Defender for Endpoint, or URLs of device pages in the portal. An empty list is a success.
+      - Take the IDs from RV(secops.mde.mde_offboard#module:devices[].device_id), or find them with M(secops.mde.mde_machine_info).
     type: list
     elements: str
     required: true
@@ -41,9 +42,8 @@ extends_documentation_fragment:
   - secops.mde.attributes.writes
 notes:
   - The application needs the permission C(Machine.ReadWrite.All), with admin consent.
-  - The service documents tagging for devices that were seen in the last 30 days. Tag devices right after offboarding, not in a clean-up
-    weeks later.
-  - A device that is unknown or refused does not stop the others. The task then fails at the end, with all devices in RV(devices).
+  - Microsoft documents tagging for devices that were seen in the last 30 days. Tag devices right after offboarding, not weeks later.
+  - A device that fails does not stop the others. The task then fails at the end, with all devices in RV(devices).
   - Delegate the task to localhost, where the interpreter of C(ansible-playbook) and its libraries are available.
 seealso:
   - module: secops.mde.mde_machine_info

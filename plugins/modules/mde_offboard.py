@@ -11,39 +11,41 @@ short_description: Offboard devices from Microsoft Defender for Endpoint
 version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
-  - Offboards one device or a list of devices from Microsoft Defender for Endpoint (MDE) through its public API.
+  - Offboards one device or a list of devices from Microsoft Defender for Endpoint through its public API.
+  - Usually, set O(comment), and either O(device_id) or O(device_name), or O(devices) for a list. Set the credential as environment
+    variables, see O(auth_source). All other options have defaults.
   - Checks before it acts. Exactly one device must match. An offboard action that is in progress or done is not repeated. A failed
     lookup is an error, never "not found".
-  - Nothing runs on the device, which can be powered off. The service keeps the action for about three days. The device carries it
-    out when it comes online.
+  - Each request creates a machine action, which is the service's record of the request. Nothing runs on the device, which can be powered
+    off. The device carries out the action if it comes online within about three days.
   - Offboarding stops the sensor only. The record of the device becomes inactive after seven days and stays in the inventory for up
-    to 180 days. It cannot be undone in the portal; onboard the device again on the device itself.
+    to 180 days. Offboarding cannot be undone in the portal; onboard the device again on the device itself.
 options:
   device_id:
     description:
-      - Device ID in MDE, usually 40 hexadecimal digits, or the complete URL of the device page in the portal.
+      - Device ID in Defender for Endpoint, usually 40 hexadecimal digits, or the complete URL of the device page in the portal.
       - Set at least one of O(device_id), O(device_name) and O(aad_device_id), unless you set O(devices). All identifiers that you set
         must identify the same device. A second identifier is therefore a safeguard.
       - An empty identifier counts as not set.
     type: str
   device_name:
     description:
-      - DNS name of the device. Compared in full and case-insensitively, without wildcards. It can be any text of at most 255 characters
-        without control characters and line breaks, because the service has such names.
+      - Name of the device as the service shows it, usually its full DNS name. Compared in full and case-insensitively, without wildcards.
+        It can be any text of at most 255 characters without control characters and line breaks.
       - If several devices have this name, the task fails and lists them in RV(devices[].candidates).
       - Together with an ID, the name is only a safeguard. A short name then also matches the full name.
     type: str
   aad_device_id:
     description:
-      - Microsoft Entra device ID, a GUID. It is not the object ID of the device in Entra.
+      - Microsoft Entra device ID, a GUID. It is not the object ID of the device in Entra ID.
     type: str
   devices:
     description:
-      - List of devices to offboard in one task. A device that fails does not stop the others. If a device failed, the task fails at
-        the end. RV(devices) has a result for each device, in the order of this list.
-      - This is the fast way to offboard many devices. The module signs in once and shares the reads, so that a device costs little more
+      - List of devices to offboard in one task, instead of the three options for one device. A device that fails does not stop the others.
+        The task then fails at the end. RV(devices) has a result for each device, in the order of this list.
+      - This is the fast way to offboard many devices. The module signs in once and shares the reads, so that each device costs little more
         than one call.
-      - A device that is listed twice is offboarded once. Its second entry shows the same action as V(in_progress).
+      - A device that is listed twice is offboarded once. Its second result has the outcome V(in_progress) and the same action.
       - If one entry is invalid, the task fails before anything is sent. An empty list is a success.
       - The filter P(secops.mde.parse_devices#filter) makes such a list from text or from a list of names.
     type: list
@@ -59,29 +61,29 @@ options:
         description: See O(aad_device_id).
         type: str
       comment:
-        description: See O(comment). For this device only.
+        description: See O(comment). For this device only. Optional.
         type: str
   comment:
     description:
       - Why the device is offboarded, for example the ticket number. The service stores it with the action.
-      - With O(devices), it applies to all devices without a comment of their own.
+      - With O(devices), it applies to all devices without a comment of their own. It is required even if each device has its own.
     type: str
     required: true
   concurrency:
     description:
-      - Maximum number of concurrent offboard requests with O(devices). Each uses its own connection.
-      - It speeds up the first hundred devices. After that, O(calls_per_minute) is the limit.
+      - Maximum number of concurrent offboard requests with O(devices).
+      - A higher value speeds up the first hundred devices only. After that, O(calls_per_minute) is the limit.
     type: int
     default: 10
   match_short_names:
     description:
       - Allow a O(device_name) without a dot to match the first label of a full name. For example, V(pc1) then matches
-        C(pc1.corp.example), but never C(pc10). A warning names the device that was matched. IP addresses have no labels.
+        C(pc1.corp.example), but never C(pc10). A warning names the device that was matched.
     type: bool
     default: false
   missing_ok:
     description:
-      - Accept that the device is not found, for example when you run an old ticket again. The module still searches twice.
+      - Accept that the device is not found, for example because its record has expired.
       - A missing short name is not accepted if a device has the full name. A missing full name is not accepted if a device has the short
         name.
     type: bool
@@ -89,8 +91,8 @@ options:
   force:
     description:
       - Offboard even if the record or an earlier action says that nothing needs to be done, or if the record was merged into another.
-      - A recent action in progress (less than four days old) is never duplicated.
-      - If the outcome of a request is in doubt, it is never sent again while the service shows a newer offboard action.
+      - An action that has been in progress for less than four days is never duplicated.
+      - A request whose response was lost is not sent again while the service shows a newer offboard action.
     type: bool
     default: false
   external_id:
@@ -103,8 +105,8 @@ options:
     description:
       - Send an C(ExternalId) with each offboard request. It is a random UUID, followed by O(external_id) if set, and returned in
         RV(devices[].external_id). The value is different for each device and each run.
-      - If the service returns it as C(externalId) of the action, the module recognizes its own action with certainty, also after a lost
-        response and if another run offboards the same device in the same second.
+      - If the service returns it as C(externalId) of the action, the module always recognizes its own action, even after a lost response.
+        If not, see the notes.
       - If the service refuses the parameter, the module sends the request again without it, and sends no external IDs for the rest of
         the task. Set this option to V(false) to save that call.
       - The parameter is part of the service's own model, but Microsoft does not document its effect.
@@ -118,17 +120,15 @@ extends_documentation_fragment:
   - secops.mde.attributes.writes
 notes:
   - The application needs the permissions C(Machine.Offboard) and C(Machine.Read.All), with admin consent.
-  - One device costs a read of machines, a read of machine actions, and at most one offboard request. A device that is not found costs
+  - One device costs a read of machines, a read of machine actions, and usually one offboard request. A device that is not found costs
     a second read. With O(devices), about eighty devices share the two reads.
   - The decision to offboard is never older than two minutes when the request is sent. If the run has to wait for the quota, the module
     reads the devices after the wait.
-  - The module recognizes its own action by its external ID. If the service does not return external IDs, it uses device, comment
-    and time. An action in the response to its request is then its own, unless the action existed before or its device, comment or
-    time differs. An action in a list must have the same device and comment, and a time after the first attempt. Without external
-    IDs, two runs with the same application, device and comment within the same seconds cannot be distinguished.
+  - If the service does not return external IDs, the module recognizes its own action by device, comment and time. Two runs with the same
+    application, device and comment within the same seconds then cannot be distinguished.
   - In check mode, the module asks the service whether it can offboard devices that do not run Windows, for at most 50 devices. If the
     operating system or the Defender agent is not supported, the outcome is V(refused), as in a real run. Microsoft does not
-    document this route (C(availableMachineActions)). If it does not respond, a warning says so.
+    document this call (C(availableMachineActions)). If it is not available, a warning says so.
   - When the run is killed, the module sends no more offboard requests. The remaining devices have the error code V(run_ended). On a host
     that is reached over SSH, the module only notices that the connection has ended. A task with C(async) continues.
   - Delegate the task to localhost, where the interpreter of C(ansible-playbook) and its libraries are available.
@@ -241,11 +241,12 @@ devices:
     outcome:
       description:
         - What this run did. Waiting does not change it; see RV(devices[].action) for the status of the action.
-        - V(submitted) - an offboard request was sent. V(in_progress) - an offboard action was already in progress.
-          V(already_offboarded) - an offboard action succeeded, and the device has not reported again since.
-          V(not_onboarded) - the device is not onboarded, and its last finished offboard action did not succeed, or there is none.
+        - V(submitted) - an offboard request was sent. V(in_progress) - an offboard action was already in progress, with the status
+          C(Pending) or C(InProgress). V(already_offboarded) - an offboard action succeeded, and the device has not come back.
+          V(not_onboarded) - the device is not onboarded, and its last offboard action did not succeed, or there is none.
         - V(not_found), V(ambiguous) and V(mismatch) - not exactly one device matches.
           V(refused) - the service refused the request. V(error) - the outcome is unknown.
+        - A device has come back if it is onboarded and has reported more than 24 hours after the end of the offboard action.
       returned: always
       type: str
       sample: submitted
@@ -262,8 +263,7 @@ devices:
       returned: always
       type: dict
     external_id:
-      description: The C(ExternalId) of the last offboard request for this device. V(null) in check mode, and if the last request had
-        none or no request was sent.
+      description: The C(ExternalId) of the last offboard request for this device. V(null) if there was no request, or it had none.
       returned: always
       type: str
     machine:
@@ -289,7 +289,7 @@ devices:
           returned: always
           type: str
         last_seen:
-          description: Time of the last full report. A device sends one about once in 24 hours.
+          description: Time of the last full report. A device sends one about every 24 hours.
           returned: always
           type: str
         health_status:
@@ -310,7 +310,7 @@ summary:
   type: dict
   contains:
     total:
-      description: Number of devices. In addition, there is one key for each outcome.
+      description: Number of devices. There is also one key for each outcome.
       returned: always
       type: int
     changed:
@@ -326,7 +326,7 @@ summary:
       returned: always
       type: dict
 context:
-  description: Tenant, application, API and time of the run. Times are by the clock of the machine that ran the module.
+  description: Tenant, application, API and times of the run, by the clock of the machine that ran the module.
   returned: always
   type: dict
   contains:

@@ -12,15 +12,14 @@ version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
   - Reads the offboard actions and the records of devices, days after a run, and returns an outcome for each device.
-  - Takes the evidence of an earlier run, action IDs, or device IDs. The result includes devices that the earlier run did not find, and
-    devices that the service refused to offboard.
-  - It only reads. The task fails only if something cannot be read; the playbook decides which outcomes are failures.
+  - Takes the evidence of an earlier run, action IDs, or device IDs. With evidence, the result includes devices that the earlier run did
+    not find, and devices that the service refused to offboard.
+  - The module only reads. The task fails if something cannot be read. To fail for an outcome such as V(came_back), use C(failed_when).
 options:
   evidence:
     description:
-      - Path of the JSON file of an earlier run, as M(secops.mde.mde_evidence) wrote it. Evidence of another tenant is refused. A warning
-        reports that the evidence is a prediction, or that the earlier run was not completed. The module validates the entries like its
-        other options.
+      - Path of the JSON file of an earlier run, as M(secops.mde.mde_evidence) wrote it. Evidence of another tenant is an error. If the
+        evidence is a prediction, or the earlier run was not completed, a warning says so.
     type: path
   action_id:
     description:
@@ -29,7 +28,7 @@ options:
     elements: str
   device_id:
     description:
-      - Device IDs in MDE, or URLs of device pages in the portal.
+      - Device IDs in Defender for Endpoint, or URLs of device pages in the portal.
     type: list
     elements: str
 extends_documentation_fragment:
@@ -39,13 +38,12 @@ extends_documentation_fragment:
   - secops.mde.attributes.reads
 notes:
   - The application needs the permission C(Machine.Read.All), with admin consent.
-  - Only an offboard action on the device itself counts. An action that you or the evidence name proves nothing if it is on another
-    device or of another type. The outcome of the device then depends on its own offboard actions. If it has none, it fails with the code
-    V(wrong_device) or V(wrong_action).
-  - All offboard actions of a device count, not only the one you name. An action in progress takes precedence. A successful action takes
-    precedence over later attempts unless the device has reported again.
-  - A device has come back if its record says "onboarded" and shows a full report more than 24 hours after the end of the offboard
-    action, whatever its health state. A device whose record has expired has not come back.
+  - All offboard actions of a device count, not only the one that you or the evidence name. An action that has not ended determines the
+    outcome. Otherwise, an action that succeeded does, unless the device has come back. Otherwise, the newest action does.
+  - If the named action is on another device or of another type, the other offboard actions of the device determine the outcome. If there
+    are none, the device fails with the code V(wrong_device) or V(wrong_action).
+  - A device has come back if it is onboarded and its last full report is more than 24 hours after the end of the offboard action,
+    whatever its health state. A device whose record has expired has not come back.
   - Delegate the task to localhost, where the interpreter of C(ansible-playbook) and its libraries are available.
 seealso:
   - module: secops.mde.mde_offboard
@@ -90,7 +88,7 @@ devices:
   elements: dict
   contains:
     requested:
-      description: The device as requested in the earlier run.
+      description: The device as requested in the earlier run, or in this task.
       returned: always
       type: dict
     host:
@@ -108,9 +106,9 @@ devices:
     outcome:
       description:
         - V(done) - an offboard action succeeded, and the device has not come back. V(came_back) - an offboard action succeeded, and the
-          device has reported again.
-        - V(pending) - an offboard action is in progress. V(failed), V(timed_out) and V(cancelled) - the last offboard action ended with
-          this status.
+          device has come back.
+        - V(pending) - an offboard action has not ended, and has the status C(Pending) or C(InProgress). V(failed), V(timed_out) and
+          V(cancelled) - the newest offboard action ended with this status.
         - V(no_action) - the service has no offboard action of the device. V(error) - the outcome cannot be read, or the named action
           is not an offboard action of the device.
       returned: always
@@ -147,7 +145,7 @@ summary:
   type: dict
   contains:
     total:
-      description: Number of devices. In addition, there is one key for each outcome.
+      description: Number of devices. There is also one key for each outcome.
       returned: always
       type: int
     api:

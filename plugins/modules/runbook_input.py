@@ -12,16 +12,15 @@ version_added: 1.0.0
 author: secops.mde contributors (@secops-example)
 description:
   - Reads the variables of the role P(secops.mde.mde#role), checks all of them, and returns what the role would offboard or verify. It
-    sends no request. It is the first task of the role.
-  - It reads the variables as they apply to the current host and task. V(null) and empty text mean that a variable is unset. A
-    variable that uses an undefined variable is an error, and never counts as unset. A variable whose name looks misspelled, such as
-    C(mde_comments), is an error, too.
-  - Use it to check the variables at the start of a play, before the steps for other systems run. Put the variables on the play, so that
-    both the check and the role use them. If the devices are a list, set C(run_once) for this task, or use a play for localhost, as for the
+    sends no request, so it does not check that the devices exist.
+  - Use it to check the variables at the start of a play, before the steps for other systems run. Define the variables for the play, so that
+    both this task and the role use them. If the devices are a list, set C(run_once) for this task, or use a play for localhost, as for the
     role.
-  - It does not check that the devices exist. The role does.
-  - In a slice of an AWX job template, a list in a play for localhost is an error, and so is the default of C(mde_max_devices), because a
+  - It reads the variables as they apply to the current host and task. V(null) and empty text mean that a variable is unset. The task fails
+    if the value of a variable uses an undefined variable, or if the name of a variable looks misspelled, such as C(mde_comments).
+  - In a slice of an AWX job template, the task fails for a list in a play for localhost, and if C(mde_max_devices) is not set, because a
     slice does not know the other slices.
+  - The role itself uses this module as its first task.
 options:
   entry_point:
     description:
@@ -78,7 +77,7 @@ msg:
   returned: failure
   type: str
 options:
-  description: The values by the names of the variables without C(mde_), with defaults for those that are unset.
+  description: The values of the variables, with defaults for those that are unset. The keys are the names without C(mde_).
   returned: always
   type: dict
   sample:
@@ -90,7 +89,7 @@ errors:
   type: list
   elements: str
 converted:
-  description: The variables that arrived as another type and are used as text, each as a sentence. They are shown as warnings.
+  description: The variables that are used as text although they have another type, each as a sentence. They are shown as warnings.
   returned: always
   type: list
   elements: str
@@ -107,8 +106,8 @@ hosts:
   type: list
   elements: str
 action_ids:
-  description: The action IDs to verify, with O(entry_point=verify). If neither C(mde_evidence) nor C(mde_action_ids) is set, those in the
-    artifacts of earlier jobs.
+  description: The action IDs to verify, with O(entry_point=verify). If neither C(mde_evidence) nor C(mde_action_ids) is set, they are from
+    the artifacts of earlier jobs.
   returned: always
   type: list
   elements: str
@@ -123,7 +122,7 @@ artifacts:
   type: list
   elements: str
 unreached:
-  description: The row that the role returns for each device if it ends before it reaches the device, with the keys of
+  description: For each device, the result that the role returns if it ends before it reaches the device, with the keys of
     RV(secops.mde.mde_evidence#module:devices).
   returned: always
   type: list

@@ -123,24 +123,23 @@ def _variables(emulator: Emulator) -> str:
 
 
 def _text(emulator: Emulator, env_file: Path, real_time: bool) -> str:
-    control = emulator.control_url
     name = str(env_file) if env_file.is_absolute() else f"./{env_file}"
-    passing = "Time passes as usual" if real_time else "The clock is stopped"
-    return f"""The emulator is ready: {len(emulator.devices)} made-up devices, nothing here reaches a real tenant.
+    clock = "follows real time" if real_time else "is stopped"
+    return f"""The emulator is ready, with {len(emulator.devices)} made-up devices. It never connects to a real tenant.
 
   API        {emulator.api_url}
   Sign-in    {emulator.authority_host}
-  Control    {control}
+  Control    {emulator.control_url}
 
-Point the collection at it, in another terminal:
+To use it, load its variables in another terminal, and show three of the devices:
 
   . {name}
-  ansible localhost -m secops.mde.mde_machine_info
+  ansible localhost -m secops.mde.mde_machine_info -a "limit=3"
 
-{passing}; move on by four days, see what was asked, see what became of the devices:
+Its clock {clock}. To advance it by four days, and to show the requests and the actions:
 
-  curl -s -X POST {control}/clock -d '{{"advance": 345600}}'
-  curl -s '{control}/log?service=api'
-  curl -s {control}/actions
+  curl -s -X POST "$MDE_EMULATOR_CONTROL/clock" -d '{{"advance": 345600}}'
+  curl -s "$MDE_EMULATOR_CONTROL/log?service=api"
+  curl -s "$MDE_EMULATOR_CONTROL/actions"
 
-Ctrl+C stops it and removes its files."""
+Ctrl+C stops the emulator and removes its files."""

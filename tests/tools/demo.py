@@ -10,12 +10,14 @@ The collection is built, and installed as a user would. The list is an export of
 from __future__ import annotations
 
 import contextlib
+import json
 import shlex
 import shutil
 import subprocess
 import sys
 import time
 import typing as t
+import urllib.request
 from pathlib import Path
 
 from .workspace import CACHE, COLLECTION, Environment, Shell, stage
@@ -32,24 +34,28 @@ class Act(t.NamedTuple):
     about: str
     command: tuple[str, ...]
     code: int
+    days: int = 0
+    """By which the clock of the emulator is advanced first."""
 
 
 ACTS = (
     Act(
-        "What would happen? Check mode reads, predicts, and changes nothing. It finds a Mac, which the service refuses.",
+        "What would happen? Check mode reads, predicts, and changes nothing. It predicts that the service refuses the Mac.",
         (*LIST, "--check"),
         2,
     ),
-    Act("Offboard them. The service refuses the Mac. Devices that are powered off stay pending.", LIST, 2),
+    Act("Offboard the devices. The service refuses the Mac. Devices that are powered off stay pending.", LIST, 2),
     Act(
         "Run it again, as after an interruption: finished devices are recognized, and none is offboarded twice.",
         LIST,
         2,
     ),
     Act(
-        "Days later: get the outcome. Here only seconds have passed, so that most actions are still pending.",
+        "Five days later by the clock of the emulator, which the demo advances: get the outcomes. The actions of devices that "
+        "stayed powered off have timed out, so that the run fails.",
         ("secops.mde.verify",),
-        0,
+        2,
+        days=5,
     ),
 )
 
@@ -101,11 +107,20 @@ def emulator(environment: Environment, collection: Path, log: t.IO[str]) -> t.It
         process.wait(timeout=10)
 
 
+def advance(control: str, days: int) -> None:
+    """Advance the clock of the emulator. A proxy in the environment is not for this machine."""
+    body = json.dumps({"advance": days * 86400}).encode()
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    direct.open(urllib.request.Request(f"{control}/clock", body), timeout=10).close()
+
+
 def play(program: str, variables: t.Mapping[str, str]) -> int:
     """Run the acts in the scratch folder, each as a user would type it, and end with the evidence."""
     folder = SCRATCH / "mde-evidence"
     for act in ACTS:
         command = act.command
+        if act.days:
+            advance(variables["MDE_EMULATOR_CONTROL"], act.days)
         if command == ("secops.mde.verify",):
             # The run that sent them: the last but one.
             earlier = sorted(folder.glob("mde-offboard_list-*.json"))[-2]
