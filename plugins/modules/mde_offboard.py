@@ -85,7 +85,7 @@ options:
     description:
       - Accept that the device is not found, for example because its record has expired.
       - A missing short name is not accepted if a device has the full name. A missing full name is not accepted if a device has the short
-        name.
+        name. A missing name with invisible characters is not accepted without an ID.
     type: bool
     default: false
   force:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from ..module_utils._api.models import Machine
 from ..module_utils._errors import OptionError
+from ..module_utils._options.identifiers import is_dns_name
 
 # Other characters have a meaning in patterns and limits, in templates, or on the command line of ssh. DNS allows 253 characters.
 _USABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
@@ -29,7 +30,9 @@ _GROUP_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 HOSTNAMES: t.Final[t.Mapping[str, t.Callable[[Machine], str | None]]] = {
     "name": lambda machine: machine.name,
-    "short_name": lambda machine: (machine.name or "").split(".")[0],
+    "short_name": lambda machine: (
+        (machine.name or "").split(".")[0] if is_dns_name(machine.name or "") else machine.name
+    ),
     "device_id": lambda machine: machine.id,
     "aad_device_id": lambda machine: machine.aad_device_id,
 }

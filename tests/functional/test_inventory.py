@@ -105,6 +105,21 @@ def test_a_misspelled_filter_is_an_error(emulator: Emulator, inventory: Inventor
     assert emulator.calls() == []
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "known"),
+    [("health_status", "sleeping", "Inactive"), ("onboarding_status", ["Onboarded", "offboarded"], "CanBeOnboarded")],
+)
+def test_a_value_that_the_service_does_not_have_is_a_warning_with_the_known_ones(
+    emulator: Emulator, inventory: InventoryCommand, option: str, value: object, known: str
+) -> None:
+    emulator.add_device(Device(name="pc-1.corp.example"))
+    listed = inventory.list(**{option: value})
+    assert len(listed.hosts) == isinstance(value, list)
+    warning = " ".join(listed.errors.split())
+    assert f"{option}: " in warning
+    assert known in warning
+
+
 @pytest.mark.parametrize(("option", "empty"), [("tag", None), ("device_name", None), ("tag", "")])
 def test_an_empty_template_never_selects_all_devices(
     emulator: Emulator, inventory: InventoryCommand, option: str, empty: str | None

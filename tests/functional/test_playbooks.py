@@ -650,6 +650,29 @@ def test_a_survey_whose_other_answers_are_empty_runs_with_the_defaults(
     assert "1 of 1 devices fail this run because of mde_fail_on: 1 timed_out." in verified.one_line
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("mde_hosts", "", "Select the hosts with --limit or -e mde_hosts=PATTERN"),
+        ("mde_hosts", "!unsafe ''", "Select the hosts with --limit or -e mde_hosts=PATTERN"),
+        ("mde_hosts", "false", "mde_hosts arrived as the boolean false"),
+        ("mde_hosts", "2026-10-01", "mde_hosts arrived as the date 2026-10-01"),
+        ("mde_allow_empty", "20261044", "mde_allow_empty is 20261044. It must be true or false."),
+        ("mde_allow_empty", "2026-10-01", "mde_allow_empty is 2026-10-01. It must be true or false."),
+    ],
+)
+def test_the_variables_that_select_hosts_are_unset_or_an_error_in_every_type(
+    emulator: Emulator, runbook: AnsibleCommand, name: str, value: str, expected: str
+) -> None:
+    runbook.inventory({device.name or "": {} for device in fleet(emulator, 2)})
+    others = "" if name == "mde_hosts" else "mde_hosts: all\n"
+    (runbook.folder / "survey.yml").write_text(f"{others}mde_comment: CHG-1044\n{name}: {value}\n", "utf-8")
+    ran = runbook.run("offboard", "-e", "@survey.yml")
+    assert ran.code != 0
+    assert expected in ran.one_line, ran.one_line
+    assert emulator.calls() == []
+
+
 def test_columns_reach_the_filter(emulator: Emulator, runbook: AnsibleCommand) -> None:
     ran = runbook.run(
         "offboard_list", mde_devices="Computer\npc-1.corp.example", mde_columns={"device_name": "Nowhere"}, **COMMENT

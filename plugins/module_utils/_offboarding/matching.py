@@ -33,7 +33,8 @@ class Resolution:
     error: MdeError | None = None
     warnings: tuple[str, ...] = ()
     near_miss: bool = False
-    """Of a device that was not found: a candidate has the same first label, and one of the two names is short."""
+    """Of a device that was not found: a candidate has the same first label, and one of the two names is short, or the name was pasted
+    with invisible characters."""
 
 
 def resolve(
@@ -114,7 +115,7 @@ def has_labels(name: str) -> bool:
 
 def first_label(name: str) -> str:
     """The part of a DNS name before the first dot; any other name unchanged."""
-    return name.split(".")[0] if has_labels(name) else name
+    return name.split(".")[0] if has_labels(_without_root(name)) else name
 
 
 def _without_root(name: str) -> str:
@@ -143,6 +144,9 @@ def not_found(request: DeviceRequest, candidates: t.Sequence[Machine]) -> Resolu
         hints.append("A device with this short name exists. Use its full name, or set match_short_names.")
     elif near_miss:
         hints.append("A device has the short form of this name. If it is the device, use the short name.")
+    elif _has_invisible_characters(request):
+        near_miss = True
+        hints.append("The name contains invisible characters, for example from a chat. Type it again.")
     hints.append(
         "Check the spelling and the tenant. Records expire after 180 days without contact. "
         "Set missing_ok to accept missing devices."
@@ -156,6 +160,15 @@ def not_found(request: DeviceRequest, candidates: t.Sequence[Machine]) -> Resolu
             hint=" ".join(hints),
         ),
         near_miss=near_miss,
+    )
+
+
+def _has_invisible_characters(request: DeviceRequest) -> bool:
+    """Whether a device was requested by a name alone that is a DNS name but for invisible characters."""
+    name = request.device_name or ""
+    visible = "".join(character for character in name if unicodedata.category(character) != "Cf")
+    return (
+        request == DeviceRequest(device_name=name, comment=request.comment) and visible != name and has_labels(visible)
     )
 
 

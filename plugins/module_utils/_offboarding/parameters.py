@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import ast
 import typing as t
 from dataclasses import dataclass
 
@@ -67,7 +68,23 @@ def _parse_external_id(params: t.Mapping[str, t.Any]) -> str | None:
 
 
 def _parse_device(device: t.Mapping[str, t.Any], comment: str) -> DeviceRequest:
+    if _was_collection(device.get("device_name")):
+        raise OptionError(
+            f"device_name: {device['device_name'][:60]!r} is a list or a mapping, not one name.",
+            hint="Set devices instead. The filter secops.mde.parse_devices makes its value of a list of names.",
+        )
     return DeviceRequest.from_options(**{name: device.get(name) for name in _IDENTIFIERS}, comment=comment)
+
+
+def _was_collection(text: str | None) -> bool:
+    """Whether Ansible has converted a list of strings or a mapping to this text, as it does for every option of type str."""
+    if not text or text[0] + text[-1] not in ("[]", "{}"):
+        return False
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return isinstance(value, dict) or (isinstance(value, list) and all(isinstance(item, str) for item in value))
 
 
 def _parse_devices(params: t.Mapping[str, t.Any]) -> tuple[DeviceRequest, ...]:

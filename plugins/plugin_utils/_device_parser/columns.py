@@ -78,25 +78,36 @@ _OTHER_MEANING: t.Final = (
     (_words("samaccountname distinguishedname mail givenname surname jobtitle"), _words("displayname")),
 )
 # Words of a header for a replaced device, and words of which the header must have one as well: "Replacement for", "Retired
-# device". The other columns then identify the device that is in use.
+# device", "Device to retire". The other columns then identify the device that is in use.
 _DEVICE: t.Final = _words(
     """device computer machine host hostname name id pc laptop notebook asset client server gerät gerätename rechner
     appareil ordinateur nom dispositivo equipo ordenador nombre nome apparaat"""
 )
-_REPLACED: t.Final = (
+_REPLACED: t.Final[tuple[tuple[frozenset[str], ...], ...]] = (
     (
         _words(
             """old previous former prior predecessor replaces supersedes alt alte alter altes bisheriger bisheriges vorheriger
             vorheriges vorgänger ersetzt ancien ancienne précédent remplace antiguo antigo anterior reemplaza sustituye substitui
             vecchio precedente sostituisce oud oude vorige vervangt"""
         ),
-        _words(""),
     ),
     (_words("replacement successor ersatz nachfolger"), _words("for of für von")),
-    (_words("replaced retired superseded outgoing decommissioned"), _DEVICE),
+    (
+        _words(
+            "replaced retired retiring returned superseded outgoing decommissioned legacy current ausgemustertes ausgemusterter"
+        ),
+        _DEVICE,
+    ),
+    (_words("replace retire decommission offboard"), _words("to"), _DEVICE),
 )
-_REPLACED_WORDS: t.Final = _DEVICE.union(_words("the a an"), *(words for pair in _REPLACED for words in pair))
+_REPLACED_WORDS: t.Final = _DEVICE.union(
+    _words("the a an to be serial number tag"), *(words for rule in _REPLACED for words in rule)
+)
 _WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
+# Two words written as one: "Altgerät", "oldhostname".
+_COMPOUND = re.compile(
+    f"({'|'.join(sorted(_REPLACED[0][0]))})((?:{'|'.join(sorted(_DEVICE, key=len, reverse=True))}){{1,3}})"
+)
 # Headers of the CSV evidence of this collection.
 _OWN_EVIDENCE: t.Final = _words("inventoryhost collectionversion prediction")
 
@@ -119,10 +130,12 @@ def is_certain(header: str) -> bool:
 
 def is_for_replaced_device(header: str) -> bool:
     """Whether the header is that of a column of replaced devices."""
-    words = {word.lower() for word in _WORD.findall(header)}
-    return words <= _REPLACED_WORDS and any(
-        words & former and (words & needed or not needed) for former, needed in _REPLACED
-    )
+    text = unicodedata.normalize("NFKC", header)
+    words: set[str] = set()
+    for word in map(str.lower, _WORD.findall(text.lower() if text.isupper() else text)):
+        compound = _COMPOUND.fullmatch(word)
+        words |= {compound[1], "device"} if compound else {word}
+    return words <= _REPLACED_WORDS and any(all(words & some for some in rule) for rule in _REPLACED)
 
 
 def own_name(header: str) -> str:

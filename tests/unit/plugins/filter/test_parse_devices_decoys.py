@@ -23,6 +23,9 @@ PAGE = f"https://security.microsoft.com/machines/v2/{B}/overview"
         "Old", "Old device", "Old device ID", "OldDeviceName", "Device name (old)", "Previous hostname", "Former PC", "Predecessor",
         "Replaces", "Replaces device", "Replacement for", "Replacement for the laptop", "replaced_device", "Retired computer",
         "Successor of", "Supersedes", "Altes Gerät", "Alter Rechner", "Vorgänger", "Ersetzt", "Ersatz für", "Ancien appareil",
+        "Altgerät", "Altgera\u0308t", "ALTGERÄT", "ALTES GERÄT", "Altrechner", "Ausgemustertes Gerät", "oldhostname", "OldPC",
+        "oldcomputername", "Old serial number", "Replaces asset tag", "Device to retire", "PC to be replaced",
+        "Computer to decommission", "Retiring device", "Legacy hostname", "Current device", "Returned laptop",
         "Remplace", "Anterior", "Dispositivo antiguo", "Reemplaza a", "Sustituye a", "Substitui", "Vecchio computer", "Vervangt",
     ],
 )  # fmt: skip
@@ -35,7 +38,8 @@ def test_a_column_of_replaced_devices_is_an_error_because_the_others_can_be_in_u
 
 @pytest.mark.parametrize(
     "header",
-    ["Old owner", "Previous user", "Replaced by", "Ersetzt durch", "Remplacé par", "Replaced on", "Retired", "Threshold", "Golden"],
+    ["Old owner", "Previous user", "Replaced by", "Ersetzt durch", "Remplacé par", "Replaced on", "Retired", "Threshold", "Golden",
+     "To be retired", "To retire", "Alternative", "Altitude", "Oldest", "Altersteilzeit", "Offboard device", "Current user", "Returned"],
 )  # fmt: skip
 def test_similar_headers_are_ignored(header: str) -> None:
     assert parse(f"Computer;{header}\npc-0101;pc-0102") == [{"device_name": "pc-0101"}]

@@ -433,6 +433,16 @@ def test_the_permission_to_write_includes_reading(fleet: Emulator, machine_info:
     assert len(machine_info(client_id=writer.client_id, client_secret=writer.secret).result["machines"]) == 4
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Sam\u2019s iPad (2ndgeneration)", "lab/7+8", "10.1.2.3", "Kim\u00a0Phone", "a, b", "{{ x }}", "n" * 255],
+    ids=ascii,
+)
+def test_a_name_as_the_service_writes_it_is_found(emulator: Emulator, machine_info: RunModule, name: str) -> None:
+    emulator.add_devices([Device(id=A, name=name), Device(id=B, name=f"{name} 2"[-255:])])
+    assert letters(machine_info(device_name=[name]).result["machines"]) == "a"
+
+
 # -- values that the service's model does not have ----------------------------------------------------------------
 
 

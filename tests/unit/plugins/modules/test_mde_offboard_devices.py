@@ -584,6 +584,27 @@ def test_a_list_of_anything_but_dicts_is_refused_with_a_hint_at_the_filter(
     assert emulator.calls(None) == []
 
 
+@pytest.mark.parametrize("value", [["pc1", "pc2"], ["pc1"], [], {"device_name": "pc1"}, "['pc1', 'pc2']"], ids=str)
+@pytest.mark.parametrize("single", [True, False])
+def test_a_list_as_device_name_is_refused_with_a_hint_at_the_filter(
+    emulator: Emulator, offboard: RunModule, value: t.Any, single: bool
+) -> None:
+    emulator.add_device(Device(name="pc1"))
+    options = {"device_name": value} if single else {"devices": [{"device_name": "pc1"}, {"device_name": value}]}
+    run = offboard(missing_ok=True, **options)
+    assert run.error_code == "invalid_option"
+    assert ("devices[1]: " in run.result["msg"]) is not single
+    assert "device_name: " in run.result["msg"]
+    assert "secops.mde.parse_devices" in run.result["msg"]
+    assert emulator.calls(None) == []
+
+
+@pytest.mark.parametrize("name", ["[kiosk] 7", "[1]", "{braces}", "[]x", "[a, b]"])
+def test_a_name_in_brackets_is_a_name(emulator: Emulator, offboard: RunModule, name: str) -> None:
+    emulator.add_device(Device(name=name))
+    assert offboard(device_name=name).outcome == "submitted"
+
+
 @pytest.mark.parametrize("devices", ["device_name=pc1", ["device_name=pc1"], ['{"device_name": "pc1"}']], ids=str)
 def test_text_that_ansible_reads_as_a_dict_is_one(emulator: Emulator, offboard: RunModule, devices: t.Any) -> None:
     emulator.add_device(Device(name="pc1"))

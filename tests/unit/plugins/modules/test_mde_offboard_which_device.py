@@ -390,6 +390,29 @@ def test_missing_ok_does_not_accept_a_short_name_of_an_existing_device(
         assert [candidate["device_name"] for candidate in run.device["candidates"]] == [recorded]
 
 
+def test_a_name_that_is_recorded_with_the_dot_of_the_dns_root_is_the_same_name(
+    emulator: Emulator, offboard: RunModule
+) -> None:
+    device = emulator.add_device(Device(name="pc1.corp.example."))
+    assert offboard(device_name="pc1.corp.example", missing_ok=True).device["device_id"] == device.id
+
+
+@pytest.mark.parametrize(
+    "typed", ["\u200bpc1.corp.example", "pc1\u00ad.corp.example", "pc1.corp.example\ufeff"], ids=ascii
+)
+def test_missing_ok_does_not_accept_a_name_with_invisible_characters(
+    emulator: Emulator, offboard: RunModule, typed: str
+) -> None:
+    device = emulator.add_device(Device(name="pc1.corp.example"))
+    run = offboard(device_name=typed, missing_ok=True)
+    assert (run.outcome, run.failed) == ("not_found", True)
+    assert "invisible characters" in run.result["msg"]
+    # With an ID, the name is that of a record of the service.
+    assert not offboard(device_id="ff" * 20, device_name="gone\u200b", missing_ok=True).failed
+    recorded = emulator.add_device(Device(name=typed))
+    assert offboard(device_name=typed).device["device_id"] == recorded.id != device.id
+
+
 # -- ids that differ only in case ---------------------------------------------------------------------------------
 
 LOWER, UPPER = "ab" * 20, "AB" * 20

@@ -49,6 +49,14 @@ def test_each_machine_has_a_unique_name(named: list[tuple[str, str | None]], nam
     assert list(assign_host_names(machines(*named), "name").names) == names
 
 
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [("pc1.corp.example", "pc1"), ("pc1", "pc1"), ("v1.2 kiosk", A), ("10.1.2.3", "10.1.2.3"), ("lab.7+8", A)],
+)
+def test_only_a_dns_name_has_a_short_name(name: str, host: str) -> None:
+    assert assign_host_names(machines((A, name)), "short_name").names == (host,)
+
+
 def test_a_device_does_not_get_the_name_of_a_group() -> None:
     fleet = machines((A, "retire"), (B, "pc1"), (C, "PC1"))
     assert assign_host_names(fleet, "name", ["all", "Retire", f"pc1_{B}"]).names == (A, B, f"PC1_{C}")
