@@ -150,7 +150,7 @@ class HostileFleet:
 
     def serve(self, emulator: Emulator) -> None:
         emulator.add_devices(self.devices)
-        emulator.rewrite_answers(self._rewrite)
+        emulator.rewrite_responses(self._rewrite)
 
     def _rewrite(self, body: bytes) -> bytes:
         document = json.loads(body)

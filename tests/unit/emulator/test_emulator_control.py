@@ -155,7 +155,7 @@ def test_the_environment_is_complete(service: Emulator) -> None:
         "MDE_INSTANCE_DISCOVERY": "false",
         "MDE_CA_PATH": service.ca_path,
     }
-    origins = {service.api_url, service.authority_host, service.metadata_url, service.elsewhere_url}
+    origins = {service.api_url, service.authority_host, service.metadata_url, service.foreign_url}
     assert len(origins) == 4
 
 

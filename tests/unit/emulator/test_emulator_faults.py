@@ -69,7 +69,7 @@ def test_a_redirect_points_elsewhere(client: Client, service: Emulator) -> None:
     service.fault(kind="redirect")
     answer = client.call("GET", "/machines?x=1", allow_redirects=False)
     assert answer.status_code == 307
-    assert answer.headers["Location"] == service.elsewhere_url + "/api/machines?x=1"
+    assert answer.headers["Location"] == service.foreign_url + "/api/machines?x=1"
 
 
 def test_an_answer_may_be_empty(client: Client, service: Emulator) -> None:
@@ -153,9 +153,9 @@ def test_rules_follow_each_other(client: Client, service: Emulator) -> None:
     assert [client.get("/machines").status_code for _turn in range(3)] == [500, 503, 200]
 
 
-@pytest.mark.parametrize("name", ["entra", "metadata", "elsewhere"])
+@pytest.mark.parametrize("name", ["entra", "metadata", "foreign"])
 def test_every_service_has_faults(client: Client, service: Emulator, name: str) -> None:
-    url = {"entra": service.authority_host, "metadata": service.metadata_url, "elsewhere": service.elsewhere_url}[name]
+    url = {"entra": service.authority_host, "metadata": service.metadata_url, "foreign": service.foreign_url}[name]
     service.fault(service=name, kind="503")
     assert client.get("/machines").status_code == 200
     assert client.session.get(url + "/x").status_code == 503

@@ -150,5 +150,5 @@ def test_the_log_tells_who_asked_what(client: Client, service: Emulator) -> None
 
 
 def test_the_foreign_origin_answers_and_is_logged(client: Client, service: Emulator) -> None:
-    assert client.session.get(service.elsewhere_url + "/x").json() == {"value": []}
-    assert [call.path for call in service.calls("elsewhere")] == ["/x"]
+    assert client.session.get(service.foreign_url + "/x").json() == {"value": []}
+    assert [call.path for call in service.calls("foreign")] == ["/x"]

@@ -305,7 +305,7 @@ def test_a_next_link_may_lose_the_filter(client: Client, service: Emulator) -> N
 def test_a_next_link_may_point_elsewhere(client: Client, service: Emulator) -> None:
     service.knobs.next_link = "foreign"
     page = client.get("/machines", top=1).json()
-    assert page["@odata.nextLink"].startswith(service.elsewhere_url + "/api/machines?")
+    assert page["@odata.nextLink"].startswith(service.foreign_url + "/api/machines?")
 
 
 def test_the_service_may_return_fewer_than_asked(client: Client, service: Emulator) -> None:

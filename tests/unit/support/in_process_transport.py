@@ -91,9 +91,9 @@ class InProcessTransport(HTTPAdapter):
         arriving = {"host": address.netloc}
         arriving.update((name.lower(), sys.intern(value)) for name, value in headers.items())  # one token in a long log
         call = port.receive(method, target, arriving, body)
-        port.note(call)
-        reply, fault = port.answer(call, target)
-        date = port.date()
+        port.log_call(call)
+        reply, fault = port.respond(call, target)
+        date = port.date_header()
         if (fault is not None and fault.kind == "hang") or (timeout is not None and latency > timeout):
             if timeout is None:
                 raise RuntimeError(f"{method} {url} would wait for ever: it has no time-out")

@@ -144,7 +144,7 @@ def test_other_services_are_reached_by_their_addresses(
     for url in (
         f"{emulator.authority_host}/{emulator.tenant_id}/v2.0/.well-known/openid-configuration",
         f"{emulator.metadata_url}/metadata/identity/oauth2/token",
-        f"{emulator.elsewhere_url}/",
+        f"{emulator.foreign_url}/",
     ):
         same_over_both(emulator, line, socket, "GET", url)
         emulator.log.clear()

@@ -457,7 +457,7 @@ def test_a_response_that_is_not_from_entra_id_is_a_failed_sign_in(
     assert expected in run.result["error"]["message"]
     assert len(run.result["error"]["message"]) < 500
     assert run.result["error"]["http_status"] == status
-    assert emulator.calls("api") == emulator.calls("elsewhere") == []
+    assert emulator.calls("api") == emulator.calls("foreign") == []
 
 
 @pytest.mark.parametrize(
@@ -520,7 +520,7 @@ def test_a_discovery_document_cannot_redirect_the_credential(
 ) -> None:
     there = {
         "another host": "https://login.example.test",
-        "another port": emulator.elsewhere_url,
+        "another port": emulator.foreign_url,
         "plain HTTP": emulator.authority_host.replace("https:", "http:"),
     }[port]
     configuration = {
@@ -555,7 +555,7 @@ def test_a_discovery_document_cannot_redirect_the_credential(
 def test_an_ambiguous_url_in_a_discovery_document_gets_no_credential(
     endpoint: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
 ) -> None:
-    evil, real = (url.partition("//")[2] for url in (emulator.elsewhere_url, emulator.authority_host))
+    evil, real = (url.partition("//")[2] for url in (emulator.foreign_url, emulator.authority_host))
     tampered = endpoint.format(evil=evil, real=real)
     configuration = {
         "token_endpoint": tampered,
@@ -829,7 +829,7 @@ def test_redirects_of_the_api_are_not_followed(emulator: Emulator, offboard: Run
     emulator.fault(kind="redirect", times=None)
     run = offboard(device_id=device.id)
     assert run.error_code == "redirected"
-    assert emulator.calls("elsewhere") == []
+    assert emulator.calls("foreign") == []
     assert len(emulator.calls()) == 1
 
 

@@ -221,7 +221,7 @@ def test_a_failed_read_fails_the_task_and_nothing_is_sent(
     assert run.device["error"] == run.result["error"]
     assert "Traceback" not in run.output
     assert posts(emulator) == 0
-    assert emulator.calls("elsewhere") == []
+    assert emulator.calls("foreign") == []
 
 
 @pytest.mark.parametrize("body", [*STRANGE.values(), '{"id": 5}'], ids=[*STRANGE, "no text for an id"])
@@ -266,7 +266,7 @@ def test_a_next_link_is_never_followed(emulator: Emulator, offboard: RunModule, 
     emulator.knobs.page_cap = 1
     run = offboard(device_id=wanted.id)
     assert (run.outcome, run.device["device_id"]) == ("submitted", wanted.id)
-    assert emulator.calls("elsewhere") == []
+    assert emulator.calls("foreign") == []
     assert all("$filter" in call.query for call in emulator.calls("api", "GET"))
 
 

@@ -118,7 +118,7 @@ def test_an_application_signs_in_with_one_request_for_a_token(
     assert call.headers["user-agent"] == "test/1"
     shown = {"client_secret": "client_secret", "certificate": "certificate", "workload_identity": "federated"}
     assert call.credential == shown[proof.partition(",")[0]]
-    assert emulator.calls("api") == emulator.calls("elsewhere") == []
+    assert emulator.calls("api") == emulator.calls("foreign") == []
 
 
 @pytest.mark.parametrize("tenant", ["domain", "upper case"])

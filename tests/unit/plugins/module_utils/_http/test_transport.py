@@ -122,8 +122,8 @@ def test_redirects_are_returned_and_not_followed(method: str, session: Open, emu
     emulator.fault(kind="redirect", times=None)
     answer = session().send(method, emulator.api_url + FAR, headers={"Authorization": "Bearer abc"})
     assert answer.status == 307
-    assert answer.headers["location"].startswith(emulator.elsewhere_url)
-    assert emulator.calls("elsewhere") == []
+    assert answer.headers["location"].startswith(emulator.foreign_url)
+    assert emulator.calls("foreign") == []
 
 
 # -- certificates ------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ def test_ca_certificates_are_loaded_once_for_all_connections(
     one = session(ca_path=str(bundle) if setting == "ca_path" else None)
     bundle.write_bytes(trustme.CA().cert_pem.bytes())
     assert one.send("GET", emulator.api_url + FAR).status == 401
-    assert one.send("GET", emulator.elsewhere_url + FAR).status < 500
+    assert one.send("GET", emulator.foreign_url + FAR).status < 500
 
 
 def test_a_certificate_for_another_name_is_not_trusted(session: Open, emulator: Emulator) -> None:
