@@ -69,7 +69,7 @@ def test_a_field_has_only_what_awx_accepts(name: str) -> None:
     assert field["label"].isascii()
 
 
-def test_choices_are_those_of_the_collection() -> None:
+def test_choices_match_those_of_the_collection() -> None:
     spec = connection_spec()
     kinds = spec["auth_source"]["choices"]
     assert set(FIELDS["auth_source"]["choices"]) == set(kinds) - {"auto", "azure_cli"}
@@ -114,7 +114,7 @@ def test_templates_are_ascii_and_use_fields_that_exist() -> None:
         ("access_token", {"access_token": "made-up-token"}),
     ],
 )
-def test_each_kind_is_complete_and_its_empty_fields_are_harmless(
+def test_each_credential_kind_is_complete_and_its_empty_fields_have_no_effect(
     job: Path, kind: str, filled: dict[str, str], empty: dict[str, str]
 ) -> None:
     environment, _stored, arguments = inject(OBJECTS, {**empty, "auth_source": kind, **filled}, job)
@@ -146,7 +146,7 @@ def test_a_pod_with_workload_identity_keeps_its_own_variables(job: Path) -> None
     )
 
 
-def test_what_awx_stores_of_the_environment_has_no_secret(job: Path) -> None:
+def test_the_environment_that_awx_stores_has_no_secret(job: Path) -> None:
     values = {"auth_source": "certificate", **APPLICATION, "private_authority": True, **SECRETS}
     environment, stored, _arguments = inject(OBJECTS, values, job)
     assert environment["MDE_CLIENT_SECRET"] == SECRETS["client_secret"]

@@ -36,7 +36,7 @@ def block(beginning: str) -> str:
     return found
 
 
-def test_every_block_is_known_here() -> None:
+def test_every_block_is_listed_in_this_test() -> None:
     known = (
         "ansible-galaxy",
         "ansible-builder",
@@ -116,7 +116,7 @@ def test_settings_that_the_guide_names_exist() -> None:
     assert set(re.findall(r"``(setup_\w+)``", GUIDE)) <= set(SETTINGS)
 
 
-def test_what_a_verification_left_is_offboarded_again(
+def test_devices_that_need_a_retry_after_verification_are_offboarded_again(
     emulator: Emulator, awx: Awx, credential: dict[str, t.Any], tmp_path: Path
 ) -> None:
     devices = [emulator.add_device(Device(name=f"pc-{n}.corp.example")) for n in range(3)]

@@ -37,7 +37,7 @@ def of_kind(objects: t.Sequence[tuple[str, Object]], *kinds: str) -> list[Object
     return [given for kind, given in objects if kind in kinds]
 
 
-def test_an_object_is_created_before_another_one_names_it(objects: list[tuple[str, Object]]) -> None:
+def test_an_object_is_created_before_others_refer_to_it(objects: list[tuple[str, Object]]) -> None:
     known = {("credential", SETTINGS["setup_credential"])}
     for kind, given in objects:
         wanted = {(REFERENCES[option], given[option]) for option in REFERENCES.keys() & given.keys()}
@@ -104,7 +104,7 @@ def test_a_failed_job_fails_the_workflow_although_others_follow(objects: list[tu
         assert "related" not in nodes["report"]
 
 
-def test_surveys_are_in_awx_s_form_and_ask_for_variables_of_the_runbook(objects: list[tuple[str, Object]]) -> None:
+def test_surveys_have_the_format_of_awx_and_ask_for_variables_of_the_runbook(objects: list[tuple[str, Object]]) -> None:
     surveys = [
         given["survey_spec"]
         for given in of_kind(objects, "job_template", "workflow_job_template")

@@ -205,7 +205,7 @@ def test_images_of_the_guides_exist_and_have_a_text() -> None:
         assert all((FOLDER / "rst" / image).is_file() for image in images)
 
 
-def test_the_emulator_has_every_device_and_tag_that_readme_and_guides_name() -> None:
+def test_the_emulator_has_every_device_and_tag_of_the_readme_and_the_guides() -> None:
     fleet = load_scenario("fleet").devices
     named = (
         {device.name for device in fleet} | {device.id for device in fleet} | {device.aad_device_id for device in fleet}
@@ -222,7 +222,7 @@ def test_the_emulator_has_every_device_and_tag_that_readme_and_guides_name() -> 
         }
 
 
-def test_labels_are_there_once_and_every_reference_finds_one() -> None:
+def test_labels_are_unique_and_every_reference_has_one() -> None:
     text = "\n".join(GUIDES.values())
     labels = re.findall(r"^\.\. _([^:]+):$", text, re.MULTILINE)
     assert len(labels) == len(set(labels))
@@ -244,7 +244,7 @@ def test_every_name_exists(guide: str) -> None:
 
 
 @pytest.mark.parametrize("guide", GUIDES)
-def test_every_snippet_is_of_a_language_that_is_tested(guide: str) -> None:
+def test_the_language_of_every_snippet_is_tested(guide: str) -> None:
     found = list(blocks_of(guide, GUIDES[guide]))
     assert len(found) == GUIDES[guide].count("code-block::")
     assert {block.language for block in found} <= {"yaml", "shell"}
@@ -268,7 +268,7 @@ def test_variables_of_playbooks_and_role_are_documented() -> None:
     assert "mde_hosts" in used
 
 
-def test_every_error_is_one_of_ours() -> None:
+def test_every_exception_belongs_to_the_collection() -> None:
     text = GUIDES["guide_credentials"].split("When sign-in fails")[1]
     numbers = {int(number) for number in re.findall(r"AADSTS(\d+)", text)}
     assert numbers
@@ -285,7 +285,7 @@ def test_every_error_is_one_of_ours() -> None:
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
-def test_yaml(block: Block, tmp_path: Path) -> None:
+def test_yaml_blocks_of_the_documentation_are_valid(block: Block, tmp_path: Path) -> None:
     value = yaml.safe_load(block.text)
     if isinstance(value, list) and "id" not in value[0]:
         for play in value:
@@ -336,7 +336,7 @@ def check_variables(value: t.Mapping[str, t.Any]) -> None:
 
 
 @pytest.mark.parametrize("block", blocks("shell"))
-def test_shell(block: Block) -> None:
+def test_shell_blocks_of_the_documentation_are_valid(block: Block) -> None:
     subprocess.run(["sh", "-n"], input=block.text, text=True, check=True, timeout=30)
     for line in block.text.splitlines():
         # Assignments and loops have their words inside; what is run stands first.

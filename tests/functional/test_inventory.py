@@ -328,7 +328,7 @@ def test_names_that_the_modules_reject_are_null_and_in_the_record(
 # -- connection ----------------------------------------------------------------------------------------------
 
 
-def test_it_connects_with_options_only(emulator: Emulator, inventory: InventoryCommand) -> None:
+def test_the_connection_can_be_set_with_options_only(emulator: Emulator, inventory: InventoryCommand) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
     options = {name.removeprefix("MDE_").lower(): value for name, value in emulator.environment().items()}
     drop = list(emulator.environment())

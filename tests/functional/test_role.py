@@ -374,7 +374,7 @@ def test_no_task_of_the_role_has_a_tag() -> None:
         ("mde_tags", "mde_tag"),
     ],
 )
-def test_a_misspelled_variable_is_named_with_the_one_that_was_meant(name: str, meant: str) -> None:
+def test_a_misspelled_variable_is_named_with_the_correct_one(name: str, meant: str) -> None:
     (sentence,) = misspelled([name, "mde_comment"])
     assert sentence.startswith(f"{name} is not a variable of the runbook. Did you mean {meant}?")
 

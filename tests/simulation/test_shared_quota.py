@@ -124,7 +124,7 @@ def check(run: SharedRun, *, time_ratio: float, calls_per_device: float, refused
     [(1, 50, 1.001, 1.04, 0), (4, 50, 1.1, 1.2, 0.2), (20, 50, 1.15, 1.5, 0.5), (100, 10, 1.25, 2, 1)],
     ids=["1 job", "4 jobs", "20 jobs", "100 jobs"],
 )
-def test_jobs_share_the_quota_without_a_failure_and_without_waste(
+def test_jobs_share_the_quota_without_failures_and_use_all_of_it(
     jobs: int, devices_each: int, time_ratio: float, calls_per_device: float, refused_ratio: float, seed: int
 ) -> None:
     run = run_jobs(jobs, devices_each, seed)
@@ -144,7 +144,7 @@ def test_jobs_that_start_at_the_same_instant_share_the_quota(
     check(run, time_ratio=time_ratio, calls_per_device=calls_per_device, refused_ratio=refused_ratio)
 
 
-def test_jobs_that_use_up_the_hour_go_on_in_the_next_one(seed: int) -> None:
+def test_jobs_that_use_up_the_quota_of_an_hour_continue_in_the_next_hour(seed: int) -> None:
     run = run_jobs(20, 80, seed)
     assert run.accepted > PER_HOUR
     check(run, time_ratio=1.02, calls_per_device=1.5, refused_ratio=0.5)

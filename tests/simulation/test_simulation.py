@@ -122,7 +122,7 @@ def one_action_each(
 
 @pytest.mark.usefixtures("_at_full_speed")
 @pytest.mark.parametrize("external_id", ["echo", "drop", "refuse"])
-def test_a_hundred_thousand_devices_with_faults_and_others_on_the_quota(
+def test_a_hundred_thousand_devices_are_offboarded_despite_faults_and_other_users_of_the_quota(
     service: Emulator, external_id: str, request: pytest.FixtureRequest
 ) -> None:
     complete = external_id == "echo" or request.config.getoption("--complete")

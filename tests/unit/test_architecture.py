@@ -72,7 +72,7 @@ def test_imports_point_down(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [*FILES, *MODULES], ids=lambda path: str(path.relative_to(PLUGINS)))
-def test_what_runs_on_targets_imports_nothing_of_the_controller(path: Path) -> None:
+def test_code_that_runs_on_targets_imports_no_code_of_the_controller(path: Path) -> None:
     controller_only = ("ansible_collections.secops.mde.plugins.plugin_utils", "jinja2", "markupsafe", "yaml")
     assert not [name for name in imported(path) if name.startswith(controller_only)]
 

@@ -47,7 +47,7 @@ def test_the_oldest_row_is_that_of_the_lowest_versions() -> None:
         assert row.kinds == matrix.EVERYTHING
 
 
-def test_a_missing_python_is_named_and_another_one_takes_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_python_is_named_and_another_one_is_used(capsys: pytest.CaptureFixture[str]) -> None:
     usable = matrix.pythons(matrix.USUAL, lambda minor: PYTHON if minor == 12 else None)
     assert {(row.line, row.minor) for row in usable} == {(line, 12) for line in CORES}
     printed = capsys.readouterr().out
@@ -56,7 +56,7 @@ def test_a_missing_python_is_named_and_another_one_takes_its_place(capsys: pytes
     assert "core 2.18" not in printed
 
 
-def test_a_version_without_any_of_its_pythons_does_not_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_version_without_an_installed_python_is_not_tested(capsys: pytest.CaptureFixture[str]) -> None:
     usable = matrix.pythons(matrix.FULL, lambda minor: PYTHON if minor == 10 else None)
     assert {row.line for row in usable} == {"2.16", "2.17"}
     assert capsys.readouterr().out.count("not run: core 2.21 ") == 3

@@ -44,7 +44,7 @@ def shown(stage: ExampleCommand, output: str) -> set[str]:
     return {secret for secret in {CLIENT_SECRET, PROXY_PASSWORD, *SECRETS.values(), *tokens} if secret in output}
 
 
-def test_secrets_of_the_environment_are_not_told_in_a_success(stage: ExampleCommand) -> None:
+def test_a_success_shows_no_secrets_of_the_environment(stage: ExampleCommand) -> None:
     output = ad_hoc(stage)
     assert output.startswith("0 ")
     assert CLIENT_ID in output
@@ -57,7 +57,7 @@ def test_secrets_of_the_environment_are_not_told_in_a_success(stage: ExampleComm
     [{"device_name": "nobody.corp.example"}, {"tenant_id": "nowhere"}, {"wait": "perhaps"}],
     ids=["not found", "no sign-in", "refused by Ansible"],
 )
-def test_secrets_of_the_environment_are_not_told_in_a_failure(
+def test_a_failure_shows_no_secrets_of_the_environment(
     stage: ExampleCommand, arguments: dict[str, t.Any]
 ) -> None:
     output = ad_hoc(stage, **arguments)

@@ -339,7 +339,7 @@ def text_of(block: Block, effect: Effect, stage: ExampleCommand) -> str:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_example_foretells_its_effect_in_check_mode_and_then_has_it(name: str, stage: ExampleCommand) -> None:
+def test_check_mode_predicts_the_effect_of_the_example_and_a_real_run_has_it(name: str, stage: ExampleCommand) -> None:
     effect, emulator = EFFECTS[name], stage.emulator
     text = text_of(EXAMPLES[name], effect, stage)
     effect.given(emulator)

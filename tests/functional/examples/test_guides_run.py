@@ -230,7 +230,7 @@ def connect(program: subprocess.Popen[bytes], folder: Path) -> ExampleCommand:
     return stage
 
 
-def test_every_guide_is_followed_or_tested_elsewhere() -> None:
+def test_every_guide_is_followed_or_tested_in_another_file() -> None:
     guides = {path.stem for path in (COLLECTION / "docs" / "docsite" / "rst").glob("*.rst")}
     assert guides == {*GUIDES, *ELSEWHERE}
 

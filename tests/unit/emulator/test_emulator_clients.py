@@ -43,14 +43,14 @@ def token_url(service: Emulator, version: str = "") -> str:
     return f"{service.authority_host}/{service.tenant_id}/oauth2{version}/token"
 
 
-def test_a_sign_in_by_get_with_a_form_in_its_body(service: Emulator, session: requests.Session) -> None:
+def test_a_sign_in_can_be_a_get_with_a_form_in_its_body(service: Emulator, session: requests.Session) -> None:
     answer = session.get(token_url(service), data=form(service), timeout=10)
     assert answer.status_code == 200
     assert "access_token" in answer.json()
     assert session.get(token_url(service, "/v2.0"), data=form(service), timeout=10).status_code == 404
 
 
-def test_a_sign_in_at_the_first_version_is_answered_in_its_form(service: Emulator, session: requests.Session) -> None:
+def test_a_sign_in_at_version_1_returns_a_response_of_version_1(service: Emulator, session: requests.Session) -> None:
     body = session.post(token_url(service), data=form(service), timeout=10).json()
     assert body["resource"] == RESOURCE
     assert all(isinstance(body[name], str) for name in ("expires_in", "ext_expires_in", "expires_on", "not_before"))
@@ -62,7 +62,7 @@ def test_a_sign_in_at_the_first_version_is_answered_in_its_form(service: Emulato
     [f"https://api-{region}.securitycenter.microsoft.com" for region in ("us", "eu", "uk", "au")]
     + ["fc780465-2017-40d4-a0c5-307022471b92"],
 )
-def test_a_sign_in_for_a_host_of_a_region_or_for_the_api_s_application(
+def test_a_sign_in_can_request_the_host_of_a_region_or_the_application_of_the_api(
     service: Emulator, session: requests.Session, resource: str
 ) -> None:
     token = session.post(token_url(service), data=form(service, resource=resource), timeout=10).json()["access_token"]
@@ -70,7 +70,7 @@ def test_a_sign_in_for_a_host_of_a_region_or_for_the_api_s_application(
     assert session.get(f"{service.api_url}/api/machines", headers=headers, timeout=10).status_code == 200
 
 
-def test_a_device_code_brings_an_id_token(service: Emulator, session: requests.Session) -> None:
+def test_a_device_code_returns_an_id_token(service: Emulator, session: requests.Session) -> None:
     service.knobs.device_code_polls = 0
     root = f"{service.authority_host}/{service.tenant_id}/oauth2/v2.0"
     asked = {"client_id": service.client_id, "scope": f"{RESOURCE}/.default"}
@@ -101,7 +101,7 @@ def call_as(service: Emulator, host: str, url: str, method: str = "GET", **heade
     return received.partition(b"\r\n\r\n")[2].decode()
 
 
-def test_the_sign_in_host_names_itself_as_it_was_addressed() -> None:
+def test_urls_of_the_sign_in_host_use_the_host_name_of_the_request() -> None:
     with Emulator([Device(id=PC1)], host_names=["login.corp.example"]) as service:
         here = f"https://login.corp.example:{urlsplit(service.authority_host).port}"
         root = f"{service.authority_host}/{service.tenant_id}"
@@ -112,7 +112,7 @@ def test_the_sign_in_host_names_itself_as_it_was_addressed() -> None:
     assert f'"preferred_network": "{urlsplit(here).netloc}"' in instance
 
 
-def test_the_api_links_to_itself_as_it_was_addressed() -> None:
+def test_links_of_the_api_use_the_host_name_of_the_request() -> None:
     with Emulator([Device(name="pc1"), Device(name="pc2")], host_names=["api.corp.example"]) as service:
         service.knobs.page_cap = 1
         body = call_as(
@@ -121,7 +121,7 @@ def test_the_api_links_to_itself_as_it_was_addressed() -> None:
     assert f'"@odata.nextLink": "https://api.corp.example:{urlsplit(service.api_url).port}/api/machines?' in body
 
 
-def test_a_refusal_of_an_app_service_has_its_own_keys(service: Emulator, session: requests.Session) -> None:
+def test_an_error_of_an_app_service_has_its_own_keys(service: Emulator, session: requests.Session) -> None:
     endpoint = service.identity_environment("app_service")["IDENTITY_ENDPOINT"]
     answer = session.get(endpoint, params={"api-version": "2019-08-01", "resource": RESOURCE}, timeout=10)
     assert (answer.status_code, answer.json()["statusCode"]) == (401, 401)
@@ -137,7 +137,7 @@ def test_a_list_of_alerts_is_empty(service: Emulator) -> None:
     assert Client(service).call("GET", "/alerts").status_code == 403
 
 
-def test_the_actions_of_a_machine_by_their_own_route() -> None:
+def test_the_actions_of_a_machine_have_their_own_route() -> None:
     with Emulator([Device(id=PC1, history=["Succeeded"]), Device(history=["Failed"])]) as service:
         client = Client(service)
         found = client.call("GET", f"/machines/{PC1.upper()}/machineactions").json()["value"]

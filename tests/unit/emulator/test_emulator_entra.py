@@ -101,7 +101,7 @@ def claims_of(answer: requests.Response) -> t.Any:
     return jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
 
 
-def test_a_secret_gets_a_token(tokens: TokenClient, service: Emulator) -> None:
+def test_a_secret_signs_in(tokens: TokenClient, service: Emulator) -> None:
     answer = tokens.token()
     body = answer.json()
     assert answer.status_code == 200
@@ -115,7 +115,7 @@ def test_a_secret_gets_a_token(tokens: TokenClient, service: Emulator) -> None:
     assert (call.app, call.credential, call.status) == (service.client_id, "client_secret", 200)
 
 
-def test_the_token_opens_the_api(tokens: TokenClient, service: Emulator, client: Client) -> None:
+def test_the_api_accepts_the_token(tokens: TokenClient, service: Emulator, client: Client) -> None:
     client.session.headers["Authorization"] = "Bearer " + tokens.token().json()["access_token"]
     assert client.get("/machines").status_code == 200
 
@@ -125,7 +125,7 @@ def test_the_old_endpoint_takes_a_resource(tokens: TokenClient) -> None:
     assert claims_of(answer)["aud"] == RESOURCE
 
 
-def test_the_tenant_may_be_named_by_its_domain(tokens: TokenClient, service: Emulator) -> None:
+def test_the_tenant_can_be_identified_by_its_domain(tokens: TokenClient, service: Emulator) -> None:
     assert tokens.token(tenant=service.tenant_domain).status_code == 200
 
 
@@ -145,7 +145,7 @@ def test_a_client_may_use_basic_authentication(tokens: TokenClient, service: Emu
         "https://api-gov.securitycenter.microsoft.us",
     ],
 )
-def test_the_api_has_several_names(tokens: TokenClient, client: Client, resource: str) -> None:
+def test_the_resource_of_the_api_has_several_names(tokens: TokenClient, client: Client, resource: str) -> None:
     token = tokens.token(scope=resource + "/.default").json()["access_token"]
     client.session.headers["Authorization"] = f"Bearer {token}"
     assert client.get("/machines").status_code == 200
@@ -158,7 +158,7 @@ def test_a_token_for_another_resource_carries_no_roles(tokens: TokenClient, clie
     assert client.get("/machines").status_code == 401
 
 
-def test_an_app_without_roles_gets_a_token_that_opens_nothing(
+def test_an_app_without_roles_gets_a_token_without_permissions(
     tokens: TokenClient, service: Emulator, client: Client
 ) -> None:
     app = service.add_app("bare")
@@ -197,7 +197,7 @@ def test_a_refusal_has_its_status_and_number(tokens: TokenClient, changes: t.Any
     assert tokens.refusal(**changes) == expected
 
 
-def test_an_expired_secret_and_a_disabled_app_are_told_apart(tokens: TokenClient, service: Emulator) -> None:
+def test_an_expired_secret_and_a_disabled_app_have_different_errors(tokens: TokenClient, service: Emulator) -> None:
     old = service.add_app("old", secret_expired=True)
     off = service.add_app("off", disabled=True)
     assert tokens.refusal(client_id=old.client_id, client_secret=old.secret) == (401, "invalid_client", 7000222)
@@ -205,18 +205,18 @@ def test_an_expired_secret_and_a_disabled_app_are_told_apart(tokens: TokenClient
     assert tokens.refusal(client_id=off.client_id, client_secret=off.secret)[1:] == ("unauthorized_client", 7000112)
 
 
-def test_one_app_s_secret_is_no_good_for_another(tokens: TokenClient, service: Emulator) -> None:
+def test_the_secret_of_another_app_is_refused(tokens: TokenClient, service: Emulator) -> None:
     other = service.add_app("other")
     assert tokens.refusal(client_id=other.client_id)[2] == 7000215
 
 
 @pytest.mark.parametrize("algorithm", ["PS256", "RS256"])
-def test_a_certificate_gets_a_token(tokens: TokenClient, service: Emulator, algorithm: str) -> None:
+def test_a_certificate_signs_in(tokens: TokenClient, service: Emulator, algorithm: str) -> None:
     assert tokens.token(**tokens.assertion(algorithm=algorithm)).status_code == 200
     assert service.calls("entra")[0].credential == "certificate"
 
 
-def test_the_pfx_holds_the_same_key(service: Emulator) -> None:
+def test_the_pfx_file_contains_the_same_key(service: Emulator) -> None:
     key, certificate, _others = pkcs12.load_key_and_certificates(
         Path(service.certificate_pfx_path).read_bytes(), service.certificate_password.encode()
     )
@@ -238,7 +238,7 @@ def test_the_pfx_holds_the_same_key(service: Emulator) -> None:
         ({"sub": "someone"}, 700021),
     ],
 )
-def test_an_assertion_must_fit(tokens: TokenClient, claims: t.Any, number: int) -> None:
+def test_an_assertion_must_match(tokens: TokenClient, claims: t.Any, number: int) -> None:
     assert tokens.refusal(**tokens.assertion(**claims)) == (401, "invalid_client", number)
 
 
@@ -261,7 +261,7 @@ def test_another_app_can_have_the_certificate_too(tokens: TokenClient, service: 
     assert tokens.token(**{**signed, "client_id": other.client_id}).status_code == 200
 
 
-def test_a_trusted_identity_provider_gets_a_token(tokens: TokenClient, service: Emulator) -> None:
+def test_a_token_of_a_trusted_identity_provider_signs_in(tokens: TokenClient, service: Emulator) -> None:
     signed: dict[str, t.Any] = {"client_secret": None, "client_assertion_type": ASSERTION}
     token = Path(service.federated_token_file).read_text(encoding="ascii")
     assert tokens.token(**signed, client_assertion=token).status_code == 200
@@ -301,7 +301,7 @@ def test_a_federated_token_must_be_signed_by_its_provider(tokens: TokenClient, s
 
 
 @pytest.mark.parametrize("path", ["v2.0/.well-known/openid-configuration", ".well-known/openid-configuration"])
-def test_discovery_names_endpoints_of_its_own_origin(tokens: TokenClient, service: Emulator, path: str) -> None:
+def test_discovery_returns_endpoints_of_its_own_origin(tokens: TokenClient, service: Emulator, path: str) -> None:
     found = tokens.session.get(f"{service.authority_host}/{service.tenant_id}/{path}").json()
     root = f"{service.authority_host}/{service.tenant_id}"
     assert found["issuer"] == f"{root}/v2.0"
@@ -330,12 +330,12 @@ def test_instance_discovery_knows_itself_only(tokens: TokenClient, service: Emul
     assert ask("https://login.example.test").json()["error"] == "invalid_instance"
 
 
-def test_anything_else_is_a_page(tokens: TokenClient, service: Emulator) -> None:
+def test_other_paths_return_an_html_page(tokens: TokenClient, service: Emulator) -> None:
     assert tokens.session.get(service.authority_host + "/").status_code == 404
     assert tokens.session.post(f"{service.authority_host}/{service.tenant_id}/oauth2/v2.0/authorize").status_code == 404
 
 
-def test_a_device_code_is_polled_until_somebody_signs_in(
+def test_a_device_code_is_polled_until_the_user_signs_in(
     tokens: TokenClient, service: Emulator, client: Client
 ) -> None:
     service.knobs.device_code_polls = 2
@@ -364,7 +364,7 @@ def test_a_device_code_is_polled_until_somebody_signs_in(
     assert poll(other).json()["error"] == "expired_token"
 
 
-def test_the_life_of_a_token_is_a_knob(tokens: TokenClient, service: Emulator, client: Client) -> None:
+def test_the_lifetime_of_a_token_is_a_knob(tokens: TokenClient, service: Emulator, client: Client) -> None:
     service.knobs.token_lifetime = 120
     answer = tokens.token().json()
     assert answer["expires_in"] == 119
@@ -375,7 +375,7 @@ def test_the_life_of_a_token_is_a_knob(tokens: TokenClient, service: Emulator, c
     assert client.get("/machines").status_code == 401
 
 
-def test_sign_in_may_take_its_time(tokens: TokenClient, service: Emulator) -> None:
+def test_sign_ins_can_take_real_time(tokens: TokenClient, service: Emulator) -> None:
     service.knobs.entra_latency = 0.05
     began = time.perf_counter()
     assert tokens.token().status_code == 200

@@ -31,7 +31,7 @@ def offboard(client: Client, **more: object) -> dict[str, object]:
         ({"external_id_length": 36}, EXTERNAL[:36]),
     ],
 )
-def test_an_external_id_is_kept_as_the_knobs_say(
+def test_an_external_id_is_returned_as_set_by_the_knobs(
     service: Emulator, knobs: dict[str, object], shown: str | None
 ) -> None:
     service.knobs.update(knobs)
@@ -41,7 +41,7 @@ def test_an_external_id_is_kept_as_the_knobs_say(
     assert client.call("GET", f"/machineactions/{action['id']}").json()["externalId"] == shown
 
 
-def test_a_service_that_refuses_the_parameter_carries_nothing_out(service: Emulator) -> None:
+def test_a_service_that_refuses_the_parameter_does_not_carry_out_the_request(service: Emulator) -> None:
     service.knobs.external_id = "refuse"
     client = Client(service)
     answer = client.post(f"/machines/{PC1}/offboard", {"Comment": "CHG-1", "ExternalId": EXTERNAL})
@@ -51,7 +51,7 @@ def test_a_service_that_refuses_the_parameter_carries_nothing_out(service: Emula
 
 
 @pytest.mark.parametrize("key", ["ExternalId", "Title"])
-def test_a_parameter_that_is_no_text_is_refused(service: Emulator, key: str) -> None:
+def test_a_parameter_that_is_not_text_is_refused(service: Emulator, key: str) -> None:
     answer = Client(service).post(f"/machines/{PC1}/offboard", {"Comment": "CHG-1", key: 7})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequestBody")
 
@@ -68,21 +68,21 @@ def test_a_title_is_kept(service: Emulator) -> None:
         ("old_client", False, "ClientVersionNotSupported"),
     ],
 )
-def test_what_a_device_takes_can_be_asked(fate: str, available: bool, reason: str | None) -> None:
+def test_the_available_actions_of_a_device_can_be_read(fate: str, available: bool, reason: str | None) -> None:
     with Emulator([Device(id=PC1, fate=fate)]) as service:
         answer = Client(service).call("GET", f"/machines/{PC1}/availableMachineActions").json()["value"]
     assert {"action": "OffBoard", "isAvailable": available, "notSupportedReason": reason} in answer
 
 
 @pytest.mark.parametrize(("knob", "status"), [("forbidden", 403), ("missing", 404)])
-def test_a_route_that_is_not_documented_may_not_be_there(service: Emulator, knob: str, status: int) -> None:
+def test_an_undocumented_route_can_be_missing(service: Emulator, knob: str, status: int) -> None:
     client = Client(service, roles="*")
     service.knobs.update({"available_actions": knob, "exclusion": knob})
     assert client.call("GET", f"/machines/{PC1}/availableMachineActions").status_code == status
     assert client.post(f"/machines/{PC1}/setExclusion", {"IsExcluded": True}).status_code == status
 
 
-def test_an_exclusion_shows_at_once_and_can_be_taken_back(service: Emulator) -> None:
+def test_an_exclusion_is_visible_immediately_and_can_be_undone(service: Emulator) -> None:
     client = Client(service, roles="*")
     client.post(f"/machines/{PC1}/setExclusion", {"IsExcluded": True, "ExclusionReason": "InactiveDevice"})
     record = service.machine(PC1)
@@ -92,7 +92,7 @@ def test_an_exclusion_shows_at_once_and_can_be_taken_back(service: Emulator) -> 
     assert (record["isExcluded"], record["exclusionReason"]) == (False, None)
 
 
-def test_an_exclusion_may_take_hours_to_show(service: Emulator) -> None:
+def test_an_exclusion_can_be_visible_after_hours(service: Emulator) -> None:
     service.knobs.exclusion_delay = 36_000
     client = Client(service, roles="*")
     answer = client.post(f"/machines/{PC1}/setExclusion", {"IsExcluded": True, "ExclusionReason": "Other"}).json()
@@ -103,7 +103,7 @@ def test_an_exclusion_may_take_hours_to_show(service: Emulator) -> None:
 
 
 @pytest.mark.parametrize("body", [{"IsExcluded": "yes"}, {}, {"IsExcluded": True, "ExclusionReason": "Retired"}])
-def test_an_exclusion_that_makes_no_sense_is_refused(service: Emulator, body: dict[str, object]) -> None:
+def test_an_invalid_exclusion_is_refused(service: Emulator, body: dict[str, object]) -> None:
     answer = Client(service, roles="*").post(f"/machines/{PC1}/setExclusion", body)
     assert answer.status_code == 400
     assert json.loads(answer.text)["error"]["code"] in ("InvalidRequestBody", "InvalidInput")

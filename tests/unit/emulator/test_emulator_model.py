@@ -199,7 +199,7 @@ READS = {
 
 
 @pytest.mark.parametrize("route", READS)
-def test_what_is_read_is_as_the_service_s_model_says(fleet: Emulator, route: str) -> None:
+def test_the_response_to_a_read_matches_the_model_of_the_service(fleet: Emulator, route: str) -> None:
     path, model = READS[route]
     client = Client(fleet, roles="*")
     client.post(f"/machines/{WINDOWS}/tags", {"Value": "retire", "Action": "Add"})
@@ -221,14 +221,14 @@ WRITES: dict[str, tuple[str, dict[str, Any], dict[str, Field]]] = {
 
 
 @pytest.mark.parametrize("route", WRITES)
-def test_what_a_write_answers_is_as_the_service_s_model_says(fleet: Emulator, route: str) -> None:
+def test_the_response_to_a_write_matches_the_model_of_the_service(fleet: Emulator, route: str) -> None:
     path, body, model = WRITES[route]
     answer = Client(fleet, roles="*").post(f"/machines/{WINDOWS}/{path}", body)
     assert answer.status_code in (200, 201)
     assert faults_of(answer.json(), model) == []
 
 
-def test_a_cancelled_action_is_as_the_service_s_model_says(fleet: Emulator) -> None:
+def test_a_cancelled_action_matches_the_model_of_the_service(fleet: Emulator) -> None:
     client = Client(fleet, roles="*")
     action = client.offboard(WINDOWS).json()
     answer = client.post(f"/machineactions/{action['id']}/cancel", {"Comment": "CHG-1"}).json()
@@ -248,7 +248,7 @@ def test_the_check_notices_a_wrong_record(fleet: Emulator) -> None:
 @pytest.mark.parametrize(
     ("literal", "taken"), [("string", (True, False)), ("guid", (False, True)), ("both", (True, True))]
 )
-def test_the_id_of_an_action_is_a_guid_that_a_filter_writes_as_the_knob_says(
+def test_the_id_of_an_action_is_a_guid_whose_literal_in_a_filter_is_set_by_a_knob(
     fleet: Emulator, literal: str, taken: tuple[bool, bool]
 ) -> None:
     client = Client(fleet, roles="*")

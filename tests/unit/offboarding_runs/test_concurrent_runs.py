@@ -82,7 +82,7 @@ def is_of(result: DeviceResult, action: dict[str, t.Any]) -> bool:
 
 
 @pytest.mark.parametrize("part", range(5))
-def test_runs_are_never_wrong_about_whose_action_it_is(service: Emulator, part: int) -> None:
+def test_no_run_reports_the_action_of_another_run_as_its_own(service: Emulator, part: int) -> None:
     owned, doubled = 0, 0
     for seed in range(part, PAIRS["echo"], 5):
         devices, results = race(service, seed, "echo")

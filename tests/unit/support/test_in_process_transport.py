@@ -114,14 +114,14 @@ def same_over_both(
         ("/elsewhere/a%20b?x", 404),
     ],
 )
-def test_a_read_is_answered_as_over_a_socket(
+def test_a_read_returns_the_same_response_as_over_a_socket(
     emulator: Emulator, line: ConnectedTransport, socket: HttpTransport, path: str, status: int
 ) -> None:
     answer = same_over_both(emulator, line, socket, "GET", emulator.api_url + path, headers=bearer(emulator))
     assert answer.status == status
 
 
-def test_an_offboard_is_answered_as_over_a_socket(
+def test_an_offboard_request_returns_the_same_response_as_over_a_socket(
     emulator: Emulator, line: ConnectedTransport, socket: HttpTransport
 ) -> None:
     url, headers = emulator.api_url + OFFBOARD, bearer(emulator)
@@ -150,7 +150,7 @@ def test_other_services_are_reached_by_their_addresses(
         emulator.log.clear()
 
 
-def test_a_token_can_be_had_and_used(emulator: Emulator, line: ConnectedTransport) -> None:
+def test_a_token_can_be_requested_and_used(emulator: Emulator, line: ConnectedTransport) -> None:
     form = {
         "grant_type": "client_credentials",
         "client_id": emulator.client_id,
@@ -197,7 +197,7 @@ def test_the_date_is_as_over_a_socket(
     ],
     ids=lambda fault: fault["kind"],
 )
-def test_a_spoilt_answer_is_the_same_as_over_a_socket(
+def test_a_faulty_response_is_the_same_as_over_a_socket(
     emulator: Emulator, line: ConnectedTransport, socket: HttpTransport, fault: dict[str, t.Any]
 ) -> None:
     emulator.fault(method="GET", path="/machines", query="$top=1", times=2, **fault)
@@ -207,7 +207,7 @@ def test_a_spoilt_answer_is_the_same_as_over_a_socket(
 
 
 @pytest.mark.parametrize(("kind", "arrived"), [("lost", 1), ("lost_before", 0)])
-def test_a_broken_connection_leaves_it_open_whether_the_request_arrived(
+def test_after_a_broken_connection_the_request_may_have_arrived(
     emulator: Emulator, time: VirtualTime, line: ConnectedTransport, kind: str, arrived: int
 ) -> None:
     emulator.fault(method="POST", kind=kind)
@@ -220,7 +220,7 @@ def test_a_broken_connection_leaves_it_open_whether_the_request_arrived(
 
 
 @pytest.mark.parametrize("handled", [False, True])
-def test_a_server_that_hangs_costs_the_time_out(
+def test_a_server_that_hangs_takes_the_timeout(
     emulator: Emulator, time: VirtualTime, line: ConnectedTransport, handled: bool
 ) -> None:
     emulator.fault(kind="hang", handled=handled)
@@ -231,14 +231,14 @@ def test_a_server_that_hangs_costs_the_time_out(
     assert len(emulator.actions()) == handled
 
 
-def test_an_answer_after_the_time_out_is_none(emulator: Emulator, time: VirtualTime, line: ConnectedTransport) -> None:
+def test_a_response_after_the_timeout_is_ignored(emulator: Emulator, time: VirtualTime, line: ConnectedTransport) -> None:
     line.wire.latency = TIMEOUT + 2
     assert failure(line.offboard).code == "no_answer"
     assert time.monotonic() == TIMEOUT
     assert len(emulator.actions()) == 1
 
 
-def test_an_answer_that_drips_for_too_long_is_none(
+def test_a_response_that_drips_for_too_long_is_ignored(
     emulator: Emulator, time: VirtualTime, line: ConnectedTransport
 ) -> None:
     emulator.fault(kind="slow_drip", delay=4)
@@ -246,13 +246,13 @@ def test_an_answer_that_drips_for_too_long_is_none(
     assert time.monotonic() > TIMEOUT
 
 
-def test_nobody_is_reached_at_another_address(line: ConnectedTransport) -> None:
+def test_another_host_refuses_the_connection(line: ConnectedTransport) -> None:
     error = failure(lambda: line.session.send("GET", "https://api.example.test/api/machines"))
     assert (error.code, error.may_have_arrived) == ("unreachable", False)
     assert "Connection refused" in str(error)
 
 
-def test_a_request_that_would_wait_for_ever_is_a_mistake(emulator: Emulator, line: ConnectedTransport) -> None:
+def test_a_request_without_a_timeout_to_a_hanging_server_raises_an_error(emulator: Emulator, line: ConnectedTransport) -> None:
     emulator.fault(kind="hang")
     with pytest.raises(RuntimeError, match="no time-out"):
         line.session._session.request("GET", f"{emulator.api_url}/api/machines", headers={})
@@ -281,7 +281,7 @@ def test_calls_of_several_threads_overlap(emulator: Emulator, time: VirtualTime,
     assert len(emulator.calls("api", "GET")) == 40
 
 
-def test_a_slow_answer_to_one_does_not_hold_up_the_others(
+def test_a_slow_response_to_one_thread_does_not_delay_the_others(
     emulator: Emulator, time: VirtualTime, line: ConnectedTransport
 ) -> None:
     emulator.fault(kind="hang", after=2)

@@ -56,7 +56,7 @@ class EventLog:
 # -- one thread ----------------------------------------------------------------------------------------------
 
 
-def test_the_sleep_of_a_single_thread_moves_the_clock(time: VirtualTime) -> None:
+def test_the_sleep_of_a_single_thread_advances_the_clock(time: VirtualTime) -> None:
     began = time.time()
     time.sleep(2.5)
     time.sleep(1)
@@ -64,21 +64,21 @@ def test_the_sleep_of_a_single_thread_moves_the_clock(time: VirtualTime) -> None
 
 
 @pytest.mark.parametrize("seconds", [0, -3])
-def test_a_sleep_of_no_length_returns_at_once(time: VirtualTime, seconds: float) -> None:
+def test_a_sleep_without_a_duration_returns_immediately(time: VirtualTime, seconds: float) -> None:
     time.sleep(seconds)
     assert (time.monotonic(), time.sleeps) == (0, [])
 
 
-def test_time_that_others_take_is_no_sleep(time: VirtualTime) -> None:
+def test_elapsed_time_of_others_is_not_a_sleep(time: VirtualTime) -> None:
     time.elapse(4)
     assert (time.monotonic(), time.sleeps) == (4, [])
 
 
-def test_a_clock_may_be_wrong_about_the_time_of_day(emulator: Emulator) -> None:
+def test_the_wall_clock_can_be_wrong(emulator: Emulator) -> None:
     assert VirtualTime(emulator, skew=-90).time() == emulator.clock.now() - 90
 
 
-def test_a_crew_of_one_works_in_the_callers_thread(time: VirtualTime) -> None:
+def test_a_pool_of_one_thread_works_in_the_calling_thread(time: VirtualTime) -> None:
     seen: list[tuple[int, str]] = []
     time.worker_pool(1).for_each(lambda piece: seen.append((threading.get_ident(), piece)), iter("abc"))
     assert seen == [(threading.get_ident(), letter) for letter in "abc"]
@@ -93,13 +93,13 @@ def test_sleeps_overlap(time: VirtualTime) -> None:
     assert time.sleeps == [2] * 20
 
 
-def test_who_wakes_first_goes_on_first(time: VirtualTime) -> None:
+def test_the_thread_that_wakes_first_continues_first(time: VirtualTime) -> None:
     event_log = EventLog(time)
     time.worker_pool(3).for_each(event_log.slow(lambda piece: {1: 5, 2: 1, 3: 3}[piece]), iter([1, 2, 3]))
     assert event_log.entries == [(0, 1), (0, 2), (0, 3), (1, -2), (3, -3), (5, -1)]
 
 
-def test_at_the_same_moment_who_went_to_sleep_first_goes_on_first(time: VirtualTime) -> None:
+def test_threads_that_wake_at_the_same_time_continue_in_the_order_of_their_sleeps(time: VirtualTime) -> None:
     event_log = EventLog(time)
     time.worker_pool(4).for_each(event_log.slow(lambda _piece: 1), iter(range(1, 9)))
     assert [what for _at, what in event_log.entries] == [1, 2, 3, 4, -1, 5, -2, 6, -3, 7, -4, 8, -5, -6, -7, -8]
@@ -119,7 +119,7 @@ def test_only_one_thread_runs_at_a_time(time: VirtualTime) -> None:
     time.worker_pool(6).for_each(work, iter(range(300)))
 
 
-def test_the_clock_does_not_run_back_for_those_who_overslept(time: VirtualTime, emulator: Emulator) -> None:
+def test_the_clock_never_goes_back_for_threads_that_wake_late(time: VirtualTime, emulator: Emulator) -> None:
     event_log = EventLog(time)
 
     def work(piece: int) -> None:
@@ -132,7 +132,7 @@ def test_the_clock_does_not_run_back_for_those_who_overslept(time: VirtualTime, 
     assert event_log.entries == [(1, 1), (11, 2), (11, 3)]
 
 
-def test_the_caller_is_alone_again_when_all_is_done(time: VirtualTime) -> None:
+def test_the_calling_thread_continues_alone_after_the_work(time: VirtualTime) -> None:
     pool = time.worker_pool(4)
     for _round in range(2):
         pool.for_each(time.sleep, iter([4, 3, 2, 1]))
@@ -140,7 +140,7 @@ def test_the_caller_is_alone_again_when_all_is_done(time: VirtualTime) -> None:
     assert time.monotonic() == 9
 
 
-def test_a_crew_may_be_called_within_the_work_of_another(time: VirtualTime) -> None:
+def test_a_pool_can_run_within_the_work_of_another_pool(time: VirtualTime) -> None:
     inner: list[str] = []
 
     def work(piece: str) -> None:
@@ -158,7 +158,7 @@ def test_a_crew_may_be_called_within_the_work_of_another(time: VirtualTime) -> N
 # -- the source ----------------------------------------------------------------------------------------------
 
 
-def test_others_work_while_one_waits_at_the_source(time: VirtualTime) -> None:
+def test_other_threads_work_while_one_waits_for_the_source(time: VirtualTime) -> None:
     event_log = EventLog(time)
 
     def source() -> Iterator[int]:
@@ -170,7 +170,7 @@ def test_others_work_while_one_waits_at_the_source(time: VirtualTime) -> None:
     assert event_log.entries == [(1, 1), (2, 2), (6, -1), (7, -2), (7, 3), (12, -3)]
 
 
-def test_at_the_source_first_come_is_first_served(time: VirtualTime) -> None:
+def test_threads_wait_for_the_source_in_the_order_of_their_arrival(time: VirtualTime) -> None:
     order: list[str] = []
 
     def source() -> Iterator[int]:
@@ -235,7 +235,7 @@ def test_a_lock_that_is_held_in_a_sleep_does_not_hang_the_tests(emulator: Emulat
         time.worker_pool(3).for_each(work, iter(range(9)))
 
 
-def test_a_thread_of_no_crew_cannot_sleep(time: VirtualTime) -> None:
+def test_a_thread_that_belongs_to_no_pool_cannot_sleep(time: VirtualTime) -> None:
     failures: list[BaseException] = []
 
     def stranger() -> None:
@@ -263,7 +263,7 @@ def course(seed: int | None, seconds: t.Callable[[int], float]) -> list[tuple[fl
     return event_log.entries
 
 
-def test_the_same_seed_gives_the_same_course_of_events_and_others_give_others() -> None:
+def test_the_order_of_events_depends_on_the_seed_only() -> None:
     def seconds(piece: int) -> float:
         return piece % 2 + 1
 
@@ -272,7 +272,7 @@ def test_the_same_seed_gives_the_same_course_of_events_and_others_give_others() 
     assert len({str(course(seed, seconds)) for seed in (None, 1, 2, 3, 4)}) == 5
 
 
-def test_chance_decides_only_between_threads_that_wake_at_the_same_moment() -> None:
+def test_the_seed_affects_only_threads_that_wake_at_the_same_time() -> None:
     def seconds(piece: int) -> float:
         return 1 + 1 / piece
 
@@ -284,7 +284,7 @@ def test_chance_decides_only_between_threads_that_wake_at_the_same_moment() -> N
 
 
 @pytest.mark.parametrize("seed", [None, 1, 2])
-def test_a_crew_shares_the_pace_of_one_pacer(emulator: Emulator, seed: int | None) -> None:
+def test_a_pool_shares_one_rate_limiter(emulator: Emulator, seed: int | None) -> None:
     time = VirtualTime(emulator, None if seed is None else random.Random(seed))
     rate_limiter = RateLimiter(time, per_minute=10, per_hour=600)
     sent: list[float] = []

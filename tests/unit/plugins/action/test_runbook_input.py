@@ -85,7 +85,7 @@ def test_a_list_is_read_once_for_all_hosts() -> None:
     assert [device["device_name"] for device in found["devices"]] == ["pc-1.corp.example", "pc-2.corp.example"]
 
 
-def test_hosts_are_checked_all_together() -> None:
+def test_all_hosts_are_checked_before_an_error_is_reported() -> None:
     arguments: dict[str, t.Any] = {"source": "hosts", "hosts": ["pc-1", "pc-2"]}
     found = read("pc-1", ["pc-1", "pc-2"], arguments=arguments, **COMMENT)
     assert [device["device_name"] for device in found["devices"]] == ["pc-1", "pc-2"]

@@ -86,7 +86,7 @@ TAKEN: dict[str, tuple[object, Devices]] = {
 
 
 @pytest.mark.parametrize(("given", "devices"), TAKEN.values(), ids=TAKEN.keys())
-def test_what_surrounds_a_device_is_not_a_device(given: object, devices: Devices) -> None:
+def test_text_around_a_device_is_not_a_device(given: object, devices: Devices) -> None:
     assert parse(given) == devices
 
 
@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("given", "parts"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_can_be_another_device_or_a_part_of_the_list_is_an_error(given: object, parts: tuple[str, ...]) -> None:
+def test_text_that_can_be_another_device_or_part_of_the_list_is_an_error(given: object, parts: tuple[str, ...]) -> None:
     message = parse_error(given)
     assert [part for part in parts if part not in message] == [], message
 

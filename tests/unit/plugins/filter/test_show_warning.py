@@ -26,6 +26,6 @@ def test_the_text_is_shown_and_returned_without_control_characters(shown: list[s
     assert shown == [returned]
 
 
-def test_blank_text_is_not_shown(shown: list[str]) -> None:
+def test_empty_text_is_not_shown(shown: list[str]) -> None:
     assert FilterModule().filters()["show_warning"](" ").strip() == ""
     assert shown == []

@@ -72,7 +72,7 @@ def test_harmless_values_do_not_change(value: t.Any) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_json_does_not_define_decides_nothing(body: str, read: t.Any) -> None:
+def test_values_that_json_does_not_define_are_ignored(body: str, read: t.Any) -> None:
     assert parse_json(body.encode()) == read
 
 

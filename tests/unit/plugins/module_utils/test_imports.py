@@ -38,7 +38,7 @@ def imported(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize("module", SERVICE_MODULES)
-def test_a_module_starts_without_what_only_some_runs_need(module: str) -> None:
+def test_a_module_starts_without_libraries_that_only_some_runs_need(module: str) -> None:
     found = imported(f"import {OURS}.modules.{module}")
     assert f"{OURS}.module_utils._http.transport" in found
     assert not found & (LATE | OTHERS)

@@ -34,7 +34,7 @@ def device(emulator: Emulator) -> Device:
         "",
     ],
 )
-def test_whatever_answers_a_tag_the_record_is_read(
+def test_the_record_is_read_after_any_response_to_the_tag_request(
     emulator: Emulator, tag: RunModule, device: Device, body: str, handled: bool
 ) -> None:
     emulator.fault(method="POST", kind="body", body=body, handled=handled)
@@ -50,7 +50,7 @@ def test_whatever_answers_a_tag_the_record_is_read(
     "body",
     ["5", "[]", "null", '{"value": 5}', "<html>", "", '{"id": "x"}'],
 )
-def test_whatever_answers_a_cancel_the_action_is_read(
+def test_the_action_is_read_after_any_response_to_the_cancel_request(
     emulator: Emulator, cancel: RunModule, device: Device, body: str
 ) -> None:
     action = offboard_as_other_app(emulator, device.id)

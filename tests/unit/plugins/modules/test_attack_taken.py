@@ -35,7 +35,7 @@ HIDDEN: dict[str, dict[str, t.Any]] = {
 
 @pytest.mark.parametrize("duplicate", ["grace", "create", "refuse"])
 @pytest.mark.parametrize("hidden", HIDDEN.values(), ids=HIDDEN)
-def test_a_post_that_was_taken_is_found_whatever_a_gateway_says(
+def test_an_accepted_post_is_found_whatever_the_gateway_returns(
     emulator: Emulator, offboard: RunModule, hidden: dict[str, t.Any], duplicate: str
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
@@ -46,7 +46,7 @@ def test_a_post_that_was_taken_is_found_whatever_a_gateway_says(
     assert len(offboards(emulator, device.id)) == 1
 
 
-def test_the_pause_that_a_gateway_asks_for_is_kept_before_the_look(emulator: Emulator, offboard: RunModule) -> None:
+def test_reconciliation_waits_for_the_retry_after_of_a_gateway(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
     emulator.fault(
         method="POST",

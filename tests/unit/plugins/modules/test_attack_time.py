@@ -23,7 +23,7 @@ FUTURE = ["2099-01-01T00:00:00Z", "9999-12-31T23:59:59.9999999Z"]
 @pytest.mark.parametrize("date", ["absent", "virtual"])
 @pytest.mark.parametrize("skew", [0, -DAY, DAY, 40 * DAY, -40 * DAY])
 @pytest.mark.parametrize("seen", FUTURE)
-def test_a_record_from_the_future_makes_no_fresh_action_hang(
+def test_a_record_from_the_future_makes_no_recent_action_stuck(
     emulator: Emulator, offboard: RunModule, clock: EmulatorClock, seen: str, date: str, skew: float
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))

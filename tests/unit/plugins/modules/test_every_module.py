@@ -91,7 +91,7 @@ def test_every_option_is_described_in_sentences(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OF_SERVICE)
-def test_documentation_says_which_module_it_is_and_how_to_reach_the_service(name: str) -> None:
+def test_documentation_names_the_module_and_how_to_reach_the_service(name: str) -> None:
     own = yaml.safe_load(module(name).DOCUMENTATION)
     assert own["module"] == name
     assert {"secops.mde.connection", "secops.mde.attributes"} <= set(own["extends_documentation_fragment"])

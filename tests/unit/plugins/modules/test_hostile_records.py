@@ -138,7 +138,7 @@ def test_no_module_loses_a_result_to_a_record(
         whole(run)
 
 
-def test_a_hostile_answer_to_the_post_is_not_lost(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_hostile_response_to_the_post_is_not_lost(emulator: Emulator, offboard: RunModule) -> None:
     emulator.add_device(Device(id=A, name="pc-a"))
     body = written({key: value for key, value in ACTION.items() if key != "requestorComment"}, {
         "title": r'"\ud83d"', "__ansible_type": '"x"', "commands": "[" * 300 + "]" * 300, "errorHResult": "NaN",
@@ -152,7 +152,7 @@ def test_a_hostile_answer_to_the_post_is_not_lost(emulator: Emulator, offboard: 
     assert run.result["action"]["scope"] is None
 
 
-def test_an_answer_with_two_ids_is_in_question(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_response_with_two_ids_is_in_doubt(emulator: Emulator, offboard: RunModule) -> None:
     """It does not say whose action it is, so the list of actions is read, as after a lost answer."""
     emulator.add_device(Device(id=A, name="pc-a", fate="offline"))
     body = written(ACTION, {}).replace('"id"', '"id": "x", "id"')
@@ -163,7 +163,7 @@ def test_an_answer_with_two_ids_is_in_question(emulator: Emulator, offboard: Run
 
 
 @pytest.mark.parametrize("bad", ["..", ".", "-oProxyCommand=touch /x;", "{{ 7 * 7 }}", "a/../b", "all hosts", "é"])
-def test_a_record_with_another_id_is_reported_and_the_others_go_on(
+def test_a_record_with_another_id_is_reported_and_the_other_devices_are_processed(
     emulator: Emulator, machine_info: RunModule, bad: str
 ) -> None:
     emulator.add_devices([Device(id=A, name="pc-a"), Device(id=bad, name="pc-x"), Device(id=C, name="pc-c")])
@@ -174,7 +174,7 @@ def test_a_record_with_another_id_is_reported_and_the_others_go_on(
     assert "its id is" in warning
 
 
-def test_a_record_with_another_id_fails_who_asked_for_single_devices(
+def test_a_record_with_another_id_fails_a_run_for_single_devices(
     emulator: Emulator, machine_info: RunModule
 ) -> None:
     emulator.add_devices([Device(id=A, name="pc-a"), Device(id="..", name="pc-x")])
@@ -229,7 +229,7 @@ def test_a_refused_action_stops_the_device_that_it_is_on(emulator: Emulator, off
 ESCAPES = "x\x1b]0;owned\x07\u202ey\x9b31m"
 
 
-def test_names_and_messages_of_the_service_reach_no_terminal_raw(emulator: Emulator, offboard: RunModule) -> None:
+def test_names_and_messages_of_the_service_are_escaped_on_the_terminal(emulator: Emulator, offboard: RunModule) -> None:
     emulator.add_device(Device(id=A, name=ESCAPES, os_platform=ESCAPES))
     emulator.add_device(Device(id=B, name=ESCAPES))
     refusal = json.dumps({"error": {"code": ESCAPES, "message": ESCAPES, "target": ESCAPES}})

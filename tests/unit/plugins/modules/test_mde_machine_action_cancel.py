@@ -52,7 +52,7 @@ def test_a_pending_action_is_cancelled(emulator: Emulator, cancel: RunModule, pe
     assert run.result["summary"] == {"total": 1, "changed": 1, "failed": 0, "api": run.result["summary"]["api"]}
 
 
-def test_the_comment_is_sent_without_surrounding_blanks(emulator: Emulator, cancel: RunModule, pending: str) -> None:
+def test_the_comment_is_sent_without_surrounding_spaces(emulator: Emulator, cancel: RunModule, pending: str) -> None:
     comment = 'CHG-1042: Müller\'s "old" laptop; =1+1 & <b>'
     assert cancel(action_id=pending, comment=f" {comment}\n").changed
     assert emulator.action(pending)["cancellationComment"] == comment
@@ -156,7 +156,7 @@ def test_an_action_that_the_device_carried_out_anyway_reads_as_cancelled(
 
 
 @pytest.mark.parametrize(("delay", "reads"), [(0.5, 2), (3, 3), (7, 4), (14.9, 5)])
-def test_a_slow_cancel_is_waited_for(
+def test_a_slow_cancellation_is_waited_for(
     emulator: Emulator, cancel: RunModule, pending: str, delay: float, reads: int
 ) -> None:
     emulator.knobs.cancel_delay = delay
@@ -167,7 +167,7 @@ def test_a_slow_cancel_is_waited_for(
     assert emulator.clock.monotonic() - began <= 15
 
 
-def test_a_cancel_that_takes_longer_is_a_failure_and_the_next_run_succeeds(
+def test_a_cancellation_that_takes_longer_is_a_failure_and_the_next_run_succeeds(
     emulator: Emulator, cancel: RunModule, pending: str
 ) -> None:
     emulator.knobs.cancel_delay = 40

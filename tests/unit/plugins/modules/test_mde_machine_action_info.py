@@ -132,7 +132,7 @@ def test_filters_work_on_a_service_that_compares_case_sensitively(fleet: Emulato
     assert digits(action_info(device_id=B.upper(), type="OFFBOARD", status="PENDING")) == "3"
 
 
-def test_records_come_as_the_service_sent_them(fleet: Emulator, action_info: RunModule) -> None:
+def test_records_are_returned_as_the_service_sent_them(fleet: Emulator, action_info: RunModule) -> None:
     run = action_info()
     assert run.result["machine_actions"] == fleet.actions()
     assert run.result["msg"] == "6 machine actions"
@@ -458,7 +458,7 @@ def test_a_value_that_the_service_does_not_have_is_sent_with_a_warning(
     assert known in warning
 
 
-def test_a_type_that_the_service_may_add_works(fleet: Emulator, action_info: RunModule) -> None:
+def test_a_type_that_the_service_adds_later_is_accepted(fleet: Emulator, action_info: RunModule) -> None:
     new = {"id": guid("7"), "type": "Hibernate", "machineId": A}
     fleet.fault(method="GET", path="/machineactions", kind="body", body=json.dumps({"value": [new]}))
     run = action_info(type="hibernate")

@@ -122,7 +122,7 @@ def test_check_mode_predicts_what_the_run_does_and_the_second_run_does_nothing(
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_the_service_takes_every_reason(fleet: Emulator, exclude: RunModule, reason: str) -> None:
+def test_the_service_accepts_every_reason(fleet: Emulator, exclude: RunModule, reason: str) -> None:
     assert returned(exclude(device_id=A, reason=reason)) == [excluded(reason)] == stored(fleet, A)
 
 
@@ -179,7 +179,7 @@ def test_invalid_options_are_refused_before_any_request(
 
 @STATES
 @pytest.mark.parametrize("record", [{"isExcluded": None}, {"isExcluded": "yes", "exclusionReason": "InactiveDevice"}])
-def test_a_record_that_does_not_say_whether_the_device_is_excluded_is_never_taken_for_done(
+def test_a_record_without_the_exclusion_is_never_counted_as_done(
     fleet: Emulator, exclude: RunModule, record: dict[str, t.Any], state: str
 ) -> None:
     body = json.dumps({"value": [{**fleet.machine(A), **record}]})
@@ -318,7 +318,7 @@ def test_a_service_that_is_down_is_called_for_one_device_only(
     assert {id_ for id_, _body in posted(emulator)} == {ids[0]}
 
 
-def test_a_change_that_takes_hours_to_show_is_a_success_and_may_be_sent_again(
+def test_a_change_that_is_visible_after_hours_is_a_success_and_may_be_sent_again(
     fleet: Emulator, exclude: RunModule
 ) -> None:
     fleet.knobs.exclusion_delay = 36_000

@@ -115,7 +115,7 @@ def test_filters_work_on_a_service_that_compares_case_sensitively(
     )
 
 
-def test_records_come_as_the_service_sent_them_in_its_order(fleet: Emulator, machine_info: RunModule) -> None:
+def test_records_are_returned_as_the_service_sent_them_in_its_order(fleet: Emulator, machine_info: RunModule) -> None:
     assert machine_info().result["machines"] == [fleet.machine(id_) for id_ in (A, B, C, D)]
 
 
@@ -385,7 +385,7 @@ def test_a_page_that_repeats_the_last_is_an_error(fleet: Emulator, machine_info:
     assert "repeats" in run.result["msg"]
 
 
-def test_an_empty_list_may_be_a_404_of_the_service_itself(fleet: Emulator, machine_info: RunModule) -> None:
+def test_an_empty_list_can_be_a_404_of_the_service(fleet: Emulator, machine_info: RunModule) -> None:
     fleet.knobs.empty_list_404 = True
     run = machine_info(tag="unused")
     assert (run.failed, run.result["machines"]) == (False, [])
@@ -456,7 +456,7 @@ def test_a_value_that_the_service_does_not_have_is_sent_with_a_warning(
     assert len(api_calls(fleet)) == 1
 
 
-def test_a_value_that_the_service_may_add_works(fleet: Emulator, machine_info: RunModule) -> None:
+def test_a_value_that_the_service_adds_later_is_accepted(fleet: Emulator, machine_info: RunModule) -> None:
     new = {"id": "e" * 40, "computerDnsName": "new", "healthStatus": "Hibernating"}
     fleet.fault(method="GET", path="/machines", kind="body", body=json.dumps({"value": [new, fleet.machine(A)]}))
     run = machine_info(health_status="hibernating")

@@ -72,7 +72,7 @@ def test_the_post_goes_to_the_id_that_the_service_returned(emulator: Emulator, o
     assert post.body == {"Comment": "CHG-1042 retired", "ExternalId": run.device["external_id"]}
 
 
-def test_the_comment_is_sent_as_it_is_but_for_blanks_around(emulator: Emulator, offboard: RunModule) -> None:
+def test_the_comment_is_sent_without_surrounding_spaces(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME))
     comment = 'CHG-1042: Müller\'s "old" laptop; =1+1 & <b>'
     run = offboard(device_id=device.id, comment=f"  {comment}\n")

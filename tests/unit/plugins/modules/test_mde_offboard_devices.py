@@ -63,7 +63,7 @@ def test_a_list_takes_one_sign_in_two_reads_and_a_post_for_each_device(emulator:
     assert run.result["msg"] == "3 submitted"
 
 
-def test_six_devices_of_which_one_is_refused_and_one_unknown(emulator: Emulator, offboard: RunModule) -> None:
+def test_one_refused_and_one_unknown_device_do_not_stop_four_others(emulator: Emulator, offboard: RunModule) -> None:
     good = fleet(emulator, 4)
     mac = emulator.add_device(Device(name="mac.corp.example", os_platform="macOS"))
     run = offboard(
@@ -292,7 +292,7 @@ def test_a_hundred_calls_a_minute_are_used_and_never_exceeded(emulator: Emulator
 
 
 @pytest.mark.parametrize("counts_refused", [False, True])
-def test_a_quota_that_others_use_too_is_exceeded_by_one_call_a_thread_at_most(
+def test_a_quota_that_other_apps_also_use_is_exceeded_by_at_most_one_call_per_thread(
     emulator: Emulator, offboard: RunModule, counts_refused: bool
 ) -> None:
     devices = fleet(emulator, 150)
@@ -307,7 +307,7 @@ def test_a_quota_that_others_use_too_is_exceeded_by_one_call_a_thread_at_most(
     assert exactly_one_action_each(emulator, devices)
 
 
-def test_what_another_application_offboards_during_an_hours_wait_is_left_alone(
+def test_a_device_that_another_application_offboards_during_an_hours_wait_is_not_offboarded_again(
     emulator: Emulator, clock: EmulatorClock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices = fleet(emulator, 120)
@@ -330,7 +330,7 @@ def test_what_another_application_offboards_during_an_hours_wait_is_left_alone(
     assert posts(emulator) == 120 - len(left[::2])
 
 
-def test_an_hour_that_others_have_used_up_is_waited_out_and_everything_read_again(
+def test_after_waiting_for_an_hour_that_others_have_used_up_everything_is_read_again(
     emulator: Emulator, clock: EmulatorClock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices = fleet(emulator, 40)
@@ -504,7 +504,7 @@ def test_an_id_that_cannot_be_read_individually_stops_no_other_device(
 
 
 @pytest.mark.usefixtures("action_id_literal")
-def test_waiting_for_many_takes_few_reads_a_round(emulator: Emulator, offboard: RunModule) -> None:
+def test_waiting_for_many_actions_takes_few_reads_per_poll(emulator: Emulator, offboard: RunModule) -> None:
     devices = fleet(emulator, 300, fate=None, poll_seconds=100, ack_seconds=100)
     run = offboard(devices=by_id(devices), wait=True, calls_per_minute=1000)
     assert not run.failed
@@ -608,7 +608,7 @@ def test_nothing_is_sent_after_the_run_has_ended_and_what_was_done_is_reported(
     assert "Run the task again" in run.result["msg"]
 
 
-def test_a_run_that_ends_during_an_unclear_try_reconciles_and_sends_nothing_again(
+def test_a_run_that_ends_during_a_request_in_doubt_reconciles_and_sends_nothing_again(
     emulator: Emulator, against_emulator: t.Callable[..., RunModule], clock: VirtualTime
 ) -> None:
     device = emulator.add_device(Device(name="pc.corp.example", fate="offline"))

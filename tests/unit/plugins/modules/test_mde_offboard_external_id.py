@@ -228,7 +228,7 @@ def test_no_other_refusal_means_the_parameter(
 @pytest.mark.parametrize(
     "body", ["", "<html>Bad Request</html>", '{"error": {"code": 400}}', '{"error": {"code": "Inval', '{"error": "no"}']
 )
-def test_a_400_that_the_service_did_not_write_is_no_refusal_but_a_doubt(
+def test_a_400_that_the_service_did_not_write_leaves_the_outcome_in_doubt(
     emulator: Emulator, offboard: RunModule, device: Device, body: str
 ) -> None:
     emulator.fault(method="POST", path="/offboard", kind="body", status=400, body=body, handled=True)
@@ -237,7 +237,7 @@ def test_a_400_that_the_service_did_not_write_is_no_refusal_but_a_doubt(
     assert api_calls(emulator) == [*PLAIN, "GET machineactions"]
 
 
-def test_a_service_that_accepted_it_once_is_not_asked_without_it(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_service_that_accepted_it_once_gets_no_request_without_it(emulator: Emulator, offboard: RunModule) -> None:
     devices = [emulator.add_device(Device(name=f"pc-{number}.corp.example")) for number in range(2)]
     emulator.fault(method="POST", path=devices[1].id, kind="body", status=400, body=error_body("BadRequest"))
     run = offboard(devices=[{"device_id": device.id} for device in devices])
@@ -254,7 +254,7 @@ def test_a_request_that_is_refused_without_it_too_reports_that_refusal(
     assert module_run.posts(emulator) == 2
 
 
-def test_after_an_unclear_try_a_400_is_no_refusal_of_the_parameter(
+def test_after_a_request_in_doubt_a_400_is_no_refusal_of_the_parameter(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
     """The first response is lost. What the second one says settles nothing about the first request."""
@@ -293,7 +293,7 @@ FORMS: tuple[dict[str, t.Any], ...] = (
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
 @pytest.mark.parametrize("lag", [0, 2])
-def test_a_lost_response_is_settled_at_the_first_read_that_shows_the_action(
+def test_a_lost_response_is_reconciled_by_the_first_read_that_returns_the_action(
     emulator: Emulator, offboard: RunModule, device: Device, form: dict[str, t.Any], lag: float
 ) -> None:
     """The comment and the time do not fit: the external ID alone is the proof."""
@@ -313,7 +313,7 @@ def test_a_direct_response_in_any_form_is_ours(
     assert (run.outcome, run.warnings) == ("submitted", [])
 
 
-def test_a_value_that_is_cut_off_within_the_uuid_is_not_taken_for_ours_in_a_list(
+def test_a_value_that_is_truncated_within_the_uuid_is_not_ours_in_a_list(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
     emulator.knobs.external_id_length = 20

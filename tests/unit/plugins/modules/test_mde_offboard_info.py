@@ -230,7 +230,7 @@ def test_an_action_on_another_device_proves_nothing(
     assert run.result["devices"][0]["action"] is None
 
 
-def test_the_own_offboard_of_a_device_counts_and_the_other_is_a_warning(
+def test_the_offboard_action_of_the_device_itself_counts_and_the_other_is_a_warning(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:
     ours, other = (emulator.add_device(Device(name=f"pc-{n}.corp.example", last_seen="5d")) for n in "ab")
@@ -355,7 +355,7 @@ def test_an_unknown_status_is_a_warning(emulator: Emulator, offboard_info: RunMo
 
 
 @pytest.mark.parametrize("sensitive", [False, True], ids=["case-insensitive", "case-sensitive"])
-def test_a_device_is_found_by_its_id_in_another_case(
+def test_a_device_is_found_by_its_id_case_insensitively(
     emulator: Emulator, offboard_info: RunModule, sensitive: bool
 ) -> None:
     device = emulator.add_device(Device(id="ab" * 20, name="pc.corp.example", last_seen="5d"))

@@ -212,7 +212,7 @@ def test_a_read_that_fails_once_does_not_end_the_search(
     assert posts(emulator) == 1
 
 
-def test_a_sign_in_that_breaks_before_the_post_leaves_no_doubt(
+def test_a_sign_in_that_fails_before_the_post_leaves_no_doubt(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
     """The lost response is one of the sign-in host. Nothing was sent to the service, and nothing is reconciled."""
@@ -387,7 +387,7 @@ def test_a_decision_that_waited_for_the_quota_is_made_again(emulator: Emulator, 
     assert api_calls(emulator)[-3:] == ["POST offboard", "GET machineactions", "POST offboard"]
 
 
-def test_another_run_that_was_faster_during_that_wait_is_seen(
+def test_another_run_that_was_faster_during_that_wait_is_recognized(
     emulator: Emulator, offboard: RunModule, clock: EmulatorClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
@@ -426,7 +426,7 @@ def test_a_record_that_was_deleted_before_the_post_is_refused(
     assert (run.outcome, run.error_code) == ("refused", "unknown_to_service")
 
 
-def test_a_403_in_spite_of_the_permission_does_not_request_it(
+def test_a_403_despite_the_permission_does_not_request_it(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
     forbidden = '{"error": {"code": "Forbidden", "message": "no"}}'

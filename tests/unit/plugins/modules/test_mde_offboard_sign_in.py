@@ -495,7 +495,7 @@ def test_a_token_with_an_invalid_lifetime_is_used(
 
 
 @pytest.mark.parametrize("name", ["MDE_ACCESS_TOKEN", "AZURE_CLIENT_SECRET", "MDE_CERTIFICATE_PASSWORD"])
-def test_a_blank_secret_masks_nothing_in_the_output(
+def test_an_empty_secret_masks_nothing_in_the_output(
     name: str, emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, " ")

@@ -57,7 +57,7 @@ def test_identifiers_of_one_device_are_found_with_one_read(emulator: Emulator, o
 
 
 @pytest.mark.parametrize("name", ["o'brien-pc", "r&d+1#2", "gerät-7", "100%25", "a,b;c", "x') or true or ('"])
-def test_special_characters_in_a_name_stay_data(emulator: Emulator, offboard: RunModule, name: str) -> None:
+def test_special_characters_in_a_name_are_data(emulator: Emulator, offboard: RunModule, name: str) -> None:
     other = emulator.add_device(Device(name="other.corp.example"))
     name = name.replace(" ", "_")
     device = emulator.add_device(Device(name=name))

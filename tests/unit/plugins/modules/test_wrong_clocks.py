@@ -32,7 +32,7 @@ def device(emulator: Emulator) -> Device:
 
 @pytest.mark.parametrize("force", [False, True])
 @pytest.mark.parametrize("date", [10 * DAY, 3650 * DAY])
-def test_a_date_header_that_contradicts_everything_else_makes_no_fresh_action_hang(
+def test_a_date_header_that_contradicts_everything_else_makes_no_recent_action_stuck(
     emulator: Emulator, offboard: RunModule, device: Device, date: float, force: bool
 ) -> None:
     offboard_as_other_app(emulator, device.id)
@@ -67,7 +67,7 @@ def test_selections_of_actions_use_the_time_of_the_service(
 
 
 @pytest.mark.parametrize("timeout", [30, 600], ids="a time-out of {} s".format)
-def test_a_machine_that_is_suspended_between_the_look_and_the_post_looks_again(
+def test_a_machine_that_is_suspended_between_the_read_and_the_post_reads_again(
     timeout: int,
     emulator: Emulator,
     offboard: RunModule,

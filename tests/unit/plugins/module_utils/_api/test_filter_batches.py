@@ -108,7 +108,7 @@ def test_a_short_filter_that_is_accepted_does_not_raise_the_limits() -> None:
     [{"most": 7}, {"longest": 600}, {"lists": False}, {"lists": False, "most": 9}, {"lists": False, "longest": 900}],
     ids=str,
 )
-def test_what_has_been_learned_holds_for_the_next_read(rules: dict[str, t.Any]) -> None:
+def test_learned_limits_apply_to_the_next_read(rules: dict[str, t.Any]) -> None:
     service = Service(**rules)
     batches = FilterBatcher(ManualClock())
     assert batches.read(ids(100), condition, service).records == ids(100)

@@ -160,7 +160,7 @@ BAD: dict[str, tuple[t.Callable[[], bytes | None], str | None, str]] = {
 
 
 @pytest.mark.parametrize("form", GOOD)
-def test_each_usual_format_returns_the_key_and_its_certificate(form: str, tmp_path: Path) -> None:
+def test_each_common_format_returns_the_key_and_its_certificate(form: str, tmp_path: Path) -> None:
     content, password = GOOD[form]
     path = tmp_path / "runbook"
     path.write_bytes(content())

@@ -121,7 +121,7 @@ def test_a_token_of_unknown_expiry_is_kept() -> None:
     assert keeper.token(PATIENCE) == "t1"
 
 
-def test_no_sign_in_before_a_token_is_requested() -> None:
+def test_the_cache_signs_in_only_when_a_token_is_requested() -> None:
     desk = SignIns(TokenClock(), 3600)
     desk.cache()
     assert desk.count == 0

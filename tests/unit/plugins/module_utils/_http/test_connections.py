@@ -313,7 +313,7 @@ HEAVY: t.Final = {
 
 
 @pytest.mark.parametrize("text", HEAVY.values(), ids=HEAVY)
-def test_a_message_about_an_unexpected_page_is_short_and_quickly_made(text: str) -> None:
+def test_a_message_about_an_unexpected_page_is_short_and_created_quickly(text: str) -> None:
     page = Response(method="GET", url="https://api.example.test", status=502, body=text.encode())
     before = time.process_time()
     assert len(transport.summarize_body(page)) < 250

@@ -82,7 +82,7 @@ def test_a_block_that_begins_while_a_call_waits_delays_it() -> None:
     assert clock.passed == pytest.approx(160, abs=1)
 
 
-def test_a_call_that_would_be_too_late_is_refused_at_once_and_takes_no_place() -> None:
+def test_a_call_that_would_be_too_late_is_refused_immediately_and_takes_no_capacity() -> None:
     clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=2, per_hour=1500)
     assert rate_limiter.acquire(latest=0)

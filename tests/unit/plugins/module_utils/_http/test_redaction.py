@@ -157,7 +157,7 @@ def test_no_text_makes_the_redactor_fail_or_keep_the_secret(before: str, secret:
     Redactor([secret])(before + ENCODINGS[how](secret) + after)
 
 
-def test_blank_secrets_mask_nothing() -> None:
+def test_empty_secrets_mask_nothing() -> None:
     assert Redactor(["", " ", None])("a b") == "a b"
 
 

@@ -123,7 +123,7 @@ def test_a_guid_as_device_id_that_finds_nothing_points_to_the_other_option() -> 
         ("https://security.microsoft.us/machines/v2/00aa11bb?tid=1#top", "00aa11bb"),
     ],
 )
-def test_a_device_id_is_taken_out_of_what_people_paste(written: str, cleaned: str) -> None:
+def test_a_device_id_is_extracted_from_pasted_text(written: str, cleaned: str) -> None:
     assert DeviceRequest.from_options(device_id=written, comment="c").device_id == cleaned
 
 
@@ -150,7 +150,7 @@ BAD: list[tuple[dict[str, t.Any], str]] = [
 
 
 @pytest.mark.parametrize(("given", "names"), BAD, ids=repr)
-def test_what_cannot_be_one_device_is_refused_by_name(given: dict[str, t.Any], names: str) -> None:
+def test_an_identifier_that_cannot_be_one_device_is_rejected_by_name(given: dict[str, t.Any], names: str) -> None:
     from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 
     with pytest.raises(OptionError) as refusal:

@@ -49,13 +49,13 @@ ANOTHER = {
 
 
 @pytest.mark.parametrize("returned", SAME.values(), ids=SAME)
-def test_a_value_is_the_same_ignoring_case_and_outer_blanks_or_cut_off_after_the_uuid(returned: str) -> None:
+def test_a_value_is_the_same_ignoring_case_and_surrounding_spaces_or_truncated_after_the_uuid(returned: str) -> None:
     assert is_same(OURS, returned)
     assert not contradicts(OURS, returned)
 
 
 @pytest.mark.parametrize("returned", ANOTHER.values(), ids=ANOTHER)
-def test_every_other_value_is_another_one(returned: str) -> None:
+def test_every_other_value_is_different(returned: str) -> None:
     assert not is_same(OURS, returned)
     assert contradicts(OURS, returned) == (returned not in (UUID[:35], UUID[:8]))
 
@@ -123,7 +123,7 @@ def has_ours(one: MachineAction) -> bool:
 
 
 @given(st.lists(ACTIONS, max_size=6))
-def test_histories_with_foreign_cut_off_and_missing_external_ids(actions: list[MachineAction]) -> None:
+def test_histories_with_foreign_truncated_and_missing_external_ids_are_assessed(actions: list[MachineAction]) -> None:
     for one in actions:
         missing = one.external_id is None
         assert CHECK.owns(one) == (fits_without_external_id(one) if missing else has_ours(one))

@@ -107,7 +107,7 @@ def test_text_that_is_set_must_not_be_empty() -> None:
             clean_text("tag", blank)
 
 
-def test_known_words_get_the_service_s_spelling_and_others_stay() -> None:
+def test_known_words_get_the_spelling_of_the_service_and_others_are_unchanged() -> None:
     spell = canonical_spelling(("Onboarded", "TimeOut"))
     assert [spell(word) for word in ("onboarded", " TIMEOUT ", "New")] == ["Onboarded", "TimeOut", "New"]
 
