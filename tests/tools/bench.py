@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 
-"""`make bench`: measures the module and a careful play without it, with the emulator, in the same run."""
+"""`make bench`: compares the module with a careful play without it, in the same run with the emulator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..bench.results import Result, Results, Run, as_json
 from ..bench.runner import Runner, UnexpectedResult
 from ..bench.service import emulator
 from ..bench.table import render, seconds
-from .workspace import CACHE, COLLECTION, CORES, ROOT, Environment, alone, stage, write
+from .workspace import CACHE, COLLECTION, CORES, ROOT, Environment, exclusive, stage, write
 
 SCRATCH = CACHE / "bench"
 
@@ -36,7 +36,7 @@ def main() -> int:
     environment = Environment()
     SCRATCH.mkdir(parents=True, exist_ok=True)
     path = SCRATCH / "bench.log"
-    with alone("bench"), path.open("w", encoding="utf-8") as log:
+    with exclusive("bench"), path.open("w", encoding="utf-8") as log:
         try:
             print("Preparing an environment (the first time takes a minute) ...", flush=True)
             environment.build(log)
@@ -55,7 +55,7 @@ def stop(number: int, frame: FrameType | None) -> t.NoReturn:
 
 
 def selected() -> list[Group]:
-    """The groups that the command line selects."""
+    """Return the groups that the command line selects."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="at most 50 devices")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="variants, or patterns of cases: list 'uri-50-*'")
@@ -89,7 +89,7 @@ def run(groups: list[Group], environment: Environment, log: t.IO[str]) -> Result
 
 
 def collections_of(tree: Path) -> dict[str, str]:
-    """The variable that lets Ansible find the staged collection."""
+    """Return the environment variable with which Ansible finds the staged collection."""
     return {"ANSIBLE_COLLECTIONS_PATH": str(tree.parents[len(COLLECTION.parts) - 1])}
 
 

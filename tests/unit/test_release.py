@@ -48,7 +48,7 @@ def test_a_file_with_another_version_stops_the_release(root: Path, file: str) ->
     version = version_of(root)
     path = root / file
     path.write_text(path.read_text("utf-8").replace(version, "1.0.10"), "utf-8")
-    with pytest.raises(ReleaseError, match=rf"more than one version: .*1\.0\.10 in {file}"):
+    with pytest.raises(ReleaseError, match=rf"The versions differ: .*1\.0\.10 in {file}"):
         version_of(root)
 
 
