@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The credential type: AWX accepts it, and what it injects is a complete identity for the collection."""
+"""The credential type: AWX accepts it, and it injects a complete identity for the collection."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def job(tmp_path: Path) -> Path:
 
 
 def identity_of(environment: t.Mapping[str, str]) -> Identity:
-    """Who the collection signs in as with these variables."""
+    """Return the identity with which the collection signs in with these variables."""
     kind = environment.get("MDE_AUTH_SOURCE", "auto")
     return resolve_identity(credential_sources({}, environment), kind)
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each block of the guide "Run it in AWX" is run, or validated where it needs the internet, a container engine or AWX."""
+"""Each block of the guide "Run it in AWX" is run, or validated if it needs the internet, a container engine or AWX."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SETTINGS = yaml.safe_load((FILES / "settings.yml").read_text("utf-8"))
 
 
 def block(beginning: str) -> str:
-    """The one block that begins so."""
+    """Return the only block with this beginning."""
     (found,) = (text for text in BLOCKS if text.startswith(beginning))
     return found
 
@@ -89,7 +89,7 @@ def test_the_playbook_is_run_first_for_the_credential_type_and_then_for_everythi
     assert shlex.split(block("ansible-playbook")) == [program, playbook] == ["ansible-playbook", "setup.yml"]
     created = SetUp(tmp_path).run(*options)
     assert created == objects[:1]
-    # The templates of the injectors are AWX's, and arrive as they are in the file.
+    # AWX evaluates the templates of the injectors. setup.yml passes them unchanged.
     for name in ("inputs", "injectors"):
         assert created[0][1][name] == yaml.safe_load((FILES / "credential_type" / f"{name}.yml").read_text("utf-8"))
 

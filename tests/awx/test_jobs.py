@@ -28,22 +28,22 @@ def fleet(emulator: Emulator, count: int, **more: t.Any) -> list[Device]:
 
 
 def names(devices: t.Sequence[Device]) -> str:
-    """A list as it is typed into a survey."""
+    """Return a list as text for a survey."""
     return "".join(f"{device.name}\r\n" for device in devices)
 
 
 def posts(emulator: Emulator) -> list[str]:
-    """The devices that were sent an offboard action, one entry for each request."""
+    """Return the device of each offboard request."""
     return [call.path.split("/")[3] for call in emulator.calls("api", "POST", "/offboard")]
 
 
 def verified(job: Job) -> list[str]:
-    """The outcomes that a verification publishes."""
+    """Return the outcomes that a verification publishes."""
     return sorted(job.artifacts[f"mde_verify_{job.number}"]["devices"].values())
 
 
 def assert_nothing_is_left(job: Job, *secrets: str) -> None:
-    """No secret is in an event, an artifact, the output, or a file that the job leaves, in plain or in base64."""
+    """Check that no secret is in an event, an artifact, the output, or a file of the job, in plain text or base64."""
     forms = [form for secret in secrets for form in (secret, base64.b64encode(secret.encode()).decode().rstrip("="))]
     for path in (*job.files(), *(job.folder.parent / "home").rglob("*")):
         content = path.read_bytes() if path.is_file() else b""
@@ -58,7 +58,7 @@ def test_a_check_job_predicts_and_a_run_job_offboards_with_every_optional_answer
     emulator: Emulator, awx: Awx, credential: dict[str, t.Any]
 ) -> None:
     devices = fleet(emulator, 3)
-    # A comment that arrives as a number is sent as it was typed.
+    # A comment that is passed as a number is sent as it was typed.
     answers = {"mde_devices": names(devices), "mde_comment": "20261044", "mde_tag": "", "mde_missing_ok": "no"}
     predicted = awx.launch(LIST, credential, answers=answers, job_type="check")
     assert predicted.successful, predicted.output

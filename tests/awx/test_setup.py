@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""setup.yml: awx.awx accepts its objects, they fit together, and they say the same as the files and the runbook."""
+"""setup.yml: awx.awx accepts its objects, and they match each other, the files and the runbook."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RUNBOOK = yaml.safe_load((COLLECTION / "roles" / "mde" / "meta" / "argument_spec
 ]
 VARIABLES = {name for entry_point in RUNBOOK.values() for name in entry_point["options"]}
 
-# Which option of an object names an object of which module.
+# The options of an object that name another object, with the module of that object.
 REFERENCES = {
     "project": "project",
     "source_project": "project",
@@ -120,7 +120,7 @@ def test_surveys_have_the_format_of_awx_and_ask_for_variables_of_the_runbook(obj
                 assert question["default"] in question["choices"]
                 assert all(isinstance(choice, str) for choice in question["choices"])
             else:
-                # An empty list of a multiple selection would be an answer: mde_fail_on would accept every outcome.
+                # An empty list of a multiple selection would count as an answer: mde_fail_on would accept every outcome.
                 assert question["type"] in ("text", "textarea")
                 assert 0 <= question["min"] <= question["max"]
                 assert question["required"] == (question["min"] > 0)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action mde_evidence in a playbook, with hosts that cannot be reached: it writes on the controller."""
+"""The action mde_evidence in a playbook with unreachable hosts writes on the controller."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EVERYWHERE = {
 
 
 def result_of(*names: str) -> dict[str, t.Any]:
-    """The result of mde_offboard for these devices."""
+    """Return the result of mde_offboard for these devices."""
     devices = [
         {"device_id": f"id-of-{name}", "device_name": name, "outcome": "submitted", "changed": True, "failed": False,
          "action": {"id": f"action-of-{name}", "status": "Pending"}}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guides name nothing that does not exist, and every snippet in them can be read by what it is meant for."""
+"""Everything that the guides name exists, and every snippet is valid for its program."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ README = (COLLECTION / "README.md").read_text("utf-8")
 REPOSITORY = "https://github.com/secops-example/secops.mde/blob/main/"
 RAW = "https://raw.githubusercontent.com/secops-example/secops.mde/main/"
 HOSTS = {"proxy.corp.example", "dc-01.corp.example"}  # not devices
-TYPING_ERRORS = {"pc-9999.corp.example", "kiosk-01.corp.example"}  # names that are not found, as the text says
+TYPING_ERRORS = {"pc-9999.corp.example", "kiosk-01.corp.example"}  # the text says that these names are not found
 LABEL = "ansible_collections.secops.mde.docsite."
 PREFIX = "secops.mde."
 
@@ -72,7 +72,7 @@ PROGRAMS = {
 
 @dataclass(frozen=True)
 class Block:
-    """A snippet, with the line at which it begins."""
+    """A snippet with the number of its first line."""
 
     guide: str
     line: int
@@ -81,7 +81,7 @@ class Block:
 
 
 def blocks(language: str) -> list[t.Any]:
-    """The snippets of one language, as parameters of a test."""
+    """Return the snippets of one language as parameters of a test."""
     return [
         pytest.param(block, id=f"{block.guide}-{block.line}")
         for guide, text in GUIDES.items()
@@ -105,7 +105,7 @@ def documentation(kind: str, name: str, part: str) -> dict[str, t.Any]:
 
 
 def options(kind: str, name: str) -> dict[str, dict[str, t.Any]]:
-    """All options of a plugin, those of its fragments and the aliases included."""
+    """Return all options of a plugin, including those of its fragments and the aliases."""
     documented = documentation(kind, name, "DOCUMENTATION")
     found = dict(documented.get("options", {}))
     for fragment in documented.get("extends_documentation_fragment", ()):
@@ -126,7 +126,7 @@ def fragment_options(fragment: str) -> dict[str, dict[str, t.Any]]:
 
 
 def check_options(given: t.Mapping[str, t.Any], known: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
-    """Every name exists, a choice is one, and what is required is there."""
+    """Check that every name exists, that choices are valid, and that required options are set."""
     assert set(given) <= set(known)
     for name, value in given.items():
         if "choices" in known[name] and "{{" not in str(value):
@@ -137,7 +137,7 @@ def check_options(given: t.Mapping[str, t.Any], known: t.Mapping[str, t.Mapping[
 
 
 def check_returned(text: str, register: str, module: str) -> None:
-    """What a snippet reads of a registered result is documented."""
+    """Check that the keys of a registered result that a snippet uses are documented."""
     returned = documentation("modules", module, "RETURN")
     for path in re.findall(rf"\b{register}\.([\w.]+)", text):
         keys: dict[str, t.Any] = {**returned, "changed": {}, "failed": {}}
@@ -164,7 +164,7 @@ def test_site_and_readme_have_every_guide() -> None:
 
 
 def test_links_of_the_readme_work_on_github_and_on_galaxy() -> None:
-    """Galaxy shows the README alone, so links are absolute. Those into the repository name files that exist."""
+    """Galaxy shows only the README, so links are absolute. Links into the repository must name existing files."""
     links = re.findall(r"\]\(([^)]+)\)", README)
     assert all(link.startswith("https://") for link in links)
     for prefix in (REPOSITORY, RAW):
@@ -237,7 +237,7 @@ def test_labels_are_unique_and_every_reference_has_one() -> None:
 def test_every_name_exists(guide: str) -> None:
     text = GUIDES[guide]
     assert set(re.findall(r"\bsecops\.mde\.(\w+)", text)) <= NAMES | {"docsite", "mde"}
-    artifacts = {f"mde_{playbook}_" for playbook in ("offboard", "offboard_list", "verify")}  # a job ID follows
+    artifacts = {f"mde_{playbook}_" for playbook in ("offboard", "offboard_list", "verify")}  # followed by a job ID
     variables = {re.sub(r"_[0-9]+$", "_", name) for name in re.findall(r"\bmde_\w+", text)}
     assert variables <= NAMES | PLAYBOOK_VARIABLES | HOST_VARIABLES | ROLE_RESULTS | artifacts
     assert set(re.findall(r"\b(?:MDE|AZURE)_[A-Z0-9_]+", text)) <= VARIABLE_NAMES
@@ -339,7 +339,7 @@ def check_variables(value: t.Mapping[str, t.Any]) -> None:
 def test_shell_blocks_of_the_documentation_are_valid(block: Block) -> None:
     subprocess.run(["sh", "-n"], input=block.text, text=True, check=True, timeout=30)
     for line in block.text.splitlines():
-        # Assignments and loops have their words inside; what is run stands first.
+        # In other lines than assignments and loops, the first word is the program.
         if re.match(r"(\w+=|for |$)", line):
             continue
         words = shlex.split(line)
@@ -356,7 +356,7 @@ def test_shell_blocks_of_the_documentation_are_valid(block: Block) -> None:
 
 
 def check_command(words: list[str]) -> None:
-    """Playbooks, modules, options and variables of a command exist."""
+    """Check that playbooks, modules, options and variables of a command exist."""
     for before, word in itertools.pairwise(words):
         if before == "ansible-playbook" and word.startswith(PREFIX):
             assert word.removeprefix(PREFIX) in PLAYBOOKS
@@ -370,7 +370,7 @@ def check_command(words: list[str]) -> None:
 
 
 def check_control(line: str) -> None:
-    """The emulator understands the options of the guide."""
+    """Check that the emulator accepts the options of the guide."""
     found = re.search(r"MDE_EMULATOR_CONTROL/(\w+)", line)
     assert found
     control = (COLLECTION / "tests" / "emulator" / "control.py").read_text("utf-8")

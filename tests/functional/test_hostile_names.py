@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names that devices and their users choose, from end to end: inventory, offboard, evidence, verify, and parse_devices."""
+"""Arbitrary device names from end to end: inventory, offboard, evidence, verify, and parse_devices."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class InventoryCommand(AnsibleCommand):
     """Runs ansible-inventory with an inventory file of the plugin."""
 
     def list(self, *arguments: str, drop: t.Container[str] = (), **options: t.Any) -> CommandResult:
-        """List the inventory with these options in its file; ``drop`` are variables to leave out."""
+        """List the inventory with these options in its file, without the variables in ``drop``."""
         path = self.folder / "devices.mde_machines.yml"
         given = {"plugin": "secops.mde.mde_machines", **options}
         path.write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in given.items()), "utf-8")

@@ -372,7 +372,7 @@ def test_only_devices_that_are_offboarded_are_excluded_and_the_others_are_named(
     assert "To be excluded after verify: now.corp.example, later.corp.example." in predicted.one_line
     assert posts(emulator) == 0
     ran = runbook.run("offboard_list", mde_wait=True, mde_wait_timeout=2, **given)
-    assert ran.code == 2  # later.corp.example did not end in time
+    assert ran.code == 2  # the action of later.corp.example was not finished in time
     assert "To be excluded after verify: later.corp.example." in ran.one_line
     assert "Not excluded" not in ran.one_line
     excluded = [call.path.split("/")[-2] for call in emulator.calls("api", "POST", "setExclusion")]
@@ -404,7 +404,7 @@ def test_evidence_that_can_no_longer_be_written_ends_the_run_with_the_results_an
         page.mkdir()
         return "{}"
 
-    # When the second batch reads its devices. The module repeats the read.
+    # The fault occurs when the second batch reads its devices. The module repeats the read.
     emulator.fault(
         kind="body", status=503, body=put_a_directory_in_the_place_of_the_page, method="GET", path="/machines", after=1
     )
@@ -425,7 +425,7 @@ def test_an_aborted_run_leaves_evidence_and_the_next_run_finishes_the_rest(
     devices = fleet(emulator, 10)
     runbook.inventory({device.name or "": {} for device in devices})
     command = runbook.command("offboard", mde_hosts="all", mde_batch_size=2, **COMMENT)
-    # The fourth batch hangs at its first read, until the kill.
+    # The fourth batch hangs at its first read until it is killed.
     emulator.fault(kind="hang", method="GET", path="/machines", after=3, times=None)
     first = subprocess.Popen(
         command, cwd=runbook.folder, env=runbook.variables, stdout=subprocess.DEVNULL, start_new_session=True
@@ -452,7 +452,7 @@ def test_an_aborted_run_leaves_evidence_and_the_next_run_finishes_the_rest(
 
 
 def installed() -> set[Path]:
-    """The files in directories of the collection where a relative path could end up."""
+    """Return the files in those directories of the collection to which a relative path could refer."""
     found = {path for folder in ("playbooks", "plugins") for path in (COLLECTION / folder).rglob("*")}
     return {path for path in found | set(COLLECTION.iterdir()) if "cache" not in str(path.relative_to(COLLECTION))}
 
@@ -478,7 +478,7 @@ def test_text_of_a_survey_is_a_list_and_each_batch_reports_progress(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     names = "\n".join(device.name or "" for device in fleet(emulator, 5))
-    # AWX sends what a survey leaves empty as an empty text.
+    # AWX sends empty fields of a survey as empty text.
     ran = runbook.run(
         "offboard_list", mde_devices=names, mde_batch_size="2", mde_evidence_dir="", awx_job_id=7, **COMMENT
     )
@@ -567,7 +567,7 @@ BLANKS = ("null", "''", "!unsafe ''")
 
 
 def test_every_variable_in_every_type_is_unset_or_used_or_an_error(runbook: AnsibleCommand) -> None:
-    """One process for all of them: the files that check the variables, each under a task that shows what they found."""
+    """Run all cases in one process: the files that check the variables, with a task for each case that shows the result."""
     plays = ["- hosts: localhost", "  gather_facts: false", "  tasks:"]
     kinds = {**dict(zip(BLANKS, BLANKS, strict=True)), "number": "20261044", "boolean": "false", "date": "2026-10-01"}
     for entry_point, names in {"offboard": OF_OFFBOARD, "verify": OF_VERIFY}.items():
@@ -604,7 +604,7 @@ def test_every_variable_in_every_type_is_unset_or_used_or_an_error(runbook: Ansi
             used = texts | ((switches - {"mde_devices"}) if kind == "boolean" else set())
             assert {error.split()[0].strip(":") for error in checked["errors"]} == set(names) - used
             assert {warning.split()[0] for warning in checked["converted"]} == texts
-    assert "[WARNING]" not in ran.output  # nothing is used where anything is refused
+    assert "[WARNING]" not in ran.output  # if a value is rejected, no value is used
 
 
 def test_a_survey_whose_other_answers_are_empty_runs_with_the_defaults(
@@ -621,7 +621,7 @@ def test_a_survey_whose_other_answers_are_empty_runs_with_the_defaults(
         ran = runbook.run(playbook, "--check", "-e", "@survey.yml", *limit)
         assert ran.code == 0, ran.output
         assert runbook.evidence(playbook)[0]["comment"] == "20261044"
-        # Before ansible-core 2.19 the text below the tag stays text.
+        # Before ansible-core 2.19 the tagged text is not evaluated.
         assert "mde_comment arrived as the number 20261044" in ran.one_line or "[WARNING]" not in ran.output
     action = emulator.add_action(device.id, status="TimeOut", age="3d")
     (runbook.folder / "survey.yml").write_text(
@@ -672,7 +672,7 @@ def test_verify_reports_each_outcome_and_fails_for_devices_that_need_attention(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     fates = ["done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action"]
-    # A device that is online reports daily, and carries out its action.
+    # An online device reports daily and carries out its action.
     fields: dict[str, dict[str, t.Any]] = {
         "done": {"fate": "offline", "last_seen": "5d"},
         "pending": {"fate": "offline"},
@@ -723,7 +723,7 @@ def test_verify_takes_the_evidence_of_a_run_or_action_ids(emulator: Emulator, ru
     ids = ", ".join(action["id"] for action in emulator.actions())
     assert "2 pending" in runbook.run("verify", mde_action_ids=ids).one_line
 
-    # The service takes the id of one in no filter: the other is verified all the same, and the run fails.
+    # The service accepts the ID of one device in no filter. The other device is verified, and the run fails.
     unread = json.loads(path.read_text("utf-8"))["devices"][0]["device_id"]
     refusal = json.dumps({"error": {"code": "BadRequest", "message": "Invalid filter"}})
     emulator.fault(kind="body", status=400, body=refusal, path="/machineactions", query=unread, times=None)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role as one step of a play with other steps, against the emulator."""
+"""The role as a step of a play with other steps, against the emulator."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEYS = {
 
 
 class Site(AnsibleCommand):
-    """A play of another team, with hosts that are set up for Windows."""
+    """A play of another team, with hosts that are configured for Windows."""
 
     def play(self, play: t.Mapping[str, t.Any], *options: str, **variables: t.Any) -> CommandResult:
         (self.folder / "site.yml").write_text(json.dumps([{"name": "Retire", "gather_facts": False, **play}]), "utf-8")
@@ -48,7 +48,7 @@ class Site(AnsibleCommand):
         (self.folder / "hosts.yml").write_text(json.dumps({"all": {"vars": WINDOWS, "hosts": named}}), "utf-8")
 
     def results(self) -> dict[str, dict[str, t.Any]]:
-        """The results that the step after the role received, by host."""
+        """Return the results that the step after the role received, by host."""
         return {path.stem: json.loads(path.read_text("utf-8")) for path in self.folder.glob("seen/*.json")}
 
 
@@ -93,7 +93,7 @@ def offboarded(emulator: Emulator) -> list[str]:
 def test_a_step_of_a_play_offboards_its_hosts_and_the_next_step_uses_the_results(
     emulator: Emulator, site: Site
 ) -> None:
-    """With serial, when, rescue, variables of the step, an earlier failed host, and hosts that are set up for Windows."""
+    """Use serial, when, rescue, variables of the step, a host that failed earlier, and hosts configured for Windows."""
     devices = fleet(emulator, 7)
     emulator.update_device(devices[3].id, fate="unsupported_os", os_platform="macOS")
     names = [device.name or "" for device in devices]
@@ -127,7 +127,7 @@ def test_a_step_of_a_play_offboards_its_hosts_and_the_next_step_uses_the_results
     assert {result["prediction"] for result in site.results().values()} == {True}
 
     ran = site.play(play, **given)
-    assert ran.code == 2  # the host that AD has failed
+    assert ran.code == 2  # the host for which the AD step failed
     assert [host for host, counts in ran.recap.items() if counts["failed"]] == [names[0]]
     assert offboarded(emulator) == sorted([names[6], names[4], names[5]])
     assert posts(emulator) == 4
@@ -283,12 +283,12 @@ def test_invalid_input_is_an_error_before_the_first_request(emulator: Emulator, 
     assert ran.code == 0, ran.output
     assert emulator.calls() == []
     assert not (site.folder / "mde-evidence").exists()
-    # Each host has the same message, except for its name, in any order.
+    # Each host has the same message except for its name, in any order.
     found = list(dict.fromkeys(re.sub(r"pc-000\d\.corp\.example", "HOST", line) for line in shown(ran)))
     expected = [
         "requires an entry point, and nothing was done",
         "the host HOST or the list. This play has 2 host",
-        "'cmdb' is undefined",  # Ansible itself reads the variables of the spec before the role does
+        "'cmdb' is undefined",  # Ansible reads the variables of the spec before the role does
         "requires a list: it never takes one host for all",
         "mde_comments is not a variable of the runbook. Did you mean mde_comment?",
         "mde_device_name of host HOST must be a string",

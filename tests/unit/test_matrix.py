@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The matrix has every supported version, and names what it cannot run."""
+"""The matrix has every supported version, and prints the rows that cannot run."""
 
 from __future__ import annotations
 

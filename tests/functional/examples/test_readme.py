@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every block of the README and of the guide to the modules does what the text around it says. New blocks need a test here."""
+"""Every block of the README and of the guide to the modules has the described effect. New blocks need a test here."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TESTS: dict[str, t.Callable[[str, ExampleCommand], None]] = {}
 
 
 def block(title: str) -> t.Callable[[t.Callable[[str, ExampleCommand], None]], t.Callable[[str, ExampleCommand], None]]:
-    """The decorated function tests the block of this title; it gets the text as it stands."""
+    """Decorate a test of the block with this title. The test gets the unchanged text."""
 
     def register(test: t.Callable[[str, ExampleCommand], None]) -> t.Callable[[str, ExampleCommand], None]:
         TESTS[title] = test
@@ -223,7 +223,7 @@ def inventory(text: str, stage: ExampleCommand) -> None:
 
 @block(". ./mde-emulator.env")
 def rehearse(text: str, stage: ExampleCommand) -> None:
-    """With the emulator as a program of its own, as `make emulator` starts it."""
+    """The emulator runs as a separate program, as in `make emulator`."""
     own = {name: value for name, value in stage.variables.items() if not name.startswith("MDE_")}
     stage.variables = own
     program = subprocess.Popen(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Requests in the shapes of clients that are not part of this project: connectors, SDKs and scripts."""
+"""Requests of clients that are not part of this project: connectors, SDKs and scripts."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_device_code_returns_an_id_token(service: Emulator, session: requests.
 
 
 def call_as(service: Emulator, host: str, url: str, method: str = "GET", **headers: str) -> str:
-    """The body of an answer to a request that reaches a port under another host name, with its certificate checked."""
+    """Return the body of a response to a request with another host name. The certificate is validated."""
     parts = urlsplit(url)
     context = ssl.create_default_context(cafile=service.ca_path)
     with (

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The emulator from outside: HTTP control, command line, scenarios; and its start and stop."""
+"""The emulator as a program: HTTP control, command line, scenarios, start and stop."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The sign-in service: each check in its order, and what real sign-in libraries make of it."""
+"""The sign-in service: each check in order, and sign-ins with real libraries."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_an_app_without_roles_gets_a_token_without_permissions(
         ({"scope": f"{RESOURCE}/.default https://graph.microsoft.com/.default"}, (400, "invalid_scope", 700022)),
         ({"route": "oauth2/token", "scope": None}, (400, "invalid_request", 900144)),
         ({"route": "oauth2/token", "resource": "https://x.example.test"}, (400, "invalid_resource", 500011)),
-        # The order of the checks: what comes first wins.
+        # The order of the checks: the first failed check decides.
         ({"tenant": "nobody.example", "grant_type": None}, (400, "invalid_request", 90002)),
         ({"client_secret": "wrong", "scope": "garbage"}, (401, "invalid_client", 7000215)),
         ({"client_id": str(uuid.UUID(int=1)), "client_secret": None}, (400, "unauthorized_client", 700016)),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Injected faults: each kind, and which requests they hit."""
+"""Injected faults: each kind, and the requests to which they apply."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_stop_does_not_wait_for_a_hanging_request(client_of: Callable[..., Clien
 
         def ask() -> None:
             try:
-                client.get("/machines").json()  # an older requests takes a body that was cut off
+                client.get("/machines").json()  # older versions of requests accept a truncated body
             except requests.RequestException as error:
                 errors.append(error)
 

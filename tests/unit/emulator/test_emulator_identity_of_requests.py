@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ExternalId, availableMachineActions and setExclusion: what only the service's own model names, and its knobs."""
+"""ExternalId, availableMachineActions and setExclusion, which only the service's own $metadata documents."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What becomes of an action, and of its device, as time passes."""
+"""The life cycle of an action and its device."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUEUE = 72 * 3600 + 14 * 60
 
 
 def run(device: Device, *advances: t.Any, **knobs: dict[str, t.Any]) -> t.Any:
-    """Offboard a device and tell the status after each advance."""
+    """Offboard a device, and return the status after each advance of the clock."""
     with Emulator([device]) as service:
         service.knobs.update(knobs)
         service._fleet.offboard(device.id, "me", requestorComment="x")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the emulator serves, held against the model of the service's own $metadata: names, types, nulls, enumerations.
+"""Records of the emulator match the model of the service's own $metadata: names, types, nulls, enumerations.
 
 The model is that of the namespace microsoft.windowsDefenderATP.api, as generated from the live service in August 2026.
 """
@@ -25,7 +25,7 @@ WINDOWS, MAC = "a1" * 20, "b2" * 20
 
 @dataclass(frozen=True)
 class Field:
-    """One property: what its value is, and whether it may be null."""
+    """A property: the type of its value, and whether it can be null."""
 
     kind: str
     nullable: bool = False
@@ -137,13 +137,13 @@ MACHINE = {
     "managedBy": text(),
     "managedByStatus": text(),
 }
-# Microsoft's page of the machine resource has it, and the model does not.
+# It is documented on Microsoft's page of the machine resource, but not in the model.
 DOCUMENTED_ONLY = {"osVersion"}
 GUID_FORM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def fault_of(name: str, value: Any, field: Field) -> str | None:
-    """What is wrong with a value, if something is."""
+    """Return the errors of a value."""
     if value is None:
         return None if field.nullable else f"{name} is null"
     checks = {
@@ -161,7 +161,7 @@ def fault_of(name: str, value: Any, field: Field) -> str | None:
 
 
 def faults_of(record: dict[str, Any], model: dict[str, Field]) -> list[str]:
-    """What is wrong with a record."""
+    """Return the errors of a record."""
     names = {name for name in record if not name.startswith("@")} - DOCUMENTED_ONLY
     found = [
         f"{name} is {what}"

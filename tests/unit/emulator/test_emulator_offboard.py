@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The offboard call: what is accepted, what is refused, and what must never happen."""
+"""The offboard request: accepted and refused requests, and effects that must never occur."""
 
 from __future__ import annotations
 

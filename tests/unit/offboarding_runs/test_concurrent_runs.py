@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two runs offboard the same devices at once, with the same application and comment, and with lost responses."""
+"""Two concurrent runs offboard the same devices with the same application and comment, and with lost responses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def service() -> t.Iterator[Emulator]:
 
 
 def race(service: Emulator, seed: int, external_id: str) -> tuple[list[Device], list[dict[str, DeviceResult]]]:
-    """Two runs over the same devices, each in an order of its own; the results of both by device."""
+    """Run twice with the same devices in different orders. Returns the results of both runs by device."""
     rng = random.Random(seed)
     service.reset()
     service.knobs.update(
@@ -54,7 +54,7 @@ def race(service: Emulator, seed: int, external_id: str) -> tuple[list[Device], 
     devices = [Device(name=f"pc-{number:02d}.corp.example", fate="offline") for number in range(DEVICES)]
     service.add_devices(devices)
     for kind, handled in rng.sample(FAULTS, 2):
-        # The first POST passes: a service that refuses external IDs would else leave its outcome unknown.
+        # The first POST has no fault. Otherwise its outcome is unknown with a service that refuses external IDs.
         service.fault(kind=kind, method="POST", handled=handled, chance=0.1, seed=rng.random(), times=None, after=2)
     time = VirtualTime(service, random.Random(seed))
     runs = [
@@ -77,7 +77,7 @@ def race(service: Emulator, seed: int, external_id: str) -> tuple[list[Device], 
 
 
 def is_of(result: DeviceResult, action: dict[str, t.Any]) -> bool:
-    """Whether the action has the UUID that this run sent for the device."""
+    """Return whether the action has the UUID that this run sent for the device."""
     return str(action["externalId"]).strip().lower()[:36] == str(result.external_id)[:36]
 
 

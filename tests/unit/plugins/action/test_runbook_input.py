@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The variables of the runbook for one task of one host: the devices, or why they are unclear."""
+"""The variables of the runbook for one task of one host: the devices, or an error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read(
     arguments: dict[str, t.Any] | None = None,
     **variables: t.Any,
 ) -> dict[str, t.Any]:
-    """Run the action for a host of a play on some hosts, without the processes."""
+    """Run the action for a host of a play, in this process."""
     loader = DataLoader()
     task = Task()
     task.args, task.run_once = arguments or {}, run_once

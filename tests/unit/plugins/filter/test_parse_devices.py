@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Texts and data, and the devices that parse_devices returns for them, or its error."""
+"""The devices or the error that parse_devices returns for texts and data."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def test_ansible_reports_an_undefined_variable() -> None:
 
 def test_strings_of_ansible_become_plain_strings() -> None:
     class Tagged(str):
-        """A string subclass, as Ansible uses to mark the origin of a string."""
+        """A string subclass like those with which Ansible marks the origin of a string."""
 
         __slots__ = ()
 

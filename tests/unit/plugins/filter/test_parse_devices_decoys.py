@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists that seem clear, but that identify other or fewer devices than it seems."""
+"""Lists that seem clear, but identify other or fewer devices."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Properties of parse_devices for any list of devices, in any form, and for any text."""
+"""Properties of parse_devices for any list of devices in any format, and for any text."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def test_devices_of_one_kind_on_one_line_are_read_back(field: str, data: st.Data
     st.booleans(),
 )
 def test_a_table_is_read_back_with_any_columns_and_delimiter(
-    devices: list[Device], fields: list[str], delimiter: str, chance: random.Random, all_quoted: bool
+    devices: list[Device], fields: list[str], delimiter: str, rng: random.Random, all_quoted: bool
 ) -> None:
     columns = [*fields, "other"]
-    chance.shuffle(columns)
+    rng.shuffle(columns)
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL if all_quoted else csv.QUOTE_MINIMAL)
-    writer.writerow([chance.choice(HEADERS[column]) for column in columns])
+    writer.writerow([rng.choice(HEADERS[column]) for column in columns])
     writer.writerows([device[column] for column in columns] for device in devices)
     found = parse(text.getvalue())
     wanted = [{field: device[field] for field in fields if device[field]} for device in devices]
@@ -95,7 +95,7 @@ def test_a_table_is_read_back_with_any_columns_and_delimiter(
 
 
 def _unquoted(comment: str) -> str:
-    """The comment without one pair of quotes around it."""
+    """Return the comment without one pair of quotes around it."""
     if len(comment) >= 2 and comment[0] == comment[-1] and comment[0] in "\"'":
         return comment[1:-1].strip()
     return comment
@@ -192,9 +192,9 @@ MEANT = st.builds(Meant, id=IDS, name=LABELS.map("{}.corp.example".format), aad_
     st.lists(MEANT, min_size=1, max_size=4), st.lists(MEANT, min_size=1, max_size=3), st.randoms(use_true_random=False)
 )
 def test_a_table_returns_the_devices_of_the_known_column_or_is_an_error(
-    meant: list[Meant], others: list[Meant], chance: random.Random
+    meant: list[Meant], others: list[Meant], rng: random.Random
 ) -> None:
-    table = random_table(chance, meant, others)
+    table = random_table(rng, meant, others)
     try:
         found = parse(table.text)
     except AnsibleFilterError:

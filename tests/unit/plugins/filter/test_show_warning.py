@@ -14,7 +14,7 @@ from ansible_collections.secops.mde.plugins.filter.show_warning import FilterMod
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The warnings that were shown."""
+    """The displayed warnings."""
     texts: list[str] = []
     monkeypatch.setattr(Display, "warning", lambda _display, text: texts.append(text))
     return texts

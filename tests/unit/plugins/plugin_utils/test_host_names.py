@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Host names: unique, stable, and never one with which a device could pretend to be another."""
+"""Host names are unique and stable, and no device can pretend to be another one."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The page: well-formed, complete without its script, without requests, and with all values escaped."""
+"""The page is well-formed, complete without its script, sends no requests, and escapes all values."""
 
 from __future__ import annotations
 
@@ -268,7 +268,7 @@ COMPLETE = Page(
 
 
 def harmless_copy(sample: t.Any) -> t.Any:
-    """The same evidence with a harmless word for every string."""
+    """Return the same evidence with a harmless word for every string."""
     if isinstance(sample, dict):
         return {key: harmless_copy(value) for key, value in sample.items()}
     if isinstance(sample, list):
