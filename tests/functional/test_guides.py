@@ -153,7 +153,7 @@ def check_returned(text: str, register: str, module: str) -> None:
         assert attribute in nested | records, attribute
 
 
-# --- The guides as a whole ---
+# --- All guides together ---
 
 
 def test_site_and_readme_have_every_guide() -> None:
@@ -255,8 +255,8 @@ def test_every_outcome_and_variable_has_its_row() -> None:
     outcome = documentation("modules", "mde_offboard", "RETURN")["devices"]["contains"]["outcome"]["description"]
     outcomes = set(re.findall(r"V\((\w+)\)", " ".join(outcome)))
     assert len(outcomes) == 9
-    verdict = documentation("modules", "mde_offboard_info", "RETURN")["devices"]["contains"]["outcome"]["description"]
-    assert set(re.findall(r"V\((\w+)\)", " ".join(verdict))) == VERIFIED | {"error"}
+    outcome_of_verify = documentation("modules", "mde_offboard_info", "RETURN")["devices"]["contains"]["outcome"]["description"]
+    assert set(re.findall(r"V\((\w+)\)", " ".join(outcome_of_verify))) == VERIFIED | {"error"}
     assert rows == outcomes | VERIFIED | PLAYBOOK_VARIABLES
 
 

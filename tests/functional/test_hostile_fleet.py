@@ -160,8 +160,8 @@ def test_a_hostile_tenant_loses_no_device_runs_nothing_and_prints_no_control_cha
         assert len(emulator.calls("api", "GET", "/machines")) == 1
         assert raw(messages) == set()
         assert f"its id is '{REFUSED_ID}'" in " ".join(messages.split())
-        for answer in (listed, cached):
-            hosts = answer["_meta"]["hostvars"]
+        for found in (listed, cached):
+            hosts = found["_meta"]["hostvars"]
             assert sorted(variables["mde_device_id"] for variables in hosts.values()) == sorted(ids)
             assert [host for host in hosts if not re.fullmatch(r"[\w.-]+", host, re.ASCII)] == []
         assert list(listed["_meta"]["hostvars"]) == list(cached["_meta"]["hostvars"])

@@ -95,7 +95,7 @@ def test_an_inventory_with_duplicate_names_acts_by_id(emulator: Emulator, runboo
     path.write_text("plugin: secops.mde.mde_machines\ntag: retire\n", "utf-8")
     ran = runbook.run("offboard", "-i", str(path), mde_hosts="all", **COMMENT)
     assert ran.code == 0, ran.output
-    assert sorted(action["machineId"] for action in emulator.actions()) == sorted(twin.id for twin in duplicates)
+    assert sorted(action["machineId"] for action in emulator.actions()) == sorted(duplicate.id for duplicate in duplicates)
 
 
 def test_settings_of_the_hosts_do_not_reach_the_controller(emulator: Emulator, runbook: AnsibleCommand) -> None:
@@ -563,13 +563,13 @@ OF_OFFBOARD = (
     *("mde_missing_ok", "mde_send_external_id", "mde_tag", "mde_wait", "mde_wait_timeout"),
 )
 OF_VERIFY = ("mde_action_ids", "mde_allow_empty", "mde_comment", "mde_evidence", "mde_evidence_dir", "mde_fail_on")
-BLANKS = ("null", "''", "!unsafe ''")
+EMPTY_VALUES = ("null", "''", "!unsafe ''")
 
 
 def test_every_variable_in_every_type_is_unset_or_used_or_an_error(runbook: AnsibleCommand) -> None:
     """Run all cases in one process: the files that check the variables, with a task for each case that shows the result."""
     plays = ["- hosts: localhost", "  gather_facts: false", "  tasks:"]
-    kinds = {**dict(zip(BLANKS, BLANKS, strict=True)), "number": "20261044", "boolean": "false", "date": "2026-10-01"}
+    kinds = {**dict(zip(EMPTY_VALUES, EMPTY_VALUES, strict=True)), "number": "20261044", "boolean": "false", "date": "2026-10-01"}
     for entry_point, names in {"offboard": OF_OFFBOARD, "verify": OF_VERIFY}.items():
         for kind, value in kinds.items():
             plays += [
@@ -590,12 +590,12 @@ def test_every_variable_in_every_type_is_unset_or_used_or_an_error(runbook: Ansi
     assert ran.code == 0, ran.output
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in runbook.folder.glob("* *.json")}
     assert len(found) == 12
-    for blank in BLANKS:
-        assert [error.split()[0] for error in found[f"offboard {blank}"]["errors"]] == ["mde_comment"]
-        (nothing,) = found[f"verify {blank}"]["errors"]
+    for empty in EMPTY_VALUES:
+        assert [error.split()[0] for error in found[f"offboard {empty}"]["errors"]] == ["mde_comment"]
+        (nothing,) = found[f"verify {empty}"]["errors"]
         assert nothing.startswith("Nothing to verify. Set either mde_evidence")
-        assert found[f"offboard {blank}"]["options"] == found["offboard null"]["options"]
-        assert found[f"verify {blank}"]["options"] == found["verify null"]["options"]
+        assert found[f"offboard {empty}"]["options"] == found["offboard null"]["options"]
+        assert found[f"verify {empty}"]["options"] == found["verify null"]["options"]
     for kind in ("number", "boolean", "date"):
         for entry_point, names in {"offboard": OF_OFFBOARD, "verify": OF_VERIFY}.items():
             checked = found[f"{entry_point} {kind}"]
@@ -614,7 +614,7 @@ def test_a_survey_whose_other_answers_are_empty_runs_with_the_defaults(
     runbook.inventory({device.name or "": {}})
     for playbook, own in {"offboard": [], "offboard_list": [f"mde_devices: !unsafe '{device.name}'"]}.items():
         unset = set(OF_OFFBOARD) - {"mde_comment"} - ({"mde_devices"} if own else set())
-        answers = [f"{name}: {BLANKS[n % 3]}" for n, name in enumerate(sorted(unset))]
+        answers = [f"{name}: {EMPTY_VALUES[n % 3]}" for n, name in enumerate(sorted(unset))]
         answers += [*own, "mde_hosts: !unsafe ''", "mde_comment: !unsafe '20261044'"]
         (runbook.folder / "survey.yml").write_text("\n".join(answers), "utf-8")
         limit = ["--limit", device.name or ""] if playbook == "offboard" else []
@@ -686,8 +686,8 @@ def test_verify_reports_each_outcome_and_fails_for_devices_that_need_attention(
         emulator.add_action(
             devices[fate].id, status=ended.get(fate, "Succeeded"), age="3d" if fate != "pending" else 60
         )
-    asked = [{"device_id": devices[fate].id, "device_name": devices[fate].name, "action": None} for fate in fates]
-    earlier = {"format": "secops.mde/evidence-1", "kind": "offboard", "devices": asked}
+    requested = [{"device_id": devices[fate].id, "device_name": devices[fate].name, "action": None} for fate in fates]
+    earlier = {"format": "secops.mde/evidence-1", "kind": "offboard", "devices": requested}
     (runbook.folder / "earlier.json").write_text(json.dumps(earlier), "utf-8")
 
     ran = runbook.run("verify", mde_evidence="earlier.json")

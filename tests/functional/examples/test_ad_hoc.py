@@ -54,7 +54,7 @@ def test_a_success_shows_no_secrets_of_the_environment(stage: ExampleCommand) ->
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"device_name": "nobody.corp.example"}, {"tenant_id": "nowhere"}, {"wait": "perhaps"}],
+    [{"device_name": "missing.corp.example"}, {"tenant_id": "nowhere"}, {"wait": "perhaps"}],
     ids=["not found", "no sign-in", "refused by Ansible"],
 )
 def test_a_failure_shows_no_secrets_of_the_environment(

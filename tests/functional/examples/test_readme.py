@@ -100,8 +100,8 @@ def list_of_devices(text: str, stage: ExampleCommand) -> None:
     assert real.code == 0, real.output  # rescued
     outcomes = [device["outcome"] for device in real.ours.result["devices"]]
     assert outcomes == ["submitted", "not_found", "submitted"]
-    (told,) = real.tasks[-1].result["msg"]
-    assert "pc-0102.corp.example was not found" in told
+    (message,) = real.tasks[-1].result["msg"]
+    assert "pc-0102.corp.example was not found" in message
 
 
 @block("Retire devices from a survey")
@@ -151,15 +151,15 @@ def find_and_tag(text: str, stage: ExampleCommand) -> None:
 
 
 @block("Offboard a device, and handle a missing device separately")
-def tell_apart(text: str, stage: ExampleCommand) -> None:
+def handle_missing_device(text: str, stage: ExampleCommand) -> None:
     run = stage.play(text)
     assert run.code == 0, run.output
     assert [task.status for task in run.tasks] == ["ok", "ok"]
     assert run.ours.result["devices"][0]["outcome"] == "not_found"
     assert run.tasks[-1].result["msg"].startswith("No such device, please check the ticket: ")
-    stage.emulator.add_devices(Device(name="kiosk-01.corp.example") for _twin in range(2))
-    twins = stage.play(text)
-    assert (twins.code, [task.status for task in twins.tasks]) == (2, ["failed"])
+    stage.emulator.add_devices(Device(name="kiosk-01.corp.example") for _number in range(2))
+    ambiguous = stage.play(text)
+    assert (ambiguous.code, [task.status for task in ambiguous.tasks]) == (2, ["failed"])
 
 
 @block("Retire devices that are inventory hosts")

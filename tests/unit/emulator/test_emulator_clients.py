@@ -44,9 +44,9 @@ def token_url(service: Emulator, version: str = "") -> str:
 
 
 def test_a_sign_in_can_be_a_get_with_a_form_in_its_body(service: Emulator, session: requests.Session) -> None:
-    answer = session.get(token_url(service), data=form(service), timeout=10)
-    assert answer.status_code == 200
-    assert "access_token" in answer.json()
+    response = session.get(token_url(service), data=form(service), timeout=10)
+    assert response.status_code == 200
+    assert "access_token" in response.json()
     assert session.get(token_url(service, "/v2.0"), data=form(service), timeout=10).status_code == 404
 
 
@@ -73,8 +73,8 @@ def test_a_sign_in_can_request_the_host_of_a_region_or_the_application_of_the_ap
 def test_a_device_code_returns_an_id_token(service: Emulator, session: requests.Session) -> None:
     service.knobs.device_code_polls = 0
     root = f"{service.authority_host}/{service.tenant_id}/oauth2/v2.0"
-    asked = {"client_id": service.client_id, "scope": f"{RESOURCE}/.default"}
-    code = session.post(f"{root}/devicecode", data=asked, timeout=10).json()["device_code"]
+    requested = {"client_id": service.client_id, "scope": f"{RESOURCE}/.default"}
+    code = session.post(f"{root}/devicecode", data=requested, timeout=10).json()["device_code"]
     grant = {
         "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
         "client_id": service.client_id,
@@ -106,8 +106,8 @@ def test_urls_of_the_sign_in_host_use_the_host_name_of_the_request() -> None:
         here = f"https://login.corp.example:{urlsplit(service.authority_host).port}"
         root = f"{service.authority_host}/{service.tenant_id}"
         discovery = call_as(service, "login.corp.example", f"{root}/v2.0/.well-known/openid-configuration")
-        asked = f"authorization_endpoint={here}/{service.tenant_id}/oauth2/v2.0/authorize"
-        instance = call_as(service, "login.corp.example", f"{service.authority_host}/common/discovery/instance?{asked}")
+        requested = f"authorization_endpoint={here}/{service.tenant_id}/oauth2/v2.0/authorize"
+        instance = call_as(service, "login.corp.example", f"{service.authority_host}/common/discovery/instance?{requested}")
     assert f'"token_endpoint": "{here}/{service.tenant_id}/oauth2/v2.0/token"' in discovery
     assert f'"preferred_network": "{urlsplit(here).netloc}"' in instance
 
@@ -123,9 +123,9 @@ def test_links_of_the_api_use_the_host_name_of_the_request() -> None:
 
 def test_an_error_of_an_app_service_has_its_own_keys(service: Emulator, session: requests.Session) -> None:
     endpoint = service.identity_environment("app_service")["IDENTITY_ENDPOINT"]
-    answer = session.get(endpoint, params={"api-version": "2019-08-01", "resource": RESOURCE}, timeout=10)
-    assert (answer.status_code, answer.json()["statusCode"]) == (401, 401)
-    assert answer.json()["message"]
+    response = session.get(endpoint, params={"api-version": "2019-08-01", "resource": RESOURCE}, timeout=10)
+    assert (response.status_code, response.json()["statusCode"]) == (401, 401)
+    assert response.json()["message"]
 
 
 def test_the_state_for_other_processes_has_the_header_of_the_app_service(service: Emulator) -> None:

@@ -33,9 +33,9 @@ def control(service: Emulator) -> Callable[..., t.Any]:
     session.trust_env = False
 
     def ask(method: str, route: str, body: t.Any = None, status: int = 200, **params: t.Any) -> t.Any:
-        answer = session.request(method, f"{service.control_url}/{route}", json=body, params=params, timeout=10)
-        assert answer.status_code == status, answer.text
-        return answer.json()
+        response = session.request(method, f"{service.control_url}/{route}", json=body, params=params, timeout=10)
+        assert response.status_code == status, response.text
+        return response.json()
 
     return ask
 
@@ -140,9 +140,9 @@ def test_several_emulators_can_run_concurrently(service: Emulator, client_of: Ca
         assert client_of(second).names("id ne 'x'") == ["other"]
         assert client_of(service).names("id ne 'x'") == ["pc1.corp.example"]
         token = service.token()
-        stranger = client_of(second)
-        stranger.session.headers["Authorization"] = f"Bearer {token}"
-        assert stranger.get("/machines").status_code == 401
+        other = client_of(second)
+        other.session.headers["Authorization"] = f"Bearer {token}"
+        assert other.get("/machines").status_code == 401
 
 
 def test_the_environment_is_complete(service: Emulator) -> None:
@@ -193,7 +193,7 @@ def test_the_fleet_has_a_device_in_every_state(client_of: Callable[..., Client])
         machines = client_of(service).get("/machines").json()["value"]
         statuses = {item["status"] for item in service.actions()}
         service.clock.advance(60 * 86400)
-        wedged = service.actions("0f0200000000000000000000000000000000c0de")
+        stuck = service.actions("0f0200000000000000000000000000000000c0de")
     assert {item["onboardingStatus"] for item in machines} == {
         "Onboarded",
         "CanBeOnboarded",
@@ -205,7 +205,7 @@ def test_the_fleet_has_a_device_in_every_state(client_of: Callable[..., Client])
         item["osPlatform"] for item in machines
     }
     assert statuses == {"Pending", "Succeeded", "Failed", "TimeOut", "Cancelled"}
-    assert [item["status"] for item in wedged] == ["Pending"]
+    assert [item["status"] for item in stuck] == ["Pending"]
 
 
 def test_a_scenario_file_sets_knobs_apps_faults_and_defaults(tmp_path: Path, client_of: Callable[..., Client]) -> None:

@@ -55,13 +55,13 @@ class TokenClient:
         return self.session.post(url, data=self.form(**changes), auth=auth, timeout=10)
 
     def refusal(self, **changes: t.Any) -> tuple[int, str, int]:
-        answer = self.token(**changes)
-        body = answer.json()
+        response = self.token(**changes)
+        body = response.json()
         assert list(body) == KEYS
         assert body["error_description"].startswith(f"AADSTS{body['error_codes'][0]}: ")
         assert body["trace_id"] in body["error_description"]
         assert body["correlation_id"] in body["error_description"]
-        return answer.status_code, body["error"], body["error_codes"][0]
+        return response.status_code, body["error"], body["error_codes"][0]
 
     def assertion(
         self, headers: dict[str, str] | None = None, algorithm: str = "PS256", key: t.Any = None, **claims: t.Any
@@ -97,16 +97,16 @@ def tokens(service: Emulator) -> TokenClient:
     return TokenClient(service)
 
 
-def claims_of(answer: requests.Response) -> t.Any:
-    return jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
+def claims_of(response: requests.Response) -> t.Any:
+    return jwt.decode(response.json()["access_token"], options={"verify_signature": False})
 
 
 def test_a_secret_signs_in(tokens: TokenClient, service: Emulator) -> None:
-    answer = tokens.token()
-    body = answer.json()
-    assert answer.status_code == 200
+    response = tokens.token()
+    body = response.json()
+    assert response.status_code == 200
     assert (body["token_type"], body["expires_in"], body["ext_expires_in"]) == ("Bearer", 3599, 3599)
-    claims = claims_of(answer)
+    claims = claims_of(response)
     assert (claims["aud"], claims["appid"], claims["tid"]) == (RESOURCE, service.client_id, service.tenant_id)
     assert claims["roles"] == ["Machine.Offboard", "Machine.Read.All"]
     assert claims["exp"] - claims["iat"] == 3600
@@ -121,8 +121,8 @@ def test_the_api_accepts_the_token(tokens: TokenClient, service: Emulator, clien
 
 
 def test_the_old_endpoint_takes_a_resource(tokens: TokenClient) -> None:
-    answer = tokens.token(route="oauth2/token", scope=None, resource=RESOURCE + "/")
-    assert claims_of(answer)["aud"] == RESOURCE
+    response = tokens.token(route="oauth2/token", scope=None, resource=RESOURCE + "/")
+    assert claims_of(response)["aud"] == RESOURCE
 
 
 def test_the_tenant_can_be_identified_by_its_domain(tokens: TokenClient, service: Emulator) -> None:
@@ -152,9 +152,9 @@ def test_the_resource_of_the_api_has_several_names(tokens: TokenClient, client: 
 
 
 def test_a_token_for_another_resource_carries_no_roles(tokens: TokenClient, client: Client) -> None:
-    answer = tokens.token(scope="https://graph.microsoft.com/.default")
-    assert "roles" not in claims_of(answer)
-    client.session.headers["Authorization"] = "Bearer " + answer.json()["access_token"]
+    response = tokens.token(scope="https://graph.microsoft.com/.default")
+    assert "roles" not in claims_of(response)
+    client.session.headers["Authorization"] = "Bearer " + response.json()["access_token"]
     assert client.get("/machines").status_code == 401
 
 
@@ -162,9 +162,9 @@ def test_an_app_without_roles_gets_a_token_without_permissions(
     tokens: TokenClient, service: Emulator, client: Client
 ) -> None:
     app = service.add_app("bare")
-    answer = tokens.token(client_id=app.client_id, client_secret=app.secret)
-    assert "roles" not in claims_of(answer)
-    client.session.headers["Authorization"] = "Bearer " + answer.json()["access_token"]
+    response = tokens.token(client_id=app.client_id, client_secret=app.secret)
+    assert "roles" not in claims_of(response)
+    client.session.headers["Authorization"] = "Bearer " + response.json()["access_token"]
     assert client.get("/machines").status_code == 403
 
 
@@ -172,7 +172,7 @@ def test_an_app_without_roles_gets_a_token_without_permissions(
     ("changes", "expected"),
     [
         ({"tenant": "11111111-2222-4333-8444-555555555555"}, (400, "invalid_request", 90002)),
-        ({"tenant": "nobody.example"}, (400, "invalid_request", 90002)),
+        ({"tenant": "unknown.example"}, (400, "invalid_request", 90002)),
         ({"tenant": "not a tenant"}, (400, "invalid_request", 900023)),
         ({"grant_type": None}, (400, "invalid_request", 900144)),
         ({"grant_type": "password"}, (400, "unsupported_grant_type", 70003)),
@@ -188,7 +188,7 @@ def test_an_app_without_roles_gets_a_token_without_permissions(
         ({"route": "oauth2/token", "scope": None}, (400, "invalid_request", 900144)),
         ({"route": "oauth2/token", "resource": "https://x.example.test"}, (400, "invalid_resource", 500011)),
         # The order of the checks: the first failed check decides.
-        ({"tenant": "nobody.example", "grant_type": None}, (400, "invalid_request", 90002)),
+        ({"tenant": "unknown.example", "grant_type": None}, (400, "invalid_request", 90002)),
         ({"client_secret": "wrong", "scope": "garbage"}, (401, "invalid_client", 7000215)),
         ({"client_id": str(uuid.UUID(int=1)), "client_secret": None}, (400, "unauthorized_client", 700016)),
     ],
@@ -243,8 +243,8 @@ def test_an_assertion_must_match(tokens: TokenClient, claims: t.Any, number: int
 
 
 def test_an_assertion_needs_the_registered_key(tokens: TokenClient, service: Emulator) -> None:
-    stranger = tokens.assertion(headers={"x5t#S256": "AAAA"})
-    assert tokens.refusal(**stranger)[2] == 700027
+    unknown_thumbprint = tokens.assertion(headers={"x5t#S256": "AAAA"})
+    assert tokens.refusal(**unknown_thumbprint)[2] == 700027
     tampered = tokens.assertion()
     head, body, signature = tampered["client_assertion"].split(".")
     tampered["client_assertion"] = f"{head}.{body}.{'A' * len(signature)}"
@@ -312,8 +312,8 @@ def test_discovery_returns_endpoints_of_its_own_origin(tokens: TokenClient, serv
 
 
 def test_discovery_of_an_unknown_tenant_has_an_error_of_its_own(tokens: TokenClient, service: Emulator) -> None:
-    answer = tokens.session.get(f"{service.authority_host}/nobody.example/v2.0/.well-known/openid-configuration")
-    assert (answer.status_code, answer.json()["error"], answer.json()["error_codes"]) == (
+    response = tokens.session.get(f"{service.authority_host}/unknown.example/v2.0/.well-known/openid-configuration")
+    assert (response.status_code, response.json()["error"], response.json()["error_codes"]) == (
         400,
         "invalid_tenant",
         [90002],
@@ -339,8 +339,8 @@ def test_a_device_code_is_polled_until_the_user_signs_in(
     tokens: TokenClient, service: Emulator, client: Client
 ) -> None:
     service.knobs.device_code_polls = 2
-    asked = tokens.token(route="oauth2/v2.0/devicecode").json()
-    assert {"user_code", "device_code", "verification_uri", "expires_in", "interval", "message"} <= set(asked)
+    requested = tokens.token(route="oauth2/v2.0/devicecode").json()
+    assert {"user_code", "device_code", "verification_uri", "expires_in", "interval", "message"} <= set(requested)
 
     grant: dict[str, t.Any] = {
         "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
@@ -348,7 +348,7 @@ def test_a_device_code_is_polled_until_the_user_signs_in(
         "scope": None,
     }
 
-    def poll(code: str = asked["device_code"]) -> requests.Response:
+    def poll(code: str = requested["device_code"]) -> requests.Response:
         return tokens.token(**grant, device_code=code)
 
     assert [poll().json()["error"] for _turn in range(2)] == ["authorization_pending"] * 2
@@ -366,9 +366,9 @@ def test_a_device_code_is_polled_until_the_user_signs_in(
 
 def test_the_lifetime_of_a_token_is_a_knob(tokens: TokenClient, service: Emulator, client: Client) -> None:
     service.knobs.token_lifetime = 120
-    answer = tokens.token().json()
-    assert answer["expires_in"] == 119
-    client.session.headers["Authorization"] = "Bearer " + answer["access_token"]
+    response = tokens.token().json()
+    assert response["expires_in"] == 119
+    client.session.headers["Authorization"] = "Bearer " + response["access_token"]
     service.clock.advance(119)
     assert client.get("/machines").status_code == 200
     service.clock.advance(2)

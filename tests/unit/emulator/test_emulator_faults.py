@@ -44,47 +44,47 @@ def test_a_server_error_comes_with_or_without_the_action(
     client: Client, service: Emulator, kind: str, handled: t.Any
 ) -> None:
     service.fault(method="POST", kind=kind, handled=handled)
-    answer = client.offboard()
-    assert answer.status_code == int(kind)
-    assert answer.json()["error"]["code"]
+    response = client.offboard()
+    assert response.status_code == int(kind)
+    assert response.json()["error"]["code"]
     assert len(service.actions()) == handled
 
 
 @pytest.mark.parametrize(("kind", "status"), [("html_502", 502), ("html_404", 404)])
 def test_a_gateway_responds_with_an_html_page(client: Client, service: Emulator, kind: str, status: int) -> None:
     service.fault(kind=kind)
-    answer = client.get("/machines")
-    assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (status, "text/html")
+    response = client.get("/machines")
+    assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (status, "text/html")
 
 
 @pytest.mark.parametrize("value", [7, "abc", "Wed, 21 Oct 2026 07:28:00 GMT", None])
 def test_a_429_carries_any_retry_after(client: Client, service: Emulator, value: t.Any) -> None:
     service.fault(kind="429", retry_after=value)
-    answer = client.get("/machines")
-    assert answer.status_code == 429
-    assert answer.headers.get("Retry-After") == (None if value is None else str(value))
+    response = client.get("/machines")
+    assert response.status_code == 429
+    assert response.headers.get("Retry-After") == (None if value is None else str(value))
 
 
 def test_a_redirect_points_to_another_origin(client: Client, service: Emulator) -> None:
     service.fault(kind="redirect")
-    answer = client.call("GET", "/machines?x=1", allow_redirects=False)
-    assert answer.status_code == 307
-    assert answer.headers["Location"] == service.foreign_url + "/api/machines?x=1"
+    response = client.call("GET", "/machines?x=1", allow_redirects=False)
+    assert response.status_code == 307
+    assert response.headers["Location"] == service.foreign_url + "/api/machines?x=1"
 
 
 def test_a_fault_can_return_an_empty_response(client: Client, service: Emulator) -> None:
     service.fault(kind="empty_200")
-    answer = client.get("/machines")
-    assert (answer.status_code, answer.content) == (200, b"")
+    response = client.get("/machines")
+    assert (response.status_code, response.content) == (200, b"")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b'{"value": 5}', b'{"value": [', b"<html>", "{}", b"\xff\xfe"])
 def test_a_fault_can_return_any_body(client: Client, service: Emulator, body: t.Any) -> None:
     service.fault(kind="body", body=body, status=203, headers={"X-Odd": "1", "Content-Type": "text/plain"})
-    answer = client.get("/machines")
-    assert answer.content == (body.encode() if isinstance(body, str) else body)
-    assert (answer.status_code, answer.headers["X-Odd"]) == (203, "1")
-    assert answer.headers["Content-Type"].startswith("text/plain")
+    response = client.get("/machines")
+    assert response.content == (body.encode() if isinstance(body, str) else body)
+    assert (response.status_code, response.headers["X-Odd"]) == (203, "1")
+    assert response.headers["Content-Type"].startswith("text/plain")
 
 
 def test_a_hanging_request_ends_with_the_timeout_of_the_client(client: Client, service: Emulator) -> None:

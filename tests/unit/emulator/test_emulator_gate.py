@@ -19,16 +19,16 @@ from ansible_collections.secops.mde.tests.unit.emulator.client import Client
 PC1 = "a1" * 20
 
 
-def error(answer: requests.Response) -> t.Any:
-    return answer.json()["error"]
+def error(response: requests.Response) -> t.Any:
+    return response.json()["error"]
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer garbage", "Basic YTpi"])
 def test_a_call_without_a_valid_token_is_refused(client: Client, header: str | None) -> None:
     client.session.headers["Authorization"] = t.cast(str, header)  # None: no header
-    answer = client.get("/machines")
-    assert answer.status_code == 401
-    assert error(answer)["code"] == "Unauthorized"
+    response = client.get("/machines")
+    assert response.status_code == 401
+    assert error(response)["code"] == "Unauthorized"
 
 
 def test_a_token_expires_by_the_virtual_clock(client: Client, service: Emulator) -> None:
@@ -38,8 +38,8 @@ def test_a_token_expires_by_the_virtual_clock(client: Client, service: Emulator)
 
 
 def test_a_token_for_another_resource_is_refused(service: Emulator, client_of: Callable[..., Client]) -> None:
-    answer = client_of(service, audience="https://api.security.microsoft.com").get("/machines")
-    assert answer.status_code == 401
+    response = client_of(service, audience="https://api.security.microsoft.com").get("/machines")
+    assert response.status_code == 401
 
 
 def test_a_token_with_another_signature_is_refused(client: Client, service: Emulator) -> None:
@@ -52,11 +52,11 @@ def test_a_token_with_another_signature_is_refused(client: Client, service: Emul
 
 
 def test_a_missing_role_is_named_with_the_granted_roles(service: Emulator, client_of: Callable[..., Client]) -> None:
-    answer = client_of(service, roles=["Machine.Read.All"]).offboard()
-    assert answer.status_code == 403
-    assert error(answer)["code"] == "Forbidden"
-    assert "Machine.Offboard" in error(answer)["message"]
-    assert "application roles: Machine.Read.All" in error(answer)["message"]
+    response = client_of(service, roles=["Machine.Read.All"]).offboard()
+    assert response.status_code == 403
+    assert error(response)["code"] == "Forbidden"
+    assert "Machine.Offboard" in error(response)["message"]
+    assert "application roles: Machine.Read.All" in error(response)["message"]
     assert service.actions() == []
 
 
@@ -84,9 +84,9 @@ def test_scopes_of_a_user_count_as_roles(service: Emulator, client_of: Callable[
 
 @pytest.mark.parametrize("path", ["/", "/defender/api/machines", "/apix/machines", "/machines"])
 def test_a_path_outside_the_api_returns_an_html_page(client: Client, service: Emulator, path: str) -> None:
-    answer = client.session.get(service.api_url + path)
-    assert answer.status_code == 404
-    assert answer.headers["Content-Type"].startswith("text/html")
+    response = client.session.get(service.api_url + path)
+    assert response.status_code == 404
+    assert response.headers["Content-Type"].startswith("text/html")
 
 
 @pytest.mark.parametrize("path", ["/api/machines", "/API/Machines", "/api/v1.0/machines", "/api/V1.0/MACHINES/"])
@@ -95,8 +95,8 @@ def test_paths_are_case_insensitive_and_can_have_a_version(client: Client, servi
 
 
 def test_an_unknown_route_is_not_found_as_json(client: Client) -> None:
-    answer = client.get("/machinez")
-    assert (answer.status_code, error(answer)["code"]) == (404, "NotFound")
+    response = client.get("/machinez")
+    assert (response.status_code, error(response)["code"]) == (404, "NotFound")
 
 
 def test_a_wrong_method_is_refused(client: Client) -> None:

@@ -44,16 +44,16 @@ def test_an_external_id_is_returned_as_set_by_the_knobs(
 def test_a_service_that_refuses_the_parameter_does_not_carry_out_the_request(service: Emulator) -> None:
     service.knobs.external_id = "refuse"
     client = Client(service)
-    answer = client.post(f"/machines/{PC1}/offboard", {"Comment": "CHG-1", "ExternalId": EXTERNAL})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequestBody")
+    response = client.post(f"/machines/{PC1}/offboard", {"Comment": "CHG-1", "ExternalId": EXTERNAL})
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "InvalidRequestBody")
     assert service.actions() == []
     assert client.offboard().status_code == 201
 
 
 @pytest.mark.parametrize("key", ["ExternalId", "Title"])
 def test_a_parameter_that_is_not_text_is_refused(service: Emulator, key: str) -> None:
-    answer = Client(service).post(f"/machines/{PC1}/offboard", {"Comment": "CHG-1", key: 7})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequestBody")
+    response = Client(service).post(f"/machines/{PC1}/offboard", {"Comment": "CHG-1", key: 7})
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "InvalidRequestBody")
 
 
 def test_a_title_is_kept(service: Emulator) -> None:
@@ -70,8 +70,8 @@ def test_a_title_is_kept(service: Emulator) -> None:
 )
 def test_the_available_actions_of_a_device_can_be_read(fate: str, available: bool, reason: str | None) -> None:
     with Emulator([Device(id=PC1, fate=fate)]) as service:
-        answer = Client(service).call("GET", f"/machines/{PC1}/availableMachineActions").json()["value"]
-    assert {"action": "OffBoard", "isAvailable": available, "notSupportedReason": reason} in answer
+        response = Client(service).call("GET", f"/machines/{PC1}/availableMachineActions").json()["value"]
+    assert {"action": "OffBoard", "isAvailable": available, "notSupportedReason": reason} in response
 
 
 @pytest.mark.parametrize(("knob", "status"), [("forbidden", 403), ("missing", 404)])
@@ -95,8 +95,8 @@ def test_an_exclusion_is_visible_immediately_and_can_be_undone(service: Emulator
 def test_an_exclusion_can_be_visible_after_hours(service: Emulator) -> None:
     service.knobs.exclusion_delay = 36_000
     client = Client(service, roles="*")
-    answer = client.post(f"/machines/{PC1}/setExclusion", {"IsExcluded": True, "ExclusionReason": "Other"}).json()
-    assert answer["isExcluded"] is True
+    response = client.post(f"/machines/{PC1}/setExclusion", {"IsExcluded": True, "ExclusionReason": "Other"}).json()
+    assert response["isExcluded"] is True
     assert service.machine(PC1)["isExcluded"] is False
     service.advance(36_001)
     assert service.machine(PC1)["exclusionReason"] == "Other"
@@ -104,9 +104,9 @@ def test_an_exclusion_can_be_visible_after_hours(service: Emulator) -> None:
 
 @pytest.mark.parametrize("body", [{"IsExcluded": "yes"}, {}, {"IsExcluded": True, "ExclusionReason": "Retired"}])
 def test_an_invalid_exclusion_is_refused(service: Emulator, body: dict[str, object]) -> None:
-    answer = Client(service, roles="*").post(f"/machines/{PC1}/setExclusion", body)
-    assert answer.status_code == 400
-    assert json.loads(answer.text)["error"]["code"] in ("InvalidRequestBody", "InvalidInput")
+    response = Client(service, roles="*").post(f"/machines/{PC1}/setExclusion", body)
+    assert response.status_code == 400
+    assert json.loads(response.text)["error"]["code"] in ("InvalidRequestBody", "InvalidInput")
 
 
 def test_an_exclusion_needs_the_permission_to_write_and_a_device(service: Emulator) -> None:

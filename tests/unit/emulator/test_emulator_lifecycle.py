@@ -208,9 +208,9 @@ def test_a_queued_action_is_cancelled(client: Client, service: Emulator) -> None
     service.update_device(PC1, fate="offline")
     action = client.offboard().json()
     service.clock.advance(100)
-    answer = cancel(client, action["id"])
-    ended = answer.json()
-    assert answer.status_code == 200
+    response = cancel(client, action["id"])
+    ended = response.json()
+    assert response.status_code == 200
     assert (ended["id"], ended["status"], ended["errorHResult"]) == (action["id"], "Cancelled", -2147467260)
     assert (ended["cancellationRequestor"], ended["cancellationComment"]) == (service.client_id, "stop")
     assert parse_iso(ended["lastUpdateDateTimeUtc"]) - parse_iso(ended["cancellationDateTimeUtc"]) == 1
@@ -239,8 +239,8 @@ def test_a_cancel_request_for_an_unknown_action_is_not_found(client: Client) -> 
 def test_a_cancel_request_for_a_finished_action_changes_nothing(client: Client, service: Emulator, knob: int) -> None:
     service.knobs.cancel_final = knob
     action = service.add_action(PC1, status="Succeeded", age="2d")
-    answer = cancel(client, action["id"])
-    assert answer.status_code == knob
+    response = cancel(client, action["id"])
+    assert response.status_code == knob
     assert service.actions() == [action]
 
 

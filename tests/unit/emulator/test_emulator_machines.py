@@ -74,8 +74,8 @@ def test_a_machine_has_all_fields_in_the_order_of_the_real_service(client: Clien
 
 
 def test_an_unknown_machine_is_not_found(client: Client) -> None:
-    answer = client.get("/machines/" + "ff" * 20)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ResourceNotFound")
+    response = client.get("/machines/" + "ff" * 20)
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "ResourceNotFound")
 
 
 def test_the_first_reads_of_a_machine_can_fail(client: Client, service: Emulator) -> None:
@@ -154,8 +154,8 @@ def test_a_tag_is_added_once_and_removed(service: Emulator, writer: Client) -> N
 
 def test_one_request_tags_many_machines(service: Emulator, writer: Client) -> None:
     body = {"Value": "new", "Action": "Add", "MachineIds": [PC1, PC2]}
-    answer = writer.post("/machines/AddOrRemoveTagForMultipleMachines", body)
-    assert [item["machineTags"] for item in answer.json()["value"]] == [["old", "new"], ["new"]]
+    response = writer.post("/machines/AddOrRemoveTagForMultipleMachines", body)
+    assert [item["machineTags"] for item in response.json()["value"]] == [["old", "new"], ["new"]]
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_one_request_tags_many_machines(service: Emulator, writer: Client) -> No
 def test_a_bad_batch_of_tags_changes_nothing(
     service: Emulator, writer: Client, body: t.Any, status: int, code: str
 ) -> None:
-    answer = writer.post("/machines/AddOrRemoveTagForMultipleMachines", body)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    response = writer.post("/machines/AddOrRemoveTagForMultipleMachines", body)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
     assert service.machine(PC1)["machineTags"] == ["old"]
 
 
@@ -188,8 +188,8 @@ def test_a_device_value_is_set(service: Emulator, writer: Client) -> None:
 
 
 def test_a_patch_replaces_tags_and_value(service: Emulator, writer: Client) -> None:
-    answer = writer.call("PATCH", f"/machines/{PC1}", json={"machineTags": ["only"], "deviceValue": "Low"})
-    assert (answer.json()["machineTags"], answer.json()["deviceValue"]) == (["only"], "Low")
+    response = writer.call("PATCH", f"/machines/{PC1}", json={"machineTags": ["only"], "deviceValue": "Low"})
+    assert (response.json()["machineTags"], response.json()["deviceValue"]) == (["only"], "Low")
     assert writer.call("PATCH", f"/machines/{PC1}", json={"machineTags": "x"}).status_code == 400
     assert writer.call("PATCH", "/machines/nothing", json={}).status_code == 404
 
@@ -209,7 +209,7 @@ def test_a_read_role_does_not_allow_changes(
 ) -> None:
     before = service.machine(PC1)
     body = {"Value": "x", "Action": "Add", "MachineIds": [PC1], "DeviceValue": "High", "Comment": "x"}
-    answer = client_of(service, roles=["Machine.Read.All"]).call(method, path, json=body)
-    assert answer.status_code == 403
+    response = client_of(service, roles=["Machine.Read.All"]).call(method, path, json=body)
+    assert response.status_code == 403
     assert service.machine(PC1) == before
     assert service.actions() == []

@@ -204,8 +204,8 @@ def test_the_response_to_a_read_matches_the_model_of_the_service(fleet: Emulator
     client = Client(fleet, roles="*")
     client.post(f"/machines/{WINDOWS}/tags", {"Value": "retire", "Action": "Add"})
     client.post(f"/machines/{WINDOWS}/offboard", {"Comment": "CHG-1", "ExternalId": "CHG-1"})
-    answer = client.call("GET", path).json()
-    records = answer.get("value", [answer])
+    response = client.call("GET", path).json()
+    records = response.get("value", [response])
     assert records
     assert [fault for record in records for fault in faults_of(record, model)] == []
 
@@ -223,17 +223,17 @@ WRITES: dict[str, tuple[str, dict[str, Any], dict[str, Field]]] = {
 @pytest.mark.parametrize("route", WRITES)
 def test_the_response_to_a_write_matches_the_model_of_the_service(fleet: Emulator, route: str) -> None:
     path, body, model = WRITES[route]
-    answer = Client(fleet, roles="*").post(f"/machines/{WINDOWS}/{path}", body)
-    assert answer.status_code in (200, 201)
-    assert faults_of(answer.json(), model) == []
+    response = Client(fleet, roles="*").post(f"/machines/{WINDOWS}/{path}", body)
+    assert response.status_code in (200, 201)
+    assert faults_of(response.json(), model) == []
 
 
 def test_a_cancelled_action_matches_the_model_of_the_service(fleet: Emulator) -> None:
     client = Client(fleet, roles="*")
     action = client.offboard(WINDOWS).json()
-    answer = client.post(f"/machineactions/{action['id']}/cancel", {"Comment": "CHG-1"}).json()
-    assert answer["status"] == "Cancelled"
-    assert faults_of(answer, ACTION) == []
+    response = client.post(f"/machineactions/{action['id']}/cancel", {"Comment": "CHG-1"}).json()
+    assert response["status"] == "Cancelled"
+    assert faults_of(response, ACTION) == []
 
 
 def test_the_check_notices_a_wrong_record(fleet: Emulator) -> None:
@@ -256,12 +256,12 @@ def test_the_id_of_an_action_is_a_guid_whose_literal_in_a_filter_is_set_by_a_kno
     fleet.knobs.action_id_literal = literal
     for written, wanted in zip((f"'{action_id}'", action_id), taken, strict=True):
         for condition in (f"id eq {written}", f"id in ({written})"):
-            answer = client.get("/machineactions", filter=condition)
-            assert (answer.status_code == 200) is wanted
+            response = client.get("/machineactions", filter=condition)
+            assert (response.status_code == 200) is wanted
             if wanted:
-                assert [action["id"] for action in answer.json()["value"]] == [action_id]
+                assert [action["id"] for action in response.json()["value"]] == [action_id]
             else:
-                assert answer.json()["error"]["code"] == ""
+                assert response.json()["error"]["code"] == ""
 
 
 def test_the_id_of_a_machine_stays_a_string_whatever_the_id_of_an_action_is(fleet: Emulator) -> None:

@@ -41,14 +41,14 @@ FIELDS = [
 ]
 
 
-def code(answer: requests.Response) -> t.Any:
-    return answer.json()["error"]["code"]
+def code(response: requests.Response) -> t.Any:
+    return response.json()["error"]["code"]
 
 
 def test_an_offboard_request_returns_the_complete_action(client: Client, service: Emulator) -> None:
-    answer = client.offboard(comment="CHG-7")
-    action = answer.json()
-    assert answer.status_code == 201
+    response = client.offboard(comment="CHG-7")
+    action = response.json()
+    assert response.status_code == 201
     assert action.pop("@odata.context").endswith("#MachineActions/$entity")
     assert list(action) == FIELDS
     assert (action["type"], action["status"], action["errorHResult"]) == ("Offboard", "Pending", 0)
@@ -86,14 +86,14 @@ def test_a_bad_body_is_refused_and_nothing_is_stored(
     client: Client, service: Emulator, body: t.Any, expected: t.Any
 ) -> None:
     headers = {"Content-Type": "application/json"}
-    answer = client.call("POST", f"/machines/{PC1}/offboard", data=body, headers=headers)
-    assert (answer.status_code, code(answer)) == (400, expected)
+    response = client.call("POST", f"/machines/{PC1}/offboard", data=body, headers=headers)
+    assert (response.status_code, code(response)) == (400, expected)
     assert service.actions() == []
 
 
 def test_a_body_requires_its_content_type(client: Client) -> None:
-    answer = client.call("POST", f"/machines/{PC1}/offboard", data='{"Comment": "x"}')
-    assert (answer.status_code, code(answer)) == (400, "InvalidRequestBody")
+    response = client.call("POST", f"/machines/{PC1}/offboard", data='{"Comment": "x"}')
+    assert (response.status_code, code(response)) == (400, "InvalidRequestBody")
 
 
 def test_the_requestor_never_comes_from_the_body(client: Client, service: Emulator) -> None:
@@ -102,8 +102,8 @@ def test_the_requestor_never_comes_from_the_body(client: Client, service: Emulat
 
 
 def test_an_unknown_device_is_not_found(client: Client, service: Emulator) -> None:
-    answer = client.offboard("ff" * 20)
-    assert (answer.status_code, code(answer)) == (404, "ResourceNotFound")
+    response = client.offboard("ff" * 20)
+    assert (response.status_code, code(response)) == (404, "ResourceNotFound")
     assert service.actions() == []
 
 
@@ -125,8 +125,8 @@ def test_an_offboard_request_for_an_unknown_device_can_be_accepted_and_is_never_
 )
 def test_a_device_that_cannot_be_offboarded_is_refused(client_of: Callable[..., Client], device: Device, expected: t.Any) -> None:
     with Emulator([device]) as service:
-        answer = client_of(service).offboard()
-        assert (answer.status_code, code(answer)) == (400, expected)
+        response = client_of(service).offboard()
+        assert (response.status_code, code(response)) == (400, expected)
         assert service.actions() == []
 
 
@@ -153,8 +153,8 @@ def test_a_second_offboard_request_returns_the_first_action_within_the_grace_per
     service.clock.advance(30)
     assert client.offboard(comment="other").json() == first
     service.clock.advance(31)
-    answer = client.offboard()
-    assert (answer.status_code, code(answer)) == (400, "ActiveRequestAlreadyExists")
+    response = client.offboard()
+    assert (response.status_code, code(response)) == (400, "ActiveRequestAlreadyExists")
     assert len(service.actions()) == 1
 
 

@@ -40,9 +40,9 @@ def service() -> Iterator[Emulator]:
         yield running
 
 
-def fault_of(answer: requests.Response) -> t.Any:
-    error = answer.json()["error"]
-    assert answer.status_code == 400
+def fault_of(response: requests.Response) -> t.Any:
+    error = response.json()["error"]
+    assert response.status_code == 400
     assert error["code"] == ""
     assert error["details"] == []
     assert "target" not in error
@@ -166,8 +166,8 @@ def test_an_unknown_or_invalid_query_option_is_refused(client: Client, options: 
 def test_the_onboarding_status_can_be_selected_unless_the_knob_says_otherwise(
     service: Emulator, client: Client
 ) -> None:
-    answer = client.get("/machines", select="id,onboardingStatus").json()["value"]
-    assert {tuple(item) for item in answer} == {("id", "onboardingStatus")}
+    response = client.get("/machines", select="id,onboardingStatus").json()["value"]
+    assert {tuple(item) for item in response} == {("id", "onboardingStatus")}
     service.knobs.select_refused = True
     assert fault_of(client.get("/machines", select="id,onboardingStatus"))
 
@@ -182,23 +182,23 @@ def test_a_plus_in_the_query_is_a_space(client: Client) -> None:
 
 
 def test_lists_support_order_skip_top_count_and_select(client: Client) -> None:
-    answer = client.get("/machines", orderby="lastSeen desc", top=2, skip=1, count="true", select="id,lastSeen").json()
-    assert answer["@odata.count"] == 4
-    assert answer["@odata.context"].endswith("#Machines")
-    assert [item["id"][:2] for item in answer["value"]] == ["a1", "b2"]
-    assert all(list(item) == ["id", "lastSeen"] for item in answer["value"])
-    assert "@odata.nextLink" not in answer
+    response = client.get("/machines", orderby="lastSeen desc", top=2, skip=1, count="true", select="id,lastSeen").json()
+    assert response["@odata.count"] == 4
+    assert response["@odata.context"].endswith("#Machines")
+    assert [item["id"][:2] for item in response["value"]] == ["a1", "b2"]
+    assert all(list(item) == ["id", "lastSeen"] for item in response["value"])
+    assert "@odata.nextLink" not in response
 
 
 def test_an_empty_list_is_empty(client: Client) -> None:
-    answer = client.get("/machines", filter="id eq 'x'")
-    assert (answer.status_code, answer.json()["value"]) == (200, [])
+    response = client.get("/machines", filter="id eq 'x'")
+    assert (response.status_code, response.json()["value"]) == (200, [])
 
 
 def test_an_empty_machine_list_can_be_a_404(client: Client, service: Emulator) -> None:
     service.knobs.empty_list_404 = True
-    answer = client.get("/machines", filter="id eq 'x'")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ResourceNotFound")
+    response = client.get("/machines", filter="id eq 'x'")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "ResourceNotFound")
     assert client.get("/machineactions").status_code == 200
 
 
@@ -261,9 +261,9 @@ def test_a_filter_with_too_many_nodes_is_refused(client: Client, service: Emulat
 @pytest.mark.parametrize(("style", "status"), [("414", 414), ("html_404", 404)])
 def test_a_query_may_be_too_long(client: Client, service: Emulator, style: str, status: int) -> None:
     service.knobs.update({"max_query_length": 100, "long_query": style})
-    answer = client.get("/machines", filter="id in ('" + "a" * 90 + "')")
-    assert answer.status_code == status
-    assert answer.headers["Content-Type"].startswith("text/html")
+    response = client.get("/machines", filter="id in ('" + "a" * 90 + "')")
+    assert response.status_code == status
+    assert response.headers["Content-Type"].startswith("text/html")
     assert client.get("/machines", filter="id eq 'a'").status_code == 200
 
 
@@ -335,8 +335,8 @@ def test_a_new_action_appears_in_lists_after_the_list_lag(client: Client, servic
 def test_a_new_action_can_be_read_by_id_after_the_read_lag(client: Client, service: Emulator) -> None:
     service.knobs.read_lag = 5
     new = client.offboard("a1" * 20).json()
-    answer = client.get(f"/machineactions/{new['id']}")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ResourceNotFound")
+    response = client.get(f"/machineactions/{new['id']}")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "ResourceNotFound")
     assert len(client.get("/machineactions").json()["value"]) == 1
     service.clock.advance(5.1)
     assert client.get(f"/machineactions/{new['id'].upper()}").json()["id"] == new["id"]

@@ -130,7 +130,7 @@ JSON = st.recursive(
     ),
     max_leaves=8,
 )
-PIECES = st.lists(
+PARTS = st.lists(
     st.sampled_from(
         [
             *"\n\n,;\t| -#:\"'[]{}&*!=%@\\\0\u2028\ufeff",
@@ -152,7 +152,7 @@ PIECES = st.lists(
 @example("!!int ''")
 @example("a: !!binary x")
 @example('"\n')
-@given(st.text() | PIECES | JSON | JSON.map(json.dumps))
+@given(st.text() | PARTS | JSON | JSON.map(json.dumps))
 def test_any_input_returns_devices_or_raises_the_documented_error(given: t.Any) -> None:
     try:
         devices = parse(given)

@@ -47,9 +47,9 @@ def error(name: str, value: object) -> str:
     return str(only)
 
 
-@pytest.mark.parametrize("blank", ["null", "''", "' '", '"\\t\\n"', "!unsafe ''", "!unsafe", "~"])
-def test_null_and_empty_text_mean_unset_for_every_variable(blank: str) -> None:
-    values = DataLoader().load("\n".join(f"{name}: {blank}" for name in _OPTIONS))
+@pytest.mark.parametrize("empty", ["null", "''", "' '", '"\\t\\n"', "!unsafe ''", "!unsafe", "~"])
+def test_null_and_empty_text_mean_unset_for_every_variable(empty: str) -> None:
+    values = DataLoader().load("\n".join(f"{name}: {empty}" for name in _OPTIONS))
     assert OPTIONS(values) == {"options": DEFAULTS, "errors": [], "warnings": []}
 
 

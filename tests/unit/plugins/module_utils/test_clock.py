@@ -15,7 +15,7 @@ from ansible_collections.secops.mde.plugins.module_utils._clock import SuspendAw
 
 
 class Machine:
-    """Clocks of a machine. While it is suspended, only some of them continue."""
+    """The clocks of a machine. While it is suspended, only some of them continue."""
 
     def __init__(self) -> None:
         self.boot = 50.0

@@ -31,13 +31,13 @@ LEAVES = st.one_of(
 )
 KEYS = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda key: not key.lstrip("_").startswith("ansible_"))
 HARMLESS = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=20)
-# All that Python can hold, as far as it can be a part of JSON.
+# All Python values that can be a part of JSON.
 ARBITRARY_JSON = st.recursive(
     st.one_of(
         LEAVES,
         st.floats(),
         st.text(),
-        st.sampled_from([700, 5000]).map(lambda digits: 10**digits),  # Python does not print the larger one
+        st.sampled_from([700, 5000]).map(lambda digits: 10**digits),  # Python does not print the larger number
         st.sampled_from([float("nan"), "\ud83d", "\udc00x", b"bytes", "-oProxyCommand=x", "{{ x }}"]),
     ),
     lambda inner: (
@@ -117,7 +117,7 @@ def test_a_presentable_value_is_json_that_every_core_can_return(value: t.Any) ->
     keys = [key for part, _depth in walk(made) if isinstance(part, dict) for key in part]
     assert not [key for key in keys if key.startswith(("_ansible_", "__ansible_"))]
     if isinstance(value, dict):
-        assert len(made) == len(value)  # no key takes another's place
+        assert len(made) == len(value)  # no key replaces another key
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._same import comparable, equal_ignoring_case
 
-# Everything that case or normalization could change.
+# All characters that a change of case or normalization changes.
 CHANGING = [
     letter
     for letter in map(chr, range(sys.maxunicode + 1))

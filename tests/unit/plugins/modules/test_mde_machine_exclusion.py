@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Exclusion from vulnerability management: only what differs is sent, and a device that is refused fails alone."""
+"""Exclusion from vulnerability management: only differences are sent, and a refused device does not affect others."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def fleet(emulator: Emulator) -> Emulator:
 
 
 def stored(emulator: Emulator, *ids: str) -> list[dict[str, t.Any]]:
-    """The exclusion in the records of the service."""
+    """Return the exclusion in the records of the service."""
     records = [emulator.machine(id_) for id_ in ids or (A, B, C, D)]
     return [{"excluded": record["isExcluded"], "reason": record["exclusionReason"]} for record in records]
 
 
 def returned(run: ModuleRun) -> list[dict[str, t.Any]]:
-    """The exclusion in the result."""
+    """Return the exclusion in the result."""
     return [{"excluded": device["excluded"], "reason": device["reason"]} for device in run.result["devices"]]
 
 
@@ -63,11 +63,11 @@ def codes(run: ModuleRun) -> list[str | None]:
 
 
 def posted(emulator: Emulator) -> list[tuple[str, t.Any]]:
-    """Device and body of each request."""
+    """Return device and body of each request."""
     return [(call.path.split("/")[-2], call.body) for call in emulator.calls("api", "POST")]
 
 
-# The options, the exclusion of A to D afterwards, which of them change, and the body that is sent for these.
+# The options, the resulting exclusion of A to D, the devices that change, and the body of their requests.
 TABLE: list[tuple[dict[str, str], list[dict[str, t.Any]], list[bool], dict[str, t.Any]]] = [
     (
         {},
@@ -172,7 +172,7 @@ def test_invalid_options_are_refused_before_any_request(
 ) -> None:
     run = exclude(**{"device_id": A, **options}, check=check)
     assert run.failed
-    assert code in (None, run.result.get("error", {}).get("code"))  # Ansible's own parser returns a message alone
+    assert code in (None, run.result.get("error", {}).get("code"))  # Ansible's own parser returns only a message
     assert next(iter(options)) in run.result["msg"]
     assert fleet.calls(None) == []
 

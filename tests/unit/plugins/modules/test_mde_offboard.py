@@ -192,7 +192,7 @@ def test_the_permission_is_not_required_where_nothing_would_be_sent(emulator: Em
 
 
 def test_an_unreadable_token_is_a_warning_in_check_mode(emulator: Emulator, offboard: RunModule) -> None:
-    """By contract a token is opaque; the service decides."""
+    """A token is opaque by specification. The service decides."""
     device = emulator.add_device(Device(name=NAME))
     opaque = "opaque-made-up-token"
     for path, body in (
@@ -211,7 +211,7 @@ def _json(value: t.Any) -> str:
     return json.dumps(value)
 
 
-# -- the shape of the result -------------------------------------------------------------------------------------
+# -- the format of the result ------------------------------------------------------------------------------------
 
 TOP = {"changed", "msg", "action", "devices", "summary", "context", "error", "invocation"}
 DEVICE = {
@@ -394,7 +394,7 @@ def test_polls_that_fail_to_the_end_have_their_own_code(emulator: Emulator, offb
     began = emulator.clock.monotonic()
     run = offboard(device_id=device.id, wait=True, wait_timeout=60)
     assert (run.failed, run.changed, run.outcome, run.error_code) == (True, True, "submitted", "wait_read_failed")
-    assert emulator.clock.monotonic() - began <= 60 + 1e-6  # pauses add up in floating point
+    assert emulator.clock.monotonic() - began <= 60 + 1e-6  # floating-point error of the sum of the pauses
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A list in one task: each device its own outcome, shared reads, and nothing done twice or lost."""
+"""A list in one task: an outcome for each device, shared reads, and no device is offboarded twice or lost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
 
 
 def fleet(emulator: Emulator, count: int, **more: t.Any) -> list[Device]:
-    """So many devices that are offline, so that their actions stay pending."""
+    """Add offline devices, whose actions stay pending."""
     devices = [Device(name=f"pc-{number:04d}.corp.example", **{"fate": "offline", **more}) for number in range(count)]
     emulator.add_devices(devices)
     return devices
@@ -266,7 +266,7 @@ def test_a_service_that_accepts_short_filters_only_gets_those(
     run = offboard(devices=requested)
     assert outcomes(run) == ["submitted"] * 130
     assert exactly_one_action_each(emulator, devices)
-    # What was refused is not tried again and again.
+    # Refused requests are not repeated.
     assert sum(call.status in (400, 404, 414) for call in emulator.calls("api")) <= 12
     assert max(call.url_length for call in emulator.calls("api")) <= 4000
 
@@ -466,7 +466,7 @@ def test_a_missing_permission_stops_the_run(emulator: Emulator, offboard: RunMod
     devices = fleet(emulator, 60)
     token = emulator.token(roles=["Machine.Read.All"])
     run = offboard(devices=by_id(devices), access_token=token, concurrency=4)
-    assert outcomes(run) == [*["refused"] * 50, *["error"] * 10]  # the second batch was not looked up
+    assert outcomes(run) == [*["refused"] * 50, *["error"] * 10]  # the devices of the second batch were not read
     assert {device["error"]["code"] for device in run.result["devices"]} == {"permission_missing"}
     assert run.result["devices"][-1]["error"]["message"].startswith("Skipped")
     assert posts(emulator) <= 4
@@ -488,7 +488,7 @@ def test_a_refusal_for_one_device_does_not_stop_the_run(emulator: Emulator, offb
 def test_an_id_that_cannot_be_read_individually_stops_no_other_device(
     emulator: Emulator, offboard: RunModule, status: int, code: str, expected: str, check: bool
 ) -> None:
-    """A device outside the groups of a user's token: lists leave it out, and its own read is forbidden."""
+    """A device outside the groups of a user's token: it is not in lists, and reading it is forbidden."""
     devices = fleet(emulator, 60)
     refusal = f'{{"error": {{"code": "{code}", "message": "not for you"}}}}'
     emulator.fault(method="GET", path="/machines/00beef", kind="body", status=status, body=refusal, times=None)

@@ -245,7 +245,7 @@ def test_the_offboard_action_of_the_device_itself_counts_and_the_other_is_a_warn
 def test_an_action_of_evidence_that_the_service_returns_with_another_type_proves_nothing(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:
-    """Also if the list of the device has the same action as an offboard: the service contradicts itself."""
+    """This is also true if the list of the device has the same action with the type Offboard: a contradiction."""
     device = emulator.add_device(Device(name="pc.corp.example", last_seen="5d"))
     action = emulator.add_action(device.id, age="2d")
     body = json.dumps({"value": [{**action, "type": "Isolate"}]})

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sign-in as part of a run: who signs in, how failures are reported, and what stays out of all output."""
+"""Sign-in as part of a run: the identity, the errors, and the absence of secrets in all output."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def device(emulator: Emulator) -> Device:
 
 
 @pytest.fixture
-def shape(emulator: Emulator, offboard: RunModule) -> t.Callable[[ModuleRun], None]:
-    """Asserts that a failed run lists its device with the error, with the same keys as a successful run."""
+def assert_failed_result(emulator: Emulator, offboard: RunModule) -> t.Callable[[ModuleRun], None]:
+    """Return a check that a failed run lists its device with the error, and has the keys of a successful run."""
     good = offboard(device_id="b" * 40, missing_ok=True)
     emulator.forget()
 
@@ -77,7 +77,7 @@ def way(emulator: Emulator) -> dict[str, t.Any]:
 
 
 def shown(emulator: Emulator) -> list[tuple[str | None, str]]:
-    """The application ID and the secret of every token request."""
+    """Return the application ID and the secret of every token request."""
     return [(call.app, call.body["client_secret"]) for call in emulator.calls("entra", "POST")]
 
 
@@ -94,7 +94,7 @@ AZURE = ("AZURE_CLIENT_ID", "AZURE_SECRET")
         pytest.param("both", "both", "none", "ours", id="MDE before AZURE"),
         pytest.param("none", "both", "none", "theirs", id="AZURE alone"),
         pytest.param("empty", "both", "none", "theirs", id="empty MDE variables are none"),
-        pytest.param("both", "empty", "none", "ours", id="a blank Azure credential of AWX beside ours"),
+        pytest.param("both", "empty", "none", "ours", id="an empty Azure credential of AWX beside ours"),
         pytest.param("id", "both", "none", "theirs", id="our client id is not paired with their secret"),
         pytest.param("secret", "both", "none", "theirs", id="our secret is not paired with their client id"),
         pytest.param("both", "both", "both", "options", id="options before all"),
@@ -103,7 +103,7 @@ AZURE = ("AZURE_CLIENT_ID", "AZURE_SECRET")
         pytest.param("secret", "none", "id", None, id="an option is not completed by a variable"),
         pytest.param("both", "none", "id", None, id="a client id option next to a complete environment"),
         pytest.param("both", "both", "secret", None, id="a secret option next to complete environments"),
-        pytest.param("empty", "empty", "empty", None, id="all blank"),
+        pytest.param("empty", "empty", "empty", None, id="all empty"),
     ],
 )
 def test_of_several_applications_one_signs_in_with_its_own_secret(
@@ -280,11 +280,11 @@ def test_an_unknown_sign_in_host_is_verified_with_microsoft_unless_disabled(
             client_id="0a1b2c3d-0000-4000-8000-000000000001",
             client_secret="made-up-secret",
         )
-        asked = [str(call.request.url) for call in wire.calls]
+        urls = [str(call.request.url) for call in wire.calls]
     assert run.error_code == "sign_in_failed"
     assert run.result["error"]["message"].endswith("failed: invalid_client")
-    assert any(url.startswith("https://login.microsoftonline.com/") for url in asked) == verified
-    assert not any("made-up-secret" in url for url in asked)
+    assert any(url.startswith("https://login.microsoftonline.com/") for url in urls) == verified
+    assert not any("made-up-secret" in url for url in urls)
 
 
 def test_sign_in_and_api_receive_the_same_user_agent(emulator: Emulator, offboard: RunModule, device: Device) -> None:
@@ -382,12 +382,12 @@ def test_a_rejected_sign_in_lists_the_device_and_a_hint(
     emulator: Emulator,
     offboard: RunModule,
     clock: EmulatorClock,
-    shape: t.Callable[[ModuleRun], None],
+    assert_failed_result: t.Callable[[ModuleRun], None],
 ) -> None:
     mine: App = emulator.add_app("mine", roles=ROLES, **app)
     given = {"client_id": mine.client_id, "client_secret": str(mine.secret), **options}
     run = offboard(device_id=ID, **given)
-    shape(run)
+    assert_failed_result(run)
     error = run.result["error"]
     assert error["code"] == "sign_in_failed"
     assert f"AADSTS{number}: " in error["message"]
@@ -405,11 +405,11 @@ def test_a_rejected_sign_in_lists_the_device_and_a_hint(
 
 
 def test_a_certificate_that_is_not_registered_fails_the_run(
-    emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
+    emulator: Emulator, offboard: RunModule, assert_failed_result: t.Callable[[ModuleRun], None]
 ) -> None:
-    stranger = emulator.add_app("stranger", roles=ROLES)
-    run = offboard(device_id=ID, client_id=stranger.client_id, certificate_path=emulator.certificate_path)
-    shape(run)
+    other_app = emulator.add_app("other", roles=ROLES)
+    run = offboard(device_id=ID, client_id=other_app.client_id, certificate_path=emulator.certificate_path)
+    assert_failed_result(run)
     assert run.error_code == "sign_in_failed"
     assert "AADSTS700027" in run.result["error"]["message"]
     assert emulator.calls("api") == []
@@ -445,11 +445,11 @@ def test_a_response_that_is_not_from_entra_id_is_a_failed_sign_in(
     method: str,
     emulator: Emulator,
     offboard: RunModule,
-    shape: t.Callable[[ModuleRun], None],
+    assert_failed_result: t.Callable[[ModuleRun], None],
 ) -> None:
     emulator.fault(service="entra", method=method, times=None, **fault)
     run = offboard(device_id=ID)
-    shape(run)
+    assert_failed_result(run)
     assert run.error_code == "sign_in_failed"
     assert run.result["error"]["message"].startswith(
         f"Sign-in at {emulator.authority_host}/{emulator.tenant_id} failed: "
@@ -475,11 +475,11 @@ def test_a_response_that_is_not_from_entra_id_is_a_failed_sign_in(
     ],
 )
 def test_a_token_response_without_a_token_is_a_failed_sign_in(
-    body: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
+    body: str, emulator: Emulator, offboard: RunModule, assert_failed_result: t.Callable[[ModuleRun], None]
 ) -> None:
     emulator.fault(service="entra", method="POST", kind="body", body=body, times=None)
     run = offboard(device_id=ID)
-    shape(run)
+    assert_failed_result(run)
     assert run.error_code == "sign_in_failed"
     assert "hush" not in run.output
     assert emulator.calls("api") == []
@@ -509,14 +509,14 @@ def test_a_redirect_without_a_target_is_reported_as_a_redirect(
 ) -> None:
     emulator.fault(method=method, kind="body", status=302, headers={"Location": location}, times=None)
     run = offboard(device_id=device.id)
-    # It expected nothing about a POST, which may have been carried out.
+    # The error is not about a POST that may have been carried out.
     assert (run.failed, run.error_code) == (True, "redirected" if method == "GET" else "outcome_unknown")
     assert "redirect to" in run.result["msg"]
 
 
 @pytest.mark.parametrize("port", ["another host", "another port", "plain HTTP"])
 def test_a_discovery_document_cannot_redirect_the_credential(
-    port: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
+    port: str, emulator: Emulator, offboard: RunModule, assert_failed_result: t.Callable[[ModuleRun], None]
 ) -> None:
     there = {
         "another host": "https://login.example.test",
@@ -530,7 +530,7 @@ def test_a_discovery_document_cannot_redirect_the_credential(
     }
     emulator.fault(service="entra", method="GET", kind="body", body=json.dumps(configuration), times=None)
     run = offboard(device_id=ID)
-    shape(run)
+    assert_failed_result(run)
     assert run.error_code == "sign_in_failed"
     assert there in run.result["error"]["message"]
     assert [call.method for call in emulator.log] == ["GET"]
@@ -553,7 +553,7 @@ def test_a_discovery_document_cannot_redirect_the_credential(
     ids=ascii,
 )
 def test_an_ambiguous_url_in_a_discovery_document_gets_no_credential(
-    endpoint: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
+    endpoint: str, emulator: Emulator, offboard: RunModule, assert_failed_result: t.Callable[[ModuleRun], None]
 ) -> None:
     evil, real = (url.partition("//")[2] for url in (emulator.foreign_url, emulator.authority_host))
     tampered = endpoint.format(evil=evil, real=real)
@@ -564,7 +564,7 @@ def test_an_ambiguous_url_in_a_discovery_document_gets_no_credential(
     }
     emulator.fault(service="entra", method="GET", kind="body", body=json.dumps(configuration), times=None)
     run = offboard(device_id=ID)
-    shape(run)
+    assert_failed_result(run)
     assert run.error_code == "sign_in_failed"
     assert [call.method for call in emulator.log] == ["GET"]
 
@@ -663,11 +663,11 @@ def test_the_retry_after_of_the_sign_in_host_is_respected(
 
 
 def test_a_retry_after_beyond_the_time_limit_fails_immediately(
-    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, shape: t.Callable[[ModuleRun], None]
+    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, assert_failed_result: t.Callable[[ModuleRun], None]
 ) -> None:
     emulator.fault(service="entra", method="POST", kind="429", retry_after=3600, times=None)
     run = offboard(device_id=ID)
-    shape(run)
+    assert_failed_result(run)
     assert (run.error_code, run.result["error"]["http_status"]) == ("sign_in_failed", 429)
     assert clock.sleeps == []
     assert sign_ins(emulator) == 1
@@ -680,23 +680,23 @@ def test_a_sign_in_host_that_keeps_failing_is_abandoned_in_time(
     emulator: Emulator,
     offboard: RunModule,
     clock: EmulatorClock,
-    shape: t.Callable[[ModuleRun], None],
+    assert_failed_result: t.Callable[[ModuleRun], None],
 ) -> None:
     emulator.fault(service="entra", method="POST", kind=kind, times=None)
     run = offboard(device_id=ID, retry_timeout=120)
-    shape(run)
+    assert_failed_result(run)
     assert (run.error_code, run.result["error"]["http_status"]) == ("sign_in_failed", status)
     assert sum(clock.sleeps) == pytest.approx(120)
     assert emulator.calls("api") == []
 
 
 def test_a_host_that_refuses_connections_is_abandoned_after_a_minute(
-    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, shape: t.Callable[[ModuleRun], None]
+    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, assert_failed_result: t.Callable[[ModuleRun], None]
 ) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         run = offboard(device_id=ID, authority_host=f"127.0.0.1:{taken.getsockname()[1]}")
-    shape(run)
+    assert_failed_result(run)
     assert run.error_code == "unreachable"
     assert "authority_host" in run.result["error"]["hint"]
     assert sum(clock.sleeps) == pytest.approx(60)
@@ -716,13 +716,13 @@ def test_an_api_that_refuses_connections_is_abandoned_after_a_minute(
 
 
 def test_a_sign_in_host_that_is_not_trusted_is_not_retried(
-    offboard: RunModule, emulator: Emulator, clock: EmulatorClock, tmp_path: Path, shape: t.Callable[[ModuleRun], None]
+    offboard: RunModule, emulator: Emulator, clock: EmulatorClock, tmp_path: Path, assert_failed_result: t.Callable[[ModuleRun], None]
 ) -> None:
     import trustme
 
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     run = offboard(device_id=ID, ca_path=str(tmp_path / "ca.pem"))
-    shape(run)
+    assert_failed_result(run)
     assert run.error_code == "certificate_not_trusted"
     assert "ca_path" in run.result["error"]["hint"]
     assert clock.sleeps == []
@@ -856,7 +856,7 @@ def test_with_an_access_token_msal_is_not_needed(
 
 
 def run_alone(before: str, emulator: Emulator, folder: Path, **options: t.Any) -> tuple[dict[str, t.Any], bool]:
-    """The result of a module in a separate interpreter, and whether msal was imported there."""
+    """Return the result of a module in a separate interpreter, and whether msal was imported there."""
     lines = (
         "import sys",
         before,
@@ -921,7 +921,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 FAILURES: dict[str, dict[str, t.Any]] = {
     "success": {},
     "a refused sign-in": {"fault": {"service": "entra", "method": "POST", "kind": "body", "status": 400, "body": "{}"}},
-    "an answer that repeats everything": {"fault": {"kind": "body", "status": 400, "echo": True}},
+    "a response that repeats everything": {"fault": {"kind": "body", "status": 400, "echo": True}},
     "a refused token": {"fault": {"kind": "body", "status": 401, "times": None}},
     "a bad option": {"options": {"timeout": 0}},
     "a bad address": {"options": {"api_url": "ftp://mde.example.test"}},

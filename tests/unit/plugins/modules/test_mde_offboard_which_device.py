@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finding the device through the service: never the wrong one, never a false absence."""
+"""Finding the device: never a wrong device, never a false absence."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ STRANGE = {
     "a number": "7",
     "nothing": "",
     "a page": "<html><title>Sign in</title></html>",
-    "cut off": '{"value": [',
+    "truncated": '{"value": [',
     "no value": "{}",
     "value is null": '{"value": null}',
     "value is an object": '{"value": {}}',
@@ -194,7 +194,7 @@ FAILING: dict[str, dict[str, t.Any]] = {
         "body": '{"error": {"code": "NotFound", "message": ""}}',
     },
     "400": {"kind": "body", "status": 400, "body": '{"error": {"code": "BadRequest", "message": "no"}}'},
-    "the OData shape": {
+    "the OData format": {
         "kind": "body",
         "status": 400,
         "body": '{"error": {"code": "", "message": "no", "details": []}}',
@@ -397,7 +397,7 @@ LOWER, UPPER = "ab" * 20, "AB" * 20
 
 @pytest.fixture
 def lookalikes(emulator: Emulator) -> Emulator:
-    """A service with two devices whose ids differ in case alone, and with an action on each after its offboard."""
+    """A service with two devices whose IDs differ only in case."""
     machines = [
         {"id": id_, "computerDnsName": name, "onboardingStatus": "Onboarded", "osPlatform": "Windows11"}
         for id_, name in ((LOWER, "pc-a"), (UPPER, "pc-b"))
@@ -415,8 +415,8 @@ def test_two_devices_whose_ids_differ_only_in_case_are_offboarded_each(
 ) -> None:
     lookalikes.fault(method="GET", path="/machineactions", kind="body", times=None, body='{"value": []}')
     for machine_id in (LOWER, UPPER):
-        answer = json.dumps(act(GUID.replace("1111", machine_id[:4]), machine_id))
-        lookalikes.fault(method="POST", path="/offboard", kind="body", status=201, body=answer)
+        body = json.dumps(act(GUID.replace("1111", machine_id[:4]), machine_id))
+        lookalikes.fault(method="POST", path="/offboard", kind="body", status=201, body=body)
     run = offboard(devices=[{"device_id": LOWER}, {"device_id": UPPER}], concurrency=1)
     assert [device["outcome"] for device in run.result["devices"]] == ["submitted", "submitted"]
     assert [device["device_name"] for device in run.result["devices"]] == ["pc-a", "pc-b"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A wrong clock, here or in a header, selects no active device and repeats no action."""
+"""A wrong local clock or Date header selects no active device and repeats no action."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_machine_that_is_suspended_between_the_read_and_the_post_reads_again(
     device: Device,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It sleeps while the connection for the POST is opened, after every other look at the clock."""
+    """The machine is suspended while the connection for the POST is opened, after all other reads of the clock."""
     dial = urllib3.util.connection.create_connection
     emulator.fault(
         method="GET", path="/machineactions", kind="body", body='{"value": []}', headers={"Connection": "close"}
@@ -93,5 +93,5 @@ def test_a_machine_that_is_suspended_between_the_read_and_the_post_reads_again(
     run = offboard(device_id=device.id, timeout=timeout)
     assert asleep == [True]
     assert (run.outcome, run.changed) == ("in_progress", False)
-    assert posts(emulator) == 0  # the log begins after that of the other application
+    assert posts(emulator) == 0  # the POST of the other application is not in the log
     assert len(offboards(emulator, device.id)) == 1

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists that change while they are read: complete, or a failed read, but never short without an error."""
+"""Lists that change while they are read are complete, or the read fails. They are never short without an error."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class Tenant:
         self.emulator = emulator
         self._names = itertools.count()
         self.ids: list[str] = []
-        """In the reverse order of the list, if the list begins with the device seen last."""
+        """The IDs, in reverse order of the list if the list begins with the device seen last."""
         self.always: set[str] = set()
-        """There since the first page, and still there."""
+        """The IDs that exist since the first page was read."""
         self.pages: list[int] = []
-        """Start of each page."""
+        """The start of each page."""
         self.arrive(devices)
         self.always = set(self.ids)
 
     def arrive(self, count: int = 1, *, oldest: bool = False) -> None:
-        """Add devices, which were seen after all others or, if ``oldest``, before."""
+        """Add devices that were seen after all others, or before them if ``oldest``."""
         numbers = [next(self._names) for _device in range(count)]
         ids = [f"{number:040x}" for number in numbers]
         self.emulator.add_devices(
@@ -51,20 +51,20 @@ class Tenant:
         self.ids = [*ids[::-1], *self.ids] if oldest else [*self.ids, *ids]
 
     def leave(self, *places: int) -> None:
-        """Remove devices by their places in ``ids``."""
+        """Remove devices by their index in ``ids``."""
         for id_ in [self.ids[place] for place in places]:
             self.emulator.remove_device(id_)
             self.ids.remove(id_)
             self.always.discard(id_)
 
     def jump(self, place: int) -> None:
-        """A device reports: it is the first one now, if the list begins with the device seen last."""
+        """Let a device report. It is then the first one, if the list begins with the device seen last."""
         self.ids.append(self.ids.pop(place))
         seen = self.emulator.clock.now() + next(self._names)
         self.emulator.update_machine(self.ids[-1], lastSeen=format_time(seen))
 
     def read(self, change: t.Callable[[int], None] = lambda skip: None, **options: t.Any) -> set[str]:
-        """Read all IDs, each of which must come once; ``change`` is called before each page after the first."""
+        """Read all IDs, which must be unique. ``change`` is called before each page after the first."""
 
         def before(skip: int) -> None:
             if self.pages:
@@ -79,7 +79,7 @@ class Tenant:
 
 
 def once(change: t.Callable[[], None]) -> t.Callable[[int], None]:
-    """A change before the second page only."""
+    """Return a change that occurs before the second page only."""
     left = iter([change])
     return lambda _skip: next(left, lambda: None)()
 
@@ -109,7 +109,7 @@ def test_a_device_that_leaves_between_two_pages_hides_no_other(emulator: Emulato
 def test_more_devices_leave_than_pages_share(emulator: Emulator) -> None:
     tenant = Tenant(emulator, 900, page_cap=250)
     assert tenant.read(once(lambda: tenant.leave(*range(110)))) >= tenant.always
-    assert 25 in tenant.pages  # half a page back from 150
+    assert 25 in tenant.pages  # half a page before 150
 
 
 def test_a_list_that_changes_too_fast_is_a_failed_read(emulator: Emulator) -> None:
@@ -143,7 +143,7 @@ def test_a_jump_that_neither_overlaps_nor_counts_show_is_found_on_the_first_page
         tenant.arrive(oldest=True)
 
     assert tenant.read(once(change)) >= tenant.always
-    assert tenant.pages == [0, 150, 300, 450] * 2 + [0]  # the first page began another pass
+    assert tenant.pages == [0, 150, 300, 450] * 2 + [0]  # the first page showed a change, so all pages were read again
 
 
 @pytest.mark.parametrize("order", ["added", "last_seen"])
@@ -165,7 +165,7 @@ def test_a_service_that_does_not_count_is_read_too(emulator: Emulator, count: st
     emulator.log.clear()
     assert tenant.read(once(lambda: tenant.leave(3))) >= tenant.always
     refused = [call for call in emulator.calls("api") if call.status == 400]
-    assert len(refused) == (count == "refused")  # and is never sent again
+    assert len(refused) == (count == "refused")  # it is not sent again
 
 
 def test_fewer_records_than_the_service_counts_is_a_failed_read(emulator: Emulator) -> None:
@@ -203,7 +203,7 @@ def test_a_list_in_which_records_move_is_complete_or_a_failed_read(seed: int) ->
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=40)
 def test_a_list_is_complete_if_each_device_reports_at_most_once(seed: int) -> None:
-    """Events that hide one another: as many devices leave the part that was read as jump to it, and others arrive."""
+    """Events that compensate each other: as many devices leave the part that was read as move to it, and others arrive."""
     chance = random.Random(seed)
     with Emulator() as emulator:
         cap = chance.choice([4, 7, 12])
@@ -252,8 +252,8 @@ def test_pages_that_never_end_are_a_failed_read(emulator: Emulator) -> None:
 
     def one_more(*call: t.Any) -> t.Any:
         body = f'{{"value": [{{"id": "a{next(numbers)}"}}], "@odata.nextLink": "x"}}'.encode()
-        answer = carry(*call)
-        return replace(answer, raw=io.BytesIO(body), headers={**answer.headers, "Content-Length": str(len(body))})
+        response = carry(*call)
+        return replace(response, raw=io.BytesIO(body), headers={**response.headers, "Content-Length": str(len(body))})
 
     wire.carry = one_more
     with pytest.raises(UnexpectedResponseError, match="does not end after"):

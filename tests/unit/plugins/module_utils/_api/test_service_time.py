@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The current time: of the headers, this machine's clock and times of the service, two decide against one."""
+"""The current time is decided by a majority of Date headers, local clock, and times of the service."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def record(at: float) -> dict[str, str]:
     return {"lastSeen": format_time(at)}
 
 
-# error of our clock and of the headers, readable token, age of the newest record: what is trusted, and whether it warns
+# error of the local clock and of the headers, readable token, age of the newest record: trusted time, and whether it warns
 CASES: t.Final = {
     "all agree": (0, 0, True, MINUTE, "headers", False),
     "some minutes apart": (240, 0, True, MINUTE, "headers", False),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificate files: the formats that are accepted, and the error for each that is not."""
+"""Certificate files: the accepted formats, and the error for each other format."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def key(of: KeyPair, *, password: str | None = None, form: PrivateFormat = Priva
 
 @functools.cache
 def curve() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    """A key that Entra ID does not accept, and its certificate."""
+    """Return a key that Entra ID does not accept, and its certificate."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "curve.corp.example")])
     now = datetime.now(timezone.utc)

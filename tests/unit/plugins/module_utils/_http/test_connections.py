@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A response belongs to its request, is complete in time, and has a limited size. Otherwise it is an error."""
+"""A response that belongs to another request, is late, incomplete or too large is an error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def session() -> Iterator[HttpTransport]:
 
 
 class TickingClock(ManualClock):
-    """A second passes with each read."""
+    """A clock that advances by one second with each read."""
 
     def monotonic(self) -> float:
         self.passed += 1
@@ -72,8 +72,8 @@ def post(transport: HttpTransport, server: Scripted, path: str = "/offboard") ->
 @pytest.mark.parametrize("interim", INTERIM.values(), ids=INTERIM)
 def test_an_interim_response_is_not_the_response_and_shifts_no_other(session: HttpTransport, interim: bytes) -> None:
     with Scripted(interim + regular(b'"first"', "201 Created"), regular(b'"second"')) as server:
-        answers = [post(session, server, path) for path in ("/1", "/2")]
-    assert [(answer.status, answer.json()) for answer in answers] == [(201, "first"), (200, "second")]
+        responses = [post(session, server, path) for path in ("/1", "/2")]
+    assert [(response.status, response.json()) for response in responses] == [(201, "first"), (200, "second")]
 
 
 IRREGULAR: t.Final = {
@@ -185,7 +185,7 @@ def drip(first: bytes, rest: bytes) -> Script:
 def test_no_part_of_a_response_can_continue_after_the_deadline(
     ticking: HttpTransport, parts: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Each read returns one byte, as if no more had arrived.
+    # Each read returns one byte, as if only one had arrived.
     read = connections._Incoming.readinto
     monkeypatch.setattr(
         connections._Incoming, "readinto", lambda self, buffer: read(self, memoryview(buffer)[:1]), raising=True
@@ -295,7 +295,7 @@ def test_a_compressed_body_is_decoded(session: HttpTransport, small: int, pack: 
 
 
 def test_a_page_of_ten_thousand_records_is_within_the_limit() -> None:
-    assert connections.MAX_BODY > 5 * 10_838_374  # the emulator's, measured
+    assert connections.MAX_BODY > 5 * 10_838_374  # the largest page of the emulator
 
 
 # -- messages -------------------------------------------------------------------------------------------------
@@ -307,7 +307,7 @@ HEAVY: t.Final = {
     "opened tags": "<" * 140_000,
     "scripts": "<script>" * 20_000,
     "scripts without an end": "<script" * 20_000,
-    "blanks": "<" + " " * 140_000,
+    "spaces": "<" + " " * 140_000,
     "one word": "x" * 140_000,
 }
 
@@ -317,7 +317,7 @@ def test_a_message_about_an_unexpected_page_is_short_and_created_quickly(text: s
     page = Response(method="GET", url="https://api.example.test", status=502, body=text.encode())
     before = time.process_time()
     assert len(transport.summarize_body(page)) < 250
-    assert time.process_time() - before < 4  # of the processor: some milliseconds, and 25 s if it grew with the square
+    assert time.process_time() - before < 4  # processor time: some milliseconds, but 25 s if it were quadratic
 
 
 @pytest.mark.parametrize(

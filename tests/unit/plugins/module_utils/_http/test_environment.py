@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""URLs that all parsers read the same way, and proxies and CA certificates from the environment."""
+"""URLs that all parsers read in the same way, and proxies and CA certificates from the environment."""
 
 from __future__ import annotations
 
@@ -142,8 +142,8 @@ def test_no_part_of_a_password_in_a_url_is_shown(password: str, option: str, off
     options: dict[str, t.Any] = {option: address}
     run = offboard(connect=False, device_id=ID, access_token="made-up-token", **options)
     assert run.error_code == "invalid_option"
-    for piece in ("Som", "mer2026", "mer#2026"):
-        assert piece not in run.output
+    for part in ("Som", "mer2026", "mer#2026"):
+        assert part not in run.output
 
 
 def test_a_year_in_a_password_of_a_proxy_stays_in_every_date(

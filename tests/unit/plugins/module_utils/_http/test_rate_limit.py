@@ -25,7 +25,7 @@ def send_times(clock: ManualClock, rate_limiter: RateLimiter, calls: int) -> lis
 
 
 def busiest(seen: list[float], span: float) -> int:
-    """The most calls within any period of ``span`` seconds."""
+    """Return the maximum number of calls within any period of ``span`` seconds."""
     return max(sum(start <= moment < start + span for moment in seen) for start in seen)
 
 
@@ -35,7 +35,7 @@ def test_no_minute_holds_more_calls_than_allowed(calls: int) -> None:
     seen = send_times(clock, RateLimiter(clock, per_minute=100, per_hour=1500), calls)
     assert busiest(seen, 60) == min(calls, 100)
     assert seen == sorted(seen)
-    assert seen[-1] < ((calls - 1) // 100) * 61 + 1  # and no call waits needlessly
+    assert seen[-1] < ((calls - 1) // 100) * 61 + 1  # no call waits longer than necessary
 
 
 def test_no_hour_holds_more_calls_than_allowed() -> None:
@@ -133,7 +133,7 @@ def test_after_a_block_calls_leave_one_at_a_time_for_a_minute() -> None:
 
 
 def blocks(seconds: float, *, accepted: int, refused_before: int = 0, limit: float = 1000) -> list[float]:
-    """The seconds of a block after that many accepted calls and refused ones without any, with 200 random generators."""
+    """Return the seconds of a block after these numbers of accepted and then refused calls, for 200 seeds."""
     seen = []
     for seed in range(200):
         clock, rng = ManualClock(), random.Random(seed)

@@ -120,9 +120,9 @@ def test_cookies_are_not_kept(session: Open, emulator: Emulator) -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_redirects_are_returned_and_not_followed(method: str, session: Open, emulator: Emulator) -> None:
     emulator.fault(kind="redirect", times=None)
-    answer = session().send(method, emulator.api_url + FAR, headers={"Authorization": "Bearer abc"})
-    assert answer.status == 307
-    assert answer.headers["location"].startswith(emulator.foreign_url)
+    response = session().send(method, emulator.api_url + FAR, headers={"Authorization": "Bearer abc"})
+    assert response.status == 307
+    assert response.headers["location"].startswith(emulator.foreign_url)
     assert emulator.calls("foreign") == []
 
 
@@ -204,7 +204,7 @@ def test_a_certificate_for_another_name_is_not_trusted(session: Open, emulator: 
 
 @pytest.fixture
 def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The hosts to which connections were opened. Each connection is refused."""
+    """The hosts to which connections were opened. All connections are refused."""
     hosts: list[str] = []
 
     def refuse(address: tuple[str, int], *_: t.Any, **__: t.Any) -> t.NoReturn:
@@ -284,7 +284,7 @@ def test_a_proxy_that_refuses_is_named_and_the_request_was_not_sent(refusal: str
 def test_a_response_that_is_lost_behind_a_proxy_is_not_a_failure_to_connect(
     first: bool, session: Open, emulator: Emulator
 ) -> None:
-    """urllib3 raises a ProxyError here as well. Treated as a refused connection, the POST would be sent twice."""
+    """urllib3 also raises a ProxyError here. If it counted as a refused connection, the POST would be sent twice."""
     emulator.fault(kind="lost", method="POST")
     with HttpsProxy({"mde.example.test": emulator.api_url}) as proxy:
         one = session(proxy=proxy.url, validate_certs=False)
@@ -377,7 +377,7 @@ def test_a_body_that_cannot_be_decoded_is_an_interrupted_connection(session: Ope
 
 
 class SilentServer:
-    """A server that accepts a connection and sends one piece of data."""
+    """A server that accepts a connection and sends data once."""
 
     def __init__(self, say: bytes) -> None:
         self._say = say
@@ -411,9 +411,9 @@ def test_a_tls_failure_is_not_reported_as_an_untrusted_certificate(say: bytes, s
 def test_a_large_compressed_response_is_read_completely(session: Open, emulator: Emulator) -> None:
     text = "".join(f"{number:09}" for number in range(50_000))
     emulator.fault(kind="body", body=gzip.compress(text.encode()), headers={"Content-Encoding": "gzip", "X-Node": "7"})
-    answer = session().send("GET", emulator.api_url + FAR)
-    assert answer.text == text
-    assert answer.headers["x-node"] == "7"
+    response = session().send("GET", emulator.api_url + FAR)
+    assert response.text == text
+    assert response.headers["x-node"] == "7"
 
 
 def test_a_host_has_responded_after_any_response(session: Open, emulator: Emulator, nowhere: str) -> None:
@@ -442,14 +442,14 @@ def test_a_body_is_json_or_nothing(body: bytes, document: t.Any) -> None:
 
 def test_a_session_is_safe_to_use_from_several_threads(session: Open, emulator: Emulator) -> None:
     one = session()
-    answers: list[int] = []
+    responses: list[int] = []
     threads = [
-        threading.Thread(target=lambda: answers.append(one.send("GET", emulator.api_url + FAR).status))
+        threading.Thread(target=lambda: responses.append(one.send("GET", emulator.api_url + FAR).status))
         for _turn in range(8)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert answers == [401] * 8
+    assert responses == [401] * 8
     assert _http.REQUESTS_MISSING is None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The decision table: every rule, its edges, and that exactly one rule applies in every state."""
+"""The decision table: every rule and its limits. Exactly one rule applies in every state."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def stamp(moment: datetime) -> str:
 
 
 def machine(onboarding: object = "Onboarded", seen: timedelta | str | None = HOUR, health: str = "Active") -> Machine:
-    """A record whose last report was so long before now."""
+    """Return a record with this time since its last report."""
     last_seen = stamp(NOW - seen) if isinstance(seen, timedelta) else seen
     found = Machine.from_json(
         {"id": DEVICE, "onboardingStatus": onboarding, "lastSeen": last_seen, "healthStatus": health}
@@ -43,7 +43,7 @@ def machine(onboarding: object = "Onboarded", seen: timedelta | str | None = HOU
 
 
 def action(status: object, created: timedelta, ended: timedelta | None = None, **fields: object) -> MachineAction:
-    """An Offboard created, and finished, so long before now."""
+    """Return an Offboard action with these times since its creation and end."""
     record = {
         "id": f"action-{status}-{created.total_seconds():.0f}",
         "type": "Offboard",
@@ -247,10 +247,10 @@ def test_every_history_that_the_service_can_send_has_a_decision(
         for a in actions
         if a.is_offboard_of(DEVICE) and a.is_active and a.created is not None and a.created >= NOW - 4 * DAY
     ]
-    if recent:  # never twice, not even with force
+    if recent:  # a recent action is never duplicated, even with force
         assert decision.outcome == "in_progress"
         assert decision.action in recent
-    if decision.outcome == "already_offboarded":  # never a false "done"
+    if decision.outcome == "already_offboarded":  # "done" is always correct
         assert decision.action is not None
         assert decision.action.normalized_status == "succeeded"
 

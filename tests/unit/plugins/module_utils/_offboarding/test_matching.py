@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which record is the device: a table of requests and small inventories."""
+"""The record that is the device: a table of requests and small inventories."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ CASES: list[Case] = [
     ("a short name as the safeguard of an id", {"device_id": "a1", "device_name": "pc1"}, [PC1], {}, "found a1", set()),
     ("a full name as the safeguard of an id with a short name", {"device_id": "b1", "device_name": "pc1.corp.example"}, [SHORT], {}, "found b1", set()),
     ("a short name as the safeguard of an Entra id", {"aad_device_id": GUID, "device_name": "pc1"}, [PC1], {}, "found a1", set()),
-    ("a name with blanks around it as the safeguard of an id", {"device_id": "k1", "device_name": "pc5"}, [PADDED], {}, "found k1", set()),
-    ("a name with blanks around it without an id is another one", {"device_name": "pc5"}, [PADDED], {}, "not_found", set()),
+    ("a name with spaces around it as the safeguard of an id", {"device_id": "k1", "device_name": "pc5"}, [PADDED], {}, "found k1", set()),
+    ("a name with spaces around it without an id is another one", {"device_name": "pc5"}, [PADDED], {}, "not_found", set()),
     ("another name as the safeguard", {"device_id": "a1", "device_name": "pc9"}, [PC1], {}, "mismatch", {"a1"}),
     ("another domain as the safeguard", {"device_id": "a1", "device_name": "pc1.home.example"}, [PC1], {}, "mismatch", {"a1"}),
     ("a record without a name does not match the safeguard", {"device_id": "e1", "device_name": "pc1"}, [NAMELESS], {}, "mismatch", {"e1"}),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whose action it is, for every external ID, comment and time that a service can return."""
+"""The ownership of actions for every external ID, comment and time that a service can return."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SAME = {
     "as sent": OURS,
     "in upper case": OURS.upper(),
     "in the other case": OURS.swapcase(),
-    "with blanks around": f"  {OURS}\t",
+    "with spaces around": f"  {OURS}\t",
     "the UUID alone": UUID,
-    "the UUID and the blank": f"{UUID} ",
+    "the UUID and a space": f"{UUID} ",
     "a part of the text": OURS[:41],
     "one character of the text": OURS[:38],
 }
@@ -107,7 +107,7 @@ def is_on_our_device(one: MachineAction) -> bool:
 
 
 def fits_without_external_id(one: MachineAction) -> bool:
-    """The rule for a service without external IDs, written down a second time."""
+    """A second implementation of the rule for a service without external IDs."""
     return (
         is_on_our_device(one)
         and one.id.lower() != "before"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Waiting for many actions with lists from replicas of different age."""
+"""Waiting for many actions with lists from replicas of different ages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def action(name: str, status: str) -> MachineAction:
 
 
 class Lists:
-    """A client with prepared lists of actions since a time. The last one is returned from then on."""
+    """A client with prepared lists of actions. The last list is returned repeatedly."""
 
     def __init__(self, *lists: list[MachineAction]) -> None:
         self._lists = list(lists)

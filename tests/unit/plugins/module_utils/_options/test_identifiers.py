@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is accepted as an ID, a name and a comment, and what a name in DNS form is."""
+"""Accepted IDs, names and comments, and names in DNS format."""
 
 from __future__ import annotations
 

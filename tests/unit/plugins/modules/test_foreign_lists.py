@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A list without anything that was asked for is the response to another request."""
+"""A list with none of the requested records is the response to another request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def foreign_list(emulator: Emulator, path: str, records: list[dict[str, t.Any]],
 def test_actions_of_other_devices_are_not_a_response_to_the_filter(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
-    """A proxy hands out the response to another read: it is unknown what our own devices have."""
+    """A proxy returns the response to another read, so the actions of the requested devices are unknown."""
     other = emulator.add_device(Device(name="other.corp.example", fate="offline"))
     foreign = offboard_as_other_app(emulator, other.id)
     offboard_as_other_app(emulator, device.id)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An action that has ended does not answer an offboard."""
+"""A finished action is not the response to an offboard request."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One record with an impossible time decides nothing."""
+"""A single record with an impossible time has no effect on decisions."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever answers a change of a tag or a cancel, the record is read."""
+"""After a change of a tag or a cancellation, the record is read, whatever the response is."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Only the service's own, complete no is a no: all other responses to a POST that was taken lead to a look."""
+"""Only a complete rejection by the service itself is a rejection. After all other responses, the actions are read."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ def test_reconciliation_waits_for_the_retry_after_of_a_gateway(emulator: Emulato
     )
     run = offboard(device_id=device.id)
     assert (run.outcome, api_calls(emulator)[2:]) == ("submitted", ["POST offboard", "GET machineactions"])
-    post, look = emulator.calls("api")[-2:]
-    assert look.at - post.at >= 40
+    post, read = emulator.calls("api")[-2:]
+    assert read.at - post.at >= 40
