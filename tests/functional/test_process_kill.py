@@ -110,7 +110,7 @@ def actions_per_device(emulator: Emulator) -> list[int]:
 
 
 @each_service
-@pytest.mark.parametrize("lag", [0, 3], ids=["lists at once", "lists lag behind"])
+@pytest.mark.parametrize("lag", [0, 3], ids=["lists without lag", "lists lag behind"])
 def test_the_module_is_killed_and_run_again(
     emulator: Emulator, environment: dict[str, str], tmp_path: Path, lag: int
 ) -> None:

@@ -161,10 +161,10 @@ def test_the_environment_is_complete(service: Emulator) -> None:
 
 def test_forget_keeps_devices_and_knobs(client: Client, service: Emulator) -> None:
     service.knobs.update({"machine_read_flaky": 1, "quota_per_minute": 2})
-    assert [client.get(f"/machines/{PC1}").status_code for _turn in range(3)] == [404, 200, 429]
+    assert [client.get(f"/machines/{PC1}").status_code for _number in range(3)] == [404, 200, 429]
     service.forget()
     assert service.log == []
-    assert [client.get(f"/machines/{PC1}").status_code for _turn in range(3)] == [404, 200, 429]
+    assert [client.get(f"/machines/{PC1}").status_code for _number in range(3)] == [404, 200, 429]
 
 
 def test_records_can_be_changed_manually(client: Client, service: Emulator) -> None:
@@ -277,7 +277,7 @@ def test_the_program_starts_prints_its_usage_and_cleans_up(tmp_path: Path) -> No
     with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            first = "".join(process.stdout.readline() for _turn in range(10))
+            first = "".join(process.stdout.readline() for _number in range(10))
             state = json.loads(state_file.read_text(encoding="utf-8"))
             variables = dict(re.findall(r"^export (\w+)='(.*)'$", env_file.read_text(encoding="utf-8"), re.MULTILINE))
             with requests.Session() as session:

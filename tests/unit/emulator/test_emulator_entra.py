@@ -351,7 +351,7 @@ def test_a_device_code_is_polled_until_the_user_signs_in(
     def poll(code: str = requested["device_code"]) -> requests.Response:
         return tokens.token(**grant, device_code=code)
 
-    assert [poll().json()["error"] for _turn in range(2)] == ["authorization_pending"] * 2
+    assert [poll().json()["error"] for _number in range(2)] == ["authorization_pending"] * 2
     token = poll()
     assert claims_of(token)["scp"] == "Machine.Offboard Machine.Read"
     client.session.headers["Authorization"] = "Bearer " + token.json()["access_token"]

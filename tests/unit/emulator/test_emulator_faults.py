@@ -142,7 +142,7 @@ def test_rules_count_and_match(client: Client, service: Emulator) -> None:
 
 def test_a_rule_without_a_limit_applies_until_it_is_removed(client: Client, service: Emulator) -> None:
     service.fault(kind="500", times=None)
-    assert {client.get("/machines").status_code for _turn in range(5)} == {500}
+    assert {client.get("/machines").status_code for _number in range(5)} == {500}
     service.clear_faults()
     assert client.get("/machines").status_code == 200
 
@@ -150,7 +150,7 @@ def test_a_rule_without_a_limit_applies_until_it_is_removed(client: Client, serv
 def test_rules_apply_one_after_the_other(client: Client, service: Emulator) -> None:
     service.fault(kind="500")
     service.fault(kind="503")
-    assert [client.get("/machines").status_code for _turn in range(3)] == [500, 503, 200]
+    assert [client.get("/machines").status_code for _number in range(3)] == [500, 503, 200]
 
 
 @pytest.mark.parametrize("name", ["entra", "metadata", "foreign"])

@@ -184,7 +184,7 @@ def test_a_device_with_a_fresh_success_does_not_report(service: Emulator) -> Non
 
 def test_no_other_status_and_no_offboarded_machine_is_ever_returned(service: Emulator) -> None:
     service.add_devices(
-        Device(fate=fate) for fate in ("online", "offline", "never_answers", "fails") for _turn in range(3)
+        Device(fate=fate) for fate in ("online", "offline", "never_answers", "fails") for _number in range(3)
     )
     for device in service.devices:
         service._fleet.offboard(device.id, "me", requestorComment="x")

@@ -80,7 +80,7 @@ def test_an_unknown_machine_is_not_found(client: Client) -> None:
 
 def test_the_first_reads_of_a_machine_can_fail(client: Client, service: Emulator) -> None:
     service.knobs.machine_read_flaky = 2
-    assert [client.get(f"/machines/{PC1}").status_code for _turn in range(4)] == [404, 404, 200, 200]
+    assert [client.get(f"/machines/{PC1}").status_code for _number in range(4)] == [404, 404, 200, 200]
     assert client.get(f"/machines/{PC2}").status_code == 404
 
 
@@ -115,8 +115,8 @@ def test_a_search_by_ip_address_covers_a_quarter_of_an_hour_before_and_after(cli
     from ansible_collections.secops.mde.tests.emulator.times import iso, to_ticks
 
     def search(age: t.Any, address: str = "10.9.9.9") -> t.Any:
-        moment = iso(to_ticks(service.clock.now() - age))
-        return client.call("GET", f"/machines/findbyip(ip='{address}',timestamp={moment})")
+        timestamp = iso(to_ticks(service.clock.now() - age))
+        return client.call("GET", f"/machines/findbyip(ip='{address}',timestamp={timestamp})")
 
     assert [item["id"] for item in search(0).json()["value"]] == [PC1]
     assert [item["id"] for item in search(4000).json()["value"]] == [PC2]

@@ -18,7 +18,7 @@ from ansible_collections.secops.mde.tests.unit.emulator.client import Client
 
 
 def statuses(client: Client, count: int) -> t.Any:
-    return [client.get("/machines", top=1).status_code for _turn in range(count)]
+    return [client.get("/machines", top=1).status_code for _number in range(count)]
 
 
 def test_calls_are_unlimited_by_default(client: Client) -> None:

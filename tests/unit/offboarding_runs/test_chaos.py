@@ -25,8 +25,8 @@ from ansible_collections.secops.mde.tests.unit.support.virtual_time import Virtu
 # An offboard request that does not reach the service is sent at most three times. A proxy can lose all of them.
 POSTS = {
     "interim": 0.05,
-    "cut before": 0.01,
-    "cut after": 0.03,
+    "broken before": 0.01,
+    "broken after": 0.03,
     "delay": 0.03,
     "swap": 0.03,
     "repeat": 0.03,
@@ -35,7 +35,7 @@ POSTS = {
     "page": 0.02,
 }
 # No read gets the response to another read of the same kind, because the client cannot recognize that.
-GETS = {"interim": 0.1, "cut before": 0.05, "cut after": 0.05, "delay": 0.05, "repeat": 0.05}
+GETS = {"interim": 0.1, "broken before": 0.05, "broken after": 0.05, "delay": 0.05, "repeat": 0.05}
 
 _FULL = settings().max_examples > 1000
 SEEDS, DEVICES = (200, 200) if _FULL else (8, 60)

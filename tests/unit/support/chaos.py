@@ -92,7 +92,7 @@ class ChaosAdapter(_GuardedAdapter):
         kind = self.chaos.choose(method)
         rng = self.chaos.rng
         now = self.time.monotonic()
-        if kind == "cut before":
+        if kind == "broken before":
             connection.arrive(now, None)
             return
         reply = self.inner.send_request(method, url, headers, body, None)
@@ -104,7 +104,7 @@ class ChaosAdapter(_GuardedAdapter):
         at = now + _LATENCY / 2
         if kind == "interim":
             response = b"".join(rng.choices(_INTERIM, k=rng.randint(1, 3))) + response
-        elif kind == "cut after":
+        elif kind == "broken after":
             connection.arrive(at, response[: rng.randrange(len(response))])
             connection.arrive(at, None)
             return

@@ -45,7 +45,7 @@ FORMATS: dict[str, tuple[int, t.Callable[[str], str | bytes]]] = {
     "text": (400, str),
     "text that is escaped": (400, quote),
     "escaped twice": (400, lambda text: quote(quote(text, safe=""), safe="")),
-    "JSON in text": (400, lambda text: "upstream said " + json.dumps({"request": json.dumps(text)})),
+    "JSON in text": (400, lambda text: "upstream returned " + json.dumps({"request": json.dumps(text)})),
     "base64": (400, lambda text: base64.b64encode(text.encode())),
     "UTF-16": (400, lambda text: text.encode("utf-16-le")),
     "in the middle of a word": (400, lambda text: "x" * 190 + text.removeprefix(FILLER).replace("\n", "")),

@@ -395,7 +395,7 @@ def test_a_directory_that_does_not_support_locks_is_a_warning(
         (lambda path: path.symlink_to("missing"), "a symbolic link"),
         (lambda path: path.symlink_to(path.with_name("elsewhere")), "a symbolic link"),
     ],
-    ids=["FIFO", "directory", "link to a device", "link to nothing", "link to a file"],
+    ids=["FIFO", "directory", "link to a device", "dangling link", "link to a file"],
 )
 def test_a_path_that_is_not_a_regular_file_is_an_error_and_is_not_changed(
     tmp_path: Path, suffix: str, make: t.Callable[[Path], None], kind: str

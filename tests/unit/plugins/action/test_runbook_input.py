@@ -190,7 +190,7 @@ REFUSED: dict[str, tuple[dict[str, t.Any], str]] = {
         {"host": "pc-1", "mde_devices": "pc-3", **COMMENT},
         "the host pc-1 or the list",
     ),
-    "a list beside the controller's own device": (
+    "a list in addition to the device of the controller": (
         {"mde_devices": "pc-3", "mde_device_name": "pc-1", **COMMENT},
         "the list or the device of mde_device_name",
     ),

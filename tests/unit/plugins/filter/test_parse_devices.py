@@ -101,7 +101,7 @@ READ: dict[str, tuple[object, Devices]] = {
     "German headers": (f"Geräte-ID;Gerätename\n{ID1};pc-0101.corp.example", BOTH[:1]),
     "French headers": (f"ID de l'appareil;Nom de l\u2019appareil\n{ID1};pc-0101.corp.example", BOTH[:1]),
     "a name next to an ID": (f"Name,Device ID\npc1,{ID1}", [{"device_id": ID1, "device_name": "pc1"}]),
-    "a column Name alone": ("Name;Room\npc1;3", named("pc1")),
+    "only a column Name": ("Name;Room\npc1;3", named("pc1")),
     "a column ID of numbers": ("ID;Hostname\n7;pc1", named("pc1")),
     "one column": ("Device name\npc1\n\npc2\n", named("pc1", "pc2")),
     "one column Device with IDs": (f"Device\n{ID1}\n{ID2}", with_id(ID1, ID2)),

@@ -117,7 +117,7 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
     "a mistyped ID": (A.replace("1", "l"), ("line 1", "looks like an ID")),
     "a list in two parts": ("pc1\nexcept\npc2", ("line 2", "word about the list")),
     "a list in two parts with headings": ("KEEP\npc3\nRETIRE\npc1", ("line 1", "word about the list")),
-    "the answer all": ("all", ("line 1", "word about the list")),
+    "the word all": ("all", ("line 1", "word about the list")),
     "an ID with hyphens": (f"{A[:20]}-{A[20:]}", ("line 1", "looks like an ID")),
     "an ID in full-width characters": (A.translate({48 + n: 0xFF10 + n for n in range(10)}), ("line 1", "looks like an ID")),
     "an ID with Cyrillic letters": (A.replace("a", "\u0430"), ("line 1", "looks like an ID")),

@@ -236,13 +236,13 @@ RECORDS = st.fixed_dictionaries(
 
 
 @SETTINGS
-@given(st.lists(RECORDS, max_size=5), st.sampled_from(["data", "answer", "json", "registered", "escaped"]))
+@given(st.lists(RECORDS, max_size=5), st.sampled_from(["data", "response", "json", "registered", "escaped"]))
 def test_every_record_of_the_service_is_read_back_with_its_id_and_name(
     records: list[dict[str, t.Any]], form: str
 ) -> None:
     forms: dict[str, t.Callable[[], t.Any]] = {
         "data": lambda: records,
-        "answer": lambda: {"@odata.context": "x", "value": records},
+        "response": lambda: {"@odata.context": "x", "value": records},
         "json": lambda: json.dumps(records, ensure_ascii=False),
         "registered": lambda: {"changed": False, "machines": records},
         "escaped": lambda: json.dumps({"value": records}),

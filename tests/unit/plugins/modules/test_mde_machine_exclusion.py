@@ -233,7 +233,7 @@ REFUSALS: dict[str, dict[str, t.Any]] = {
         "status": 404,
         "body": '{"error": {"code": "ResourceNotFound", "message": "no such machine"}}',
     },
-    "a device that is out of reach": {
+    "a device outside the groups of the user": {
         "kind": "body",
         "status": 403,
         "body": '{"error": {"code": "Forbidden", "message": "not in your device groups"}}',
@@ -265,7 +265,7 @@ def test_refusals_of_devices_never_stop_the_rest(emulator: Emulator, exclude: Ru
     ("fault", "code", "calls"),
     [
         ({"kind": "html_404"}, "exclusion_unavailable", 3),
-        (REFUSALS["a device that is out of reach"], "permission_missing", 3),
+        (REFUSALS["a device outside the groups of the user"], "permission_missing", 3),
         ({"kind": "body", "status": 400, "body": "<html>blocked</html>"}, "request_refused", 3),
         ({"kind": "body", "status": 200, "body": "<html>welcome</html>"}, None, 3),
         ({"kind": "redirect"}, "redirected", 3),

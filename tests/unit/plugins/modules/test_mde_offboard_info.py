@@ -267,7 +267,7 @@ def test_another_offboard_of_the_device_counts_if_the_named_action_is_not_one(
     assert f"action {action['id']} is of type Isolate" in run.warnings[0]
 
 
-@pytest.mark.parametrize("alone", [False, True], ids=["in the list", "by its own read"])
+@pytest.mark.parametrize("alone", [False, True], ids=["in the list", "by an individual read"])
 def test_a_response_with_another_action_is_ignored(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path, alone: bool
 ) -> None:

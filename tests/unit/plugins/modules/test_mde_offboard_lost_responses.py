@@ -39,8 +39,8 @@ COMMENT = "CHG-1042 retired"
 ACCEPTED: dict[str, dict[str, t.Any]] = {
     "the connection breaks after the action was stored": {"kind": "lost"},
     "a gateway's 502 page hides the response": {"kind": "html_502", "handled": True},
-    "a 500 comes after the action was stored": {"kind": "500", "handled": True},
-    "a 503 comes after the action was stored": {"kind": "503", "handled": True},
+    "a 500 after the action was stored": {"kind": "500", "handled": True},
+    "a 503 after the action was stored": {"kind": "503", "handled": True},
     "the response is empty": {"kind": "empty_200", "handled": True},
     "the response is a list": {"kind": "body", "body": "[]", "handled": True},
     "the response is a page": {"kind": "body", "body": "<html><title>Hi</title></html>", "handled": True},

@@ -117,13 +117,13 @@ def test_an_azure_cli_that_quotes_its_token_gets_none_into_the_output(
     format_name: str, emulator: Emulator, offboard: RunModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = emulator.token()
-    said = {
+    printed = {
         "text": f"{'x' * 380}{token}",
         "a page": f"<p>{token}</p>",
         "Entra ID's JSON": f'{{"accessToken": "{token}"',
     }
-    (tmp_path / "said").write_text(said[format_name], "utf-8")
-    (tmp_path / "az").write_text(f"#!/bin/sh\ncat '{tmp_path}/said' >&2\ncat '{tmp_path}/said'\nexit 1\n", "utf-8")
+    (tmp_path / "printed").write_text(printed[format_name], "utf-8")
+    (tmp_path / "az").write_text(f"#!/bin/sh\ncat '{tmp_path}/printed' >&2\ncat '{tmp_path}/printed'\nexit 1\n", "utf-8")
     (tmp_path / "az").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     run = offboard(device_id=ID, auth_source="azure_cli")

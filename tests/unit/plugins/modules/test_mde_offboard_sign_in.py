@@ -92,9 +92,9 @@ AZURE = ("AZURE_CLIENT_ID", "AZURE_SECRET")
     ("ours", "theirs", "options", "who"),
     [
         pytest.param("both", "both", "none", "ours", id="MDE before AZURE"),
-        pytest.param("none", "both", "none", "theirs", id="AZURE alone"),
-        pytest.param("empty", "both", "none", "theirs", id="empty MDE variables are none"),
-        pytest.param("both", "empty", "none", "ours", id="an empty Azure credential of AWX beside ours"),
+        pytest.param("none", "both", "none", "theirs", id="only AZURE"),
+        pytest.param("empty", "both", "none", "theirs", id="empty MDE variables count as unset"),
+        pytest.param("both", "empty", "none", "ours", id="an empty Azure credential of AWX in addition to ours"),
         pytest.param("id", "both", "none", "theirs", id="our client id is not paired with their secret"),
         pytest.param("secret", "both", "none", "theirs", id="our secret is not paired with their client id"),
         pytest.param("both", "both", "both", "options", id="options before all"),
@@ -219,19 +219,19 @@ def test_each_cloud_uses_its_own_hosts_and_no_others(
 ) -> None:
     scope = scope or ("https://api.securitycenter.microsoft.com" if "security." in api else f"https://{api}")
     tenant = f"https://login.{login}/corp.example"
-    with responses.RequestsMock() as wire:
+    with responses.RequestsMock() as mock:
         configuration = {
             "token_endpoint": f"{tenant}/oauth2/v2.0/token",
             "authorization_endpoint": f"{tenant}/oauth2/v2.0/authorize",
             "issuer": f"{tenant}/v2.0",
         }
-        wire.get(f"{tenant}/v2.0/.well-known/openid-configuration", json=configuration)
-        wire.post(
+        mock.get(f"{tenant}/v2.0/.well-known/openid-configuration", json=configuration)
+        mock.post(
             f"{tenant}/oauth2/v2.0/token",
             json={"token_type": "Bearer", "expires_in": 3599, "access_token": "made-up-token"},
         )
-        wire.get(f"https://{api}/api/machines", json={"value": []})
-        wire.get(
+        mock.get(f"https://{api}/api/machines", json={"value": []})
+        mock.get(
             f"https://{api}/api/machines/{ID}",
             json={"error": {"code": "ResourceNotFound", "message": "no"}},
             status=404,
@@ -245,7 +245,7 @@ def test_each_cloud_uses_its_own_hosts_and_no_others(
             client_secret="made-up-secret",
             **options,
         )
-        sent = [call.request for call in wire.calls]
+        sent = [call.request for call in mock.calls]
     assert not run.failed, run.result["msg"]
     assert run.result["context"]["api_url"] == f"https://{api}"
     (token,) = [request for request in sent if request.method == "POST"]
@@ -268,10 +268,10 @@ def test_an_unknown_sign_in_host_is_verified_with_microsoft_unless_disabled(
         "issuer": f"{tenant}/v2.0",
     }
     discovered = {"tenant_discovery_endpoint": f"{tenant}/v2.0/.well-known/openid-configuration", "metadata": []}
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as wire:
-        wire.get("https://login.microsoftonline.com/common/discovery/instance", json=discovered)
-        wire.get(f"{tenant}/v2.0/.well-known/openid-configuration", json=configuration)
-        wire.post(f"{tenant}/oauth2/v2.0/token", json={"error": "invalid_client"}, status=401)
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        mock.get("https://login.microsoftonline.com/common/discovery/instance", json=discovered)
+        mock.get(f"{tenant}/v2.0/.well-known/openid-configuration", json=configuration)
+        mock.post(f"{tenant}/oauth2/v2.0/token", json={"error": "invalid_client"}, status=401)
         run = offboard(
             connect=False,
             device_id=ID,
@@ -280,7 +280,7 @@ def test_an_unknown_sign_in_host_is_verified_with_microsoft_unless_disabled(
             client_id="0a1b2c3d-0000-4000-8000-000000000001",
             client_secret="made-up-secret",
         )
-        urls = [str(call.request.url) for call in wire.calls]
+        urls = [str(call.request.url) for call in mock.calls]
     assert run.error_code == "sign_in_failed"
     assert run.result["error"]["message"].endswith("failed: invalid_client")
     assert any(url.startswith("https://login.microsoftonline.com/") for url in urls) == verified
@@ -430,9 +430,9 @@ HTML = "<!DOCTYPE html><html><head><title>Sign in to the guest network</title></
         pytest.param({"kind": "body", "body": "[]"}, "", 200, id="a list"),
         pytest.param({"kind": "body", "body": "null"}, "", 200, id="null"),
         pytest.param({"kind": "body", "body": "5"}, "", 200, id="a number"),
-        pytest.param({"kind": "body", "body": '{"error": {"code": 5}}', "status": 400}, "", 400, id="a strange error"),
+        pytest.param({"kind": "body", "body": '{"error": {"code": 5}}', "status": 400}, "", 400, id="an unknown error"),
         pytest.param({"kind": "body", "body": '{"error": "no"}', "status": 400}, "no", 400, id="an error without more"),
-        pytest.param({"kind": "body", "body": b"\xff\xfe\x00"}, "not JSON from the service", 200, id="junk"),
+        pytest.param({"kind": "body", "body": b"\xff\xfe\x00"}, "not JSON from the service", 200, id="bytes"),
         pytest.param({"kind": "body", "body": "[" * 100_000}, "not JSON from the service", 200, id="brackets"),
         pytest.param({"kind": "redirect"}, "307", 307, id="redirect"),
         pytest.param({"kind": "body", "status": 204}, "", 204, id="no content"),
@@ -693,9 +693,9 @@ def test_a_sign_in_host_that_keeps_failing_is_abandoned_in_time(
 def test_a_host_that_refuses_connections_is_abandoned_after_a_minute(
     emulator: Emulator, offboard: RunModule, clock: EmulatorClock, assert_failed_result: t.Callable[[ModuleRun], None]
 ) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        run = offboard(device_id=ID, authority_host=f"127.0.0.1:{taken.getsockname()[1]}")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        run = offboard(device_id=ID, authority_host=f"127.0.0.1:{unused.getsockname()[1]}")
     assert_failed_result(run)
     assert run.error_code == "unreachable"
     assert "authority_host" in run.result["error"]["hint"]
@@ -706,9 +706,9 @@ def test_a_host_that_refuses_connections_is_abandoned_after_a_minute(
 def test_an_api_that_refuses_connections_is_abandoned_after_a_minute(
     emulator: Emulator, offboard: RunModule, clock: EmulatorClock
 ) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        run = offboard(device_id=ID, api_url=f"https://127.0.0.1:{taken.getsockname()[1]}")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        run = offboard(device_id=ID, api_url=f"https://127.0.0.1:{unused.getsockname()[1]}")
     assert run.failed
     assert run.error_code == "unreachable"
     assert sum(clock.sleeps) == pytest.approx(60)

@@ -17,7 +17,7 @@ from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleR
 GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
 
 
-@pytest.mark.parametrize("sensitive", [False, True], ids=["without case", "with case"])
+@pytest.mark.parametrize("sensitive", [False, True], ids=["case-insensitive", "case-sensitive"])
 @pytest.mark.parametrize("typed", ["lab-w11-07.corp.example", "LAB-W11-07.corp.example", "lab-w11-07.corp.example."])
 def test_a_name_is_found_however_it_is_typed(
     emulator: Emulator, offboard: RunModule, typed: str, sensitive: bool
@@ -178,7 +178,7 @@ STRANGE = {
 }
 FAILING: dict[str, dict[str, t.Any]] = {
     "throttled for ever": {"kind": "429", "retry_after": 60},
-    "throttled without a word": {"kind": "429"},
+    "throttled without Retry-After": {"kind": "429"},
     "throttled beyond any calendar": {"kind": "429", "retry_after": "99999999999999"},
     "503": {"kind": "503"},
     "500": {"kind": "500"},
@@ -293,7 +293,7 @@ def test_pages_that_repeat_are_an_error(emulator: Emulator, offboard: RunModule)
 # -- names --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sensitive", [False, True], ids=["without case", "with case"])
+@pytest.mark.parametrize("sensitive", [False, True], ids=["case-insensitive", "case-sensitive"])
 @pytest.mark.parametrize(
     ("recorded", "typed"),
     [

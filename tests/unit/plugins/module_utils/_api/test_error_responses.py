@@ -20,13 +20,13 @@ def response(status: int, body: str) -> Response:
     return Response(method="GET", url=URL, status=status, headers=headers, body=body.encode())
 
 
-def service(code: str, message: str = "said so") -> str:
+def service(code: str, message: str = "the reason") -> str:
     return f'{{"error": {{"code": "{code}", "message": "{message}", "target": "9b1d8e70-0000"}}}}'
 
 
 # status, body, error code, text in the message, correlation ID
 CASES = [
-    (400, service("BadRequest"), "request_refused", "BadRequest: said so", "9b1d8e70-0000"),
+    (400, service("BadRequest"), "request_refused", "BadRequest: the reason", "9b1d8e70-0000"),
     (400, service("OsPlatformNotSupported"), "os_not_supported", "OsPlatformNotSupported", "9b1d8e70-0000"),
     (400, service("ActiveRequestAlreadyExists"), "already_active", "ActiveRequest", "9b1d8e70-0000"),
     (
@@ -53,7 +53,7 @@ CASES = [
     (504, '{"error": "text"}', "service_error", "text", None),
     (500, '{"error": []}', "service_error", "error", None),
     (307, "", "redirected", "redirect to nowhere", None),
-    (418, "\ufeff" + service("X"), "request_refused", "X: said so", "9b1d8e70-0000"),
+    (418, "\ufeff" + service("X"), "request_refused", "X: the reason", "9b1d8e70-0000"),
     (500, "\udcff" * 3, "service_error", "returned HTTP 500", None),
 ]
 

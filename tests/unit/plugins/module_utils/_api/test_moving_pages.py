@@ -175,7 +175,7 @@ def test_fewer_records_than_the_service_counts_is_a_failed_read(emulator: Emulat
         with pytest.raises(UnexpectedResponseError, match="1 of 4 records are missing"):
             list(client_of(emulator).iter_machine_pages("", count=True))
     finally:
-        emulator.faults.clear() if hasattr(emulator, "faults") else emulator._faults.clear()
+        emulator.clear_faults()
 
 
 @given(seed=st.integers(0, 2**32))
@@ -246,15 +246,15 @@ def test_25000_devices_are_complete_whichever_leave_arrive_or_move(emulator: Emu
 
 def test_pages_that_never_end_are_a_failed_read(emulator: Emulator) -> None:
     endless = client_of(emulator)
-    wire: t.Any = endless.session._transport._session.get_adapter("https://x")
+    adapter: t.Any = endless.session._transport._session.get_adapter("https://x")
     numbers = itertools.count()
-    carry = wire.carry
+    send_request = adapter.send_request
 
     def one_more(*call: t.Any) -> t.Any:
         body = f'{{"value": [{{"id": "a{next(numbers)}"}}], "@odata.nextLink": "x"}}'.encode()
-        response = carry(*call)
+        response = send_request(*call)
         return replace(response, raw=io.BytesIO(body), headers={**response.headers, "Content-Length": str(len(body))})
 
-    wire.carry = one_more
+    adapter.send_request = one_more
     with pytest.raises(UnexpectedResponseError, match="does not end after"):
         list(endless.iter_machine_pages(""))

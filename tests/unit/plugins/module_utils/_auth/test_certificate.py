@@ -138,8 +138,8 @@ BAD: dict[str, tuple[t.Callable[[], bytes | None], str | None, str]] = {
         None,
         DAMAGED,
     ),
-    "PEM cut off": (lambda: certificate(pair()) + key(pair())[:200], None, DAMAGED),
-    "PEM cut off after its head": (
+    "truncated PEM": (lambda: certificate(pair()) + key(pair())[:200], None, DAMAGED),
+    "PEM truncated after its header": (
         lambda: certificate(pair()) + b"-----BEGIN PRIVATE KEY-----\nMII",
         None,
         DAMAGED,

@@ -109,13 +109,13 @@ def test_a_regular_connection_is_reused(session: HttpTransport) -> None:
 
 INCOMPLETE: t.Final = {
     "a switch of protocols": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n",
-    "nothing but interim responses": INTERIM["102"] * 50 + regular(),
+    "only interim responses": INTERIM["102"] * 50 + regular(),
     "a length that is not a number": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2x\r\n\r\n{}",
     "a negative length": b"HTTP/1.1 400 Bad Request\r\nContent-Length: -2\r\n\r\n{}",
     "a body that ends early": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 99\r\n\r\n{}",
     "chunks that end early": b"HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
     "headers that end early": b"HTTP/1.1 403 Forbidden\r\nContent-Ty",
-    "a status line alone": b"HTTP/1.1 403 Forbidden\r\n",
+    "only a status line": b"HTTP/1.1 403 Forbidden\r\n",
     "no status": b"HTTP/1.1 \r\n\r\n",
     "no HTTP": b"SSH-2.0-OpenSSH_9.6\r\n",
     "too many headers": b"HTTP/1.1 400 Bad Request\r\n" + b"X: y\r\n" * 500 + b"\r\n{}",

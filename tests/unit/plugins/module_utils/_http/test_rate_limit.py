@@ -26,7 +26,7 @@ def send_times(clock: ManualClock, rate_limiter: RateLimiter, calls: int) -> lis
 
 def busiest(seen: list[float], span: float) -> int:
     """Return the maximum number of calls within any period of ``span`` seconds."""
-    return max(sum(start <= moment < start + span for moment in seen) for start in seen)
+    return max(sum(start <= call < start + span for call in seen) for start in seen)
 
 
 @pytest.mark.parametrize("calls", [99, 100, 101, 350])

@@ -70,9 +70,9 @@ def wrong_bundle(tmp_path: Path) -> str:
 @pytest.fixture
 def nowhere() -> Iterator[str]:
     """A URL of this machine on which no server listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"https://127.0.0.1:{taken.getsockname()[1]}"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield f"https://127.0.0.1:{unused.getsockname()[1]}"
 
 
 def failure(send: t.Callable[[], object]) -> TransportError:
@@ -134,18 +134,18 @@ def test_redirects_are_returned_and_not_followed(method: str, session: Open, emu
     ("options", "environ", "trusted"),
     [
         pytest.param({"ca_path": "good"}, {}, True, id="ca_path"),
-        pytest.param({"ca_path": "good"}, {"REQUESTS_CA_BUNDLE": "wrong"}, True, id="ca_path beats a wrong bundle"),
-        pytest.param({"ca_path": "good"}, {"REQUESTS_CA_BUNDLE": "missing"}, True, id="ca_path beats a missing bundle"),
+        pytest.param({"ca_path": "good"}, {"REQUESTS_CA_BUNDLE": "wrong"}, True, id="ca_path takes precedence over a wrong bundle"),
+        pytest.param({"ca_path": "good"}, {"REQUESTS_CA_BUNDLE": "missing"}, True, id="ca_path takes precedence over a missing bundle"),
         pytest.param(
-            {"ca_path": "wrong"}, {"REQUESTS_CA_BUNDLE": "good"}, False, id="a wrong ca_path beats a good bundle"
+            {"ca_path": "wrong"}, {"REQUESTS_CA_BUNDLE": "good"}, False, id="a wrong ca_path takes precedence over a good bundle"
         ),
         pytest.param(
-            {"validate_certs": False}, {"REQUESTS_CA_BUNDLE": "wrong"}, True, id="validate_certs beats a bundle"
+            {"validate_certs": False}, {"REQUESTS_CA_BUNDLE": "wrong"}, True, id="validate_certs takes precedence over a bundle"
         ),
-        pytest.param({"validate_certs": False, "ca_path": "wrong"}, {}, True, id="validate_certs beats ca_path"),
+        pytest.param({"validate_certs": False, "ca_path": "wrong"}, {}, True, id="validate_certs takes precedence over ca_path"),
         pytest.param({}, {"REQUESTS_CA_BUNDLE": "good"}, True, id="REQUESTS_CA_BUNDLE"),
         pytest.param({}, {"CURL_CA_BUNDLE": "good"}, True, id="CURL_CA_BUNDLE"),
-        pytest.param({}, {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": "good"}, True, id="an empty bundle is none"),
+        pytest.param({}, {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": "good"}, True, id="an empty bundle counts as unset"),
         pytest.param({}, {"REQUESTS_CA_BUNDLE": "good", "CURL_CA_BUNDLE": "wrong"}, True, id="REQUESTS before CURL"),
         pytest.param({}, {"REQUESTS_CA_BUNDLE": "wrong"}, False, id="a wrong bundle"),
         pytest.param({}, {"REQUESTS_CA_BUNDLE": "missing"}, False, id="a missing bundle"),
@@ -280,7 +280,7 @@ def test_a_proxy_that_refuses_is_named_and_the_request_was_not_sent(refusal: str
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-@pytest.mark.parametrize("first", [True, False], ids=["a new connection", "a kept connection"])
+@pytest.mark.parametrize("first", [True, False], ids=["a new connection", "a reused connection"])
 def test_a_response_that_is_lost_behind_a_proxy_is_not_a_failure_to_connect(
     first: bool, session: Open, emulator: Emulator
 ) -> None:
@@ -379,8 +379,8 @@ def test_a_body_that_cannot_be_decoded_is_an_interrupted_connection(session: Ope
 class SilentServer:
     """A server that accepts a connection and sends data once."""
 
-    def __init__(self, say: bytes) -> None:
-        self._say = say
+    def __init__(self, data: bytes) -> None:
+        self._data = data
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
 
@@ -395,12 +395,12 @@ class SilentServer:
         connection, _address = self._listener.accept()
         with connection:
             connection.recv(65536)
-            connection.sendall(self._say)
+            connection.sendall(self._data)
 
 
-@pytest.mark.parametrize("say", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["closed at once", "plain HTTP"])
-def test_a_tls_failure_is_not_reported_as_an_untrusted_certificate(say: bytes, session: Open) -> None:
-    with SilentServer(say) as server:
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["closed immediately", "plain HTTP"])
+def test_a_tls_failure_is_not_reported_as_an_untrusted_certificate(data: bytes, session: Open) -> None:
+    with SilentServer(data) as server:
         failed = failure(lambda: session().send("POST", server.url))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, False)
 
@@ -445,7 +445,7 @@ def test_a_session_is_safe_to_use_from_several_threads(session: Open, emulator: 
     responses: list[int] = []
     threads = [
         threading.Thread(target=lambda: responses.append(one.send("GET", emulator.api_url + FAR).status))
-        for _turn in range(8)
+        for _number in range(8)
     ]
     for thread in threads:
         thread.start()

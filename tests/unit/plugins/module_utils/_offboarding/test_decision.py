@@ -28,8 +28,8 @@ DEVICE = "00aa11bb22cc33dd44ee55ff66aa77bb88cc99dd"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-def stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".") + "Z"
+def stamp(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".") + "Z"
 
 
 def machine(onboarding: object = "Onboarded", seen: timedelta | str | None = HOUR, health: str = "Active") -> Machine:
@@ -85,7 +85,7 @@ CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
         "in_progress",
     ),
     (
-        "a recent one beside one that is stuck",
+        "a recent action and a stuck action",
         machine(),
         [action("Pending", 21 * DAY), action("Pending", HOUR)],
         "in_progress",
@@ -178,7 +178,7 @@ CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
     ("another type of action", machine(), [action("Pending", HOUR, type="Isolate")], "submitted", "submitted"),
     ("another machine's action", machine(), [action("Pending", HOUR, machineId="ff" * 20)], "submitted", "submitted"),
     (
-        "an action of a machine whose id differs in case alone",
+        "an action of a machine whose ID differs only in case",
         machine(),
         [action("Pending", HOUR, machineId=DEVICE.upper())],
         "submitted",

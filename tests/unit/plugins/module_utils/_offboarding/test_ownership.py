@@ -29,7 +29,7 @@ SAME = {
     "in upper case": OURS.upper(),
     "in the other case": OURS.swapcase(),
     "with spaces around": f"  {OURS}\t",
-    "the UUID alone": UUID,
+    "only the UUID": UUID,
     "the UUID and a space": f"{UUID} ",
     "a part of the text": OURS[:41],
     "one character of the text": OURS[:38],
@@ -37,7 +37,7 @@ SAME = {
 ANOTHER = {
     "of another request": FOREIGN,
     "of another request with our text": f"{FOREIGN} CHG-1042 job 7",
-    "our text alone": "CHG-1042 job 7",
+    "only our text": "CHG-1042 job 7",
     "our UUID with another text": f"{UUID} CHG-7",
     "ours with more": f"{OURS}7",
     "ours after something else": f"x {OURS}",
