@@ -202,7 +202,7 @@ def test_a_slice_without_hosts_and_a_schedule_without_devices_are_green_and_send
     (schedule,) = (given for kind, given in awx.objects if kind == "schedule")
     workflow, answers = schedule["unified_job_template"], schedule["extra_data"]
     jobs = awx.run_workflow(workflow, credential, answers, lambda _node: False, schedule=schedule["name"])
-    assert {node: [job.successful for job in ran] for node, ran in jobs.items()} == {
+    assert {node: [job.successful for job in node_jobs] for node, node_jobs in jobs.items()} == {
         "read": [True],
         "offboard": [True],
         "wait": [],
@@ -266,7 +266,7 @@ def test_a_workflow_whose_offboarding_failed_fails_and_verifies_the_other_device
 
     answers = {"mde_devices": f"{device.name}\npc-9999.corp.example\n", **TICKET}
     jobs = awx.run_workflow("Defender: offboard a list with approval", credential, answers, decide)
-    assert {node: [job.successful for job in ran] for node, ran in jobs.items()} == {
+    assert {node: [job.successful for job in node_jobs] for node, node_jobs in jobs.items()} == {
         "predict": [False],
         "approve": [],
         "offboard": [False],

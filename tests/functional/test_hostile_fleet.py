@@ -178,12 +178,12 @@ def test_a_hostile_tenant_loses_no_device_runs_nothing_and_prints_no_control_cha
         for path in (tmp_path / "mde-evidence").iterdir():
             path.unlink()
         emulator.fault(method="POST", path="/AddOrRemoveTag", kind="body", status=400, body=REFUSAL)
-        ran = tenant.run("all.yml")
-        assert "Not tagged: " in ran.output
-        assert raw(own_output(ran.output), TERMINAL) == set()
+        completed = tenant.run("all.yml")
+        assert "Not tagged: " in completed.output
+        assert raw(own_output(completed.output), TERMINAL) == set()
         devices = assert_evidence(tenant, ids, kind="offboard")
         assert {id_ for id_ in ids - fleet.contradictory - fleet.refused if devices[id_]["outcome"] != "submitted"} == set(), (
-            ran.output
+            completed.output
         )
         assert {id_ for id_ in fleet.refused if devices[id_]["outcome"] != "refused"} == set()
         assert {id_ for id_ in ids if prediction[id_]["failed"] and not devices[id_]["failed"]} == set()
@@ -191,7 +191,7 @@ def test_a_hostile_tenant_loses_no_device_runs_nothing_and_prints_no_control_cha
         failed = {id_ for id_, device in devices.items() if device["failed"]}
         recap = {
             listed["_meta"]["hostvars"][host]["mde_device_id"]: counts
-            for host, counts in ran.recap.items()
+            for host, counts in completed.recap.items()
             if host != "localhost"
         }
         assert set(recap) == ids
@@ -204,7 +204,7 @@ def test_a_hostile_tenant_loses_no_device_runs_nothing_and_prints_no_control_cha
 
         verified = assert_evidence(tenant, ids, kind="verify")
         assert {id_ for id_ in ids - fleet.contradictory - fleet.refused if verified[id_]["outcome"] != "pending"} == set(), (
-            ran.output
+            completed.output
         )
 
         machines = tenant.module("mde_machine_info")["machines"]

@@ -73,8 +73,8 @@ def test_hosts_of_the_inventory_are_offboarded_verified_and_parsed_from_the_evid
     devices = [emulator.add_device(Device(name=name, fate="offline", tags=["retired"])) for name in NAMES]
     expected = {device.id: device.name for device in devices}
 
-    ran = runbook.run("offboard", *INVENTORY, mde_hosts="all", **COMMENT)
-    assert ran.code == 0, ran.output
+    completed = runbook.run("offboard", *INVENTORY, mde_hosts="all", **COMMENT)
+    assert completed.code == 0, completed.output
     (evidence,) = runbook.evidence()
     assert {device["device_id"]: device["device_name"] for device in evidence["devices"]} == expected
     assert {device["outcome"] for device in evidence["devices"]} == {"submitted"}

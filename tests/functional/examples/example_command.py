@@ -34,11 +34,11 @@ class ExampleCommand(AnsibleCommand):
         """Run lines in a shell up to the first that fails."""
         return self.execute("bash", "-euc", text, environment=variables)
 
-    def play(self, text: str, *options: str, hosts: str = RETIRED) -> CommandResult:
+    def run_playbook(self, text: str, *options: str, hosts: str = RETIRED) -> CommandResult:
         """Run a playbook, or tasks as a play."""
-        return self._play(text if "\n  hosts:" in text else _play_of(text), *options, hosts=hosts)
+        return self._run(text if "\n  hosts:" in text else _play_of(text), *options, hosts=hosts)
 
-    def predict_and_play(
+    def predict_and_run(
         self, text: str, *, hosts: str = RETIRED, defaults: t.Mapping[str, t.Any] = MappingProxyType({})
     ) -> CommandResult:
         """Run tasks as a play in check mode, and then as a real run in the same playbook.
@@ -46,9 +46,9 @@ class ExampleCommand(AnsibleCommand):
         ``defaults`` are the module_defaults of both plays.
         """
         plays = [_play_of(text, check_mode=check, module_defaults=dict(defaults)) for check in (True, False)]
-        return self._play("".join(plays), hosts=hosts)
+        return self._run("".join(plays), hosts=hosts)
 
-    def _play(self, playbook: str, *options: str, hosts: str) -> CommandResult:
+    def _run(self, playbook: str, *options: str, hosts: str) -> CommandResult:
         (self.folder / "playbook.yml").write_text(f"---\n{playbook}", "utf-8")
         return self.execute("ansible-playbook", "playbook.yml", f"--inventory={hosts},", *options)
 

@@ -345,7 +345,7 @@ def test_check_mode_predicts_the_effect_of_the_example_and_a_real_run_has_it(nam
     effect.prepare(emulator)
 
     # A POST in check mode would change the result of the real run and the number of POSTs.
-    both = stage.predict_and_play(text, defaults=effect.defaults, hosts=effect.hosts)
+    both = stage.predict_and_run(text, defaults=effect.defaults, hosts=effect.hosts)
     assert both.code == 0, both.output
     predicted = last(task for task in both.tasks if task.check)
     assert effect.value(predicted) == effect.expected
@@ -378,4 +378,4 @@ def last(tasks: t.Iterable[Task]) -> dict[str, t.Any]:
 def test_an_example_with_a_mistake_is_noticed(stage: ExampleCommand, right: str, wrong: str) -> None:
     text = EXAMPLES["mde_offboard: Offboard one device by its ID"].text
     assert right in text
-    assert stage.play(text.replace(right, wrong)).code != 0
+    assert stage.run_playbook(text.replace(right, wrong)).code != 0

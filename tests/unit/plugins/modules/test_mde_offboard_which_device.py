@@ -165,7 +165,7 @@ STRANGE = {
     "a list": "[]",
     "null": "null",
     "a number": "7",
-    "nothing": "",
+    "empty": "",
     "a page": "<html><title>Sign in</title></html>",
     "truncated": '{"value": [',
     "no value": "{}",
@@ -177,7 +177,7 @@ STRANGE = {
     "a record with a number as id": '{"value": [{"id": 7}]}',
 }
 FAILING: dict[str, dict[str, t.Any]] = {
-    "throttled for ever": {"kind": "429", "retry_after": 60},
+    "throttled forever": {"kind": "429", "retry_after": 60},
     "throttled without Retry-After": {"kind": "429"},
     "throttled beyond any calendar": {"kind": "429", "retry_after": "99999999999999"},
     "503": {"kind": "503"},

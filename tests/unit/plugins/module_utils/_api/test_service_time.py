@@ -52,7 +52,7 @@ CASES: t.Final = {
     "the token contradicts our clock": (40 * DAY, 0, True, MINUTE, "headers", False),
     "the token contradicts our slow clock": (-40 * DAY, 0, True, MINUTE, "headers", False),
     "records contradict late headers": (0, -10 * DAY, False, MINUTE, "ours", True),
-    "records are against our slow clock": (-40 * DAY, 0, False, MINUTE, "headers", False),
+    "records contradict our slow clock": (-40 * DAY, 0, False, MINUTE, "headers", False),
     "no majority: the earlier time is that of the headers": (40 * DAY, 0, False, 90 * DAY, "headers", False),
     "no majority: the earlier time is ours": (0, 10 * DAY, False, 90 * DAY, "ours", True),
     "both within the token's lifetime": (20 * MINUTE, 0, True, 90 * DAY, "headers", False),
