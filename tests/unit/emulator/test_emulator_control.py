@@ -32,12 +32,12 @@ def control(service: Emulator) -> Callable[..., t.Any]:
     session = requests.Session()
     session.trust_env = False
 
-    def ask(method: str, route: str, body: t.Any = None, status: int = 200, **params: t.Any) -> t.Any:
+    def call(method: str, route: str, body: t.Any = None, status: int = 200, **params: t.Any) -> t.Any:
         response = session.request(method, f"{service.control_url}/{route}", json=body, params=params, timeout=10)
         assert response.status_code == status, response.text
         return response.json()
 
-    return ask
+    return call
 
 
 def test_the_log_can_be_read_and_cleared(control: Callable[..., t.Any], client: Client) -> None:

@@ -321,13 +321,13 @@ def test_discovery_of_an_unknown_tenant_has_an_error_of_its_own(tokens: TokenCli
 
 
 def test_instance_discovery_knows_itself_only(tokens: TokenClient, service: Emulator) -> None:
-    def ask(host: str) -> t.Any:
+    def get_instance(host: str) -> t.Any:
         params = {"authorization_endpoint": f"{host}/{service.tenant_id}/oauth2/v2.0/authorize", "api-version": "1.1"}
         return tokens.session.get(f"{service.authority_host}/common/discovery/instance", params=params)
 
-    found = ask(service.authority_host).json()
+    found = get_instance(service.authority_host).json()
     assert tokens.session.get(found["tenant_discovery_endpoint"]).status_code == 200
-    assert ask("https://login.example.test").json()["error"] == "invalid_instance"
+    assert get_instance("https://login.example.test").json()["error"] == "invalid_instance"
 
 
 def test_other_paths_return_an_html_page(tokens: TokenClient, service: Emulator) -> None:

@@ -101,13 +101,13 @@ def test_stop_does_not_wait_for_a_hanging_request(client_of: Callable[..., Clien
         client = client_of(service)
         errors = []
 
-        def ask() -> None:
+        def call() -> None:
             try:
                 client.get("/machines").json()  # older versions of requests accept a truncated body
             except requests.RequestException as error:
                 errors.append(error)
 
-        thread = threading.Thread(target=ask)
+        thread = threading.Thread(target=call)
         thread.start()
         deadline = time.monotonic() + 5
         while not service.log and time.monotonic() < deadline:
@@ -128,10 +128,10 @@ def test_a_slow_response_is_complete(client: Client, service: Emulator) -> None:
 def test_rules_count_and_match(client: Client, service: Emulator) -> None:
     service.fault(method="GET", path="/MACHINES", query="id eq 'x'", kind="503", times=2, after=1)
 
-    def ask(text: str) -> t.Any:
+    def call(text: str) -> t.Any:
         return client.get("/machines", filter=text).status_code
 
-    assert [ask("id eq 'y'"), ask("id eq 'x'"), ask("id eq 'x'"), ask("id eq 'x'"), ask("id eq 'x'")] == [
+    assert [call("id eq 'y'"), call("id eq 'x'"), call("id eq 'x'"), call("id eq 'x'"), call("id eq 'x'")] == [
         200,
         200,
         503,

@@ -175,7 +175,7 @@ class ScenarioRun:
                 external_id=FOREIGN if same else None,
             )
 
-    def made_by_us(self, device_id: str) -> list[dict[str, t.Any]]:
+    def own_actions(self, device_id: str) -> list[dict[str, t.Any]]:
         """Return the actions of a device that this run created."""
         ours = self.emulator.client_id
         made = [action for action in offboards(self.emulator, device_id) if action["requestor"] == ours]
@@ -188,7 +188,7 @@ def service() -> t.Iterator[Emulator]:
         yield running
 
 
-def active_at_once(actions: t.Iterable[dict[str, t.Any]]) -> int:
+def max_active_actions(actions: t.Iterable[dict[str, t.Any]]) -> int:
     """Return the maximum number of these actions that were in progress at the same time."""
     spans = [
         (
@@ -217,16 +217,16 @@ def test_no_run_is_ever_wrong(service: Emulator, scenario: Scenario) -> None:
     assert len(results) == len(scenario_run.requested)
 
     for device in scenario_run.devices:
-        made = scenario_run.made_by_us(device.id)
+        made = scenario_run.own_actions(device.id)
         mine = [result for result in results if result.device_id == device.id]
         unknown = any(result.error is not None and result.error.code == "outcome_unknown" for result in mine)
         # No device is offboarded twice.
-        assert active_at_once(made) <= 1
+        assert max_active_actions(made) <= 1
         # A device has changed if and only if this run created an action, which it reports once.
         assert sum(result.changed for result in mine) == (1 if made and not unknown else 0)
         # A device whose reads failed gets no POST.
         if service.calls("api", "POST", device.id):
-            assert was_read(service, device.id)
+            assert actions_were_read(service, device.id)
         # No action of another run is reported as ours.
         for result in mine:
             if result.changed:
@@ -246,7 +246,7 @@ def test_no_run_is_ever_wrong(service: Emulator, scenario: Scenario) -> None:
         )
 
 
-def was_read(service: Emulator, device_id: str) -> bool:
+def actions_were_read(service: Emulator, device_id: str) -> bool:
     """Return whether the device's actions were read successfully before its first POST."""
     for call in service.calls("api"):
         if call.method == "POST" and device_id in call.path:
@@ -281,7 +281,7 @@ def test_a_second_run_finds_what_the_first_has_done(service: Emulator, scenario:
     scenario_run.run()
     scenario_run.emulator.clear_faults()
     scenario_run.emulator.clock.advance(60)  # lists lag behind
-    made = {device.id: len(scenario_run.made_by_us(device.id)) for device in scenario_run.devices}
+    made = {device.id: len(scenario_run.own_actions(device.id)) for device in scenario_run.devices}
     posted = accepted_posts(service)
     again = scenario_run.run(with_faults=False)
     for result in again:
@@ -290,12 +290,12 @@ def test_a_second_run_finds_what_the_first_has_done(service: Emulator, scenario:
             device_id = str(result.device_id)
             assert not any(
                 action["status"] in ("Pending", "InProgress", "Succeeded")
-                for action in scenario_run.made_by_us(device_id)[1:]
+                for action in scenario_run.own_actions(device_id)[1:]
             )
     assert accepted_posts(service) - posted <= sum(result.outcome in ("submitted", "refused") for result in again)
     for device in scenario_run.devices:
-        assert active_at_once(scenario_run.made_by_us(device.id)) <= 1
-        assert len(scenario_run.made_by_us(device.id)) <= made[device.id] + 1
+        assert max_active_actions(scenario_run.own_actions(device.id)) <= 1
+        assert len(scenario_run.own_actions(device.id)) <= made[device.id] + 1
 
 
 def accepted_posts(service: Emulator) -> int:

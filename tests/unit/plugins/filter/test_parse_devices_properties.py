@@ -178,23 +178,23 @@ def test_each_of_several_lines_returns_at_most_one_device(lines: list[str]) -> N
 
 
 @dataclass(frozen=True)
-class Meant:
+class ExpectedDevice:
     id: str
     name: str | None
     aad_device_id: str | None
 
 
-MEANT = st.builds(Meant, id=IDS, name=LABELS.map("{}.corp.example".format), aad_device_id=GUIDS)
+DEVICES = st.builds(ExpectedDevice, id=IDS, name=LABELS.map("{}.corp.example".format), aad_device_id=GUIDS)
 
 
 @SETTINGS
 @given(
-    st.lists(MEANT, min_size=1, max_size=4), st.lists(MEANT, min_size=1, max_size=3), st.randoms(use_true_random=False)
+    st.lists(DEVICES, min_size=1, max_size=4), st.lists(DEVICES, min_size=1, max_size=3), st.randoms(use_true_random=False)
 )
 def test_a_table_returns_the_devices_of_the_known_column_or_is_an_error(
-    meant: list[Meant], others: list[Meant], rng: random.Random
+    devices: list[ExpectedDevice], others: list[ExpectedDevice], rng: random.Random
 ) -> None:
-    table = random_table(rng, meant, others)
+    table = random_table(rng, devices, others)
     try:
         found = parse(table.text)
     except AnsibleFilterError:
@@ -202,10 +202,10 @@ def test_a_table_returns_the_devices_of_the_known_column_or_is_an_error(
     assert table.fields, table.text
     identity = next(field for field in ("device_id", "aad_device_id", "device_name") if field in table.fields)
     values: dict[str, list[t.Any]] = {
-        "device_id": [m.id for m in meant],
-        "aad_device_id": [m.aad_device_id for m in meant],
+        "device_id": [m.id for m in devices],
+        "aad_device_id": [m.aad_device_id for m in devices],
     }
-    values["device_name"] = [m.name for m in meant]
+    values["device_name"] = [m.name for m in devices]
     assert [device[identity] for device in found] == list(dict.fromkeys(values[identity]))
     if "device_name" in table.fields:  # the safeguard is complete
         assert {device["device_name"] for device in found} <= set(values["device_name"])

@@ -95,15 +95,15 @@ def test_many_duplicate_keys_take_linear_time() -> None:
     assert parse_json(body.encode()) == {"a": None}
 
 
-def walk(value: t.Any, depth: int = 0) -> t.Iterator[tuple[t.Any, int]]:
+def all_values(value: t.Any, depth: int = 0) -> t.Iterator[tuple[t.Any, int]]:
     yield value, depth
     if isinstance(value, dict):
         for key, item in value.items():
             yield key, depth
-            yield from walk(item, depth + 1)
+            yield from all_values(item, depth + 1)
     elif isinstance(value, list):
         for item in value:
-            yield from walk(item, depth + 1)
+            yield from all_values(item, depth + 1)
 
 
 @given(value=ARBITRARY_JSON)
@@ -111,10 +111,10 @@ def test_a_presentable_value_is_json_that_every_core_can_return(value: t.Any) ->
     made = presentable(value)
     again = json.loads(json.dumps(made, allow_nan=False, ensure_ascii=False).encode("utf-8"))
     assert again == made == presentable(made)
-    for part, depth in walk(made):
+    for part, depth in all_values(made):
         assert depth <= 40
         assert type(part) in (type(None), bool, int, float, str, list, dict)
-    keys = [key for part, _depth in walk(made) if isinstance(part, dict) for key in part]
+    keys = [key for part, _depth in all_values(made) if isinstance(part, dict) for key in part]
     assert not [key for key in keys if key.startswith(("_ansible_", "__ansible_"))]
     if isinstance(value, dict):
         assert len(made) == len(value)  # no key replaces another key

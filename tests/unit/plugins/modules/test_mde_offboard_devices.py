@@ -43,7 +43,7 @@ def outcomes(run: t.Any) -> list[str]:
     return [device["outcome"] for device in run.result["devices"]]
 
 
-def exactly_one_action_each(emulator: Emulator, devices: t.Iterable[Device]) -> bool:
+def each_has_one_action(emulator: Emulator, devices: t.Iterable[Device]) -> bool:
     return all(len(offboards(emulator, device.id)) == 1 for device in devices)
 
 
@@ -80,7 +80,7 @@ def test_one_refused_and_one_unknown_device_do_not_stop_four_others(emulator: Em
     assert [device["failed"] for device in run.result["devices"]] == [False, False, True, True, False, False]
     summary = run.result["summary"]
     assert (summary["total"], summary["changed"], summary["failed"]) == (6, 4, 2)
-    assert exactly_one_action_each(emulator, good)
+    assert each_has_one_action(emulator, good)
     message = run.result["msg"]
     assert message.startswith(
         "2 of 6 devices failed: missing.corp.example (not_found), mac.corp.example (os_not_supported)."
@@ -195,7 +195,7 @@ def test_there_are_never_more_threads_than_devices(emulator: Emulator, offboard:
 def test_the_lowest_rate_limit_works(emulator: Emulator, offboard: RunModule, limits: dict[str, t.Any]) -> None:
     devices = fleet(emulator, 3)
     assert outcomes(offboard(devices=by_id(devices), **limits)) == ["submitted"] * 3
-    assert exactly_one_action_each(emulator, devices)
+    assert each_has_one_action(emulator, devices)
 
 
 @pytest.mark.parametrize("concurrency", [0, -1])
@@ -239,7 +239,7 @@ def test_a_thousand_devices_cost_little_more_than_their_posts(emulator: Emulator
     assert len(calls) <= 1060
     assert max(call.url_length for call in calls) <= 4000
     assert not [call for call in calls if call.status == 429]
-    assert exactly_one_action_each(emulator, devices)
+    assert each_has_one_action(emulator, devices)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_service_that_accepts_short_filters_only_gets_those(
     requested = [{"device_id": d.id} if key == "device_id" else {"device_name": str(d.name).upper()} for d in devices]
     run = offboard(devices=requested)
     assert outcomes(run) == ["submitted"] * 130
-    assert exactly_one_action_each(emulator, devices)
+    assert each_has_one_action(emulator, devices)
     # Refused requests are not repeated.
     assert sum(call.status in (400, 404, 414) for call in emulator.calls("api")) <= 12
     assert max(call.url_length for call in emulator.calls("api")) <= 4000
@@ -304,7 +304,7 @@ def test_a_quota_that_other_apps_also_use_is_exceeded_by_at_most_one_call_per_th
     refused = sorted(call.at for call in emulator.calls("api") if call.status == 429)
     assert refused
     assert max(sum(start <= at < start + 60 for at in refused) for start in refused) <= 8
-    assert exactly_one_action_each(emulator, devices)
+    assert each_has_one_action(emulator, devices)
 
 
 def test_a_device_that_another_application_offboards_during_an_hours_wait_is_not_offboarded_again(
@@ -324,7 +324,7 @@ def test_a_device_that_another_application_offboards_during_an_hours_wait_is_not
     monkeypatch.setattr(clock, "sleep", sleep)
     run = offboard(devices=by_id(devices), calls_per_hour=70)
     assert not run.failed
-    assert exactly_one_action_each(emulator, devices)
+    assert each_has_one_action(emulator, devices)
     assert len(left) > 40
     assert outcomes(run).count("in_progress") == len(left[::2])
     assert posts(emulator) == 120 - len(left[::2])
@@ -347,7 +347,7 @@ def test_after_waiting_for_an_hour_that_others_have_used_up_everything_is_read_a
     run = offboard(devices=by_id(devices))
     assert not run.failed
     assert outcomes(run) == [*["submitted"] * 39, "in_progress"]
-    assert exactly_one_action_each(emulator, devices)
+    assert each_has_one_action(emulator, devices)
     assert run.result["summary"]["api"]["throttled_seconds"] == pytest.approx(3600, abs=5)
 
 
@@ -403,7 +403,7 @@ def test_posts_that_were_not_accepted_are_sent_again_after_reconciliation(
     began = clock.monotonic()
     run = offboard(devices=by_id(devices))
     assert outcomes(run) == ["submitted"] * 30
-    assert exactly_one_action_each(emulator, devices)
+    assert each_has_one_action(emulator, devices)
     assert clock.monotonic() - began == pytest.approx(30, abs=1)  # once for all nine
 
 
@@ -424,7 +424,7 @@ def test_an_invalid_read_fails_its_batch_and_no_other(emulator: Emulator, offboa
     assert 0 < lost < 130
     assert outcomes(run) == [*["error"] * lost, *["submitted"] * (130 - lost)]
     assert not any(offboards(emulator, device.id) for device in devices[:lost])
-    assert exactly_one_action_each(emulator, devices[lost:])
+    assert each_has_one_action(emulator, devices[lost:])
 
 
 def test_an_outage_is_not_waited_for_again_by_every_batch(

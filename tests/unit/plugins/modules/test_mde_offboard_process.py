@@ -87,7 +87,7 @@ def start(
     return CommandResult(ended.returncode, ended.stdout, ended.stderr)
 
 
-def without(library: str, folder: Path) -> Path:
+def folder_without(library: str, folder: Path) -> Path:
     """A directory that makes a library unavailable."""
     (folder / "sitecustomize.py").write_text(BLOCKER.format(library=library), "utf-8")
     return folder
@@ -200,13 +200,13 @@ def test_without_msal_an_access_token_is_enough(emulator: Emulator, tmp_path: Pa
         "api_url": emulator.api_url,
         "ca_path": emulator.ca_path,
     }
-    run = start(options, {}, path=[without("msal", tmp_path)])
+    run = start(options, {}, path=[folder_without("msal", tmp_path)])
     assert (run.code, run.outcome) == (0, "submitted")
     assert emulator.calls("entra") == []
 
 
 def test_without_msal_a_secret_fails_with_the_interpreter_that_needs_it(emulator: Emulator, tmp_path: Path) -> None:
-    run = start({"device_name": NAME}, emulator.environment(), path=[without("msal", tmp_path)])
+    run = start({"device_name": NAME}, emulator.environment(), path=[folder_without("msal", tmp_path)])
     assert run.code == 1
     assert run.result["error"]["code"] == "library_missing"
     assert sys.executable in run.result["msg"]
@@ -215,7 +215,7 @@ def test_without_msal_a_secret_fails_with_the_interpreter_that_needs_it(emulator
 
 
 def test_without_requests_it_fails_with_the_interpreter_that_needs_it(emulator: Emulator, tmp_path: Path) -> None:
-    run = start({"device_name": NAME}, emulator.environment(), path=[without("requests", tmp_path)])
+    run = start({"device_name": NAME}, emulator.environment(), path=[folder_without("requests", tmp_path)])
     assert run.code == 1
     assert run.result["error"]["code"] == "library_missing"
     assert sys.executable in run.result["msg"]

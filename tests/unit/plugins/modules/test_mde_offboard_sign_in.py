@@ -65,7 +65,7 @@ def assert_failed_result(emulator: Emulator, offboard: RunModule) -> t.Callable[
     return check
 
 
-def way(emulator: Emulator) -> dict[str, t.Any]:
+def service_options(emulator: Emulator) -> dict[str, t.Any]:
     """Options for the emulator, without an identity."""
     return {
         "api_url": emulator.api_url,
@@ -130,7 +130,7 @@ def test_of_several_applications_one_signs_in_with_its_own_secret(
                 monkeypatch.setenv(name, value)
     monkeypatch.setenv("AZURE_SUBSCRIPTION_ID", "")
     monkeypatch.setenv("AZURE_TENANT", emulator.tenant_id)
-    run = offboard(device_id=device.id, **way(emulator), **given)
+    run = offboard(device_id=device.id, **service_options(emulator), **given)
     if who is None:
         assert run.error_code == "credential_incomplete"
         assert emulator.log == []
@@ -168,7 +168,7 @@ def test_a_run_signs_in_once_with_the_credential_that_auth_source_names(
     if auth_source == "managed_identity":
         monkeypatch.setenv("MDE_CLIENT_ID", "")
         monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", emulator.metadata_url)
-        given = {**way(emulator), "auth_source": auth_source}
+        given = {**service_options(emulator), "auth_source": auth_source}
     else:
         given = {"auth_source": auth_source}
     run = offboard(device_id=device.id, **given)
@@ -192,7 +192,7 @@ def test_auto_neither_probes_the_network_nor_runs_a_program(
     for kind in ("imds", "app_service", "arc"):
         for name, value in emulator.identity_environment(kind).items():
             monkeypatch.setenv(name, value)
-    run = offboard(device_id=ID, **way(emulator))
+    run = offboard(device_id=ID, **service_options(emulator))
     assert run.error_code == "credential_incomplete"
     assert "only if auth_source names them" in run.result["error"]["hint"]
     assert emulator.log == []
@@ -593,7 +593,7 @@ def test_a_secret_and_ids_with_surrounding_white_space_sign_in_and_stay_masked(
     if place == "environment":
         for name, value in values.items():
             monkeypatch.setenv(f"MDE_{name.upper()}", value)
-    run = offboard(device_id=device.id, **way(emulator), **(values if place == "option" else {}))
+    run = offboard(device_id=device.id, **service_options(emulator), **(values if place == "option" else {}))
     assert run.outcome == "submitted"
     assert shown(emulator) == [(emulator.client_id, emulator.client_secret)]
     assert str(emulator.client_secret) not in run.output
@@ -855,7 +855,7 @@ def test_with_an_access_token_msal_is_not_needed(
     assert offboard(device_id=device.id, access_token=emulator.token()).outcome == "submitted"
 
 
-def run_alone(before: str, emulator: Emulator, folder: Path, **options: t.Any) -> tuple[dict[str, t.Any], bool]:
+def run_in_new_interpreter(before: str, emulator: Emulator, folder: Path, **options: t.Any) -> tuple[dict[str, t.Any], bool]:
     """Return the result of a module in a separate interpreter, and whether msal was imported there."""
     lines = (
         "import sys",
@@ -880,7 +880,7 @@ def run_alone(before: str, emulator: Emulator, folder: Path, **options: t.Any) -
 
 
 def test_a_missing_requests_fails_with_the_interpreter(emulator: Emulator, tmp_path: Path) -> None:
-    result, _output = run_alone("sys.modules['requests'] = None", emulator, tmp_path)
+    result, _output = run_in_new_interpreter("sys.modules['requests'] = None", emulator, tmp_path)
     assert result["failed"]
     assert result["error"]["code"] == "library_missing"
     assert "requests" in result["msg"]
@@ -891,10 +891,10 @@ def test_a_missing_requests_fails_with_the_interpreter(emulator: Emulator, tmp_p
 
 @pytest.mark.usefixtures("device")
 def test_msal_is_imported_only_where_it_signs_in(emulator: Emulator, tmp_path: Path) -> None:
-    result, imported = run_alone("", emulator, tmp_path, access_token=emulator.token())
+    result, imported = run_in_new_interpreter("", emulator, tmp_path, access_token=emulator.token())
     assert result["devices"][0]["outcome"] == "submitted"
     assert not imported
-    result, imported = run_alone("", emulator, tmp_path)
+    result, imported = run_in_new_interpreter("", emulator, tmp_path)
     assert result["devices"][0]["outcome"] == "in_progress"
     assert imported
 

@@ -50,16 +50,16 @@ class Tenant:
         )
         self.ids = [*ids[::-1], *self.ids] if oldest else [*self.ids, *ids]
 
-    def leave(self, *places: int) -> None:
+    def remove(self, *indexes: int) -> None:
         """Remove devices by their index in ``ids``."""
-        for id_ in [self.ids[place] for place in places]:
+        for id_ in [self.ids[index] for index in indexes]:
             self.emulator.remove_device(id_)
             self.ids.remove(id_)
             self.always.discard(id_)
 
-    def jump(self, place: int) -> None:
+    def report(self, index: int) -> None:
         """Let a device report. It is then the first one, if the list begins with the device seen last."""
-        self.ids.append(self.ids.pop(place))
+        self.ids.append(self.ids.pop(index))
         seen = self.emulator.clock.now() + next(self._names)
         self.emulator.update_machine(self.ids[-1], lastSeen=format_time(seen))
 
@@ -78,7 +78,7 @@ class Tenant:
         return set(found)
 
 
-def once(change: t.Callable[[], None]) -> t.Callable[[int], None]:
+def before_second_page(change: t.Callable[[], None]) -> t.Callable[[int], None]:
     """Return a change that occurs before the second page only."""
     left = iter([change])
     return lambda _skip: next(left, lambda: None)()
@@ -100,22 +100,22 @@ def test_small_pages_share_half(emulator: Emulator) -> None:
     assert tenant.pages == [0, 2, 4, 6, 0]
 
 
-@pytest.mark.parametrize("leaver", [0, 199, 249, 250, 399])
-def test_a_device_that_leaves_between_two_pages_hides_no_other(emulator: Emulator, leaver: int) -> None:
+@pytest.mark.parametrize("removed", [0, 199, 249, 250, 399])
+def test_a_device_that_leaves_between_two_pages_hides_no_other(emulator: Emulator, removed: int) -> None:
     tenant = Tenant(emulator, 600, page_cap=250)
-    assert tenant.read(once(lambda: tenant.leave(leaver))) >= tenant.always
+    assert tenant.read(before_second_page(lambda: tenant.remove(removed))) >= tenant.always
 
 
 def test_more_devices_leave_than_pages_share(emulator: Emulator) -> None:
     tenant = Tenant(emulator, 900, page_cap=250)
-    assert tenant.read(once(lambda: tenant.leave(*range(110)))) >= tenant.always
+    assert tenant.read(before_second_page(lambda: tenant.remove(*range(110)))) >= tenant.always
     assert 25 in tenant.pages  # half a page before 150
 
 
 def test_a_list_that_changes_too_fast_is_a_failed_read(emulator: Emulator) -> None:
     tenant = Tenant(emulator, 3000, page_cap=250)
     with pytest.raises(UnexpectedResponseError, match="changes faster"):
-        tenant.read(lambda skip: tenant.leave(*range(240)))
+        tenant.read(lambda skip: tenant.remove(*range(240)))
     assert len(tenant.pages) < 20
 
 
@@ -128,7 +128,7 @@ def test_a_list_around_the_largest_page_is_complete(emulator: Emulator, count: i
 
 def test_a_device_that_moves_to_a_page_that_was_already_read_is_found_in_another_pass(emulator: Emulator) -> None:
     tenant = Tenant(emulator, 600, page_cap=250, machine_order="last_seen")
-    assert tenant.read(once(lambda: tenant.jump(5))) == tenant.always
+    assert tenant.read(before_second_page(lambda: tenant.report(5))) == tenant.always
 
 
 @pytest.mark.parametrize("count", ["taken", "ignored"])
@@ -138,11 +138,11 @@ def test_a_jump_that_neither_overlaps_nor_counts_show_is_found_on_the_first_page
     tenant = Tenant(emulator, 600, page_cap=250, machine_order="last_seen", count=count)
 
     def change() -> None:
-        tenant.leave(595)
-        tenant.jump(5)
+        tenant.remove(595)
+        tenant.report(5)
         tenant.arrive(oldest=True)
 
-    assert tenant.read(once(change)) >= tenant.always
+    assert tenant.read(before_second_page(change)) >= tenant.always
     assert tenant.pages == [0, 150, 300, 450] * 2 + [0]  # the first page showed a change, so all pages were read again
 
 
@@ -152,7 +152,7 @@ def test_steady_ageing_does_not_keep_a_large_tenant_from_being_read(emulator: Em
     chance = random.Random(7)
 
     def change(skip: int) -> None:
-        tenant.leave(chance.randrange(len(tenant.ids)))
+        tenant.remove(chance.randrange(len(tenant.ids)))
         tenant.arrive(2)
 
     assert tenant.read(change) >= tenant.always
@@ -163,7 +163,7 @@ def test_steady_ageing_does_not_keep_a_large_tenant_from_being_read(emulator: Em
 def test_a_service_that_does_not_count_is_read_too(emulator: Emulator, count: str) -> None:
     tenant = Tenant(emulator, 600, page_cap=250, count=count)
     emulator.log.clear()
-    assert tenant.read(once(lambda: tenant.leave(3))) >= tenant.always
+    assert tenant.read(before_second_page(lambda: tenant.remove(3))) >= tenant.always
     refused = [call for call in emulator.calls("api") if call.status == 400]
     assert len(refused) == (count == "refused")  # it is not sent again
 
@@ -187,7 +187,7 @@ def test_a_list_in_which_records_move_is_complete_or_a_failed_read(seed: int) ->
         cap = chance.choice([7, 20, 60])
         tenant = Tenant(emulator, chance.randrange(30, 200), page_cap=cap, machine_order=order)
         rate = chance.choice([1, 2, 3])
-        events = (tenant.leave, lambda _place: tenant.arrive(), tenant.jump)
+        events = (tenant.remove, lambda _place: tenant.arrive(), tenant.report)
 
         def change(_skip: int) -> None:
             for _event in range(chance.randrange(rate + 1)):
@@ -217,11 +217,11 @@ def test_a_list_is_complete_if_each_device_reports_at_most_once(seed: int) -> No
                 return
             hidden = chance.randrange(3)
             for _event in range(hidden):
-                tenant.leave(-1 - chance.randrange(max(1, min(skip, len(tenant.ids)))))
+                tenant.remove(-1 - chance.randrange(max(1, min(skip, len(tenant.ids)))))
             unread = [id_ for id_ in tenant.ids[: max(0, len(tenant.ids) - skip - cap // 2)] if id_ not in reported]
             for id_ in chance.sample(unread, min(hidden, len(unread))):
                 reported.add(id_)
-                tenant.jump(tenant.ids.index(id_))
+                tenant.report(tenant.ids.index(id_))
             tenant.arrive(chance.choice([hidden, chance.randrange(3)]), oldest=chance.random() < 0.8)
 
         try:
@@ -236,10 +236,10 @@ def test_25000_devices_are_complete_whichever_leave_arrive_or_move(emulator: Emu
     chance = random.Random(25)
 
     def change(skip: int) -> None:
-        tenant.leave(*(chance.randrange(len(tenant.ids) - 9) for _leaver in range(9)))
+        tenant.remove(*(chance.randrange(len(tenant.ids) - 9) for _leaver in range(9)))
         tenant.arrive(5)
         for _jumper in range(7):
-            tenant.jump(chance.randrange(len(tenant.ids)))
+            tenant.report(chance.randrange(len(tenant.ids)))
 
     assert tenant.read(change) >= tenant.always
 

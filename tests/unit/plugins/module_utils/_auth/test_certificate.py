@@ -51,7 +51,7 @@ def key(of: KeyPair, *, password: str | None = None, form: PrivateFormat = Priva
 
 
 @functools.cache
-def curve() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+def curve_key_pair() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     """Return a key that Entra ID does not accept, and its certificate."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "curve.corp.example")])
@@ -62,7 +62,7 @@ def curve() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
 
 
 def curve_pem() -> bytes:
-    private, issued = curve()
+    private, issued = curve_key_pair()
     return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + issued.public_bytes(Encoding.PEM)
 
 
@@ -200,6 +200,6 @@ def test_a_directory_is_rejected_by_name(tmp_path: Path) -> None:
 
 def test_a_certificate_with_a_key_of_another_type_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "runbook.pem"
-    _private, issued = curve()
+    _private, issued = curve_key_pair()
     path.write_bytes(issued.public_bytes(Encoding.PEM) + key(pair()) + certificate(pair()))
     assert load_certificate(str(path), None)["public_certificate"].encode() == certificate(pair())

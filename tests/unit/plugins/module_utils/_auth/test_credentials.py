@@ -81,7 +81,7 @@ def token_requests(emulator: Emulator) -> list[Exchange]:
     return emulator.calls("entra", "POST")
 
 
-def proofs(emulator: Emulator) -> dict[str, dict[str, t.Any]]:
+def credential_options(emulator: Emulator) -> dict[str, dict[str, t.Any]]:
     """Return the options of a complete identity for each kind of application."""
     encrypted = Path(emulator.certificate_path).with_name("encrypted.pem")
     encrypted.write_bytes(emulator._key_pair.pem("made-up word"))
@@ -107,7 +107,7 @@ PROOFS = ("client_secret", "certificate", "certificate, encrypted", "certificate
 def test_an_application_signs_in_with_one_request_for_a_token(
     proof: str, emulator: Emulator, context: SignInContext
 ) -> None:
-    token = sign_in(identity(emulator, proof.partition(",")[0], **proofs(emulator)[proof]), context)
+    token = sign_in(identity(emulator, proof.partition(",")[0], **credential_options(emulator)[proof]), context)
     claims = read_claims(token.value)
     assert claims is not None
     assert (claims.tenant_id, claims.client_id) == (emulator.tenant_id, emulator.client_id)
@@ -134,7 +134,7 @@ def test_a_tenant_can_be_set_by_guid_and_by_each_domain(
 def test_each_sign_in_sends_a_new_request_and_gets_another_token(
     proof: str, emulator: Emulator, context: SignInContext
 ) -> None:
-    who = identity(emulator, proof.partition(",")[0], **proofs(emulator)[proof])
+    who = identity(emulator, proof.partition(",")[0], **credential_options(emulator)[proof])
     assert sign_in(who, context).value != sign_in(who, context).value
     assert len(token_requests(emulator)) == 2
 

@@ -50,7 +50,7 @@ class TickingClock(ManualClock):
 
 
 @pytest.fixture
-def ticking() -> Iterator[HttpTransport]:
+def transport_with_ticking_clock() -> Iterator[HttpTransport]:
     transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=60.0), TickingClock())
     yield transport
     transport.close()
@@ -172,7 +172,7 @@ ENDLESS: t.Final = {
     "the size of a chunk": (CHUNKS, b"0"),
     "a chunk extension": (CHUNKS + b"2;", b"x"),
     "trailers": (CHUNKS + b"0\r\n", b"X: y\r\n"),
-    "a packed body": (START + b"Content-Encoding: gzip\r\nContent-Length: 9999999\r\n\r\n", b"\x1f"),
+    "a compressed body": (START + b"Content-Encoding: gzip\r\nContent-Length: 9999999\r\n\r\n", b"\x1f"),
 }
 
 
@@ -183,7 +183,7 @@ def drip(first: bytes, rest: bytes) -> Script:
 
 @pytest.mark.parametrize("parts", ENDLESS.values(), ids=ENDLESS)
 def test_no_part_of_a_response_can_continue_after_the_deadline(
-    ticking: HttpTransport, parts: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+    transport_with_ticking_clock: HttpTransport, parts: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each read returns one byte, as if only one had arrived.
     read = connections._Incoming.readinto
@@ -192,13 +192,13 @@ def test_no_part_of_a_response_can_continue_after_the_deadline(
     )
     monkeypatch.setattr(connections, "MAX_INTERIM_RESPONSES", 10_000)
     with Scripted(drip(*parts), close=True) as server:
-        error = failure(lambda: post(ticking, server))
+        error = failure(lambda: post(transport_with_ticking_clock, server))
     assert (error.code, error.may_have_arrived) == ("no_answer", True)
     if parts[1] != b"\x1f":
         assert error.message.endswith("no response within 60 s.")
 
 
-def test_a_proxy_cannot_send_headers_forever_before_it_connects(ticking: HttpTransport) -> None:
+def test_a_proxy_cannot_send_headers_forever_before_it_connects(transport_with_ticking_clock: HttpTransport) -> None:
     drips = drip(b"HTTP/1.1 200 Connection established\r\n", b"X: y\r\n")
     with Scripted(drips, close=True) as proxy:
         transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=20.0, proxy=proxy.url), TickingClock())
@@ -256,7 +256,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> int:
     return limit
 
 
-def packed(body: bytes, coding: bytes = b"gzip") -> bytes:
+def compressed(body: bytes, coding: bytes = b"gzip") -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n%s" % (coding, len(body), body)
 
 
@@ -266,9 +266,9 @@ def too_large(small: int) -> dict[str, bytes]:
         "a body": regular(zeros),
         "a body without a length": START + b"\r\n" + zeros,
         "chunks": CHUNKS + b"400\r\n%s\r\n" % bytes(1024) * 1025,
-        "gzip": packed(gzip.compress(zeros)),
-        "members of gzip": packed(gzip.compress(zeros[: small // 2]) * 3),
-        "deflate": packed(zlib.compress(zeros), b"deflate"),
+        "gzip": compressed(gzip.compress(zeros)),
+        "members of gzip": compressed(gzip.compress(zeros[: small // 2]) * 3),
+        "deflate": compressed(zlib.compress(zeros), b"deflate"),
     }
 
 
@@ -290,7 +290,7 @@ def test_headers_are_limited(session: HttpTransport) -> None:
 @pytest.mark.parametrize("pack", [gzip.compress, lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:])])
 def test_a_compressed_body_is_decoded(session: HttpTransport, small: int, pack: t.Callable[[bytes], bytes]) -> None:
     body = b"0123456789" * (small // 10)
-    with Scripted(packed(pack(body))) as server:
+    with Scripted(compressed(pack(body))) as server:
         assert post(session, server).body == body
 
 

@@ -24,7 +24,7 @@ def send_times(clock: ManualClock, rate_limiter: RateLimiter, calls: int) -> lis
     return seen
 
 
-def busiest(seen: list[float], span: float) -> int:
+def max_calls_within(seen: list[float], span: float) -> int:
     """Return the maximum number of calls within any period of ``span`` seconds."""
     return max(sum(start <= call < start + span for call in seen) for start in seen)
 
@@ -33,7 +33,7 @@ def busiest(seen: list[float], span: float) -> int:
 def test_no_minute_holds_more_calls_than_allowed(calls: int) -> None:
     clock = ManualClock()
     seen = send_times(clock, RateLimiter(clock, per_minute=100, per_hour=1500), calls)
-    assert busiest(seen, 60) == min(calls, 100)
+    assert max_calls_within(seen, 60) == min(calls, 100)
     assert seen == sorted(seen)
     assert seen[-1] < ((calls - 1) // 100) * 61 + 1  # no call waits longer than necessary
 
@@ -41,8 +41,8 @@ def test_no_minute_holds_more_calls_than_allowed(calls: int) -> None:
 def test_no_hour_holds_more_calls_than_allowed() -> None:
     clock = ManualClock()
     seen = send_times(clock, RateLimiter(clock, per_minute=10, per_hour=25), 60)
-    assert busiest(seen, 60) == 10
-    assert busiest(seen, 3600) == 25
+    assert max_calls_within(seen, 60) == 10
+    assert max_calls_within(seen, 3600) == 25
     assert seen[-1] < 7300
 
 
@@ -243,5 +243,5 @@ def test_no_sequence_of_events_exceeds_a_window(steps: list[tuple[str, int]], pe
         elif rate_limiter.acquire():
             sent.append(clock.monotonic())
     if sent:
-        assert busiest(sent, 60) <= per_minute
-        assert busiest(sent, 3600) <= per_hour
+        assert max_calls_within(sent, 60) <= per_minute
+        assert max_calls_within(sent, 3600) <= per_hour

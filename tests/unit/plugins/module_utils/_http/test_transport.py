@@ -38,15 +38,15 @@ HOST = "https://mde.example.test"
 FAR = "/api/machines"
 
 
-class Open(t.Protocol):
+class OpenTransport(t.Protocol):
     """The fixture ``session``."""
 
     def __call__(self, **options: t.Any) -> HttpTransport:
-        """Open one with these options."""
+        """Open a transport with these options."""
 
 
 @pytest.fixture
-def session(emulator: Emulator, clock: EmulatorClock) -> Iterator[Open]:
+def session(emulator: Emulator, clock: EmulatorClock) -> Iterator[OpenTransport]:
     """Opens transports that trust the emulator by default, and closes them."""
     opened: list[HttpTransport] = []
 
@@ -84,7 +84,7 @@ def failure(send: t.Callable[[], object]) -> TransportError:
 # -- what is sent --------------------------------------------------------------------------------------------
 
 
-def test_the_user_agent_names_the_caller_and_nothing_else_is_added(session: Open, emulator: Emulator) -> None:
+def test_the_user_agent_names_the_caller_and_nothing_else_is_added(session: OpenTransport, emulator: Emulator) -> None:
     session(user_agent="secops.mde/1.2.3").send("GET", emulator.api_url + FAR)
     (call,) = emulator.calls()
     assert call.headers["user-agent"] == "secops.mde/1.2.3"
@@ -97,7 +97,7 @@ def test_the_version_is_that_of_the_collection() -> None:
 
 @pytest.mark.parametrize("home", ["NETRC", "HOME"])
 def test_a_password_in_netrc_never_replaces_the_token(
-    home: str, session: Open, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: str, session: OpenTransport, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / ".netrc"
     netrc.write_text("default login user1 password hunter2\n", encoding="ascii")
@@ -109,7 +109,7 @@ def test_a_password_in_netrc_never_replaces_the_token(
     assert [call.headers.get("authorization", "")[:7] for call in emulator.calls()] == ["Bearer ", ""]
 
 
-def test_cookies_are_not_kept(session: Open, emulator: Emulator) -> None:
+def test_cookies_are_not_kept(session: OpenTransport, emulator: Emulator) -> None:
     emulator.fault(kind="body", body="{}", headers={"Set-Cookie": "node=sick; Path=/"})
     one = session()
     one.send("GET", emulator.api_url + FAR)
@@ -118,7 +118,7 @@ def test_cookies_are_not_kept(session: Open, emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_redirects_are_returned_and_not_followed(method: str, session: Open, emulator: Emulator) -> None:
+def test_redirects_are_returned_and_not_followed(method: str, session: OpenTransport, emulator: Emulator) -> None:
     emulator.fault(kind="redirect", times=None)
     response = session().send(method, emulator.api_url + FAR, headers={"Authorization": "Bearer abc"})
     assert response.status == 307
@@ -157,7 +157,7 @@ def test_options_decide_which_certificates_to_trust_and_else_the_environment(
     options: dict[str, t.Any],
     environ: dict[str, str],
     trusted: bool,
-    session: Open,
+    session: OpenTransport,
     emulator: Emulator,
     wrong_bundle: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -179,7 +179,7 @@ def test_options_decide_which_certificates_to_trust_and_else_the_environment(
 
 @pytest.mark.parametrize("setting", ["ca_path", "REQUESTS_CA_BUNDLE"])
 def test_ca_certificates_are_loaded_once_for_all_connections(
-    setting: str, session: Open, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    setting: str, session: OpenTransport, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.write_bytes(Path(emulator.ca_path).read_bytes())
@@ -191,7 +191,7 @@ def test_ca_certificates_are_loaded_once_for_all_connections(
     assert one.send("GET", emulator.foreign_url + FAR).status < 500
 
 
-def test_a_certificate_for_another_name_is_not_trusted(session: Open, emulator: Emulator) -> None:
+def test_a_certificate_for_another_name_is_not_trusted(session: OpenTransport, emulator: Emulator) -> None:
     with HttpsProxy({"mde.example.test": emulator.api_url}) as proxy:
         failed = failure(lambda: session(proxy=proxy.url).send("POST", HOST + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("certificate_not_trusted", False, True)
@@ -203,7 +203,7 @@ def test_a_certificate_for_another_name_is_not_trusted(session: Open, emulator: 
 
 
 @pytest.fixture
-def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def connected_hosts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The hosts to which connections were opened. All connections are refused."""
     hosts: list[str] = []
 
@@ -247,14 +247,14 @@ def test_the_proxy_option_takes_precedence_and_loopback_and_link_local_use_no_pr
     option: str | None,
     environ: dict[str, str],
     via: str,
-    session: Open,
-    dialled: list[str],
+    session: OpenTransport,
+    connected_hosts: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     failed = failure(lambda: session(proxy=option).send("GET", url))
-    assert dialled == [via]
+    assert connected_hosts == [via]
     assert not failed.may_have_arrived
     assert failed.retryable
     assert failed.code == ("unreachable" if via in url else "proxy_failed")
@@ -262,7 +262,7 @@ def test_the_proxy_option_takes_precedence_and_loopback_and_link_local_use_no_pr
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-def test_the_proxy_receives_its_password_and_the_service_does_not(session: Open, emulator: Emulator) -> None:
+def test_the_proxy_receives_its_password_and_the_service_does_not(session: OpenTransport, emulator: Emulator) -> None:
     with HttpsProxy({"mde.example.test": emulator.api_url}) as proxy:
         one = session(proxy=proxy.url.replace("//", "//user:hunter%212@"), validate_certs=False)
         assert one.send("GET", HOST + FAR).status == 401
@@ -272,7 +272,7 @@ def test_the_proxy_receives_its_password_and_the_service_does_not(session: Open,
 
 
 @pytest.mark.parametrize("refusal", ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"])
-def test_a_proxy_that_refuses_is_named_and_the_request_was_not_sent(refusal: str, session: Open) -> None:
+def test_a_proxy_that_refuses_is_named_and_the_request_was_not_sent(refusal: str, session: OpenTransport) -> None:
     with HttpsProxy({}, refusal) as proxy:
         failed = failure(lambda: session(proxy=proxy.url).send("POST", HOST + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("proxy_failed", False, False)
@@ -282,7 +282,7 @@ def test_a_proxy_that_refuses_is_named_and_the_request_was_not_sent(refusal: str
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @pytest.mark.parametrize("first", [True, False], ids=["a new connection", "a reused connection"])
 def test_a_response_that_is_lost_behind_a_proxy_is_not_a_failure_to_connect(
-    first: bool, session: Open, emulator: Emulator
+    first: bool, session: OpenTransport, emulator: Emulator
 ) -> None:
     """urllib3 also raises a ProxyError here. If it counted as a refused connection, the POST would be sent twice."""
     emulator.fault(kind="lost", method="POST")
@@ -299,7 +299,7 @@ def test_a_response_that_is_lost_behind_a_proxy_is_not_a_failure_to_connect(
 # -- failures -------------------------------------------------------------------------------------
 
 
-def test_a_refused_connection_was_not_sent(session: Open, nowhere: str) -> None:
+def test_a_refused_connection_was_not_sent(session: OpenTransport, nowhere: str) -> None:
     failed = failure(lambda: session().send("POST", nowhere))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, False)
     assert failed.message.startswith(f"POST {nowhere}: no connection to {nowhere} (")
@@ -307,7 +307,7 @@ def test_a_refused_connection_was_not_sent(session: Open, nowhere: str) -> None:
     assert "api_url" in str(failed.hint)
 
 
-def test_an_unknown_host_was_not_sent(session: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_was_not_sent(session: OpenTransport, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: t.Any, **__: t.Any) -> t.NoReturn:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -317,7 +317,7 @@ def test_an_unknown_host_was_not_sent(session: Open, monkeypatch: pytest.MonkeyP
     assert "Name or service not known" in failed.message
 
 
-def test_a_request_whose_connection_times_out_was_not_sent(session: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_whose_connection_times_out_was_not_sent(session: OpenTransport, monkeypatch: pytest.MonkeyPatch) -> None:
     def late(*_: t.Any, **__: t.Any) -> t.NoReturn:
         raise TimeoutError("timed out")
 
@@ -329,14 +329,14 @@ def test_a_request_whose_connection_times_out_was_not_sent(session: Open, monkey
 @pytest.mark.parametrize(
     "url", ["https://mde..example.test", f"https://{'a' * 70}.example.test", "https://*.example.test"]
 )
-def test_an_invalid_host_is_final_and_the_request_was_not_sent(url: str, session: Open) -> None:
+def test_an_invalid_host_is_final_and_the_request_was_not_sent(url: str, session: OpenTransport) -> None:
     failed = failure(lambda: session().send("POST", url))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, True)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("socks") is not None, reason="PySocks is installed here")
 def test_a_proxy_type_that_is_not_installed_is_final_and_reported(
-    session: Open, monkeypatch: pytest.MonkeyPatch
+    session: OpenTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy.example.test:1080")
     failed = failure(lambda: session().send("POST", HOST))
@@ -345,14 +345,14 @@ def test_a_proxy_type_that_is_not_installed_is_final_and_reported(
 
 
 @pytest.mark.parametrize("kind", ["lost", "lost_before"])
-def test_a_request_whose_response_is_lost_may_have_arrived(kind: str, session: Open, emulator: Emulator) -> None:
+def test_a_request_whose_response_is_lost_may_have_arrived(kind: str, session: OpenTransport, emulator: Emulator) -> None:
     emulator.fault(kind=kind)
     failed = failure(lambda: session().send("POST", emulator.api_url + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
     assert failed.message.startswith(f"POST {emulator.api_url}{FAR}: the connection was interrupted (")
 
 
-def test_a_server_that_hangs_is_abandoned_after_the_timeout(session: Open, emulator: Emulator) -> None:
+def test_a_server_that_hangs_is_abandoned_after_the_timeout(session: OpenTransport, emulator: Emulator) -> None:
     emulator.fault(kind="hang")
     failed = failure(lambda: session(timeout=0.2).send("POST", emulator.api_url + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
@@ -360,7 +360,7 @@ def test_a_server_that_hangs_is_abandoned_after_the_timeout(session: Open, emula
 
 
 def test_a_slow_server_is_abandoned_after_the_timeout_although_each_byte_is_in_time(
-    session: Open, emulator: Emulator, clock: EmulatorClock, monkeypatch: pytest.MonkeyPatch
+    session: OpenTransport, emulator: Emulator, clock: EmulatorClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator.fault(kind="slow_drip", delay=0.001)
     ticking = iter(range(10_000))
@@ -370,7 +370,7 @@ def test_a_slow_server_is_abandoned_after_the_timeout_although_each_byte_is_in_t
     assert "no response within 30 s" in failed.message
 
 
-def test_a_body_that_cannot_be_decoded_is_an_interrupted_connection(session: Open, emulator: Emulator) -> None:
+def test_a_body_that_cannot_be_decoded_is_an_interrupted_connection(session: OpenTransport, emulator: Emulator) -> None:
     emulator.fault(kind="body", body=b"not packed", headers={"Content-Encoding": "gzip"})
     failed = failure(lambda: session().send("POST", emulator.api_url + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
@@ -399,7 +399,7 @@ class SilentServer:
 
 
 @pytest.mark.parametrize("data", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["closed immediately", "plain HTTP"])
-def test_a_tls_failure_is_not_reported_as_an_untrusted_certificate(data: bytes, session: Open) -> None:
+def test_a_tls_failure_is_not_reported_as_an_untrusted_certificate(data: bytes, session: OpenTransport) -> None:
     with SilentServer(data) as server:
         failed = failure(lambda: session().send("POST", server.url))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, False)
@@ -408,7 +408,7 @@ def test_a_tls_failure_is_not_reported_as_an_untrusted_certificate(data: bytes, 
 # -- responses -----------------------------------------------------------------------------------------
 
 
-def test_a_large_compressed_response_is_read_completely(session: Open, emulator: Emulator) -> None:
+def test_a_large_compressed_response_is_read_completely(session: OpenTransport, emulator: Emulator) -> None:
     text = "".join(f"{number:09}" for number in range(50_000))
     emulator.fault(kind="body", body=gzip.compress(text.encode()), headers={"Content-Encoding": "gzip", "X-Node": "7"})
     response = session().send("GET", emulator.api_url + FAR)
@@ -416,7 +416,7 @@ def test_a_large_compressed_response_is_read_completely(session: Open, emulator:
     assert response.headers["x-node"] == "7"
 
 
-def test_a_host_has_responded_after_any_response(session: Open, emulator: Emulator, nowhere: str) -> None:
+def test_a_host_has_responded_after_any_response(session: OpenTransport, emulator: Emulator, nowhere: str) -> None:
     one = session()
     failure(lambda: one.send("GET", nowhere))
     one.send("GET", emulator.api_url + FAR)
@@ -440,7 +440,7 @@ def test_a_body_is_json_or_nothing(body: bytes, document: t.Any) -> None:
     assert Response("GET", HOST, 200, body=body).json() == document
 
 
-def test_a_session_is_safe_to_use_from_several_threads(session: Open, emulator: Emulator) -> None:
+def test_a_session_is_safe_to_use_from_several_threads(session: OpenTransport, emulator: Emulator) -> None:
     one = session()
     responses: list[int] = []
     threads = [

@@ -117,7 +117,7 @@ def fits_without_external_id(one: MachineAction) -> bool:
     )
 
 
-def has_ours(one: MachineAction) -> bool:
+def has_our_external_id(one: MachineAction) -> bool:
     value = (one.external_id or "").strip().lower()
     return is_on_our_device(one) and len(value) >= 36 and OURS.lower().startswith(value)
 
@@ -126,12 +126,12 @@ def has_ours(one: MachineAction) -> bool:
 def test_histories_with_foreign_truncated_and_missing_external_ids_are_assessed(actions: list[MachineAction]) -> None:
     for one in actions:
         missing = one.external_id is None
-        assert CHECK.owns(one) == (fits_without_external_id(one) if missing else has_ours(one))
+        assert CHECK.owns(one) == (fits_without_external_id(one) if missing else has_our_external_id(one))
         assert WITHOUT.owns(one) == (missing and fits_without_external_id(one))
         assert CHECK.fits_but_for_external_id(one) == (
-            not missing and not has_ours(one) and fits_without_external_id(one)
+            not missing and not has_our_external_id(one) and fits_without_external_id(one)
         )
-    proven = [one for one in actions if has_ours(one)]
+    proven = [one for one in actions if has_our_external_id(one)]
     fitting = [one for one in actions if one.external_id is None and fits_without_external_id(one)]
     assert CHECK.find_own(actions, in_doubt=False) == next(iter(proven), None)
     assert CHECK.find_own(actions, in_doubt=True) == next(iter([*proven, *fitting]), None)
@@ -145,7 +145,7 @@ def test_a_direct_response_is_ours_where_nothing_contradicts(one: MachineAction)
     recent = one.created is None or one.created >= NOW - timedelta(seconds=5)
     comment = COMMENT.startswith((one.comment or "").strip())
     expected = is_on_our_device(one) and one.id.lower() != "before" and recent and comment and is_prefix
-    assert CHECK.owns_response(one) == (expected or has_ours(one))
+    assert CHECK.owns_response(one) == (expected or has_our_external_id(one))
 
 
 @given(ACTIONS, ACTIONS)

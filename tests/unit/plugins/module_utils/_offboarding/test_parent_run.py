@@ -30,9 +30,9 @@ class Processes:
         for index, command in enumerate(commands):
             (folder / str(self.ids[index])).mkdir()
             (folder / str(self.ids[index]) / "cmdline").write_text(command, "utf-8")
-            self.adopt(index, self.ids[index + 1] if index + 1 < len(commands) else 1)
+            self.set_parent(index, self.ids[index + 1] if index + 1 < len(commands) else 1)
 
-    def adopt(self, index: int, parent: int = 1) -> None:
+    def set_parent(self, index: int, parent: int = 1) -> None:
         """Change the parent of a process, as the system does when its parent has ended."""
         stat = f"{self.ids[index]} (a (odd) name) S {parent} 1 1 0"
         (self.folder / str(self.ids[index]) / "stat").write_text(stat, "utf-8")
@@ -71,7 +71,7 @@ def test_only_the_processes_up_to_the_main_process_count(
     processes = Processes(tmp_path, *commands)
     caller = AnsibleRun(tmp_path, stdout)
     assert caller()
-    processes.adopt(ended, 2)
+    processes.set_parent(ended, 2)
     assert caller() == waits
 
 

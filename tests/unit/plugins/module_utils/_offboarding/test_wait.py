@@ -22,7 +22,7 @@ def action(name: str, status: str) -> MachineAction:
     return made
 
 
-class Lists:
+class ListClient:
     """A client with prepared lists of actions. The last list is returned repeatedly."""
 
     def __init__(self, *lists: list[MachineAction]) -> None:
@@ -39,7 +39,7 @@ class Lists:
 def test_a_final_action_stays_final_when_a_later_list_lags_behind() -> None:
     older = [action("a", "Pending"), action("b", "Pending")]
     newer = [action("a", "Succeeded"), action("b", "InProgress")]
-    done, pending = wait_for_actions(t.cast("t.Any", Lists(newer, older)), older, WaitOptions(timeout=60, sleep=10))
+    done, pending = wait_for_actions(t.cast("t.Any", ListClient(newer, older)), older, WaitOptions(timeout=60, sleep=10))
     assert (done.action.status, done.error) == ("Succeeded", None)
     assert pending.error is not None
     assert pending.error.code == "wait_timeout"
