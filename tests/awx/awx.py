@@ -322,7 +322,7 @@ class Awx:
     def _prepare(
         self, credential: t.Mapping[str, t.Any], updates: bool = False
     ) -> tuple[int, Path, dict[str, str], dict[str, str]]:
-        """Return a job number, a folder with the project, the environment of the process, and its part that AWX shows."""
+        """Return a job number, the folder of the project, the environment of the process, and the part that AWX shows."""
         with self._number:
             number = next(self._numbers)
         folder = self.folder / f"job-{number}"

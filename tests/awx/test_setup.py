@@ -120,7 +120,7 @@ def test_surveys_have_the_format_of_awx_and_ask_for_variables_of_the_runbook(obj
                 assert question["default"] in question["choices"]
                 assert all(isinstance(choice, str) for choice in question["choices"])
             else:
-                # An empty list of a multiple selection would count as an answer: mde_fail_on would accept every outcome.
+                # An empty list of a multiple selection counts as an answer: mde_fail_on would accept every outcome.
                 assert question["type"] in ("text", "textarea")
                 assert 0 <= question["min"] <= question["max"]
                 assert question["required"] == (question["min"] > 0)

@@ -83,7 +83,8 @@ def plan(quick: bool) -> list[Group]:
     groups: list[Group] = []
     for count, variants in ((1, (URI, SINGLE, LOOP, LIST)), (10, (URI, LOOP, LIST)), (50, (URI, LOOP, LIST))):
         groups += [
-            [Case(variant, count, latency, runs=1 if count > 10 else 3) for variant in variants] for latency in LATENCIES
+            [Case(variant, count, latency, runs=1 if count > 10 else 3) for variant in variants]
+            for latency in LATENCIES
         ]
     groups[-1] += [Case(variant, 0, DIVIDED.latency) for variant in (NOOP, PING)]
     if not quick:

@@ -118,7 +118,11 @@ class Results:
     def parts(self) -> dict[str, float] | None:
         """Return the phases of the median run of a list. The two plays that do nothing divide its start."""
         variant, devices, latency = DIVIDED.variant, DIVIDED.devices, DIVIDED.latency
-        noop, ping, work = self.find(NOOP, 0, latency), self.find(PING, 0, latency), self.find(variant, devices, latency)
+        noop, ping, work = (
+            self.find(NOOP, 0, latency),
+            self.find(PING, 0, latency),
+            self.find(variant, devices, latency),
+        )
         timeline = work.middle.timeline if work is not None else None
         if noop is None or ping is None or timeline is None:
             return None

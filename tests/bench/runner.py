@@ -89,7 +89,9 @@ class Runner:
         """Return the command of a case, with its devices as inventory hosts or in a variables file."""
         hosts, variables = self.scratch / "hosts", self.scratch / "variables.json"
         hosts.write_text("".join(f"{item.name}\n" for item in devices if case.variant.inventory), "utf-8")
-        requested = [{case.variant.by.value: item.id if case.variant.by is IdentifyBy.ID else item.name} for item in devices]
+        requested = [
+            {case.variant.by.value: item.id if case.variant.by is IdentifyBy.ID else item.name} for item in devices
+        ]
         variables.write_text(json.dumps({"bench_devices": requested, **case.variant.variables}), "utf-8")
         command = [self.playbook_program, str(self.playbooks / case.variant.file), f"--inventory={hosts}"]
         if not case.variant.inventory:
@@ -97,9 +99,7 @@ class Runner:
         return [*command, "--check"] if case.variant.check else command
 
 
-def check_result(
-    case: Case, devices: Sequence[Device], requests: Sequence[Request], offboarded: Sequence[str]
-) -> None:
+def check_result(case: Case, devices: Sequence[Device], requests: Sequence[Request], offboarded: Sequence[str]) -> None:
     """Check that each device has exactly one action, sent once (none in check mode), and that no request failed.
 
     Raises UnexpectedResult.

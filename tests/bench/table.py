@@ -13,7 +13,16 @@ from collections.abc import Iterable, Sequence
 from .cases import CHECK, LATENCIES, LIST, SINGLE, URI, Variant
 from .results import Result, Results
 
-_HEAD = ("devices", "variant", "wall time", "times as fast", "processor time", "peak memory", "calls per device", "sign-ins")
+_HEAD = (
+    "devices",
+    "variant",
+    "wall time",
+    "times as fast",
+    "processor time",
+    "peak memory",
+    "calls per device",
+    "sign-ins",
+)
 
 
 def render(results: Results, machine: dict[str, t.Any]) -> str:
@@ -79,9 +88,7 @@ def _targets(results: Results) -> list[str]:
         found = _ratio(results, variant, devices, latency)
         if found is not None:
             result_text = "met" if found >= target else "MISSED"
-            lines.append(
-                f"- {title}: {found:.2f} times as fast as `{URI.name}`, target {target:.2f}: {result_text}"
-            )
+            lines.append(f"- {title}: {found:.2f} times as fast as `{URI.name}`, target {target:.2f}: {result_text}")
     return ["Targets:", "\n".join(lines)] if lines else []
 
 

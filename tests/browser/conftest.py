@@ -84,7 +84,7 @@ class Tab:
 
     @property
     def busy(self) -> float:
-        """Milliseconds of processor time of the main thread since the page was requested, independent of other processes."""
+        """Processor time of the main thread in milliseconds since the page was requested."""
         metrics = self.browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
         return 1000 * next(float(each["value"]) for each in metrics if each["name"] == "TaskDuration")
 

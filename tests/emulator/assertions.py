@@ -50,7 +50,8 @@ def _verify_certificate(
         prints = thumbprints(certificate)
         # Some libraries pad the value, although the format does not require padding.
         if any(
-            str(header.get(name)).rstrip("=") == prints[name] and header.get("alg") == algorithms[name] for name in algorithms
+            str(header.get(name)).rstrip("=") == prints[name] and header.get("alg") == algorithms[name]
+            for name in algorithms
         ):
             _check_signature(assertion, certificate.public_key(), str(header["alg"]))
             break

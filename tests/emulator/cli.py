@@ -39,7 +39,10 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--authority-port", type=int, default=0, help="port of the sign-in service")
     options.add_argument(
-        "--host-name", action="append", default=[], help="additional host name of this machine, for the certificate; repeatable"
+        "--host-name",
+        action="append",
+        default=[],
+        help="additional host name of this machine, for the certificate; repeatable",
     )
     options.add_argument(
         "--metadata-port", type=int, default=0, help="port of the managed identity endpoints and the HTTP control"

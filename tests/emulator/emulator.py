@@ -152,9 +152,7 @@ class Emulator:
 
         self._ports = {
             "foreign": port("foreign", lambda call: json_reply(200, {"value": []})),
-            "entra": port(
-                "entra", self._entra.respond, latency=lambda: self.knobs.entra_latency, foreign=foreign_url
-            ),
+            "entra": port("entra", self._entra.respond, latency=lambda: self.knobs.entra_latency, foreign=foreign_url),
             "metadata": port("metadata", self._metadata.respond, control=control.respond, foreign=foreign_url),
             "api": port("api", self._respond_api, latency=lambda: self.knobs.latency, foreign=foreign_url),
         }

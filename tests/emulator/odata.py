@@ -233,7 +233,9 @@ class _Visitor(AstToSqliteSqlVisitor):
         column, literal = (one, other) if property_first else (other, one)
         if column == "guid":
             node = left if property_first else right
-            accepted = getattr(self._rules, self._property(node).literals) if isinstance(node, ast.Identifier) else "both"
+            accepted = (
+                getattr(self._rules, self._property(node).literals) if isinstance(node, ast.Identifier) else "both"
+            )
             if literal in _GUID_LITERALS[accepted]:
                 return
             column = "string" if accepted == "string" else "guid"

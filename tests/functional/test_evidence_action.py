@@ -132,7 +132,9 @@ def test_check_mode_writes_a_prediction(completed: tuple[Path, CommandResult], r
     assert results["check"]["msg"].startswith("Prediction: ")
 
 
-def test_a_delegated_task_writes_on_the_controller(completed: tuple[Path, CommandResult], results: dict[str, t.Any]) -> None:
+def test_a_delegated_task_writes_on_the_controller(
+    completed: tuple[Path, CommandResult], results: dict[str, t.Any]
+) -> None:
     assert results["delegated"]["paths"]["json"] == str(completed[0] / "evidence" / "delegated.json")
     assert read(completed, "delegated")["devices"] == read(completed, "local")["devices"]
 

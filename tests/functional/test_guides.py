@@ -255,7 +255,9 @@ def test_every_outcome_and_variable_has_its_row() -> None:
     outcome = documentation("modules", "mde_offboard", "RETURN")["devices"]["contains"]["outcome"]["description"]
     outcomes = set(re.findall(r"V\((\w+)\)", " ".join(outcome)))
     assert len(outcomes) == 9
-    outcome_of_verify = documentation("modules", "mde_offboard_info", "RETURN")["devices"]["contains"]["outcome"]["description"]
+    outcome_of_verify = documentation("modules", "mde_offboard_info", "RETURN")["devices"]["contains"]["outcome"][
+        "description"
+    ]
     assert set(re.findall(r"V\((\w+)\)", " ".join(outcome_of_verify))) == VERIFIED | {"error"}
     assert rows == outcomes | VERIFIED | PLAYBOOK_VARIABLES
 

@@ -123,7 +123,7 @@ def own_output(output: str) -> str:
 
 
 def assert_evidence(tenant: Tenant, ids: set[str], *, kind: str, number: int = -1) -> dict[str, dict[str, t.Any]]:
-    """Check that the evidence has each device once in all three files, without dangerous characters. Returns its devices."""
+    """Check that all three files have each device once, without dangerous characters. Returns the devices."""
     path = sorted((tenant.folder / "mde-evidence").glob(f"mde-{kind}-*.json"))[number]
     document = strict(path.read_text("utf-8"))
     devices = {device["device_id"] or device["requested"]["device_id"]: device for device in document["devices"]}
@@ -182,9 +182,9 @@ def test_a_hostile_tenant_loses_no_device_runs_nothing_and_prints_no_control_cha
         assert "Not tagged: " in completed.output
         assert raw(own_output(completed.output), TERMINAL) == set()
         devices = assert_evidence(tenant, ids, kind="offboard")
-        assert {id_ for id_ in ids - fleet.contradictory - fleet.refused if devices[id_]["outcome"] != "submitted"} == set(), (
-            completed.output
-        )
+        assert {
+            id_ for id_ in ids - fleet.contradictory - fleet.refused if devices[id_]["outcome"] != "submitted"
+        } == set(), completed.output
         assert {id_ for id_ in fleet.refused if devices[id_]["outcome"] != "refused"} == set()
         assert {id_ for id_ in ids if prediction[id_]["failed"] and not devices[id_]["failed"]} == set()
         # Each device is a host of the recap, which failed if its device failed.
@@ -203,9 +203,9 @@ def test_a_hostile_tenant_loses_no_device_runs_nothing_and_prints_no_control_cha
         assert set(posted_to) == sent
 
         verified = assert_evidence(tenant, ids, kind="verify")
-        assert {id_ for id_ in ids - fleet.contradictory - fleet.refused if verified[id_]["outcome"] != "pending"} == set(), (
-            completed.output
-        )
+        assert {
+            id_ for id_ in ids - fleet.contradictory - fleet.refused if verified[id_]["outcome"] != "pending"
+        } == set(), completed.output
 
         machines = tenant.module("mde_machine_info")["machines"]
         assert sorted(machine["id"] for machine in machines) == sorted(ids)

@@ -49,7 +49,9 @@ def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook
     completed = runbook.run("offboard", "--limit", "host-*", **AWX, **COMMENT)
     assert completed.code == 2
     assert {host for host, counts in completed.recap.items() if counts["failed"]} == {"host-3"}
-    assert {host for host, counts in completed.recap.items() if counts["changed"] == 1} == set(completed.recap) - {"host-3"}
+    assert {host for host, counts in completed.recap.items() if counts["changed"] == 1} == set(completed.recap) - {
+        "host-3"
+    }
     assert "OsPlatformNotSupported" in completed.one_line
     assert '"7 of 7 devices: 1 refused, 6 submitted.' in completed.one_line
     assert [call.method for call in emulator.calls("api")].count("GET") == 2
@@ -95,7 +97,9 @@ def test_an_inventory_with_duplicate_names_acts_by_id(emulator: Emulator, runboo
     path.write_text("plugin: secops.mde.mde_machines\ntag: retire\n", "utf-8")
     completed = runbook.run("offboard", "-i", str(path), mde_hosts="all", **COMMENT)
     assert completed.code == 0, completed.output
-    assert sorted(action["machineId"] for action in emulator.actions()) == sorted(duplicate.id for duplicate in duplicates)
+    assert sorted(action["machineId"] for action in emulator.actions()) == sorted(
+        duplicate.id for duplicate in duplicates
+    )
 
 
 def test_settings_of_the_hosts_do_not_reach_the_controller(emulator: Emulator, runbook: AnsibleCommand) -> None:
@@ -161,7 +165,10 @@ def test_one_invalid_host_of_many_stops_the_run_before_the_first_request(
     runbook.inventory(hosts)
     completed = runbook.run("offboard", mde_hosts="all", mde_batch_size=size, mde_max_devices=300, **COMMENT)
     assert completed.code == 2
-    assert "host pc-200.corp.example, mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device ID" in completed.one_line
+    assert (
+        "host pc-200.corp.example, mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device ID"
+        in completed.one_line
+    )
     assert "host localhost is the controller, not a device" in completed.one_line
     assert "Nothing was done" not in completed.one_line
     assert emulator.calls() == []
@@ -320,7 +327,9 @@ def test_a_module_that_is_killed_ends_the_run_without_a_result_of_its_batch(
     runbook.variables["PYTHONPATH"] = f"{runbook.folder}{os.pathsep}{runbook.variables['PYTHONPATH']}"
     completed = runbook.run("offboard", mde_hosts="all", mde_batch_size=2, **COMMENT)
     assert completed.code == 2
-    assert completed.times("The batch starting at device 1 has no result, and some of its devices can be offboarded.") == 1
+    assert (
+        completed.times("The batch starting at device 1 has no result, and some of its devices can be offboarded.") == 1
+    )
     assert [counts["failed"] for counts in completed.recap.values()] == [1, 1, 1]
     assert runbook.evidence()[0]["complete"] is False
 
@@ -405,9 +414,7 @@ def test_evidence_that_can_no_longer_be_written_ends_the_run_with_the_results_an
         return "{}"
 
     # The fault occurs when the second batch reads its devices. The module repeats the read.
-    emulator.fault(
-        kind="body", status=503, body=replace_page_with_directory, method="GET", path="/machines", after=1
-    )
+    emulator.fault(kind="body", status=503, body=replace_page_with_directory, method="GET", path="/machines", after=1)
     completed = runbook.run("offboard", mde_hosts="all", mde_batch_size=2, **AWX, **COMMENT)
     assert completed.code == 2
     assert len(emulator.actions()) == 4
@@ -567,9 +574,14 @@ EMPTY_VALUES = ("null", "''", "!unsafe ''")
 
 
 def test_every_variable_in_every_type_is_unset_or_used_or_an_error(runbook: AnsibleCommand) -> None:
-    """Run all cases in one process: the files that check the variables, with a task for each case that shows the result."""
+    """Run the files that check the variables for all cases in one process, with a task that shows each result."""
     plays = ["- hosts: localhost", "  gather_facts: false", "  tasks:"]
-    kinds = {**dict(zip(EMPTY_VALUES, EMPTY_VALUES, strict=True)), "number": "20261044", "boolean": "false", "date": "2026-10-01"}
+    kinds = {
+        **dict(zip(EMPTY_VALUES, EMPTY_VALUES, strict=True)),
+        "number": "20261044",
+        "boolean": "false",
+        "date": "2026-10-01",
+    }
     for entry_point, names in {"offboard": OF_OFFBOARD, "verify": OF_VERIFY}.items():
         for kind, value in kinds.items():
             plays += [
@@ -747,7 +759,9 @@ def test_verify_takes_the_artifacts_of_earlier_jobs_and_publishes_a_list_to_retr
     artifacts = {}
     for job, part in {4711: devices[:1], 4712: devices[1:]}.items():
         runbook.inventory({device.name or "": {} for device in part})
-        completed = runbook.run("offboard", mde_hosts="all", awx_job_id=job, awx_schedule_name="Nightly", **sliced, **COMMENT)
+        completed = runbook.run(
+            "offboard", mde_hosts="all", awx_job_id=job, awx_schedule_name="Nightly", **sliced, **COMMENT
+        )
         artifacts.update(completed.summaries)
     assert list(artifacts) == ["mde_offboard_4711", "mde_offboard_4712"]
     assert artifacts["mde_offboard_4712"]["device_ids"] == [devices[2].id]

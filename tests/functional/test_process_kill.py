@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""mde_offboard is killed in the middle of a list and run again: one action for each device, whichever process was killed."""
+"""mde_offboard is killed in the middle of a list and run again: each device has one action, whichever process was killed."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason=
 
 @pytest.fixture
 def _hangup_ends_children() -> t.Iterator[None]:
-    """Restore the default of the signal, which programs started with nohup ignore, together with their child processes."""
+    """Restore the default of the signal. Programs that were started with nohup, and their child processes, ignore it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)

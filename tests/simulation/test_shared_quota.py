@@ -105,7 +105,7 @@ def run_jobs(
         seconds=max(call.at for call in calls) - min(call.at for call in calls) + LATENCY,
         accepted=len(calls) - refused,
         refused=refused,
-        # Two reads, the first POST alone (its response shows whether the service accepts an ExternalId), and the other POSTs.
+        # Two reads, the first POST (its response shows whether the service accepts an ExternalId), and the others.
         shortest=(3 + -(-(devices_each - 1) // CONCURRENCY)) * LATENCY,
     )
 

@@ -129,7 +129,7 @@ def test_a_hundred_thousand_devices_are_offboarded_despite_faults_and_other_user
     requested = fleet(service, 100_000 if complete else 10_000)
     service.knobs.external_id = external_id
     service.knobs.list_lag = 5
-    # Shorter than the sign-in reports. In the shorter run, also shorter than the minutes that use up the quota of an hour.
+    # Shorter than the sign-in reports. In the shorter run, also shorter than the time that uses up the hourly quota.
     service.knobs.token_lifetime = 2000 if complete else 500
     for seed, (kind, method, handled, chance) in enumerate(
         [
@@ -161,7 +161,9 @@ def test_a_hundred_thousand_devices_are_offboarded_despite_faults_and_other_user
     assert duration <= (1.02 if complete else 1.04) * best_possible(posts + reads + other_program.accepted)
     kinds = Counter(call.fault or call.status for call in calls)
     assert all(kinds[kind] for kind in ("lost", "lost_before", "503", "html_502", 401, 429))
-    print(f"{duration / HOUR:.2f} h, best {best_possible(posts + reads + other_program.accepted) / HOUR:.2f} h, {kinds}")
+    print(
+        f"{duration / HOUR:.2f} h, best {best_possible(posts + reads + other_program.accepted) / HOUR:.2f} h, {kinds}"
+    )
 
 
 @pytest.mark.parametrize("size", [3200, 400], ids=["in one task", "in batches with one process each"])

@@ -23,7 +23,10 @@ def main() -> int:
         for command in (("update", "-qq"), ("install", "-qq", "--yes", "--no-install-recommends", *PACKAGES)):
             subprocess.run(["apt-get", *command], env=settings, stdin=subprocess.DEVNULL, check=False)
     if reason := missing():
-        print(f"The tests of the evidence page will be skipped. {reason[:1].upper()}{reason[1:]}, as root.", file=sys.stderr)
+        print(
+            f"The tests of the evidence page will be skipped. {reason[:1].upper()}{reason[1:]}, as root.",
+            file=sys.stderr,
+        )
         return 1
     print("Chromium and its chromedriver are installed.")
     return 0

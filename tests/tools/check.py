@@ -120,7 +120,7 @@ def browser(run: Shell) -> None:
 
 
 def awx(run: Shell) -> None:
-    """Test the files of extensions/awx with credential injection of AWX and with jobs in ansible-runner, without slow jobs."""
+    """Test the files of extensions/awx with AWX's credential injection and with jobs in ansible-runner."""
     pytest(run, "tests/awx", "-m", "not matrix_only")
 
 
@@ -142,7 +142,9 @@ def hunt(run: Shell) -> None:
     pytest(run, "tests/unit", "-m", "hypothesis", "--hypothesis-profile=hunt")
 
 
-def pytest(run: Shell, *arguments: str, one_process: bool = False, wrapper: t.Iterable[str] = (), ansible: str = "") -> None:
+def pytest(
+    run: Shell, *arguments: str, one_process: bool = False, wrapper: t.Iterable[str] = (), ansible: str = ""
+) -> None:
     """Run tests. With ``one_process``, they run in one process. ``ansible`` is the directory of another Ansible to test."""
     workers = 0 if one_process or run.cores == 1 else run.cores
     command = ("python", "-m", *wrapper, "pytest", f"--numprocesses={workers}", *arguments)

@@ -27,7 +27,7 @@ LIST = ("secops.mde.offboard_list", "-e", "mde_devices_file=devices.csv", "-e", 
 
 
 class Step(t.NamedTuple):
-    """A command of the runbook with its description and its exit status (2: the list has devices that need attention)."""
+    """A command of the runbook with its description and exit status. 2: a device needs attention."""
 
     description: str
     command: tuple[str, ...]

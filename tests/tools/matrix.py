@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make matrix`: sanity, unit, functional and integration tests, and AWX's jobs, on all supported versions of ansible-core.
+"""`make matrix`: sanity, unit, functional, integration and AWX tests on all supported versions of ansible-core.
 
 The oldest, a middle and the newest version run all tests. The others run the sanity tests and the playbooks of one module.
 With `--full`, every version runs all tests with one Python, and sanity tests and these playbooks with each other supported

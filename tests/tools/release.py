@@ -108,7 +108,7 @@ def release(version: str, log: t.IO[str]) -> Path:
 
 
 def follow_first_steps(run: Shell, archive: Path) -> None:
-    """Run the commands of the page with an empty home directory, and install the archive instead of the release on Galaxy."""
+    """Run the commands of the page with an empty home directory, and install the archive instead of the release."""
     home = RELEASE / "home"
     shutil.copytree(HOME / ".config", home / ".config")  # pip's settings
     page = (ROOT / "docs" / "docsite" / "rst" / "guide_first_steps.rst").read_text("utf-8")

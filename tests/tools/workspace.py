@@ -106,7 +106,7 @@ class Environment:
         return str(self.path / "bin" / name)
 
     def variables(self) -> dict[str, str]:
-        """Return the caller's variables for the environment: its programs, a separate home, without REMOVED_VARIABLES."""
+        """Return the caller's variables without REMOVED_VARIABLES, with the programs of the environment and its home."""
         kept = {name: value for name, value in os.environ.items() if not REMOVED_VARIABLES.match(name)}
         return kept | {"HOME": str(HOME), "PATH": f"{self.path / 'bin'}{os.pathsep}{kept['PATH']}"}
 
@@ -134,7 +134,7 @@ class Environment:
             made.write_text(recipe, "utf-8")
 
     def copy_pip_settings(self) -> None:
-        """Copy pip's settings into the home of the tools, because ansible-test does not pass the caller's settings to pip."""
+        """Copy pip's settings into the home of the tools, because ansible-test does not pass them on."""
         pip = [self.program("python"), "-m", "pip"]
         listing = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=True).stdout
         cache = subprocess.run([*pip, "cache", "dir"], capture_output=True, text=True, check=False).stdout
@@ -208,7 +208,7 @@ def write(path: Path, text: str) -> None:
 
 
 def stage(name: str) -> Path:
-    """Create a copy of the collection in a directory with its full name, as a git repository, which ansible-test requires."""
+    """Create a copy of the collection as a git repository in a directory with its full name, for ansible-test."""
     tree = CACHE / "stage" / name / COLLECTION
     shutil.rmtree(CACHE / "stage" / name, ignore_errors=True)
     listing = subprocess.run(

@@ -34,7 +34,7 @@ class Block:
 
 
 def of_plugins() -> list[Block]:
-    """Return the examples of all plugins except inventories: each task of the collection with the tasks up to the next."""
+    """Return the examples of all plugins except inventories: each task of the collection with the tasks after it."""
     return [block for path in sorted(COLLECTION.glob("plugins/*/*.py")) for block in _of_plugin(path)]
 
 

@@ -57,9 +57,7 @@ def test_a_success_shows_no_secrets_of_the_environment(stage: ExampleCommand) ->
     [{"device_name": "missing.corp.example"}, {"tenant_id": "nowhere"}, {"wait": "perhaps"}],
     ids=["not found", "no sign-in", "refused by Ansible"],
 )
-def test_a_failure_shows_no_secrets_of_the_environment(
-    stage: ExampleCommand, arguments: dict[str, t.Any]
-) -> None:
+def test_a_failure_shows_no_secrets_of_the_environment(stage: ExampleCommand, arguments: dict[str, t.Any]) -> None:
     output = ad_hoc(stage, **arguments)
     assert output.startswith("2 ")
     assert stage.emulator.actions() == []

@@ -155,7 +155,7 @@ EFFECTS: dict[str, Effect] = {
         ("CHG-1044 retired", "CHG-1045 stolen", "CHG-1044 retired"),
         shows=lambda _emulator: [],
     ),
-    # MDE_API_URL takes precedence over the region, and the certificate in the options over the secret in the environment.
+    # MDE_API_URL takes precedence over the region, and the options take precedence over the secret in the environment.
     "mde_offboard: Sign in with a certificate, and use the API servers in the United Kingdom": offboards(
         ("submitted",),
         ("CHG-1042 retired",),

@@ -141,10 +141,10 @@ class HostileFleet:
     machines: dict[str, dict[str, t.Any]] = field(default_factory=dict)
     actions: dict[str, dict[str, t.Any]] = field(default_factory=dict)
     lists: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    """Additional fields in lists of actions for contradictory devices. The response to a POST does not have them, because its
-    outcome would be in doubt for minutes."""
+    """Additional fields in lists of actions for contradictory devices. The response to a POST does not have them, because
+    its outcome would be in doubt for minutes."""
     contradictory: set[str] = field(default_factory=set)
-    """The IDs of devices with random values in the decisive fields. They can have any outcome, but must have a result."""
+    """The IDs of devices with random values in the decisive fields. They can have any outcome."""
     refused: set[str] = field(default_factory=set)
     """The IDs of the devices whose offboard request the service refuses."""
 

@@ -107,7 +107,9 @@ def test_urls_of_the_sign_in_host_use_the_host_name_of_the_request() -> None:
         root = f"{service.authority_host}/{service.tenant_id}"
         discovery = call_as(service, "login.corp.example", f"{root}/v2.0/.well-known/openid-configuration")
         requested = f"authorization_endpoint={here}/{service.tenant_id}/oauth2/v2.0/authorize"
-        instance = call_as(service, "login.corp.example", f"{service.authority_host}/common/discovery/instance?{requested}")
+        instance = call_as(
+            service, "login.corp.example", f"{service.authority_host}/common/discovery/instance?{requested}"
+        )
     assert f'"token_endpoint": "{here}/{service.tenant_id}/oauth2/v2.0/token"' in discovery
     assert f'"preferred_network": "{urlsplit(here).netloc}"' in instance
 

@@ -246,15 +246,15 @@ def test_the_check_notices_a_wrong_record(fleet: Emulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("literal", "taken"), [("string", (True, False)), ("guid", (False, True)), ("both", (True, True))]
+    ("literal", "accepted"), [("string", (True, False)), ("guid", (False, True)), ("both", (True, True))]
 )
 def test_the_id_of_an_action_is_a_guid_whose_literal_in_a_filter_is_set_by_a_knob(
-    fleet: Emulator, literal: str, taken: tuple[bool, bool]
+    fleet: Emulator, literal: str, accepted: tuple[bool, bool]
 ) -> None:
     client = Client(fleet, roles="*")
     action_id = client.offboard(WINDOWS).json()["id"]
     fleet.knobs.action_id_literal = literal
-    for written, wanted in zip((f"'{action_id}'", action_id), taken, strict=True):
+    for written, wanted in zip((f"'{action_id}'", action_id), accepted, strict=True):
         for condition in (f"id eq {written}", f"id in ({written})"):
             response = client.get("/machineactions", filter=condition)
             assert (response.status_code == 200) is wanted

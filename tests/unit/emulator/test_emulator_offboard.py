@@ -107,7 +107,9 @@ def test_an_unknown_device_is_not_found(client: Client, service: Emulator) -> No
     assert service.actions() == []
 
 
-def test_an_offboard_request_for_an_unknown_device_can_be_accepted_and_is_never_picked_up(client: Client, service: Emulator) -> None:
+def test_an_offboard_request_for_an_unknown_device_can_be_accepted_and_is_never_picked_up(
+    client: Client, service: Emulator
+) -> None:
     service.knobs.unknown_device_offboard = 201
     assert client.offboard("ff" * 20).json()["status"] == "Pending"
     service.clock.advance(73 * 3600)
@@ -123,7 +125,9 @@ def test_an_offboard_request_for_an_unknown_device_can_be_accepted_and_is_never_
         (Device(id=PC1, fate="old_client"), "ClientVersionNotSupported"),
     ],
 )
-def test_a_device_that_cannot_be_offboarded_is_refused(client_of: Callable[..., Client], device: Device, expected: t.Any) -> None:
+def test_a_device_that_cannot_be_offboarded_is_refused(
+    client_of: Callable[..., Client], device: Device, expected: t.Any
+) -> None:
     with Emulator([device]) as service:
         response = client_of(service).offboard()
         assert (response.status_code, code(response)) == (400, expected)

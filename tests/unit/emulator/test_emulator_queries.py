@@ -182,7 +182,9 @@ def test_a_plus_in_the_query_is_a_space(client: Client) -> None:
 
 
 def test_lists_support_order_skip_top_count_and_select(client: Client) -> None:
-    response = client.get("/machines", orderby="lastSeen desc", top=2, skip=1, count="true", select="id,lastSeen").json()
+    response = client.get(
+        "/machines", orderby="lastSeen desc", top=2, skip=1, count="true", select="id,lastSeen"
+    ).json()
     assert response["@odata.count"] == 4
     assert response["@odata.context"].endswith("#Machines")
     assert [item["id"][:2] for item in response["value"]] == ["a1", "b2"]

@@ -58,14 +58,18 @@ def run_through_chaos(seed: int, count: int, external_id: str) -> Counter[str]:
         devices = [Device(name=f"pc-{number:03d}.corp.example", fate="offline") for number in range(count)]
         emulator.add_devices(devices)
         time = VirtualTime(emulator, random.Random(seed))
-        # Two reads, and the POST that a service refuses because of its ExternalId. If that one is lost, its outcome is unknown.
+        # Two reads, and the POST that a service refuses because of its ExternalId. If it is lost, its outcome is unknown.
         chaos = Chaos(rng, POSTS, GETS, without_faults=3 if external_id == "refuse" else 1)
         simulated_run = SimulatedRun(emulator, time, adapter=ChaosAdapter(emulator, time, chaos), seed=seed)
         results = simulated_run.run({"device_id": device.id} for device in devices)
-        actions_by_device = {device.id: [action["id"] for action in offboards(emulator, device.id)] for device in devices}
+        actions_by_device = {
+            device.id: [action["id"] for action in offboards(emulator, device.id)] for device in devices
+        }
     outcomes = Counter((result.outcome, str(result.error)) for result in results)
     assert outcomes == {("submitted", "None"): count}
-    assert {device_id: len(actions) for device_id, actions in actions_by_device.items()} == dict.fromkeys(actions_by_device, 1)
+    assert {device_id: len(actions) for device_id, actions in actions_by_device.items()} == dict.fromkeys(
+        actions_by_device, 1
+    )
     for device, result in zip(devices, results, strict=True):
         assert [result.action and result.action["id"]] == actions_by_device[device.id]
     return chaos.counts

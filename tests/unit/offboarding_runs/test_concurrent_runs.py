@@ -37,7 +37,9 @@ def service() -> t.Iterator[Emulator]:
         yield running
 
 
-def run_concurrently(service: Emulator, seed: int, external_id: str) -> tuple[list[Device], list[dict[str, DeviceResult]]]:
+def run_concurrently(
+    service: Emulator, seed: int, external_id: str
+) -> tuple[list[Device], list[dict[str, DeviceResult]]]:
     """Run twice with the same devices in different orders. Returns the results of both runs by device."""
     rng = random.Random(seed)
     service.reset()

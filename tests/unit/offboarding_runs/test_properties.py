@@ -42,8 +42,8 @@ class Scenario:
     knobs: dict[str, t.Any] = field(default_factory=dict)
     faults: tuple[dict[str, t.Any], ...] = ()
     others: tuple[tuple[int, float, bool], ...] = ()
-    """Offboard requests of another program: device number, seconds after the start, and whether it has the same application
-    and comment, so that only its external ID differs."""
+    """Offboard requests of another program: device number, seconds after the start, and whether it has the same
+    application and comment, so that only its external ID differs."""
     concurrency: int = 1
     seed: int = 0
 
@@ -145,7 +145,9 @@ class ScenarioRun:
         """Run. With ``with_faults`` the faults are active, and other runs also offboard devices."""
         advance_clock = self.emulator.clock.advance
         start = self.emulator.clock.monotonic()
-        due = sorted((start + after, number, same) for number, after, same in self.scenario.others) if with_faults else []
+        due = (
+            sorted((start + after, number, same) for number, after, same in self.scenario.others) if with_faults else []
+        )
 
         def advance(seconds: float) -> float:
             until = self.emulator.clock.monotonic() + seconds

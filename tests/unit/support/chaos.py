@@ -87,7 +87,9 @@ class ChaosAdapter(_GuardedAdapter):
 
         return type("Connection", (base,), {"connect": connect})
 
-    def respond(self, connection: FaultyConnection, method: str, url: str, headers: dict[str, str], body: bytes) -> None:
+    def respond(
+        self, connection: FaultyConnection, method: str, url: str, headers: dict[str, str], body: bytes
+    ) -> None:
         """Send a request to the service, and send its response with a fault to the client."""
         kind = self.chaos.choose(method)
         rng = self.chaos.rng

@@ -89,7 +89,9 @@ class InProcessTransport(HTTPAdapter):
         self._time.elapse(latency / 2)
         target = URL.build(path=parts.path, query_string=parts.query, encoded=True)
         received = {"host": parts.netloc}
-        received.update((name.lower(), sys.intern(value)) for name, value in headers.items())  # a long log keeps each token only once
+        received.update(
+            (name.lower(), sys.intern(value)) for name, value in headers.items()
+        )  # a long log keeps each token only once
         call = port.receive(method, target, received, body)
         port.log_call(call)
         reply, fault = port.respond(call, target)

@@ -94,9 +94,16 @@ def send_over_both(
     connected.transport.latency = 0
     emulator.knobs.error_target = "absent"  # a new ID in each response
     real, in_process = (http_transport.send(method, url, **more) for http_transport in (socket, connected.session))
-    assert (in_process.method, in_process.url, in_process.status, in_process.body) == (real.method, real.url, real.status, real.body)
+    assert (in_process.method, in_process.url, in_process.status, in_process.body) == (
+        real.method,
+        real.url,
+        real.status,
+        real.body,
+    )
     of_connection = ("server", "connection")
-    assert dict(in_process.headers) == {name: value for name, value in real.headers.items() if name not in of_connection}
+    assert dict(in_process.headers) == {
+        name: value for name, value in real.headers.items() if name not in of_connection
+    }
     first, second = ({**exchange.as_dict(), "wall": None} for exchange in emulator.log)
     assert first == second
     return in_process
@@ -174,7 +181,9 @@ def test_the_date_is_as_over_a_socket(
     emulator: Emulator, connected: ConnectedTransport, socket: HttpTransport, date: str | float
 ) -> None:
     emulator.knobs.date_header = date
-    response = send_over_both(emulator, connected, socket, "GET", f"{emulator.api_url}/api/machines", headers=bearer(emulator))
+    response = send_over_both(
+        emulator, connected, socket, "GET", f"{emulator.api_url}/api/machines", headers=bearer(emulator)
+    )
     assert ("date" in response.headers) == (date != "absent")
 
 
@@ -231,7 +240,9 @@ def test_a_server_that_hangs_takes_the_timeout(
     assert len(emulator.actions()) == handled
 
 
-def test_a_response_after_the_timeout_is_ignored(emulator: Emulator, time: VirtualTime, connected: ConnectedTransport) -> None:
+def test_a_response_after_the_timeout_is_ignored(
+    emulator: Emulator, time: VirtualTime, connected: ConnectedTransport
+) -> None:
     connected.transport.latency = TIMEOUT + 2
     assert failure(connected.offboard).code == "no_answer"
     assert time.monotonic() == TIMEOUT
@@ -252,7 +263,9 @@ def test_another_host_refuses_the_connection(connected: ConnectedTransport) -> N
     assert "Connection refused" in str(error)
 
 
-def test_a_request_without_a_timeout_to_a_hanging_server_raises_an_error(emulator: Emulator, connected: ConnectedTransport) -> None:
+def test_a_request_without_a_timeout_to_a_hanging_server_raises_an_error(
+    emulator: Emulator, connected: ConnectedTransport
+) -> None:
     emulator.fault(kind="hang")
     with pytest.raises(RuntimeError, match="no timeout"):
         connected.session._session.request("GET", f"{emulator.api_url}/api/machines", headers={})

@@ -91,7 +91,9 @@ class _Scheduler:
     def sleep_until(self, time: float) -> None:
         """Let other threads run, and continue at this time."""
         if not self._is_mine():
-            raise RuntimeError("Only the thread that created a VirtualTime and the threads of its pools can sleep on it.")
+            raise RuntimeError(
+                "Only the thread that created a VirtualTime and the threads of its pools can sleep on it."
+            )
         signal = _Signal()
         self.wake(signal, time)
         self.pass_on()

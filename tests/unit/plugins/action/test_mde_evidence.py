@@ -482,7 +482,11 @@ def test_a_batch_that_cannot_be_written_is_in_the_result_with_the_ids_of_its_act
         ("h3", "id-of-pc-3", "action-of-pc-3"),
     ]
     assert (tmp_path / "run.json").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.csv", "run.html", "run.json"]  # no temporary file is left
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "run.csv",
+        "run.html",
+        "run.json",
+    ]  # no temporary file is left
 
 
 def test_the_message_has_at_most_a_hundred_ids(tmp_path: Path) -> None:

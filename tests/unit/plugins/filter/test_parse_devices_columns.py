@@ -148,7 +148,9 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("given", "parts"), REFUSED.values(), ids=REFUSED.keys())
-def test_columns_that_the_headers_do_not_identify_are_an_error_with_a_solution(given: object, parts: tuple[str, ...]) -> None:
+def test_columns_that_the_headers_do_not_identify_are_an_error_with_a_solution(
+    given: object, parts: tuple[str, ...]
+) -> None:
     message = parse_error(given)
     assert [part for part in parts if part not in message] == [], message
 

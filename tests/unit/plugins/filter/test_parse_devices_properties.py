@@ -189,7 +189,9 @@ DEVICES = st.builds(ExpectedDevice, id=IDS, name=LABELS.map("{}.corp.example".fo
 
 @SETTINGS
 @given(
-    st.lists(DEVICES, min_size=1, max_size=4), st.lists(DEVICES, min_size=1, max_size=3), st.randoms(use_true_random=False)
+    st.lists(DEVICES, min_size=1, max_size=4),
+    st.lists(DEVICES, min_size=1, max_size=3),
+    st.randoms(use_true_random=False),
 )
 def test_a_table_returns_the_devices_of_the_known_column_or_is_an_error(
     devices: list[ExpectedDevice], others: list[ExpectedDevice], rng: random.Random

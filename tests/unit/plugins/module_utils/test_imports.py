@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The imports at the start of a module. Each task is a new process, which compiles all imported files of the collection."""
+"""The imports at the start of a module. Each task is a new process, which compiles all imported files."""
 
 from __future__ import annotations
 

@@ -118,7 +118,10 @@ OUTCOMES: dict[str, tuple[dict[str, t.Any], bool | None]] = {
     "no sign-in": ({"client_id": "7e9d3c54-1b2a-4c3d-8e4f-001122334455", "client_secret": "wrong"}, True),
     "no server": ({"api_url": "https://localhost:1"}, True),
     "an invalid option": ({"calls_per_hour": 1}, True),
-    "an incomplete credential": ({"auth_source": "certificate", "client_id": "7e9d3c54-1b2a-4c3d-8e4f-001122334455"}, True),
+    "an incomplete credential": (
+        {"auth_source": "certificate", "client_id": "7e9d3c54-1b2a-4c3d-8e4f-001122334455"},
+        True,
+    ),
 }
 
 
@@ -186,7 +189,9 @@ def _assert_matches(entry: dict[str, t.Any], value: t.Any, where: str) -> None:
     items: list[t.Any] = value if isinstance(value, list) else [value]
     for item in items:
         if "contains" in entry and item:
-            outcomes = {*OUTCOMES_OF_OFFBOARD, *VERIFY_OUTCOMES} if where == "summary" else set()  # documented in one sentence
+            outcomes = (
+                {*OUTCOMES_OF_OFFBOARD, *VERIFY_OUTCOMES} if where == "summary" else set()
+            )  # documented in one sentence
             assert set(item) - (outcomes - set(entry["contains"])) == set(entry["contains"]), where
             for key, inner in entry["contains"].items():
                 _assert_matches(inner, item[key], f"{where}.{key}")

@@ -174,9 +174,7 @@ def test_a_record_with_another_id_is_reported_and_the_other_devices_are_processe
     assert "its id is" in warning
 
 
-def test_a_record_with_another_id_fails_a_run_for_single_devices(
-    emulator: Emulator, machine_info: RunModule
-) -> None:
+def test_a_record_with_another_id_fails_a_run_for_single_devices(emulator: Emulator, machine_info: RunModule) -> None:
     emulator.add_devices([Device(id=A, name="pc-a"), Device(id="..", name="pc-x")])
     run = machine_info(device_name=["pc-a", "pc-x"])
     assert (run.failed, run.error_code, run.result["machines"]) == (True, "unexpected_response", [])

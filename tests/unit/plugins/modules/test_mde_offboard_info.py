@@ -222,7 +222,9 @@ def test_an_action_on_another_device_proves_nothing(
 ) -> None:
     ours, other = (emulator.add_device(Device(name=f"pc-{n}.corp.example", fate="offline")) for n in "ab")
     action = emulator.add_action(other.id, status=status, age="2d")
-    run = offboard_info(evidence=written(tmp_path / "run.json", [evidence_entry(ours, action), evidence_entry(other, action)]))
+    run = offboard_info(
+        evidence=written(tmp_path / "run.json", [evidence_entry(ours, action), evidence_entry(other, action)])
+    )
     assert outcomes(run.result)[0] == "error"
     assert outcomes(run.result)[1] != "error"
     assert (run.failed, run.error_code) == (True, "wrong_device")
@@ -379,5 +381,7 @@ def test_the_action_of_a_device_whose_id_differs_in_case_only_proves_nothing(
     ]
     for path, value in (("/machineactions", [action]), ("/machines", machines)):
         emulator.fault(method="GET", path=path, kind="body", times=None, body=json.dumps({"value": value}))
-    run = offboard_info(evidence=written(tmp_path / "run.json", [evidence_entry(ours, action), evidence_entry(other, action)]))
+    run = offboard_info(
+        evidence=written(tmp_path / "run.json", [evidence_entry(ours, action), evidence_entry(other, action)])
+    )
     assert outcomes(run.result) == ["error", "done"]

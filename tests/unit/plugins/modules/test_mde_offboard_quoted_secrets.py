@@ -123,7 +123,9 @@ def test_an_azure_cli_that_quotes_its_token_gets_none_into_the_output(
         "Entra ID's JSON": f'{{"accessToken": "{token}"',
     }
     (tmp_path / "printed").write_text(printed[format_name], "utf-8")
-    (tmp_path / "az").write_text(f"#!/bin/sh\ncat '{tmp_path}/printed' >&2\ncat '{tmp_path}/printed'\nexit 1\n", "utf-8")
+    (tmp_path / "az").write_text(
+        f"#!/bin/sh\ncat '{tmp_path}/printed' >&2\ncat '{tmp_path}/printed'\nexit 1\n", "utf-8"
+    )
     (tmp_path / "az").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     run = offboard(device_id=ID, auth_source="azure_cli")

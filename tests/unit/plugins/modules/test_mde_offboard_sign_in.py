@@ -509,7 +509,7 @@ def test_a_redirect_without_a_target_is_reported_as_a_redirect(
 ) -> None:
     emulator.fault(method=method, kind="body", status=302, headers={"Location": location}, times=None)
     run = offboard(device_id=device.id)
-    # The error is not about a POST that may have been carried out.
+    # The redirect of a POST does not show whether the POST was carried out.
     assert (run.failed, run.error_code) == (True, "redirected" if method == "GET" else "outcome_unknown")
     assert "redirect to" in run.result["msg"]
 
@@ -716,7 +716,11 @@ def test_an_api_that_refuses_connections_is_abandoned_after_a_minute(
 
 
 def test_a_sign_in_host_that_is_not_trusted_is_not_retried(
-    offboard: RunModule, emulator: Emulator, clock: EmulatorClock, tmp_path: Path, assert_failed_result: t.Callable[[ModuleRun], None]
+    offboard: RunModule,
+    emulator: Emulator,
+    clock: EmulatorClock,
+    tmp_path: Path,
+    assert_failed_result: t.Callable[[ModuleRun], None],
 ) -> None:
     import trustme
 
@@ -855,7 +859,9 @@ def test_with_an_access_token_msal_is_not_needed(
     assert offboard(device_id=device.id, access_token=emulator.token()).outcome == "submitted"
 
 
-def run_in_new_interpreter(before: str, emulator: Emulator, folder: Path, **options: t.Any) -> tuple[dict[str, t.Any], bool]:
+def run_in_new_interpreter(
+    before: str, emulator: Emulator, folder: Path, **options: t.Any
+) -> tuple[dict[str, t.Any], bool]:
     """Return the result of a module in a separate interpreter, and whether msal was imported there."""
     lines = (
         "import sys",

@@ -203,7 +203,7 @@ def test_a_list_in_which_records_move_is_complete_or_a_failed_read(seed: int) ->
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=40)
 def test_a_list_is_complete_if_each_device_reports_at_most_once(seed: int) -> None:
-    """Events that compensate each other: as many devices leave the part that was read as move to it, and others arrive."""
+    """Events that compensate each other: equal numbers of devices leave the part that was read and move to it."""
     chance = random.Random(seed)
     with Emulator() as emulator:
         cap = chance.choice([4, 7, 12])

@@ -43,7 +43,7 @@ def record(at: float) -> dict[str, str]:
     return {"lastSeen": format_time(at)}
 
 
-# error of the local clock and of the headers, readable token, age of the newest record: trusted time, and whether it warns
+# error of the local clock, error of the headers, readable token, age of the newest record, trusted time, warning
 CASES: t.Final = {
     "all agree": (0, 0, True, MINUTE, "headers", False),
     "some minutes apart": (240, 0, True, MINUTE, "headers", False),

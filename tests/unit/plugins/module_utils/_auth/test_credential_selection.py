@@ -89,7 +89,12 @@ def test_no_credential_is_ever_used_with_the_client_id_of_another_source(
         pytest.param(
             {"client_id": "a", "client_secret": "s"}, ONE, ("mde-tenant", "a", "s"), id="tenant from the next source"
         ),
-        pytest.param({"tenant_id": "t"}, ONE, ("t", "mde-app", "mde-secret"), id="a tenant option takes precedence over that of the source"),
+        pytest.param(
+            {"tenant_id": "t"},
+            ONE,
+            ("t", "mde-app", "mde-secret"),
+            id="a tenant option takes precedence over that of the source",
+        ),
         pytest.param(
             {},
             {"MDE_CLIENT_ID": "mde-app", "MDE_CLIENT_SECRET": "mde-secret", **OTHER},

@@ -134,18 +134,38 @@ def test_redirects_are_returned_and_not_followed(method: str, session: OpenTrans
     ("options", "environ", "trusted"),
     [
         pytest.param({"ca_path": "good"}, {}, True, id="ca_path"),
-        pytest.param({"ca_path": "good"}, {"REQUESTS_CA_BUNDLE": "wrong"}, True, id="ca_path takes precedence over a wrong bundle"),
-        pytest.param({"ca_path": "good"}, {"REQUESTS_CA_BUNDLE": "missing"}, True, id="ca_path takes precedence over a missing bundle"),
         pytest.param(
-            {"ca_path": "wrong"}, {"REQUESTS_CA_BUNDLE": "good"}, False, id="a wrong ca_path takes precedence over a good bundle"
+            {"ca_path": "good"},
+            {"REQUESTS_CA_BUNDLE": "wrong"},
+            True,
+            id="ca_path takes precedence over a wrong bundle",
         ),
         pytest.param(
-            {"validate_certs": False}, {"REQUESTS_CA_BUNDLE": "wrong"}, True, id="validate_certs takes precedence over a bundle"
+            {"ca_path": "good"},
+            {"REQUESTS_CA_BUNDLE": "missing"},
+            True,
+            id="ca_path takes precedence over a missing bundle",
         ),
-        pytest.param({"validate_certs": False, "ca_path": "wrong"}, {}, True, id="validate_certs takes precedence over ca_path"),
+        pytest.param(
+            {"ca_path": "wrong"},
+            {"REQUESTS_CA_BUNDLE": "good"},
+            False,
+            id="a wrong ca_path takes precedence over a good bundle",
+        ),
+        pytest.param(
+            {"validate_certs": False},
+            {"REQUESTS_CA_BUNDLE": "wrong"},
+            True,
+            id="validate_certs takes precedence over a bundle",
+        ),
+        pytest.param(
+            {"validate_certs": False, "ca_path": "wrong"}, {}, True, id="validate_certs takes precedence over ca_path"
+        ),
         pytest.param({}, {"REQUESTS_CA_BUNDLE": "good"}, True, id="REQUESTS_CA_BUNDLE"),
         pytest.param({}, {"CURL_CA_BUNDLE": "good"}, True, id="CURL_CA_BUNDLE"),
-        pytest.param({}, {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": "good"}, True, id="an empty bundle counts as unset"),
+        pytest.param(
+            {}, {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": "good"}, True, id="an empty bundle counts as unset"
+        ),
         pytest.param({}, {"REQUESTS_CA_BUNDLE": "good", "CURL_CA_BUNDLE": "wrong"}, True, id="REQUESTS before CURL"),
         pytest.param({}, {"REQUESTS_CA_BUNDLE": "wrong"}, False, id="a wrong bundle"),
         pytest.param({}, {"REQUESTS_CA_BUNDLE": "missing"}, False, id="a missing bundle"),
@@ -317,7 +337,9 @@ def test_an_unknown_host_was_not_sent(session: OpenTransport, monkeypatch: pytes
     assert "Name or service not known" in failed.message
 
 
-def test_a_request_whose_connection_times_out_was_not_sent(session: OpenTransport, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_whose_connection_times_out_was_not_sent(
+    session: OpenTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def late(*_: t.Any, **__: t.Any) -> t.NoReturn:
         raise TimeoutError("timed out")
 
@@ -345,7 +367,9 @@ def test_a_proxy_type_that_is_not_installed_is_final_and_reported(
 
 
 @pytest.mark.parametrize("kind", ["lost", "lost_before"])
-def test_a_request_whose_response_is_lost_may_have_arrived(kind: str, session: OpenTransport, emulator: Emulator) -> None:
+def test_a_request_whose_response_is_lost_may_have_arrived(
+    kind: str, session: OpenTransport, emulator: Emulator
+) -> None:
     emulator.fault(kind=kind)
     failed = failure(lambda: session().send("POST", emulator.api_url + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)

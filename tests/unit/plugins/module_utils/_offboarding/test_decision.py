@@ -108,8 +108,20 @@ CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
     ("never onboarded", machine("CanBeOnboarded"), [], "not_onboarded", "submitted"),
     ("unsupported", machine("Unsupported"), [], "not_onboarded", "submitted"),
     ("insufficient information", machine("insufficientinfo"), [], "not_onboarded", "submitted"),
-    ("not onboarded, the last action failed", machine("CanBeOnboarded"), [action("Failed", DAY)], "not_onboarded", "submitted"),
-    ("not onboarded, the last action timed out", machine("CanBeOnboarded"), [action("TimeOut", DAY)], "not_onboarded", "submitted"),
+    (
+        "not onboarded, the last action failed",
+        machine("CanBeOnboarded"),
+        [action("Failed", DAY)],
+        "not_onboarded",
+        "submitted",
+    ),
+    (
+        "not onboarded, the last action timed out",
+        machine("CanBeOnboarded"),
+        [action("TimeOut", DAY)],
+        "not_onboarded",
+        "submitted",
+    ),
     (
         "not onboarded, a newer action failed after a success",
         machine("CanBeOnboarded"),

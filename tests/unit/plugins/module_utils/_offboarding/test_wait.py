@@ -39,7 +39,9 @@ class ListClient:
 def test_a_final_action_stays_final_when_a_later_list_lags_behind() -> None:
     older = [action("a", "Pending"), action("b", "Pending")]
     newer = [action("a", "Succeeded"), action("b", "InProgress")]
-    done, pending = wait_for_actions(t.cast("t.Any", ListClient(newer, older)), older, WaitOptions(timeout=60, sleep=10))
+    done, pending = wait_for_actions(
+        t.cast("t.Any", ListClient(newer, older)), older, WaitOptions(timeout=60, sleep=10)
+    )
     assert (done.action.status, done.error) == ("Succeeded", None)
     assert pending.error is not None
     assert pending.error.code == "wait_timeout"

@@ -140,9 +140,7 @@ def test_variables_that_are_set_but_empty_count_as_unset(
 
 @pytest.mark.parametrize("around", ["{}\n", " {}", "{}\r\n", "\t{} "], ids=ascii)
 @pytest.mark.parametrize("option", ENVIRONMENT)
-def test_white_space_around_a_variable_is_ignored(
-    option: str, around: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_white_space_around_a_variable_is_ignored(option: str, around: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENVIRONMENT[option][0], around.format(SAMPLES[option][0]))
     assert resolve()[0][option] == SAMPLES[option][1]
 

@@ -46,7 +46,9 @@ def test_a_name_can_be_any_text_that_the_service_uses(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in OF_THE_SERVICE if "." not in name or name[-1].isdigit()])
-def test_a_device_with_such_a_name_is_offboarded_by_its_name(emulator: Emulator, offboard: RunModule, name: str) -> None:
+def test_a_device_with_such_a_name_is_offboarded_by_its_name(
+    emulator: Emulator, offboard: RunModule, name: str
+) -> None:
     device = emulator.add_device(Device(name=name))
     run = offboard(device_name=name, comment="CHG-1")
     assert (run.failed, run.device["device_id"], run.device["outcome"]) == (False, device.id, "submitted")
