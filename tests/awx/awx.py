@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What AWX does between its database and ansible-runner, for the objects of setup.yml.
+"""The work of AWX between its database and ansible-runner, for the objects of setup.yml.
 
-The credential is injected by AWX's own code, and jobs run with ansible-runner. The rest of AWX is not published as a
-package. What its tasks do is done here again, as of ansible/awx in 2026: extra variables are written as ``!unsafe`` text,
-the inventory is a script, a slice gets every n-th enabled host by name, and nodes of a workflow inherit artifacts.
+AWX's own code injects the credential, and jobs run with ansible-runner. The rest of AWX is not published as a package.
+This file does the same as its tasks, as of ansible/awx in 2026: extra variables are written as ``!unsafe`` text, the
+inventory is a script, a slice gets every n-th enabled host by name, and nodes of a workflow inherit artifacts.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ UPDATE_SETTINGS = {
 
 @dataclass(frozen=True)
 class Host:
-    """A host of AWX's database."""
+    """A host in AWX's database."""
 
     name: str
     variables: Variables
@@ -65,7 +65,7 @@ DEMO_HOST = Host(
 
 @dataclass(frozen=True)
 class Job:
-    """A job that has ended, and what it leaves."""
+    """A finished job with its output and files."""
 
     number: int
     folder: Path
@@ -73,7 +73,7 @@ class Job:
     output: str
     events: list[dict[str, t.Any]]
     stored_environment: dict[str, str]
-    """What AWX would keep of its environment and show."""
+    """The environment variables that AWX stores and shows."""
 
     @property
     def successful(self) -> bool:
@@ -86,7 +86,7 @@ class Job:
 
     @property
     def artifacts(self) -> Variables:
-        """What set_stats left; AWX takes it from the last event."""
+        """The data of set_stats, which AWX reads from the last event."""
         found: Variables = {}
         for event in self.events:
             found.update(event.get("event_data", {}).get("artifact_data", {}))
@@ -102,9 +102,9 @@ class Job:
         ]
 
     def files(self) -> t.Iterator[Path]:
-        """Every file that outlives the job, or would if AWX did not delete the job's folder.
+        """Return every file that remains after the job, as if AWX did not delete the job's folder.
 
-        Left out is what holds the credential by its nature: the injected files, and ansible-runner's note of its command.
+        Files that always contain the credential are omitted: the injected files, and ansible-runner's record of its command.
         """
         command = self.folder / "artifacts" / str(self.number) / "command"
         for path in self.folder.rglob("*"):
@@ -113,14 +113,14 @@ class Job:
 
 
 class _UnsafeDumper(yaml.SafeDumper):
-    """Writes all text, keys included, as AWX writes variables that users can set."""
+    """Writes all text, including keys, as AWX writes variables that users can set."""
 
 
 _UnsafeDumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("!unsafe", text))
 
 
 def extra_variables(variables: Variables, trusted: Variables) -> str:
-    """The file of extra variables of a job. What the template itself sets, and nothing changed, is trusted."""
+    """Return the file of extra variables of a job. Unchanged values of the template itself are trusted."""
     documents = []
     for name, value in variables.items():
         dumper = yaml.SafeDumper if name in trusted and trusted[name] == value else _UnsafeDumper
@@ -129,12 +129,12 @@ def extra_variables(variables: Variables, trusted: Variables) -> str:
 
 
 def sliced(hosts: t.Sequence[Host], number: int, count: int) -> list[Host]:
-    """The hosts of slice ``number`` (from 1) of ``count``."""
+    """Return the hosts of slice ``number`` (from 1) of ``count``."""
     return sorted((host for host in hosts if host.enabled), key=lambda host: host.name)[number - 1 :: count]
 
 
 def is_enabled(variables: Variables, path: str, wanted: str) -> bool:
-    """AWX's rule for the enabled variable of an inventory source: text without case; a host without it is enabled."""
+    """AWX's rule for the enabled variable of an inventory source: case-insensitive. A host without it is enabled."""
     value: t.Any = variables
     for key in path.split("."):
         if not isinstance(value, dict) or key not in value:
@@ -145,13 +145,13 @@ def is_enabled(variables: Variables, path: str, wanted: str) -> bool:
 
 @dataclass
 class Awx:
-    """The objects of setup.yml in an AWX whose jobs run in folders of a test."""
+    """An AWX with the objects of setup.yml. Its jobs run in folders of the test."""
 
     objects: list[tuple[str, Object]]
     project: Path
     folder: Path
     container: dict[str, str] = field(default_factory=dict)
-    """Variables that the container of a job already has, for example those of a managed identity."""
+    """Variables that the container of a job already has, such as those of a managed identity."""
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(4711)
@@ -176,7 +176,7 @@ class Awx:
         limit: str | None = None,
         launched: t.Mapping[str, str] = MappingProxyType({}),
     ) -> Job:
-        """Run a job template. ``answers`` are those of its survey or prompts; ``launched`` says who or what started it."""
+        """Run a job template. ``answers`` are those of its survey or prompts. ``launched`` has the user or schedule."""
         given = self.get("job_template", template)
         check = (job_type or given["job_type"]) == "check"
         assert not job_type or job_type == given["job_type"] or given["ask_job_type_on_launch"]
@@ -196,7 +196,7 @@ class Awx:
         )
 
     def ad_hoc(self, module: str, arguments: str, credential: t.Mapping[str, t.Any]) -> Job:
-        """Run one module in the demo inventory."""
+        """Run one module as an ad hoc command with the demo inventory."""
         number, folder, environment, stored = self._prepare(credential)
         return self._run(
             number,
@@ -212,11 +212,11 @@ class Awx:
     def slices(
         self, template: str, credential: t.Mapping[str, t.Any], hosts: t.Sequence[Host], **more: t.Any
     ) -> list[Job]:
-        """Run all slices of a template at once."""
+        """Run all slices of a template concurrently."""
         count = min(self.get("job_template", template)["job_slice_count"], len(hosts)) or 1
         jobs: dict[int, Job] = {}
 
-        # A sliced job is a workflow that has the name of the template.
+        # A sliced job is a workflow with the name of the template.
         more["launched"] = {**more.get("launched", {}), **({"workflow_job_name": template} if count > 1 else {})}
 
         def run(number: int) -> None:
@@ -275,9 +275,9 @@ class Awx:
         decide: t.Callable[[str], bool],
         schedule: str = "",
     ) -> dict[str, list[Job]]:
-        """Run a workflow, by a user or a schedule, and return the jobs of each node that ran.
+        """Run a workflow of a user or a schedule, and return the jobs of each node that ran.
 
-        ``decide`` answers approvals; a timeout is False.
+        ``decide`` approves or denies. A timeout is False.
         """
         launched = {"job_launch_type": "workflow", "workflow_job_name": name}
         launched |= {"parent_job_schedule_name": schedule} if schedule else {"user_name": "operator"}
@@ -322,7 +322,7 @@ class Awx:
     def _prepare(
         self, credential: t.Mapping[str, t.Any], updates: bool = False
     ) -> tuple[int, Path, dict[str, str], dict[str, str]]:
-        """A number, a folder with the project, the environment of the process, and what AWX shows of it."""
+        """Return a job number, the folder of the project, the environment of the process, and the part that AWX shows."""
         with self._number:
             number = next(self._numbers)
         folder = self.folder / f"job-{number}"
@@ -353,7 +353,7 @@ class Awx:
 
 
 def _meta_variables(number: int, template: str, launched: t.Mapping[str, str]) -> Variables:
-    """The variables that AWX adds to those of each job."""
+    """Return the variables that AWX adds to each job."""
     values = {
         "job_id": number,
         "job_launch_type": "manual",
@@ -369,9 +369,9 @@ def _meta_variables(number: int, template: str, launched: t.Mapping[str, str]) -
 def inject(
     objects: t.Sequence[tuple[str, Object]], credential: t.Mapping[str, t.Any], folder: Path
 ) -> tuple[dict[str, str], dict[str, str], list[str]]:
-    """What AWX's code makes of a credential: variables, what of them it stores, and arguments.
+    """Inject a credential with AWX's code. Returns its variables, the variables that AWX stores, and its arguments.
 
-    ``folder`` is the job's; AWX mounts it as /runner, which is undone here.
+    ``folder`` is the folder of the job. AWX mounts it as /runner, so /runner is replaced with the folder.
     """
     (given,) = (given for kind, given in objects if kind == "credential_type")
     kind = ManagedCredentialType("mde", given["name"], given["kind"], given["inputs"], given["injectors"])
@@ -386,7 +386,7 @@ def inject(
 
 
 def _inventory_script(folder: Path, hosts: t.Sequence[Host]) -> Path:
-    """The inventory of a job: a script that prints the hosts."""
+    """Write the inventory of a job: a script that prints the hosts."""
     document = {
         "all": {"hosts": [host.name for host in hosts]},
         "_meta": {"hostvars": {host.name: {**host.variables, "remote_tower_enabled": "true"} for host in hosts}},

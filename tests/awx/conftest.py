@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An AWX that setup.yml has set up, beside an emulator whose time passes."""
+"""An AWX with the objects of setup.yml, and an emulator in real time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Leave only the variables that a container has, because ansible-runner passes all of them to its jobs."""
+    """Keep only the variables of a container, because ansible-runner passes all variables to its jobs."""
     home = tmp_path / "home"
     home.mkdir()
     wanted = base_environment(home)
@@ -37,7 +37,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def objects(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Object]]:
-    """The objects of setup.yml with the settings as they are, by module."""
+    """The objects of setup.yml with unchanged settings, by module."""
     return SetUp(tmp_path_factory.mktemp("setup")).run()
 
 
@@ -54,14 +54,14 @@ def awx(objects: list[tuple[str, Object]], tmp_path: Path) -> Awx:
 
 @pytest.fixture
 def credential(emulator: Emulator) -> dict[str, t.Any]:
-    """A credential of the kind client_secret, in which each field that is not needed is empty."""
+    """A credential of the kind client_secret. All other fields are empty."""
     inputs = yaml.safe_load((FILES / "credential_type" / "inputs.yml").read_text("utf-8"))
     empty = {field["id"]: "" for field in inputs["fields"] if field["type"] == "string"}
     return {**empty, **connection(emulator), "client_secret": emulator.client_secret}
 
 
 def connection(emulator: Emulator, kind: str = "client_secret") -> dict[str, t.Any]:
-    """The fields of a credential that lead to the emulator, without its secret."""
+    """Return the fields of a credential for the emulator, without its secret."""
     return {
         "auth_source": kind,
         "tenant_id": emulator.tenant_id,

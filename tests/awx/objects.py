@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What setup.yml would create in AWX: its tasks run against modules that check their options and record them."""
+"""The objects that setup.yml creates in AWX. Its tasks run with modules that check and record their options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.secops.mde.tests.awx.programs import COLLECTION, base_e
 FILES = COLLECTION / "extensions" / "awx"
 SPECS: dict[str, dict[str, t.Any]] = yaml.safe_load(Path(__file__).with_name("modules.yml").read_text("utf-8"))
 
-# Ansible's own parser of arguments refuses what the spec does not have.
+# Ansible's own parser rejects options that are not in the spec.
 _MODULE = """\
 import json
 from ansible.module_utils.basic import AnsibleModule
@@ -35,7 +35,7 @@ Object = dict[str, t.Any]
 
 
 class SetUp:
-    """A copy of extensions/awx, and the objects that setup.yml creates from it, in their order."""
+    """A copy of extensions/awx, and the objects that setup.yml creates from it, in order."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "awx"
@@ -51,7 +51,7 @@ class SetUp:
         self._environment = base_environment(home, collections=folder / "collections")
 
     def run(self, *options: str) -> list[tuple[str, Object]]:
-        """Run setup.yml as the guide says, and return module and options of each object. Raises CalledProcessError."""
+        """Run setup.yml as in the guide, and return module and options of each object. Raises CalledProcessError."""
         self._record.unlink(missing_ok=True)
         ended = subprocess.run(
             [program("ansible-playbook"), "setup.yml", *options],

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Ansible that jobs run with, and the environment of its processes.
+"""The Ansible that runs jobs, and the environment of its processes.
 
-AWX's parts need a newer Python than the oldest supported Ansible has. The variable AWX_TEST_PROGRAMS therefore names the
-folder of the Ansible under test; without it, it is the one of the Python that runs the tests.
+AWX's code needs a newer Python than the oldest supported Ansible. Therefore the variable AWX_TEST_PROGRAMS has the folder
+of the Ansible under test. Without it, the Ansible of the running Python is used.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ COLLECTIONS = Path(str(emulator.__file__)).parents[5]
 COLLECTION = COLLECTIONS / "ansible_collections" / "secops" / "mde"
 PROGRAMS = Path(os.environ.get("AWX_TEST_PROGRAMS") or Path(sys.executable).parent)
 
-# Of the caller, what would change what Ansible or a sign-in do.
+# Variables of the caller that change the behavior of Ansible or of a sign-in.
 FOREIGN = ("ANSIBLE_", "AZURE_", "IDENTITY_", "IMDS_", "MDE_", "MSI_", "PYTHON", "VIRTUAL_ENV")
 
 
 def program(name: str) -> str:
-    """The path of one of Ansible's programs."""
+    """Return the path of one of Ansible's programs."""
     return str(PROGRAMS / name)
 
 
 def base_environment(home: Path, collections: Path | None = None) -> dict[str, str]:
-    """Return the variables of this process without foreign ones, with an own home and the collection under test.
+    """Return the variables of this process without these variables, with a separate home and the collection under test.
 
-    ``collections`` is a folder with more collections.
+    ``collections`` is a folder with additional collections.
     """
     kept = {
         name: value

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The credential type: AWX accepts it, and what it injects is a complete identity for the collection."""
+"""The credential type: AWX accepts it, and it injects a complete identity for the collection."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def job(tmp_path: Path) -> Path:
 
 
 def identity_of(environment: t.Mapping[str, str]) -> Identity:
-    """Who the collection signs in as with these variables."""
+    """Return the identity with which the collection signs in with these variables."""
     kind = environment.get("MDE_AUTH_SOURCE", "auto")
     return resolve_identity(credential_sources({}, environment), kind)
 
@@ -69,7 +69,7 @@ def test_a_field_has_only_what_awx_accepts(name: str) -> None:
     assert field["label"].isascii()
 
 
-def test_choices_are_those_of_the_collection() -> None:
+def test_choices_match_those_of_the_collection() -> None:
     spec = connection_spec()
     kinds = spec["auth_source"]["choices"]
     assert set(FIELDS["auth_source"]["choices"]) == set(kinds) - {"auto", "azure_cli"}
@@ -114,7 +114,7 @@ def test_templates_are_ascii_and_use_fields_that_exist() -> None:
         ("access_token", {"access_token": "made-up-token"}),
     ],
 )
-def test_each_kind_is_complete_and_its_empty_fields_are_harmless(
+def test_each_credential_kind_is_complete_and_its_empty_fields_have_no_effect(
     job: Path, kind: str, filled: dict[str, str], empty: dict[str, str]
 ) -> None:
     environment, _stored, arguments = inject(OBJECTS, {**empty, "auth_source": kind, **filled}, job)
@@ -146,7 +146,7 @@ def test_a_pod_with_workload_identity_keeps_its_own_variables(job: Path) -> None
     )
 
 
-def test_what_awx_stores_of_the_environment_has_no_secret(job: Path) -> None:
+def test_the_environment_that_awx_stores_has_no_secret(job: Path) -> None:
     values = {"auth_source": "certificate", **APPLICATION, "private_authority": True, **SECRETS}
     environment, stored, _arguments = inject(OBJECTS, values, job)
     assert environment["MDE_CLIENT_SECRET"] == SECRETS["client_secret"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Indirect node counting: the queries count each device that a job managed once, and no other device."""
+"""Indirect node counting: the queries count each device that a job managed once, and no other devices."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ ACTION = {"id": "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22", "machineId": ID, "comput
 
 
 def counted(module: str, result: t.Any) -> list[tuple[str, str]]:
-    """The name and the device ID of each object of the module's query, whose shape is checked."""
+    """Return the name and the device ID of each object of the module's query. Checks the format of the objects."""
     found = []
     for node in jq.compile(QUERIES[module]["query"]).input(result).all():
         assert set(node) == {"name", "canonical_facts", "facts"}
-        # AWX drops all nodes of a job if one name is null, and a node that has a null among its canonical facts.
+        # AWX drops all nodes of a job if one name is null, and a node if one of its canonical facts is null.
         assert isinstance(node["name"], str)
         assert set(node["canonical_facts"]) == {"mde_device_id"}
         assert isinstance(node["canonical_facts"]["mde_device_id"], str)
@@ -48,7 +48,7 @@ def counted(module: str, result: t.Any) -> list[tuple[str, str]]:
 
 
 def nodes_of(job: Job) -> set[tuple[str, str]]:
-    """What AWX counts for a job: by the resolved name of the module, each device once."""
+    """Return what AWX counts for a job: each device once, by the resolved name of the module."""
     found: set[tuple[str, str]] = set()
     for event in job.events:
         data = event.get("event_data", {})

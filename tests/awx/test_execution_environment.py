@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ansible-builder understands the definition, and finds what the collection needs. Building takes a container engine."""
+"""ansible-builder accepts the definition, and finds the requirements of the collection. No image is built."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(*command: str, folder: Path) -> str:
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """A folder of collections that has this one, by the files that the builder reads."""
+    """A folder of collections with the files of this collection that the builder reads."""
     home = tmp_path / "ansible_collections" / "secops" / "mde"
     (home / "meta").mkdir(parents=True)
     for name in ("galaxy.yml", "requirements.txt", "meta/execution-environment.yml"):

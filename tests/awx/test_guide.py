@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each block of the guide "Run it in AWX" is run, or validated where it needs the internet, a container engine or AWX."""
+"""Each block of the guide "Run it in AWX" is run, or validated if it needs the internet, a container engine or AWX."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ SETTINGS = yaml.safe_load((FILES / "settings.yml").read_text("utf-8"))
 
 
 def block(beginning: str) -> str:
-    """The one block that begins so."""
+    """Return the only block with this beginning."""
     (found,) = (text for text in BLOCKS if text.startswith(beginning))
     return found
 
 
-def test_every_block_is_known_here() -> None:
+def test_every_block_is_listed_in_this_test() -> None:
     known = (
         "ansible-galaxy",
         "ansible-builder",
@@ -89,7 +89,7 @@ def test_the_playbook_is_run_first_for_the_credential_type_and_then_for_everythi
     assert shlex.split(block("ansible-playbook")) == [program, playbook] == ["ansible-playbook", "setup.yml"]
     created = SetUp(tmp_path).run(*options)
     assert created == objects[:1]
-    # The templates of the injectors are AWX's, and arrive as they are in the file.
+    # AWX evaluates the templates of the injectors. setup.yml passes them unchanged.
     for name in ("inputs", "injectors"):
         assert created[0][1][name] == yaml.safe_load((FILES / "credential_type" / f"{name}.yml").read_text("utf-8"))
 
@@ -116,7 +116,7 @@ def test_settings_that_the_guide_names_exist() -> None:
     assert set(re.findall(r"``(setup_\w+)``", GUIDE)) <= set(SETTINGS)
 
 
-def test_what_a_verification_left_is_offboarded_again(
+def test_devices_that_need_a_retry_after_verification_are_offboarded_again(
     emulator: Emulator, awx: Awx, credential: dict[str, t.Any], tmp_path: Path
 ) -> None:
     devices = [emulator.add_device(Device(name=f"pc-{n}.corp.example")) for n in range(3)]

@@ -28,22 +28,22 @@ def fleet(emulator: Emulator, count: int, **more: t.Any) -> list[Device]:
 
 
 def names(devices: t.Sequence[Device]) -> str:
-    """A list as it is typed into a survey."""
+    """Return a list as text for a survey."""
     return "".join(f"{device.name}\r\n" for device in devices)
 
 
 def posts(emulator: Emulator) -> list[str]:
-    """The devices that were sent an offboard action, one entry for each request."""
+    """Return the device of each offboard request."""
     return [call.path.split("/")[3] for call in emulator.calls("api", "POST", "/offboard")]
 
 
 def verified(job: Job) -> list[str]:
-    """The outcomes that a verification publishes."""
+    """Return the outcomes that a verification publishes."""
     return sorted(job.artifacts[f"mde_verify_{job.number}"]["devices"].values())
 
 
-def assert_nothing_is_left(job: Job, *secrets: str) -> None:
-    """No secret is in an event, an artifact, the output, or a file that the job leaves, in plain or in base64."""
+def assert_no_secret_is_left(job: Job, *secrets: str) -> None:
+    """Check that no secret is in an event, an artifact, the output, or a file of the job, in plain text or base64."""
     forms = [form for secret in secrets for form in (secret, base64.b64encode(secret.encode()).decode().rstrip("="))]
     for path in (*job.files(), *(job.folder.parent / "home").rglob("*")):
         content = path.read_bytes() if path.is_file() else b""
@@ -58,7 +58,7 @@ def test_a_check_job_predicts_and_a_run_job_offboards_with_every_optional_answer
     emulator: Emulator, awx: Awx, credential: dict[str, t.Any]
 ) -> None:
     devices = fleet(emulator, 3)
-    # A comment that arrives as a number is sent as it was typed.
+    # A comment that is passed as a number is sent as it was typed.
     answers = {"mde_devices": names(devices), "mde_comment": "20261044", "mde_tag": "", "mde_missing_ok": "no"}
     predicted = awx.launch(LIST, credential, answers=answers, job_type="check")
     assert predicted.successful, predicted.output
@@ -76,7 +76,7 @@ def test_a_check_job_predicts_and_a_run_job_offboards_with_every_optional_answer
     assert run["job_url"] == f"https://awx.example.com/#/jobs/playbook/{job.number}"
     assert {action["requestorComment"] for action in emulator.actions()} == {"20261044"}
     for ended in (predicted, job):
-        assert_nothing_is_left(ended, emulator.client_secret)
+        assert_no_secret_is_left(ended, emulator.client_secret)
 
 
 @pytest.mark.matrix_only
@@ -114,7 +114,7 @@ def test_a_certificate_pasted_into_a_form_signs_in(emulator: Emulator, awx: Awx,
     fleet(emulator, 1)
     job = awx.ad_hoc("secops.mde.mde_machine_info", "device_name=pc-0000.corp.example", filled)
     assert job.successful, job.output
-    assert_nothing_is_left(job, *[line for line in pem.splitlines() if len(line) == 64])
+    assert_no_secret_is_left(job, *[line for line in pem.splitlines() if len(line) == 64])
 
 
 @pytest.mark.matrix_only
@@ -124,7 +124,7 @@ def test_a_pfx_file_in_base64_signs_in_with_its_password(emulator: Emulator, awx
     _certificate = emulator.certificate_path
     job = awx.ad_hoc("secops.mde.mde_machine_info", "limit=1", {**connection(emulator, "certificate"), **filled})
     assert job.successful, job.output
-    assert_nothing_is_left(job, emulator.certificate_password)
+    assert_no_secret_is_left(job, emulator.certificate_password)
 
 
 @pytest.mark.matrix_only
@@ -139,7 +139,7 @@ def test_the_other_kinds_sign_in_too(emulator: Emulator, awx: Awx) -> None:
     ):
         job = awx.ad_hoc("secops.mde.mde_machine_info", "limit=1", filled)
         assert job.successful, job.output
-        assert_nothing_is_left(job, *filter(None, [secret, filled.get("access_token")]))
+        assert_no_secret_is_left(job, *filter(None, [secret, filled.get("access_token")]))
 
 
 def test_a_wrong_secret_fails_each_job_in_one_line(emulator: Emulator, awx: Awx, credential: dict[str, t.Any]) -> None:
@@ -149,7 +149,7 @@ def test_a_wrong_secret_fails_each_job_in_one_line(emulator: Emulator, awx: Awx,
     for job in jobs:
         assert not job.successful
         assert sum("AADSTS7000215" in failure for failure in job.failures) == 1, job.output
-        assert_nothing_is_left(job, "made-up-and-wrong")
+        assert_no_secret_is_left(job, "made-up-and-wrong")
     assert emulator.calls("api") == []
 
 
@@ -166,7 +166,7 @@ def test_an_inventory_update_reads_the_tagged_devices_and_disables_those_that_ar
     job, hosts = awx.update(SOURCE, credential)
     assert job.successful, job.output
     assert {host.name: host.enabled for host in hosts} == {"retired.corp.example": True, "gone.corp.example": False}
-    assert_nothing_is_left(job, emulator.client_secret)
+    assert_no_secret_is_left(job, emulator.client_secret)
     failed, none = awx.update(SOURCE, {**credential, "client_secret": "made-up-and-wrong"})
     assert (failed.successful, none) == (False, [])
     assert "AADSTS7000215" in failed.output
@@ -186,7 +186,7 @@ def test_slices_offboard_each_device_once_and_leave_artifacts_of_their_own(
     found = [action for summary in together.values() for action in summary["action_ids"]]
     assert sorted(found) == sorted(action["id"] for action in emulator.actions())
     for job in jobs:
-        assert_nothing_is_left(job, emulator.client_secret)
+        assert_no_secret_is_left(job, emulator.client_secret)
 
 
 @pytest.mark.matrix_only
@@ -202,7 +202,7 @@ def test_a_slice_without_hosts_and_a_schedule_without_devices_are_green_and_send
     (schedule,) = (given for kind, given in awx.objects if kind == "schedule")
     workflow, answers = schedule["unified_job_template"], schedule["extra_data"]
     jobs = awx.run_workflow(workflow, credential, answers, lambda _node: False, schedule=schedule["name"])
-    assert {node: [job.successful for job in ran] for node, ran in jobs.items()} == {
+    assert {node: [job.successful for job in node_jobs] for node, node_jobs in jobs.items()} == {
         "read": [True],
         "offboard": [True],
         "wait": [],
@@ -266,7 +266,7 @@ def test_a_workflow_whose_offboarding_failed_fails_and_verifies_the_other_device
 
     answers = {"mde_devices": f"{device.name}\npc-9999.corp.example\n", **TICKET}
     jobs = awx.run_workflow("Defender: offboard a list with approval", credential, answers, decide)
-    assert {node: [job.successful for job in ran] for node, ran in jobs.items()} == {
+    assert {node: [job.successful for job in node_jobs] for node, node_jobs in jobs.items()} == {
         "predict": [False],
         "approve": [],
         "offboard": [False],

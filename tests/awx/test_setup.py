@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""setup.yml: awx.awx accepts its objects, they fit together, and they say the same as the files and the runbook."""
+"""setup.yml: awx.awx accepts its objects, and they match each other, the files and the runbook."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RUNBOOK = yaml.safe_load((COLLECTION / "roles" / "mde" / "meta" / "argument_spec
 ]
 VARIABLES = {name for entry_point in RUNBOOK.values() for name in entry_point["options"]}
 
-# Which option of an object names an object of which module.
+# The options of an object that name another object, with the module of that object.
 REFERENCES = {
     "project": "project",
     "source_project": "project",
@@ -37,7 +37,7 @@ def of_kind(objects: t.Sequence[tuple[str, Object]], *kinds: str) -> list[Object
     return [given for kind, given in objects if kind in kinds]
 
 
-def test_an_object_is_created_before_another_one_names_it(objects: list[tuple[str, Object]]) -> None:
+def test_an_object_is_created_before_others_refer_to_it(objects: list[tuple[str, Object]]) -> None:
     known = {("credential", SETTINGS["setup_credential"])}
     for kind, given in objects:
         wanted = {(REFERENCES[option], given[option]) for option in REFERENCES.keys() & given.keys()}
@@ -104,7 +104,7 @@ def test_a_failed_job_fails_the_workflow_although_others_follow(objects: list[tu
         assert "related" not in nodes["report"]
 
 
-def test_surveys_are_in_awx_s_form_and_ask_for_variables_of_the_runbook(objects: list[tuple[str, Object]]) -> None:
+def test_surveys_have_the_format_of_awx_and_ask_for_variables_of_the_runbook(objects: list[tuple[str, Object]]) -> None:
     surveys = [
         given["survey_spec"]
         for given in of_kind(objects, "job_template", "workflow_job_template")
@@ -120,7 +120,7 @@ def test_surveys_are_in_awx_s_form_and_ask_for_variables_of_the_runbook(objects:
                 assert question["default"] in question["choices"]
                 assert all(isinstance(choice, str) for choice in question["choices"])
             else:
-                # An empty list of a multiple selection would be an answer: mde_fail_on would accept every outcome.
+                # An empty list of a multiple selection counts as an answer: mde_fail_on would accept every outcome.
                 assert question["type"] in ("text", "textarea")
                 assert 0 <= question["min"] <= question["max"]
                 assert question["required"] == (question["min"] > 0)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Four slices that share one quota and know nothing of each other. It takes minutes."""
+"""Four independent slices that share one quota. The test takes minutes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_four_slices_offboard_200_devices_once_each_at_nearly_the_full_quota(
     assert sorted(action["machineId"] for action in emulator.actions()) == sorted(device.id for device in devices)
     accepted = [call for call in emulator.calls("api") if call.status != 429]
     assert sum(call.method == "POST" for call in accepted) == DEVICES
-    # From the first call to the last, so that the speed of the machine hardly counts.
+    # From the first to the last call, so that the speed of the machine has little effect.
     took = accepted[-1].at - accepted[0].at
     best = 60.0 * ((len(accepted) - 1) // PER_MINUTE)
     print(f"{took:.0f} s for {len(accepted)} accepted calls; at best {best:.0f} s")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The forms of a run, and the cases with numbers of devices and latencies."""
+"""The variants of the benchmark, and the cases: a variant with a number of devices and a latency."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ OFF = 1_000_000
 """A rate limit that no run reaches."""
 
 
-class By(enum.Enum):
-    """How a device is called in a run."""
+class IdentifyBy(enum.Enum):
+    """The identifier of a device in a run."""
 
     NAME = "device_name"
     ID = "device_id"
 
 
 @dataclass(frozen=True)
-class Form:
+class Variant:
     """One way to do the work."""
 
     name: str
     title: str
-    by: By = By.NAME
+    by: IdentifyBy = IdentifyBy.NAME
     playbook: str = ""
-    """The file in this folder, without its suffix, where it is not the form's own name."""
+    """The playbook in this folder, without its suffix, if its name differs from that of the variant."""
     inventory: bool = False
     """Whether the devices are inventory hosts."""
     check: bool = False
@@ -42,63 +42,64 @@ class Form:
         return f"{self.playbook or self.name}.yml"
 
 
-NOOP = Form("noop", "`ansible-playbook`, an empty play")
-PING = Form("ping", "`ansible-playbook`, `ansible.builtin.ping`")
-URI = Form("uri", "`ansible.builtin.uri`, a play of ten tasks", inventory=True)
-SINGLE = Form("single", "`mde_offboard`, one device by its id", By.ID)
-LOOP = Form("loop", "`mde_offboard` in a loop")
-LIST = Form("list", "`mde_offboard` with a list")
-UNPACED = Form(
-    "unpaced",
-    "`mde_offboard` with a list, own pace off",
+NOOP = Variant("noop", "`ansible-playbook`, an empty play")
+PING = Variant("ping", "`ansible-playbook`, `ansible.builtin.ping`")
+URI = Variant("uri", "`ansible.builtin.uri`, a play of ten tasks", inventory=True)
+SINGLE = Variant("single", "`mde_offboard`, one device by its ID", IdentifyBy.ID)
+LOOP = Variant("loop", "`mde_offboard` in a loop")
+LIST = Variant("list", "`mde_offboard` with a list")
+UNLIMITED = Variant(
+    "unlimited",
+    "`mde_offboard` with a list, rate limit off",
     playbook="list",
     variables={"bench_calls_per_minute": OFF, "bench_calls_per_hour": OFF},
 )
-CHECK = Form("check", "`mde_offboard` with a list of ids, check mode", By.ID, playbook="list", check=True)
+CHECK = Variant("check", "`mde_offboard` with a list of IDs, check mode", IdentifyBy.ID, playbook="list", check=True)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A form with so many devices at such a latency."""
+    """A variant with a number of devices and a latency."""
 
-    form: Form
+    variant: Variant
     devices: int
     latency: float
     runs: int = 3
 
     @property
     def name(self) -> str:
-        return f"{self.form.name}-{self.devices}-{self.latency * 1000:.0f}ms"
+        return f"{self.variant.name}-{self.devices}-{self.latency * 1000:.0f}ms"
 
 
 DIVIDED = Case(LIST, 50, 0.2)
-"""The case whose time is divided into parts; the plays that do nothing alternate with it."""
+"""The case whose time is divided into parts. It alternates with the plays that do nothing."""
 
 Group = list[Case]
-"""Cases that are compared: their runs take turns, so that whatever else the machine does meets all of them."""
+"""Cases that are compared. Their runs alternate, so that other load on the machine affects all of them."""
 
 
 def plan(quick: bool) -> list[Group]:
-    """Everything, in the order of the runs; ``quick`` leaves out what takes minutes."""
+    """Return all groups in the order of their runs. ``quick`` omits the cases that take minutes."""
     groups: list[Group] = []
-    for count, forms in ((1, (URI, SINGLE, LOOP, LIST)), (10, (URI, LOOP, LIST)), (50, (URI, LOOP, LIST))):
+    for count, variants in ((1, (URI, SINGLE, LOOP, LIST)), (10, (URI, LOOP, LIST)), (50, (URI, LOOP, LIST))):
         groups += [
-            [Case(syntax, count, latency, runs=1 if count > 10 else 3) for syntax in forms] for latency in LATENCIES
+            [Case(variant, count, latency, runs=1 if count > 10 else 3) for variant in variants]
+            for latency in LATENCIES
         ]
-    groups[-1] += [Case(syntax, 0, DIVIDED.latency) for syntax in (NOOP, PING)]
+    groups[-1] += [Case(variant, 0, DIVIDED.latency) for variant in (NOOP, PING)]
     if not quick:
-        forms = (URI, LOOP, LIST, UNPACED)
-        groups += [[Case(syntax, 200, latency, runs=1) for syntax in forms] for latency in LATENCIES]
+        variants = (URI, LOOP, LIST, UNLIMITED)
+        groups += [[Case(variant, 200, latency, runs=1) for variant in variants] for latency in LATENCIES]
         groups += [[Case(CHECK, count, 0.0, runs=1)] for count in (1_000, 10_000)]
     return groups
 
 
 def select(groups: Iterable[Group], patterns: Iterable[str]) -> list[Group]:
-    """The cases whose form is named, or whose own name fits one of the patterns."""
-    wanted = tuple(patterns)
+    """Return the cases whose variant is named, or whose name matches one of the patterns."""
+    selected = tuple(patterns)
 
-    def is_wanted(case: Case) -> bool:
-        return case.form.name in wanted or any(fnmatchcase(case.name, pattern) for pattern in wanted)
+    def is_selected(case: Case) -> bool:
+        return case.variant.name in selected or any(fnmatchcase(case.name, pattern) for pattern in selected)
 
-    chosen = ([case for case in group if is_wanted(case)] for group in groups)
+    chosen = ([case for case in group if is_selected(case)] for group in groups)
     return [group for group in chosen if group]

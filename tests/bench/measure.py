@@ -16,24 +16,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _UNIT = 1 if sys.platform == "darwin" else 1024
-"""Of ru_maxrss, in bytes."""
+"""The unit of ru_maxrss in bytes."""
 
 
 class CommandFailed(Exception):
-    """A measured command ended with a status other than zero."""
+    """A measured command exited with a status other than zero."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run of a command took."""
+    """The time and memory of one run of a command."""
 
     started: float
-    """By the monotonic clock, which all processes of a machine share."""
+    """Start by the monotonic clock, which all processes of a machine share."""
     wall: float
     cpu: float
-    """Seconds of processor time, of the command and of everything it started and waited for."""
+    """Processor time in seconds of the command and of all processes that it waited for."""
     memory: int
-    """Bytes that the largest single process held at its peak."""
+    """Peak memory of the largest single process in bytes."""
 
     @property
     def ended(self) -> float:
@@ -41,10 +41,9 @@ class Cost:
 
 
 def measure(command: Sequence[str], cwd: Path, variables: Mapping[str, str], log: t.IO[str]) -> Cost:
-    """Run a command to its end, with what it says in ``log``. Raises CommandFailed.
+    """Run a command and write its output to ``log``. Raises CommandFailed.
 
-    The system adds up the children that were waited for, down to the grandchildren: for ansible-playbook these are its
-    workers and the modules.
+    The usage includes all descendants that were waited for. For ansible-playbook these are its workers and the modules.
     """
     print("+", *command, file=log, flush=True)
     started = time.monotonic()
@@ -60,5 +59,5 @@ def measure(command: Sequence[str], cwd: Path, variables: Mapping[str, str], log
     wall = time.monotonic() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise CommandFailed(f"{Path(command[0]).name} ended with status {process.returncode}")
+        raise CommandFailed(f"{Path(command[0]).name} exited with status {process.returncode}")
     return Cost(started, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _UNIT)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 
-"""Results: runs, their medians, and the parts of the time of a run."""
+"""Results: runs, their medians, and the phases of a run."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from operator import attrgetter
 
-from .cases import DIVIDED, NOOP, PING, URI, Case, Form
+from .cases import DIVIDED, NOOP, PING, URI, Case, Variant
 from .measure import Cost
 from .service import Request
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """A run that signs in, reads and offboards, in parts that add up to its wall time."""
+    """The phases of a run that signs in, reads and offboards. Their sum is the wall time."""
 
     start: float
-    """Until the first request."""
+    """From the start to the first request."""
     sign_in: float
-    """Until the first call of the API."""
+    """From there to the first API call."""
     reads: float
-    """Until the first offboard."""
+    """From there to the first offboard request."""
     offboards: float
-    """Until the last answer."""
+    """From there to the last response."""
     end: float
 
     @classmethod
     def of(cls, cost: Cost, requests: Sequence[Request], latency: float) -> Timeline | None:
-        """None for a run that did not do all of that. The emulator answers when the latency is over."""
+        """Return None for a run without one of these phases. The emulator responds after the latency."""
         api = [item for item in requests if item.service == "api"]
         posts = [item for item in api if item.method == "POST"]
         if not posts or requests[0].service != "entra":
             return None
-        answered = max(item.arrived for item in requests) + latency
-        moments = (cost.started, requests[0].arrived, api[0].arrived, posts[0].arrived, answered, cost.ended)
-        return cls(*(later - earlier for earlier, later in itertools.pairwise(moments)))
+        last_response = max(item.arrived for item in requests) + latency
+        times = (cost.started, requests[0].arrived, api[0].arrived, posts[0].arrived, last_response, cost.ended)
+        return cls(*(later - earlier for earlier, later in itertools.pairwise(times)))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Result:
     runs: Sequence[Run]
 
     def median(self, name: str) -> float:
-        """Of one measure of the runs."""
+        """Return the median of one measurement of the runs."""
         return float(statistics.median(map(attrgetter(name), self.runs)))
 
     @property
@@ -89,11 +89,11 @@ class Result:
         return sorted(self.runs, key=lambda run: run.wall)[len(self.runs) // 2]
 
     def as_dict(self) -> dict[str, t.Any]:
-        """For the JSON."""
+        """Return the result for the JSON file."""
         measures = ("wall", "cpu", "memory", "calls", "sign_ins")
         return {
             "name": self.case.name,
-            "form": self.case.form.name,
+            "variant": self.case.variant.name,
             "devices": self.case.devices,
             "latency": self.case.latency,
             "median": {name: self.median(name) for name in measures},
@@ -103,38 +103,42 @@ class Result:
 
 @dataclass(frozen=True)
 class Results:
-    """All that was measured in one run of the bench."""
+    """All results of one run of the benchmark."""
 
     all: Sequence[Result]
 
-    def find(self, syntax: Form, devices: int, latency: float) -> Result | None:
-        return next((item for item in self.all if item.case.name == Case(syntax, devices, latency).name), None)
+    def find(self, variant: Variant, devices: int, latency: float) -> Result | None:
+        return next((item for item in self.all if item.case.name == Case(variant, devices, latency).name), None)
 
     def ratio(self, result: Result) -> float | None:
-        """How many times as fast as the uri play with as many devices at the same latency."""
+        """Return the speed relative to the uri play with the same number of devices and latency."""
         uri = self.find(URI, result.case.devices, result.case.latency)
         return uri.wall / result.wall if uri is not None else None
 
     def parts(self) -> dict[str, float] | None:
-        """The parts of the time of a list: the median run, with its start divided by the two plays that do nothing."""
-        syntax, devices, latency = DIVIDED.form, DIVIDED.devices, DIVIDED.latency
-        noop, ping, work = self.find(NOOP, 0, latency), self.find(PING, 0, latency), self.find(syntax, devices, latency)
-        line = work.middle.timeline if work is not None else None
-        if noop is None or ping is None or line is None:
+        """Return the phases of the median run of a list. The two plays that do nothing divide its start."""
+        variant, devices, latency = DIVIDED.variant, DIVIDED.devices, DIVIDED.latency
+        noop, ping, work = (
+            self.find(NOOP, 0, latency),
+            self.find(PING, 0, latency),
+            self.find(variant, devices, latency),
+        )
+        timeline = work.middle.timeline if work is not None else None
+        if noop is None or ping is None or timeline is None:
             return None
         return {
             "ansible-playbook with an empty play": noop.wall,
             "transfer and start of a module that does nothing": ping.wall - noop.wall,
-            "start of this module beyond that, up to the first request": line.start - ping.wall,
-            "sign-in, up to the first call": line.sign_in,
-            "reads, up to the first offboard": line.reads,
-            "offboards, up to the last answer": line.offboards,
-            "from the last answer to the end": line.end,
+            "additional start time of this module, up to the first request": timeline.start - ping.wall,
+            "sign-in, up to the first API call": timeline.sign_in,
+            "reads, up to the first offboard request": timeline.reads,
+            "offboard requests, up to the last response": timeline.offboards,
+            "from the last response to the end": timeline.end,
         }
 
 
 def as_json(results: Results, machine: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Everything, for programs."""
+    """Return all results for the JSON file."""
     return {
         "machine": machine,
         "cases": [{**result.as_dict(), "times_as_fast_as_uri": results.ratio(result)} for result in results.all],

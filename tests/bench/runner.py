@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 
-"""Runs cases with the emulator, and rejects a run that did not do exactly its work."""
+"""Runs cases with the emulator, and rejects a run that did not offboard exactly its devices."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .cases import SINGLE, URI, By, Case, Group
+from .cases import SINGLE, URI, Case, Group, IdentifyBy
 from .measure import measure
 from .results import Result, Run
 from .service import Device, Request, Service, fresh_devices
 
 WARM_UP = (Case(URI, 1, 0.0), Case(SINGLE, 1, 0.0))
-"""Not counted: the first run compiles the libraries and meets cold files."""
+"""Not measured: the first run compiles the libraries and fills the file cache."""
 
 SETTINGS = {
     "ANSIBLE_LOCALHOST_WARNING": "false",
@@ -29,16 +29,16 @@ SETTINGS = {
     "NO_PROXY": "localhost,127.0.0.1",
     "no_proxy": "localhost,127.0.0.1",
 }
-"""No proxy between the plays and the emulator."""
+"""Settings for all runs, without a proxy between the plays and the emulator."""
 
 
-class WorkNotDone(Exception):
-    """A run ended well, but the emulator says that it did something else than it should."""
+class UnexpectedResult(Exception):
+    """A run succeeded, but the actions or requests in the emulator are not the expected ones."""
 
 
 @dataclass
 class Runner:
-    """Runs one case after the other."""
+    """Runs cases one after the other."""
 
     playbook_program: str
     playbooks: Path
@@ -53,7 +53,7 @@ class Runner:
 
     @property
     def config(self) -> Path:
-        """Settings of Ansible: none, so that those of the machine count as little."""
+        """An empty configuration file of Ansible, so that the configuration of the machine is not used."""
         return self.scratch / "ansible.cfg"
 
     def warm_up(self) -> None:
@@ -61,55 +61,55 @@ class Runner:
             self.run(case)
 
     def run_group(self, group: Group, report: t.Callable[[Case, Run], None]) -> list[Result]:
-        """Run the cases in turns: one run of each, then the next of each."""
+        """Alternate the cases: run each of them once, then each of them again."""
         runs: dict[Case, list[Run]] = {case: [] for case in group}
-        for turn in range(max(case.runs for case in group)):
+        for round_ in range(max(case.runs for case in group)):
             for case in group:
-                if turn < case.runs:
+                if round_ < case.runs:
                     runs[case].append(self.run(case))
                     report(case, runs[case][-1])
         return [Result(case, found) for case, found in runs.items()]
 
     def run(self, case: Case) -> Run:
-        """Run a case once, with devices of its own. Raises WorkNotDone, CommandFailed."""
+        """Run a case once, with new devices. Raises UnexpectedResult or CommandFailed."""
         devices = fresh_devices(case.devices, next(self.serials))
         command = self._command(case, devices)
         self.service.prepare(devices, case.latency)
         cost = measure(command, self.scratch, self._environment(), self.log)
         requests = self.service.requests()
-        check_the_work(case, devices, requests, self.service.offboarded())
+        check_result(case, devices, requests, self.service.offboarded())
         return Run.of(case, cost, requests)
 
     def _environment(self) -> dict[str, str]:
-        """As a user has it, who lets Python keep what it compiled."""
+        """Return the environment of a user, in which Python keeps its compiled files."""
         kept = {name: value for name, value in self.variables.items() if name != "PYTHONDONTWRITEBYTECODE"}
         return {**kept, **SETTINGS, "ANSIBLE_CONFIG": str(self.config), **self.service.variables}
 
     def _command(self, case: Case, devices: list[Device]) -> list[str]:
-        """The command of a case, with its devices as inventory hosts or in a file of variables."""
+        """Return the command of a case, with its devices as inventory hosts or in a variables file."""
         hosts, variables = self.scratch / "hosts", self.scratch / "variables.json"
-        hosts.write_text("".join(f"{item.name}\n" for item in devices if case.form.inventory), "utf-8")
-        asked = [{case.form.by.value: item.id if case.form.by is By.ID else item.name} for item in devices]
-        variables.write_text(json.dumps({"bench_devices": asked, **case.form.variables}), "utf-8")
-        command = [self.playbook_program, str(self.playbooks / case.form.file), f"--inventory={hosts}"]
-        if not case.form.inventory:
+        hosts.write_text("".join(f"{item.name}\n" for item in devices if case.variant.inventory), "utf-8")
+        requested = [
+            {case.variant.by.value: item.id if case.variant.by is IdentifyBy.ID else item.name} for item in devices
+        ]
+        variables.write_text(json.dumps({"bench_devices": requested, **case.variant.variables}), "utf-8")
+        command = [self.playbook_program, str(self.playbooks / case.variant.file), f"--inventory={hosts}"]
+        if not case.variant.inventory:
             command.append(f"--extra-vars=@{variables}")
-        return [*command, "--check"] if case.form.check else command
+        return [*command, "--check"] if case.variant.check else command
 
 
-def check_the_work(
-    case: Case, devices: Sequence[Device], requests: Sequence[Request], offboarded: Sequence[str]
-) -> None:
-    """Every device has exactly one action, sent once; in check mode none has; no request has failed.
+def check_result(case: Case, devices: Sequence[Device], requests: Sequence[Request], offboarded: Sequence[str]) -> None:
+    """Check that each device has exactly one action, sent once (none in check mode), and that no request failed.
 
-    Raises WorkNotDone.
+    Raises UnexpectedResult.
     """
-    wanted = [] if case.form.check else sorted(item.id for item in devices)
+    expected = [] if case.variant.check else sorted(item.id for item in devices)
     posts = sum(item.service == "api" and item.method == "POST" for item in requests)
-    if sorted(offboarded) != wanted or posts != len(wanted):
-        raise WorkNotDone(
-            f"{case.name}: {len(wanted)} devices were to be offboarded. The service was sent {posts} offboards, "
-            f"and has {len(offboarded)} actions of {len(set(offboarded) & set(wanted))} of these devices"
+    if sorted(offboarded) != expected or posts != len(expected):
+        raise UnexpectedResult(
+            f"{case.name}: expected one action for each of {len(expected)} devices. The service received {posts} POSTs "
+            f"and has {len(offboarded)} actions for {len(set(offboarded) & set(expected))} of these devices"
         )
     if failures := [item.status for item in requests if not item.succeeded]:
-        raise WorkNotDone(f"{case.name}: {len(failures)} requests failed, with status {failures[0]} and so on")
+        raise UnexpectedResult(f"{case.name}: {len(failures)} requests failed, the first with status {failures[0]}")

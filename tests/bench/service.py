@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The emulator as a separate process, which is not measured, and its log."""
+"""The emulator as a separate process that is not measured, and its log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-# Loopback is never asked through a proxy.
+# Requests to the loopback interface never use a proxy.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -33,20 +33,20 @@ class Device:
 
 
 def fresh_devices(count: int, serial: int) -> list[Device]:
-    """Devices that no other run of this bench has."""
+    """Return devices that no other run of this benchmark has."""
     return [Device(f"pc-{serial:03}-{number:05}.corp.example") for number in range(1, count + 1)]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One line of the emulator's log."""
+    """One entry of the emulator's log."""
 
     service: str
     method: str
     status: int | None
-    """None where there was no answer."""
+    """None if there was no response."""
     arrived: float
-    """By the monotonic clock."""
+    """Arrival by the monotonic clock."""
 
     @property
     def succeeded(self) -> bool:
@@ -59,39 +59,39 @@ class Service:
 
     control: str
     variables: dict[str, str]
-    """What points a playbook at it."""
+    """The environment variables with which a playbook uses it."""
 
     def prepare(self, devices: list[Device], latency: float) -> None:
-        """A new tenant with these devices, which reported this morning and are powered off now."""
-        self._ask("POST", "reset")
-        self._ask("PATCH", "knobs", {"latency": latency, "entra_latency": latency})
+        """Create a new tenant with these devices, which reported three hours ago and are powered off now."""
+        self._call("POST", "reset")
+        self._call("PATCH", "knobs", {"latency": latency, "entra_latency": latency})
         described = [{"id": item.id, "name": item.name, "last_seen": "3h", "fate": "offline"} for item in devices]
-        self._ask("POST", "devices", described)
-        self._ask("DELETE", "log")
+        self._call("POST", "devices", described)
+        self._call("DELETE", "log")
 
     def requests(self) -> list[Request]:
-        """What was asked of API and sign-in, in order."""
-        log = [*self._ask("GET", "log?service=api"), *self._ask("GET", "log?service=entra")]
+        """Return the requests to the API and the sign-in service, in order."""
+        log = [*self._call("GET", "log?service=api"), *self._call("GET", "log?service=entra")]
         found = [Request(item["service"], item["method"], item["status"], item["wall"]) for item in log]
         return sorted(found, key=lambda item: item.arrived)
 
     def offboarded(self) -> list[str]:
-        """The device of every action there is."""
-        return [action["machineId"] for action in self._ask("GET", "actions")]
+        """Return the device ID of every action."""
+        return [action["machineId"] for action in self._call("GET", "actions")]
 
-    def _ask(self, method: str, path: str, body: object = None) -> t.Any:
+    def _call(self, method: str, path: str, body: object = None) -> t.Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.control}/{path}", data=data, method=method)
-        with _OPENER.open(request, timeout=60) as answer:
-            return json.load(answer)
+        with _OPENER.open(request, timeout=60) as response:
+            return json.load(response)
 
 
 @contextlib.contextmanager
 def emulator(python: str, tree: Path, scratch: Path, variables: dict[str, str], log: t.IO[str]) -> t.Iterator[Service]:
-    """The emulator, without devices, while the block runs."""
-    state, sourced = scratch / "emulator.json", scratch / "emulator.env"
+    """Run the emulator, without devices, while the block runs."""
+    state, env_file = scratch / "emulator.json", scratch / "emulator.env"
     state.unlink(missing_ok=True)
-    options = [f"--scenario={os.devnull}", f"--state-file={state}", f"--env-file={sourced}"]
+    options = [f"--scenario={os.devnull}", f"--state-file={state}", f"--env-file={env_file}"]
     process = subprocess.Popen(
         [python, "-m", "tests.emulator", *options],
         cwd=tree,
@@ -106,8 +106,8 @@ def emulator(python: str, tree: Path, scratch: Path, variables: dict[str, str], 
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the emulator did not start")
             time.sleep(0.1)
-        known = json.loads(state.read_text("utf-8"))
-        yield Service(known["control_url"], known["environment"])
+        started = json.loads(state.read_text("utf-8"))
+        yield Service(started["control_url"], started["environment"])
     finally:
         process.terminate()
         process.wait(timeout=10)

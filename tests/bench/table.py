@@ -3,31 +3,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 
-"""The findings as Markdown."""
+"""The results as Markdown tables."""
 
 from __future__ import annotations
 
 import typing as t
 from collections.abc import Iterable, Sequence
 
-from .cases import CHECK, LATENCIES, LIST, SINGLE, URI, Form
+from .cases import CHECK, LATENCIES, LIST, SINGLE, URI, Variant
 from .results import Result, Results
 
-_HEAD = ("devices", "form", "wall time", "times as fast", "processor time", "peak memory", "calls a device", "sign-ins")
+_HEAD = (
+    "devices",
+    "variant",
+    "wall time",
+    "times as fast",
+    "processor time",
+    "peak memory",
+    "calls per device",
+    "sign-ins",
+)
 
 
 def render(results: Results, machine: dict[str, t.Any]) -> str:
-    """All tables there is something for."""
+    """Return all tables that have rows."""
     parts = [_machine(machine)]
     for latency in LATENCIES:
         rows = [item for item in results.all if item.case.devices and item.case.latency == latency]
-        compared = [item for item in rows if item.case.form is not CHECK]
+        compared = [item for item in rows if item.case.variant is not CHECK]
         if compared:
             parts.append(f"With {latency * 1000:.0f} ms of latency for every request:")
             parts.append(_table(_HEAD, (_row(results, item) for item in compared)))
-    checks = [item for item in results.all if item.case.form is CHECK]
+    checks = [item for item in results.all if item.case.variant is CHECK]
     if checks:
-        parts.append("A list of ids in check mode, no latency, at the default pace:")
+        parts.append("A list of IDs in check mode, without latency, with the default rate limit:")
         parts.append(_table(_HEAD, (_row(results, item) for item in checks)))
     return "\n\n".join([*parts, *_parts(results), *_targets(results)]) + "\n"
 
@@ -35,7 +44,7 @@ def render(results: Results, machine: dict[str, t.Any]) -> str:
 def _machine(machine: dict[str, t.Any]) -> str:
     return (
         f"{machine['cores']} cores ({machine['system']}, {machine['architecture']}), Python {machine['python']}, "
-        f"ansible-core {machine['ansible_core']}, 5 forks. Medians; the emulator runs on the same cores, uncounted."
+        f"ansible-core {machine['ansible_core']}, 5 forks. Medians. The emulator runs on the same cores and is not included."
     )
 
 
@@ -48,7 +57,7 @@ def _row(results: Results, result: Result) -> tuple[str, ...]:
     ratio = results.ratio(result)
     return (
         f"{result.case.devices:,}",
-        result.case.form.title,
+        result.case.variant.title,
         seconds(result.wall),
         "" if ratio is None else f"{ratio:.1f}",
         seconds(result.median("cpu")),
@@ -59,37 +68,35 @@ def _row(results: Results, result: Result) -> tuple[str, ...]:
 
 
 def _parts(results: Results) -> list[str]:
-    """Where the time goes, with a list of 50 devices over a slow line."""
+    """Return the phases of a run with a list of 50 devices at 200 ms."""
     parts = results.parts()
     if parts is None:
         return []
     rows = [(name, seconds(value)) for name, value in parts.items()]
-    rows.append(("in all", seconds(sum(parts.values()))))
-    return ["Where the time goes, with a list of 50 devices at 200 ms:", _table(("part", "wall time"), rows)]
+    rows.append(("total", seconds(sum(parts.values()))))
+    return ["Phases of a run with a list of 50 devices at 200 ms:", _table(("phase", "wall time"), rows)]
 
 
 def _targets(results: Results) -> list[str]:
-    """What the collection promises itself."""
+    """Compare the results with the targets."""
     lines = []
-    for title, syntax, devices, latency, least in (
+    for title, variant, devices, latency, target in (
         ("a list of 50 devices at 200 ms", LIST, 50, 0.2, 12.0),
-        ("one device by its id at 0 ms", SINGLE, 1, 0.0, 1 / 0.7),
-        ("one device by its id at 200 ms", SINGLE, 1, 0.2, 1 / 0.7),
+        ("one device by its ID at 0 ms", SINGLE, 1, 0.0, 1 / 0.7),
+        ("one device by its ID at 200 ms", SINGLE, 1, 0.2, 1 / 0.7),
     ):
-        found = _ratio(results, syntax, devices, latency)
+        found = _ratio(results, variant, devices, latency)
         if found is not None:
-            verdict = "met" if found >= least else "MISSED"
-            lines.append(
-                f"- {title}: {found:.2f} times as fast as `{URI.name}`, at least {least:.2f} wanted: {verdict}"
-            )
+            result_text = "met" if found >= target else "MISSED"
+            lines.append(f"- {title}: {found:.2f} times as fast as `{URI.name}`, target {target:.2f}: {result_text}")
     return ["Targets:", "\n".join(lines)] if lines else []
 
 
-def _ratio(results: Results, syntax: Form, devices: int, latency: float) -> float | None:
-    result = results.find(syntax, devices, latency)
+def _ratio(results: Results, variant: Variant, devices: int, latency: float) -> float | None:
+    result = results.find(variant, devices, latency)
     return results.ratio(result) if result is not None else None
 
 
 def seconds(value: float) -> str:
-    """To three digits or so."""
+    """Format seconds with about three significant digits."""
     return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"

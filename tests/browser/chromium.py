@@ -22,7 +22,7 @@ QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--disable-dev-shm-usage",  # containers have little of it
+    "--disable-dev-shm-usage",  # it is small in containers
     "--no-first-run",
     "--no-default-browser-check",
     "--hide-scrollbars",

@@ -23,7 +23,7 @@ Record = dict[str, t.Any]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip all tests if there is no browser. Skipped by a marker, they are one line of the summary."""
+    """Skip all tests if there is no browser. With a marker, they are one line of the summary."""
     if why := programs.missing():
         for item in items:
             item.add_marker(pytest.mark.skip(reason=why))
@@ -71,7 +71,7 @@ class Tab:
 
     @property
     def requests(self) -> list[str]:
-        """All URLs that the page requested since it was opened, including itself, but not those of the first page of the browser."""
+        """Return all URLs that were requested since the page was opened, including its own URL."""
         events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
         sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
         return [each["request"]["url"] for each in sent if each["documentURL"] == self.browser.current_url]
@@ -84,7 +84,7 @@ class Tab:
 
     @property
     def busy(self) -> float:
-        """Milliseconds of processor time of the main thread since the page was requested, independent of other processes."""
+        """Processor time of the main thread in milliseconds since the page was requested."""
         metrics = self.browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
         return 1000 * next(float(each["value"]) for each in metrics if each["name"] == "TaskDuration")
 

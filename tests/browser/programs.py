@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finds the browser of the tests, without any library, so that the tools can use it, too."""
+"""Finds the browser of the tests, without any library, so that the tools can use it too."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def find(names: t.Iterable[str]) -> str | None:
 
 
 def missing() -> str | None:
-    """Why the tests of the page cannot run; None if they can."""
+    """Return the reason why the tests of the page cannot run, or None."""
     both = (("Chromium", BROWSERS), ("its chromedriver", DRIVERS))
     lacking = " and ".join(name for name, programs in both if find(programs) is None)
     return f"not in the PATH: {lacking}; 'make chromium' installs both on Debian" if lacking else None

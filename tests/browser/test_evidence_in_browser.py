@@ -59,7 +59,7 @@ def test_only_the_page_is_requested_from_a_web_server(tab: Tab) -> None:
             self.wfile.write(text)
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            """Quiet."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         # Browsers open connections without using them. The server does not wait for them.
@@ -119,7 +119,7 @@ def test_filters_are_combined_and_clear_shows_all(tab: Tab) -> None:
     tab.choose("outcome", "Submitted")
     assert tab.names == ["kiosk-01.corp.example", "kiosk-02.corp.example"]
     tab.find("#clear").click()
-    tab.run("return new Promise(done => setTimeout(done))")  # the page shows all when its fields are empty
+    tab.run("return new Promise(done => setTimeout(done))")  # the page shows all rows when its fields are empty
     assert len(tab.names) == 19
     assert tab.count == "19 devices"
 
@@ -305,7 +305,7 @@ def test_the_page_prints_on_a_few_sheets(tab: Tab) -> None:
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", paper)) <= 6
 
 
-# By the formula of the Web Content Accessibility Guidelines, against the nearest background that is not transparent.
+# The formula of the Web Content Accessibility Guidelines, with the nearest background that is not transparent.
 CONTRAST = """
 const parse = c => c.match(/[\\d.]+/g).map(Number);
 const light = c => { const [r, g, b] = parse(c).slice(0, 3).map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);

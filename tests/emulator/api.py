@@ -35,13 +35,13 @@ Handler = Callable[..., Reply]
 class Api:
     """Handles requests, independent of connections."""
 
-    def __init__(self, fleet: Fleet, knobs: Knobs, tokens: Tokens, elsewhere: str) -> None:
+    def __init__(self, fleet: Fleet, knobs: Knobs, tokens: Tokens, elsewhere_url: str) -> None:
         self._fleet = fleet
         self._store = fleet.store
         self._knobs = knobs
         self._tokens = tokens
         self.quota = Quota(knobs)
-        self.lists = Lister(fleet.store, knobs, elsewhere)
+        self.lists = Lister(fleet.store, knobs, elsewhere_url)
         self._reads: dict[str, int] = {}
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = [
             (method, re.compile(pattern, re.IGNORECASE), handler)
@@ -66,41 +66,41 @@ class Api:
             )
         ]
 
-    def answer(self, call: Call) -> Reply:
+    def respond(self, call: Call) -> Reply:
         """Return the response to a request. Never raises for anything that a client can send."""
         try:
-            return self._answer(call)
+            return self._dispatch(call)
         except HtmlPage as page:
             return html_reply(page.status, page.page())
         except ApiError as error:
             return json_reply(error.status, error.body(self._knobs), error.headers)
 
     def forget(self) -> None:
-        """Forget what was counted."""
+        """Reset the read counters and the quotas."""
         self._reads.clear()
         self.quota.clear()
 
-    def _answer(self, call: Call) -> Reply:
+    def _dispatch(self, call: Call) -> Reply:
         prefix = _PREFIX.match(call.path)
         if not prefix:
             raise HtmlPage(404, "File or directory not found.")
-        claims = self._admit(call)
+        claims = self._authenticate(call)
         path = call.path[prefix.end() :].rstrip("/")
         wrong_method = False
         for method, pattern, handler in self._routes:
             found = pattern.fullmatch(path)
             if found and method == call.method:
                 with self._fleet.lock:
-                    self._fleet.settle()
+                    self._fleet.apply_due_events()
                     return handler(call, claims, *found.groups())
             wrong_method = wrong_method or bool(found)
         if wrong_method:
             raise ApiError(405, "MethodNotAllowed", f"The method {call.method} is not allowed here")
         raise ApiError(404, "NotFound", "The requested resource was not found")
 
-    # --- gate ---
+    # --- authentication ---
 
-    def _admit(self, call: Call) -> dict[str, Any]:
+    def _authenticate(self, call: Call) -> dict[str, Any]:
         try:
             claims = self._tokens.check(call.header("authorization"))
         except TokenRefused as error:
@@ -109,15 +109,15 @@ class Api:
         self.quota.take(f"{claims.get('appid')}|{claims.get('tid')}", now)
         return claims
 
-    def _demand(self, claims: dict[str, Any], wanted: tuple[str, ...]) -> None:
-        """Any one of the wanted roles."""
-        held = roles.held(claims)
-        if not set(held) & set(wanted):
+    def _require_role(self, claims: dict[str, Any], required: tuple[str, ...]) -> None:
+        """Require at least one of these roles."""
+        granted = roles.granted(claims)
+        if not set(granted) & set(required):
             raise ApiError(
                 403,
                 "Forbidden",
                 "The application does not have any of the required application permissions. Missing application "
-                f"roles. API required roles: {', '.join(wanted)}, application roles: {', '.join(held) or 'none'}.",
+                f"roles. API required roles: {', '.join(required)}, application roles: {', '.join(granted) or 'none'}.",
             )
 
     @staticmethod
@@ -149,14 +149,14 @@ class Api:
     # --- actions ---
 
     def _offboard(self, call: Call, claims: dict[str, Any], machine_id: str) -> Reply:
-        self._demand(claims, roles.OFFBOARD)
+        self._require_role(claims, roles.OFFBOARD)
         if self._knobs.offboard_needs_read:
-            self._demand(claims, roles.READ)
+            self._require_role(claims, roles.READ)
         action = self._fleet.offboard(machine_id, self._requestor(claims), **self._parameters(self._body(call)))
         return self._entity(action, "MachineActions", self._knobs.offboard_status)
 
     def _isolate(self, call: Call, claims: dict[str, Any], machine_id: str, kind: str) -> Reply:
-        self._demand(claims, roles.ISOLATE)
+        self._require_role(claims, roles.ISOLATE)
         body = self._body(call)
         if kind.lower() == "isolate" and body.get("IsolationType", "Full") not in _ISOLATION:
             raise ApiError(400, "InvalidInput", f"Parameter 'IsolationType' is one of {', '.join(_ISOLATION)}")
@@ -164,7 +164,7 @@ class Api:
         return self._entity(self._fleet.act(machine_id, self._requestor(claims), **values), "MachineActions", 201)
 
     def _parameters(self, body: dict[str, Any]) -> Record:
-        """What a request for an action says of it, as fields of the action. Names as in the service's $metadata."""
+        """Return the parameters of a request as fields of an action, with the names of the service's $metadata."""
         values: Record = {"requestorComment": self._text(body, "Comment"), "title": self._optional_text(body, "Title")}
         external_id = self._optional_text(body, "ExternalId")
         if external_id is not None and self._knobs.external_id == "refuse":
@@ -172,10 +172,10 @@ class Api:
                 400, "InvalidRequestBody", "The parameter 'ExternalId' is not a valid parameter for this operation"
             )
         if external_id is not None and self._knobs.external_id == "echo":
-            values["externalId"] = self._shown(external_id)
+            values["externalId"] = self._as_returned(external_id)
         return values
 
-    def _shown(self, external_id: str) -> str:
+    def _as_returned(self, external_id: str) -> str:
         text = external_id[: self._knobs.external_id_length]
         return {"sent": text, "swapped": text.swapcase(), "padded": f"  {text} "}[self._knobs.external_id_form]
 
@@ -194,11 +194,11 @@ class Api:
         return self._list_actions(call, claims, f"machineId = '{quoted}'")
 
     def _list_alerts(self, call: Call, claims: dict[str, Any]) -> Reply:
-        self._demand(claims, roles.ALERTS)
+        self._require_role(claims, roles.ALERTS)
         return json_reply(200, {"@odata.context": f"{_CONTEXT}#Alerts", "value": []})
 
     def _list_available(self, call: Call, claims: dict[str, Any], machine_id: str) -> Reply:
-        self._demand(claims, roles.READ)
+        self._require_role(claims, roles.READ)
         self._unpublished(self._knobs.available_actions)
         found = self._fleet.available_actions(machine_id)
         return json_reply(
@@ -210,7 +210,7 @@ class Api:
         )
 
     def _exclude(self, call: Call, claims: dict[str, Any], machine_id: str) -> Reply:
-        self._demand(claims, roles.WRITE)
+        self._require_role(claims, roles.WRITE)
         self._unpublished(self._knobs.exclusion)
         body = self._body(call)
         excluded, reason = body.get("IsExcluded"), body.get("ExclusionReason", "Other")
@@ -221,26 +221,26 @@ class Api:
         return self._entity(self._fleet.exclude(machine_id, excluded, reason), "Machines")
 
     @staticmethod
-    def _unpublished(answer: str) -> None:
-        """An undocumented route can be missing for some tenants."""
-        if answer == "forbidden":
+    def _unpublished(knob: str) -> None:
+        """Raise ApiError if the knob disables an undocumented route, which can be missing in some tenants."""
+        if knob == "forbidden":
             raise ApiError(403, "Forbidden", "The application is not authorized to use this operation")
-        if answer == "missing":
+        if knob == "missing":
             raise ApiError(404, "NotFound", "The requested resource was not found")
 
     def _list_actions(self, call: Call, claims: dict[str, Any], condition: str = "") -> Reply:
-        self._demand(claims, roles.READ)
+        self._require_role(claims, roles.READ)
         if self._knobs.list_lag > 0:
             newest = to_ticks(self._fleet.clock.now() - self._knobs.list_lag)
-            shown = f"(posted = 0 OR creationDateTimeUtc <= {newest})"
-            condition = f"{condition} AND {shown}" if condition else shown
-        text, _context = self.lists.answer(
+            visible = f"(posted = 0 OR creationDateTimeUtc <= {newest})"
+            condition = f"{condition} AND {visible}" if condition else visible
+        text, _context = self.lists.respond(
             call, ACTIONS, f"{_CONTEXT}#MachineActions", condition, "creationDateTimeUtc DESC, seq DESC"
         )
         return json_reply(200, text)
 
     def _read_action(self, call: Call, claims: dict[str, Any], action_id: str) -> Reply:
-        self._demand(claims, roles.READ)
+        self._require_role(claims, roles.READ)
         row = self._store.one("SELECT json, posted, creationDateTimeUtc FROM actions WHERE id = ?", (action_id,))
         newest = to_ticks(self._fleet.clock.now() - self._knobs.read_lag)
         if row is None or (self._knobs.read_lag > 0 and row[1] and row[2] > newest):
@@ -248,7 +248,7 @@ class Api:
         return self._entity(row[0], "MachineActions")
 
     def _cancel(self, call: Call, claims: dict[str, Any], action_id: str) -> Reply:
-        self._demand(claims, roles.CANCEL)
+        self._require_role(claims, roles.CANCEL)
         comment = None
         if call.raw.strip():
             value = self._body(call).get("Comment")
@@ -260,15 +260,15 @@ class Api:
     # --- machines ---
 
     def _list_machines(self, call: Call, claims: dict[str, Any]) -> Reply:
-        self._demand(claims, roles.READ)
+        self._require_role(claims, roles.READ)
         order = "lastSeen DESC, seq" if self._knobs.machine_order == "last_seen" else "seq"
-        text, count = self.lists.answer(call, MACHINES, f"{_CONTEXT}#Machines", "listed = 1", order)
+        text, count = self.lists.respond(call, MACHINES, f"{_CONTEXT}#Machines", "listed = 1", order)
         if count == 0 and self._knobs.empty_list_404:
             raise ApiError(404, "ResourceNotFound", "No recent machine was found")
         return json_reply(200, text)
 
     def _read_machine(self, call: Call, claims: dict[str, Any], key: str) -> Reply:
-        self._demand(claims, roles.READ)
+        self._require_role(claims, roles.READ)
         text = self._store.machine_text(key)
         if text is None and self._knobs.machine_by_name:
             row = self._store.one("SELECT json FROM machines WHERE computerDnsName = ? AND readable", (key,))
@@ -281,7 +281,7 @@ class Api:
         return self._entity(text, "Machines")
 
     def _find_by_ip(self, call: Call, claims: dict[str, Any], arguments: str) -> Reply:
-        self._demand(claims, roles.READ)
+        self._require_role(claims, roles.READ)
         found = re.fullmatch(r"\s*ip\s*=\s*'([^']*)'\s*,\s*timestamp\s*=\s*([^,]+?)\s*", arguments, re.IGNORECASE)
         try:
             address, ticks = (found.group(1), parse_iso(found.group(2))) if found else ("", 0)
@@ -300,7 +300,7 @@ class Api:
         return self._envelope([row[0] for row in rows])
 
     def _find_by_tag(self, call: Call, claims: dict[str, Any]) -> Reply:
-        self._demand(claims, roles.WRITE if self._knobs.findbytag_needs_write else roles.READ)
+        self._require_role(claims, roles.WRITE if self._knobs.findbytag_needs_write else roles.READ)
         tag = call.first("tag")
         if not tag:
             raise ApiError(400, "MissingRequiredParameter", "Required parameter 'tag' is missing")
@@ -313,12 +313,12 @@ class Api:
         return self._envelope([row[0] for row in rows])
 
     def _tag(self, call: Call, claims: dict[str, Any], machine_id: str) -> Reply:
-        self._demand(claims, roles.WRITE)
+        self._require_role(claims, roles.WRITE)
         value, action = self._tag_body(self._body(call))
         return self._entity(self._retag(machine_id, value, action), "Machines")
 
     def _tag_many(self, call: Call, claims: dict[str, Any]) -> Reply:
-        self._demand(claims, roles.WRITE)
+        self._require_role(claims, roles.WRITE)
         body = self._body(call)
         value, action = self._tag_body(body)
         ids = body.get("MachineIds")
@@ -347,13 +347,13 @@ class Api:
         return self._store.change_machine(machine_id, {"machineTags": tags}) or record
 
     def _set_value(self, call: Call, claims: dict[str, Any], machine_id: str) -> Reply:
-        self._demand(claims, roles.WRITE)
+        self._require_role(claims, roles.WRITE)
         value = self._device_value(self._text(self._body(call), "DeviceValue"))
         self._writable(machine_id)
         return self._entity(self._store.change_machine(machine_id, {"deviceValue": value}) or {}, "Machines")
 
     def _patch(self, call: Call, claims: dict[str, Any], machine_id: str) -> Reply:
-        self._demand(claims, roles.WRITE)
+        self._require_role(claims, roles.WRITE)
         body = self._body(call)
         changes: Record = {}
         if "deviceValue" in body:
@@ -378,7 +378,7 @@ class Api:
         record: Record = json.loads(text)
         return record
 
-    # --- answers ---
+    # --- responses ---
 
     @staticmethod
     def _entity(value: Record | str, kind: str, status: int = 200) -> Reply:

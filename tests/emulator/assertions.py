@@ -16,12 +16,12 @@ from .entra_errors import SignInRefused
 from .pki import thumbprints
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-# Times of assertions are those of the signing library, so they are held against the real clock.
+# The signing library sets the times of assertions, so they are compared with the real clock.
 _SKEW = 300
 
 
 def kind_of(assertion: str) -> str:
-    """Whether an assertion was made with a certificate or comes from an identity provider."""
+    """Return whether a certificate or an identity provider signed an assertion."""
     try:
         header = jwt.get_unverified_header(assertion)
     except jwt.PyJWTError:
@@ -45,12 +45,13 @@ def verify(app: App, assertion: str, audiences: list[str]) -> None:
 def _verify_certificate(
     app: App, assertion: str, header: dict[str, Any], claims: dict[str, Any], audiences: list[str]
 ) -> None:
-    wanted = {"x5t": "RS256", "x5t#S256": "PS256"}
+    algorithms = {"x5t": "RS256", "x5t#S256": "PS256"}
     for certificate in app.certificates:
         prints = thumbprints(certificate)
-        # Some libraries pad the value, which the format does not ask for.
+        # Some libraries pad the value, although the format does not require padding.
         if any(
-            str(header.get(name)).rstrip("=") == prints[name] and header.get("alg") == wanted[name] for name in wanted
+            str(header.get(name)).rstrip("=") == prints[name] and header.get("alg") == algorithms[name]
+            for name in algorithms
         ):
             _check_signature(assertion, certificate.public_key(), str(header["alg"]))
             break

@@ -20,11 +20,11 @@ from types import FrameType
 from .emulator import Emulator
 from .scenario import load_scenario
 
-_DESCRIPTION = "A local Microsoft Defender for Endpoint with made-up devices, to rehearse against."
+_DESCRIPTION = "A local Microsoft Defender for Endpoint with made-up devices, for rehearsals."
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options."""
+    """Return the parser of the command line options."""
     options = argparse.ArgumentParser(prog="python -m tests.emulator", description=_DESCRIPTION)
     options.add_argument("--scenario", default="fleet", help="name of a bundled scenario, or a YAML file (fleet)")
     options.add_argument(
@@ -33,16 +33,19 @@ def parser() -> argparse.ArgumentParser:
         default=Path("mde-emulator.env"),
         help="write the environment variables to this file (%(default)s)",
     )
-    options.add_argument("--state-file", type=Path, help="write URLs and IDs to this file as JSON when it listens")
+    options.add_argument("--state-file", type=Path, help="write URLs and IDs to this file as JSON")
     options.add_argument(
-        "--port", type=int, default=0, help="port of the API; by default each service takes a free one"
+        "--port", type=int, default=0, help="port of the API; by default each service uses a free port"
     )
     options.add_argument("--authority-port", type=int, default=0, help="port of the sign-in service")
     options.add_argument(
-        "--host-name", action="append", default=[], help="another name of this machine, for its certificate; repeatable"
+        "--host-name",
+        action="append",
+        default=[],
+        help="additional host name of this machine, for the certificate; repeatable",
     )
     options.add_argument(
-        "--metadata-port", type=int, default=0, help="port of the managed identity endpoints and the control"
+        "--metadata-port", type=int, default=0, help="port of the managed identity endpoints and the HTTP control"
     )
     time = options.add_mutually_exclusive_group()
     time.add_argument(
@@ -52,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         "--frozen",
         dest="real_time",
         action="store_false",
-        help="stop the clock; only the control advances it",
+        help="stop the clock; only the HTTP control advances it",
     )
     return options
 
@@ -69,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             host_names=options.host_name,
         )
     except (OSError, ValueError) as error:
-        print(f"The scenario {options.scenario} cannot be used: {error}", file=sys.stderr)
+        print(f"Cannot use the scenario {options.scenario}: {error}", file=sys.stderr)
         return 2
     stop = threading.Event()
 
@@ -81,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         emulator.start()
     except OSError as error:
-        print(f"The emulator cannot listen: {error}", file=sys.stderr)
+        print(f"Cannot start the emulator: {error}", file=sys.stderr)
         return 1
     written: list[Path] = []
     try:
@@ -93,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_text(emulator, options.env_file, options.real_time), flush=True)
         stop.wait()
     except OSError as error:
-        print(f"A file cannot be written: {error}", file=sys.stderr)
+        print(f"Cannot write a file: {error}", file=sys.stderr)
         return 1
     finally:
         for path in written:
@@ -104,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file in one step: it is there complete, or not at all. Only its owner may read it."""
+    """Write a file atomically. Only its owner can read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

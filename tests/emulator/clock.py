@@ -11,7 +11,7 @@ import time
 
 
 class Clock:
-    """Seconds of the service. Virtual by default; with ``real_time`` the wall clock plus what was advanced."""
+    """The time of the service in seconds: virtual, or with ``real_time`` the real time plus all advances."""
 
     def __init__(self, real_time: bool = False, start: float | None = None) -> None:
         self.real_time = real_time
@@ -21,22 +21,22 @@ class Clock:
         self._lock = threading.Lock()
 
     def now(self) -> float:
-        """Epoch seconds."""
+        """Return epoch seconds."""
         return self.start + self.monotonic()
 
     def monotonic(self) -> float:
-        """Seconds since the emulator began."""
-        walked = time.monotonic() - self._began if self.real_time else 0.0
-        return self._advanced + walked
+        """Return the seconds since the start of the emulator."""
+        elapsed = time.monotonic() - self._began if self.real_time else 0.0
+        return self._advanced + elapsed
 
     def advance(self, seconds: float) -> float:
-        """Move on by so many seconds (never back) and return the new epoch seconds."""
+        """Advance the clock by this number of seconds, which is not negative. Returns the new epoch seconds."""
         if seconds < 0:
-            raise ValueError("the clock does not run backwards")
+            raise ValueError("the clock cannot go back")
         with self._lock:
             self._advanced += float(seconds)
         return self.now()
 
     def sleep(self, seconds: float) -> None:
-        """What a client under test may sleep with: no waiting, the clock moves on."""
+        """Advance the clock instead of waiting, for clients under test."""
         self.advance(max(0.0, seconds))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The HTTP control: what tests do with the Python object, for other processes. Plain HTTP on the metadata port."""
+"""The HTTP control: the methods of the Emulator object for other processes, over HTTP on the metadata port."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ ROOT = "/_emulator/"
 
 
 class Control:
-    """Answers calls under ``/_emulator/``; none of them is logged."""
+    """Handles requests to ``/_emulator/``. They are not logged."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
 
-    def answer(self, call: Call) -> Reply | None:
-        """The answer, or None for a path that is not for the control."""
+    def respond(self, call: Call) -> Reply | None:
+        """Return the response, or None if the path does not belong to the control."""
         if not call.path.startswith(ROOT):
             return None
         name = f"{call.method.lower()}_{call.path[len(ROOT) :].strip('/')}"
         handler = getattr(self, f"_{name}", None)
         if handler is None:
-            return json_reply(404, {"error": f"no such control: {call.method} {call.path}"})
+            return json_reply(404, {"error": f"unknown control request: {call.method} {call.path}"})
         try:
             return json_reply(200, handler(call))
         except (ValueError, TypeError, KeyError, StopIteration, ApiError) as error:

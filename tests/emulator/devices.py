@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A device: what it is, how it behaves, and the record that the service shows of it."""
+"""A device: its properties, its behavior, and the record that the service returns for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from .times import DAY, HOUR, TICKS, Span, iso, moment, moment_ticks
+from .times import DAY, HOUR, TICKS, Span, age_to_ticks, iso, to_epoch
 
 FATES = ("online", "offline", "never_answers", "fails", "unsupported_os", "old_client")
 
@@ -32,7 +32,7 @@ _VERSIONS = {
 
 @dataclass
 class HistoryAction:
-    """An action from before the emulator started. Times are ages, epochs or ISO times."""
+    """An action from before the start of the emulator. Times are ages, epoch times or ISO 8601 times."""
 
     status: str = "Succeeded"
     age: Span = DAY
@@ -50,11 +50,13 @@ class HistoryAction:
 class Device:
     """A device of the emulated tenant.
 
-    ``last_seen`` is an age in seconds (or text such as ``3w``, or a timedelta), an epoch, or an ISO time. ``fate`` is
-    what becomes of an offboard: ``online`` finishes it within seconds, ``offline`` leaves it queued until it times out
-    or until ``online_at`` seconds after the start, ``never_answers`` picks it up and stays silent, ``fails`` reports a
-    failure, ``unsupported_os`` and ``old_client`` are refused by the service. By default Windows is ``online`` (or
-    ``offline`` when it was not seen for a week) and everything else ``unsupported_os``.
+    ``last_seen`` is an age in seconds (or text such as ``3w``, or a timedelta), an epoch time, or an ISO 8601 time.
+
+    ``fate`` decides how an offboard action ends. An ``online`` device finishes it within seconds. An ``offline`` device
+    leaves it queued until the action times out, or until ``online_at`` seconds after the start. ``never_answers`` picks
+    the action up and never reports a result. ``fails`` reports a failure. The service refuses the request for
+    ``unsupported_os`` and ``old_client``. By default a Windows device is ``online`` (``offline`` if it was last seen
+    more than a week ago), and every other device is ``unsupported_os``.
     """
 
     id: str = field(default_factory=lambda: secrets.token_hex(20))
@@ -86,13 +88,13 @@ class Device:
         self.history = [history_action(item) for item in self.history]
 
     def seen_at(self, now: float) -> float:
-        """Epoch seconds of the last report when the emulator starts at ``now``."""
+        """Return the time of the last report if the emulator starts at ``now``, in epoch seconds."""
         if self.last_seen is None:
             return now - (21 * DAY if self.fate == "offline" and self.online_at is None else 3 * HOUR)
-        return moment(self.last_seen, now)
+        return to_epoch(self.last_seen, now)
 
     def resolved_fate(self, now: float) -> str:
-        """The fate, chosen by platform and age when none is given."""
+        """Return the fate. If none is set, platform and age decide."""
         if self.fate is not None:
             return self.fate
         if self.os_platform and not self.os_platform.lower().startswith("windows"):
@@ -101,7 +103,7 @@ class Device:
 
 
 def history_action(item: Any) -> HistoryAction:
-    """A history entry of any accepted form: HistoryAction, mapping, or (status, age[, ended_age])."""
+    """Convert a history entry: a HistoryAction, a mapping, a status, or (status, age[, ended_age])."""
     if isinstance(item, HistoryAction):
         return item
     if isinstance(item, dict):
@@ -116,7 +118,7 @@ def history_action(item: Any) -> HistoryAction:
 
 
 def device_from(values: dict[str, Any]) -> Device:
-    """A device from a mapping (scenario file, HTTP control). Unknown keys are a ValueError."""
+    """Create a device from a mapping (scenario file, HTTP control). An unknown key raises ValueError."""
     known = {entry.name for entry in fields(Device)}
     values = dict(values)
     if "record" in values:
@@ -128,11 +130,11 @@ def device_from(values: dict[str, Any]) -> Device:
 
 
 def record(device: Device, now: float) -> dict[str, Any]:
-    """The service's record of a device, complete and in the order of live answers."""
+    """Return the service's record of a device: all fields, in the order of the real service."""
     seed = hashlib.sha256(f"{device.id}{device.name}".encode()).digest()
     seen = device.seen_at(now)
     age = device.last_seen if device.last_seen is not None else f"{now - seen:.0f}s"
-    seen_ticks = moment_ticks(age, now, device.id)
+    seen_ticks = age_to_ticks(age, now, device.id)
     first_ticks = seen_ticks - (120 + seed[4]) * 86_400 * TICKS - int.from_bytes(seed[:2], "big")
     version, build = _VERSIONS.get(device.os_platform or "", (None, None))
     windows = (device.os_platform or "").lower().startswith("windows")
@@ -193,5 +195,5 @@ def record(device: Device, now: float) -> dict[str, Any]:
 
 
 def made_up_guid(*parts: Any) -> str:
-    """A stable GUID made of some text."""
+    """Return a GUID that depends on the given values only."""
     return str(uuid.UUID(bytes=hashlib.sha256("|".join(map(str, parts)).encode()).digest()[:16], version=4))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The emulator: four ports on a separate thread, and the object that tests use."""
+"""The Emulator object that tests use. It serves four ports on a separate thread."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Emulator:
     """A local Defender for Endpoint with its sign-in service. Use it as a context manager.
 
     ``scenario`` is the name of a file of the ``scenarios`` folder, a path, a Scenario, or a list of devices.
-    ``ports`` may fix the port of a service: ``{"api": 8443}``. ``host_names`` are names under which clients reach this
-    machine, for the certificate.
+    ``ports`` sets the port of a service: ``{"api": 8443}``. ``host_names`` are additional names of this machine for the
+    certificate.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Emulator:
         self.log: list[Exchange] = []
         self.tenant_id = TENANT_ID
         self.tenant_domain = TENANT_DOMAIN
-        self._ports_wanted = ports or {}
+        self._requested_ports = ports or {}
         self._host_names = tuple(host_names)
         self._folder = Path(tempfile.mkdtemp(prefix="mde-emulator-"))
         self._faults = Faults()
@@ -110,7 +110,7 @@ class Emulator:
     # --- start and stop ---
 
     def start(self) -> Emulator:
-        """Listen on all ports; returns when they take connections."""
+        """Listen on all ports. Returns when they accept connections."""
         ready = threading.Event()
         failure: list[BaseException] = []
 
@@ -119,7 +119,7 @@ class Emulator:
             asyncio.set_event_loop(loop)
             try:
                 loop.run_until_complete(self._listen())
-            except BaseException as error:  # handed to the caller's thread
+            except BaseException as error:  # raised again in the caller's thread
                 failure.append(error)
                 loop.run_until_complete(self._shut_down())
                 loop.close()
@@ -144,8 +144,8 @@ class Emulator:
         context = self._authority.server_context(*self._host_names)
         control = Control(self)
 
-        def port(service: str, answer: Any, **more: Any) -> Port:
-            return Port(service, answer, self.clock, self.knobs, self._faults, self.log, **more)
+        def port(service: str, respond: Any, **more: Any) -> Port:
+            return Port(service, respond, self.clock, self.knobs, self._faults, self.log, **more)
 
         def elsewhere_url() -> str:
             return self.elsewhere_url
@@ -153,20 +153,20 @@ class Emulator:
         self._ports = {
             "elsewhere": port("elsewhere", lambda call: json_reply(200, {"value": []})),
             "entra": port(
-                "entra", self._entra.answer, latency=lambda: self.knobs.entra_latency, elsewhere=elsewhere_url
+                "entra", self._entra.respond, latency=lambda: self.knobs.entra_latency, elsewhere=elsewhere_url
             ),
-            "metadata": port("metadata", self._metadata.answer, control=control.answer, elsewhere=elsewhere_url),
-            "api": port("api", self._answer_api, latency=lambda: self.knobs.latency, elsewhere=elsewhere_url),
+            "metadata": port("metadata", self._metadata.respond, control=control.respond, elsewhere=elsewhere_url),
+            "api": port("api", self._respond_api, latency=lambda: self.knobs.latency, elsewhere=elsewhere_url),
         }
         for service, item in self._ports.items():
-            await item.start(self._ports_wanted.get(service, 0), None if service == "metadata" else context)
+            await item.start(self._requested_ports.get(service, 0), None if service == "metadata" else context)
             if service == "elsewhere":
                 self._api = Api(self._fleet, self.knobs, self._tokens, item.url)
 
-    def _answer_api(self, call: Call) -> Reply:
+    def _respond_api(self, call: Call) -> Reply:
         if self._api is None:
             raise RuntimeError("the emulator has not been started")
-        reply = self._api.answer(call)
+        reply = self._api.respond(call)
         return reply if self._rewrite is None else replace(reply, body=self._rewrite(reply.body))
 
     async def _shut_down(self) -> None:
@@ -177,7 +177,7 @@ class Emulator:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def stop(self) -> None:
-        """Stop listening, drop everything, remove the temporary folder."""
+        """Stop listening, discard all data and remove the temporary folder."""
         if self._thread is not None and self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -193,76 +193,76 @@ class Emulator:
     ) -> None:
         self.stop()
 
-    # --- addresses and credentials ---
+    # --- URLs and credentials ---
 
     @property
     def api_url(self) -> str:
-        """Origin of the API, without ``/api``."""
+        """The origin of the API, without ``/api``."""
         return self._ports["api"].url
 
     @property
     def authority_host(self) -> str:
-        """Origin of the sign-in service."""
+        """The origin of the sign-in service."""
         return self._ports["entra"].url
 
     @property
     def metadata_url(self) -> str:
-        """Origin of the managed identity endpoints (plain HTTP) and of the HTTP control."""
+        """The origin of the managed identity endpoints (plain HTTP) and of the HTTP control."""
         return self._ports["metadata"].url
 
     @property
     def elsewhere_url(self) -> str:
-        """A foreign origin that must never receive a request."""
+        """Another origin, which must never receive a request."""
         return self._ports["elsewhere"].url
 
     @property
     def ports(self) -> dict[str, Port]:
-        """The services by their origins, for calls that come by another way than a socket."""
+        """The services by origin, for requests that do not use a socket."""
         return {port.url: port for port in self._ports.values()}
 
     @property
     def control_url(self) -> str:
-        """Root of the HTTP control."""
+        """The root URL of the HTTP control."""
         return f"{self.metadata_url}/_emulator"
 
     @property
     def ca_path(self) -> str:
-        """The certificate of the CA, as PEM."""
+        """The path of the CA certificate (PEM)."""
         return str(self._folder / "ca.pem")
 
     @property
     def client_id(self) -> str:
-        """The app ``runbook``, which may offboard and read."""
+        """The client ID of the app ``runbook``, which may offboard and read."""
         return self._runbook.client_id
 
     @property
     def client_secret(self) -> str:
-        """Its secret."""
+        """The client secret of the app ``runbook``."""
         return str(self._runbook.secret)
 
     @property
     def identity_client_id(self) -> str:
-        """Client id of the user-assigned managed identity."""
+        """The client ID of the user-assigned managed identity."""
         return self._metadata.user_client_id
 
     @property
     def identity_header(self) -> str:
-        """What IDENTITY_HEADER holds in an App Service."""
+        """The value of IDENTITY_HEADER in an App Service."""
         return self._metadata.identity_header
 
     @property
     def arc_key_path(self) -> str:
-        """The key file that the challenge of an Arc machine names."""
+        """The path of the key file that the challenge of an Arc machine names."""
         return str(self._metadata.arc_key_file())
 
     @property
     def certificate_password(self) -> str:
-        """Password of the PFX."""
+        """The password of the PFX file."""
         return "made-up-password"
 
     @cached_property
     def certificate_path(self) -> str:
-        """PEM of a key and a certificate that is registered for the app ``runbook``; made when first asked for."""
+        """The path of a PEM file with a key and a certificate of the app ``runbook``. Created on first use."""
         path = self._folder / "runbook.pem"
         path.write_bytes(self._key_pair.pem())
         path.chmod(0o600)
@@ -270,7 +270,7 @@ class Emulator:
 
     @cached_property
     def certificate_pfx_path(self) -> str:
-        """The same as PFX."""
+        """The path of a PFX file with the same key and certificate."""
         path = self._folder / "runbook.pfx"
         path.write_bytes(self._key_pair.pfx(self.certificate_password))
         path.chmod(0o600)
@@ -284,7 +284,7 @@ class Emulator:
 
     @cached_property
     def federated_token_file(self) -> str:
-        """A file with the JWT of an identity provider that the app ``runbook`` trusts; made when first asked for."""
+        """The path of a JWT of an identity provider that the app ``runbook`` trusts. Created on first use."""
         path = self._folder / "federated-token"
         path.write_text(self.federated_token(), encoding="ascii")
         return str(path)
@@ -297,7 +297,7 @@ class Emulator:
         return trust, key
 
     def federated_token(self, **claims: Any) -> str:
-        """A JWT of the trusted identity provider; keywords replace claims (times are real ones)."""
+        """Return a JWT of the trusted identity provider, with real times. Keyword arguments replace claims."""
         trust, key = self._provider
         now = int(time.time())
         values = {
@@ -311,7 +311,7 @@ class Emulator:
         return jwt.encode({**values, **claims}, key, algorithm="ES256", headers={"kid": "made-up"})
 
     def environment(self) -> dict[str, str]:
-        """What to set for the collection to work against this emulator."""
+        """Return the environment variables with which the collection uses this emulator."""
         return {
             "MDE_TENANT_ID": self.tenant_id,
             "MDE_CLIENT_ID": self.client_id,
@@ -323,7 +323,7 @@ class Emulator:
         }
 
     def identity_environment(self, kind: str) -> dict[str, str]:
-        """What a managed identity's host sets, for ``imds``, ``app_service`` or ``arc``."""
+        """Return the environment variables of a managed identity's host: ``imds``, ``app_service`` or ``arc``."""
         if kind == "imds":
             return {"AZURE_POD_IDENTITY_AUTHORITY_HOST": self.metadata_url}
         if kind == "app_service":
@@ -343,7 +343,7 @@ class Emulator:
         certificates: Iterable[Any] = (),
         federated: Iterable[Federated] = (),
     ) -> App:
-        """Register another app. ``roles="*"`` grants every role; certificates are PEM paths, bytes, or objects."""
+        """Register another app. ``roles="*"`` grants every role. Certificates are PEM paths, bytes, or objects."""
         app = App(name, roles=expand(list(roles) if not isinstance(roles, str) else roles))
         if secret is not None:
             app.secret = secret
@@ -355,7 +355,7 @@ class Emulator:
         return self._entra.register(app)
 
     def grant(self, *roles: str) -> None:
-        """Give the app ``runbook`` more permissions, such as the one to tag."""
+        """Grant more permissions to the app ``runbook``."""
         self._runbook.roles.extend(roles)
 
     def token(
@@ -366,7 +366,7 @@ class Emulator:
         audience: str = AUDIENCE,
         **claims: Any,
     ) -> str:
-        """A signed API token without a request; keywords add claims (``scp``, ``upn``...)."""
+        """Return a signed API token without a request. Keyword arguments add claims (``scp``, ``upn``...)."""
         app = self._entra.apps.get((client_id or self.client_id).lower())
         granted = expand(roles) if roles is not None else (app.roles if app and "scp" not in claims else [])
         return self._tokens.issue(client_id or self.client_id, granted, lifetime, audience, **claims)
@@ -375,15 +375,15 @@ class Emulator:
 
     @property
     def devices(self) -> list[Device]:
-        """All devices as they were described."""
+        """All devices with their properties."""
         return self._fleet.devices()
 
     def device(self, key: str) -> Device:
-        """A device by id, or by a name that only one has."""
+        """Return a device by ID, or by a unique name."""
         return self._fleet.device(key)
 
     def machine(self, key: str) -> dict[str, Any]:
-        """The record that the service shows of a device now."""
+        """Return the current record of a device."""
         return self._fleet.machine(key)
 
     def add_device(self, device: Device) -> Device:
@@ -396,13 +396,13 @@ class Emulator:
         self._fleet.add(devices)
 
     def update_device(self, key: str, **changes: Any) -> Device:
-        """Change how a device behaves: its fate, online_at, poll_seconds... Waiting actions follow."""
+        """Change the behavior of a device (fate, online_at, poll_seconds...), also for its active actions."""
         return self._fleet.change(key, changes)
 
     def update_machine(self, key: str, **fields: Any) -> dict[str, Any]:
-        """Set fields of the record that the service shows, by their wire names."""
+        """Set fields of a device's record, by their JSON names."""
         with self._fleet.lock:
-            self._fleet.settle()
+            self._fleet.apply_due_events()
             found = self._store.change_machine(self.device(key).id, fields)
         if found is None:
             raise KeyError(key)
@@ -413,21 +413,21 @@ class Emulator:
         self._store.hide_machine(self.device(key).id)
 
     def before_page(self, change: Callable[[int], None]) -> None:
-        """Call ``change`` with ``$skip`` before each page of a list is put together."""
+        """Call ``change`` with ``$skip`` before each page of a list is read."""
         if self._api is None:
             raise RuntimeError("the emulator has not been started")
         self._api.lists.before_page = change
 
-    def rewrite_answers(self, change: Callable[[bytes], bytes]) -> None:
-        """Send what ``change`` makes of the body of each answer of the API. What the service knows stays as it is."""
+    def rewrite_responses(self, change: Callable[[bytes], bytes]) -> None:
+        """Replace the body of each API response with the result of ``change``. The data of the service is unchanged."""
         self._rewrite = change
 
     def actions(self, machine_id: str | None = None) -> list[dict[str, Any]]:
-        """The wire JSON of all actions (of a device), the newest first."""
+        """Return the JSON of all actions (of a device), newest first."""
         return self._fleet.actions(machine_id)
 
     def action(self, action_id: str) -> dict[str, Any]:
-        """The wire JSON of one action."""
+        """Return the JSON of one action."""
         return next(item for item in self.actions() if item["id"] == action_id)
 
     def add_action(
@@ -441,12 +441,12 @@ class Emulator:
         ended_age: Span | None = None,
         **more: Any,
     ) -> dict[str, Any]:
-        """Store an action as if it had been sent some time ago."""
+        """Store an action as if it had been requested earlier."""
         item = HistoryAction(status, age, ended_age, type, comment, requestor, **more)
         return self._fleet.add_past_action(machine_id, item)
 
     def move_action(self, action_id: str, status: str) -> dict[str, Any]:
-        """Put an active action into another status at once."""
+        """Set another status of an active action immediately."""
         return self._fleet.move(action_id, status)
 
     def cancel_action(self, action_id: str, comment: str | None = None, requestor: str | None = None) -> dict[str, Any]:
@@ -454,13 +454,13 @@ class Emulator:
         return self._fleet.cancel(action_id, comment, requestor or self.client_id)
 
     def advance(self, seconds: float) -> float:
-        """Let time pass."""
+        """Advance the clock and return its time."""
         return self.clock.advance(seconds)
 
     # --- quotas, faults and the log ---
 
     def use_quota_as_other_app(self, count: int, app: str | None = None) -> int:
-        """Let another program with the same app (a client id) call now; returns how many calls the quotas let in."""
+        """Make calls as another program with the same app (a client ID). Returns how many calls the quotas allowed."""
         if self._api is None:
             raise RuntimeError("the emulator has not been started")
         return self._api.quota.take_some(f"{app or self.client_id}|{self.tenant_id}", self.clock.now(), count)
@@ -468,15 +468,15 @@ class Emulator:
     def fault(
         self, service: str = "api", method: str | None = None, path: str = "", kind: str = "500", **more: Any
     ) -> Fault:
-        """Inject a fault: see Fault for the rules and kinds."""
+        """Inject a fault. See Fault for rules and kinds."""
         return self._faults.add(service=service, method=method, path=path, kind=str(kind), **more)
 
     def clear_faults(self) -> None:
-        """Drop all fault rules."""
+        """Remove all fault rules."""
         self._faults.clear()
 
     def calls(self, service: str | None = "api", method: str | None = None, path: str = "") -> list[Exchange]:
-        """The logged requests of a service (None is all), of a method, with some text in the path."""
+        """Return the logged requests of a service (None: all services), of a method, with this text in the path."""
         return [
             item
             for item in list(self.log)
@@ -486,14 +486,14 @@ class Emulator:
         ]
 
     def forget(self) -> None:
-        """Empty the log, the fault rules, the quotas and the read counters; knobs and devices stay."""
+        """Clear the log, the fault rules, the quotas and the read counters. Knobs and devices stay."""
         self.log.clear()
         self._faults.clear()
         if self._api is not None:
             self._api.forget()
 
     def state(self) -> dict[str, Any]:
-        """Addresses and ids, for other processes."""
+        """Return URLs and IDs, for other processes."""
         return {
             "api_url": self.api_url,
             "authority_host": self.authority_host,
@@ -515,7 +515,7 @@ class Emulator:
         }
 
     def reset(self) -> None:
-        """As at the start: scenario, knobs and log. The clock and the addresses stay."""
+        """Reset scenario, knobs and log to their state at the start. The clock and the URLs stay."""
         with self._fleet.lock:
             self.forget()
             for name, value in Knobs().as_dict().items():

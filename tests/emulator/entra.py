@@ -30,7 +30,7 @@ _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 class Entra:
-    """Answers sign-in calls for one tenant."""
+    """Handles sign-in requests for one tenant."""
 
     def __init__(self, clock: Clock, knobs: Knobs, tokens: Tokens, tenant_id: str, domain: str) -> None:
         self._clock = clock
@@ -43,20 +43,20 @@ class Entra:
         self._codes: dict[str, dict[str, Any]] = {}
 
     def register(self, app: App) -> App:
-        """Take an app in."""
+        """Register an app."""
         self.apps[app.client_id.lower()] = app
         return app
 
-    def answer(self, call: Call) -> Reply:
-        """The answer to a call; never raises for anything that a client can send."""
+    def respond(self, call: Call) -> Reply:
+        """Return the response to a request. Never raises for anything that a client can send."""
         try:
-            return self._answer(call)
+            return self._dispatch(call)
         except HtmlPage as page:
             return html_reply(page.status, page.page())
         except SignInRefused as error:
             return json_reply(error.status, error.body(self._clock.now(), call.base_url))
 
-    def _answer(self, call: Call) -> Reply:
+    def _dispatch(self, call: Call) -> Reply:
         path = call.path.lower().rstrip("/")
         if path == "/common/discovery/instance":
             return self._instance(call)
@@ -107,11 +107,11 @@ class Entra:
         }
 
     def _instance(self, call: Call) -> Reply:
-        asked = urlparse(call.first("authorization_endpoint") or "")
+        requested = urlparse(call.first("authorization_endpoint") or "")
         here = urlparse(call.base_url).netloc
-        if asked.netloc != here:
+        if requested.netloc != here:
             raise SignInRefused(400, "invalid_instance", 50049, "Unknown or invalid instance.")
-        tenant = asked.path.lstrip("/").split("/")[0]
+        tenant = requested.path.lstrip("/").split("/")[0]
         return json_reply(
             200,
             {
@@ -166,7 +166,7 @@ class Entra:
         if form.get("client_assertion"):
             if form.get("client_assertion_type") != ASSERTION_TYPE:
                 raise _missing("client_assertion_type")
-            # The endpoint may be named with either form of the tenant, and in either version.
+            # The audience may name the tenant by ID or by domain, and either version of the endpoint.
             audiences = [
                 f"{call.base_url}/{name}/{route}"
                 for name in {tenant, *self._tenants}
@@ -219,8 +219,8 @@ class Entra:
 
     def _issue(self, client_id: str, roles: list[str] | None, resource: str, **extra: Any) -> Reply:
         lifetime = self._knobs.token_lifetime
-        mine = roles if resource in AUDIENCES else None
-        token = self._tokens.issue(client_id, mine, lifetime, resource, **extra)
+        granted = roles if resource in AUDIENCES else None
+        token = self._tokens.issue(client_id, granted, lifetime, resource, **extra)
         expires = max(0, int(lifetime) - 1)
         return json_reply(
             200,
@@ -252,19 +252,19 @@ class Entra:
         )
 
     def _device_token(self, form: dict[str, str], app: App) -> Reply:
-        waiting = self._codes.get(form.get("device_code", ""))
-        if waiting is None or waiting["app"] != app.client_id:
+        pending = self._codes.get(form.get("device_code", ""))
+        if pending is None or pending["app"] != app.client_id:
             raise SignInRefused(400, "bad_verification_code", 70018, "Invalid verification code.")
-        if self._clock.now() >= waiting["ends"]:
+        if self._clock.now() >= pending["ends"]:
             raise SignInRefused(400, "expired_token", 70019, "Verification code expired.")
         polls = self._knobs.device_code_polls
-        if polls is None or waiting["polls"] < polls:
-            waiting["polls"] += 1
+        if polls is None or pending["polls"] < polls:
+            pending["polls"] += 1
             raise SignInRefused(
                 400, "authorization_pending", 70016, "OAuth 2.0 device flow error. Authorization is pending."
             )
         scopes = " ".join(role[: -len(".All")] if role.endswith(".All") else role for role in app.roles)
-        resource = waiting["resource"]
+        resource = pending["resource"]
         user = {"scp": scopes, "upn": self.user, "oid": str(uuid.uuid5(uuid.NAMESPACE_URL, self.user))}
         del self._codes[form["device_code"]]
         reply = self._issue(app.client_id, None, resource if resource in AUDIENCES else AUDIENCES[0], **user)
@@ -274,7 +274,7 @@ class Entra:
 
 
 def _as_version_1(reply: Reply, resource: str, now: float) -> Reply:
-    """An answer of the first version of the endpoint: more fields, and numbers as text."""
+    """Convert a response to version 1 of the endpoint, which has more fields and returns numbers as text."""
     values = json.loads(reply.body)
     ends = {"expires_on": str(int(now) + values["expires_in"]), "not_before": str(int(now)), "resource": resource}
     texts = {name: str(value) for name, value in values.items()}
@@ -288,7 +288,7 @@ def _missing(name: str) -> SignInRefused:
 
 
 def _basic(header: str) -> tuple[str | None, str | None]:
-    """Client id and secret of HTTP Basic authentication."""
+    """Return client ID and secret of HTTP Basic authentication."""
     kind, _space, value = header.partition(" ")
     if kind.lower() != "basic":
         return None, None
@@ -300,7 +300,7 @@ def _basic(header: str) -> tuple[str | None, str | None]:
 
 
 def _credential(form: dict[str, str], basic: str | None) -> str | None:
-    """Which kind of credential a request presents: for the log."""
+    """Return the kind of credential of a request, for the log."""
     if form.get("client_assertion"):
         return kind_of(form["client_assertion"])
     if form.get("client_secret"):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Refusals of the sign-in service: seven keys, a number in the description, lines of ids at its end."""
+"""Errors of the sign-in service: seven keys. The description contains an AADSTS number and ends with IDs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SignInRefused(Exception):
         self.message = message
 
     def body(self, now: float, endpoint: str) -> dict[str, Any]:
-        """The JSON body."""
+        """Return the JSON body."""
         trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
         stamp = iso(to_ticks(int(now))).replace("T", " ")
         return {

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Failures in the two shapes of the service."""
+"""Errors in the two JSON formats of the service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .knobs import Knobs
 
 
 class ApiError(Exception):
-    """A refusal with a code, as the service itself words it."""
+    """An error with a code, in the format of the service."""
 
     def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class ApiError(Exception):
         self.headers = headers or {}
 
     def body(self, knobs: Knobs) -> dict[str, Any]:
-        """The JSON body; the form of the correlation id follows the knob."""
+        """Return the JSON body. A knob sets the format of the correlation ID."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if knobs.error_target == "guid":
             error["target"] = str(uuid.uuid4())
@@ -34,18 +34,18 @@ class ApiError(Exception):
 
 
 class ODataFault(ApiError):
-    """A refusal of the query layer: empty code, details, no target."""
+    """An error of the query layer: empty code, details, no target."""
 
     def __init__(self, message: str) -> None:
         super().__init__(400, "", message)
 
     def body(self, knobs: Knobs) -> dict[str, Any]:
-        """The JSON body."""
+        """Return the JSON body."""
         return {"error": {"code": "", "message": self.message, "details": []}}
 
 
 class HtmlPage(Exception):
-    """An answer from a gateway or a web server in front of the service."""
+    """A response from a gateway or a web server in front of the service."""
 
     def __init__(self, status: int, title: str) -> None:
         super().__init__(title)
@@ -53,7 +53,7 @@ class HtmlPage(Exception):
         self.title = title
 
     def page(self) -> bytes:
-        """The HTML."""
+        """Return the HTML."""
         return (
             f"<!DOCTYPE html>\r\n<html><head><title>{self.status} - {self.title}</title></head>\r\n"
             f"<body><h2>{self.title}</h2><p>The gateway could not serve this request.</p></body></html>\r\n"
@@ -61,5 +61,5 @@ class HtmlPage(Exception):
 
 
 def not_found(kind: str, key: str) -> ApiError:
-    """404 as devices and actions give it."""
+    """Return the HTTP 404 error of a missing device or action."""
     return ApiError(404, "ResourceNotFound", f"{kind} {key} was not found")

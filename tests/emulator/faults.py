@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Injected faults: rules that match requests, and what they do to the answer."""
+"""Injected faults: rules that match requests and change their responses."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ KINDS = (
     "body",
     "slow_drip",
 )
-# Kinds after which the request has been carried out all the same.
+# Kinds for which the request is carried out nevertheless.
 _HANDLED = ("lost", "slow_drip")
 
 
 @dataclass
 class Fault:
-    """One rule. ``times`` None is for ever; ``after`` matching requests pass first; ``handled`` carries the request out.
+    """One rule.
 
-    ``body`` may be made of the request, for servers that quote it. With a ``chance`` below 1 the rule is in force for so
-    large a share of the requests, drawn from ``seed``.
+    The rule applies ``times`` times (None: always), after the first ``after`` matching requests. ``handled`` decides
+    whether the request is carried out before the fault. ``body`` can be a function of the request, for servers that
+    quote it. ``chance`` is the share of the matching requests that fail, chosen at random from ``seed``.
     """
 
     kind: str
@@ -65,11 +66,11 @@ class Fault:
 
     @property
     def carries_out(self) -> bool:
-        """Whether the request is handled before the fault shows."""
+        """Whether the request is carried out before the fault."""
         return self.kind in _HANDLED if self.handled is None else self.handled
 
     def matches(self, service: str, method: str, path: str, query: str) -> bool:
-        """Whether a request is meant; counts the ones that are let pass."""
+        """Whether the rule applies to a request. Counts the request."""
         if self.times is not None and self.hits >= self.times:
             return False
         if service != self.service or (self.method and method.upper() != self.method.upper()):
@@ -85,13 +86,13 @@ class Fault:
         return True
 
     def payload(self, call: Any) -> bytes:
-        """The body as bytes, for a request."""
+        """Return the body for a request, as bytes."""
         body = self.body(call) if callable(self.body) else self.body
         return body.encode("utf-8") if isinstance(body, str) else bytes(body)
 
 
 class Faults:
-    """The rules in force; the first that matches wins."""
+    """The active rules. The first rule that matches applies."""
 
     def __init__(self) -> None:
         self._rules: list[Fault] = []
@@ -105,12 +106,12 @@ class Faults:
         return rule
 
     def clear(self) -> None:
-        """Forget all rules."""
+        """Remove all rules."""
         with self._lock:
             self._rules.clear()
 
     def match(self, service: str, method: str, path: str, query: str) -> Fault | None:
-        """The rule for a request, if any."""
+        """Return the rule for a request, if any."""
         if not self._rules:
             return None
         with self._lock:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The life cycle of devices and their actions over time. Computed on request, not in the background."""
+"""The life cycle of devices and their actions. It is computed on request, not in the background."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .devices import Device, HistoryAction, record
 from .errors import ApiError, not_found
 from .knobs import Knobs
 from .store import Record, Store
-from .times import DAY, TICKS, from_ticks, iso, moment_ticks, parse_iso, to_ticks
+from .times import DAY, TICKS, age_to_ticks, from_ticks, iso, parse_iso, to_ticks
 
 FINAL = ("Succeeded", "Failed", "TimeOut", "Cancelled")
 STATUSES = ("Pending", "InProgress", *FINAL)
-# Why the service refuses to offboard a device, by its fate.
+# The reason why the service refuses to offboard a device, by fate.
 UNSUPPORTED = {"unsupported_os": "OsPlatformNotSupported", "old_client": "ClientVersionNotSupported"}
 TIMED_OUT = -2145844840
 ABORTED = -2147467260
@@ -32,7 +32,7 @@ _KEYS = ("cancellationRequestor", "cancellationComment", "cancellationDateTimeUt
 
 
 class Fleet:
-    """Devices, their records and actions, and the events still to come."""
+    """Devices, their records and actions, and their future events."""
 
     def __init__(self, clock: Clock, knobs: Knobs, store: Store, requestor: str) -> None:
         self.clock = clock
@@ -42,11 +42,11 @@ class Fleet:
         self._requestor = requestor
         self._devices: dict[str, Device] = {}
         self._names: dict[str, list[str]] = {}
-        self._off: set[str] = set()  # offboarded within the emulator's life: they poll no more
-        self._lives: dict[str, int] = {}  # how often a device came back: events of an earlier life are void
-        self._plans: dict[str, int] = {}  # the plan of each action that counts: events of an earlier plan are void
+        self._offboarded: set[str] = set()  # offboarded since the start of the emulator: no longer polling
+        self._lives: dict[str, int] = {}  # how often a device came back: events of an earlier life are ignored
+        self._plans: dict[str, int] = {}  # the current plan of each action: events of an earlier plan are ignored
         self._events: list[tuple[float, int, str, str, int]] = []
-        self._exclusions: dict[str, Record] = {}  # asked for, and not shown yet
+        self._exclusions: dict[str, Record] = {}  # requested, but not visible yet
         self._order = itertools.count()
         self._last_tick = 0
         self._next_report: int | None = None
@@ -59,35 +59,35 @@ class Fleet:
             now = self.clock.now()
             rows: list[tuple[Record, bool, bool, bool]] = []
             actions: list[tuple[Record, bool]] = []
-            seen: list[tuple[Device, Record, list[Record], bool]] = []
+            added: list[tuple[Device, Record, list[Record], bool]] = []
             for device in devices:
                 key = device.id.lower()
                 if key in self._devices:
-                    raise ValueError(f"there is a device with the id {device.id} already")
+                    raise ValueError(f"a device with the ID {device.id} already exists")
                 wire = record(device, now)
                 fate = device.resolved_fate(now)
                 history = sorted(
-                    (self._past(device, wire, item, now) for item in device.history), key=lambda item: item[0]
+                    (self._past_action(device, wire, item, now) for item in device.history), key=lambda item: item[0]
                 )
                 actions.extend((action, False) for _age, action in history)
                 reporting = self._reports(device, wire, fate, now, [action for _age, action in history])
                 rows.append((wire, reporting, device.listed, device.readable))
                 self._devices[key] = device
                 self._names.setdefault((device.name or "").lower(), []).append(key)
-                seen.append((device, wire, [action for _age, action in history], reporting))
+                added.append((device, wire, [action for _age, action in history], reporting))
             self.store.add_machines(rows)
             if actions:
                 self.store.add_actions(actions)
             self._next_report = self.store.next_report()
-            for device, wire, past, reporting in seen:
-                self._expect(device, wire, past, reporting, now)
+            for device, wire, past, reporting in added:
+                self._schedule_events(device, wire, past, reporting, now)
 
     def clear(self) -> None:
-        """Forget all devices and events."""
+        """Delete all devices and events."""
         with self.lock:
             self._devices.clear()
             self._names.clear()
-            self._off.clear()
+            self._offboarded.clear()
             self._lives.clear()
             self._plans.clear()
             self._events.clear()
@@ -95,7 +95,7 @@ class Fleet:
             self._next_report = None
 
     def _reports(self, device: Device, wire: Record, fate: str, now: float, past: list[Record]) -> bool:
-        """Whether a device goes on reporting daily."""
+        """Whether a device continues to report daily."""
         if fate == "offline" or wire.get("onboardingStatus") != "Onboarded" or not wire.get("lastSeen"):
             return False
         seen = parse_iso(wire["lastSeen"])
@@ -108,20 +108,20 @@ class Fleet:
             for action in past
         )
 
-    def _expect(self, device: Device, wire: Record, past: list[Record], reporting: bool, now: float) -> None:
-        """The events that lie ahead of a device that was just taken in."""
+    def _schedule_events(self, device: Device, wire: Record, past: list[Record], reporting: bool, now: float) -> None:
+        """Schedule the events of a device that was just added."""
         if not reporting and wire.get("healthStatus") == "Active" and wire.get("lastSeen"):
             due = from_ticks(parse_iso(wire["lastSeen"])) + self.knobs.inactive_delay
             if due > now:
-                self._at(due, "inactive", device.id, self._life(device.id))
+                self._schedule(due, "inactive", device.id, self._life(device.id))
         if device.online_at is not None and device.fate == "offline":
-            self._at(self.clock.start + device.online_at, "online", device.id, self._life(device.id))
+            self._schedule(self.clock.start + device.online_at, "online", device.id, self._life(device.id))
         for action in past:
             if action["status"] not in FINAL:
                 self._plan(device, action, now)
 
     def device(self, key: str) -> Device:
-        """A device by id, or by a name that only one has. Raises KeyError."""
+        """Return a device by ID, or by a unique name. Raises KeyError."""
         with self.lock:
             found = self._devices.get(key.lower())
             if found is not None:
@@ -132,22 +132,22 @@ class Fleet:
             return self._devices[ids[0]]
 
     def devices(self) -> list[Device]:
-        """All devices."""
+        """Return all devices."""
         with self.lock:
             return list(self._devices.values())
 
     def knows(self, machine_id: str) -> bool:
-        """Whether there is a device with this id."""
+        """Whether a device with this ID exists."""
         return machine_id.lower() in self._devices
 
     def change(self, key: str, changes: dict[str, Any]) -> Device:
-        """Change how a device behaves (fate and its times); its pending actions are planned again."""
+        """Change the behavior of a device (its fate and times) and plan its active actions again."""
         with self.lock:
-            self.settle()
+            self.apply_due_events()
             device = replace(self.device(key), **changes)
             self._devices[device.id.lower()] = device
             if changes.get("fate") == "online":
-                self._off.discard(device.id.lower())
+                self._offboarded.discard(device.id.lower())
             for (text,) in self.store.all("SELECT id FROM actions WHERE machineId = ?", (device.id,)):
                 action = self.store.action(text)
                 if action is not None and action["status"] not in FINAL:
@@ -156,41 +156,41 @@ class Fleet:
 
     # --- time ---
 
-    def settle(self) -> None:
-        """Apply all events up to the current time."""
+    def apply_due_events(self) -> None:
+        """Apply all events whose time has come."""
         with self.lock:
             now = self.clock.now()
             while self._events and self._events[0][0] <= now:
                 at, _order, kind, key, version = heapq.heappop(self._events)
-                self._happen(at, kind, key, version)
+                self._apply_event(at, kind, key, version)
             ticks = to_ticks(now)
             if self._next_report is not None and ticks - self._next_report >= _REPORT:
                 self.store.report(ticks, _REPORT)
                 self._next_report = self.store.next_report()
 
-    def _at(self, when: float, kind: str, key: str, version: int) -> None:
+    def _schedule(self, when: float, kind: str, key: str, version: int) -> None:
         heapq.heappush(self._events, (when, next(self._order), kind, key, version))
 
     def _life(self, machine_id: str) -> int:
         return self._lives.get(machine_id.lower(), 0)
 
-    def _happen(self, at: float, kind: str, key: str, version: int) -> None:
+    def _apply_event(self, at: float, kind: str, key: str, version: int) -> None:
         if kind == "excluded":
             self.store.change_machine(key, self._exclusions.pop(key, {}))
         elif kind in ("inactive", "can_be_onboarded", "online", "reonboard"):
             if version == self._life(key):
-                self._happen_to_device(at, kind, key)
+                self._apply_device_event(at, kind, key)
         elif version == self._plans.get(key):
-            self._happen_to_action(at, kind, key)
+            self._apply_action_event(at, kind, key)
 
-    def _happen_to_device(self, at: float, kind: str, machine_id: str) -> None:
+    def _apply_device_event(self, at: float, kind: str, machine_id: str) -> None:
         if kind == "inactive":
             self.store.change_machine(machine_id, {"healthStatus": "Inactive"})
         elif kind == "can_be_onboarded":
             self.store.change_machine(machine_id, {"onboardingStatus": "CanBeOnboarded", "managedByStatus": "Unknown"})
         else:
             key = machine_id.lower()
-            self._off.discard(key)
+            self._offboarded.discard(key)
             self._lives[key] = self._lives.get(key, 0) + 1
             changes = {"lastSeen": iso(to_ticks(at)), "healthStatus": "Active", "onboardingStatus": "Onboarded"}
             if kind == "online":
@@ -198,7 +198,7 @@ class Fleet:
             self.store.change_machine(machine_id, changes, reporting=True)
             self._next_report = self.store.next_report()
 
-    def _happen_to_action(self, at: float, kind: str, action_id: str) -> None:
+    def _apply_action_event(self, at: float, kind: str, action_id: str) -> None:
         found = self.store.one("SELECT status, type, machineId FROM actions WHERE id = ?", (action_id,))
         if found is None or found[0] in FINAL:
             return
@@ -223,10 +223,10 @@ class Fleet:
             )
         self.store.change_action(action_id, changes)
         if kind == "ack" and action_type == "Offboard":
-            self._switched_off(machine_id, at)
+            self._stop_sensor(machine_id, at)
 
-    def _switched_off(self, machine_id: str, at: float) -> None:
-        """The sensor stopped: nothing changes at once but that it reports no more."""
+    def _stop_sensor(self, machine_id: str, at: float) -> None:
+        """Stop the sensor. At first the only change is that the device no longer reports."""
         key = machine_id.lower()
         found = self.store.machine_cells(machine_id, "reporting", "lastSeen", "onboardingStatus", "healthStatus")
         if found is None:
@@ -238,25 +238,25 @@ class Fleet:
             changes["lastSeen"] = iso(seen)
         self.store.change_machine(machine_id, changes, reporting=False)
         self._next_report = self.store.next_report()
-        self._off.add(key)
+        self._offboarded.add(key)
         life = self._life(machine_id)
         if onboarding == "Onboarded":
-            self._at(at + self.knobs.onboarding_delay, "can_be_onboarded", machine_id, life)
+            self._schedule(at + self.knobs.onboarding_delay, "can_be_onboarded", machine_id, life)
         if health != "Inactive":
-            self._at(at + self.knobs.inactive_delay, "inactive", machine_id, life)
+            self._schedule(at + self.knobs.inactive_delay, "inactive", machine_id, life)
         device = self._devices[key]
         if device.reonboard_after is not None:
-            self._at(at + device.reonboard_after, "reonboard", machine_id, life)
+            self._schedule(at + device.reonboard_after, "reonboard", machine_id, life)
 
-    def _tick(self) -> int:
-        """A time for a new action: now, and later than any before, by an odd number of ticks."""
+    def _next_action_time(self) -> int:
+        """Return the time of a new action: now, but at least 41 ticks after the previous action."""
         self._last_tick = max(to_ticks(self.clock.now()), self._last_tick + 41)
         return self._last_tick
 
     # --- actions ---
 
-    def _new(self, machine_id: str, name: Any, created: int, **values: Any) -> Record:
-        """The twenty fields in live order."""
+    def _new_action(self, machine_id: str, name: Any, created: int, **values: Any) -> Record:
+        """Return an action with its twenty fields, in the order of the real service."""
         action: Record = {
             "id": str(uuid.uuid4()),
             "type": "Offboard",
@@ -282,13 +282,13 @@ class Fleet:
         action.update(values)
         return action
 
-    def _past(self, device: Device, wire: Record, item: HistoryAction, now: float) -> tuple[float, Record]:
-        ticks = moment_ticks(item.age, now, f"{device.id}{item.type}{item.status}")
+    def _past_action(self, device: Device, wire: Record, item: HistoryAction, now: float) -> tuple[float, Record]:
+        ticks = age_to_ticks(item.age, now, f"{device.id}{item.type}{item.status}")
         created = from_ticks(ticks)
         if item.status not in STATUSES:
             raise ValueError(f"status is one of {', '.join(STATUSES)}, not {item.status!r}")
         if item.ended_age is not None:
-            ended = from_ticks(moment_ticks(item.ended_age, now, f"{device.id}{item.type}"))
+            ended = from_ticks(age_to_ticks(item.ended_age, now, f"{device.id}{item.type}"))
         else:
             ended = created + {"Pending": 0.000002, "InProgress": 5.0, "TimeOut": self.knobs.action_timeout}.get(
                 item.status, 11.5
@@ -310,16 +310,16 @@ class Fleet:
         if item.id:
             values["id"] = item.id
         name = (wire.get("computerDnsName") or "").lower() or None
-        return created, self._new(device.id, name, ticks, **values)
+        return created, self._new_action(device.id, name, ticks, **values)
 
     def add_past_action(self, machine_id: str, item: HistoryAction) -> Record:
-        """Store an action as if it had been sent earlier."""
+        """Store an action as if it had been requested earlier."""
         with self.lock:
-            self.settle()
+            self.apply_due_events()
             now = self.clock.now()
             device = self._devices.get(machine_id.lower()) or Device(id=machine_id, name=None, not_onboarded=True)
             wire = self.store.machine(machine_id) or {}
-            _age, action = self._past(device, wire, item, now)
+            _age, action = self._past_action(device, wire, item, now)
             self.store.add_actions([(action, False)])
             if action["status"] not in FINAL:
                 self._plan(device, action, now)
@@ -331,19 +331,19 @@ class Fleet:
             return action
 
     def _plan(self, device: Device, action: Record, now: float, onboarding: str | None = None) -> None:
-        """Plan the end of an active action; the device's onboarding status is read where it is not given."""
+        """Plan the events of an active action. Without ``onboarding``, the device's onboarding status is read."""
         key = action["id"]
         plan = self._plans[key] = next(self._order)
         created = from_ticks(parse_iso(action["creationDateTimeUtc"]))
         deadline = created + self.knobs.action_timeout
         if deadline <= now:
-            return  # wedged: it stays as it is for good
-        self._at(deadline, "timeout", key, plan)
+            return  # stuck: its status never changes
+        self._schedule(deadline, "timeout", key, plan)
         fate = device.resolved_fate(self.clock.start)
         if onboarding is None:
             found = self.store.machine_cells(device.id, "onboardingStatus")
             onboarding = found[0] or "Onboarded" if found else "gone"
-        if device.id.lower() in self._off or onboarding != "Onboarded":
+        if device.id.lower() in self._offboarded or onboarding != "Onboarded":
             return
         ready = now
         if fate == "offline":
@@ -354,12 +354,12 @@ class Fleet:
         if polled >= deadline:
             return
         if action["status"] != "InProgress":
-            self._at(polled, "poll", key, plan)
+            self._schedule(polled, "poll", key, plan)
         if fate != "never_answers" and polled + device.ack_seconds < deadline:
-            self._at(polled + device.ack_seconds, "fail" if fate == "fails" else "ack", key, plan)
+            self._schedule(polled + device.ack_seconds, "fail" if fate == "fails" else "ack", key, plan)
 
     def active(self, machine_id: str, kind: str = "Offboard") -> Record | None:
-        """The newest action of a kind that has not ended and is not wedged."""
+        """Return the newest action of a type that is not finished and not stuck."""
         rows = self.store.all(
             "SELECT id FROM actions WHERE machineId = ? AND type = ? AND status IN ('Pending', 'InProgress') "
             "AND creationDateTimeUtc > ? ORDER BY creationDateTimeUtc DESC",
@@ -368,9 +368,9 @@ class Fleet:
         return self.store.action(rows[0][0]) if rows else None
 
     def offboard(self, machine_id: str, requestor: str, **values: Any) -> Record:
-        """Take an offboard in, or refuse it; ``values`` are fields of its record. Raises ApiError."""
+        """Create an offboard action, or refuse it. ``values`` are fields of its record. Raises ApiError."""
         with self.lock:
-            self.settle()
+            self.apply_due_events()
             device = self._devices.get(machine_id.lower())
             found = self.store.machine_cells(machine_id, "onboardingStatus", "computerDnsName") if device else None
             stored = found[0] if found else None
@@ -386,36 +386,36 @@ class Fleet:
                 raise ApiError(400, UNSUPPORTED[fate], "Offboard needs a newer client version")
             if status != "Onboarded" and self.knobs.not_onboarded_offboard == 400:
                 raise ApiError(400, "BadRequest", f"Machine {device.id} is not onboarded")
-            twin = self.active(device.id) if self.knobs.duplicate_mode != "create" else None
-            if twin is not None:
-                age = self.clock.now() - from_ticks(parse_iso(twin["creationDateTimeUtc"]))
+            existing = self.active(device.id) if self.knobs.duplicate_mode != "create" else None
+            if existing is not None:
+                age = self.clock.now() - from_ticks(parse_iso(existing["creationDateTimeUtc"]))
                 in_grace = self.knobs.duplicate_mode == "grace" and age <= self.knobs.duplicate_grace
                 if in_grace or self.knobs.duplicate_mode == "existing":
-                    return twin
+                    return existing
                 raise ApiError(400, "ActiveRequestAlreadyExists", "Action is already in progress")
             name = (name or "").lower() or None
-            action = self._new(device.id, name, self._tick(), requestor=requestor, **values)
+            action = self._new_action(device.id, name, self._next_action_time(), requestor=requestor, **values)
             self.store.add_actions([(action, True)])
             self._plan(device, action, self.clock.now(), onboarding=stored)
             return action
 
     def act(self, machine_id: str, requestor: str, **values: Any) -> Record:
-        """Take in an action of another type. Raises ApiError."""
+        """Create an action of another type. Raises ApiError."""
         with self.lock:
-            self.settle()
+            self.apply_due_events()
             device = self._devices.get(machine_id.lower())
             if device is None:
                 raise not_found("Machine", machine_id)
             if self.active(device.id, values["type"]) is not None:
                 raise ApiError(400, "ActiveRequestAlreadyExists", "Action is already in progress")
             name = (device.name or "").lower() or None
-            action = self._new(device.id, name, self._tick(), requestor=requestor, **values)
+            action = self._new_action(device.id, name, self._next_action_time(), requestor=requestor, **values)
             self.store.add_actions([(action, True)])
             self._plan(device, action, self.clock.now())
             return action
 
     def available_actions(self, machine_id: str) -> list[Record]:
-        """What the service would take for a device, as availableMachineActions lists it. Raises ApiError."""
+        """Return what availableMachineActions returns: the actions that a device supports. Raises ApiError."""
         with self.lock:
             device = self._devices.get(machine_id.lower())
             if device is None or self.store.machine_text(machine_id) is None:
@@ -427,16 +427,16 @@ class Fleet:
             ]
 
     def exclude(self, machine_id: str, excluded: bool, reason: str) -> Record:
-        """Take a device out of vulnerability management, or back in; its record shows it later. Raises ApiError."""
+        """Exclude a device from vulnerability management, or include it. Its record changes later. Raises ApiError."""
         with self.lock:
-            self.settle()
+            self.apply_due_events()
             record = self.store.machine(machine_id)
             if record is None:
                 raise not_found("Machine", machine_id)
             changes = {"isExcluded": excluded, "exclusionReason": reason if excluded else None}
             if self.knobs.exclusion_delay > 0:
                 self._exclusions[record["id"]] = changes
-                self._at(
+                self._schedule(
                     self.clock.now() + self.knobs.exclusion_delay, "excluded", record["id"], self._life(machine_id)
                 )
             else:
@@ -446,7 +446,7 @@ class Fleet:
     def cancel(self, action_id: str, comment: str | None, requestor: str) -> Record:
         """Cancel an action. Raises ApiError."""
         with self.lock:
-            self.settle()
+            self.apply_due_events()
             action = self.store.action(action_id)
             if action is None:
                 raise not_found("MachineAction", action_id)
@@ -458,19 +458,19 @@ class Fleet:
             key = action["id"]
             if self.knobs.cancel_race == "succeeded":
                 self._plans[key] = next(self._order)
-                self._at(now + self.knobs.cancel_delay, "ack", key, self._plans[key])
-                self.settle()
+                self._schedule(now + self.knobs.cancel_delay, "ack", key, self._plans[key])
+                self.apply_due_events()
                 return self.store.action(key) or action
             self.store.change_action(key, dict(zip(_KEYS[:2], (requestor, comment), strict=False)))
             self._plans[key] = next(self._order)
-            self._at(now + self.knobs.cancel_delay, "cancel", key, self._plans[key])
+            self._schedule(now + self.knobs.cancel_delay, "cancel", key, self._plans[key])
             if self.knobs.cancel_race == "completes" and action["type"] == "Offboard":
-                self._switched_off(action["machineId"], now)
-            self.settle()
+                self._stop_sensor(action["machineId"], now)
+            self.apply_due_events()
             return self.store.action(key) or action
 
     def move(self, action_id: str, status: str) -> Record:
-        """Put an active action into another status at once, whatever its device does."""
+        """Set another status of an active action immediately, regardless of its device."""
         kinds = {
             "InProgress": "poll",
             "Succeeded": "ack",
@@ -479,20 +479,20 @@ class Fleet:
             "Cancelled": "cancel",
         }
         with self.lock:
-            self.settle()
+            self.apply_due_events()
             action = self.store.action(action_id)
             if action is None:
                 raise KeyError(action_id)
             if status not in kinds:
                 raise ValueError(f"status is one of {', '.join(kinds)}, not {status!r}")
             self._plans[action["id"]] = next(self._order)
-            self._happen_to_action(self.clock.now(), kinds[status], action["id"])
+            self._apply_action_event(self.clock.now(), kinds[status], action["id"])
             return self.store.action(action_id) or action
 
     def actions(self, machine_id: str | None = None) -> list[Record]:
-        """All actions (of a machine), the newest first."""
+        """Return all actions (of a machine), newest first."""
         with self.lock:
-            self.settle()
+            self.apply_due_events()
             condition = "WHERE machineId = ?" if machine_id else ""
             values = (machine_id,) if machine_id else ()
             return self.store_json(
@@ -500,14 +500,14 @@ class Fleet:
             )
 
     def machine(self, key: str) -> Record:
-        """The record that the service shows now."""
+        """Return the current record of a device."""
         with self.lock:
-            self.settle()
+            self.apply_due_events()
             found = self.store.machine(self.device(key).id)
             if found is None:
                 raise KeyError(key)
             return found
 
     def store_json(self, sql: str, values: Iterable[Any] = ()) -> list[Record]:
-        """Decoded records of a query for JSON texts."""
+        """Return the decoded records of a query for JSON text."""
         return [json.loads(row[0]) for row in self.store.all(sql, values)]

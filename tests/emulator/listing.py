@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists: query options, pages, and their envelope."""
+"""Lists: query options, pages, and the JSON around them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _OPTIONS = ("$filter", "$top", "$skip", "$orderby", "$count", "$select")
 
 
 class Lister:
-    """Answers list requests of one store."""
+    """Handles list requests for one store."""
 
-    def __init__(self, store: Store, knobs: Knobs, elsewhere: str) -> None:
+    def __init__(self, store: Store, knobs: Knobs, elsewhere_url: str) -> None:
         self._store = store
         self._knobs = knobs
-        self._elsewhere = elsewhere
-        self._known: dict[tuple[str, str, Rules], str] = {}
+        self._elsewhere_url = elsewhere_url
+        self._conditions: dict[tuple[str, str, Rules], str] = {}
         self.before_page: Callable[[int], None] = lambda _skip: None
-        """Called with ``$skip`` before each page of a list, the first one too, so that a test can change the tenant."""
+        """Called with ``$skip`` before each page of a list is read, so that a test can change the tenant."""
 
-    def answer(self, call: Call, entity: Entity, context: str, condition: str, default_order: str) -> tuple[str, int]:
-        """The envelope as text, and how many records it holds. Raises ODataFault or HtmlPage."""
+    def respond(self, call: Call, entity: Entity, context: str, condition: str, default_order: str) -> tuple[str, int]:
+        """Return the JSON text of a page and its number of records. Raises ODataFault or HtmlPage."""
         knobs = self._knobs
         if knobs.max_query_length is not None and call.query_length > knobs.max_query_length:
             if knobs.long_query == "html_404":
@@ -86,12 +86,12 @@ class Lister:
         return found
 
     def _counted(self, options: dict[str, str]) -> bool:
-        wish = options.get("$count", "false").lower()
-        if wish not in ("true", "false"):
+        value = options.get("$count", "false").lower()
+        if value not in ("true", "false"):
             raise ODataFault("The value of $count is 'true' or 'false'.")
         if "$count" in options and self._knobs.count == "refused":
             raise ODataFault("The query option '$count' is not allowed.")
-        return wish == "true" and self._knobs.count == "taken"
+        return value == "true" and self._knobs.count == "taken"
 
     @staticmethod
     def _number(options: dict[str, str], name: str) -> int | None:
@@ -111,26 +111,26 @@ class Lister:
             knobs.action_id_literal,
         )
         key = (entity.table, text, rules)
-        if key not in self._known:
-            if len(self._known) > 2000:
-                self._known.clear()
-            self._known[key] = where(text, entity, rules)
-        return self._known[key]
+        if key not in self._conditions:
+            if len(self._conditions) > 2000:
+                self._conditions.clear()
+            self._conditions[key] = where(text, entity, rules)
+        return self._conditions[key]
 
     def _select(self, texts: list[str], names: str, entity: Entity) -> list[str]:
-        wanted = [name.strip().lower() for name in names.split(",") if name.strip()]
+        selected = [name.strip().lower() for name in names.split(",") if name.strip()]
         records: list[dict[str, Any]] = [json.loads(text) for text in texts]
-        for name in wanted:
+        for name in selected:
             known = name in entity.properties or any(name == key.lower() for item in records[:1] for key in item)
             if not known or (name == "onboardingstatus" and self._knobs.select_refused):
                 raise ODataFault(f"Could not find a property named '{name}' on type '{entity.type_name}'.")
         return [
-            json.dumps({key: value for key, value in item.items() if key.lower() in wanted}, ensure_ascii=False)
+            json.dumps({key: value for key, value in item.items() if key.lower() in selected}, ensure_ascii=False)
             for item in records
         ]
 
     def _link(self, call: Call, options: dict[str, str], top: int | None, skip: int, size: int) -> str | None:
-        """The nextLink of a page after which there is more, as the knobs want it."""
+        """Return the nextLink of a page that is not the last one, or None, as set by the knobs."""
         kind = self._knobs.next_link
         capped = self._knobs.page_cap is not None and (top is None or size < top)
         if kind in ("none", "normal") and not capped and (top is not None or kind == "none"):
@@ -140,5 +140,5 @@ class Lister:
             following["$top"] = str(max(0, top - size)) if capped else str(top)
         if kind == "loses_filter":
             following.pop("$filter", None)
-        base = self._elsewhere + call.path if kind == "foreign" else call.base_url + call.path
+        base = self._elsewhere_url + call.path if kind == "foreign" else call.base_url + call.path
         return f"{base}?{urlencode(following, quote_via=quote, safe='$')}"

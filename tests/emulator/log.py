@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass
 class Exchange:
-    """One request and how it was answered; ``status`` is None when no answer was sent (or not yet)."""
+    """One request and its response. ``status`` is None while no response has been sent."""
 
     service: str
     method: str
@@ -29,5 +29,5 @@ class Exchange:
     credential: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """For the HTTP control."""
+        """Return the fields as a dict, for the HTTP control."""
         return asdict(self)

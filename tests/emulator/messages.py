@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A request and its answer, free of any web framework."""
+"""A request and its response, independent of any web framework."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Call:
     base_url: str = ""
 
     def header(self, name: str) -> str:
-        """A header's value by its name in any case, or the empty string."""
+        """Return a header's value by its name (case-insensitive), or the empty string."""
         return self.headers.get(name.lower(), "")
 
     def json(self) -> Any:
-        """The decoded JSON body. Raises ValueError."""
+        """Return the decoded JSON body. Raises ValueError."""
         return json.loads(self.raw.decode("utf-8"))
 
     def form(self) -> dict[str, str]:
-        """The decoded form body; the first value of each name."""
+        """Return the decoded form body, with the first value of each name."""
         try:
             pairs = parse_qs(self.raw.decode("utf-8"), keep_blank_values=True)
         except UnicodeDecodeError:
@@ -44,7 +44,7 @@ class Call:
         return {name: values[0] for name, values in pairs.items()}
 
     def first(self, name: str) -> str | None:
-        """The first query value of that name in any case."""
+        """Return the first query value with this name (case-insensitive)."""
         for key, value in self.query:
             if key.lower() == name.lower():
                 return value
@@ -53,7 +53,7 @@ class Call:
 
 @dataclass
 class Reply:
-    """An answer."""
+    """A response."""
 
     status: int = 200
     body: bytes = b""
@@ -62,11 +62,11 @@ class Reply:
 
 
 def json_reply(status: int, value: Any, headers: dict[str, str] | None = None) -> Reply:
-    """An answer of JSON."""
+    """Return a JSON response."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return Reply(status, text.encode("utf-8"), "application/json", headers or {})
 
 
 def html_reply(status: int, page: bytes) -> Reply:
-    """An answer of HTML."""
+    """Return an HTML response."""
     return Reply(status, page, "text/html")

@@ -31,7 +31,7 @@ class _Refused(Exception):
 
 
 class Metadata:
-    """Answers calls for tokens of managed identities."""
+    """Handles token requests of managed identities."""
 
     def __init__(self, clock: Clock, knobs: Knobs, tokens: Tokens, folder: Path, roles: list[str]) -> None:
         self._clock = clock
@@ -45,14 +45,14 @@ class Metadata:
         self._arc_key = secrets.token_urlsafe(32)
 
     def arc_key_file(self) -> Path:
-        """The file that the challenge names; written with a secret that its reader must send back."""
+        """Write the key file that the challenge names. The client must send its content back."""
         path = Path(self._knobs.arc_key_file) if self._knobs.arc_key_file else self._folder / "tokens" / "arc.key"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self._arc_key, encoding="ascii")
         return path
 
-    def answer(self, call: Call) -> Reply:
-        """The answer to a call."""
+    def respond(self, call: Call) -> Reply:
+        """Return the response to a request."""
         try:
             path = call.path.lower().rstrip("/")
             if call.method != "GET":
@@ -62,7 +62,7 @@ class Metadata:
             if path == PATH:
                 return self._imds(call)
             if path == APP_SERVICE_PATH:
-                return self._app_service_answer(call)
+                return self._app_service_response(call)
             raise _Refused(404, "not_found", "There is nothing here")
         except _Refused as refused:
             return refused.reply
@@ -75,8 +75,8 @@ class Metadata:
         token = self._token(call, self._identity(call))
         return json_reply(200, token)
 
-    def _app_service_answer(self, call: Call) -> Reply:
-        """As an App Service words its refusals."""
+    def _app_service_response(self, call: Call) -> Reply:
+        """Return errors in the format of an App Service."""
         try:
             return self._app_service(call)
         except _Refused as refused:
@@ -101,14 +101,14 @@ class Metadata:
         return json_reply(200, self._token(call, self.system_client_id))
 
     def _identity(self, call: Call) -> str:
-        asked = call.first("client_id")
+        requested = call.first("client_id")
         other = [
             call.first(name) for name in ("object_id", "msi_res_id", "mi_res_id", "principal_id") if call.first(name)
         ]
-        if asked is None and not other:
+        if requested is None and not other:
             return self.system_client_id
-        if asked in (self.user_client_id, self.system_client_id):
-            return str(asked)
+        if requested in (self.user_client_id, self.system_client_id):
+            return str(requested)
         raise _Refused(400, "invalid_request", "Identity not found")
 
     def _token(self, call: Call, client_id: str) -> dict[str, Any]:

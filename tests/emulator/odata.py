@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``$filter`` and ``$orderby`` as SQL for SQLite: parsed by odata-query, with the service's leniency and refusals."""
+"""Translates ``$filter`` and ``$orderby`` to SQL for SQLite. odata-query parses them; this adds the service's rules."""
 
 from __future__ import annotations
 
@@ -60,19 +60,19 @@ class Property:
     kind: str = "string"
     any_case: bool = False
     literals: str = "guid_literal"
-    """For a GUID: the field of Rules that says how it may be written."""
+    """For a GUID: the field of Rules with its accepted literals."""
 
 
 @dataclass(frozen=True)
 class Entity:
-    """The query options of a list."""
+    """The type, table and properties of a list."""
 
     type_name: str
     table: str
     properties: dict[str, Property]
 
     def find(self, name: str) -> Property:
-        """A property by its name in any case."""
+        """Return a property by its name (case-insensitive)."""
         found = self.properties.get(name.lower())
         if found is None:
             raise ODataFault(f"Could not find a property named '{name}' on type '{self.type_name}'.")
@@ -81,7 +81,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class Rules:
-    """The knobs that a filter's reading depends on."""
+    """The knobs that affect filters."""
 
     case_sensitive: bool = False
     in_refused: bool = False
@@ -91,7 +91,7 @@ class Rules:
 
 
 class _Visitor(AstToSqliteSqlVisitor):
-    """Adds types, lenient names, ticks for dates, and long chains without recursion."""
+    """Adds types, case-insensitive names, dates as ticks, and long chains without recursion."""
 
     def __init__(self, entity: Entity, rules: Rules) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class _Visitor(AstToSqliteSqlVisitor):
         self._variables: dict[str, Property] = {}
 
     def visit_Identifier(self, node: ast.Identifier) -> str:
-        """A column, or the variable of a lambda."""
+        """Return a column, or the variable of a lambda."""
         found = self._property(node)
         if found.kind == "tags":
             raise ODataFault(f"The property '{node.name}' is a collection and needs 'any'.")
@@ -109,19 +109,19 @@ class _Visitor(AstToSqliteSqlVisitor):
         return f'"{found.column}"'
 
     def visit_DateTime(self, node: ast.DateTime) -> str:
-        """Times are kept as ticks."""
+        """Convert a time to ticks."""
         return _ticks(node.val)
 
     def visit_Date(self, node: ast.Date) -> str:
-        """A date is its midnight."""
+        """Convert a date, which means midnight, to ticks."""
         return _ticks(node.val)
 
     def visit_Attribute(self, node: ast.Attribute) -> str:
-        """No property of these entities has properties of its own."""
+        """Refuse a path: no property of these entities has properties."""
         raise ODataFault(f"The property path '{node.attr}' cannot be used in a filter here.")
 
     def visit_Compare(self, node: ast.Compare) -> str:
-        """Both sides must be of one type; null compares as in OData."""
+        """Compare values of the same type. Comparisons with null follow OData."""
         if isinstance(node.comparator, ast.In):
             if self._rules.in_refused:
                 raise ODataFault("The query specified in the URI is not valid. The operator 'in' is not supported.")
@@ -139,7 +139,7 @@ class _Visitor(AstToSqliteSqlVisitor):
         return f"({left} {self.visit(node.comparator)} {right})"
 
     def visit_BoolOp(self, node: ast.BoolOp) -> str:
-        """A chain of one operator becomes a balanced tree: neither Python nor SQLite likes a thousand levels."""
+        """Convert a chain of one operator to a balanced tree: Python and SQLite limit the depth."""
         terms: list[str] = []
         stack: list[Any] = [node]
         while stack:
@@ -157,14 +157,14 @@ class _Visitor(AstToSqliteSqlVisitor):
         return f"({terms[0]})"
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> str:
-        """Only ``not``; what is unknown is not true."""
+        """Convert ``not``, the only unary operator. NULL counts as false."""
         if not isinstance(node.op, ast.Not):
             raise ODataFault("The operator '-' is not supported here.")
         self._must_be_bool(node.operand)
         return f"(({self.visit(node.operand)}) IS NOT TRUE)"
 
     def visit_Call(self, node: ast.Call) -> str:
-        """The functions that the service is known to take."""
+        """Convert a call of a function that the service supports."""
         name = node.func.name.lower()
         if name not in _CALLS:
             raise ODataFault(f"An unknown function with name '{node.func.name}' was found.")
@@ -190,7 +190,7 @@ class _Visitor(AstToSqliteSqlVisitor):
         return f"(INSTR({text}, {part}) > 0)"
 
     def visit_CollectionLambda(self, node: ast.CollectionLambda) -> str:
-        """``machineTags/any(t: t eq 'x')``."""
+        """Convert ``machineTags/any(t: t eq 'x')``."""
         owner = node.owner
         if not isinstance(owner, ast.Identifier) or self._property(owner).kind != "tags":
             raise ODataFault("'any' needs a collection.")
@@ -233,10 +233,12 @@ class _Visitor(AstToSqliteSqlVisitor):
         column, literal = (one, other) if property_first else (other, one)
         if column == "guid":
             node = left if property_first else right
-            wanted = getattr(self._rules, self._property(node).literals) if isinstance(node, ast.Identifier) else "both"
-            if literal in _GUID_LITERALS[wanted]:
+            accepted = (
+                getattr(self._rules, self._property(node).literals) if isinstance(node, ast.Identifier) else "both"
+            )
+            if literal in _GUID_LITERALS[accepted]:
                 return
-            column = "string" if wanted == "string" else "guid"
+            column = "string" if accepted == "string" else "guid"
         elif (kinds <= {"group", "number", "string"} and "group" in kinds) or (one == other and one != "unknown"):
             return
         raise ODataFault(
@@ -257,9 +259,9 @@ def _ticks(literal: str) -> str:
 
 
 def _tokens(text: str) -> Iterator[Any]:
-    """The lexer's tokens, with function names in any case, and each list of literals packed into one.
+    """Yield the lexer's tokens, with function names in lowercase and each list of literals as one token.
 
-    The parser takes a list of one item only with a comma after it, unlike OData, and a long time over a long list.
+    Unlike OData, the parser accepts a list of one item only with a trailing comma, and it is slow on long lists.
     """
     found = list(ODataLexer().tokenize(text))
     at = 0
@@ -283,20 +285,20 @@ def _tokens(text: str) -> Iterator[Any]:
 
 
 def _unpacked(node: Any) -> Any:
-    """A list as it was written, whether ``_tokens`` packed it or not."""
+    """Return the original list, whether or not ``_tokens`` packed it into one token."""
     packed = len(node.val) == 1 and isinstance(node.val[0], ast.List)
     return node.val[0] if packed else node
 
 
 def _like(token: Any, kind: str) -> Any:
-    """A token of punctuation at the place of another."""
+    """Return a punctuation token at the position of another token."""
     made = copy(token)
     made.type = made.value = kind
     return made
 
 
 def _size(node: Any) -> int:
-    """How many nodes a filter has."""
+    """Return the number of nodes of a filter."""
     count, stack = 0, [node]
     while stack:
         current = stack.pop()
@@ -321,7 +323,7 @@ def _size(node: Any) -> int:
 
 
 def where(text: str, entity: Entity, rules: Rules) -> str:
-    """The SQL condition of a filter. Raises ODataFault."""
+    """Return the SQL condition of a filter. Raises ODataFault."""
     try:
         tree = ODataParser().parse(_tokens(text.strip()))
     except ODataException as error:
@@ -339,7 +341,7 @@ def where(text: str, entity: Entity, rules: Rules) -> str:
 
 
 def order(text: str, entity: Entity) -> str:
-    """The SQL of an ``$orderby``. Raises ODataFault."""
+    """Return the SQL of an ``$orderby``. Raises ODataFault."""
     terms: list[str] = []
     for part in text.split(","):
         words = part.split()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The certificate authority of the emulator, and the keys of its apps."""
+"""The certificate authority (CA) of the emulator, and the keys of its apps."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """A CA that only clients with its file trust."""
+    """A CA that only clients with its certificate file trust."""
 
     def __init__(self) -> None:
         self._ca = trustme.CA()
 
     def write(self, path: Path) -> None:
-        """The CA's certificate as PEM."""
+        """Write the CA's certificate as PEM."""
         path.write_bytes(self._ca.cert_pem.bytes())
 
     def server_context(self, *names: str) -> ssl.SSLContext:
-        """TLS for servers on this machine, also under more host names."""
+        """Return the TLS context of servers on this machine, also for additional host names."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._ca.issue_cert("localhost", "127.0.0.1", "::1", *names).configure_cert(context)
         return context
@@ -41,14 +41,14 @@ class Authority:
 
 @dataclass
 class KeyPair:
-    """A certificate that an app signs in with. RSA, because that is what the sign-in libraries sign with."""
+    """A certificate of an app with its key. The key is RSA, which the sign-in libraries require."""
 
     key: rsa.RSAPrivateKey
     certificate: x509.Certificate
 
     @classmethod
     def make(cls, name: str) -> KeyPair:
-        """A new self-signed pair."""
+        """Create a self-signed pair."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         now = datetime.now(timezone.utc)
@@ -65,7 +65,7 @@ class KeyPair:
         return cls(key, certificate)
 
     def pem(self, password: str | None = None) -> bytes:
-        """Key and certificate in one PEM."""
+        """Return key and certificate as PEM."""
         encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
         if password:
             encryption = serialization.BestAvailableEncryption(password.encode())
@@ -73,7 +73,7 @@ class KeyPair:
         return key + self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def pfx(self, password: str) -> bytes:
-        """Key and certificate as PFX."""
+        """Return key and certificate as PFX."""
         return pkcs12.serialize_key_and_certificates(
             b"runbook",
             self.key,
@@ -84,7 +84,7 @@ class KeyPair:
 
 
 def thumbprints(certificate: x509.Certificate) -> dict[str, str]:
-    """The header values that name a certificate in an assertion."""
+    """Return the header values that identify a certificate in an assertion."""
     der = certificate.public_bytes(serialization.Encoding.DER)
     return {
         "x5t": _base64(hashlib.sha1(der, usedforsecurity=False).digest()),
@@ -97,7 +97,7 @@ def _base64(value: bytes) -> str:
 
 
 def certificate_of(value: Any) -> x509.Certificate:
-    """A certificate from a KeyPair, an x509 object, PEM bytes, or a path."""
+    """Return the certificate of a KeyPair, an x509 object, PEM bytes, or a path."""
     if isinstance(value, KeyPair):
         return value.certificate
     if isinstance(value, x509.Certificate):

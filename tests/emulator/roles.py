@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Permissions: which the API knows, and which of them each kind of call needs."""
+"""The permissions of the API, and which of them each kind of call needs."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _DELEGATED = {"Machine.Read": "Machine.Read.All", "Machine.ReadWrite": "Machine.
 
 
 def expand(roles: Any) -> list[str]:
-    """Roles as granted; ``*`` stands for every one of them."""
+    """Return the granted roles. ``*`` grants all roles."""
     names = [roles] if isinstance(roles, str) else list(roles or ())
     return list(ALL) if "*" in names else names
 
 
-def held(claims: dict[str, Any]) -> list[str]:
-    """The roles that a token carries, whether for an app or for a user."""
+def granted(claims: dict[str, Any]) -> list[str]:
+    """Return the roles of a token of an app or of a user."""
     roles = claims.get("roles")
     names = list(roles) if isinstance(roles, list) else []
     scopes = claims.get("scp")

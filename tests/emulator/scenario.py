@@ -20,7 +20,7 @@ _KEYS = ("description", "defaults", "knobs", "apps", "faults", "devices")
 
 @dataclass
 class Scenario:
-    """What an emulator starts with."""
+    """The initial state of an emulator."""
 
     devices: list[Device] = field(default_factory=list)
     knobs: dict[str, Any] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Scenario:
 
 
 def load_scenario(source: str | Path) -> Scenario:
-    """Read a scenario: the name of one that comes with the emulator, or a path. Raises ValueError, OSError."""
+    """Load a scenario by the name of a bundled scenario or by path. Raises ValueError or OSError."""
     path = Path(source)
     if path.suffix not in (".yml", ".yaml") and not path.exists():
         path = FOLDER / f"{source}.yml"

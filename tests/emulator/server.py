@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One port: reads requests, logs them, injects faults, and sends what a handler answers."""
+"""One port: reads and logs requests, injects faults, and sends the responses of a handler."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from .messages import Call, Reply
 from .times import http_date
 from .tokens import app_of
 
-# Large enough for any query a client may try: what is too long is for a knob to say.
+# Large enough for any query that a client may send. A knob decides which query is too long.
 _LINE = 1 << 20
 _BODY = 64 << 20
-# Kinds of faults after which nothing is sent back.
-_UNANSWERED = ("hang", "lost", "lost_before")
+# Kinds of faults after which no response is sent.
+_NO_RESPONSE = ("hang", "lost", "lost_before")
 
 
 class Port:
@@ -37,7 +37,7 @@ class Port:
     def __init__(
         self,
         service: str,
-        answer: Callable[[Call], Reply],
+        respond: Callable[[Call], Reply],
         clock: Clock,
         knobs: Knobs,
         faults: Faults,
@@ -48,7 +48,7 @@ class Port:
     ) -> None:
         self.service = service
         self.number = 0
-        self._answer = answer
+        self._respond = respond
         self._clock = clock
         self._knobs = knobs
         self._faults = faults
@@ -62,12 +62,12 @@ class Port:
 
     @property
     def url(self) -> str:
-        """The origin."""
+        """The origin of the port."""
         host = "localhost" if self._scheme == "https" else "127.0.0.1"
         return f"{self._scheme}://{host}:{self.number}"
 
     async def start(self, port: int, context: ssl.SSLContext | None) -> None:
-        """Listen; 0 lets the system choose a port."""
+        """Listen on the port. With 0 the system chooses one."""
         app = web.Application(client_max_size=_BODY)
         app.router.add_route("*", "/{tail:.*}", self._handle)
         app.on_response_prepare.append(self._date)
@@ -88,7 +88,7 @@ class Port:
         self.number = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Stop at once, whatever hangs."""
+        """Stop immediately, even if requests hang."""
         self._stopping.set()
         if self._runner is None:
             return
@@ -97,12 +97,12 @@ class Port:
             if connection.transport is not None:
                 connection.transport.abort()
         await self._runner.cleanup()
-        # An aborted connection is closed in the next rounds of the loop, TLS below it in the one after.
-        for _turn in range(4):
+        # The next rounds of the event loop close an aborted connection, and then the TLS layer below it.
+        for _round in range(4):
             await asyncio.sleep(0)
 
     def receive(self, method: str, url: URL, headers: dict[str, str], raw: bytes) -> Call:
-        """A request that came in: ``url`` is relative, names of headers are in lower case."""
+        """Return the Call for a received request: ``url`` is relative, header names are lowercase."""
         query = list(url.query.items())
         exchange = Exchange(
             service=self.service,
@@ -115,39 +115,39 @@ class Port:
             headers=headers,
             body=_decoded(raw, headers.get("content-type", "")),
         )
-        # A client, a proxy or a container may know this port under another name.
+        # A client, a proxy or a container may use another host name for this port.
         base = f"{self._scheme}://{headers['host']}" if headers.get("host") else self.url
         return Call(method, url.path, query, len(url.raw_query_string), headers, raw, exchange, base)
 
-    def note(self, call: Call) -> None:
-        """Write a call into the log."""
+    def log_call(self, call: Call) -> None:
+        """Add a call to the log."""
         if self.service in ("api", "elsewhere"):
             call.exchange.app = app_of(call.header("authorization"))
         self._log.append(call.exchange)
 
-    def answer(self, call: Call, url: URL) -> tuple[Reply | None, Fault | None]:
-        """What is sent back, None for a connection that breaks, and the fault that was in the way."""
+    def respond(self, call: Call, url: URL) -> tuple[Reply | None, Fault | None]:
+        """Return the response, or None to abort the connection, and the injected fault, if any."""
         if self.service == "api" and self._knobs.virtual_latency > 0:
             self._clock.advance(self._knobs.virtual_latency)
         fault = self._faults.match(self.service, call.method, call.path, url.raw_query_string)
         if fault is None:
-            reply = self._answer(call)
+            reply = self._respond(call)
         else:
             call.exchange.fault = fault.kind
-            reply = self._answer(call) if fault.carries_out else Reply(204, b"", None)
-            if fault.kind in _UNANSWERED:
+            reply = self._respond(call) if fault.carries_out else Reply(204, b"", None)
+            if fault.kind in _NO_RESPONSE:
                 return None, fault
             if fault.kind != "slow_drip":
-                reply = _made(fault, self._elsewhere() + str(url), call)
+                reply = _fault_reply(fault, self._elsewhere() + str(url), call)
         call.exchange.status = reply.status
         return reply, fault
 
-    def date(self) -> str | None:
-        """The ``Date`` of an answer that is sent now."""
-        wanted = self._knobs.date_header
-        if wanted == "absent":
+    def date_header(self) -> str | None:
+        """Return the ``Date`` header of a response that is sent now."""
+        knob = self._knobs.date_header
+        if knob == "absent":
             return None
-        return http_date(self._clock.now() + (0.0 if isinstance(wanted, str) else float(wanted)))
+        return http_date(self._clock.now() + (0.0 if isinstance(knob, str) else float(knob)))
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -156,10 +156,10 @@ class Port:
             controlled = self._control(call)
             if controlled is not None:
                 return _response(controlled)
-        self.note(call)
+        self.log_call(call)
         if self._latency() > 0:
             await asyncio.sleep(self._latency())
-        reply, fault = self.answer(call, request.rel_url)
+        reply, fault = self.respond(call, request.rel_url)
         if fault is not None and fault.kind == "hang":
             await self._stopping.wait()
         if reply is None:
@@ -171,7 +171,7 @@ class Port:
         return _response(reply)
 
     async def _drip(self, request: web.Request, fault: Fault, reply: Reply) -> web.StreamResponse:
-        """Send an answer byte by byte."""
+        """Send a response byte by byte."""
         response = web.StreamResponse(status=reply.status, headers=headers_of(reply))
         response.content_length = len(reply.body)
         await response.prepare(request)
@@ -188,7 +188,7 @@ class Port:
         return response
 
     async def _date(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
-        date = self.date()
+        date = self.date_header()
         if date is None:
             response.headers.pop("Date", None)
         else:
@@ -196,7 +196,7 @@ class Port:
 
 
 def headers_of(reply: Reply) -> dict[str, str]:
-    """The headers of an answer, but for those that depend on when and how it is sent."""
+    """Return the headers of a response, without those that depend on when and how it is sent."""
     if not reply.content_type:
         return reply.headers
     charset = "" if reply.content_type.startswith("application/octet") else "; charset=utf-8"
@@ -207,8 +207,8 @@ def _response(reply: Reply) -> web.Response:
     return web.Response(status=reply.status, body=reply.body, headers=headers_of(reply))
 
 
-def _made(fault: Fault, target: str, call: Call) -> Reply:
-    """The answer of a fault that has one."""
+def _fault_reply(fault: Fault, target: str, call: Call) -> Reply:
+    """Return the response of a fault that sends one."""
     kind = fault.kind
     headers = dict(fault.headers)
     if fault.retry_after is not None:
@@ -233,7 +233,7 @@ def _made(fault: Fault, target: str, call: Call) -> Reply:
 
 
 def _decoded(raw: bytes, content_type: str) -> object:
-    """A request's body for the log."""
+    """Decode a request's body for the log."""
     if not raw:
         return None
     try:

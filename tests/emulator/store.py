@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Machines and actions in an in-memory SQLite: the columns that filters use, and each record's JSON as it is sent."""
+"""Machines and actions in a temporary SQLite database: the columns for filters, and the JSON of each record."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ MACHINES = Entity(
     "machines",
     {**{name.lower(): _property(name) for name in MACHINE_COLUMNS}, "machinetags": Property("machineTags", "tags")},
 )
-# The id of an action is a GUID in the service's own $metadata, that of a machine a string.
+# In the service's own $metadata the ID of an action is a GUID, and the ID of a machine is a string.
 ACTIONS = Entity(
     "microsoft.windowsDefenderATP.api.MachineAction",
     "actions",
@@ -103,8 +103,8 @@ CREATE INDEX actions_created ON actions (creationDateTimeUtc);
 CREATE INDEX actions_type ON actions (type, creationDateTimeUtc);
 """
 
-# What ANALYZE would find in a large tenant: how many rows each value of an index's columns stands for. Written down
-# instead of measured, so that the planner is right from the first action on.
+# The result of ANALYZE in a large tenant: the average number of rows for each value of an index's columns. These are
+# constants and not measurements, so that SQLite's query planner chooses the right index from the first action on.
 _STATISTICS = (
     ("machines", "machines_id", "25000 1"),
     ("machines", "machines_name", "25000 2"),
@@ -142,8 +142,9 @@ class Store:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        # A private file that a small tenant never gets to: where all is in memory for good, SQLite looks through all changed
-        # pages for each new one, which made the last of 100,000 actions four times as slow as the first.
+        # The empty name is a private temporary file. SQLite writes to it only if a tenant does not fit into its cache.
+        # With ":memory:", SQLite searches all changed pages for each new page: the last of 100,000 actions took four
+        # times as long as the first.
         self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA)
         self._db.execute("ANALYZE")
@@ -152,31 +153,31 @@ class Store:
         self._machines = 0
 
     def close(self) -> None:
-        """Drop everything."""
+        """Close the database and discard its content."""
         with self.lock:
             self._db.close()
 
     def clear(self) -> None:
-        """Forget all machines and actions."""
+        """Delete all machines and actions."""
         with self.lock:
             for table in ("machines", "tags", "addresses", "actions"):
                 self._db.execute(f"DELETE FROM {table}")
             self._machines = 0
 
     def all(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
-        """All rows of a query."""
+        """Return all rows of a query."""
         with self.lock:
             return self._db.execute(sql, tuple(values)).fetchall()
 
     def one(self, sql: str, values: Iterable[Any] = ()) -> Any:
-        """The first row of a query, or None."""
+        """Return the first row of a query, or None."""
         with self.lock:
             return self._db.execute(sql, tuple(values)).fetchone()
 
     # --- machines ---
 
     def add_machines(self, rows: Iterable[tuple[Record, bool, bool, bool]]) -> None:
-        """Insert records with: reports daily, shows in lists, can be read by id."""
+        """Insert records, each with three flags: reports daily, appears in lists, can be read by ID."""
         with self.lock:
             machines: list[tuple[Any, ...]] = []
             tags: list[tuple[int, str]] = []
@@ -199,18 +200,18 @@ class Store:
             self._db.execute("COMMIT")
 
     def machine(self, machine_id: str) -> Record | None:
-        """A machine's record by id."""
+        """Return a machine's record by ID."""
         row = self.one("SELECT json FROM machines WHERE id = ?", (machine_id,))
         return json.loads(row[0]) if row else None
 
     def machine_cells(self, machine_id: str, *names: str) -> tuple[Any, ...] | None:
-        """Some columns of a machine by id; far cheaper than its record."""
+        """Return some columns of a machine by ID. This is much cheaper than reading its record."""
         columns = ", ".join(f'"{name}"' for name in names)
         found: tuple[Any, ...] | None = self.one(f"SELECT {columns} FROM machines WHERE id = ?", (machine_id,))
         return found
 
     def machine_text(self, machine_id: str) -> str | None:
-        """The JSON of a machine that can be read by id."""
+        """Return the JSON of a machine if it can be read by ID."""
         row = self.one("SELECT json FROM machines WHERE id = ? AND readable", (machine_id,))
         return str(row[0]) if row else None
 
@@ -235,17 +236,17 @@ class Store:
             return record
 
     def hide_machine(self, machine_id: str) -> None:
-        """Show a machine no more, neither in lists nor by its id."""
+        """Hide a machine from lists and from reads by ID."""
         with self.lock:
             self._db.execute("UPDATE machines SET listed = 0, readable = 0 WHERE id = ?", (machine_id,))
 
     def next_report(self) -> int | None:
-        """The oldest lastSeen, in ticks, of the machines that report daily."""
+        """Return the oldest lastSeen, in ticks, of the machines that report daily."""
         row = self.one("SELECT MIN(lastSeen) FROM machines WHERE reporting = 1")
         return None if row is None or row[0] is None else int(row[0])
 
     def report(self, now: int, interval: int) -> None:
-        """Move lastSeen of all machines that report on by whole intervals."""
+        """Advance lastSeen of all reporting machines by complete intervals."""
         with self.lock:
             due = self.all(
                 "SELECT seq, lastSeen, json FROM machines WHERE reporting = 1 AND lastSeen <= ?", (now - interval,)
@@ -263,7 +264,7 @@ class Store:
     # --- actions ---
 
     def add_actions(self, rows: Iterable[tuple[Record, bool]]) -> None:
-        """Insert actions, each with whether it came by a POST (then the list lag holds for it)."""
+        """Insert actions, each with a flag: created by a POST, so that the list lag applies to it."""
         with self.lock:
             cells = [
                 (posted, _dump(record), *(_cell(name, record.get(name)) for name in ACTION_COLUMNS))
@@ -281,7 +282,7 @@ class Store:
             self._db.execute("COMMIT")
 
     def action(self, action_id: str) -> Record | None:
-        """An action's record by id."""
+        """Return an action's record by ID."""
         row = self.one("SELECT json FROM actions WHERE id = ?", (action_id,))
         return json.loads(row[0]) if row else None
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Times as the service counts and writes them: ticks of 100 ns, and ISO 8601 with up to seven digits."""
+"""Times in the formats of the service: ticks of 100 ns, and ISO 8601 with up to seven decimal places."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _ISO = re.compile(
 
 
 def to_ticks(epoch: float) -> int:
-    """Epoch seconds as ticks of 100 ns."""
+    """Convert epoch seconds to ticks of 100 ns."""
     whole = int(epoch // 1)
     return whole * TICKS + round((epoch - whole) * TICKS)
 
 
 def from_ticks(ticks: int) -> float:
-    """Ticks of 100 ns as epoch seconds."""
+    """Convert ticks of 100 ns to epoch seconds."""
     return ticks / TICKS
 
 
@@ -44,7 +44,7 @@ def _stamp(seconds: int) -> str:
 
 
 def iso(ticks: int) -> str:
-    """The wire form of a time: UTC with ``Z``, at most seven digits, trailing zeros dropped."""
+    """Format a time as the service does: UTC with ``Z``, at most seven decimal places, without trailing zeros."""
     seconds, fraction = divmod(ticks, TICKS)
     stamp = _stamp(seconds)
     digits = f"{fraction:07d}".rstrip("0")
@@ -53,7 +53,7 @@ def iso(ticks: int) -> str:
 
 @lru_cache(maxsize=4096)
 def parse_iso(text: str) -> int:
-    """Ticks of a time or a date; a time without a zone is UTC. Raises ValueError."""
+    """Parse a time or a date to ticks. A time without a zone is UTC. Raises ValueError."""
     found = _ISO.fullmatch(text.strip())
     if not found:
         raise ValueError(f"not a time: {text!r}")
@@ -71,7 +71,7 @@ def parse_iso(text: str) -> int:
 
 
 def seconds(span: Span) -> float:
-    """A length of time in seconds: a number, a timedelta, or text such as ``3w`` or ``2d 4h 30m``."""
+    """Convert a duration to seconds: a number, a timedelta, or text such as ``3w`` or ``2d 4h 30m``."""
     if isinstance(span, timedelta):
         return span.total_seconds()
     if isinstance(span, (int, float)):
@@ -83,8 +83,8 @@ def seconds(span: Span) -> float:
     return float(text)
 
 
-def moment(value: Span, now: float) -> float:
-    """Epoch seconds of a moment: an epoch (1e9 and more), an ISO time, or else an age before ``now``."""
+def to_epoch(value: Span, now: float) -> float:
+    """Convert a time to epoch seconds: an epoch time (1e9 and more), an ISO 8601 time, or an age before ``now``."""
     if isinstance(value, (int, float)) and value >= 1e9:
         return float(value)
     if isinstance(value, str) and _ISO.fullmatch(value.strip()):
@@ -92,10 +92,13 @@ def moment(value: Span, now: float) -> float:
     return now - seconds(value)
 
 
-def moment_ticks(value: Span, now: float, seed: str) -> int:
-    """The same in ticks. An age in words is a rough one: it gets a fraction of a second of its own, so that a scenario
-    has times with seven digits and with fewer; a number is taken exactly."""
-    exact = moment(value, now)
+def age_to_ticks(value: Span, now: float, seed: str) -> int:
+    """Convert a time as ``to_epoch`` does, but to ticks.
+
+    An age that is text gets a fraction of a second that depends on ``seed``, so that the times of a scenario have
+    different numbers of decimal places. A number is converted exactly.
+    """
+    exact = to_epoch(value, now)
     if not isinstance(value, str) or _ISO.fullmatch(value.strip()) or now - exact < 1:
         return to_ticks(exact)
     digest = hashlib.sha256(seed.encode()).digest()
@@ -104,7 +107,7 @@ def moment_ticks(value: Span, now: float, seed: str) -> int:
 
 
 def http_date(epoch: float) -> str:
-    """The form of the ``Date`` and ``Retry-After`` headers, in English in every locale."""
+    """Format a time for the ``Date`` and ``Retry-After`` headers, in English in every locale."""
     parts = time.gmtime(epoch)
     day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[parts.tm_wday]
     month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[parts.tm_mon - 1]

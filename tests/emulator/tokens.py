@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""API tokens: signed here, checked here against the clock of the service."""
+"""API tokens: issued and verified with the clock of the service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from .clock import Clock
 
 AUDIENCE = "https://api.securitycenter.microsoft.com"
-# Names under which the API's own resource is asked for.
+# The names of the API's own resource.
 AUDIENCES = (
     AUDIENCE,
     "https://api.securitycenter.windows.com",
@@ -25,11 +25,11 @@ AUDIENCES = (
     "https://securitycenter.onmicrosoft.us/windowsatpservice",
     "https://api-gcc.securitycenter.microsoft.us",
     "https://api-gov.securitycenter.microsoft.us",
-    # Hosts of the regions, and the id of the API's own application.
+    # Hosts of the regions, and the ID of the API's own application.
     *(f"https://api-{region}.securitycenter.microsoft.com" for region in ("us", "eu", "uk", "au", "swa", "ina")),
     "fc780465-2017-40d4-a0c5-307022471b92",
 )
-# Other resources of the tenant: a token for one of them is no use here.
+# Other resources of the tenant. The API refuses tokens for them.
 OTHER_RESOURCES = (
     "https://api.security.microsoft.com",
     "https://graph.microsoft.com",
@@ -38,11 +38,11 @@ OTHER_RESOURCES = (
 
 
 class TokenRefused(Exception):
-    """The token is not one that the API takes."""
+    """The API does not accept the token."""
 
 
 class Tokens:
-    """The signing key and the tokens that were found good."""
+    """The signing key and the verified tokens."""
 
     def __init__(self, clock: Clock, tenant_id: str, issuer: str = "https://sts.example.test/") -> None:
         self.clock = clock
@@ -50,12 +50,12 @@ class Tokens:
         self.issuer = issuer
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._key_id = uuid.uuid4().hex
-        self._seen: dict[str, dict[str, Any]] = {}
+        self._verified: dict[str, dict[str, Any]] = {}
 
     def issue(
         self, client_id: str, roles: list[str] | None, lifetime: float, audience: str = AUDIENCE, **extra: Any
     ) -> str:
-        """A signed token. An app without roles gets one without that claim."""
+        """Return a signed token. Without roles, the token has no claim for them."""
         now = int(self.clock.now())
         claims: dict[str, Any] = {
             "aud": audience,
@@ -75,12 +75,12 @@ class Tokens:
         return jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": self._key_id})
 
     def check(self, authorization: str) -> dict[str, Any]:
-        """The claims of a good bearer token. Raises TokenRefused."""
+        """Return the claims of a valid bearer token. Raises TokenRefused."""
         kind, _space, token = authorization.partition(" ")
         token = token.strip()
         if kind.lower() != "bearer" or not token:
             raise TokenRefused("no bearer token")
-        claims = self._seen.get(token)
+        claims = self._verified.get(token)
         if claims is None:
             try:
                 claims = jwt.decode(
@@ -92,7 +92,7 @@ class Tokens:
                 )
             except jwt.PyJWTError as error:
                 raise TokenRefused(str(error)) from error
-            self._seen[token] = claims
+            self._verified[token] = claims
         now = self.clock.now()
         if now >= claims["exp"]:
             raise TokenRefused("the token has expired")
@@ -101,14 +101,14 @@ class Tokens:
         return claims
 
     def key_set(self) -> dict[str, Any]:
-        """The public key as a JSON web key set."""
+        """Return the public key as a JSON Web Key Set."""
         key = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self._key.public_key()))
         return {"keys": [{**key, "kid": self._key_id, "use": "sig"}]}
 
 
 @lru_cache(maxsize=512)
 def app_of(authorization: str) -> str | None:
-    """The app id in a bearer token, good or not: for the log."""
+    """Return the app ID in a bearer token, even if the token is invalid. For the log."""
     token = authorization.partition(" ")[2].strip()
     try:
         claims = jwt.decode(token, options={"verify_signature": False})

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An emulator in real time, because Ansible runs in separate processes, and the command for the playbooks."""
+"""An emulator in real time, because Ansible runs in separate processes, and the command that runs playbooks."""
 
 from __future__ import annotations
 

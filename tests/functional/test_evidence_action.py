@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action mde_evidence in a playbook, with hosts that cannot be reached: it writes on the controller."""
+"""The action mde_evidence in a playbook with unreachable hosts writes on the controller."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EVERYWHERE = {
 
 
 def result_of(*names: str) -> dict[str, t.Any]:
-    """The result of mde_offboard for these devices."""
+    """Return the result of mde_offboard for these devices."""
     devices = [
         {"device_id": f"id-of-{name}", "device_name": name, "outcome": "submitted", "changed": True, "failed": False,
          "action": {"id": f"action-of-{name}", "status": "Pending"}}
@@ -72,7 +72,7 @@ TASKS = [
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CommandResult]:
+def completed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CommandResult]:
     """The directory and the result of one playbook for all tests, because an Ansible process takes seconds."""
     folder = tmp_path_factory.mktemp("evidence")
     hosts = {"all": {"hosts": {"host-1": {}, "host-2": {}, "localhost": {}}, "vars": EVERYWHERE}}
@@ -89,79 +89,81 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CommandResult]:
 
 
 @pytest.fixture
-def results(ran: tuple[Path, CommandResult]) -> dict[str, t.Any]:
-    assert ran[1].code == 0, ran[1].output
-    return ran[1].summaries
+def results(completed: tuple[Path, CommandResult]) -> dict[str, t.Any]:
+    assert completed[1].code == 0, completed[1].output
+    return completed[1].summaries
 
 
-def read(ran: tuple[Path, CommandResult], name: str) -> dict[str, t.Any]:
-    return t.cast("dict[str, t.Any]", json.loads((ran[0] / "evidence" / f"{name}.json").read_text("utf-8")))
+def read(completed: tuple[Path, CommandResult], name: str) -> dict[str, t.Any]:
+    return t.cast("dict[str, t.Any]", json.loads((completed[0] / "evidence" / f"{name}.json").read_text("utf-8")))
 
 
-def test_hosts_that_cannot_be_reached_do_not_matter(ran: tuple[Path, CommandResult]) -> None:
-    assert ran[1].code == 0, ran[1].output
-    assert {counts["unreachable"] for counts in ran[1].recap.values()} == {0}
+def test_hosts_that_cannot_be_reached_do_not_matter(completed: tuple[Path, CommandResult]) -> None:
+    assert completed[1].code == 0, completed[1].output
+    assert {counts["unreachable"] for counts in completed[1].recap.values()} == {0}
 
 
 def test_with_run_once_the_files_are_written_once_where_ansible_was_started(
-    ran: tuple[Path, CommandResult], results: dict[str, t.Any]
+    completed: tuple[Path, CommandResult], results: dict[str, t.Any]
 ) -> None:
-    assert {device["device_name"]: device["host"] for device in read(ran, "once")["devices"]} == {
+    assert {device["device_name"]: device["host"] for device in read(completed, "once")["devices"]} == {
         "pc-1": "host-1",
         "pc-2": "host-2",
     }
-    assert results["once"]["paths"]["html"] == str(ran[0] / "evidence" / "once.html")
-    assert not (ran[0] / "evidence" / "once-2.json").exists()
-    assert stat.S_IMODE((ran[0] / "evidence" / "once.json").stat().st_mode) == 0o600
+    assert results["once"]["paths"]["html"] == str(completed[0] / "evidence" / "once.html")
+    assert not (completed[0] / "evidence" / "once-2.json").exists()
+    assert stat.S_IMODE((completed[0] / "evidence" / "once.json").stat().st_mode) == 0o600
 
 
-def test_concurrent_hosts_lose_no_device(ran: tuple[Path, CommandResult]) -> None:
-    assert sorted(device["device_name"] for device in read(ran, "each")["devices"]) == ["host-1", "host-2"]
+def test_concurrent_hosts_lose_no_device(completed: tuple[Path, CommandResult]) -> None:
+    assert sorted(device["device_name"] for device in read(completed, "each")["devices"]) == ["host-1", "host-2"]
 
 
-def test_a_loop_adds_each_item(ran: tuple[Path, CommandResult], results: dict[str, t.Any]) -> None:
-    assert [device["device_name"] for device in read(ran, "loop")["devices"]] == ["pc-1", "pc-2"]
+def test_a_loop_adds_each_item(completed: tuple[Path, CommandResult], results: dict[str, t.Any]) -> None:
+    assert [device["device_name"] for device in read(completed, "loop")["devices"]] == ["pc-1", "pc-2"]
     assert [each["summary"] for each in results["loop"]["results"]] == [
         {"total": 1, "added": 1},
         {"total": 2, "added": 1},
     ]
 
 
-def test_check_mode_writes_a_prediction(ran: tuple[Path, CommandResult], results: dict[str, t.Any]) -> None:
-    assert read(ran, "check")["prediction"]
+def test_check_mode_writes_a_prediction(completed: tuple[Path, CommandResult], results: dict[str, t.Any]) -> None:
+    assert read(completed, "check")["prediction"]
     assert results["check"]["msg"].startswith("Prediction: ")
 
 
-def test_a_delegated_task_writes_on_the_controller(ran: tuple[Path, CommandResult], results: dict[str, t.Any]) -> None:
-    assert results["delegated"]["paths"]["json"] == str(ran[0] / "evidence" / "delegated.json")
-    assert read(ran, "delegated")["devices"] == read(ran, "local")["devices"]
+def test_a_delegated_task_writes_on_the_controller(
+    completed: tuple[Path, CommandResult], results: dict[str, t.Any]
+) -> None:
+    assert results["delegated"]["paths"]["json"] == str(completed[0] / "evidence" / "delegated.json")
+    assert read(completed, "delegated")["devices"] == read(completed, "local")["devices"]
 
 
 def test_values_are_never_templates_in_the_files_and_in_the_result(
-    ran: tuple[Path, CommandResult], results: dict[str, t.Any]
+    completed: tuple[Path, CommandResult], results: dict[str, t.Any]
 ) -> None:
-    document = read(ran, "hostile")
+    document = read(completed, "hostile")
     assert (document["comment"], document["devices"][0]["device_name"]) == (TEMPLATE, TEMPLATE)
     assert results["malicious"]["devices"][0]["device_name"] == results["seen"] == TEMPLATE
-    assert not list(ran[0].glob("**/ran"))
+    assert not list(completed[0].glob("**/ran"))
 
 
 @pytest.mark.parametrize(
     ("name", "part"), [("full", "full.csv is a directory"), ("old", "Unsupported parameters")], ids=["path", "option"]
 )
 def test_a_failure_fails_the_task_with_the_devices_and_the_ids(
-    ran: tuple[Path, CommandResult], results: dict[str, t.Any], name: str, part: str
+    completed: tuple[Path, CommandResult], results: dict[str, t.Any], name: str, part: str
 ) -> None:
     assert results[name]["failed"]
     assert part in results[name]["msg"]
     assert "action-of-pc-1" in results[name]["msg"]
     assert [device["action_id"] for device in results[name]["devices"]] == ["action-of-pc-1"]
-    assert not (ran[0] / "evidence" / f"{name}.json").exists()
+    assert not (completed[0] / "evidence" / f"{name}.json").exists()
 
 
 def test_the_keys_are_the_same_in_check_mode_and_with_delegation(results: dict[str, t.Any]) -> None:
     assert set(results["once"]) == set(results["check"]) == set(results["delegated"])
 
 
-def test_module_defaults_apply(ran: tuple[Path, CommandResult]) -> None:
-    assert read(ran, "defaults")["kind"] == "verify"
+def test_module_defaults_apply(completed: tuple[Path, CommandResult]) -> None:
+    assert read(completed, "defaults")["kind"] == "verify"

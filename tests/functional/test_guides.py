@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guides name nothing that does not exist, and every snippet in them can be read by what it is meant for."""
+"""Everything that the guides name exists, and every snippet is valid for its program."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ README = (COLLECTION / "README.md").read_text("utf-8")
 REPOSITORY = "https://github.com/secops-example/secops.mde/blob/main/"
 RAW = "https://raw.githubusercontent.com/secops-example/secops.mde/main/"
 HOSTS = {"proxy.corp.example", "dc-01.corp.example"}  # not devices
-TYPING_ERRORS = {"pc-9999.corp.example", "kiosk-01.corp.example"}  # names that are not found, as the text says
+TYPING_ERRORS = {"pc-9999.corp.example", "kiosk-01.corp.example"}  # the text says that these names are not found
 LABEL = "ansible_collections.secops.mde.docsite."
 PREFIX = "secops.mde."
 
@@ -72,7 +72,7 @@ PROGRAMS = {
 
 @dataclass(frozen=True)
 class Block:
-    """A snippet, with the line at which it begins."""
+    """A snippet with the number of its first line."""
 
     guide: str
     line: int
@@ -81,7 +81,7 @@ class Block:
 
 
 def blocks(language: str) -> list[t.Any]:
-    """The snippets of one language, as parameters of a test."""
+    """Return the snippets of one language as parameters of a test."""
     return [
         pytest.param(block, id=f"{block.guide}-{block.line}")
         for guide, text in GUIDES.items()
@@ -105,7 +105,7 @@ def documentation(kind: str, name: str, part: str) -> dict[str, t.Any]:
 
 
 def options(kind: str, name: str) -> dict[str, dict[str, t.Any]]:
-    """All options of a plugin, those of its fragments and the aliases included."""
+    """Return all options of a plugin, including those of its fragments and the aliases."""
     documented = documentation(kind, name, "DOCUMENTATION")
     found = dict(documented.get("options", {}))
     for fragment in documented.get("extends_documentation_fragment", ()):
@@ -126,7 +126,7 @@ def fragment_options(fragment: str) -> dict[str, dict[str, t.Any]]:
 
 
 def check_options(given: t.Mapping[str, t.Any], known: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
-    """Every name exists, a choice is one, and what is required is there."""
+    """Check that every name exists, that choices are valid, and that required options are set."""
     assert set(given) <= set(known)
     for name, value in given.items():
         if "choices" in known[name] and "{{" not in str(value):
@@ -137,7 +137,7 @@ def check_options(given: t.Mapping[str, t.Any], known: t.Mapping[str, t.Mapping[
 
 
 def check_returned(text: str, register: str, module: str) -> None:
-    """What a snippet reads of a registered result is documented."""
+    """Check that the keys of a registered result that a snippet uses are documented."""
     returned = documentation("modules", module, "RETURN")
     for path in re.findall(rf"\b{register}\.([\w.]+)", text):
         keys: dict[str, t.Any] = {**returned, "changed": {}, "failed": {}}
@@ -153,7 +153,7 @@ def check_returned(text: str, register: str, module: str) -> None:
         assert attribute in nested | records, attribute
 
 
-# --- The guides as a whole ---
+# --- All guides together ---
 
 
 def test_site_and_readme_have_every_guide() -> None:
@@ -164,7 +164,7 @@ def test_site_and_readme_have_every_guide() -> None:
 
 
 def test_links_of_the_readme_work_on_github_and_on_galaxy() -> None:
-    """Galaxy shows the README alone, so links are absolute. Those into the repository name files that exist."""
+    """Galaxy shows only the README, so links are absolute. Links into the repository must name existing files."""
     links = re.findall(r"\]\(([^)]+)\)", README)
     assert all(link.startswith("https://") for link in links)
     for prefix in (REPOSITORY, RAW):
@@ -205,7 +205,7 @@ def test_images_of_the_guides_exist_and_have_a_text() -> None:
         assert all((FOLDER / "rst" / image).is_file() for image in images)
 
 
-def test_the_emulator_has_every_device_and_tag_that_readme_and_guides_name() -> None:
+def test_the_emulator_has_every_device_and_tag_of_the_readme_and_the_guides() -> None:
     fleet = load_scenario("fleet").devices
     named = (
         {device.name for device in fleet} | {device.id for device in fleet} | {device.aad_device_id for device in fleet}
@@ -222,7 +222,7 @@ def test_the_emulator_has_every_device_and_tag_that_readme_and_guides_name() -> 
         }
 
 
-def test_labels_are_there_once_and_every_reference_finds_one() -> None:
+def test_labels_are_unique_and_every_reference_has_one() -> None:
     text = "\n".join(GUIDES.values())
     labels = re.findall(r"^\.\. _([^:]+):$", text, re.MULTILINE)
     assert len(labels) == len(set(labels))
@@ -237,14 +237,14 @@ def test_labels_are_there_once_and_every_reference_finds_one() -> None:
 def test_every_name_exists(guide: str) -> None:
     text = GUIDES[guide]
     assert set(re.findall(r"\bsecops\.mde\.(\w+)", text)) <= NAMES | {"docsite", "mde"}
-    artifacts = {f"mde_{playbook}_" for playbook in ("offboard", "offboard_list", "verify")}  # a job ID follows
+    artifacts = {f"mde_{playbook}_" for playbook in ("offboard", "offboard_list", "verify")}  # followed by a job ID
     variables = {re.sub(r"_[0-9]+$", "_", name) for name in re.findall(r"\bmde_\w+", text)}
     assert variables <= NAMES | PLAYBOOK_VARIABLES | HOST_VARIABLES | ROLE_RESULTS | artifacts
     assert set(re.findall(r"\b(?:MDE|AZURE)_[A-Z0-9_]+", text)) <= VARIABLE_NAMES
 
 
 @pytest.mark.parametrize("guide", GUIDES)
-def test_every_snippet_is_of_a_language_that_is_tested(guide: str) -> None:
+def test_the_language_of_every_snippet_is_tested(guide: str) -> None:
     found = list(blocks_of(guide, GUIDES[guide]))
     assert len(found) == GUIDES[guide].count("code-block::")
     assert {block.language for block in found} <= {"yaml", "shell"}
@@ -255,8 +255,10 @@ def test_every_outcome_and_variable_has_its_row() -> None:
     outcome = documentation("modules", "mde_offboard", "RETURN")["devices"]["contains"]["outcome"]["description"]
     outcomes = set(re.findall(r"V\((\w+)\)", " ".join(outcome)))
     assert len(outcomes) == 9
-    verdict = documentation("modules", "mde_offboard_info", "RETURN")["devices"]["contains"]["outcome"]["description"]
-    assert set(re.findall(r"V\((\w+)\)", " ".join(verdict))) == VERIFIED | {"error"}
+    outcome_of_verify = documentation("modules", "mde_offboard_info", "RETURN")["devices"]["contains"]["outcome"][
+        "description"
+    ]
+    assert set(re.findall(r"V\((\w+)\)", " ".join(outcome_of_verify))) == VERIFIED | {"error"}
     assert rows == outcomes | VERIFIED | PLAYBOOK_VARIABLES
 
 
@@ -268,7 +270,7 @@ def test_variables_of_playbooks_and_role_are_documented() -> None:
     assert "mde_hosts" in used
 
 
-def test_every_error_is_one_of_ours() -> None:
+def test_every_exception_belongs_to_the_collection() -> None:
     text = GUIDES["guide_credentials"].split("When sign-in fails")[1]
     numbers = {int(number) for number in re.findall(r"AADSTS(\d+)", text)}
     assert numbers
@@ -285,7 +287,7 @@ def test_every_error_is_one_of_ours() -> None:
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
-def test_yaml(block: Block, tmp_path: Path) -> None:
+def test_yaml_blocks_of_the_documentation_are_valid(block: Block, tmp_path: Path) -> None:
     value = yaml.safe_load(block.text)
     if isinstance(value, list) and "id" not in value[0]:
         for play in value:
@@ -336,10 +338,10 @@ def check_variables(value: t.Mapping[str, t.Any]) -> None:
 
 
 @pytest.mark.parametrize("block", blocks("shell"))
-def test_shell(block: Block) -> None:
+def test_shell_blocks_of_the_documentation_are_valid(block: Block) -> None:
     subprocess.run(["sh", "-n"], input=block.text, text=True, check=True, timeout=30)
     for line in block.text.splitlines():
-        # Assignments and loops have their words inside; what is run stands first.
+        # In other lines than assignments and loops, the first word is the program.
         if re.match(r"(\w+=|for |$)", line):
             continue
         words = shlex.split(line)
@@ -356,7 +358,7 @@ def test_shell(block: Block) -> None:
 
 
 def check_command(words: list[str]) -> None:
-    """Playbooks, modules, options and variables of a command exist."""
+    """Check that playbooks, modules, options and variables of a command exist."""
     for before, word in itertools.pairwise(words):
         if before == "ansible-playbook" and word.startswith(PREFIX):
             assert word.removeprefix(PREFIX) in PLAYBOOKS
@@ -370,7 +372,7 @@ def check_command(words: list[str]) -> None:
 
 
 def check_control(line: str) -> None:
-    """The emulator understands the options of the guide."""
+    """Check that the emulator accepts the options of the guide."""
     found = re.search(r"MDE_EMULATOR_CONTROL/(\w+)", line)
     assert found
     control = (COLLECTION / "tests" / "emulator" / "control.py").read_text("utf-8")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A hostile tenant from end to end: inventory and its cache, offboard, evidence, all reading modules, verify."""
+"""A hostile tenant from end to end: inventory with cache, offboard, evidence, all modules that read, and verify."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _DIRECTIONS: t.Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u20
 
 
 def raw(text: str, allowed: str = "\n") -> set[str]:
-    """The characters that a terminal or a reader would interpret."""
+    """Return the characters that a terminal or a reader would interpret."""
     return {
         char
         for char in set(text)
@@ -59,7 +59,7 @@ def raw(text: str, allowed: str = "\n") -> set[str]:
 
 
 def strict(text: str) -> t.Any:
-    """The value of strict JSON (RFC 8259) with unique keys."""
+    """Return the value of strict JSON (RFC 8259) with unique keys."""
 
     def unique(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
         assert len({key for key, _value in pairs}) == len(pairs), pairs
@@ -68,12 +68,12 @@ def strict(text: str) -> t.Any:
     document = json.loads(
         text, object_pairs_hook=unique, parse_constant=lambda name: pytest.fail(f"{name} is not JSON")
     )
-    json.dumps(document, ensure_ascii=False).encode("utf-8")  # no half characters
+    json.dumps(document, ensure_ascii=False).encode("utf-8")  # no surrogates
     return document
 
 
 def read_modules(ids: t.Sequence[str]) -> list[dict[str, t.Any]]:
-    """A play that shows and stores the result of each reading module, and selects the evidence for verify."""
+    """Return a play that shows and stores the result of each module that reads, and selects the evidence for verify."""
     modules: dict[str, dict[str, t.Any]] = {
         "mde_machine_info": {},
         "mde_machine_action_info": {},
@@ -102,7 +102,7 @@ class Tenant:
         (folder / "fleet.mde_machines.yml").write_text(json.dumps(INVENTORY), "utf-8")
 
     def inventory(self, *options: str) -> tuple[dict[str, t.Any], str]:
-        """The JSON output of ansible-inventory, and its messages."""
+        """Return the JSON output of ansible-inventory, and its messages."""
         ended = self.ansible.execute(*ANSIBLE_INVENTORY, *INVENTORY_FILE, "--list", *options, separate=True)
         assert ended.code == 0, ended.errors
         return strict(ended.output), ended.errors
@@ -116,14 +116,14 @@ class Tenant:
 
 
 def own_output(output: str) -> str:
-    """The output without the play that prints complete records, because there ansible-core prints the values, not the collection."""
+    """Return the output without the play that prints complete records, which ansible-core prints unescaped."""
     plays = re.split(r"(?m)^(?=PLAY )", output)
     assert any(play.startswith(f"PLAY [{MODULES_PLAY}]") for play in plays)
     return "".join(play for play in plays if not play.startswith(f"PLAY [{MODULES_PLAY}]"))
 
 
 def assert_evidence(tenant: Tenant, ids: set[str], *, kind: str, number: int = -1) -> dict[str, dict[str, t.Any]]:
-    """Check that the evidence has each device once in all three files, without dangerous characters. Returns its devices."""
+    """Check that all three files have each device once, without dangerous characters. Returns the devices."""
     path = sorted((tenant.folder / "mde-evidence").glob(f"mde-{kind}-*.json"))[number]
     document = strict(path.read_text("utf-8"))
     devices = {device["device_id"] or device["requested"]["device_id"]: device for device in document["devices"]}
@@ -160,8 +160,8 @@ def test_a_hostile_tenant_loses_no_device_runs_nothing_and_prints_no_control_cha
         assert len(emulator.calls("api", "GET", "/machines")) == 1
         assert raw(messages) == set()
         assert f"its id is '{REFUSED_ID}'" in " ".join(messages.split())
-        for answer in (listed, cached):
-            hosts = answer["_meta"]["hostvars"]
+        for found in (listed, cached):
+            hosts = found["_meta"]["hostvars"]
             assert sorted(variables["mde_device_id"] for variables in hosts.values()) == sorted(ids)
             assert [host for host in hosts if not re.fullmatch(r"[\w.-]+", host, re.ASCII)] == []
         assert list(listed["_meta"]["hostvars"]) == list(cached["_meta"]["hostvars"])
@@ -171,27 +171,27 @@ def test_a_hostile_tenant_loses_no_device_runs_nothing_and_prints_no_control_cha
         assert raw(predicted.output, TERMINAL) == set()
         prediction = assert_evidence(tenant, ids, kind="offboard")
 
-        # One process for all: a process costs a second.
+        # One process for all plays, because each process takes a second.
         offboard, verify = ([{"import_playbook": f"secops.mde.{name}"}] for name in ("offboard", "verify"))
         plays = [*offboard, *read_modules(sorted(ids)), *verify]
         (tmp_path / "all.yml").write_text(json.dumps(plays), "utf-8")
         for path in (tmp_path / "mde-evidence").iterdir():
             path.unlink()
         emulator.fault(method="POST", path="/AddOrRemoveTag", kind="body", status=400, body=REFUSAL)
-        ran = tenant.run("all.yml")
-        assert "Not tagged: " in ran.output
-        assert raw(own_output(ran.output), TERMINAL) == set()
+        completed = tenant.run("all.yml")
+        assert "Not tagged: " in completed.output
+        assert raw(own_output(completed.output), TERMINAL) == set()
         devices = assert_evidence(tenant, ids, kind="offboard")
-        assert {id_ for id_ in ids - fleet.odd - fleet.refused if devices[id_]["outcome"] != "submitted"} == set(), (
-            ran.output
-        )
+        assert {
+            id_ for id_ in ids - fleet.contradictory - fleet.refused if devices[id_]["outcome"] != "submitted"
+        } == set(), completed.output
         assert {id_ for id_ in fleet.refused if devices[id_]["outcome"] != "refused"} == set()
         assert {id_ for id_ in ids if prediction[id_]["failed"] and not devices[id_]["failed"]} == set()
-        # Each is a host of the recap, and failed where its device did.
+        # Each device is a host of the recap, which failed if its device failed.
         failed = {id_ for id_, device in devices.items() if device["failed"]}
         recap = {
             listed["_meta"]["hostvars"][host]["mde_device_id"]: counts
-            for host, counts in ran.recap.items()
+            for host, counts in completed.recap.items()
             if host != "localhost"
         }
         assert set(recap) == ids
@@ -203,9 +203,9 @@ def test_a_hostile_tenant_loses_no_device_runs_nothing_and_prints_no_control_cha
         assert set(posted_to) == sent
 
         verified = assert_evidence(tenant, ids, kind="verify")
-        assert {id_ for id_ in ids - fleet.odd - fleet.refused if verified[id_]["outcome"] != "pending"} == set(), (
-            ran.output
-        )
+        assert {
+            id_ for id_ in ids - fleet.contradictory - fleet.refused if verified[id_]["outcome"] != "pending"
+        } == set(), completed.output
 
         machines = tenant.module("mde_machine_info")["machines"]
         assert sorted(machine["id"] for machine in machines) == sorted(ids)

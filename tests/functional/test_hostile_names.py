@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names that devices and their users choose, from end to end: inventory, offboard, evidence, verify, and parse_devices."""
+"""Arbitrary device names from end to end: inventory, offboard, evidence, verify, and parse_devices."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def test_hosts_of_the_inventory_are_offboarded_verified_and_parsed_from_the_evid
     devices = [emulator.add_device(Device(name=name, fate="offline", tags=["retired"])) for name in NAMES]
     expected = {device.id: device.name for device in devices}
 
-    ran = runbook.run("offboard", *INVENTORY, mde_hosts="all", **COMMENT)
-    assert ran.code == 0, ran.output
+    completed = runbook.run("offboard", *INVENTORY, mde_hosts="all", **COMMENT)
+    assert completed.code == 0, completed.output
     (evidence,) = runbook.evidence()
     assert {device["device_id"]: device["device_name"] for device in evidence["devices"]} == expected
     assert {device["outcome"] for device in evidence["devices"]} == {"submitted"}
@@ -229,7 +229,7 @@ def test_no_text_of_any_record_runs_in_any_place(emulator: Emulator, runbook: An
     for device in devices:
         emulator.add_action(device.id, status="Succeeded", age="2d")
     counter = itertools.count()
-    emulator.rewrite_answers(lambda body: served(body, counter))
+    emulator.rewrite_responses(lambda body: served(body, counter))
     ids = [{"device_id": device.id} for device in devices]
     reads: dict[str, dict[str, t.Any]] = {
         "mde_machine_info": {},

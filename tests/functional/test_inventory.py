@@ -32,7 +32,7 @@ class InventoryCommand(AnsibleCommand):
     """Runs ansible-inventory with an inventory file of the plugin."""
 
     def list(self, *arguments: str, drop: t.Container[str] = (), **options: t.Any) -> CommandResult:
-        """List the inventory with these options in its file; ``drop`` are variables to leave out."""
+        """List the inventory with these options in its file, without the variables in ``drop``."""
         path = self.folder / "devices.mde_machines.yml"
         given = {"plugin": "secops.mde.mde_machines", **options}
         path.write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in given.items()), "utf-8")
@@ -110,7 +110,7 @@ def test_a_misspelled_filter_is_an_error(emulator: Emulator, inventory: Inventor
     [("health_status", "sleeping", "Inactive"), ("onboarding_status", ["Onboarded", "offboarded"], "CanBeOnboarded")],
 )
 def test_a_value_that_the_service_does_not_have_is_a_warning_with_the_known_ones(
-    emulator: Emulator, inventory: InventoryCommand, option: str, value: object, known: str
+    emulator: Emulator, inventory: InventoryCommand, option: str, value: t.Any, known: str
 ) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     listed = inventory.list(**{option: value})
@@ -343,7 +343,7 @@ def test_names_that_the_modules_reject_are_null_and_in_the_record(
 # -- connection ----------------------------------------------------------------------------------------------
 
 
-def test_it_connects_with_options_only(emulator: Emulator, inventory: InventoryCommand) -> None:
+def test_the_connection_can_be_set_with_options_only(emulator: Emulator, inventory: InventoryCommand) -> None:
     emulator.add_device(Device(name="pc.corp.example"))
     options = {name.removeprefix("MDE_").lower(): value for name, value in emulator.environment().items()}
     drop = list(emulator.environment())

@@ -46,21 +46,23 @@ def test_each_host_has_the_outcome_of_its_own_device(emulator: Emulator, runbook
     assert (prediction["prediction"], prediction["complete"], len(prediction["devices"])) == (True, True, 7)
 
     emulator.log.clear()
-    ran = runbook.run("offboard", "--limit", "host-*", **AWX, **COMMENT)
-    assert ran.code == 2
-    assert {host for host, counts in ran.recap.items() if counts["failed"]} == {"host-3"}
-    assert {host for host, counts in ran.recap.items() if counts["changed"] == 1} == set(ran.recap) - {"host-3"}
-    assert "OsPlatformNotSupported" in ran.one_line
-    assert '"7 of 7 devices: 1 refused, 6 submitted.' in ran.one_line
+    completed = runbook.run("offboard", "--limit", "host-*", **AWX, **COMMENT)
+    assert completed.code == 2
+    assert {host for host, counts in completed.recap.items() if counts["failed"]} == {"host-3"}
+    assert {host for host, counts in completed.recap.items() if counts["changed"] == 1} == set(completed.recap) - {
+        "host-3"
+    }
+    assert "OsPlatformNotSupported" in completed.one_line
+    assert '"7 of 7 devices: 1 refused, 6 submitted.' in completed.one_line
     assert [call.method for call in emulator.calls("api")].count("GET") == 2
     evidence = runbook.evidence()[-1]
     assert [device["host"] for device in evidence["devices"]] == [f"host-{n}" for n in range(7)]
     assert [device["outcome"] for device in evidence["devices"]].count("submitted") == 6
     assert (evidence["run"]["operator"], evidence["run"]["job_id"]) == ("operator", "4711")
     assert list((runbook.folder / "mde-evidence").glob("mde-offboard-2*-job4711.html"))
-    assert "This path is lost with the job's container. Set mde_evidence_dir" in ran.one_line
-    assert list(ran.summaries) == ["mde_offboard_4711"]
-    summary = ran.summaries["mde_offboard_4711"]
+    assert "This path is lost with the job's container. Set mde_evidence_dir" in completed.one_line
+    assert list(completed.summaries) == ["mde_offboard_4711"]
+    summary = completed.summaries["mde_offboard_4711"]
     assert set(summary["action_ids"]) == {action["id"] for action in emulator.actions()}
     assert (summary["total"], summary["changed"], summary["failed"], summary["prediction"]) == (7, 6, 1, False)
     assert (evidence["device_count"], evidence["prediction"], evidence["comment"]) == (7, False, "CHG-1044 retired")
@@ -82,8 +84,8 @@ def test_hosts_are_identified_by_name_id_or_entra_id(emulator: Emulator, runbook
     runbook.inventory(
         {"pc-1.corp.example": {}, "b": {"mde_device_name": "PC-2.corp.example"}, "c": {"mde_aad_device_id": guid}}
     )
-    ran = runbook.run("offboard", mde_hosts="all", **COMMENT)
-    assert ran.code == 0, ran.output
+    completed = runbook.run("offboard", mde_hosts="all", **COMMENT)
+    assert completed.code == 0, completed.output
     names = {device["host"]: device["device_name"] for device in runbook.evidence()[0]["devices"]}
     assert names == {"pc-1.corp.example": "pc-1.corp.example", "b": "pc-2.corp.example", "c": "pc-3.corp.example"}
 
@@ -93,9 +95,11 @@ def test_an_inventory_with_duplicate_names_acts_by_id(emulator: Emulator, runboo
     emulator.add_device(Device(name="other.corp.example"))
     path = runbook.folder / "retire.mde_machines.yml"
     path.write_text("plugin: secops.mde.mde_machines\ntag: retire\n", "utf-8")
-    ran = runbook.run("offboard", "-i", str(path), mde_hosts="all", **COMMENT)
-    assert ran.code == 0, ran.output
-    assert sorted(action["machineId"] for action in emulator.actions()) == sorted(twin.id for twin in duplicates)
+    completed = runbook.run("offboard", "-i", str(path), mde_hosts="all", **COMMENT)
+    assert completed.code == 0, completed.output
+    assert sorted(action["machineId"] for action in emulator.actions()) == sorted(
+        duplicate.id for duplicate in duplicates
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,8 +135,8 @@ def test_settings_of_all_hosts_and_of_localhost_do_not_reach_the_controller(
     hosts["localhost"] = {"ansible_connection": "ssh", "ansible_python_interpreter": "/nowhere/python"}
     (runbook.folder / "hosts.yml").write_text(json.dumps({"all": {"vars": windows, "hosts": hosts}}), "utf-8")
     runbook.variables["ANSIBLE_STRATEGY"] = "free"
-    ran = runbook.run("offboard", mde_hosts="all:!localhost", **COMMENT)
-    assert ran.code == 0, ran.output
+    completed = runbook.run("offboard", mde_hosts="all:!localhost", **COMMENT)
+    assert completed.code == 0, completed.output
     assert (posts(emulator), len(runbook.evidence())) == (3, 1)
     listed = runbook.run("offboard_list", mde_devices="pc-0000.corp.example", **COMMENT)
     assert listed.code == 0, listed.output
@@ -162,9 +166,9 @@ def test_invalid_variables_are_errors_before_the_first_request(
 ) -> None:
     runbook.inventory({device.name or "": {} for device in fleet(emulator, 3)})
     given = {"mde_hosts": "all", **variables}
-    ran = runbook.run("offboard", **{name: value for name, value in given.items() if value is not None})
-    assert ran.code != 0
-    assert expected in ran.one_line
+    completed = runbook.run("offboard", **{name: value for name, value in given.items() if value is not None})
+    assert completed.code != 0
+    assert expected in completed.one_line
     assert emulator.calls() == []
     assert not (runbook.folder / "mde-evidence").exists()
 
@@ -177,19 +181,22 @@ def test_one_invalid_host_of_many_stops_the_run_before_the_first_request(
     hosts["pc-200.corp.example"] = {"mde_aad_device_id": "N/A"}
     hosts["localhost"] = {}
     runbook.inventory(hosts)
-    ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=size, mde_max_devices=300, **COMMENT)
-    assert ran.code == 2
-    assert "host pc-200.corp.example, mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device ID" in ran.one_line
-    assert "host localhost is the controller, not a device" in ran.one_line
-    assert "Nothing was done" not in ran.one_line
+    completed = runbook.run("offboard", mde_hosts="all", mde_batch_size=size, mde_max_devices=300, **COMMENT)
+    assert completed.code == 2
+    assert (
+        "host pc-200.corp.example, mde_aad_device_id: aad_device_id: 'N/A' is not an Entra device ID"
+        in completed.one_line
+    )
+    assert "host localhost is the controller, not a device" in completed.one_line
+    assert "Nothing was done" not in completed.one_line
     assert emulator.calls() == []
 
 
 def test_a_pattern_that_matches_no_host_fails_the_run(emulator: Emulator, runbook: AnsibleCommand) -> None:
     runbook.inventory({device.name or "": {} for device in fleet(emulator, 1)})
-    ran = runbook.run("offboard", mde_hosts="retierd", **COMMENT)
-    assert ran.code != 0
-    assert 'mde_hosts is "retierd", which matches no host of the inventory.' in ran.one_line
+    completed = runbook.run("offboard", mde_hosts="retierd", **COMMENT)
+    assert completed.code != 0
+    assert 'mde_hosts is "retierd", which matches no host of the inventory.' in completed.one_line
     assert emulator.calls() == []
 
 
@@ -224,9 +231,9 @@ def test_a_pattern_that_matches_no_host_fails_the_run(emulator: Emulator, runboo
 def test_a_run_that_considers_no_device_fails(
     emulator: Emulator, runbook: AnsibleCommand, playbook: str, options: list[str], expected: str
 ) -> None:
-    ran = runbook.run(playbook, *options, "-e", "mde_comment=CHG-1044")
-    assert ran.code != 0, ran.output
-    assert expected in ran.one_line
+    completed = runbook.run(playbook, *options, "-e", "mde_comment=CHG-1044")
+    assert completed.code != 0, completed.output
+    assert expected in completed.one_line
     assert emulator.calls() == []
 
 
@@ -243,8 +250,8 @@ def test_a_run_that_considers_no_device_fails(
 def test_a_run_that_considers_no_device_succeeds_if_that_is_allowed(
     emulator: Emulator, runbook: AnsibleCommand, playbook: str, options: list[str]
 ) -> None:
-    ran = runbook.run(playbook, *options, "-e", "mde_comment=CHG-1044 mde_allow_empty=yes")
-    assert ran.code == 0, ran.output
+    completed = runbook.run(playbook, *options, "-e", "mde_comment=CHG-1044 mde_allow_empty=yes")
+    assert completed.code == 0, completed.output
     assert emulator.calls() == []
 
 
@@ -253,17 +260,17 @@ def test_a_playbook_that_is_imported_with_a_tag_runs_with_that_tag(emulator: Emu
     site = [{"name": "Retire", "ansible.builtin.import_playbook": "secops.mde.offboard_list", "tags": ["retire"]}]
     (runbook.folder / "site.yml").write_text(json.dumps(site), "utf-8")
     options = ["--tags", "retire", "-e", json.dumps({"mde_devices": [device.name], **COMMENT})]
-    ran = runbook.execute(*ANSIBLE_PLAYBOOK, "site.yml", *options)
-    assert ran.code == 0, ran.output
+    completed = runbook.execute(*ANSIBLE_PLAYBOOK, "site.yml", *options)
+    assert completed.code == 0, completed.output
     assert posts(emulator) == 1
 
 
 def test_mde_hosts_in_the_inventory_stops_the_run(emulator: Emulator, runbook: AnsibleCommand) -> None:
     names = [device.name or "" for device in fleet(emulator, 3)]
     runbook.inventory({name: {"mde_hosts": names[0]} for name in names})
-    ran = runbook.run("offboard", **COMMENT)
-    assert ran.code == 2, ran.output
-    assert f"mde_hosts is {names[0]}, but this run has other hosts as well" in ran.one_line
+    completed = runbook.run("offboard", **COMMENT)
+    assert completed.code == 2, completed.output
+    assert f"mde_hosts is {names[0]}, but this run has other hosts as well" in completed.one_line
     assert emulator.calls() == []
     chosen = runbook.run("offboard", "--check", mde_hosts=[names[0], names[2]], **COMMENT)
     assert chosen.code == 0, chosen.output
@@ -275,18 +282,18 @@ def test_a_failed_sign_in_is_one_line_and_fails_every_host_and_is_in_the_evidenc
 ) -> None:
     runbook.inventory({device.name or "": {} for device in fleet(emulator, 5)})
     runbook.variables["MDE_CLIENT_SECRET"] = "made-up-and-wrong"
-    ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=2, **AWX, **COMMENT)
-    assert ran.code == 2
-    assert [counts["failed"] for counts in ran.recap.values()] == [1] * 5
-    assert ran.times("AADSTS7000215") == 1
-    assert ran.times("No outcome, because the run ended early.") == 4
+    completed = runbook.run("offboard", mde_hosts="all", mde_batch_size=2, **AWX, **COMMENT)
+    assert completed.code == 2
+    assert [counts["failed"] for counts in completed.recap.values()] == [1] * 5
+    assert completed.times("AADSTS7000215") == 1
+    assert completed.times("No outcome, because the run ended early.") == 4
     assert sign_ins(emulator) == 1
     (evidence,) = runbook.evidence()
     assert {device["error"]["code"] for device in evidence["devices"]} == {"sign_in_failed"}
     assert (len(evidence["devices"]), evidence["device_count"], evidence["complete"]) == (2, 5, False)
-    summary = ran.summaries["mde_offboard_4711"]
+    summary = completed.summaries["mde_offboard_4711"]
     assert (summary["total"], summary["changed"], summary["failed"], summary["action_ids"]) == (5, 0, 5, [])
-    assert "made-up-and-wrong" not in ran.output
+    assert "made-up-and-wrong" not in completed.output
 
 
 @pytest.mark.parametrize("playbook", ["offboard", "offboard_list"])
@@ -302,30 +309,30 @@ def test_a_sign_in_that_fails_later_ends_the_run_after_the_results_are_written(
     emulator.fault(
         service="entra", method="POST", kind="body", status=401, body=json.dumps(refusal), after=1, times=None
     )
-    ran = runbook.run(playbook, mde_batch_size=2, **given, **AWX, **COMMENT)
-    assert ran.code == 2
-    assert ran.times("AADSTS7000215") == 1
+    completed = runbook.run(playbook, mde_batch_size=2, **given, **AWX, **COMMENT)
+    assert completed.code == 2
+    assert completed.times("AADSTS7000215") == 1
     assert (posts(emulator), sign_ins(emulator)) == (2, 2)
     evidence = runbook.evidence(playbook)[0]
     assert [device["outcome"] for device in evidence["devices"]] == ["submitted"] * 2 + ["error"] * 2
-    summary = ran.summaries[f"mde_{playbook}_4711"]
+    summary = completed.summaries[f"mde_{playbook}_4711"]
     assert set(summary["action_ids"]) == {action["id"] for action in emulator.actions()}
     assert (summary["total"], summary["changed"], summary["failed"]) == (5, 2, 3)
     if playbook == "offboard":
-        assert [counts["changed"] for counts in ran.recap.values()] == [1, 1, 0, 0, 0]
-        assert [counts["failed"] for counts in ran.recap.values()] == [0, 0, 1, 1, 1]
+        assert [counts["changed"] for counts in completed.recap.values()] == [1, 1, 0, 0, 0]
+        assert [counts["failed"] for counts in completed.recap.values()] == [0, 0, 1, 1, 1]
     else:
-        assert "3 of 5 devices failed." in ran.one_line
+        assert "3 of 5 devices failed." in completed.one_line
 
 
 def test_a_module_that_rejects_its_options_shows_the_reason_and_ends_the_run(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     runbook.variables["MDE_API_URL"] = "ftp://api.example"
-    ran = runbook.run("offboard_list", mde_devices=["pc-1", "pc-2"], mde_batch_size=1, **COMMENT)
-    assert ran.code == 2
-    assert ran.times("ftp://api.example") == 1
-    assert "2 of 2 devices failed." in ran.one_line
+    completed = runbook.run("offboard_list", mde_devices=["pc-1", "pc-2"], mde_batch_size=1, **COMMENT)
+    assert completed.code == 2
+    assert completed.times("ftp://api.example") == 1
+    assert "2 of 2 devices failed." in completed.one_line
     assert emulator.calls() == []
 
 
@@ -336,10 +343,12 @@ def test_a_module_that_is_killed_ends_the_run_without_a_result_of_its_batch(
     runbook.inventory({name: {} for name in names})
     (runbook.folder / "requests.py").write_text("import os\nos._exit(9)\n", "utf-8")
     runbook.variables["PYTHONPATH"] = f"{runbook.folder}{os.pathsep}{runbook.variables['PYTHONPATH']}"
-    ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=2, **COMMENT)
-    assert ran.code == 2
-    assert ran.times("The batch starting at device 1 has no result, and some of its devices can be offboarded.") == 1
-    assert [counts["failed"] for counts in ran.recap.values()] == [1, 1, 1]
+    completed = runbook.run("offboard", mde_hosts="all", mde_batch_size=2, **COMMENT)
+    assert completed.code == 2
+    assert (
+        completed.times("The batch starting at device 1 has no result, and some of its devices can be offboarded.") == 1
+    )
+    assert [counts["failed"] for counts in completed.recap.values()] == [1, 1, 1]
     assert runbook.evidence()[0]["complete"] is False
 
 
@@ -348,9 +357,9 @@ def test_a_failed_tag_is_a_warning_and_does_not_fail_the_run(emulator: Emulator,
     runbook.inventory({device.name or "": {} for device in devices})
     app = emulator.add_app("tagger", roles=["Machine.Offboard", "Machine.Read.All"], secret="made-up-of-tagger")
     runbook.variables.update({"MDE_CLIENT_ID": app.client_id, "MDE_CLIENT_SECRET": "made-up-of-tagger"})
-    ran = runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT)
-    assert ran.code == 0, ran.output
-    warning = " ".join(ran.output.partition("[WARNING]: Not tagged: ")[2].split())
+    completed = runbook.run("offboard", mde_hosts="all", mde_tag="retired", **COMMENT)
+    assert completed.code == 0, completed.output
+    warning = " ".join(completed.output.partition("[WARNING]: Not tagged: ")[2].split())
     assert warning.startswith("pc-0000.corp.example, pc-0001.corp.example. ")
     assert "Machine.ReadWrite.All" in warning.partition("TASK")[0]
     assert "Machine.ReadWrite.All" in str([device["tag"] for device in runbook.evidence()[0]["devices"]])
@@ -368,9 +377,9 @@ def test_a_device_that_is_not_onboarded_is_named_among_those_to_exclude_later(
 ) -> None:
     emulator.add_device(Device(name="never.corp.example", onboarding_status="CanBeOnboarded"))
     emulator.grant("Machine.ReadWrite.All")
-    ran = runbook.run("offboard_list", mde_devices=["never.corp.example"], mde_exclude="Other", **COMMENT)
-    assert ran.code == 0, ran.output
-    assert "1 not_onboarded. To be excluded after verify: never.corp.example." in ran.one_line
+    completed = runbook.run("offboard_list", mde_devices=["never.corp.example"], mde_exclude="Other", **COMMENT)
+    assert completed.code == 0, completed.output
+    assert "1 not_onboarded. To be excluded after verify: never.corp.example." in completed.one_line
 
 
 def test_only_devices_that_are_offboarded_are_excluded_and_the_others_are_named(
@@ -389,10 +398,10 @@ def test_only_devices_that_are_offboarded_are_excluded_and_the_others_are_named(
     assert predicted.code == 0, predicted.output
     assert "To be excluded after verify: now.corp.example, later.corp.example." in predicted.one_line
     assert posts(emulator) == 0
-    ran = runbook.run("offboard_list", mde_wait=True, mde_wait_timeout=2, **given)
-    assert ran.code == 2  # later.corp.example did not end in time
-    assert "To be excluded after verify: later.corp.example." in ran.one_line
-    assert "Not excluded" not in ran.one_line
+    completed = runbook.run("offboard_list", mde_wait=True, mde_wait_timeout=2, **given)
+    assert completed.code == 2  # the action of later.corp.example was not finished in time
+    assert "To be excluded after verify: later.corp.example." in completed.one_line
+    assert "Not excluded" not in completed.one_line
     excluded = [call.path.split("/")[-2] for call in emulator.calls("api", "POST", "setExclusion")]
     shown = {machine["computerDnsName"]: machine["exclusionReason"] for machine in map(emulator.machine, excluded)}
     assert shown == {"off.corp.example": "InactiveDevice", "now.corp.example": "InactiveDevice"}
@@ -403,9 +412,9 @@ def test_a_failed_exclusion_is_a_warning_with_the_reason(emulator: Emulator, run
     emulator.add_action(device.id, status="Succeeded", age="3d")
     emulator.grant("Machine.ReadWrite.All")
     emulator.knobs.update({"exclusion": "missing"})
-    ran = runbook.run("offboard_list", mde_devices=[device.name], mde_exclude="Other", **COMMENT)
-    assert ran.code == 0, ran.output
-    warning = " ".join(ran.output.partition("[WARNING]: Not excluded: ")[2].split())
+    completed = runbook.run("offboard_list", mde_devices=[device.name], mde_exclude="Other", **COMMENT)
+    assert completed.code == 0, completed.output
+    warning = " ".join(completed.output.partition("[WARNING]: Not excluded: ")[2].split())
     assert warning.startswith("off.corp.example. ")
     assert "Microsoft does not document this call" in warning
 
@@ -416,23 +425,21 @@ def test_evidence_that_can_no_longer_be_written_ends_the_run_with_the_results_an
     names = [device.name or "" for device in fleet(emulator, 5)]
     runbook.inventory({name: {} for name in names})
 
-    def put_a_directory_in_the_place_of_the_page(_call: object) -> str:
+    def replace_page_with_directory(_call: object) -> str:
         (page,) = (runbook.folder / "mde-evidence").glob("*.html")
         page.unlink()
         page.mkdir()
         return "{}"
 
-    # When the second batch reads its devices. The module repeats the read.
-    emulator.fault(
-        kind="body", status=503, body=put_a_directory_in_the_place_of_the_page, method="GET", path="/machines", after=1
-    )
-    ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=2, **AWX, **COMMENT)
-    assert ran.code == 2
+    # The fault occurs when the second batch reads its devices. The module repeats the read.
+    emulator.fault(kind="body", status=503, body=replace_page_with_directory, method="GET", path="/machines", after=1)
+    completed = runbook.run("offboard", mde_hosts="all", mde_batch_size=2, **AWX, **COMMENT)
+    assert completed.code == 2
     assert len(emulator.actions()) == 4
-    assert ran.times("Keep the action IDs of this batch") == 1
-    assert [counts["changed"] for counts in ran.recap.values()] == [1, 1, 0, 0, 0]
-    assert [counts["failed"] for counts in ran.recap.values()] == [0, 0, 1, 1, 1]
-    summary = ran.summaries["mde_offboard_4711"]
+    assert completed.times("Keep the action IDs of this batch") == 1
+    assert [counts["changed"] for counts in completed.recap.values()] == [1, 1, 0, 0, 0]
+    assert [counts["failed"] for counts in completed.recap.values()] == [0, 0, 1, 1, 1]
+    summary = completed.summaries["mde_offboard_4711"]
     assert set(summary["action_ids"]) == {action["id"] for action in emulator.actions()}
     assert (summary["total"], summary["changed"], summary["failed"]) == (5, 4, 3)
 
@@ -443,7 +450,7 @@ def test_an_aborted_run_leaves_evidence_and_the_next_run_finishes_the_rest(
     devices = fleet(emulator, 10)
     runbook.inventory({device.name or "": {} for device in devices})
     command = runbook.command("offboard", mde_hosts="all", mde_batch_size=2, **COMMENT)
-    # The fourth batch hangs at its first read, until the kill.
+    # The fourth batch hangs at its first read until it is killed.
     emulator.fault(kind="hang", method="GET", path="/machines", after=3, times=None)
     first = subprocess.Popen(
         command, cwd=runbook.folder, env=runbook.variables, stdout=subprocess.DEVNULL, start_new_session=True
@@ -462,15 +469,15 @@ def test_an_aborted_run_leaves_evidence_and_the_next_run_finishes_the_rest(
     assert len(emulator.actions()) == 6
 
     emulator.clear_faults()
-    ran = runbook.run("offboard", mde_hosts="all", mde_batch_size=5, **COMMENT)
-    assert ran.code == 0, ran.output
+    completed = runbook.run("offboard", mde_hosts="all", mde_batch_size=5, **COMMENT)
+    assert completed.code == 0, completed.output
     outcomes = [device["outcome"] for device in runbook.evidence()[-1]["devices"]]
     assert outcomes == ["in_progress"] * 6 + ["submitted"] * 4
     assert len(emulator.actions()) == 10
 
 
 def installed() -> set[Path]:
-    """The files in directories of the collection where a relative path could end up."""
+    """Return the files in those directories of the collection to which a relative path could refer."""
     found = {path for folder in ("playbooks", "plugins") for path in (COLLECTION / folder).rglob("*")}
     return {path for path in found | set(COLLECTION.iterdir()) if "cache" not in str(path.relative_to(COLLECTION))}
 
@@ -484,9 +491,9 @@ def test_relative_paths_start_in_the_directory_of_the_command(emulator: Emulator
     with (runbook.folder / "export.csv").open("w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file).writerows(rows)
     before = installed()
-    ran = runbook.run("offboard_list", mde_devices_file="export.csv", mde_evidence_dir="proof/here", **COMMENT)
-    assert ran.code == 0, ran.output
-    assert ran.recap["localhost"]["changed"] == 1
+    completed = runbook.run("offboard_list", mde_devices_file="export.csv", mde_evidence_dir="proof/here", **COMMENT)
+    assert completed.code == 0, completed.output
+    assert completed.recap["localhost"]["changed"] == 1
     (evidence,) = runbook.evidence("offboard_list", "proof/here")
     assert [device["device_id"] for device in evidence["devices"]] == [device.id for device in devices]
     assert installed() == before
@@ -496,15 +503,15 @@ def test_text_of_a_survey_is_a_list_and_each_batch_reports_progress(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     names = "\n".join(device.name or "" for device in fleet(emulator, 5))
-    # AWX sends what a survey leaves empty as an empty text.
-    ran = runbook.run(
+    # AWX sends empty fields of a survey as empty text.
+    completed = runbook.run(
         "offboard_list", mde_devices=names, mde_batch_size="2", mde_evidence_dir="", awx_job_id=7, **COMMENT
     )
-    assert ran.code == 0, ran.output
+    assert completed.code == 0, completed.output
     assert len(runbook.evidence("offboard_list")) == 1
-    assert "This path is lost with the job's container" in ran.one_line
-    assert "2 of 5 devices: 2 submitted." in ran.one_line
-    assert "5 of 5 devices: 1 submitted." in ran.one_line
+    assert "This path is lost with the job's container" in completed.one_line
+    assert "2 of 5 devices: 2 submitted." in completed.one_line
+    assert "5 of 5 devices: 1 submitted." in completed.one_line
 
 
 def test_a_device_that_fails_fails_the_run_and_does_not_stop_the_others(
@@ -512,9 +519,9 @@ def test_a_device_that_fails_fails_the_run_and_does_not_stop_the_others(
 ) -> None:
     fleet(emulator, 2)
     names = ["pc-0000.corp.example", "typo.corp.example", "pc-0001.corp.example"]
-    ran = runbook.run("offboard_list", mde_devices=names, **COMMENT)
-    assert ran.code == 2
-    assert "1 of 3 devices failed. device_name typo.corp.example was not found" in ran.one_line
+    completed = runbook.run("offboard_list", mde_devices=names, **COMMENT)
+    assert completed.code == 2
+    assert "1 of 3 devices failed. device_name typo.corp.example was not found" in completed.one_line
     assert len(emulator.actions()) == 2
     accepted = runbook.run("offboard_list", mde_devices=names, mde_missing_ok="yes", **COMMENT)
     assert accepted.code == 0, accepted.output
@@ -522,8 +529,8 @@ def test_a_device_that_fails_fails_the_run_and_does_not_stop_the_others(
 
 def test_the_external_id_is_sent_and_kept_in_the_evidence(emulator: Emulator, runbook: AnsibleCommand) -> None:
     names = [device.name for device in fleet(emulator, 2)]
-    ran = runbook.run("offboard_list", mde_devices=names, mde_external_id="CHG-1044", mde_batch_size=1, **COMMENT)
-    assert ran.code == 0, ran.output
+    completed = runbook.run("offboard_list", mde_devices=names, mde_external_id="CHG-1044", mde_batch_size=1, **COMMENT)
+    assert completed.code == 0, completed.output
     sent = [action["externalId"] for action in emulator.actions()]
     assert len(set(sent)) == 2
     assert all(value.endswith(" CHG-1044") for value in sent)
@@ -549,9 +556,9 @@ def test_the_external_id_is_sent_and_kept_in_the_evidence(emulator: Emulator, ru
 def test_an_invalid_list_is_an_error_before_the_first_request(
     emulator: Emulator, runbook: AnsibleCommand, variables: dict[str, t.Any], expected: str
 ) -> None:
-    ran = runbook.run("offboard_list", **variables)
-    assert ran.code == 2
-    assert expected in ran.one_line
+    completed = runbook.run("offboard_list", **variables)
+    assert completed.code == 2
+    assert expected in completed.one_line
     assert emulator.calls() == []
 
 
@@ -564,11 +571,11 @@ def test_several_devices_of_which_none_is_found_always_fail_the_run(
     if playbook == "offboard":
         runbook.inventory({name: {} for name in names})
         given = {"mde_hosts": "all"}
-    ran = runbook.run(playbook, mde_missing_ok=True, mde_batch_size=2, **given, **COMMENT)
-    assert ran.code == 2
-    assert ran.times("None of the 3 devices was found") == 1
+    completed = runbook.run(playbook, mde_missing_ok=True, mde_batch_size=2, **given, **COMMENT)
+    assert completed.code == 2
+    assert completed.times("None of the 3 devices was found") == 1
     if playbook == "offboard":
-        assert [counts["failed"] for counts in ran.recap.values()] == [1, 1, 1]
+        assert [counts["failed"] for counts in completed.recap.values()] == [1, 1, 1]
         one = runbook.run(playbook, "--limit", names[0], mde_missing_ok=True, **COMMENT)
         assert one.code == 0, one.output
 
@@ -581,13 +588,18 @@ OF_OFFBOARD = (
     *("mde_missing_ok", "mde_send_external_id", "mde_tag", "mde_wait", "mde_wait_timeout"),
 )
 OF_VERIFY = ("mde_action_ids", "mde_allow_empty", "mde_comment", "mde_evidence", "mde_evidence_dir", "mde_fail_on")
-BLANKS = ("null", "''", "!unsafe ''")
+EMPTY_VALUES = ("null", "''", "!unsafe ''")
 
 
 def test_every_variable_in_every_type_is_unset_or_used_or_an_error(runbook: AnsibleCommand) -> None:
-    """One process for all of them: the files that check the variables, each under a task that shows what they found."""
+    """Run the files that check the variables for all cases in one process, with a task that shows each result."""
     plays = ["- hosts: localhost", "  gather_facts: false", "  tasks:"]
-    kinds = {**dict(zip(BLANKS, BLANKS, strict=True)), "number": "20261044", "boolean": "false", "date": "2026-10-01"}
+    kinds = {
+        **dict(zip(EMPTY_VALUES, EMPTY_VALUES, strict=True)),
+        "number": "20261044",
+        "boolean": "false",
+        "date": "2026-10-01",
+    }
     for entry_point, names in {"offboard": OF_OFFBOARD, "verify": OF_VERIFY}.items():
         for kind, value in kinds.items():
             plays += [
@@ -604,16 +616,16 @@ def test_every_variable_in_every_type_is_unset_or_used_or_an_error(runbook: Ansi
                 *(f"        {name}: {value}" for name in names),
             ]
     (runbook.folder / "types.yml").write_text("\n".join(plays), "utf-8")
-    ran = runbook.execute(*ANSIBLE_PLAYBOOK, "types.yml")
-    assert ran.code == 0, ran.output
+    completed = runbook.execute(*ANSIBLE_PLAYBOOK, "types.yml")
+    assert completed.code == 0, completed.output
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in runbook.folder.glob("* *.json")}
     assert len(found) == 12
-    for blank in BLANKS:
-        assert [error.split()[0] for error in found[f"offboard {blank}"]["errors"]] == ["mde_comment"]
-        (nothing,) = found[f"verify {blank}"]["errors"]
+    for empty in EMPTY_VALUES:
+        assert [error.split()[0] for error in found[f"offboard {empty}"]["errors"]] == ["mde_comment"]
+        (nothing,) = found[f"verify {empty}"]["errors"]
         assert nothing.startswith("Nothing to verify. Set either mde_evidence")
-        assert found[f"offboard {blank}"]["options"] == found["offboard null"]["options"]
-        assert found[f"verify {blank}"]["options"] == found["verify null"]["options"]
+        assert found[f"offboard {empty}"]["options"] == found["offboard null"]["options"]
+        assert found[f"verify {empty}"]["options"] == found["verify null"]["options"]
     for kind in ("number", "boolean", "date"):
         for entry_point, names in {"offboard": OF_OFFBOARD, "verify": OF_VERIFY}.items():
             checked = found[f"{entry_point} {kind}"]
@@ -622,7 +634,7 @@ def test_every_variable_in_every_type_is_unset_or_used_or_an_error(runbook: Ansi
             used = texts | ((switches - {"mde_devices"}) if kind == "boolean" else set())
             assert {error.split()[0].strip(":") for error in checked["errors"]} == set(names) - used
             assert {warning.split()[0] for warning in checked["converted"]} == texts
-    assert "[WARNING]" not in ran.output  # nothing is used where anything is refused
+    assert "[WARNING]" not in completed.output  # if a value is rejected, no value is used
 
 
 def test_a_survey_whose_other_answers_are_empty_runs_with_the_defaults(
@@ -632,15 +644,15 @@ def test_a_survey_whose_other_answers_are_empty_runs_with_the_defaults(
     runbook.inventory({device.name or "": {}})
     for playbook, own in {"offboard": [], "offboard_list": [f"mde_devices: !unsafe '{device.name}'"]}.items():
         unset = set(OF_OFFBOARD) - {"mde_comment"} - ({"mde_devices"} if own else set())
-        answers = [f"{name}: {BLANKS[n % 3]}" for n, name in enumerate(sorted(unset))]
+        answers = [f"{name}: {EMPTY_VALUES[n % 3]}" for n, name in enumerate(sorted(unset))]
         answers += [*own, "mde_hosts: !unsafe ''", "mde_comment: !unsafe '20261044'"]
         (runbook.folder / "survey.yml").write_text("\n".join(answers), "utf-8")
         limit = ["--limit", device.name or ""] if playbook == "offboard" else []
-        ran = runbook.run(playbook, "--check", "-e", "@survey.yml", *limit)
-        assert ran.code == 0, ran.output
+        completed = runbook.run(playbook, "--check", "-e", "@survey.yml", *limit)
+        assert completed.code == 0, completed.output
         assert runbook.evidence(playbook)[0]["comment"] == "20261044"
-        # Before ansible-core 2.19 the text below the tag stays text.
-        assert "mde_comment arrived as the number 20261044" in ran.one_line or "[WARNING]" not in ran.output
+        # Before ansible-core 2.19 the tagged text is not evaluated.
+        assert "mde_comment arrived as the number 20261044" in completed.one_line or "[WARNING]" not in completed.output
     action = emulator.add_action(device.id, status="TimeOut", age="3d")
     (runbook.folder / "survey.yml").write_text(
         f"mde_fail_on: !unsafe ''\nmde_evidence: ''\nmde_comment:\nmde_action_ids: !unsafe '{action['id']}'\n", "utf-8"
@@ -674,19 +686,19 @@ def test_the_variables_that_select_hosts_are_unset_or_an_error_in_every_type(
 
 
 def test_columns_reach_the_filter(emulator: Emulator, runbook: AnsibleCommand) -> None:
-    ran = runbook.run(
+    completed = runbook.run(
         "offboard_list", mde_devices="Computer\npc-1.corp.example", mde_columns={"device_name": "Nowhere"}, **COMMENT
     )
-    assert ran.code == 2
-    assert "the header 'Nowhere', which columns names, is missing in 'Computer'" in ran.one_line
+    assert completed.code == 2
+    assert "the header 'Nowhere', which columns names, is missing in 'Computer'" in completed.one_line
     assert emulator.calls() == []
 
 
 def test_mde_columns_decides_which_column_is_the_device(emulator: Emulator, runbook: AnsibleCommand) -> None:
     emulator.add_devices([Device(name="old.corp.example", fate="offline"), Device(name="new.corp.example")])
     table = "Aktiv,Ersatz\nold.corp.example,new.corp.example"
-    ran = runbook.run("offboard_list", mde_devices=table, mde_columns="device_name=Aktiv", **COMMENT)
-    assert ran.code == 0, ran.one_line
+    completed = runbook.run("offboard_list", mde_devices=table, mde_columns="device_name=Aktiv", **COMMENT)
+    assert completed.code == 0, completed.one_line
     assert [action["computerDnsName"] for action in emulator.actions()] == ["old.corp.example"]
 
 
@@ -694,8 +706,8 @@ def test_names_and_comments_are_safe_and_complete_in_the_evidence(emulator: Emul
     names = ["<script>alert(1)</script>", '"quoted", and more', "line\nbreak", "{{ 7 * 6 }}", "gerät-7"]
     devices = [emulator.add_device(Device(name=name, fate="offline")) for name in names]
     ids = [device.id for device in devices]
-    ran = runbook.run("offboard_list", mde_devices=ids, mde_comment="=1+1 retired")
-    assert ran.code == 0, ran.output
+    completed = runbook.run("offboard_list", mde_devices=ids, mde_comment="=1+1 retired")
+    assert completed.code == 0, completed.output
     (evidence,) = runbook.evidence("offboard_list")
     assert [device["device_name"] for device in evidence["devices"]] == names
     page = next((runbook.folder / "mde-evidence").glob("*.html")).read_text("utf-8")
@@ -713,7 +725,7 @@ def test_verify_reports_each_outcome_and_fails_for_devices_that_need_attention(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
     fates = ["done", "came_back", "pending", "failed", "timed_out", "cancelled", "no_action"]
-    # A device that is online reports daily, and carries out its action.
+    # An online device reports daily and carries out its action.
     fields: dict[str, dict[str, t.Any]] = {
         "done": {"fate": "offline", "last_seen": "5d"},
         "pending": {"fate": "offline"},
@@ -727,24 +739,24 @@ def test_verify_reports_each_outcome_and_fails_for_devices_that_need_attention(
         emulator.add_action(
             devices[fate].id, status=ended.get(fate, "Succeeded"), age="3d" if fate != "pending" else 60
         )
-    asked = [{"device_id": devices[fate].id, "device_name": devices[fate].name, "action": None} for fate in fates]
-    earlier = {"format": "secops.mde/evidence-1", "kind": "offboard", "devices": asked}
+    requested = [{"device_id": devices[fate].id, "device_name": devices[fate].name, "action": None} for fate in fates]
+    earlier = {"format": "secops.mde/evidence-1", "kind": "offboard", "devices": requested}
     (runbook.folder / "earlier.json").write_text(json.dumps(earlier), "utf-8")
 
-    ran = runbook.run("verify", mde_evidence="earlier.json")
-    assert ran.code == 2
+    completed = runbook.run("verify", mde_evidence="earlier.json")
+    assert completed.code == 2
     (evidence,) = runbook.evidence("verify")
     assert [device["outcome"] for device in evidence["devices"]] == fates
     for fate in fates:
         assert (
             f"{fate.replace('_', '-')}.corp.example"
-            in ran.one_line.partition("fail this run because of mde_fail_on")[2]
+            in completed.one_line.partition("fail this run because of mde_fail_on")[2]
         ) == (fate in ("failed", "timed_out", "cancelled", "came_back"))
     assert (
         "4 of 7 devices fail this run because of mde_fail_on: 1 came_back, 1 cancelled, 1 failed, 1 timed_out."
-        in ran.one_line
+        in completed.one_line
     )
-    assert "1 done, 1 came_back, 1 pending, 1 failed, 1 timed_out, 1 cancelled, 1 no_action" in ran.one_line
+    assert "1 done, 1 came_back, 1 pending, 1 failed, 1 timed_out, 1 cancelled, 1 no_action" in completed.one_line
     assert posts(emulator) == 0
     lenient = runbook.run("verify", mde_evidence="earlier.json", mde_fail_on=[])
     assert lenient.code == 0, lenient.output
@@ -757,14 +769,14 @@ def test_verify_takes_the_evidence_of_a_run_or_action_ids(emulator: Emulator, ru
     assert runbook.run("offboard_list", mde_devices=[*names, "typo.corp.example"], **COMMENT).code == 2
     path = next((runbook.folder / "mde-evidence").glob("*.json"))
     path.write_text(path.read_text("utf-8").replace("CHG-1044 retired", "CHG-1044 {{ retired }}"), "utf-8")
-    ran = runbook.run("verify", mde_evidence=str(path.relative_to(runbook.folder)))
-    assert ran.code == 0, ran.output
-    assert "2 pending, 1 no_action" in ran.one_line
+    completed = runbook.run("verify", mde_evidence=str(path.relative_to(runbook.folder)))
+    assert completed.code == 0, completed.output
+    assert "2 pending, 1 no_action" in completed.one_line
     assert [evidence["comment"] for evidence in runbook.evidence("verify")] == ["CHG-1044 {{ retired }}"]
     ids = ", ".join(action["id"] for action in emulator.actions())
     assert "2 pending" in runbook.run("verify", mde_action_ids=ids).one_line
 
-    # The service takes the id of one in no filter: the other is verified all the same, and the run fails.
+    # The service accepts the ID of one device in no filter. The other device is verified, and the run fails.
     unread = json.loads(path.read_text("utf-8"))["devices"][0]["device_id"]
     refusal = json.dumps({"error": {"code": "BadRequest", "message": "Invalid filter"}})
     emulator.fault(kind="body", status=400, body=refusal, path="/machineactions", query=unread, times=None)
@@ -788,8 +800,10 @@ def test_verify_takes_the_artifacts_of_earlier_jobs_and_publishes_a_list_to_retr
     artifacts = {}
     for job, part in {4711: devices[:1], 4712: devices[1:]}.items():
         runbook.inventory({device.name or "": {} for device in part})
-        ran = runbook.run("offboard", mde_hosts="all", awx_job_id=job, awx_schedule_name="Nightly", **sliced, **COMMENT)
-        artifacts.update(ran.summaries)
+        completed = runbook.run(
+            "offboard", mde_hosts="all", awx_job_id=job, awx_schedule_name="Nightly", **sliced, **COMMENT
+        )
+        artifacts.update(completed.summaries)
     assert list(artifacts) == ["mde_offboard_4711", "mde_offboard_4712"]
     assert artifacts["mde_offboard_4712"]["device_ids"] == [devices[2].id]
     run = runbook.evidence()[0]["run"]
@@ -817,9 +831,9 @@ def test_verify_takes_the_artifacts_of_earlier_jobs_and_publishes_a_list_to_retr
 def test_a_slice_without_a_selected_host_mentions_the_other_slices(emulator: Emulator, runbook: AnsibleCommand) -> None:
     runbook.inventory({device.name or "": {} for device in fleet(emulator, 1)})
     sliced = {"awx_job_template_name": "Retire", "awx_workflow_job_name": "Retire", "mde_max_devices": 2, **COMMENT}
-    ran = runbook.run("offboard", mde_hosts="kiosk*", **sliced)
-    assert ran.code != 0
-    assert "matches no host of this slice. If the hosts are in other slices, set mde_allow_empty." in ran.one_line
+    completed = runbook.run("offboard", mde_hosts="kiosk*", **sliced)
+    assert completed.code != 0
+    assert "matches no host of this slice. If the hosts are in other slices, set mde_allow_empty." in completed.one_line
     assert runbook.run("offboard", mde_hosts="kiosk*", mde_allow_empty=True, **sliced).code == 0
     assert emulator.calls() == []
 
@@ -836,7 +850,7 @@ def test_a_slice_without_a_selected_host_mentions_the_other_slices(emulator: Emu
 def test_invalid_variables_of_verify_are_errors_before_the_first_request(
     emulator: Emulator, runbook: AnsibleCommand, variables: dict[str, t.Any], expected: str
 ) -> None:
-    ran = runbook.run("verify", **variables)
-    assert ran.code == 2
-    assert expected in ran.one_line
+    completed = runbook.run("verify", **variables)
+    assert completed.code == 2
+    assert expected in completed.one_line
     assert emulator.calls() == []

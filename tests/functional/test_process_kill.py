@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""mde_offboard killed in the middle of a list, and run again: one action for each device, whoever was killed."""
+"""mde_offboard is killed in the middle of a list and run again: each device has one action, whichever process was killed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TIME_LIMIT = 60.0
 
 @pytest.fixture
 def emulator(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
-    """Sixty devices that are offline, at the latency of a nearby service."""
+    """Sixty offline devices, with the latency of a nearby service."""
     devices = [Device(name=f"pc-{number:04d}.corp.example", fate="offline") for number in range(DEVICES)]
     with ServiceEmulator(getattr(request, "param", "echo"), devices, real_time=True) as running:
         running.knobs.latency = 0.1
@@ -53,7 +53,7 @@ def options(emulator: Emulator) -> dict[str, t.Any]:
 def start_module(
     emulator: Emulator, environment: dict[str, str], folder: Path, before: t.Sequence[str] = ()
 ) -> subprocess.Popen[str]:
-    """The module without Ansible, or started by a program ``before`` it."""
+    """Run the module without Ansible, optionally started by the program ``before``."""
     arguments = folder / "arguments.json"
     arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": options(emulator)}), "utf-8")
     with arguments.open() as stdin:
@@ -65,7 +65,7 @@ def start_module(
 def start_playbook(
     emulator: Emulator, environment: dict[str, str], folder: Path, **keywords: t.Any
 ) -> subprocess.Popen[str]:
-    """A playbook with the same task; ``keywords`` are more of the task's own."""
+    """Run a playbook with the same task. ``keywords`` are additional keywords of the task."""
     task = {"secops.mde.mde_offboard": options(emulator), "register": "fleet", **keywords}
     show = {"ansible.builtin.debug": {"msg": "{{ fleet.msg | default('started') }}"}}
     playbook = folder / "playbook.yml"
@@ -82,7 +82,7 @@ def start_playbook(
 
 
 def until(condition: t.Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
-    """Wait for the condition."""
+    """Wait until the condition is true."""
     deadline = time.monotonic() + TIME_LIMIT
     while not condition():
         if process is not None and process.poll() is not None:
@@ -93,14 +93,14 @@ def until(condition: t.Callable[[], bool], process: subprocess.Popen[str] | None
 
 
 def alive(mark: str, program: str = "") -> list[int]:
-    """The processes with this mark in their environment that run a program."""
+    """Return the processes of a program that have this mark in their environment."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             marked = f"\0MARK={mark}\0".encode() in b"\0" + (folder / "environ").read_bytes()
             if marked and program.encode() in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
-        except OSError:  # it has ended meanwhile, or is not ours
+        except OSError:  # it has ended, or belongs to another user
             continue
     return found
 
@@ -110,7 +110,7 @@ def actions_per_device(emulator: Emulator) -> list[int]:
 
 
 @each_service
-@pytest.mark.parametrize("lag", [0, 3], ids=["lists at once", "lists lag behind"])
+@pytest.mark.parametrize("lag", [0, 3], ids=["lists without lag", "lists lag behind"])
 def test_the_module_is_killed_and_run_again(
     emulator: Emulator, environment: dict[str, str], tmp_path: Path, lag: int
 ) -> None:
@@ -136,7 +136,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason=
 
 @pytest.fixture
 def _hangup_ends_children() -> t.Iterator[None]:
-    """Programs started under nohup ignore the signal, and so would those that the tests start."""
+    """Restore the default of the signal. Programs that were started with nohup, and their child processes, ignore it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -159,7 +159,7 @@ def test_a_module_whose_run_has_ended_sends_nothing_more_and_the_next_run_does_t
         until(lambda: not alive(mark, "mde_offboard.py"))
     finally:
         for process in alive(mark):
-            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            with contextlib.suppress(ProcessLookupError):  # it has ended
                 os.kill(process, signal.SIGKILL)
         first.communicate()
     assert 5 <= sum(actions_per_device(emulator)) < DEVICES
@@ -185,7 +185,7 @@ def test_an_asynchronous_task_continues_when_its_playbook_has_ended(
         until(lambda: not alive(mark, "mde_offboard.py"))
     finally:
         for process in alive(mark):
-            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            with contextlib.suppress(ProcessLookupError):  # it has ended
                 os.kill(process, signal.SIGKILL)
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role as one step of a play with other steps, against the emulator."""
+"""The role as a step of a play with other steps, against the emulator."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEYS = {
 
 
 class Site(AnsibleCommand):
-    """A play of another team, with hosts that are set up for Windows."""
+    """A play of another team, with hosts that are configured for Windows."""
 
     def play(self, play: t.Mapping[str, t.Any], *options: str, **variables: t.Any) -> CommandResult:
         (self.folder / "site.yml").write_text(json.dumps([{"name": "Retire", "gather_facts": False, **play}]), "utf-8")
@@ -48,7 +48,7 @@ class Site(AnsibleCommand):
         (self.folder / "hosts.yml").write_text(json.dumps({"all": {"vars": WINDOWS, "hosts": named}}), "utf-8")
 
     def results(self) -> dict[str, dict[str, t.Any]]:
-        """The results that the step after the role received, by host."""
+        """Return the results that the step after the role received, by host."""
         return {path.stem: json.loads(path.read_text("utf-8")) for path in self.folder.glob("seen/*.json")}
 
 
@@ -93,7 +93,7 @@ def offboarded(emulator: Emulator) -> list[str]:
 def test_a_step_of_a_play_offboards_its_hosts_and_the_next_step_uses_the_results(
     emulator: Emulator, site: Site
 ) -> None:
-    """With serial, when, rescue, variables of the step, an earlier failed host, and hosts that are set up for Windows."""
+    """Use serial, when, rescue, variables of the step, a host that failed earlier, and hosts configured for Windows."""
     devices = fleet(emulator, 7)
     emulator.update_device(devices[3].id, fate="unsupported_os", os_platform="macOS")
     names = [device.name or "" for device in devices]
@@ -126,9 +126,9 @@ def test_a_step_of_a_play_offboards_its_hosts_and_the_next_step_uses_the_results
     assert posts(emulator) == 0
     assert {result["prediction"] for result in site.results().values()} == {True}
 
-    ran = site.play(play, **given)
-    assert ran.code == 2  # the host that AD has failed
-    assert [host for host, counts in ran.recap.items() if counts["failed"]] == [names[0]]
+    completed = site.play(play, **given)
+    assert completed.code == 2  # the host for which the AD step failed
+    assert [host for host, counts in completed.recap.items() if counts["failed"]] == [names[0]]
     assert offboarded(emulator) == sorted([names[6], names[4], names[5]])
     assert posts(emulator) == 4
     results = site.results()
@@ -145,7 +145,7 @@ def test_a_step_of_a_play_offboards_its_hosts_and_the_next_step_uses_the_results
     assert results[names[4]]["devices"][0]["host"] == names[4]
     assert all(result["evidence"]["json"].endswith(f"-{name}.json") for name, result in results.items())
     # Each host is in the artifacts of the job.
-    summaries = ran.summaries["mde_role_4711"]
+    summaries = completed.summaries["mde_role_4711"]
     handed = [identity for summary in summaries.values() for identity in summary["action_ids"]]
     assert sorted(handed) == sorted(action["id"] for action in emulator.actions())
 
@@ -156,9 +156,9 @@ def test_the_tags_of_other_steps_skip_the_role(emulator: Emulator, site: Site) -
     static = step(vars={"mde_devices": "{{ result_of_a_skipped_task.devices }}"})
     static["ansible.builtin.import_role"] = {**static.pop("ansible.builtin.include_role"), "rolespec_validate": False}
     tasks = [step(tags=["mde"]), static, {"name": "CMDB", "ansible.builtin.debug": {"msg": "cmdb"}, "tags": ["cmdb"]}]
-    ran = site.play({"hosts": "all:!localhost", "tasks": tasks}, "--tags", "cmdb", **COMMENT)
-    assert ran.code == 0, ran.output
-    assert ran.times('"cmdb"') == 2
+    completed = site.play({"hosts": "all:!localhost", "tasks": tasks}, "--tags", "cmdb", **COMMENT)
+    assert completed.code == 0, completed.output
+    assert completed.times('"cmdb"') == 2
     assert emulator.calls() == []
     assert not (site.folder / "mde-evidence").exists()
 
@@ -174,8 +174,8 @@ def test_a_list_is_processed_once_and_every_host_has_the_result(emulator: Emulat
         step(run_once=True, vars={"mde_devices": devices, "mde_batch_size": 2}, **once),
         SEE,
     ]
-    ran = site.play({"hosts": "all:!localhost", "tasks": tasks}, **COMMENT)
-    assert ran.code == 2
+    completed = site.play({"hosts": "all:!localhost", "tasks": tasks}, **COMMENT)
+    assert completed.code == 2
     assert offboarded(emulator) == sorted({*names} - {names[1]})
     assert len(site.evidence()) == 1
     results = site.results()
@@ -192,10 +192,10 @@ def test_the_play_ends_for_all_hosts_if_a_device_of_the_list_failed(emulator: Em
     devices = "{{ ansible_play_hosts | secops.mde.host_devices(hostvars) }}"
     deleted = {"name": "Delete in AD", "ansible.builtin.debug": {"msg": "deleted {{ inventory_hostname }}"}}
     tasks = [step(run_once=True, vars={"mde_devices": devices}), deleted]
-    ran = site.play({"hosts": "all:!localhost", "tasks": tasks}, **COMMENT)
-    assert ran.code == 2
-    assert "1 of 3 devices failed." in ran.one_line
-    assert "deleted" not in ran.output
+    completed = site.play({"hosts": "all:!localhost", "tasks": tasks}, **COMMENT)
+    assert completed.code == 2
+    assert "1 of 3 devices failed." in completed.one_line
+    assert "deleted" not in completed.output
     assert offboarded(emulator) == sorted(names)
 
 
@@ -215,14 +215,14 @@ def test_a_refused_sign_in_leaves_a_row_for_every_device_and_verify_fails_where_
     ]
     del tasks[0]["block"][0]["environment"]
     tasks[0]["environment"] = wrong["environment"]
-    ran = site.play({"hosts": "localhost", "tasks": tasks}, **COMMENT)
-    assert ran.code == 0, ran.output
+    completed = site.play({"hosts": "localhost", "tasks": tasks}, **COMMENT)
+    assert completed.code == 0, completed.output
     (result,) = site.results().values()
     assert (result["outcome"], result["failed"], result["summary"]["failed"]) == (None, True, 3)
     assert [row["device_name"] for row in result["devices"]] == [device.name for device in devices]
     assert [("AADSTS7000215" in row["message"]) for row in result["devices"]] == [True, False, False]
-    assert "AADSTS7000215" in shown(ran)[0]
-    assert shown(ran)[1:] == ["timed_out", action["id"]]
+    assert "AADSTS7000215" in shown(completed)[0]
+    assert shown(completed)[1:] == ["timed_out", action["id"]]
     assert posts(emulator) == 0
 
 
@@ -230,8 +230,8 @@ def show(expression: str) -> dict[str, t.Any]:
     return {"name": "Show", "ansible.builtin.debug": {"msg": "SHOWN {{ " + expression + " }} END"}}
 
 
-def shown(ran: CommandResult) -> list[str]:
-    return re.findall(r'"SHOWN (.*?) END"', ran.one_line)
+def shown(completed: CommandResult) -> list[str]:
+    return re.findall(r'"SHOWN (.*?) END"', completed.one_line)
 
 
 REASON: t.Final = "ansible_failed_result.msg ~ ' / ' ~ (mde_result | default({})).outcome | default('unset', true)"
@@ -279,16 +279,16 @@ def test_invalid_input_is_an_error_before_the_first_request(emulator: Emulator, 
     for play in plays:
         play["vars"] = COMMENT
     (site.folder / "site.yml").write_text(json.dumps(plays), "utf-8")
-    ran = site.execute(*ANSIBLE_PLAYBOOK, "site.yml", "-i", "hosts.yml")
-    assert ran.code == 0, ran.output
+    completed = site.execute(*ANSIBLE_PLAYBOOK, "site.yml", "-i", "hosts.yml")
+    assert completed.code == 0, completed.output
     assert emulator.calls() == []
     assert not (site.folder / "mde-evidence").exists()
-    # Each host has the same message, except for its name, in any order.
-    found = list(dict.fromkeys(re.sub(r"pc-000\d\.corp\.example", "HOST", line) for line in shown(ran)))
+    # Each host has the same message except for its name, in any order.
+    found = list(dict.fromkeys(re.sub(r"pc-000\d\.corp\.example", "HOST", line) for line in shown(completed)))
     expected = [
         "requires an entry point, and nothing was done",
         "the host HOST or the list. This play has 2 host",
-        "'cmdb' is undefined",  # Ansible itself reads the variables of the spec before the role does
+        "'cmdb' is undefined",  # Ansible reads the variables of the spec before the role does
         "requires a list: it never takes one host for all",
         "mde_comments is not a variable of the runbook. Did you mean mde_comment?",
         "mde_device_name of host HOST must be a string",
@@ -374,7 +374,7 @@ def test_no_task_of_the_role_has_a_tag() -> None:
         ("mde_tags", "mde_tag"),
     ],
 )
-def test_a_misspelled_variable_is_named_with_the_one_that_was_meant(name: str, meant: str) -> None:
+def test_a_misspelled_variable_is_named_with_the_correct_one(name: str, meant: str) -> None:
     (sentence,) = misspelled([name, "mde_comment"])
     assert sentence.startswith(f"{name} is not a variable of the runbook. Did you mean {meant}?")
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options ``--seeds``, for the simulations of a shared quota, and ``--complete``, for all devices with each service."""
+"""The options ``--seeds`` (simulations of a shared quota) and ``--complete`` (all devices with each service)."""
 
 from __future__ import annotations
 

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Independent jobs that share the quota of one application: job slices, loops, runs of other teams.
+"""Independent jobs that share the quota of one application: job slices, loops, or runs of other teams.
 
-Each job is a client of its own, as in a separate process. It learns of the others only from the responses of the service.
-One seed of random numbers for each case; ``pytest tests/simulation --seeds 10`` runs more.
+Each job is a separate client, as in a separate process. Only the responses of the service tell it about the others. Each
+case runs with one seed of random numbers. ``pytest tests/simulation --seeds 10`` runs ten.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ MINUTE, HOUR = 60.0, 3600.0
 PER_MINUTE, PER_HOUR = 100, 1500
 LATENCY = 0.2
 CONCURRENCY = 10
-# Seconds within which the jobs start: processes never send their first calls at the same instant.
+# Seconds within which the jobs start. Processes never send their first calls at exactly the same time.
 START = 5.0
 
 
 @dataclass(frozen=True)
 class SharedRun:
-    """What the jobs did together, by the log of the service."""
+    """The result of all jobs, from the log of the service."""
 
     devices: int
     outcomes: t.Counter[str]
@@ -41,10 +41,10 @@ class SharedRun:
     accepted: int
     refused: int
     shortest: float
-    """Seconds that one job needs without any quota."""
+    """Seconds that one job takes without a quota."""
 
     def time_ratio(self, calls: int | None = None) -> float:
-        """The time, relative to the shortest possible for that many calls, by default for the accepted ones."""
+        """Return the time relative to the shortest possible time for this number of calls (default: accepted calls)."""
         hours, rest = divmod((calls or self.accepted) - 1, PER_HOUR)
         return self.seconds / max(hours * HOUR + rest // PER_MINUTE * MINUTE, self.shortest)
 
@@ -60,9 +60,9 @@ class SharedRun:
 def run_jobs(
     jobs: int, devices_each: int, seed: int, *, start_within: float = START, loop: bool = False, **knobs: t.Any
 ) -> SharedRun:
-    """Run jobs to their end. With ``loop`` each of them runs one process after the other, with one device each.
+    """Run jobs to their end. With ``loop`` each job runs one process after the other, with one device each.
 
-    Every device with the outcome ``submitted``, and no other, has an action, and exactly one.
+    Checks that each device with the outcome ``submitted`` has exactly one action, and that other devices have none.
     """
     rng = random.Random(seed)
     starts = [rng.uniform(0, start_within) for _job in range(jobs)]
@@ -105,13 +105,13 @@ def run_jobs(
         seconds=max(call.at for call in calls) - min(call.at for call in calls) + LATENCY,
         accepted=len(calls) - refused,
         refused=refused,
-        # Two reads, the first POST alone (it shows whether the service accepts an external ID), and the others.
+        # Two reads, the first POST (its response shows whether the service accepts an ExternalId), and the others.
         shortest=(3 + -(-(devices_each - 1) // CONCURRENCY)) * LATENCY,
     )
 
 
 def check(run: SharedRun, *, time_ratio: float, calls_per_device: float, refused_ratio: float) -> None:
-    """All devices are offboarded, within these bounds."""
+    """Check that all devices are offboarded within these bounds."""
     print(f"{run}, time {run.time_ratio():.3f}, calls {run.calls_per_device:.3f}, refused {run.refused_ratio:.3f}")
     assert run.outcomes == {"submitted": run.devices}
     assert run.time_ratio() <= time_ratio
@@ -124,7 +124,7 @@ def check(run: SharedRun, *, time_ratio: float, calls_per_device: float, refused
     [(1, 50, 1.001, 1.04, 0), (4, 50, 1.1, 1.2, 0.2), (20, 50, 1.15, 1.5, 0.5), (100, 10, 1.25, 2, 1)],
     ids=["1 job", "4 jobs", "20 jobs", "100 jobs"],
 )
-def test_jobs_share_the_quota_without_a_failure_and_without_waste(
+def test_jobs_share_the_quota_without_failures_and_use_all_of_it(
     jobs: int, devices_each: int, time_ratio: float, calls_per_device: float, refused_ratio: float, seed: int
 ) -> None:
     run = run_jobs(jobs, devices_each, seed)
@@ -133,7 +133,7 @@ def test_jobs_share_the_quota_without_a_failure_and_without_waste(
 
 @pytest.mark.parametrize(
     ("jobs", "devices_each", "time_ratio", "calls_per_device", "refused_ratio"),
-    # With 4 jobs some 30 calls are on their way when the quota is used up, before a job can know of the others.
+    # With 4 jobs about 30 calls are in progress when the quota is used up, before a job can know about the others.
     [(4, 50, 1.1, 1.26, 0.2), (20, 50, 1.15, 1.5, 0.5), (100, 10, 1.25, 2, 1)],
     ids=["4 jobs", "20 jobs", "100 jobs"],
 )
@@ -144,7 +144,7 @@ def test_jobs_that_start_at_the_same_instant_share_the_quota(
     check(run, time_ratio=time_ratio, calls_per_device=calls_per_device, refused_ratio=refused_ratio)
 
 
-def test_jobs_that_use_up_the_hour_go_on_in_the_next_one(seed: int) -> None:
+def test_jobs_that_use_up_the_quota_of_an_hour_continue_in_the_next_hour(seed: int) -> None:
     run = run_jobs(20, 80, seed)
     assert run.accepted > PER_HOUR
     check(run, time_ratio=1.02, calls_per_device=1.5, refused_ratio=0.5)
@@ -171,6 +171,6 @@ def test_jobs_share_the_quota_of_a_service_that_does_not_say_when_to_retry(
 
 
 def test_loops_of_single_calls_share_the_quota(seed: int) -> None:
-    """Three calls per device. Each process knows nothing of the one before it, and has 300 s for each call."""
+    """Each device takes three calls. Each process has 300 s for each call and no information from earlier processes."""
     run = run_jobs(4, 30, seed, loop=True)
     check(run, time_ratio=1.25, calls_per_device=3.3, refused_ratio=0.1)

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A large tenant at the real quotas: days of virtual time, with faults of every kind.
+"""A large tenant with the real quotas: days of virtual time, with faults of many kinds.
 
-A folder of its own: it runs once in `make test`, and not again for each ansible-core, of which it does not know.
-The service that returns ExternalId has all devices there, and those that drop and refuse it have a tenth of them. With
-`pytest tests/simulation --complete` they have all devices too.
+This is a separate folder, because `make test` runs it once and not for each ansible-core, which it does not use. The
+service that returns ExternalId has all devices. The services that drop or refuse it have a tenth of them, and all devices
+with `pytest tests/simulation --complete`.
 """
 
 from __future__ import annotations
@@ -28,55 +28,55 @@ from ansible_collections.secops.mde.tests.unit.support.virtual_time import Virtu
 
 MINUTE, HOUR = 60.0, 3600.0
 PER_MINUTE, PER_HOUR = 100, 1500
-# Ids of 40 characters that fit into the largest filter.
+# The number of IDs of 40 characters in the largest filter.
 PER_READ = 86
 
 
 @pytest.fixture
 def service() -> t.Iterator[Emulator]:
-    """A tenant without devices, at the quotas that Microsoft documents."""
+    """A tenant without devices, with the quotas that Microsoft documents."""
     with Emulator() as running:
         running.knobs.quota_per_minute, running.knobs.quota_per_hour = PER_MINUTE, PER_HOUR
         yield running
 
 
 def fleet(service: Emulator, count: int) -> list[dict[str, str]]:
-    """So many devices that are offline, as a list to request."""
+    """Add devices that are offline, and return them as a list to request."""
     devices = [Device(name=f"pc-{number:06d}.corp.example", fate="offline") for number in range(count)]
     service.add_devices(devices)
     return [{"device_id": device.id} for device in devices]
 
 
-class Others:
-    """Another program with the same application, which uses a part of the quota."""
+class OtherProgram:
+    """Another program that uses a part of the quota of the same application."""
 
     def __init__(self, service: Emulator, rng: random.Random, *, every: float, most: int) -> None:
-        self.let_in = 0
+        self.accepted = 0
         self._service = service
         self._rng = rng
         self._every = every
         self._most = most
         self._next = service.clock.monotonic() + every
 
-    def at_work(self) -> t.ContextManager[t.Any]:
-        """A context in which they call as the clock advances."""
+    def running(self) -> t.ContextManager[t.Any]:
+        """Return a context in which the program makes calls while the clock advances."""
         clock = self._service.clock
-        ordinary = clock.advance
+        original_advance = clock.advance
 
         def advance(seconds: float) -> float:
             until = clock.monotonic() + seconds
             while self._next <= until:
-                ordinary(max(0.0, self._next - clock.monotonic()))
-                self.let_in += self._service.use_quota_as_other_app(self._rng.randint(1, self._most))
+                original_advance(max(0.0, self._next - clock.monotonic()))
+                self.accepted += self._service.use_quota_as_other_app(self._rng.randint(1, self._most))
                 self._next += self._rng.uniform(0, 2 * self._every)
-            return ordinary(max(0.0, until - clock.monotonic()))
+            return original_advance(max(0.0, until - clock.monotonic()))
 
         return mock.patch.object(clock, "advance", advance)
 
 
 @pytest.fixture
-def _at_full_speed() -> t.Iterator[None]:
-    """Threads that run one at a time switch faster on one core, and nothing here creates reference cycles."""
+def _full_speed() -> t.Iterator[None]:
+    """Use one core, on which the threads switch faster, and no garbage collection, because there are no cycles."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     if cores:
         os.sched_setaffinity(0, {random.choice(sorted(cores))})
@@ -89,47 +89,47 @@ def _at_full_speed() -> t.Iterator[None]:
 
 
 def best_possible(calls: int) -> float:
-    """Seconds that the windows need from the first to the last of so many calls."""
+    """Return the shortest time in seconds from the first to the last of this number of calls."""
     hours, rest = divmod(calls - 1, PER_HOUR)
     return hours * HOUR + rest // PER_MINUTE * MINUTE
 
 
-def foreseeable(calls: t.Sequence[Exchange]) -> int:
-    """How many calls were refused although our own calls had filled a window."""
-    taken = [call.at for call in calls if call.status != 429]
+def avoidable_refusals(calls: t.Sequence[Exchange]) -> int:
+    """Return the number of calls that were refused because of our own calls, without those of other programs."""
+    accepted = [call.at for call in calls if call.status != 429]
     count = 0
     for call in calls:
         if call.status == 429:
-            now = bisect_right(taken, call.at)
-            in_minute = now - bisect_right(taken, call.at - MINUTE)
-            in_hour = now - bisect_right(taken, call.at - HOUR)
+            now = bisect_right(accepted, call.at)
+            in_minute = now - bisect_right(accepted, call.at - MINUTE)
+            in_hour = now - bisect_right(accepted, call.at - HOUR)
             count += in_minute >= PER_MINUTE or in_hour >= PER_HOUR
     return count
 
 
-def one_action_each(
+def assert_one_action_each(
     service: Emulator, requested: t.Sequence[dict[str, str]], results: t.Sequence[DeviceResult]
 ) -> None:
-    """Every device has exactly one action, and its result shows it."""
-    made = service.actions()
-    actions = {action["machineId"]: action["id"] for action in made}
-    assert len(made) == len(actions) == len(requested)
+    """Check that each device has exactly one action, and that its result has this action."""
+    all_actions = service.actions()
+    actions = {action["machineId"]: action["id"] for action in all_actions}
+    assert len(all_actions) == len(actions) == len(requested)
     assert Counter(result.outcome for result in results) == {"submitted": len(requested)}
     assert [result.action and result.action["id"] for result in results] == [
         actions[one["device_id"]] for one in requested
     ]
 
 
-@pytest.mark.usefixtures("_at_full_speed")
+@pytest.mark.usefixtures("_full_speed")
 @pytest.mark.parametrize("external_id", ["echo", "drop", "refuse"])
-def test_a_hundred_thousand_devices_with_faults_and_others_on_the_quota(
+def test_a_hundred_thousand_devices_are_offboarded_despite_faults_and_other_users_of_the_quota(
     service: Emulator, external_id: str, request: pytest.FixtureRequest
 ) -> None:
     complete = external_id == "echo" or request.config.getoption("--complete")
     requested = fleet(service, 100_000 if complete else 10_000)
     service.knobs.external_id = external_id
     service.knobs.list_lag = 5
-    # Shorter than the sign-in reports, and in the shorter run than the minutes in which an hour's calls are sent.
+    # Shorter than the sign-in reports. In the shorter run, also shorter than the time that uses up the hourly quota.
     service.knobs.token_lifetime = 2000 if complete else 500
     for seed, (kind, method, handled, chance) in enumerate(
         [
@@ -142,29 +142,31 @@ def test_a_hundred_thousand_devices_with_faults_and_others_on_the_quota(
         ]
     ):
         service.fault(kind=kind, method=method, handled=handled, chance=chance, seed=seed, times=None)
-    others = Others(service, random.Random(1), every=120, most=60)
+    other_program = OtherProgram(service, random.Random(1), every=120, most=60)
     time = VirtualTime(service)
-    began = time.monotonic()
-    with others.at_work():
+    start = time.monotonic()
+    with other_program.running():
         results = SimulatedRun(service, time, fast_path=True).run(requested)
-    took = time.monotonic() - began
+    duration = time.monotonic() - start
 
-    one_action_each(service, requested, results)
+    assert_one_action_each(service, requested, results)
     calls = service.calls("api")
-    assert foreseeable(calls) == 0
+    assert avoidable_refusals(calls) == 0
     posts = sum(call.method == "POST" and call.status not in (401, 429) for call in calls)
     reads = 2 * -(-len(requested) // PER_READ)
-    assert others.let_in > len(requested) / 100
-    shown = [result.action and result.action["externalId"] for result in results]
-    assert shown == [result.external_id if external_id == "echo" else None for result in results]
-    # A random wait at the border of an hour counts ten times as much in a run of a tenth of the devices.
-    assert took <= (1.02 if complete else 1.04) * best_possible(posts + reads + others.let_in)
+    assert other_program.accepted > len(requested) / 100
+    returned = [result.action and result.action["externalId"] for result in results]
+    assert returned == [result.external_id if external_id == "echo" else None for result in results]
+    # With a tenth of the devices, a random wait at the end of an hour has ten times the effect.
+    assert duration <= (1.02 if complete else 1.04) * best_possible(posts + reads + other_program.accepted)
     kinds = Counter(call.fault or call.status for call in calls)
     assert all(kinds[kind] for kind in ("lost", "lost_before", "503", "html_502", 401, 429))
-    print(f"{took / HOUR:.2f} h, best {best_possible(posts + reads + others.let_in) / HOUR:.2f} h, {kinds}")
+    print(
+        f"{duration / HOUR:.2f} h, best {best_possible(posts + reads + other_program.accepted) / HOUR:.2f} h, {kinds}"
+    )
 
 
-@pytest.mark.parametrize("size", [3200, 400], ids=["in one task", "in batches that are processes of their own"])
+@pytest.mark.parametrize("size", [3200, 400], ids=["in one task", "in batches with one process each"])
 def test_more_devices_than_the_quota_of_two_hours_are_all_offboarded(service: Emulator, size: int) -> None:
     requested = fleet(service, 3200)
     time = VirtualTime(service)
@@ -173,4 +175,4 @@ def test_more_devices_than_the_quota_of_two_hours_are_all_offboarded(service: Em
         for start in range(0, len(requested), size)
         for result in SimulatedRun(service, time).run(requested[start:][:size])
     ]
-    one_action_each(service, requested, results)
+    assert_one_action_each(service, requested, results)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 
-"""`make bench`: measures the module and a careful play without it, with the emulator, in the same run."""
+"""`make bench`: compares the module with a careful play without it, in the same run with the emulator."""
 
 from __future__ import annotations
 
@@ -22,48 +22,48 @@ from types import FrameType
 from ..bench.cases import Case, Group, plan, select
 from ..bench.measure import CommandFailed
 from ..bench.results import Result, Results, Run, as_json
-from ..bench.runner import Runner, WorkNotDone
+from ..bench.runner import Runner, UnexpectedResult
 from ..bench.service import emulator
 from ..bench.table import render, seconds
-from .workspace import CACHE, COLLECTION, CORES, ROOT, Environment, alone, stage, write
+from .workspace import CACHE, COLLECTION, CORES, ROOT, Environment, exclusive, stage, write
 
 SCRATCH = CACHE / "bench"
 
 
 def main() -> int:
-    groups = wanted()
+    groups = selected()
     signal.signal(signal.SIGTERM, stop)
     environment = Environment()
     SCRATCH.mkdir(parents=True, exist_ok=True)
     path = SCRATCH / "bench.log"
-    with alone("bench"), path.open("w", encoding="utf-8") as log:
+    with exclusive("bench"), path.open("w", encoding="utf-8") as log:
         try:
             print("Preparing an environment (the first time takes a minute) ...", flush=True)
             environment.build(log)
             results = run(groups, environment, log)
-        except (subprocess.CalledProcessError, CommandFailed, WorkNotDone, OSError, RuntimeError) as error:
+        except (subprocess.CalledProcessError, CommandFailed, UnexpectedResult, OSError, RuntimeError) as error:
             log.flush()
             print(path.read_text("utf-8")[-8000:], f"FAILED: {error}", sep="\n", file=sys.stderr)
             return 1
-    print("", render(results, machine(environment)), f"Also in {SCRATCH.relative_to(ROOT)}", sep="\n", end=".\n")
+    print("", render(results, machine(environment)), f"Saved in {SCRATCH.relative_to(ROOT)}", sep="\n", end=".\n")
     return 0
 
 
 def stop(number: int, frame: FrameType | None) -> t.NoReturn:
-    """End in order, so that the emulator and the measured command end, too."""
+    """Exit normally, so that the emulator and the measured command are stopped too."""
     sys.exit(128 + number)
 
 
-def wanted() -> list[Group]:
-    """The groups that the command line selects."""
+def selected() -> list[Group]:
+    """Return the groups that the command line selects."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="nothing above 50 devices")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="forms, or patterns of cases: list 'uri-50-*'")
+    parser.add_argument("--quick", action="store_true", help="at most 50 devices")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="variants, or patterns of cases: list 'uri-50-*'")
     options = parser.parse_args()
     groups = plan(options.quick)
     chosen = select(groups, options.only) if options.only else groups
     if not chosen:
-        parser.error(f"no such case; there are {', '.join(case.name for group in groups for case in group)}")
+        parser.error(f"unknown case; available: {', '.join(case.name for group in groups for case in group)}")
     return chosen
 
 
@@ -84,12 +84,12 @@ def run(groups: list[Group], environment: Environment, log: t.IO[str]) -> Result
         found: list[Result] = []
         for group in groups:
             found += runner.run_group(group, print_run)
-            keep(Results(found), machine(environment))
+            save(Results(found), machine(environment))
     return Results(found)
 
 
 def collections_of(tree: Path) -> dict[str, str]:
-    """The variable that lets Ansible find the staged collection."""
+    """Return the environment variable with which Ansible finds the staged collection."""
     return {"ANSIBLE_COLLECTIONS_PATH": str(tree.parents[len(COLLECTION.parts) - 1])}
 
 
@@ -102,9 +102,9 @@ def print_run(case: Case, found: Run) -> None:
     )
 
 
-def keep(results: Results, kind: dict[str, t.Any]) -> None:
-    write(SCRATCH / "bench.json", json.dumps(as_json(results, kind), indent=2) + "\n")
-    write(SCRATCH / "bench.md", render(results, kind))
+def save(results: Results, machine_info: dict[str, t.Any]) -> None:
+    write(SCRATCH / "bench.json", json.dumps(as_json(results, machine_info), indent=2) + "\n")
+    write(SCRATCH / "bench.md", render(results, machine_info))
 
 
 def machine(environment: Environment) -> dict[str, t.Any]:

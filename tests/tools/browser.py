@@ -17,15 +17,18 @@ PACKAGES = ("chromium", "chromium-driver")
 
 
 def main() -> int:
-    """Install if that needs no confirmation; otherwise print what is missing."""
+    """Install the browser if this needs no confirmation. Otherwise print what is missing."""
     if missing() and os.geteuid() == 0 and shutil.which("apt-get"):
         settings = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         for command in (("update", "-qq"), ("install", "-qq", "--yes", "--no-install-recommends", *PACKAGES)):
             subprocess.run(["apt-get", *command], env=settings, stdin=subprocess.DEVNULL, check=False)
-    if why := missing():
-        print(f"The tests of the evidence page will be skipped. {why[:1].upper()}{why[1:]}, as root.", file=sys.stderr)
+    if reason := missing():
+        print(
+            f"The tests of the evidence page will be skipped. {reason[:1].upper()}{reason[1:]}, as root.",
+            file=sys.stderr,
+        )
         return 1
-    print("Chromium and its chromedriver are there.")
+    print("Chromium and its chromedriver are installed.")
     return 0
 
 

@@ -14,22 +14,22 @@ import sys
 import typing as t
 from pathlib import Path
 
-from . import lanes, site
+from . import jobs, site
 from .workspace import CACHE, Environment, Shell, tools
 
 NOTHING_TO_RUN = 5  # pytest's exit status
-PART_ASKED_FOR = "PYTEST_ADDOPTS" in os.environ  # of the tests: what that covers says nothing
+PARTIAL_RUN = "PYTEST_ADDOPTS" in os.environ  # of the tests, whose coverage is not checked
 TARGET_SIDE = ("tests/unit/plugins/modules", "tests/unit/plugins/module_utils")
 
 
 def ruff(run: Shell) -> None:
-    """Style and likely mistakes."""
+    """Check the style, and look for common mistakes."""
     run("ruff", "check")
     run("ruff", "format", "--check", "--diff")
 
 
 def mypy(run: Shell) -> None:
-    """Types, in strict mode: of plugins and tests."""
+    """Check the types of plugins and tests in strict mode."""
     run(
         "mypy",
         f"--cache-dir={CACHE / 'mypy'}",
@@ -40,12 +40,12 @@ def mypy(run: Shell) -> None:
 
 
 def lint(run: Shell) -> None:
-    """Playbooks and metadata, with the profile that certification requires."""
+    """Check playbooks and metadata with the profile that certification requires."""
     run("ansible-lint")
 
 
 def docs(run: Shell) -> None:
-    """Documentation of plugins and the site's files, links and references included, and the site itself."""
+    """Check the documentation of plugins and the guides with their links and references, and build the site."""
     run(
         "antsibull-docs",
         "lint-collection-docs",
@@ -58,13 +58,13 @@ def docs(run: Shell) -> None:
 
 
 def changelog(run: Shell) -> None:
-    """Fragments and the release record."""
+    """Check the changelog and its fragments."""
     run("antsibull-changelog", "lint")
     run("antsibull-changelog", "lint-changelog-yaml", "--strict", "changelogs/changelog.yaml")
 
 
 def importer(run: Shell) -> None:
-    """The import of the built collection into Galaxy and Automation Hub."""
+    """Build the collection, and check it with the importer of Galaxy and Automation Hub."""
     build = run.collections_path / "build"
     run("ansible-galaxy", "collection", "build", "--force", f"--output-path={build}")
     run(
@@ -75,57 +75,57 @@ def importer(run: Shell) -> None:
         cwd=build,
         GALAXY_IMPORTER_CHECK_REQUIRED_TAGS="true",
         GALAXY_IMPORTER_REQUIRE_V1_OR_GREATER="true",
-        GALAXY_IMPORTER_RUN_ANSIBLE_LINT="false",  # the gate beside this one is stricter
+        GALAXY_IMPORTER_RUN_ANSIBLE_LINT="false",  # the gate lint is stricter
     )
 
 
 def unit(run: Shell) -> None:
-    """Unit tests, and the share of the plugins that their own tests must cover."""
-    # As in ansible-test, what runs on targets and what runs on the controller never meet in one process: there, Ansible's
-    # own libraries behave differently.
+    """Run the unit tests, and check which part of the plugins their own tests cover."""
+    # As in ansible-test, tests of target code and of controller code run in different processes, because Ansible's
+    # own libraries behave differently there.
     others = [f"--ignore={path}" for path in TARGET_SIDE]
-    on_targets = measured(run, "targets", *TARGET_SIDE)
-    on_controller = measured(run, "controller", "tests/unit/plugins", *others)
+    on_targets = with_coverage(run, "targets", *TARGET_SIDE)
+    on_controller = with_coverage(run, "controller", "tests/unit/plugins", *others)
     pytest(run, "tests/unit", "--ignore=tests/unit/plugins")
-    if not PART_ASKED_FOR:
+    if not PARTIAL_RUN:
         options = ("--fail-under=95", "--skip-covered", f"--out={run.collections_path / 'coverage.json'}")
         run("python", "-m", "slipcover", *options, "--merge", on_targets, on_controller)
 
 
-def measured(run: Shell, name: str, *arguments: str) -> Path:
+def with_coverage(run: Shell, name: str, *arguments: str) -> Path:
     """Run tests and return the file with the lines and branches of plugins/ that they cover."""
-    notes = run.collections_path / f"coverage-{name}.json"
-    pytest(run, *arguments, under=() if PART_ASKED_FOR else ("slipcover", "--json", f"--out={notes}", "-m"))
-    return notes
+    coverage = run.collections_path / f"coverage-{name}.json"
+    pytest(run, *arguments, wrapper=() if PARTIAL_RUN else ("slipcover", "--json", f"--out={coverage}", "-m"))
+    return coverage
 
 
 def functional(run: Shell) -> None:
-    """Playbooks, the role, inventories and kills, as separate processes."""
+    """Test playbooks, the role, inventories and killed runs in separate processes."""
     pytest(run, "tests/functional", "--ignore=tests/functional/examples")
 
 
 def examples(run: Shell) -> None:
-    """The examples of the documentation, executed against the emulator."""
+    """Run the examples of the documentation against the emulator."""
     pytest(run, "tests/functional/examples")
 
 
 def browser(run: Shell) -> None:
-    """The evidence page in a real browser. Without one, the summary has one line with the reason."""
+    """Test the evidence page in a browser. Without a browser, the summary has a line with the reason."""
     from ..browser import programs
 
-    if why := programs.missing():
-        print(f"SKIPPED tests/browser: {why}", file=run.log)
+    if reason := programs.missing():
+        print(f"SKIPPED tests/browser: {reason}", file=run.log)
         return
-    pytest(run, "tests/browser", alone=True)
+    pytest(run, "tests/browser", one_process=True)
 
 
 def awx(run: Shell) -> None:
-    """The files of extensions/awx with AWX's own parts: credential injection, and jobs in ansible-runner, the quick ones."""
+    """Test the files of extensions/awx with AWX's credential injection and with jobs in ansible-runner."""
     pytest(run, "tests/awx", "-m", "not matrix_only")
 
 
 def awx_jobs(run: Shell) -> None:
-    """All of them with the Ansible of this environment, for which AWX's parts are too new, and slices at the real quota."""
+    """Run all AWX tests with the Ansible of this environment, whose Python can be too old for AWX's own code."""
     tester = tools()
     tester.build(run.log)
     programs = str(run.environment.path / "bin")
@@ -133,39 +133,41 @@ def awx_jobs(run: Shell) -> None:
 
 
 def simulation(run: Shell) -> None:
-    """100,000 devices at the real quotas. In one process without coverage, which would take longer than the simulation."""
-    pytest(run, "tests/simulation", "--durations=1", alone=True)
+    """Simulate 100,000 devices with the real quotas, in one process and without coverage, which takes too long."""
+    pytest(run, "tests/simulation", "--durations=1", one_process=True)
 
 
 def hunt(run: Shell) -> None:
-    """The property tests with thousands of new examples. The gates always use the same examples."""
+    """Run the property tests with thousands of new examples. The gates always use the same examples."""
     pytest(run, "tests/unit", "-m", "hypothesis", "--hypothesis-profile=hunt")
 
 
-def pytest(run: Shell, *arguments: str, alone: bool = False, under: t.Iterable[str] = (), ansible: str = "") -> None:
-    """Run tests. With ``alone``, they run in one process. ``ansible`` is the directory of another Ansible to test."""
-    workers = 0 if alone or run.cores == 1 else run.cores
-    command = ("python", "-m", *under, "pytest", f"--numprocesses={workers}", *arguments)
+def pytest(
+    run: Shell, *arguments: str, one_process: bool = False, wrapper: t.Iterable[str] = (), ansible: str = ""
+) -> None:
+    """Run tests. With ``one_process``, they run in one process. ``ansible`` is the directory of another Ansible to test."""
+    workers = 0 if one_process or run.cores == 1 else run.cores
+    command = ("python", "-m", *wrapper, "pytest", f"--numprocesses={workers}", *arguments)
     try:
         run(*command, PYTHONPATH=str(run.collections_path), AWX_TEST_PROGRAMS=ansible)
     except subprocess.CalledProcessError as error:
-        # A part that was asked for may have nothing in one of several runs.
-        if error.returncode != NOTHING_TO_RUN or not PART_ASKED_FOR:
+        # A selection of tests can be empty in one of several runs.
+        if error.returncode != NOTHING_TO_RUN or not PARTIAL_RUN:
             raise
 
 
 def sanity(run: Shell) -> None:
-    """The checks of Ansible, without an exception."""
+    """Run the sanity tests of Ansible, without exceptions."""
     ansible_test(run, "sanity")
 
 
 def units(run: Shell) -> None:
-    """The unit tests with ansible-test."""
+    """Run the unit tests with ansible-test."""
     ansible_test(run, "units", f"--num-workers={run.cores}")
 
 
 def integration(run: Shell) -> None:
-    """Playbooks against the emulator."""
+    """Run the integration tests against the emulator."""
     ansible_test(run, "integration")
 
 
@@ -182,29 +184,29 @@ def ansible_test(run: Shell, command: str, *arguments: str) -> None:
 
 
 ON_CORE: t.Final = (integration, sanity)
-# The longest first, so that two at a time end together.
+# The longest first, so that two parallel sequences end at about the same time.
 GATES: t.Final = {
     gate.__name__: gate
     for gate in (
-        integration,  # while the environment of the others is made
-        *(ruff, mypy, changelog),  # at once
+        integration,  # while the environment of the other gates is built
+        *(ruff, mypy, changelog),  # short
         *(functional, unit, awx, examples, sanity, simulation, browser, lint, importer, docs),
     )
 }
-EVERY: t.Final = {**GATES, hunt.__name__: hunt}  # which passes or not by chance
+ALL: t.Final = {**GATES, hunt.__name__: hunt}  # the result of hunt depends on random examples
 
 
-def job(gate: lanes.Work) -> lanes.Job:
-    return lanes.Job(gate.__name__, Environment() if gate in ON_CORE else tools(), gate)
+def job(gate: jobs.Work) -> jobs.Job:
+    return jobs.Job(gate.__name__, Environment() if gate in ON_CORE else tools(), gate)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("gates", nargs="*", metavar="gate", help=f"one of {', '.join(EVERY)}")
-    wanted = parser.parse_args().gates or GATES
-    if unknown := set(wanted) - set(EVERY):
-        parser.error(f"no such gate: {', '.join(sorted(unknown))}")
-    return lanes.run([job(gate) for name, gate in EVERY.items() if name in wanted])
+    parser.add_argument("gates", nargs="*", metavar="gate", help=f"one of {', '.join(ALL)}")
+    selected = parser.parse_args().gates or GATES
+    if unknown := set(selected) - set(ALL):
+        parser.error(f"unknown gate: {', '.join(sorted(unknown))}")
+    return jobs.run([job(gate) for name, gate in ALL.items() if name in selected])
 
 
 if __name__ == "__main__":

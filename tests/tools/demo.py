@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make demo`: the runbook from the list of a ticket to the evidence page, against the emulator.
+"""`make demo`: the runbook from a list of devices to the evidence page, against the emulator.
 
-The collection is built, and installed as a user would. The list is an export of the device inventory.
+The collection is built and installed as users install it. The list is an export of the device inventory.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from pathlib import Path
 from .workspace import CACHE, COLLECTION, Environment, Shell, stage
 
 SCRATCH = CACHE / "demo"
-# In quotes of its own: Ansible splits key=value at blanks, and the rest would be lost without a message.
+# With its own quotes, because Ansible splits key=value at spaces and ignores the rest without a message.
 COMMENT = "mde_comment='CHG-1042 retired'"
 LIST = ("secops.mde.offboard_list", "-e", "mde_devices_file=devices.csv", "-e", COMMENT)
 
 
-class Act(t.NamedTuple):
-    """A command of the runbook, what it is for, and its exit status: the list has devices that need attention."""
+class Step(t.NamedTuple):
+    """A command of the runbook with its description and exit status. 2: a device needs attention."""
 
-    about: str
+    description: str
     command: tuple[str, ...]
-    code: int
+    exit_status: int
     days: int = 0
-    """By which the clock of the emulator is advanced first."""
+    """Number of days by which the clock of the emulator is advanced first."""
 
 
-ACTS = (
-    Act(
-        "What would happen? Check mode reads, predicts, and changes nothing. It predicts that the service refuses the Mac.",
+STEPS = (
+    Step(
+        "Check mode reads, predicts, and changes nothing. It predicts that the service refuses the Mac.",
         (*LIST, "--check"),
         2,
     ),
-    Act("Offboard the devices. The service refuses the Mac. Devices that are powered off stay pending.", LIST, 2),
-    Act(
-        "Run it again, as after an interruption: finished devices are recognized, and none is offboarded twice.",
+    Step("Offboard the devices. The service refuses the Mac. Devices that are powered off stay pending.", LIST, 2),
+    Step(
+        "Run it again, as after an interruption. Finished devices are recognized, and none is offboarded twice.",
         LIST,
         2,
     ),
-    Act(
+    Step(
         "Five days later by the clock of the emulator, which the demo advances: get the outcomes. The actions of devices that "
         "stayed powered off have timed out, so that the run fails.",
         ("secops.mde.verify",),
@@ -61,7 +61,7 @@ ACTS = (
 
 
 def install(run: Shell, archive: Path) -> Path:
-    """Install a built collection into the scratch folder, without asking Galaxy, and return its folder."""
+    """Install a built collection into the scratch folder without Galaxy, and return its folder."""
     run(
         "ansible-galaxy",
         "collection",
@@ -77,7 +77,7 @@ def install(run: Shell, archive: Path) -> Path:
 
 @contextlib.contextmanager
 def emulator(environment: Environment, collection: Path, log: t.IO[str]) -> t.Iterator[dict[str, str]]:
-    """The emulator of a copy of the collection while the block runs; gives the variables that point at it."""
+    """Run the emulator of a copy of the collection while the block runs. Yields the environment variables to use it."""
     variables, state = SCRATCH / "emulator.env", SCRATCH / "emulator.json"
     process = subprocess.Popen(
         [
@@ -114,33 +114,33 @@ def advance(control: str, days: int) -> None:
     direct.open(urllib.request.Request(f"{control}/clock", body), timeout=10).close()
 
 
-def play(program: str, variables: t.Mapping[str, str]) -> int:
-    """Run the acts in the scratch folder, each as a user would type it, and end with the evidence."""
+def run_steps(program: str, variables: t.Mapping[str, str]) -> int:
+    """Run the steps in the scratch folder, print their commands, and print the evidence pages."""
     folder = SCRATCH / "mde-evidence"
-    for act in ACTS:
-        command = act.command
-        if act.days:
-            advance(variables["MDE_EMULATOR_CONTROL"], act.days)
+    for step in STEPS:
+        command = step.command
+        if step.days:
+            advance(variables["MDE_EMULATOR_CONTROL"], step.days)
         if command == ("secops.mde.verify",):
-            # The run that sent them: the last but one.
-            earlier = sorted(folder.glob("mde-offboard_list-*.json"))[-2]
-            command = (*command, "-e", f"mde_evidence={earlier.relative_to(SCRATCH)}")
-        typed = " ".join(f'"{word}"' if "'" in word else shlex.quote(word) for word in command)
-        print(f"\n\n=== {act.about}\n$ ansible-playbook {typed}", flush=True)
+            # The run that submitted the actions is the second to last.
+            evidence = sorted(folder.glob("mde-offboard_list-*.json"))[-2]
+            command = (*command, "-e", f"mde_evidence={evidence.relative_to(SCRATCH)}")
+        shown = " ".join(f'"{word}"' if "'" in word else shlex.quote(word) for word in command)
+        print(f"\n\n=== {step.description}\n$ ansible-playbook {shown}", flush=True)
         ended = subprocess.run([program, *command], cwd=SCRATCH, env=dict(variables), check=False)
-        if ended.returncode != act.code:
-            print(f"This ended with {ended.returncode} instead of {act.code}.", file=sys.stderr)
+        if ended.returncode != step.exit_status:
+            print(f"The exit status is {ended.returncode} instead of {step.exit_status}.", file=sys.stderr)
             return 1
     pages = sorted(folder.glob("*.html"))
-    print("\n\n=== The evidence, a page for each run:", *pages, sep="\n", flush=True)
-    print(f"\nOpen the last one in a browser: {pages[-1]}", flush=True)
+    print("\n\n=== The evidence pages, one for each run:", *pages, sep="\n", flush=True)
+    print(f"\nOpen the last page in a browser: {pages[-1]}", flush=True)
     return 0
 
 
-def perform(ansible: Environment, service: Environment, collection: Path, log: t.IO[str]) -> int:
-    """Run the acts with the Ansible of one environment and the collection that is installed in the scratch folder.
+def run_demo(ansible: Environment, service: Environment, collection: Path, log: t.IO[str]) -> int:
+    """Run the steps with the Ansible of one environment and the installed collection in the scratch folder.
 
-    The emulator is that of the installed collection, and runs in the environment ``service``.
+    The emulator of the installed collection runs in the environment ``service``.
     """
     with emulator(service, collection, log) as variables:
         settings = {
@@ -150,7 +150,7 @@ def perform(ansible: Environment, service: Environment, collection: Path, log: t
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
         }
         shutil.copy(collection / "tests" / "emulator" / "scenarios" / "fleet.csv", SCRATCH / "devices.csv")
-        return play(ansible.program("ansible-playbook"), ansible.variables() | settings | variables)
+        return run_steps(ansible.program("ansible-playbook"), ansible.variables() | settings | variables)
 
 
 def main() -> int:
@@ -167,7 +167,7 @@ def main() -> int:
             run("ansible-galaxy", "collection", "build", "--force", f"--output-path={SCRATCH}")
             collection = install(run, next(SCRATCH.glob("*.tar.gz")))
             print("Starting the emulator of Defender for Endpoint ...\n", flush=True)
-            return perform(environment, environment, collection, log)
+            return run_demo(environment, environment, collection, log)
         except (subprocess.CalledProcessError, RuntimeError) as error:
             log.flush()
             print(path.read_text("utf-8"), error, sep="\n", file=sys.stderr)

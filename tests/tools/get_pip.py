@@ -14,11 +14,11 @@ from pathlib import Path
 
 if __name__ == "__main__":
     wheels = sorted((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
-    if wheels:  # pip runs from its wheel, which saves to install it only to have it replace itself
+    if wheels:  # pip runs from its wheel, so it need not be installed first
         sys.path.insert(0, str(wheels[-1]))
-    else:  # a distribution keeps it elsewhere
+    else:  # some distributions have no bundled wheel
         ensurepip.bootstrap()
-        os.environ.pop("PIP_CONFIG_FILE", None)  # ensurepip leaves it pointing at nothing
+        os.environ.pop("PIP_CONFIG_FILE", None)  # ensurepip sets it to a file that does not exist
     packages = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
     sys.argv[1:] = ["install", *packages]
     runpy.run_module("pip", run_name="__main__", alter_sys=True)

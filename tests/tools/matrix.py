@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make matrix`: sanity, unit, functional and integration tests, and AWX's jobs, on all supported versions of ansible-core.
+"""`make matrix`: sanity, unit, functional, integration and AWX tests on all supported versions of ansible-core.
 
-The oldest, a middle and the newest version run everything, the others the sanity tests and the playbooks of one module. With
-`--full`, every version runs everything with one Python, and these two with each other Python that it supports. A Python that
-is not found is named.
+The oldest, a middle and the newest version run all tests. The others run the sanity tests and the playbooks of one module.
+With `--full`, every version runs all tests with one Python, and sanity tests and these playbooks with each other supported
+Python. If a Python is not found, its name is printed.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import typing as t
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import lanes
+from . import jobs
 from .check import ansible_test, awx_jobs, examples, functional, integration, sanity, units
 from .workspace import CORES, Environment, Shell, find_python
 
 
 def smoke(run: Shell) -> None:
-    """The playbooks of the most important module."""
+    """Run the integration tests of the most important module."""
     ansible_test(run, "integration", "mde_offboard")
 
 
-EVERYTHING: t.Final[tuple[lanes.Work, ...]] = (units, functional, examples, awx_jobs, integration, sanity)
-QUICK: t.Final[tuple[lanes.Work, ...]] = (smoke, sanity)
-WITH_PYTEST: t.Final[tuple[lanes.Work, ...]] = (functional, examples)
+EVERYTHING: t.Final[tuple[jobs.Work, ...]] = (units, functional, examples, awx_jobs, integration, sanity)
+QUICK: t.Final[tuple[jobs.Work, ...]] = (smoke, sanity)
+WITH_PYTEST: t.Final[tuple[jobs.Work, ...]] = (functional, examples)
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Row:
 
     line: str
     minor: int
-    kinds: tuple[lanes.Work, ...] = EVERYTHING
+    tests: tuple[jobs.Work, ...] = EVERYTHING
     lowest: bool = False
-    """With the lowest versions of requirements.txt."""
+    """Whether the libraries have the lowest versions of requirements.txt."""
 
     @property
     def name(self) -> str:
@@ -48,7 +48,7 @@ class Row:
 
     def environment(self, python: Path) -> Environment:
         environment = Environment(self.line, self.minor, python, lowest=self.lowest)
-        # The libraries of the unit tests are installed together with the lowest versions, so that they fit them.
+        # The libraries of the unit tests are installed together with the lowest versions, so that they are compatible.
         return replace(environment, requirements=("tests/unit/requirements.txt",)) if self.lowest else environment
 
 
@@ -66,11 +66,11 @@ OTHERS: t.Final = [
     for minor in range(oldest, newest + 1)
     if (line, minor) not in {(row.line, row.minor) for row in USUAL}
 ]
-FULL: t.Final = (*(replace(row, kinds=EVERYTHING) for row in USUAL), Row("2.16", 10), *OTHERS)
+FULL: t.Final = (*(replace(row, tests=EVERYTHING) for row in USUAL), Row("2.16", 10), *OTHERS)
 
 
 def pythons(rows: t.Iterable[Row], find: t.Callable[[int], Path | None] = find_python) -> dict[Row, Path]:
-    """The rows that can run, each with its Python. What cannot run is printed, with the Python that takes its place."""
+    """Return the rows that can run, each with its Python. Print the rows that cannot run, with their replacement."""
     minors = {minor for _release, oldest, newest in CORES.values() for minor in range(oldest, newest + 1)}
     found = {minor: find(minor) for minor in sorted(minors)}
     usable: dict[tuple[str, int, bool], tuple[Row, Path]] = {}  # each pair once: the first row has the most tests
@@ -85,22 +85,22 @@ def pythons(rows: t.Iterable[Row], find: t.Callable[[int], Path | None] = find_p
     return dict(usable.values())
 
 
-def jobs_for(usable: t.Mapping[Row, Path]) -> t.Iterator[lanes.Job]:
-    """Each kind of tests of each row, the longest kind first."""
-    yield from (job(row, python, units) for row, python in usable.items() if units in row.kinds)
-    # What is left in pairs: while one line's units still run, nothing else installs into its environment.
-    yield from (job(row, python, kind) for row, python in usable.items() for kind in row.kinds if kind is not units)
+def jobs_for(usable: t.Mapping[Row, Path]) -> t.Iterator[jobs.Job]:
+    """Yield a job for each kind of tests of each row, the longest first."""
+    yield from (job(row, python, units) for row, python in usable.items() if units in row.tests)
+    # The others row by row, so that nothing is installed into an environment whose unit tests still run.
+    yield from (job(row, python, test) for row, python in usable.items() for test in row.tests if test is not units)
 
 
-def job(row: Row, python: Path, kind: lanes.Work) -> lanes.Job:
+def job(row: Row, python: Path, test: jobs.Work) -> jobs.Job:
     environment = row.environment(python)
-    if kind in WITH_PYTEST:
+    if test in WITH_PYTEST:
         environment = with_pytest(environment)
-    return lanes.Job(f"{row.name} {kind.__name__}", environment, with_pins(kind) if row.lowest else kind)
+    return jobs.Job(f"{row.name} {test.__name__}", environment, with_pin_check(test) if row.lowest else test)
 
 
 def with_pytest(environment: Environment) -> Environment:
-    """An environment for the tests that ansible-test does not run."""
+    """Return an environment for the tests that ansible-test does not run."""
     files = ("tests/unit/requirements.txt", "tests/functional/requirements.txt")
     return replace(
         environment, requirements=tuple(dict.fromkeys((*environment.requirements, *files))), purpose="pytest"
@@ -116,11 +116,11 @@ sys.exit(str(found) if any(found[name].removesuffix(".0") != pin.removesuffix(".
 """
 
 
-def with_pins(kind: lanes.Work) -> lanes.Work:
-    """The same tests, which fail if another version than the lowest is installed at their end."""
+def with_pin_check(test: jobs.Work) -> jobs.Work:
+    """Return the same tests with a check at their end that the lowest versions are still installed."""
 
     def work(run: Shell) -> None:
-        kind(run)
+        test(run)
         run("python", "-c", CHECK_PINS, *run.environment.pins)
 
     return work
@@ -128,12 +128,12 @@ def with_pins(kind: lanes.Work) -> lanes.Work:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="every version completely, and each Python")
+    parser.add_argument("--full", action="store_true", help="all tests with every version, and each Python")
     rows = FULL if parser.parse_args().full else USUAL
     usable = pythons(rows)
-    status = lanes.run(list(jobs_for(usable)))
-    print("tested:", *(f"  {row.name}: {' '.join(kind.__name__ for kind in row.kinds)}" for row in usable), sep="\n")
-    pythons(rows)  # what did not run, again after the long output
+    status = jobs.run(list(jobs_for(usable)))
+    print("tested:", *(f"  {row.name}: {' '.join(test.__name__ for test in row.tests)}" for row in usable), sep="\n")
+    pythons(rows)  # print again what did not run, after the long output
     return status
 
 

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make release`: the archive to publish, after checks of it and of what a user gets from it.
+"""`make release`: builds and checks the archive to publish.
 
-Checks that all files name one version, builds the archive, passes it to the importer of Galaxy, follows the page "First
-steps" with it in an empty environment, and runs the demo with the installed collection. Publishes nothing.
+Checks that all files have the same version, builds the archive, checks it with the importer of Galaxy, follows the page
+"First steps" with it in an empty environment, and runs the demo with the installed collection. Publishes nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .workspace import CACHE, HOME, ROOT, Environment, Shell, stage, tools
 
 RELEASE = CACHE / "release"
 
-# The files that name the version, and how. Of the changelog, the newest release counts.
+# The files with the version, and the pattern of its line. In the changelog, the newest release counts.
 VERSION = {
     "galaxy.yml": r"^version: (\S+)$",
     "plugins/module_utils/_version.py": r'^COLLECTION_VERSION = "(.+)"$',
@@ -41,7 +41,7 @@ class ReleaseError(Exception):
 
 
 def version_of(root: Path, tag: str | None = None) -> str:
-    """Return the version that all files and the tag, if there is one, agree on. Raise ReleaseError if they do not."""
+    """Return the version, which must be the same in all files and in the tag, if any. Raises ReleaseError."""
     found = {
         file: max(re.findall(pattern, (root / file).read_text("utf-8"), re.MULTILINE), key=_numbers)
         for file, pattern in VERSION.items()
@@ -49,10 +49,10 @@ def version_of(root: Path, tag: str | None = None) -> str:
     named = found | ({"the tag": tag} if tag else {})
     if len(set(named.values())) > 1:
         listed = ", ".join(f"{version} in {place}" for place, version in named.items())
-        raise ReleaseError(f"There is more than one version: {listed}.")
+        raise ReleaseError(f"The versions differ: {listed}.")
     if fragments := sorted(path.name for path in (root / "changelogs" / "fragments").glob("*.y*ml")):
         raise ReleaseError(
-            f"These are not yet in the changelog, run antsibull-changelog release: {', '.join(fragments)}."
+            f"Fragments are not in the changelog. Run antsibull-changelog release: {', '.join(fragments)}."
         )
     return str(found["galaxy.yml"])
 
@@ -62,7 +62,7 @@ def _numbers(version: str) -> list[int]:
 
 
 def check_commit() -> None:
-    """Raise ReleaseError if the archive would have something that is not committed."""
+    """Raise ReleaseError if changes are not committed."""
     command = ["git", "status", "--porcelain"]
     changes = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     if changes:
@@ -102,15 +102,15 @@ def release(version: str, log: t.IO[str]) -> Path:
         Shell(user, demo.SCRATCH, log)("ansible-doc", "-t", kind, f"secops.mde.{name}", cwd=demo.SCRATCH, **paths)
 
     print("Running the demo with the installed collection ...\n", flush=True)
-    if demo.perform(user, service, collection, log) != 0:
+    if demo.run_demo(user, service, collection, log) != 0:
         raise ReleaseError("The demo failed.")
     return archive
 
 
 def follow_first_steps(run: Shell, archive: Path) -> None:
-    """Run the commands of the page in an empty home, with the archive instead of the release on Galaxy."""
+    """Run the commands of the page with an empty home directory, and install the archive instead of the release."""
     home = RELEASE / "home"
-    shutil.copytree(HOME / ".config", home / ".config")  # where pip finds its index
+    shutil.copytree(HOME / ".config", home / ".config")  # pip's settings
     page = (ROOT / "docs" / "docsite" / "rst" / "guide_first_steps.rst").read_text("utf-8")
     script = ["set -eux"]
     for language, indented in BLOCK.findall(page):
@@ -122,7 +122,7 @@ def follow_first_steps(run: Shell, archive: Path) -> None:
                 text.replace("collection install secops.mde\n", f"collection install {shlex.quote(str(archive))}\n")
             )
         if "export MDE_" in text:
-            script.append(f". {shlex.quote(str(demo.SCRATCH / 'emulator.env'))}")  # instead of a tenant
+            script.append(f". {shlex.quote(str(demo.SCRATCH / 'emulator.env'))}")  # the emulator instead of a tenant
     run(
         "sh",
         "-c",
@@ -135,7 +135,7 @@ def follow_first_steps(run: Shell, archive: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tag", help="the tag of the release, which has to be the version")
+    parser.add_argument("--tag", help="the tag of the release, which must be the version")
     tag = parser.parse_args().tag or None
     shutil.rmtree(RELEASE, ignore_errors=True)
     RELEASE.mkdir(parents=True)

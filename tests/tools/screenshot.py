@@ -10,21 +10,21 @@ import subprocess
 import sys
 
 from ..browser.programs import missing
-from .workspace import CACHE, ROOT, Shell, alone, stage, tools
+from .workspace import CACHE, ROOT, Shell, exclusive, stage, tools
 
 PICTURE = ROOT / "docs" / "images" / "evidence.png"
 MODULE = "ansible_collections.secops.mde.tests.browser.picture"
 
 
 def main() -> int:
-    if why := missing():
-        print(why, file=sys.stderr)
+    if reason := missing():
+        print(reason, file=sys.stderr)
         return 1
     environment = tools()
     path = CACHE / "logs" / "screenshot.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    with alone("screenshot"), path.open("w", encoding="utf-8") as log:
+    with exclusive("screenshot"), path.open("w", encoding="utf-8") as log:
         try:
             environment.build(log)
             run = Shell(environment, stage("screenshot"), log)

@@ -26,7 +26,7 @@ HOME = CACHE / "home"
 COLLECTION = Path("ansible_collections", "secops", "mde")
 
 CORES = {
-    # line: (release, oldest and newest Python 3 of the controller)
+    # version: (release, oldest and newest Python 3 of the controller)
     "2.16": ("2.16.19", 10, 12),
     "2.17": ("2.17.14", 10, 12),
     "2.18": ("2.18.19", 11, 13),
@@ -35,16 +35,16 @@ CORES = {
     "2.21": ("2.21.5", 12, 14),
 }
 
-# Variables of the caller that would change what the collection, Ansible or Python do in a test. Without bytecode each of
-# the hundreds of processes would compile Ansible again, which takes longer than most of them run.
-FOREIGN = re.compile(
+# Variables of the caller that change the behavior of the collection, Ansible or Python in a test. With
+# PYTHONDONTWRITEBYTECODE, each of the hundreds of processes would compile Ansible again.
+REMOVED_VARIABLES = re.compile(
     r"(ANSIBLE|AZURE|MDE|GALAXY_IMPORTER)_|PYTHON(PATH|HOME|DONTWRITEBYTECODE)$|VIRTUAL_ENV$|GIT_(DIR|WORK_TREE)$"
 )
 
 
 @contextlib.contextmanager
-def alone(name: str) -> t.Iterator[None]:
-    """Lock a name against other runs in this checkout."""
+def exclusive(name: str) -> t.Iterator[None]:
+    """Hold a lock with this name against other runs in this checkout."""
     path = CACHE / "locks" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
@@ -67,16 +67,16 @@ def find_python(minor: int) -> Path | None:
 
 
 def works(python: Path) -> bool:
-    """Test the interpreter: a shim can point to none, and a distribution can lack ensurepip."""
-    probe = [str(python), "-c", "import ensurepip, venv"]
-    return python.is_file() and subprocess.run(probe, capture_output=True, check=False).returncode == 0
+    """Test the interpreter. A shim can have no interpreter, and a distribution can lack ensurepip."""
+    command = [str(python), "-c", "import ensurepip, venv"]
+    return python.is_file() and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment with one line of ansible-core and the libraries of some files of requirements.
+    """A virtual environment with a version of ansible-core and the libraries of some requirements files.
 
-    The default is the newest line for the Python that runs this, with what the collection and the emulator need.
+    The default is the newest version for the running Python, with the requirements of the collection and the emulator.
     """
 
     core: str = [line for line, (_release, oldest, _newest) in CORES.items() if oldest <= sys.version_info.minor][-1]
@@ -89,7 +89,7 @@ class Environment:
 
     @property
     def pins(self) -> list[str]:
-        """The lowest versions, as requirements."""
+        """The requirements with the lowest versions."""
         lines = (ROOT / "requirements.txt").read_text("utf-8").split() if self.lowest else ()
         return [line.replace(">=", "==") for line in lines]
 
@@ -106,16 +106,16 @@ class Environment:
         return str(self.path / "bin" / name)
 
     def variables(self) -> dict[str, str]:
-        """The caller's variables without the foreign ones, with the programs of the environment and a separate home."""
-        kept = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
+        """Return the caller's variables without REMOVED_VARIABLES, with the programs of the environment and its home."""
+        kept = {name: value for name, value in os.environ.items() if not REMOVED_VARIABLES.match(name)}
         return kept | {"HOME": str(HOME), "PATH": f"{self.path / 'bin'}{os.pathsep}{kept['PATH']}"}
 
     def build(self, log: t.IO[str]) -> None:
-        """Build it, unless it exists with the same contents."""
-        with alone(self.path.name):
+        """Build the environment unless it exists with the same requirements."""
+        with exclusive(self.path.name):
             self.install(log)
-            self.carry_pip_settings()
-            self.spare_get_pip()
+            self.copy_pip_settings()
+            self.provide_get_pip()
 
     def install(self, log: t.IO[str]) -> None:
         releases = [f"ansible-core=={CORES[self.core][0]}", *self.pins]
@@ -133,8 +133,8 @@ class Environment:
                 subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=True)
             made.write_text(recipe, "utf-8")
 
-    def carry_pip_settings(self) -> None:
-        """Copy pip's settings into the home of the tools, because ansible-test hides the caller's home and variables from pip."""
+    def copy_pip_settings(self) -> None:
+        """Copy pip's settings into the home of the tools, because ansible-test does not pass them on."""
         pip = [self.program("python"), "-m", "pip"]
         listing = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=True).stdout
         cache = subprocess.run([*pip, "cache", "dir"], capture_output=True, text=True, check=False).stdout
@@ -149,16 +149,16 @@ class Environment:
         parser.write(text)
         write(HOME / ".config" / "pip" / "pip.conf", text.getvalue())
 
-    def spare_get_pip(self) -> None:
-        """Put get_pip.py where ansible-test would save the get-pip.py that it downloads."""
-        stand_in = (ROOT / "tests" / "tools" / "get_pip.py").read_text("utf-8")
+    def provide_get_pip(self) -> None:
+        """Copy get_pip.py to the path where ansible-test saves its download of get-pip.py."""
+        replacement = (ROOT / "tests" / "tools" / "get_pip.py").read_text("utf-8")
         for source in self.path.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py"):
             for version in re.findall(r"pip='([\d.]+)'", source.read_text("utf-8")):
-                write(HOME / ".ansible" / "test" / "cache" / f"get_pip_{version.replace('.', '_')}.py", stand_in)
+                write(HOME / ".ansible" / "test" / "cache" / f"get_pip_{version.replace('.', '_')}.py", replacement)
 
 
 def tools() -> Environment:
-    """The environment of the gates that need more than Ansible: the pinned tools, and what all tests import."""
+    """Return the environment of the other gates: the pinned tools, and the requirements of all tests."""
     core = Environment()
     files = (
         "tests/tools/requirements.txt",
@@ -182,16 +182,16 @@ class Shell:
 
     @property
     def collections_path(self) -> Path:
-        """The folder above ansible_collections."""
+        """The folder that contains ansible_collections."""
         return self.tree.parents[len(COLLECTION.parts) - 1]
 
     def __call__(self, *command: str | Path, cwd: Path | None = None, **variables: str) -> None:
         print("+", *command, file=self.log, flush=True)
-        quiet = {"ANSIBLE_COLLECTIONS_PATH": str(self.collections_path), "ANSIBLE_NOCOLOR": "1", "NO_COLOR": "1"}
+        settings = {"ANSIBLE_COLLECTIONS_PATH": str(self.collections_path), "ANSIBLE_NOCOLOR": "1", "NO_COLOR": "1"}
         subprocess.run(
             [str(word) for word in command],
             cwd=cwd or self.tree,
-            env=self.environment.variables() | quiet | variables,
+            env=self.environment.variables() | settings | variables,
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=subprocess.STDOUT,
@@ -200,7 +200,7 @@ class Shell:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file in one step, because another lane can be reading it."""
+    """Replace a file atomically, because another job can read it at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.{id(text)}")
     draft.write_text(text, "utf-8")
@@ -208,7 +208,7 @@ def write(path: Path, text: str) -> None:
 
 
 def stage(name: str) -> Path:
-    """Create a copy of the collection in a directory with its full name, as a git repository, which ansible-test requires."""
+    """Create a copy of the collection as a git repository in a directory with its full name, for ansible-test."""
     tree = CACHE / "stage" / name / COLLECTION
     shutil.rmtree(CACHE / "stage" / name, ignore_errors=True)
     listing = subprocess.run(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A local service for each test, and modules run from their parameters to the JSON they print."""
+"""A local service for each test, and functions that run a module from its parameters to its JSON output."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleRun, RunModule
 from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
-# The same examples each time, whatever the machine's speed: a gate that passed fails only when something was changed.
+# The same examples each time, at any speed of the machine: a gate that passed fails only after a change.
 settings.register_profile("gate", deadline=None, derandomize=True, database=None)
-# `make hunt`: new examples each time, and many of them.
+# `make hunt`: many new examples each time.
 settings.register_profile("hunt", deadline=None, max_examples=2000, database=None, print_blob=True)
 settings.load_profile("gate")
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove variables of the machine that change the result of a test."""
+    """Remove environment variables of the machine that change the result of a test."""
     for name in list(os.environ):
         if name.startswith(("MDE_", "AZURE_", "IDENTITY_", "MSI_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -50,7 +50,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def emulator() -> t.Iterator[Emulator]:
-    """A local Defender and Entra ID without devices, with a clock that only tests advance."""
+    """A local service without devices, with a clock that only tests advance."""
     with Emulator() as running:
         yield running
 
@@ -70,7 +70,7 @@ def clock(emulator: Emulator) -> VirtualTime:
 
 @pytest.fixture
 def against_emulator(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., RunModule]:
-    """Make a module's ``main`` a function of its options, with defaults for some, that runs against the emulator."""
+    """Make a module's ``main`` a function of its options that runs against the emulator. ``defaults`` are options."""
 
     def make(main: t.Callable[[], None], **defaults: t.Any) -> RunModule:
         def run(*, check: bool = False, diff: bool = False, connect: bool = True, **options: t.Any) -> ModuleRun:
@@ -122,12 +122,12 @@ def offboard_info(against_emulator: t.Callable[..., RunModule], clock: VirtualTi
 def run_module(
     main: t.Callable[[], None], options: t.Mapping[str, t.Any], *, check: bool = False, diff: bool = False
 ) -> ModuleRun:
-    """Run a module's ``main`` as Ansible would: parameters in, the JSON that it prints out."""
+    """Run a module's ``main`` as Ansible does: with parameters, and with JSON as output."""
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
-    if "inject_invocation" in PASS_VARS:  # newer versions show the parameters only on demand
+    if "inject_invocation" in PASS_VARS:  # newer versions return the parameters only on request
         arguments["_ansible_inject_invocation"] = True
     printed = io.StringIO()
-    # Ansible collects warnings for the life of a process, which is one module elsewhere.
+    # Ansible collects warnings for the lifetime of a process, which normally runs one module.
     for name in ("_global_warnings", "_global_deprecations"):
         getattr(ansible_warnings, name, []).clear()
     with _module_arguments(arguments), contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as ended:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The layers of the collection: what may import what, and where Ansible and msal may be imported."""
+"""The layers of the collection: allowed imports, and the files that can import Ansible and msal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.secops.mde.plugins.module_utils._version import COLLECT
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "plugins"
-# From the ground up. A file imports from its own layer's package and from the layers above it in this list.
+# From the lowest layer up. A file imports from the package of its own layer and from the layers above it in this list.
 LAYERS = (
     ("_presentable", "_same"),
     ("_foreign_json", "_errors", "_clock", "_timestamps", "_version", "_evidence_format"),
@@ -40,7 +40,7 @@ CONTROLLER = sorted((PLUGINS / "plugin_utils").rglob("*.py"))
 
 
 def imported(path: Path) -> set[str]:
-    """Absolute names of the modules that a file imports, at its top or anywhere below."""
+    """Return the absolute names of all modules that a file imports, also inside functions."""
     package = ("ansible_collections", "secops", "mde", "plugins", *path.relative_to(PLUGINS).parent.parts)
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -72,7 +72,7 @@ def test_imports_point_down(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [*FILES, *MODULES], ids=lambda path: str(path.relative_to(PLUGINS)))
-def test_what_runs_on_targets_imports_nothing_of_the_controller(path: Path) -> None:
+def test_code_that_runs_on_targets_imports_no_code_of_the_controller(path: Path) -> None:
     controller_only = ("ansible_collections.secops.mde.plugins.plugin_utils", "jinja2", "markupsafe", "yaml")
     assert not [name for name in imported(path) if name.startswith(controller_only)]
 

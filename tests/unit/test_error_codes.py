@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The page of error codes has exactly the codes that the code can raise, each with its cause and a solution."""
+"""The page of error codes has exactly the codes that can occur, each with its cause and a solution."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.secops.mde.tests import emulator
 COLLECTION = Path(str(emulator.__file__)).parents[2]
 UTILS = COLLECTION / "plugins" / "module_utils"
 PAGE = (COLLECTION / "docs" / "docsite" / "rst" / "guide_errors.rst").read_text("utf-8")
-# Codes of base classes: what is raised, or leaves a run, always has a code of its own.
+# Codes of base classes. Errors that are raised always have another code.
 BASES = {"error", "device_error"}
 ROW = re.compile(r"^   \* - ``(\w+)``\n     - (.+(?:\n       .+)*)\n     - (.+(?:\n       .+)*)$", re.MULTILINE)
 
@@ -36,12 +36,12 @@ def calls_of(tree: ast.AST, name: str) -> t.Iterator[ast.Call]:
 
 
 def texts(expressions: t.Iterable[ast.expr]) -> set[str]:
-    """The string literals of these expressions. Nothing else is allowed in them."""
+    """Return the string literals of these expressions. Other expressions are an error."""
     return {str(ast.literal_eval(expression)) for expression in expressions}
 
 
 def of_error_responses() -> set[str]:
-    """What ``_error_code`` returns."""
+    """Return the codes that ``_error_code`` returns."""
     (function,) = (
         node
         for node in tree_of(UTILS / "_api" / "error_responses.py").body
@@ -58,19 +58,19 @@ def of_error_responses() -> set[str]:
 
 
 def of_transport() -> set[str]:
-    """The second argument of the local function ``failure``."""
+    """Return the second argument of the local function ``failure``."""
     return texts(call.args[1] for call in calls_of(tree_of(UTILS / "_http" / "transport.py"), "failure"))
 
 
 def of_matching() -> set[str]:
-    """The code of each call of ``_refused``, or else its outcome."""
+    """Return the code of each call of ``_refused``, or its outcome if it has no code."""
     return {
         str(ast.literal_eval(next((word.value for word in call.keywords if word.arg == "code"), call.args[0])))
         for call in calls_of(tree_of(UTILS / "_offboarding" / "matching.py"), "_refused")
     }
 
 
-# Where ``code=`` is not a literal: the expression, and the codes that it can have.
+# If ``code=`` is not a literal: the expression, and the codes that it can have.
 COMPUTED: dict[tuple[str, str], t.Callable[[], set[str]]] = {
     ("error_responses.py", "code"): of_error_responses,
     ("transport.py", "code"): of_transport,
@@ -82,7 +82,7 @@ COMPUTED: dict[tuple[str, str], t.Callable[[], set[str]]] = {
 
 
 def codes_in(path: Path) -> t.Iterator[str]:
-    """The codes that a file can put into an error."""
+    """Return the codes of errors in a file."""
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.ClassDef):
             for statement in node.body:
@@ -102,9 +102,9 @@ def codes_of(path: Path, value: ast.expr) -> t.Iterator[str]:
         for part in value.values:
             yield from codes_of(path, part)
     elif isinstance(value, ast.Attribute) and value.attr == "code":
-        return  # of another error, which has its own place
+        return  # the code of another error, which is found where it is created
     elif path.name == "_errors.py" and isinstance(value, ast.Name):
-        return  # of a call of restate, which has its own place
+        return  # an argument of restate, which is found where restate is called
     elif isinstance(value, ast.Constant):
         yield str(value.value)
     else:
@@ -122,7 +122,7 @@ def test_the_page_has_every_code_once_and_no_other() -> None:
 
 
 def test_codes_of_every_kind_are_found() -> None:
-    """The search itself works: a code of a class, of a call, of a condition and of each table."""
+    """The search finds the codes of a class, a call, a condition and each table."""
     found = raised()
     assert {"invalid_option", "devices_failed", "exclusion_unavailable", "run_ended"} <= found
     for codes in COMPUTED.values():

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The matrix has every supported version, and names what it cannot run."""
+"""The matrix has every supported version, and prints the rows that cannot run."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PYTHON = Path("python")
 
 
 def test_every_version_is_tested_and_the_oldest_a_middle_and_the_newest_completely() -> None:
-    kinds = {row.line: row.kinds for row in matrix.USUAL}
-    assert list(kinds) == list(CORES)
-    assert all(check.sanity in tests for tests in kinds.values())
-    complete = [line for line, tests in kinds.items() if tests == matrix.EVERYTHING]
+    tests_of = {row.line: row.tests for row in matrix.USUAL}
+    assert list(tests_of) == list(CORES)
+    assert all(check.sanity in tests for tests in tests_of.values())
+    complete = [line for line, tests in tests_of.items() if tests == matrix.EVERYTHING]
     assert len(complete) == 3
-    assert {min(kinds), max(kinds)} < set(complete)
+    assert {min(tests_of), max(tests_of)} < set(complete)
 
 
 def test_the_full_matrix_has_every_python_of_every_version() -> None:
@@ -36,18 +36,18 @@ def test_the_full_matrix_has_every_python_of_every_version() -> None:
         (line, minor) for line, (_release, oldest, newest) in CORES.items() for minor in range(oldest, newest + 1)
     }
     assert len({(row.line, row.minor, row.lowest) for row in matrix.FULL}) == len(matrix.FULL)
-    assert {row.line for row in matrix.FULL if row.kinds == matrix.EVERYTHING} == set(CORES)
-    assert all(check.sanity in row.kinds for row in matrix.FULL)
+    assert {row.line for row in matrix.FULL if row.tests == matrix.EVERYTHING} == set(CORES)
+    assert all(check.sanity in row.tests for row in matrix.FULL)
 
 
 def test_the_oldest_row_is_that_of_the_lowest_versions() -> None:
     for rows in (matrix.USUAL, matrix.FULL):
         (row,) = (row for row in rows if row.lowest)
         assert (row.line, row.minor) == (min(CORES), min(oldest for _release, oldest, _newest in CORES.values()))
-        assert row.kinds == matrix.EVERYTHING
+        assert row.tests == matrix.EVERYTHING
 
 
-def test_a_missing_python_is_named_and_another_one_takes_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_python_is_named_and_another_one_is_used(capsys: pytest.CaptureFixture[str]) -> None:
     usable = matrix.pythons(matrix.USUAL, lambda minor: PYTHON if minor == 12 else None)
     assert {(row.line, row.minor) for row in usable} == {(line, 12) for line in CORES}
     printed = capsys.readouterr().out
@@ -56,7 +56,7 @@ def test_a_missing_python_is_named_and_another_one_takes_its_place(capsys: pytes
     assert "core 2.18" not in printed
 
 
-def test_a_version_without_any_of_its_pythons_does_not_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_version_without_an_installed_python_is_not_tested(capsys: pytest.CaptureFixture[str]) -> None:
     usable = matrix.pythons(matrix.FULL, lambda minor: PYTHON if minor == 10 else None)
     assert {row.line for row in usable} == {"2.16", "2.17"}
     assert capsys.readouterr().out.count("not run: core 2.21 ") == 3
@@ -68,7 +68,7 @@ def test_the_page_first_steps_has_the_same_versions() -> None:
     rows = re.findall(r"^   \* - (2\.\d+)\n     - 3\.(\d+) to 3\.(\d+)\n     - (.+)$", page, re.MULTILINE)
     words = {matrix.EVERYTHING: "all", matrix.QUICK: "sanity, offboarding"}
     tests = {
-        row.line: words[row.kinds] + ", also with the lowest versions of the libraries" * row.lowest
+        row.line: words[row.tests] + ", also with the lowest versions of the libraries" * row.lowest
         for row in matrix.USUAL
     }
     assert [tuple(row) for row in rows] == [

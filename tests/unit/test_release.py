@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a release is made of: one version, a changelog that is complete, and workflows that run what exists."""
+"""The files of a release: one version, a complete changelog, and workflows that run existing targets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def load(path: Path) -> t.Any:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A copy of the files that name the version."""
+    """A copy of the files with the version."""
     for file in VERSION:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, tmp_path / file)
@@ -48,7 +48,7 @@ def test_a_file_with_another_version_stops_the_release(root: Path, file: str) ->
     version = version_of(root)
     path = root / file
     path.write_text(path.read_text("utf-8").replace(version, "1.0.10"), "utf-8")
-    with pytest.raises(ReleaseError, match=rf"more than one version: .*1\.0\.10 in {file}"):
+    with pytest.raises(ReleaseError, match=rf"The versions differ: .*1\.0\.10 in {file}"):
         version_of(root)
 
 

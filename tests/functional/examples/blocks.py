@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The examples of the documentation as the user reads them, cut into pieces that can be run."""
+"""The examples of the documentation, divided into blocks that can be run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PREFIX = "secops.mde."
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of documentation, to the letter. ``title`` distinguishes it from the others of its source."""
+    """A block of the documentation with its exact text. ``title`` is unique in its source."""
 
     source: str
     title: str
@@ -34,7 +34,7 @@ class Block:
 
 
 def of_plugins() -> list[Block]:
-    """The examples of all plugins but inventories: each task of the collection with the tasks up to the next."""
+    """Return the examples of all plugins except inventories: each task of the collection with the tasks after it."""
     return [block for path in sorted(COLLECTION.glob("plugins/*/*.py")) for block in _of_plugin(path)]
 
 
@@ -63,7 +63,7 @@ def _of_plugin(path: Path) -> t.Iterator[Block]:
 
 
 def _examples(path: Path) -> str:
-    """The value of EXAMPLES, read without importing the plugin or Ansible."""
+    """Return the value of EXAMPLES without importing the plugin or Ansible."""
     for statement in ast.parse(path.read_text("utf-8")).body:
         if isinstance(statement, ast.Assign) and [ast.unparse(target) for target in statement.targets] == ["EXAMPLES"]:
             return str(ast.literal_eval(statement.value))
@@ -71,14 +71,14 @@ def _examples(path: Path) -> str:
 
 
 def of_readme() -> list[Block]:
-    """The fenced blocks of the README; a play or a task is titled by its name, another block by its first line."""
+    """Return the fenced blocks of the README. The title is the name of the play or task, or else the first line."""
     text = (COLLECTION / "README.md").read_text("utf-8")
     found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [Block("README", title_of(body), body) for _language, body in found]
 
 
 def of_guide(name: str) -> list[Block]:
-    """The code blocks of a guide, in their order, titled as those of the README."""
+    """Return the code blocks of a guide in order, with titles as in the README."""
     text = (COLLECTION / "docs" / "docsite" / "rst" / f"{name}.rst").read_text("utf-8")
     found = re.findall(r"^\.\. code-block:: \w+\n\n((?:   .*\n|\n)+)", text, re.MULTILINE)
     bodies = [textwrap.dedent(body).strip("\n") + "\n" for body in found]
@@ -86,5 +86,5 @@ def of_guide(name: str) -> list[Block]:
 
 
 def title_of(body: str) -> str:
-    """The name of a play or task; of another block, the first line."""
+    """Return the name of a play or task, or the first line of another block."""
     return body.splitlines()[0].removeprefix("- name: ")

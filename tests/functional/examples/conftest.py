@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The service that the examples name, and the command that runs them."""
+"""The service with the devices of the examples, and the command that runs the examples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.secops.mde.tests.functional.examples.example_command im
 
 @pytest.fixture
 def emulator() -> t.Iterator[Emulator]:
-    """A Defender for Endpoint with the devices and the application that the examples name. Time passes."""
+    """A service in real time with the devices and the application of the examples."""
     devices = [
         Device(
             id="1e5bc9d7e413ddd7902c2932e418702b84d0cc07", name="lab-w11-07.corp.example", poll_seconds=0, ack_seconds=0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every example in the documentation of the plugins does what it says. Whoever adds one says here what that is."""
+"""Every example in the documentation of the plugins has the effect that is listed here. New examples need an entry."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ ACTION = "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
 
 @dataclass(frozen=True)
 class Effect:
-    """What an example returns, in check mode and for real, and what it then leaves behind at the service."""
+    """The result of an example in check mode and in a real run, and its effect on the service."""
 
-    # Of the result of the example's last task of ours: what shows that it did the right thing, and what that is.
+    # The relevant part of the result of the last task of the collection, and its expected value.
     value: t.Callable[[dict[str, t.Any]], t.Any]
     expected: t.Any
-    # How many calls changed something, and what the service then holds.
+    # The number of calls that change something, and the resulting state of the service.
     posts: int = 0
-    left: t.Callable[[Emulator, dict[str, t.Any]], t.Any] = lambda _emulator, _result: None
-    leaves: t.Any = None
-    # What is there before: devices, actions, permissions.
-    given: t.Callable[[Emulator], t.Any] = lambda _emulator: None
-    # The example that this one goes on from.
-    after: str | None = None
+    read_state: t.Callable[[Emulator, dict[str, t.Any]], t.Any] = lambda _emulator, _result: None
+    state: t.Any = None
+    # Creates the initial state: devices, actions, permissions.
+    prepare: t.Callable[[Emulator], t.Any] = lambda _emulator: None
+    # The example that this example continues.
+    continues: str | None = None
     credential: str | None = "client_secret"
-    # The only change to an example's text: files that it names and that a test has to put elsewhere.
+    # The only change to the text of an example: paths of files that the test has in another directory.
     files: t.Mapping[str, t.Callable[[Emulator], str]] = field(default_factory=dict)
-    # Files that it names and reads, with what stands in them.
+    # Files that the example reads, with their contents.
     contents: t.Mapping[str, str] = field(default_factory=dict)
-    # What stands around the example: shorter pauses, and nothing that changes what it does.
+    # Keywords around the example: shorter pauses, and nothing that changes its effect.
     defaults: t.Mapping[str, t.Any] = field(default_factory=dict)
-    # The inventory host that it is played for.
+    # The inventory host of the play.
     hosts: str = RETIRED
-    # A later task of the example that shows something: what that is.
+    # The output of a later task of the example that shows something.
     shows: t.Callable[[Emulator], t.Any] | None = None
-    # It only writes down what another task has changed.
+    # Whether the task only records the changes of another task.
     records: bool = False
 
     @property
@@ -59,21 +59,21 @@ class Effect:
 
 
 def offboards(outcomes: tuple[str, ...], comments: tuple[str, ...], **more: t.Any) -> Effect:
-    """The outcome of each device, and the action that the service then holds for it."""
+    """Expect the outcome of each device, and its action in the service."""
     submitted = [outcome == "submitted" for outcome in outcomes]
 
-    def left(emulator: Emulator, result: dict[str, t.Any]) -> t.Any:
-        held = {action["machineId"]: action for action in emulator.actions()}
-        assert len(held) == len(emulator.actions())
-        actions = [held.get(device["device_id"], {}) for device in result["devices"]]
-        return [action.get("requestorComment") for action in actions], held.get(DEVICE, {}).get("status")
+    def read_state(emulator: Emulator, result: dict[str, t.Any]) -> t.Any:
+        actions_by_device = {action["machineId"]: action for action in emulator.actions()}
+        assert len(actions_by_device) == len(emulator.actions())
+        actions = [actions_by_device.get(device["device_id"], {}) for device in result["devices"]]
+        return [action.get("requestorComment") for action in actions], actions_by_device.get(DEVICE, {}).get("status")
 
     return Effect(
         value=lambda result: tuple(device["outcome"] for device in result["devices"]),
         expected=outcomes,
         posts=sum(submitted),
-        left=left,
-        leaves=(
+        read_state=read_state,
+        state=(
             [comment if new else None for comment, new in zip(comments, submitted, strict=True)],
             "Succeeded" if any(submitted) else None,
         ),
@@ -81,35 +81,35 @@ def offboards(outcomes: tuple[str, ...], comments: tuple[str, ...], **more: t.An
     )
 
 
-def finds(key: str, ids: list[str], given: t.Callable[[Emulator], t.Any], **more: t.Any) -> Effect:
-    """The ids of the records."""
-    return Effect(value=lambda result: [record["id"] for record in result[key]], expected=ids, given=given, **more)
+def finds(key: str, ids: list[str], prepare: t.Callable[[Emulator], t.Any], **more: t.Any) -> Effect:
+    """Expect the IDs of the records."""
+    return Effect(value=lambda result: [record["id"] for record in result[key]], expected=ids, prepare=prepare, **more)
 
 
 def tags(
-    changed: list[bool], key: str, leaves: list[str], given: t.Callable[[Emulator], t.Any], **more: t.Any
+    changed: list[bool], key: str, state: list[str], prepare: t.Callable[[Emulator], t.Any], **more: t.Any
 ) -> Effect:
-    """Which devices change, and the tags of one of them afterwards."""
+    """Expect which devices change, and the resulting tags of one device."""
     return Effect(
         value=lambda result: [device["changed"] for device in result["devices"]],
         expected=changed,
         posts=1,
-        left=lambda emulator, _result: emulator.machine(key)["machineTags"],
-        leaves=leaves,
-        given=given,
+        read_state=lambda emulator, _result: emulator.machine(key)["machineTags"],
+        state=state,
+        prepare=prepare,
         **more,
     )
 
 
-def loan(emulator: Emulator) -> None:
-    """Two devices are marked, one of them twice; and the application may change that."""
+def tag_loaned_devices(emulator: Emulator) -> None:
+    """Tag two devices, one of them with two tags. The application may change tags."""
     emulator.grant("Machine.ReadWrite.All")
     emulator.update_machine("lab-w11-08.corp.example", machineTags=["loaned", "kiosk"])
     emulator.add_device(Device(id=OTHER, name="kiosk-02.corp.example", tags=["loaned"]))
 
 
 def retire(emulator: Emulator) -> None:
-    """One device is offboarded, and another one has come back. The application may exclude devices."""
+    """Offboard two devices, one of which has reported again. The application may exclude devices."""
     emulator.grant("Machine.ReadWrite.All")
     emulator.add_device(Device(id=OTHER, name="kiosk-02.corp.example"))
     for device in (DEVICE, OTHER):
@@ -117,21 +117,21 @@ def retire(emulator: Emulator) -> None:
     emulator.update_machine(DEVICE, onboardingStatus="CanBeOnboarded")
 
 
-def exclusions(posts: int, leaves: list[bool], given: t.Callable[[Emulator], t.Any], **more: t.Any) -> Effect:
-    """Which devices are excluded in the result, and whether the two devices are excluded afterwards."""
+def exclusions(posts: int, state: list[bool], prepare: t.Callable[[Emulator], t.Any], **more: t.Any) -> Effect:
+    """Expect which devices change, and which of two devices are excluded afterwards."""
     return Effect(
         value=lambda result: [device["device_id"] for device in result["devices"] if device["changed"]],
-        expected=[DEVICE] if leaves[0] else [OTHER],
+        expected=[DEVICE] if state[0] else [OTHER],
         posts=posts,
-        left=lambda emulator, _result: [emulator.machine(id_)["isExcluded"] for id_ in (DEVICE, OTHER)],
-        leaves=leaves,
-        given=given,
+        read_state=lambda emulator, _result: [emulator.machine(id_)["isExcluded"] for id_ in (DEVICE, OTHER)],
+        state=state,
+        prepare=prepare,
         **more,
     )
 
 
 def exclude_other(emulator: Emulator) -> None:
-    """A device is excluded, and the application may include it again."""
+    """Exclude a device. The application may include it again."""
     retire(emulator)
     emulator.update_machine(OTHER, isExcluded=True, exclusionReason="InactiveDevice")
 
@@ -155,7 +155,7 @@ EFFECTS: dict[str, Effect] = {
         ("CHG-1044 retired", "CHG-1045 stolen", "CHG-1044 retired"),
         shows=lambda _emulator: [],
     ),
-    # MDE_API_URL wins over the region's host, and the options' certificate over the secret of the environment.
+    # MDE_API_URL takes precedence over the region, and the options take precedence over the secret in the environment.
     "mde_offboard: Sign in with a certificate, and use the API servers in the United Kingdom": offboards(
         ("submitted",),
         ("CHG-1042 retired",),
@@ -209,9 +209,9 @@ EFFECTS: dict[str, Effect] = {
         value=lambda result: (result["cancelled"], result["action"]["status"], result["action"]["cancellationComment"]),
         expected=(True, "Cancelled", "CHG-1042 withdrawn, the device stays"),
         posts=1,
-        left=lambda emulator, _result: [action["status"] for action in emulator.actions()],
-        leaves=["Cancelled"],
-        given=lambda emulator: emulator.add_action(
+        read_state=lambda emulator, _result: [action["status"] for action in emulator.actions()],
+        state=["Cancelled"],
+        prepare=lambda emulator: emulator.add_action(
             emulator.device("pc-0101.corp.example").id, status="Pending", age=60, id=ACTION
         ),
     ),
@@ -221,31 +221,31 @@ EFFECTS: dict[str, Effect] = {
     "mde_machine_tag: Find devices that are tagged as loaned": Effect(
         value=lambda result: [machine["computerDnsName"] for machine in result["machines"]],
         expected=["lab-w11-08.corp.example", "kiosk-02.corp.example"],
-        given=loan,
+        prepare=tag_loaned_devices,
     ),
     "mde_machine_tag: Remove the tag from all of them": tags(
         [True, True],
         "lab-w11-08.corp.example",
         ["kiosk"],
-        loan,
-        after="mde_machine_tag: Find devices that are tagged as loaned",
+        tag_loaned_devices,
+        continues="mde_machine_tag: Find devices that are tagged as loaned",
     ),
     "mde_machine_exclusion: Get the outcome of the offboard actions of last week": Effect(
         value=lambda result: [device["outcome"] for device in result["devices"]],
         expected=["done", "came_back"],
-        given=retire,
+        prepare=retire,
     ),
     "mde_machine_exclusion: Exclude the devices that are offboarded": exclusions(
         1,
         [True, False],
         retire,
-        after="mde_machine_exclusion: Get the outcome of the offboard actions of last week",
+        continues="mde_machine_exclusion: Get the outcome of the offboard actions of last week",
     ),
     "mde_machine_exclusion: Include a device that is back in use": exclusions(1, [False, False], exclude_other),
     "mde_offboard_info: Get the outcome of an offboard action": Effect(
         value=lambda result: [device["outcome"] for device in result["devices"]],
         expected=["pending"],
-        given=lambda emulator: emulator.add_action(
+        prepare=lambda emulator: emulator.add_action(
             emulator.device("pc-0101.corp.example").id, status="Pending", age=60, id=ACTION
         ),
         shows=lambda _emulator: "pc-0101.corp.example: offboarding is still in progress",
@@ -253,7 +253,7 @@ EFFECTS: dict[str, Effect] = {
     "mde_offboard_info: Fail if a device has come back": Effect(
         value=lambda result: [device["outcome"] for device in result["devices"]],
         expected=["done"],
-        given=lambda emulator: [
+        prepare=lambda emulator: [
             emulator.add_action(DEVICE, age="3d"),
             emulator.update_machine(DEVICE, onboardingStatus="CanBeOnboarded"),
         ],
@@ -264,7 +264,7 @@ EFFECTS: dict[str, Effect] = {
         expected=["submitted", "submitted"],
         posts=2,
         records=True,
-        after="mde_evidence: Offboard a list",
+        continues="mde_evidence: Offboard a list",
     ),
     "host_devices: Offboard the hosts of the play in one task": offboards(
         ("submitted",), ("CHG-1044 retired",), hosts="lab-w11-07.corp.example", shows=lambda _emulator: ["submitted"]
@@ -326,44 +326,44 @@ def test_every_example_has_an_effect_and_every_effect_an_example() -> None:
 
 
 def text_of(block: Block, effect: Effect, stage: ExampleCommand) -> str:
-    text = (EXAMPLES[effect.after].text if effect.after else "") + block.text
-    elsewhere = {file: found(stage.emulator) for file, found in effect.files.items()}
+    text = (EXAMPLES[effect.continues].text if effect.continues else "") + block.text
+    moved = {file: found(stage.emulator) for file, found in effect.files.items()}
     for file, content in effect.contents.items():
         written = stage.folder / Path(file).name
         written.write_text(content, "utf-8", newline="")
-        elsewhere[file] = str(written)
-    for file, place in elsewhere.items():
+        moved[file] = str(written)
+    for file, target in moved.items():
         assert file in text
-        text = text.replace(file, place)
+        text = text.replace(file, target)
     return text
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_example_foretells_its_effect_in_check_mode_and_then_has_it(name: str, stage: ExampleCommand) -> None:
+def test_check_mode_predicts_the_effect_of_the_example_and_a_real_run_has_it(name: str, stage: ExampleCommand) -> None:
     effect, emulator = EFFECTS[name], stage.emulator
     text = text_of(EXAMPLES[name], effect, stage)
-    effect.given(emulator)
+    effect.prepare(emulator)
 
-    # A POST in check mode would show in what the real run shows, and in how many there were in the end.
-    played = stage.predict_and_play(text, defaults=effect.defaults, hosts=effect.hosts)
-    assert played.code == 0, played.output
-    predicted = last(task for task in played.tasks if task.check)
+    # A POST in check mode would change the result of the real run and the number of POSTs.
+    both = stage.predict_and_run(text, defaults=effect.defaults, hosts=effect.hosts)
+    assert both.code == 0, both.output
+    predicted = last(task for task in both.tasks if task.check)
     assert effect.value(predicted) == effect.expected
     assert predicted["changed"] == effect.changes
 
-    real = [task for task in played.tasks if not task.check]
+    real = [task for task in both.tasks if not task.check]
     assert {task.status for task in real} == {"ok"}
     assert effect.value(last(real)) == effect.expected
     assert last(real)["changed"] == effect.changes
     assert {call.credential for call in emulator.calls("entra", "POST")} == {effect.credential} - {None}
-    assert effect.left(emulator, last(real)) == effect.leaves
+    assert effect.read_state(emulator, last(real)) == effect.state
     assert [call.app for call in emulator.calls("api", "POST")] == [CLIENT_ID] * effect.posts
     if effect.shows:
         assert real[-1].result["msg"] == effect.shows(emulator)
 
 
 def last(tasks: t.Iterable[Task]) -> dict[str, t.Any]:
-    """The result of the last task of ours."""
+    """Return the result of the last task of the collection."""
     return [task.result for task in tasks if task.is_ours][-1]
 
 
@@ -378,4 +378,4 @@ def last(tasks: t.Iterable[Task]) -> dict[str, t.Any]:
 def test_an_example_with_a_mistake_is_noticed(stage: ExampleCommand, right: str, wrong: str) -> None:
     text = EXAMPLES["mde_offboard: Offboard one device by its ID"].text
     assert right in text
-    assert stage.play(text.replace(right, wrong)).code != 0
+    assert stage.run_playbook(text.replace(right, wrong)).code != 0

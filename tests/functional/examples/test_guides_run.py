@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each guide is followed from top to bottom as a reader would: files are saved, playbooks and commands are run as written.
+"""Each guide is followed from top to bottom: files are saved, and playbooks and commands are run as written.
 
-The emulator runs as a program, with its devices. Two programs are replaced, because they need a package index or a release:
-``ansible-galaxy collection install`` copies the collection, and ``python3 -m pip install`` does nothing. `make release` runs
-both of them for real.
+The emulator runs as a program with its devices. Two programs are replaced, because they need a package index or a release:
+``ansible-galaxy collection install`` copies the collection, and ``python3 -m pip install`` does nothing. `make release`
+runs the real programs.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ ELSEWHERE = {
     "guide_limits": "it has no code",
     "guide_service_facts": "it has no code",
 }
-# Blocks that are not run, by their first line, and why.
+# Blocks that are not run, by their first line, with the reason.
 NOT_RUN = {
     "make emulator": "it runs until it is stopped; the test starts the same program",
     "cd ~/.ansible/collections/ansible_collections/secops/mde": "the pipeline of the same guide runs this in the background",
     ". ./mde-emulator.env": "the test has the variables of this file from the beginning",
     "Disable computer accounts": "it needs a domain controller",
 }
-# Exit codes of the lines of a block that are not all 0, by the first line. The text says why.
+# The exit codes of blocks with a failing line, by the first line. The text of the guide explains them.
 CODES = {
     ("guide_rehearse", "ansible-playbook secops.mde.offboard_list -e @rehearsal.yml --check"): [2, 2, 2],
-    # Some devices time out, or come back.
+    # Some devices time out, or report again.
     ("guide_rehearse", 'curl -s -X POST "$MDE_EMULATOR_CONTROL/clock" -d \'{"advance": 345600}\''): [0, 0, 2],
     ("guide_rehearse", 'curl -s -X DELETE "$MDE_EMULATOR_CONTROL/log"'): [0, 2, 0],
 }
@@ -107,7 +107,7 @@ fi
 
 
 class Reader:
-    """Follows a guide in a folder. Exported variables last until the end of the guide."""
+    """Follows a guide in a folder. Exported variables are kept until the end of the guide."""
 
     def __init__(self, guide: str, stage: ExampleCommand) -> None:
         self.guide = guide
@@ -115,7 +115,7 @@ class Reader:
         self.playbooks = 0
 
     def submitted(self) -> list[dict[str, t.Any]]:
-        """The offboard actions that the guide has sent, by their comments."""
+        """Return the offboard actions that the guide has submitted, by their comments."""
         url = f"{self.stage.variables['MDE_EMULATOR_CONTROL']}/actions"
         actions: list[dict[str, t.Any]] = requests.get(url, timeout=10).json()
         return [
@@ -125,7 +125,7 @@ class Reader:
         ]
 
     def follow(self, found: t.Sequence[Block]) -> None:
-        """Save the files, which a comment names, and then run the other blocks in their order."""
+        """Save the blocks with a file name in a comment, and then run the other blocks in order."""
         for block in found:
             if name := FILE_NAME.match(block.text):
                 (self.stage.folder / name.group(1)).write_text(block.text, "utf-8")
@@ -145,7 +145,7 @@ class Reader:
         assert run.code == 0, f"{block.name}\n{run.output}"
 
     def _commands(self, block: Block) -> None:
-        """Run the lines one by one, and compare their exit codes. Exported variables last until the end of the guide."""
+        """Run the lines one by one, and compare their exit codes. Exported variables are kept for later blocks."""
         lines = block.text.splitlines()
         for line, code in zip(lines, CODES.get((self.guide, lines[0]), [0] * len(lines)), strict=True):
             exported = self.stage.folder / "exported"
@@ -155,7 +155,7 @@ class Reader:
             assert run.code == code, f"{line}\n{run.output}"
 
     def _script(self, block: Block) -> None:
-        """A complete script that ends with the first failure."""
+        """Run a complete script that stops at the first failure."""
         variables = {name: value for name, value in self.stage.variables.items() if not name.startswith("MDE_")}
         ended = subprocess.run(
             ["sh", "-c", block.text],
@@ -169,7 +169,7 @@ class Reader:
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
     def _earlier_run(self, _found: re.Match[str]) -> str:
-        """The evidence of the last real run, as the text asks for."""
+        """Return the evidence of the last real run, which the text asks for."""
         documents = {
             path: json.loads(path.read_text("utf-8")) for path in self.stage.folder.rglob("mde-offboard*.json")
         }
@@ -179,7 +179,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Service:
-    """The emulator, as a program that writes its variables into a file."""
+    """Run the emulator as a program that writes its variables to a file."""
 
     variables: dict[str, str]
 
@@ -189,7 +189,7 @@ class Service:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> t.Iterator[ExampleCommand]:
-    """The programs of a reader, the emulator, an inventory, and the CSV export of two devices."""
+    """A reader with programs, the emulator, an inventory, and the CSV export of two devices."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, text in PROGRAMS.items():
@@ -230,7 +230,7 @@ def connect(program: subprocess.Popen[bytes], folder: Path) -> ExampleCommand:
     return stage
 
 
-def test_every_guide_is_followed_or_tested_elsewhere() -> None:
+def test_every_guide_is_followed_or_tested_in_another_file() -> None:
     guides = {path.stem for path in (COLLECTION / "docs" / "docsite" / "rst").glob("*.rst")}
     assert guides == {*GUIDES, *ELSEWHERE}
 

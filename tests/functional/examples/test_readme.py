@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every block of the README and of the guide to the modules does what the text around it says. New blocks need a test here."""
+"""Every block of the README and of the guide to the modules has the described effect. New blocks need a test here."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TESTS: dict[str, t.Callable[[str, ExampleCommand], None]] = {}
 
 
 def block(title: str) -> t.Callable[[t.Callable[[str, ExampleCommand], None]], t.Callable[[str, ExampleCommand], None]]:
-    """The decorated function tests the block of this title; it gets the text as it stands."""
+    """Decorate a test of the block with this title. The test gets the unchanged text."""
 
     def register(test: t.Callable[[str, ExampleCommand], None]) -> t.Callable[[str, ExampleCommand], None]:
         TESTS[title] = test
@@ -77,11 +77,11 @@ def export_the_credential(text: str, stage: ExampleCommand) -> None:
 
 @block("Retire a device")
 def first_playbook(text: str, stage: ExampleCommand) -> None:
-    predicted = stage.play(text, "--check")
+    predicted = stage.run_playbook(text, "--check")
     assert predicted.code == 0, predicted.output
     assert predicted.ours.result["changed"]
     assert stage.emulator.calls("api", "POST") == []
-    real = stage.play(text)
+    real = stage.run_playbook(text)
     assert real.code == 0, real.output
     (action,) = stage.emulator.actions()
     assert action["computerDnsName"] == "lab-w11-07.corp.example"
@@ -91,28 +91,28 @@ def first_playbook(text: str, stage: ExampleCommand) -> None:
 
 @block("Retire the devices of a ticket")
 def list_of_devices(text: str, stage: ExampleCommand) -> None:
-    predicted = stage.play(text, "--check")
+    predicted = stage.run_playbook(text, "--check")
     assert predicted.code == 0, predicted.output
     assert [device["outcome"] for device in predicted.ours.result["devices"]] == ["submitted"] * 3
     assert stage.emulator.calls("api", "POST") == []
     stage.emulator.update_machine("pc-0102.corp.example", computerDnsName="renamed.corp.example")
-    real = stage.play(text)
+    real = stage.run_playbook(text)
     assert real.code == 0, real.output  # rescued
     outcomes = [device["outcome"] for device in real.ours.result["devices"]]
     assert outcomes == ["submitted", "not_found", "submitted"]
-    (told,) = real.tasks[-1].result["msg"]
-    assert "pc-0102.corp.example was not found" in told
+    (message,) = real.tasks[-1].result["msg"]
+    assert "pc-0102.corp.example was not found" in message
 
 
 @block("Retire devices from a survey")
 def survey(text: str, stage: ExampleCommand) -> None:
-    real = stage.play(text)
+    real = stage.run_playbook(text)
     assert real.code == 0, real.output
     assert [device["outcome"] for device in real.ours.result["devices"]] == ["submitted"] * 3
     names = {action["computerDnsName"] for action in stage.emulator.actions()}
     assert names == {"pc-0101.corp.example", "pc-0103.corp.example", "lab-w11-07.corp.example"}
     sentence = text.replace("pc-0101.corp.example", "all but pc-0101.corp.example")
-    refused = stage.play(sentence)
+    refused = stage.run_playbook(sentence)
     assert refused.code == 2
     assert "all but pc-0101.corp.example" in refused.output
     assert len(stage.emulator.actions()) == 3
@@ -140,7 +140,7 @@ def find_and_tag(text: str, stage: ExampleCommand) -> None:
         Device(name=f"{age}.corp.example", last_seen=age, tags=["loaned"]) for age in ("40d", "20d")
     )
     for options, posts in ((["--check"], 0), ([], 1)):
-        run = stage.play(text, *options)
+        run = stage.run_playbook(text, *options)
         assert run.code == 0, run.output
         assert len(stage.emulator.calls("api", "POST")) == posts
     tags = {device.name: stage.emulator.machine(device.id)["machineTags"] for device in stage.emulator.devices}
@@ -151,21 +151,21 @@ def find_and_tag(text: str, stage: ExampleCommand) -> None:
 
 
 @block("Offboard a device, and handle a missing device separately")
-def tell_apart(text: str, stage: ExampleCommand) -> None:
-    run = stage.play(text)
+def handle_missing_device(text: str, stage: ExampleCommand) -> None:
+    run = stage.run_playbook(text)
     assert run.code == 0, run.output
     assert [task.status for task in run.tasks] == ["ok", "ok"]
     assert run.ours.result["devices"][0]["outcome"] == "not_found"
     assert run.tasks[-1].result["msg"].startswith("No such device, please check the ticket: ")
-    stage.emulator.add_devices(Device(name="kiosk-01.corp.example") for _twin in range(2))
-    twins = stage.play(text)
-    assert (twins.code, [task.status for task in twins.tasks]) == (2, ["failed"])
+    stage.emulator.add_devices(Device(name="kiosk-01.corp.example") for _number in range(2))
+    ambiguous = stage.run_playbook(text)
+    assert (ambiguous.code, [task.status for task in ambiguous.tasks]) == (2, ["failed"])
 
 
 @block("Retire devices that are inventory hosts")
 def inventory_hosts(text: str, stage: ExampleCommand) -> None:
     names = ["lab-w11-07.corp.example", "lab-w11-08.corp.example"]
-    run = stage.play(text, hosts=",".join(names))
+    run = stage.run_playbook(text, hosts=",".join(names))
     assert run.code == 0, run.output
     assert sorted(action["computerDnsName"] for action in stage.emulator.actions()) == names
     assert {call.path.split("/")[1] for call in stage.emulator.calls("entra", "POST")} == {"corp.example"}
@@ -199,7 +199,7 @@ def runbook_of_hosts(text: str, stage: ExampleCommand) -> None:
 
 
 @block(VERIFY)
-def look_back(text: str, stage: ExampleCommand) -> None:
+def verify_days_later(text: str, stage: ExampleCommand) -> None:
     names = ["pc-0101.corp.example", "pc-0102.corp.example"]
     rows = "".join(f"{name}\n" for name in names)
     (stage.folder / "devices.csv").write_text(f"Device name\n{rows}", "utf-8")
@@ -223,7 +223,7 @@ def inventory(text: str, stage: ExampleCommand) -> None:
 
 @block(". ./mde-emulator.env")
 def rehearse(text: str, stage: ExampleCommand) -> None:
-    """With the emulator as a program of its own, as `make emulator` starts it."""
+    """The emulator runs as a separate program, as in `make emulator`."""
     own = {name: value for name, value in stage.variables.items() if not name.startswith("MDE_")}
     stage.variables = own
     program = subprocess.Popen(

@@ -25,7 +25,7 @@ PROGRAMS = Path(sys.executable).parent
 ANSIBLE_PLAYBOOK: t.Final = (sys.executable, "-m", "ansible.cli.playbook")
 ANSIBLE_INVENTORY: t.Final = (sys.executable, "-m", "ansible.cli.inventory")
 
-# ansible-test sets ANSIBLE_HOST_PATTERN_MISMATCH and others, which change what a playbook run does.
+# ansible-test sets ANSIBLE_HOST_PATTERN_MISMATCH and others, which change the behavior of a playbook run.
 FOREIGN: t.Final = ("ANSIBLE_", "AZURE_", "CURL_CA_", "IDENTITY_", "MDE_", "MSI_", "REQUESTS_CA_")
 TIME_LIMIT = 300.0
 """Real seconds after which a command fails."""
@@ -56,7 +56,7 @@ def process_environment(emulator: Emulator, home: Path, **settings: str) -> dict
 
 @dataclass(frozen=True)
 class Task:
-    """How one task ended."""
+    """The result of one task."""
 
     status: str
     task: str
@@ -70,11 +70,11 @@ class Task:
 
 @dataclass(frozen=True)
 class CommandResult:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     output: str
-    """Standard output, with the standard errors in it unless ``errors`` has them."""
+    """Standard output, and also standard error unless ``errors`` has it."""
     errors: str = ""
     tasks: list[Task] = field(default_factory=list)
     """The results of all tasks, if the command has the settings RECORDER."""
@@ -85,17 +85,17 @@ class CommandResult:
         return " ".join(self.output.replace('\\"', '"').split())
 
     def times(self, sentence: str) -> int:
-        """The number of results with this sentence. ansible-core 2.19 and later also shows the one of a failed task as an error."""
+        """Return the number of results with this sentence, without the error that ansible-core 2.19 and later adds."""
         return sum(sentence in line for line in self.output.splitlines() if not line.startswith("[ERROR]"))
 
     @property
     def summaries(self) -> dict[str, dict[str, t.Any]]:
-        """The artifacts of ansible-playbook for the next node of a workflow."""
+        """The artifacts that ansible-playbook passes to the next node of a workflow."""
         return dict(json.loads(self.output.partition("\tRUN: ")[2]))
 
     @property
     def recap(self) -> dict[str, dict[str, int]]:
-        """The counts of ansible-playbook by host."""
+        """The statistics of ansible-playbook by host."""
         lines = self.output.partition("PLAY RECAP")[2].splitlines()
         found = (re.match(r"(\S+) +: (ok=.*)", line) for line in lines)
         return {
@@ -118,19 +118,19 @@ class CommandResult:
 
     @property
     def error(self) -> str:
-        """The standard errors of a command that failed, in one line."""
+        """The standard error of a failed command, in one line."""
         assert self.code != 0, self.output
         return " ".join(self.errors.split())
 
     @property
     def ours(self) -> Task:
-        """The one task of the collection."""
+        """The only task of the collection."""
         (only,) = (task for task in self.tasks if task.is_ours)
         return only
 
 
 def _unmarked(value: dict[str, t.Any]) -> t.Any:
-    """The text of a value that newer versions of Ansible mark as unsafe in their output."""
+    """Return the text of a value that newer versions of Ansible mark as unsafe in their output."""
     return value["__ansible_unsafe"] if set(value) == {"__ansible_unsafe"} else value
 
 
@@ -165,10 +165,10 @@ class AnsibleCommand:
         without: t.Container[str] = (),
         separate: bool = False,
     ) -> CommandResult:
-        """Run a command to its end, and return the result also if it fails.
+        """Run a command, and return its result even if it fails.
 
-        ``environment`` has variables for this command alone, and ``without`` has names of variables to leave out. With
-        ``separate``, the result has the standard errors apart from the output.
+        ``environment`` has additional variables for this command. ``without`` has names of variables to remove. With
+        ``separate``, the result has standard error separately from the output.
         """
         self.record.unlink(missing_ok=True)
         ended = subprocess.run(
@@ -183,7 +183,7 @@ class AnsibleCommand:
         )
         lines = self.record.read_text("utf-8").splitlines() if self.record.exists() else []
         tasks = [Task(**json.loads(line)) for line in lines]
-        # "\r" stays, unlike with text=True, for the tests that look for control characters.
+        # Unlike text=True, this keeps "\r" for the tests that look for control characters.
         return CommandResult(ended.returncode, ended.stdout.decode(), (ended.stderr or b"").decode(), tasks)
 
     def inventory(self, hosts: t.Mapping[str, t.Mapping[str, str]]) -> None:
@@ -192,7 +192,7 @@ class AnsibleCommand:
         (self.folder / "hosts.yml").write_text(json.dumps(document), "utf-8")
 
     def command(self, playbook: str, *options: str, **variables: t.Any) -> list[str]:
-        """The command for a playbook of the collection, with extra variables."""
+        """Return the command for a playbook of the collection, with extra variables."""
         inventory = ["-i", "hosts.yml"] if (self.folder / "hosts.yml").exists() else []
         extra = ["-e", json.dumps(variables)] if variables else []
         return [*ANSIBLE_PLAYBOOK, f"secops.mde.{playbook}", *inventory, *extra, *options]
@@ -202,7 +202,7 @@ class AnsibleCommand:
         return self.execute(*self.command(playbook, *options, **variables))
 
     def evidence(self, playbook: str = "offboard", folder: str = "mde-evidence") -> list[dict[str, t.Any]]:
-        """All evidence of a playbook, the oldest first. Each also exists as CSV and HTML."""
+        """Return all evidence of a playbook, oldest first. Each must also exist as CSV and HTML."""
         paths = sorted((self.folder / folder).glob(f"mde-{playbook}-2*.json"))
         assert all(path.with_suffix(suffix).exists() for path in paths for suffix in (".csv", ".html"))
         return [json.loads(path.read_text("utf-8")) for path in paths]

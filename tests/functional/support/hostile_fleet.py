@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A tenant whose records hold drawn values in every field: text that would run, hide or end something, and no text at all."""
+"""A tenant with random hostile values in every field: templates, commands, control characters, and wrong types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 
 CANARY: t.Final = "ran-"
-# {} is the name of a file that only a text that is run creates.
+# {} is the name of a file that exists only if the text was executed.
 _COMMANDS: t.Final = (
     "{{{{ lookup('pipe', 'touch {}') }}}}",
     "{{% if lookup('pipe', 'touch {}') %}}{{% endif %}}",
@@ -78,7 +78,7 @@ _ALPHABET: t.Final = (
 
 
 class Draw:
-    """Draws values; the same ones for the same seed."""
+    """Returns random values. The same seed returns the same values."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -116,7 +116,7 @@ class Draw:
         return {key: self.value(depth - 1) for key in self.random.sample(_SPECIAL_KEYS, count)}
 
 
-# What the service and the modules decide by is drawn apart: see DECIDING.
+# The fields with which the service and the modules decide are separate: see _DECISIVE_MACHINE_FIELDS.
 _MACHINE_FIELDS: t.Final = (
     "exclusionReason", "isExcluded", "isPotentialDuplication", "firstSeen", "osPlatform", "osVersion", "osProcessor", "version",
     "lastIpAddress", "lastExternalIpAddress", "agentVersion", "osBuild", "healthStatus", "deviceValue", "rbacGroupId",
@@ -127,30 +127,30 @@ _ACTION_FIELDS: t.Final = (
     "title", "requestor", "computerDnsName", "lastUpdateDateTimeUtc", "cancellationRequestor", "cancellationComment",
     "cancellationDateTimeUtc", "errorHResult", "scope", "requestSource", "relatedFileInfo", "commands", "troubleshootInfo",
 )  # fmt: skip
-_DECIDING_OF_MACHINES: t.Final = ("mergedIntoMachineId", "onboardingStatus", "lastSeen")
-_DECIDING_OF_ACTIONS: t.Final = ("type", "status", "requestorComment", "creationDateTimeUtc", "externalId")
-# No record can have this ID: it would change the path of a request.
+_DECISIVE_MACHINE_FIELDS: t.Final = ("mergedIntoMachineId", "onboardingStatus", "lastSeen")
+_DECISIVE_ACTION_FIELDS: t.Final = ("type", "status", "requestorComment", "creationDateTimeUtc", "externalId")
+# No real record can have this ID, because it would change the path of a request.
 REFUSED_ID: t.Final = f"../-oProxyCommand=touch {CANARY}id"
 
 
 @dataclass
 class HostileFleet:
-    """Devices, and what the service's records say of them beside their IDs."""
+    """Devices, and the fields of their records."""
 
     devices: list[Device] = field(default_factory=list)
     machines: dict[str, dict[str, t.Any]] = field(default_factory=dict)
     actions: dict[str, dict[str, t.Any]] = field(default_factory=dict)
     lists: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    """What lists of actions say beside that, of devices that are odd. The answer to a POST does not: it would be in doubt for
-    minutes."""
-    odd: set[str] = field(default_factory=set)
-    """The IDs of devices whose records also lie about what decides: whatever comes out, it has to be reported."""
+    """Additional fields in lists of actions for contradictory devices. The response to a POST does not have them, because
+    its outcome would be in doubt for minutes."""
+    contradictory: set[str] = field(default_factory=set)
+    """The IDs of devices with random values in the decisive fields. They can have any outcome."""
     refused: set[str] = field(default_factory=set)
-    """The IDs of the devices whose offboard the service refuses."""
+    """The IDs of the devices whose offboard request the service refuses."""
 
     def serve(self, emulator: Emulator) -> None:
         emulator.add_devices(self.devices)
-        emulator.rewrite_answers(self._rewrite)
+        emulator.rewrite_responses(self._rewrite)
 
     def _rewrite(self, body: bytes) -> bytes:
         document = json.loads(body)
@@ -168,7 +168,7 @@ class HostileFleet:
 
 
 def draw_fleet(seed: int, count: int = 40) -> HostileFleet:
-    """A fleet of ``count`` devices: most tell the truth about what decides, each in the midst of drawn values."""
+    """Return a fleet of ``count`` devices. Most have correct decisive fields. All other fields have random values."""
     draw = Draw(seed)
     fleet = HostileFleet()
     for number in range(count):
@@ -177,12 +177,12 @@ def draw_fleet(seed: int, count: int = 40) -> HostileFleet:
         machine = {key: draw.value() for key in _MACHINE_FIELDS} | draw.fields(5)
         machine["computerDnsName"] = f"{number}{name}" if isinstance(name, str) else name
         action = {key: draw.value() for key in _ACTION_FIELDS} | draw.fields(5)
-        if number % 10 == 1:  # never shows its new tag, so that a warning names it
+        if number % 10 == 1:  # never returns its new tag, so that a warning names it
             machine |= {"machineTags": draw.text(), "computerDnsName": f"{number}\x9b\u202e\x7f"}
         if number % 5 == 4:
-            fleet.odd.add(device_id)
-            machine |= {key: draw.value() for key in draw.random.sample(_DECIDING_OF_MACHINES, 2)}
-            fleet.lists[device_id] = {key: draw.value() for key in draw.random.sample(_DECIDING_OF_ACTIONS, 2)}
+            fleet.contradictory.add(device_id)
+            machine |= {key: draw.value() for key in draw.random.sample(_DECISIVE_MACHINE_FIELDS, 2)}
+            fleet.lists[device_id] = {key: draw.value() for key in draw.random.sample(_DECISIVE_ACTION_FIELDS, 2)}
         if number % 10 == 3:
             fleet.refused.add(device_id)
         fleet.machines[device_id], fleet.actions[device_id] = machine, action

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A client of the emulator's API that is nothing but requests."""
+"""A client of the emulator's API with the library requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PC1 = "a1" * 20
 
 
 class Client:
-    """Calls an emulator with a token."""
+    """Calls the API of an emulator with a token."""
 
     def __init__(self, service: Emulator, **token: Any) -> None:
         self.service = service
@@ -26,23 +26,23 @@ class Client:
         self.session.headers["Authorization"] = f"Bearer {service.token(**token)}"
 
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
-        """A request to the API; the path begins after ``/api``."""
+        """Send a request to the API. The path begins after ``/api``."""
         return self.session.request(method, f"{self.service.api_url}/api{path}", timeout=10, **more)
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        """A GET; keywords are query options without their dollar."""
+        """Send a GET. Keyword arguments are query options without the dollar sign."""
         return self.call("GET", path, params={f"${name}": value for name, value in options.items()})
 
     def post(self, path: str, body: Any = None) -> requests.Response:
-        """A POST of JSON."""
+        """Send a POST with JSON."""
         return self.call("POST", path, json=body)
 
     def offboard(self, machine_id: str = PC1, comment: str = "CHG-1 decommission") -> requests.Response:
-        """Offboard a device."""
+        """Send an offboard request."""
         return self.post(f"/machines/{machine_id}/offboard", {"Comment": comment})
 
     def names(self, text: str) -> list[str]:
-        """The names of the machines that a filter finds."""
-        answer = self.get("/machines", filter=text)
-        assert answer.status_code == 200, answer.text
-        return [item["computerDnsName"] for item in answer.json()["value"]]
+        """Return the names of the machines that match a filter."""
+        response = self.get("/machines", filter=text)
+        assert response.status_code == 200, response.text
+        return [item["computerDnsName"] for item in response.json()["value"]]

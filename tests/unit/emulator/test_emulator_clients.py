@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Requests in the shapes of clients that are not part of this project: connectors, SDKs and scripts."""
+"""Requests of clients that are not part of this project: connectors, SDKs and scripts."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def token_url(service: Emulator, version: str = "") -> str:
     return f"{service.authority_host}/{service.tenant_id}/oauth2{version}/token"
 
 
-def test_a_sign_in_by_get_with_a_form_in_its_body(service: Emulator, session: requests.Session) -> None:
-    answer = session.get(token_url(service), data=form(service), timeout=10)
-    assert answer.status_code == 200
-    assert "access_token" in answer.json()
+def test_a_sign_in_can_be_a_get_with_a_form_in_its_body(service: Emulator, session: requests.Session) -> None:
+    response = session.get(token_url(service), data=form(service), timeout=10)
+    assert response.status_code == 200
+    assert "access_token" in response.json()
     assert session.get(token_url(service, "/v2.0"), data=form(service), timeout=10).status_code == 404
 
 
-def test_a_sign_in_at_the_first_version_is_answered_in_its_form(service: Emulator, session: requests.Session) -> None:
+def test_a_sign_in_at_version_1_returns_a_response_of_version_1(service: Emulator, session: requests.Session) -> None:
     body = session.post(token_url(service), data=form(service), timeout=10).json()
     assert body["resource"] == RESOURCE
     assert all(isinstance(body[name], str) for name in ("expires_in", "ext_expires_in", "expires_on", "not_before"))
@@ -62,7 +62,7 @@ def test_a_sign_in_at_the_first_version_is_answered_in_its_form(service: Emulato
     [f"https://api-{region}.securitycenter.microsoft.com" for region in ("us", "eu", "uk", "au")]
     + ["fc780465-2017-40d4-a0c5-307022471b92"],
 )
-def test_a_sign_in_for_a_host_of_a_region_or_for_the_api_s_application(
+def test_a_sign_in_can_request_the_host_of_a_region_or_the_application_of_the_api(
     service: Emulator, session: requests.Session, resource: str
 ) -> None:
     token = session.post(token_url(service), data=form(service, resource=resource), timeout=10).json()["access_token"]
@@ -70,11 +70,11 @@ def test_a_sign_in_for_a_host_of_a_region_or_for_the_api_s_application(
     assert session.get(f"{service.api_url}/api/machines", headers=headers, timeout=10).status_code == 200
 
 
-def test_a_device_code_brings_an_id_token(service: Emulator, session: requests.Session) -> None:
+def test_a_device_code_returns_an_id_token(service: Emulator, session: requests.Session) -> None:
     service.knobs.device_code_polls = 0
     root = f"{service.authority_host}/{service.tenant_id}/oauth2/v2.0"
-    asked = {"client_id": service.client_id, "scope": f"{RESOURCE}/.default"}
-    code = session.post(f"{root}/devicecode", data=asked, timeout=10).json()["device_code"]
+    requested = {"client_id": service.client_id, "scope": f"{RESOURCE}/.default"}
+    code = session.post(f"{root}/devicecode", data=requested, timeout=10).json()["device_code"]
     grant = {
         "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
         "client_id": service.client_id,
@@ -87,7 +87,7 @@ def test_a_device_code_brings_an_id_token(service: Emulator, session: requests.S
 
 
 def call_as(service: Emulator, host: str, url: str, method: str = "GET", **headers: str) -> str:
-    """The body of an answer to a request that reaches a port under another host name, with its certificate checked."""
+    """Return the body of a response to a request with another host name. The certificate is validated."""
     parts = urlsplit(url)
     context = ssl.create_default_context(cafile=service.ca_path)
     with (
@@ -101,18 +101,20 @@ def call_as(service: Emulator, host: str, url: str, method: str = "GET", **heade
     return received.partition(b"\r\n\r\n")[2].decode()
 
 
-def test_the_sign_in_host_names_itself_as_it_was_addressed() -> None:
+def test_urls_of_the_sign_in_host_use_the_host_name_of_the_request() -> None:
     with Emulator([Device(id=PC1)], host_names=["login.corp.example"]) as service:
         here = f"https://login.corp.example:{urlsplit(service.authority_host).port}"
         root = f"{service.authority_host}/{service.tenant_id}"
         discovery = call_as(service, "login.corp.example", f"{root}/v2.0/.well-known/openid-configuration")
-        asked = f"authorization_endpoint={here}/{service.tenant_id}/oauth2/v2.0/authorize"
-        instance = call_as(service, "login.corp.example", f"{service.authority_host}/common/discovery/instance?{asked}")
+        requested = f"authorization_endpoint={here}/{service.tenant_id}/oauth2/v2.0/authorize"
+        instance = call_as(
+            service, "login.corp.example", f"{service.authority_host}/common/discovery/instance?{requested}"
+        )
     assert f'"token_endpoint": "{here}/{service.tenant_id}/oauth2/v2.0/token"' in discovery
     assert f'"preferred_network": "{urlsplit(here).netloc}"' in instance
 
 
-def test_the_api_links_to_itself_as_it_was_addressed() -> None:
+def test_links_of_the_api_use_the_host_name_of_the_request() -> None:
     with Emulator([Device(name="pc1"), Device(name="pc2")], host_names=["api.corp.example"]) as service:
         service.knobs.page_cap = 1
         body = call_as(
@@ -121,11 +123,11 @@ def test_the_api_links_to_itself_as_it_was_addressed() -> None:
     assert f'"@odata.nextLink": "https://api.corp.example:{urlsplit(service.api_url).port}/api/machines?' in body
 
 
-def test_a_refusal_of_an_app_service_has_its_own_keys(service: Emulator, session: requests.Session) -> None:
+def test_an_error_of_an_app_service_has_its_own_keys(service: Emulator, session: requests.Session) -> None:
     endpoint = service.identity_environment("app_service")["IDENTITY_ENDPOINT"]
-    answer = session.get(endpoint, params={"api-version": "2019-08-01", "resource": RESOURCE}, timeout=10)
-    assert (answer.status_code, answer.json()["statusCode"]) == (401, 401)
-    assert answer.json()["message"]
+    response = session.get(endpoint, params={"api-version": "2019-08-01", "resource": RESOURCE}, timeout=10)
+    assert (response.status_code, response.json()["statusCode"]) == (401, 401)
+    assert response.json()["message"]
 
 
 def test_the_state_for_other_processes_has_the_header_of_the_app_service(service: Emulator) -> None:
@@ -137,7 +139,7 @@ def test_a_list_of_alerts_is_empty(service: Emulator) -> None:
     assert Client(service).call("GET", "/alerts").status_code == 403
 
 
-def test_the_actions_of_a_machine_by_their_own_route() -> None:
+def test_the_actions_of_a_machine_have_their_own_route() -> None:
     with Emulator([Device(id=PC1, history=["Succeeded"]), Device(history=["Failed"])]) as service:
         client = Client(service)
         found = client.call("GET", f"/machines/{PC1.upper()}/machineactions").json()["value"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The emulator from outside: HTTP control, command line, scenarios; and its start and stop."""
+"""The emulator as a program: HTTP control, command line, scenarios, start and stop."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def control(service: Emulator) -> Callable[..., t.Any]:
     session = requests.Session()
     session.trust_env = False
 
-    def ask(method: str, route: str, body: t.Any = None, status: int = 200, **params: t.Any) -> t.Any:
-        answer = session.request(method, f"{service.control_url}/{route}", json=body, params=params, timeout=10)
-        assert answer.status_code == status, answer.text
-        return answer.json()
+    def call(method: str, route: str, body: t.Any = None, status: int = 200, **params: t.Any) -> t.Any:
+        response = session.request(method, f"{service.control_url}/{route}", json=body, params=params, timeout=10)
+        assert response.status_code == status, response.text
+        return response.json()
 
-    return ask
+    return call
 
 
-def test_the_log_is_read_and_emptied(control: Callable[..., t.Any], client: Client) -> None:
+def test_the_log_can_be_read_and_cleared(control: Callable[..., t.Any], client: Client) -> None:
     client.get("/machines")
     client.offboard()
     assert [item["method"] for item in control("GET", "log")] == ["GET", "POST"]
@@ -51,7 +51,7 @@ def test_the_log_is_read_and_emptied(control: Callable[..., t.Any], client: Clie
     assert control("GET", "log") == []
 
 
-def test_knobs_are_read_and_turned(control: Callable[..., t.Any], service: Emulator) -> None:
+def test_knobs_can_be_read_and_changed(control: Callable[..., t.Any], service: Emulator) -> None:
     assert control("GET", "knobs")["offboard_status"] == 201
     assert control("PATCH", "knobs", {"offboard_status": 200})["offboard_status"] == 200
     assert service.knobs.offboard_status == 200
@@ -65,7 +65,7 @@ def test_the_clock_is_advanced(control: Callable[..., t.Any], service: Emulator)
     control("POST", "clock", {}, status=400)
 
 
-def test_devices_are_added_shown_and_changed(control: Callable[..., t.Any], client: Client) -> None:
+def test_devices_can_be_added_listed_and_changed(control: Callable[..., t.Any], client: Client) -> None:
     assert control("POST", "devices", {"id": "b2" * 20, "name": "new"}) == ["b2" * 20]
     assert len(control("POST", "devices", [{"name": "x"}, {"name": "y"}])) == 2
     shown = control("GET", "devices")
@@ -75,14 +75,14 @@ def test_devices_are_added_shown_and_changed(control: Callable[..., t.Any], clie
     assert "unknown key" in control("POST", "devices", {"nmae": "x"}, status=400)["error"]
 
 
-def test_actions_are_added_shown_and_moved(control: Callable[..., t.Any], client: Client) -> None:
+def test_actions_can_be_added_listed_and_changed(control: Callable[..., t.Any], client: Client) -> None:
     old = control("POST", "actions", {"machine_id": PC1, "status": "Failed", "age": "3d"})
     new = client.offboard().json()["id"]
     assert [item["id"] for item in control("GET", "actions", machine_id=PC1)] == [new, old["id"]]
     assert control("PATCH", "actions", {"id": new, "status": "Cancelled"})["status"] == "Cancelled"
 
 
-def test_faults_are_injected_and_dropped(control: Callable[..., t.Any], client: Client) -> None:
+def test_faults_can_be_injected_and_removed(control: Callable[..., t.Any], client: Client) -> None:
     control("POST", "faults", {"kind": "503", "times": None})
     assert client.get("/machines").status_code == 503
     control("DELETE", "faults")
@@ -90,7 +90,7 @@ def test_faults_are_injected_and_dropped(control: Callable[..., t.Any], client: 
     control("POST", "faults", {"kind": "meteor"}, status=400)
 
 
-def test_apps_and_tokens_are_handed_out(control: Callable[..., t.Any], client: Client) -> None:
+def test_apps_and_tokens_can_be_created(control: Callable[..., t.Any], client: Client) -> None:
     app = control("POST", "apps", {"name": "reader", "roles": ["Machine.Read.All"]})
     token = control("POST", "tokens", {"client_id": app["client_id"]})["access_token"]
     client.session.headers["Authorization"] = f"Bearer {token}"
@@ -110,7 +110,7 @@ def test_a_reset_goes_back_to_the_start(control: Callable[..., t.Any], client: C
     assert client.offboard().status_code == 201
 
 
-def test_the_state_names_everything(control: Callable[..., t.Any], service: Emulator) -> None:
+def test_the_state_has_all_urls_and_ids(control: Callable[..., t.Any], service: Emulator) -> None:
     state = control("GET", "state")
     assert state["environment"] == service.environment()
     assert state["api_url"] == service.api_url
@@ -120,7 +120,7 @@ def test_the_state_names_everything(control: Callable[..., t.Any], service: Emul
 # --- start and stop ---
 
 
-def test_it_leaves_nothing_behind_when_it_stops() -> None:
+def test_a_stopped_emulator_leaves_nothing_behind() -> None:
     with Emulator() as service:
         folder = Path(service.ca_path).parent
         assert Path(service.certificate_path).exists()
@@ -135,14 +135,14 @@ def test_a_port_that_is_taken_is_an_error(service: Emulator) -> None:
         Emulator(ports={"api": port}).start()
 
 
-def test_several_emulators_live_side_by_side(service: Emulator, client_of: Callable[..., Client]) -> None:
+def test_several_emulators_can_run_concurrently(service: Emulator, client_of: Callable[..., Client]) -> None:
     with Emulator([Device(name="other")]) as second:
         assert client_of(second).names("id ne 'x'") == ["other"]
         assert client_of(service).names("id ne 'x'") == ["pc1.corp.example"]
         token = service.token()
-        stranger = client_of(second)
-        stranger.session.headers["Authorization"] = f"Bearer {token}"
-        assert stranger.get("/machines").status_code == 401
+        other = client_of(second)
+        other.session.headers["Authorization"] = f"Bearer {token}"
+        assert other.get("/machines").status_code == 401
 
 
 def test_the_environment_is_complete(service: Emulator) -> None:
@@ -159,15 +159,15 @@ def test_the_environment_is_complete(service: Emulator) -> None:
     assert len(origins) == 4
 
 
-def test_forgetting_keeps_devices_and_knobs(client: Client, service: Emulator) -> None:
+def test_forget_keeps_devices_and_knobs(client: Client, service: Emulator) -> None:
     service.knobs.update({"machine_read_flaky": 1, "quota_per_minute": 2})
-    assert [client.get(f"/machines/{PC1}").status_code for _turn in range(3)] == [404, 200, 429]
+    assert [client.get(f"/machines/{PC1}").status_code for _number in range(3)] == [404, 200, 429]
     service.forget()
     assert service.log == []
-    assert [client.get(f"/machines/{PC1}").status_code for _turn in range(3)] == [404, 200, 429]
+    assert [client.get(f"/machines/{PC1}").status_code for _number in range(3)] == [404, 200, 429]
 
 
-def test_records_can_be_changed_by_hand(client: Client, service: Emulator) -> None:
+def test_records_can_be_changed_manually(client: Client, service: Emulator) -> None:
     service.update_machine("pc1.corp.example", healthStatus="Inactive", lastSeen="2026-01-01T00:00:00Z")
     assert client.names("healthStatus eq 'Inactive' and lastSeen eq 2026-01-01") == ["pc1.corp.example"]
 
@@ -193,7 +193,7 @@ def test_the_fleet_has_a_device_in_every_state(client_of: Callable[..., Client])
         machines = client_of(service).get("/machines").json()["value"]
         statuses = {item["status"] for item in service.actions()}
         service.clock.advance(60 * 86400)
-        wedged = service.actions("0f0200000000000000000000000000000000c0de")
+        stuck = service.actions("0f0200000000000000000000000000000000c0de")
     assert {item["onboardingStatus"] for item in machines} == {
         "Onboarded",
         "CanBeOnboarded",
@@ -205,7 +205,7 @@ def test_the_fleet_has_a_device_in_every_state(client_of: Callable[..., Client])
         item["osPlatform"] for item in machines
     }
     assert statuses == {"Pending", "Succeeded", "Failed", "TimeOut", "Cancelled"}
-    assert [item["status"] for item in wedged] == ["Pending"]
+    assert [item["status"] for item in stuck] == ["Pending"]
 
 
 def test_a_scenario_file_sets_knobs_apps_faults_and_defaults(tmp_path: Path, client_of: Callable[..., Client]) -> None:
@@ -249,7 +249,7 @@ def test_a_wrong_scenario_is_refused(tmp_path: Path, text: str, reason: str) -> 
         load_scenario(path)
 
 
-def test_a_scenario_may_be_made_in_python() -> None:
+def test_a_scenario_can_be_created_in_python() -> None:
     device = Device(history=[HistoryAction(status="Failed", age=10), ("Succeeded", 5, 1)])
     with Emulator(Scenario(devices=[device])) as service:
         assert [item["status"] for item in service.actions()] == ["Succeeded", "Failed"]
@@ -260,7 +260,7 @@ def test_a_scenario_may_be_made_in_python() -> None:
 # --- command line ---
 
 
-def test_the_program_starts_tells_how_to_use_it_and_cleans_up(tmp_path: Path) -> None:
+def test_the_program_starts_prints_its_usage_and_cleans_up(tmp_path: Path) -> None:
     env_file, state_file = tmp_path / "run.env", tmp_path / "state.json"
     root = Path(package.__file__).resolve().parents[2]
     command = [
@@ -277,7 +277,7 @@ def test_the_program_starts_tells_how_to_use_it_and_cleans_up(tmp_path: Path) ->
     with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            first = "".join(process.stdout.readline() for _turn in range(10))
+            first = "".join(process.stdout.readline() for _number in range(10))
             state = json.loads(state_file.read_text(encoding="utf-8"))
             variables = dict(re.findall(r"^export (\w+)='(.*)'$", env_file.read_text(encoding="utf-8"), re.MULTILINE))
             with requests.Session() as session:
@@ -310,7 +310,7 @@ def test_the_program_starts_tells_how_to_use_it_and_cleans_up(tmp_path: Path) ->
     assert not Path(state["ca_path"]).exists()
 
 
-def test_the_program_says_what_is_wrong_with_a_scenario(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_reports_the_error_in_a_scenario(capsys: pytest.CaptureFixture[str]) -> None:
     from ansible_collections.secops.mde.tests.emulator.cli import main
 
     assert main(["--scenario", "/nowhere/at/all.yml"]) == 2

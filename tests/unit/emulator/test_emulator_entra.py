@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The sign-in service: each check in its order, and what real sign-in libraries make of it."""
+"""The sign-in service: each check in order, and sign-ins with real libraries."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class TokenClient:
         return self.session.post(url, data=self.form(**changes), auth=auth, timeout=10)
 
     def refusal(self, **changes: t.Any) -> tuple[int, str, int]:
-        answer = self.token(**changes)
-        body = answer.json()
+        response = self.token(**changes)
+        body = response.json()
         assert list(body) == KEYS
         assert body["error_description"].startswith(f"AADSTS{body['error_codes'][0]}: ")
         assert body["trace_id"] in body["error_description"]
         assert body["correlation_id"] in body["error_description"]
-        return answer.status_code, body["error"], body["error_codes"][0]
+        return response.status_code, body["error"], body["error_codes"][0]
 
     def assertion(
         self, headers: dict[str, str] | None = None, algorithm: str = "PS256", key: t.Any = None, **claims: t.Any
@@ -97,16 +97,16 @@ def tokens(service: Emulator) -> TokenClient:
     return TokenClient(service)
 
 
-def claims_of(answer: requests.Response) -> t.Any:
-    return jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
+def claims_of(response: requests.Response) -> t.Any:
+    return jwt.decode(response.json()["access_token"], options={"verify_signature": False})
 
 
-def test_a_secret_gets_a_token(tokens: TokenClient, service: Emulator) -> None:
-    answer = tokens.token()
-    body = answer.json()
-    assert answer.status_code == 200
+def test_a_secret_signs_in(tokens: TokenClient, service: Emulator) -> None:
+    response = tokens.token()
+    body = response.json()
+    assert response.status_code == 200
     assert (body["token_type"], body["expires_in"], body["ext_expires_in"]) == ("Bearer", 3599, 3599)
-    claims = claims_of(answer)
+    claims = claims_of(response)
     assert (claims["aud"], claims["appid"], claims["tid"]) == (RESOURCE, service.client_id, service.tenant_id)
     assert claims["roles"] == ["Machine.Offboard", "Machine.Read.All"]
     assert claims["exp"] - claims["iat"] == 3600
@@ -115,17 +115,17 @@ def test_a_secret_gets_a_token(tokens: TokenClient, service: Emulator) -> None:
     assert (call.app, call.credential, call.status) == (service.client_id, "client_secret", 200)
 
 
-def test_the_token_opens_the_api(tokens: TokenClient, service: Emulator, client: Client) -> None:
+def test_the_api_accepts_the_token(tokens: TokenClient, service: Emulator, client: Client) -> None:
     client.session.headers["Authorization"] = "Bearer " + tokens.token().json()["access_token"]
     assert client.get("/machines").status_code == 200
 
 
 def test_the_old_endpoint_takes_a_resource(tokens: TokenClient) -> None:
-    answer = tokens.token(route="oauth2/token", scope=None, resource=RESOURCE + "/")
-    assert claims_of(answer)["aud"] == RESOURCE
+    response = tokens.token(route="oauth2/token", scope=None, resource=RESOURCE + "/")
+    assert claims_of(response)["aud"] == RESOURCE
 
 
-def test_the_tenant_may_be_named_by_its_domain(tokens: TokenClient, service: Emulator) -> None:
+def test_the_tenant_can_be_identified_by_its_domain(tokens: TokenClient, service: Emulator) -> None:
     assert tokens.token(tenant=service.tenant_domain).status_code == 200
 
 
@@ -145,26 +145,26 @@ def test_a_client_may_use_basic_authentication(tokens: TokenClient, service: Emu
         "https://api-gov.securitycenter.microsoft.us",
     ],
 )
-def test_the_api_has_several_names(tokens: TokenClient, client: Client, resource: str) -> None:
+def test_the_resource_of_the_api_has_several_names(tokens: TokenClient, client: Client, resource: str) -> None:
     token = tokens.token(scope=resource + "/.default").json()["access_token"]
     client.session.headers["Authorization"] = f"Bearer {token}"
     assert client.get("/machines").status_code == 200
 
 
 def test_a_token_for_another_resource_carries_no_roles(tokens: TokenClient, client: Client) -> None:
-    answer = tokens.token(scope="https://graph.microsoft.com/.default")
-    assert "roles" not in claims_of(answer)
-    client.session.headers["Authorization"] = "Bearer " + answer.json()["access_token"]
+    response = tokens.token(scope="https://graph.microsoft.com/.default")
+    assert "roles" not in claims_of(response)
+    client.session.headers["Authorization"] = "Bearer " + response.json()["access_token"]
     assert client.get("/machines").status_code == 401
 
 
-def test_an_app_without_roles_gets_a_token_that_opens_nothing(
+def test_an_app_without_roles_gets_a_token_without_permissions(
     tokens: TokenClient, service: Emulator, client: Client
 ) -> None:
     app = service.add_app("bare")
-    answer = tokens.token(client_id=app.client_id, client_secret=app.secret)
-    assert "roles" not in claims_of(answer)
-    client.session.headers["Authorization"] = "Bearer " + answer.json()["access_token"]
+    response = tokens.token(client_id=app.client_id, client_secret=app.secret)
+    assert "roles" not in claims_of(response)
+    client.session.headers["Authorization"] = "Bearer " + response.json()["access_token"]
     assert client.get("/machines").status_code == 403
 
 
@@ -172,7 +172,7 @@ def test_an_app_without_roles_gets_a_token_that_opens_nothing(
     ("changes", "expected"),
     [
         ({"tenant": "11111111-2222-4333-8444-555555555555"}, (400, "invalid_request", 90002)),
-        ({"tenant": "nobody.example"}, (400, "invalid_request", 90002)),
+        ({"tenant": "unknown.example"}, (400, "invalid_request", 90002)),
         ({"tenant": "not a tenant"}, (400, "invalid_request", 900023)),
         ({"grant_type": None}, (400, "invalid_request", 900144)),
         ({"grant_type": "password"}, (400, "unsupported_grant_type", 70003)),
@@ -187,8 +187,8 @@ def test_an_app_without_roles_gets_a_token_that_opens_nothing(
         ({"scope": f"{RESOURCE}/.default https://graph.microsoft.com/.default"}, (400, "invalid_scope", 700022)),
         ({"route": "oauth2/token", "scope": None}, (400, "invalid_request", 900144)),
         ({"route": "oauth2/token", "resource": "https://x.example.test"}, (400, "invalid_resource", 500011)),
-        # The order of the checks: what comes first wins.
-        ({"tenant": "nobody.example", "grant_type": None}, (400, "invalid_request", 90002)),
+        # The order of the checks: the first failed check decides.
+        ({"tenant": "unknown.example", "grant_type": None}, (400, "invalid_request", 90002)),
         ({"client_secret": "wrong", "scope": "garbage"}, (401, "invalid_client", 7000215)),
         ({"client_id": str(uuid.UUID(int=1)), "client_secret": None}, (400, "unauthorized_client", 700016)),
     ],
@@ -197,7 +197,7 @@ def test_a_refusal_has_its_status_and_number(tokens: TokenClient, changes: t.Any
     assert tokens.refusal(**changes) == expected
 
 
-def test_an_expired_secret_and_a_disabled_app_are_told_apart(tokens: TokenClient, service: Emulator) -> None:
+def test_an_expired_secret_and_a_disabled_app_have_different_errors(tokens: TokenClient, service: Emulator) -> None:
     old = service.add_app("old", secret_expired=True)
     off = service.add_app("off", disabled=True)
     assert tokens.refusal(client_id=old.client_id, client_secret=old.secret) == (401, "invalid_client", 7000222)
@@ -205,18 +205,18 @@ def test_an_expired_secret_and_a_disabled_app_are_told_apart(tokens: TokenClient
     assert tokens.refusal(client_id=off.client_id, client_secret=off.secret)[1:] == ("unauthorized_client", 7000112)
 
 
-def test_one_app_s_secret_is_no_good_for_another(tokens: TokenClient, service: Emulator) -> None:
+def test_the_secret_of_another_app_is_refused(tokens: TokenClient, service: Emulator) -> None:
     other = service.add_app("other")
     assert tokens.refusal(client_id=other.client_id)[2] == 7000215
 
 
 @pytest.mark.parametrize("algorithm", ["PS256", "RS256"])
-def test_a_certificate_gets_a_token(tokens: TokenClient, service: Emulator, algorithm: str) -> None:
+def test_a_certificate_signs_in(tokens: TokenClient, service: Emulator, algorithm: str) -> None:
     assert tokens.token(**tokens.assertion(algorithm=algorithm)).status_code == 200
     assert service.calls("entra")[0].credential == "certificate"
 
 
-def test_the_pfx_holds_the_same_key(service: Emulator) -> None:
+def test_the_pfx_file_contains_the_same_key(service: Emulator) -> None:
     key, certificate, _others = pkcs12.load_key_and_certificates(
         Path(service.certificate_pfx_path).read_bytes(), service.certificate_password.encode()
     )
@@ -238,13 +238,13 @@ def test_the_pfx_holds_the_same_key(service: Emulator) -> None:
         ({"sub": "someone"}, 700021),
     ],
 )
-def test_an_assertion_must_fit(tokens: TokenClient, claims: t.Any, number: int) -> None:
+def test_an_assertion_must_match(tokens: TokenClient, claims: t.Any, number: int) -> None:
     assert tokens.refusal(**tokens.assertion(**claims)) == (401, "invalid_client", number)
 
 
 def test_an_assertion_needs_the_registered_key(tokens: TokenClient, service: Emulator) -> None:
-    stranger = tokens.assertion(headers={"x5t#S256": "AAAA"})
-    assert tokens.refusal(**stranger)[2] == 700027
+    unknown_thumbprint = tokens.assertion(headers={"x5t#S256": "AAAA"})
+    assert tokens.refusal(**unknown_thumbprint)[2] == 700027
     tampered = tokens.assertion()
     head, body, signature = tampered["client_assertion"].split(".")
     tampered["client_assertion"] = f"{head}.{body}.{'A' * len(signature)}"
@@ -261,7 +261,7 @@ def test_another_app_can_have_the_certificate_too(tokens: TokenClient, service: 
     assert tokens.token(**{**signed, "client_id": other.client_id}).status_code == 200
 
 
-def test_a_trusted_identity_provider_gets_a_token(tokens: TokenClient, service: Emulator) -> None:
+def test_a_token_of_a_trusted_identity_provider_signs_in(tokens: TokenClient, service: Emulator) -> None:
     signed: dict[str, t.Any] = {"client_secret": None, "client_assertion_type": ASSERTION}
     token = Path(service.federated_token_file).read_text(encoding="ascii")
     assert tokens.token(**signed, client_assertion=token).status_code == 200
@@ -301,7 +301,7 @@ def test_a_federated_token_must_be_signed_by_its_provider(tokens: TokenClient, s
 
 
 @pytest.mark.parametrize("path", ["v2.0/.well-known/openid-configuration", ".well-known/openid-configuration"])
-def test_discovery_names_endpoints_of_its_own_origin(tokens: TokenClient, service: Emulator, path: str) -> None:
+def test_discovery_returns_endpoints_of_its_own_origin(tokens: TokenClient, service: Emulator, path: str) -> None:
     found = tokens.session.get(f"{service.authority_host}/{service.tenant_id}/{path}").json()
     root = f"{service.authority_host}/{service.tenant_id}"
     assert found["issuer"] == f"{root}/v2.0"
@@ -312,8 +312,8 @@ def test_discovery_names_endpoints_of_its_own_origin(tokens: TokenClient, servic
 
 
 def test_discovery_of_an_unknown_tenant_has_an_error_of_its_own(tokens: TokenClient, service: Emulator) -> None:
-    answer = tokens.session.get(f"{service.authority_host}/nobody.example/v2.0/.well-known/openid-configuration")
-    assert (answer.status_code, answer.json()["error"], answer.json()["error_codes"]) == (
+    response = tokens.session.get(f"{service.authority_host}/unknown.example/v2.0/.well-known/openid-configuration")
+    assert (response.status_code, response.json()["error"], response.json()["error_codes"]) == (
         400,
         "invalid_tenant",
         [90002],
@@ -321,26 +321,26 @@ def test_discovery_of_an_unknown_tenant_has_an_error_of_its_own(tokens: TokenCli
 
 
 def test_instance_discovery_knows_itself_only(tokens: TokenClient, service: Emulator) -> None:
-    def ask(host: str) -> t.Any:
+    def get_instance(host: str) -> t.Any:
         params = {"authorization_endpoint": f"{host}/{service.tenant_id}/oauth2/v2.0/authorize", "api-version": "1.1"}
         return tokens.session.get(f"{service.authority_host}/common/discovery/instance", params=params)
 
-    found = ask(service.authority_host).json()
+    found = get_instance(service.authority_host).json()
     assert tokens.session.get(found["tenant_discovery_endpoint"]).status_code == 200
-    assert ask("https://login.example.test").json()["error"] == "invalid_instance"
+    assert get_instance("https://login.example.test").json()["error"] == "invalid_instance"
 
 
-def test_anything_else_is_a_page(tokens: TokenClient, service: Emulator) -> None:
+def test_other_paths_return_an_html_page(tokens: TokenClient, service: Emulator) -> None:
     assert tokens.session.get(service.authority_host + "/").status_code == 404
     assert tokens.session.post(f"{service.authority_host}/{service.tenant_id}/oauth2/v2.0/authorize").status_code == 404
 
 
-def test_a_device_code_is_polled_until_somebody_signs_in(
+def test_a_device_code_is_polled_until_the_user_signs_in(
     tokens: TokenClient, service: Emulator, client: Client
 ) -> None:
     service.knobs.device_code_polls = 2
-    asked = tokens.token(route="oauth2/v2.0/devicecode").json()
-    assert {"user_code", "device_code", "verification_uri", "expires_in", "interval", "message"} <= set(asked)
+    requested = tokens.token(route="oauth2/v2.0/devicecode").json()
+    assert {"user_code", "device_code", "verification_uri", "expires_in", "interval", "message"} <= set(requested)
 
     grant: dict[str, t.Any] = {
         "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
@@ -348,10 +348,10 @@ def test_a_device_code_is_polled_until_somebody_signs_in(
         "scope": None,
     }
 
-    def poll(code: str = asked["device_code"]) -> requests.Response:
+    def poll(code: str = requested["device_code"]) -> requests.Response:
         return tokens.token(**grant, device_code=code)
 
-    assert [poll().json()["error"] for _turn in range(2)] == ["authorization_pending"] * 2
+    assert [poll().json()["error"] for _number in range(2)] == ["authorization_pending"] * 2
     token = poll()
     assert claims_of(token)["scp"] == "Machine.Offboard Machine.Read"
     client.session.headers["Authorization"] = "Bearer " + token.json()["access_token"]
@@ -364,18 +364,18 @@ def test_a_device_code_is_polled_until_somebody_signs_in(
     assert poll(other).json()["error"] == "expired_token"
 
 
-def test_the_life_of_a_token_is_a_knob(tokens: TokenClient, service: Emulator, client: Client) -> None:
+def test_the_lifetime_of_a_token_is_a_knob(tokens: TokenClient, service: Emulator, client: Client) -> None:
     service.knobs.token_lifetime = 120
-    answer = tokens.token().json()
-    assert answer["expires_in"] == 119
-    client.session.headers["Authorization"] = "Bearer " + answer["access_token"]
+    response = tokens.token().json()
+    assert response["expires_in"] == 119
+    client.session.headers["Authorization"] = "Bearer " + response["access_token"]
     service.clock.advance(119)
     assert client.get("/machines").status_code == 200
     service.clock.advance(2)
     assert client.get("/machines").status_code == 401
 
 
-def test_sign_in_may_take_its_time(tokens: TokenClient, service: Emulator) -> None:
+def test_sign_ins_can_take_real_time(tokens: TokenClient, service: Emulator) -> None:
     service.knobs.entra_latency = 0.05
     began = time.perf_counter()
     assert tokens.token().status_code == 200

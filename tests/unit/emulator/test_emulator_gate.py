@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who gets in, and where."""
+"""Authentication, permissions, and routes."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from ansible_collections.secops.mde.tests.unit.emulator.client import Client
 PC1 = "a1" * 20
 
 
-def error(answer: requests.Response) -> t.Any:
-    return answer.json()["error"]
+def error(response: requests.Response) -> t.Any:
+    return response.json()["error"]
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer garbage", "Basic YTpi"])
-def test_a_call_without_a_good_token_is_refused(client: Client, header: str | None) -> None:
+def test_a_call_without_a_valid_token_is_refused(client: Client, header: str | None) -> None:
     client.session.headers["Authorization"] = t.cast(str, header)  # None: no header
-    answer = client.get("/machines")
-    assert answer.status_code == 401
-    assert error(answer)["code"] == "Unauthorized"
+    response = client.get("/machines")
+    assert response.status_code == 401
+    assert error(response)["code"] == "Unauthorized"
 
 
-def test_a_token_ends_on_the_virtual_clock(client: Client, service: Emulator) -> None:
+def test_a_token_expires_by_the_virtual_clock(client: Client, service: Emulator) -> None:
     assert client.get("/machines").status_code == 200
     service.clock.advance(3601)
     assert client.get("/machines").status_code == 401
 
 
 def test_a_token_for_another_resource_is_refused(service: Emulator, client_of: Callable[..., Client]) -> None:
-    answer = client_of(service, audience="https://api.security.microsoft.com").get("/machines")
-    assert answer.status_code == 401
+    response = client_of(service, audience="https://api.security.microsoft.com").get("/machines")
+    assert response.status_code == 401
 
 
-def test_a_token_signed_by_somebody_else_is_refused(client: Client, service: Emulator) -> None:
+def test_a_token_with_another_signature_is_refused(client: Client, service: Emulator) -> None:
     claims = jwt.decode(service.token(), options={"verify_signature": False})
     forged = jwt.encode(claims, "not the key of the tenant, only long enough", algorithm="HS256")
     unsigned = jwt.encode(claims, "", algorithm="none")
@@ -51,12 +51,12 @@ def test_a_token_signed_by_somebody_else_is_refused(client: Client, service: Emu
         assert client.get("/machines").status_code == 401
 
 
-def test_a_missing_role_is_named_with_those_held(service: Emulator, client_of: Callable[..., Client]) -> None:
-    answer = client_of(service, roles=["Machine.Read.All"]).offboard()
-    assert answer.status_code == 403
-    assert error(answer)["code"] == "Forbidden"
-    assert "Machine.Offboard" in error(answer)["message"]
-    assert "application roles: Machine.Read.All" in error(answer)["message"]
+def test_a_missing_role_is_named_with_the_granted_roles(service: Emulator, client_of: Callable[..., Client]) -> None:
+    response = client_of(service, roles=["Machine.Read.All"]).offboard()
+    assert response.status_code == 403
+    assert error(response)["code"] == "Forbidden"
+    assert "Machine.Offboard" in error(response)["message"]
+    assert "application roles: Machine.Read.All" in error(response)["message"]
     assert service.actions() == []
 
 
@@ -70,7 +70,7 @@ def test_offboard_alone_does_not_allow_reading_actions(service: Emulator, client
     assert writer.get("/machineactions").status_code == 403
 
 
-def test_a_read_role_can_be_demanded_for_an_offboard(service: Emulator, client_of: Callable[..., Client]) -> None:
+def test_offboarding_can_require_a_read_role(service: Emulator, client_of: Callable[..., Client]) -> None:
     service.knobs.offboard_needs_read = True
     assert client_of(service, roles=["Machine.Offboard"]).offboard().status_code == 403
     assert client_of(service).offboard().status_code == 201
@@ -83,20 +83,20 @@ def test_scopes_of_a_user_count_as_roles(service: Emulator, client_of: Callable[
 
 
 @pytest.mark.parametrize("path", ["/", "/defender/api/machines", "/apix/machines", "/machines"])
-def test_what_is_not_under_the_api_is_an_html_page(client: Client, service: Emulator, path: str) -> None:
-    answer = client.session.get(service.api_url + path)
-    assert answer.status_code == 404
-    assert answer.headers["Content-Type"].startswith("text/html")
+def test_a_path_outside_the_api_returns_an_html_page(client: Client, service: Emulator, path: str) -> None:
+    response = client.session.get(service.api_url + path)
+    assert response.status_code == 404
+    assert response.headers["Content-Type"].startswith("text/html")
 
 
 @pytest.mark.parametrize("path", ["/api/machines", "/API/Machines", "/api/v1.0/machines", "/api/V1.0/MACHINES/"])
-def test_paths_are_taken_in_any_case_and_with_a_version(client: Client, service: Emulator, path: str) -> None:
+def test_paths_are_case_insensitive_and_can_have_a_version(client: Client, service: Emulator, path: str) -> None:
     assert client.session.get(service.api_url + path).status_code == 200
 
 
 def test_an_unknown_route_is_not_found_as_json(client: Client) -> None:
-    answer = client.get("/machinez")
-    assert (answer.status_code, error(answer)["code"]) == (404, "NotFound")
+    response = client.get("/machinez")
+    assert (response.status_code, error(response)["code"]) == (404, "NotFound")
 
 
 def test_a_wrong_method_is_refused(client: Client) -> None:
@@ -104,7 +104,7 @@ def test_a_wrong_method_is_refused(client: Client) -> None:
 
 
 @pytest.mark.parametrize("style", ["guid", "operation", "absent"])
-def test_the_correlation_id_has_every_form_seen(client: Client, service: Emulator, style: str) -> None:
+def test_the_correlation_id_has_each_known_format(client: Client, service: Emulator, style: str) -> None:
     service.knobs.error_target = style
     target = error(client.get("/machines/unknown")).get("target")
     assert {
@@ -136,7 +136,7 @@ def test_the_date_header_follows_its_knob(client: Client, service: Emulator, kno
     assert abs(parsedate_to_datetime(date).timestamp() - service.clock.now() - shift) <= 1
 
 
-def test_the_log_tells_who_asked_what(client: Client, service: Emulator) -> None:
+def test_the_log_has_the_app_and_the_content_of_each_request(client: Client, service: Emulator) -> None:
     client.get("/machines", filter="id eq 'a+b'")
     client.offboard(comment="bye")
     read, write = service.calls()
@@ -149,6 +149,6 @@ def test_the_log_tells_who_asked_what(client: Client, service: Emulator) -> None
     assert service.calls(method="POST") == [write]
 
 
-def test_the_foreign_origin_answers_and_is_logged(client: Client, service: Emulator) -> None:
+def test_the_foreign_origin_responds_and_is_logged(client: Client, service: Emulator) -> None:
     assert client.session.get(service.elsewhere_url + "/x").json() == {"value": []}
     assert [call.path for call in service.calls("elsewhere")] == ["/x"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What becomes of an action, and of its device, as time passes."""
+"""The life cycle of an action and its device."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUEUE = 72 * 3600 + 14 * 60
 
 
 def run(device: Device, *advances: t.Any, **knobs: dict[str, t.Any]) -> t.Any:
-    """Offboard a device and tell the status after each advance."""
+    """Offboard a device, and return the status after each advance of the clock."""
     with Emulator([device]) as service:
         service.knobs.update(knobs)
         service._fleet.offboard(device.id, "me", requestorComment="x")
@@ -42,7 +42,7 @@ def test_an_online_device_goes_through_all_states() -> None:
     assert machine["onboardingStatus"] == "Onboarded"
 
 
-def test_one_long_step_is_the_same_as_many_short_ones() -> None:
+def test_one_long_advance_has_the_same_result_as_many_short_ones() -> None:
     (end,), machine = run(Device(last_seen=3600), 9 * DAY)
     assert end["status"] == "Succeeded"
     assert (machine["healthStatus"], machine["onboardingStatus"]) == ("Inactive", "CanBeOnboarded")
@@ -61,25 +61,25 @@ def test_a_device_that_never_answers_times_out_from_in_progress() -> None:
     assert [item["status"] for item in seen] == ["InProgress", "TimeOut"]
 
 
-def test_a_device_that_fails_says_so_with_a_negative_number() -> None:
+def test_a_device_reports_a_failure_with_a_negative_number() -> None:
     seen, machine = run(Device(fate="fails"), 60)
     assert seen[0]["status"] == "Failed"
     assert seen[0]["errorHResult"] < 0
     assert machine["onboardingStatus"] == "Onboarded"
 
 
-def test_an_offline_device_that_comes_back_in_time_is_offboarded_then() -> None:
+def test_an_offline_device_is_offboarded_when_it_is_online_in_time() -> None:
     seen, machine = run(Device(fate="offline", online_at=3600, last_seen="9d"), 3599, 2, 20)
     assert [item["status"] for item in seen] == ["Pending", "Pending", "Succeeded"]
     assert machine["healthStatus"] == "Active"
 
 
-def test_a_device_that_comes_back_too_late_finds_the_action_gone() -> None:
+def test_a_device_that_is_online_too_late_does_not_run_the_action() -> None:
     seen, _service = run(Device(fate="offline", online_at=5 * DAY), 6 * DAY)
     assert seen[0]["status"] == "TimeOut"
 
 
-def test_after_a_success_the_record_follows_slowly(service: Emulator) -> None:
+def test_after_a_success_the_record_changes_later(service: Emulator) -> None:
     service._fleet.offboard(PC1, "me", requestorComment="x")
     service.clock.advance(20)
     before = service.machine(PC1)
@@ -102,7 +102,7 @@ def test_a_device_in_use_reports_once_a_day(service: Emulator) -> None:
     assert service.clock.now() - from_ticks(after) < DAY
 
 
-def test_a_device_that_is_off_turns_inactive_after_a_week() -> None:
+def test_a_device_that_is_powered_off_is_inactive_after_a_week() -> None:
     with Emulator([Device(id=PC1, fate="offline", last_seen="2d")]) as service:
         before = service.machine(PC1)
         assert before["healthStatus"] == "Active"
@@ -112,7 +112,7 @@ def test_a_device_that_is_off_turns_inactive_after_a_week() -> None:
         assert service.machine(PC1) == {**before, "healthStatus": "Inactive"}
 
 
-def test_a_device_may_come_back_after_a_success() -> None:
+def test_a_device_can_report_again_after_a_success() -> None:
     with Emulator([Device(id=PC1, reonboard_after=3 * DAY)]) as service:
         service._fleet.offboard(PC1, "me", requestorComment="x")
         service.clock.advance(2 * DAY)
@@ -129,7 +129,7 @@ def test_a_device_may_come_back_after_a_success() -> None:
         assert service.actions()[0]["status"] == "Succeeded"
 
 
-def test_an_offboarded_device_picks_nothing_up(service: Emulator) -> None:
+def test_an_offboarded_device_picks_up_no_actions(service: Emulator) -> None:
     service._fleet.offboard(PC1, "me", requestorComment="x")
     service.clock.advance(60)
     service._fleet.offboard(PC1, "me", requestorComment="again")
@@ -137,7 +137,7 @@ def test_an_offboarded_device_picks_nothing_up(service: Emulator) -> None:
     assert [item["status"] for item in service.actions()] == ["Pending", "Succeeded"]
 
 
-def test_a_new_fate_reaches_waiting_actions(service: Emulator) -> None:
+def test_a_new_fate_applies_to_active_actions(service: Emulator) -> None:
     service.update_device(PC1, fate="offline")
     service._fleet.offboard(PC1, "me", requestorComment="x")
     service.clock.advance(DAY)
@@ -163,13 +163,13 @@ def test_an_earlier_action_is_stored_as_it_ended(service: Emulator, status: str,
     assert service.actions(PC1) == [action]
 
 
-def test_an_earlier_action_that_still_waits_goes_on(service: Emulator) -> None:
+def test_an_earlier_action_that_is_active_continues(service: Emulator) -> None:
     service.add_action(PC1, status="Pending", age=60)
     service.clock.advance(60)
     assert service.actions()[0]["status"] == "Succeeded"
 
 
-def test_an_action_that_waits_for_more_than_its_time_is_wedged(service: Emulator) -> None:
+def test_an_action_that_waits_longer_than_its_timeout_is_stuck(service: Emulator) -> None:
     service.add_action(PC1, status="Pending", age="5d")
     service.clock.advance(60 * DAY)
     assert service.actions()[0]["status"] == "Pending"
@@ -182,9 +182,9 @@ def test_a_device_with_a_fresh_success_does_not_report(service: Emulator) -> Non
     assert service.machine(PC1)["lastSeen"] == before
 
 
-def test_no_other_status_and_no_offboarded_machine_ever_shows(service: Emulator) -> None:
+def test_no_other_status_and_no_offboarded_machine_is_ever_returned(service: Emulator) -> None:
     service.add_devices(
-        Device(fate=fate) for fate in ("online", "offline", "never_answers", "fails") for _turn in range(3)
+        Device(fate=fate) for fate in ("online", "offline", "never_answers", "fails") for _number in range(3)
     )
     for device in service.devices:
         service._fleet.offboard(device.id, "me", requestorComment="x")
@@ -208,9 +208,9 @@ def test_a_queued_action_is_cancelled(client: Client, service: Emulator) -> None
     service.update_device(PC1, fate="offline")
     action = client.offboard().json()
     service.clock.advance(100)
-    answer = cancel(client, action["id"])
-    ended = answer.json()
-    assert answer.status_code == 200
+    response = cancel(client, action["id"])
+    ended = response.json()
+    assert response.status_code == 200
     assert (ended["id"], ended["status"], ended["errorHResult"]) == (action["id"], "Cancelled", -2147467260)
     assert (ended["cancellationRequestor"], ended["cancellationComment"]) == (service.client_id, "stop")
     assert parse_iso(ended["lastUpdateDateTimeUtc"]) - parse_iso(ended["cancellationDateTimeUtc"]) == 1
@@ -218,12 +218,12 @@ def test_a_queued_action_is_cancelled(client: Client, service: Emulator) -> None
     assert service.actions()[0]["status"] == "Cancelled"
 
 
-def test_a_cancel_needs_no_comment(client: Client, service: Emulator) -> None:
+def test_a_cancel_request_needs_no_comment(client: Client, service: Emulator) -> None:
     action = client.offboard().json()
     assert client.call("POST", f"/machineactions/{action['id']}/cancel").json()["status"] == "Cancelled"
 
 
-def test_a_cancel_needs_an_action_permission(
+def test_a_cancel_request_requires_an_action_permission(
     client: Client, service: Emulator, client_of: Callable[..., Client]
 ) -> None:
     action = client.offboard().json()
@@ -231,20 +231,20 @@ def test_a_cancel_needs_an_action_permission(
     assert cancel(client_of(service, roles=["Machine.Isolate"]), action["id"]).status_code == 200
 
 
-def test_a_cancel_of_an_unknown_action_is_not_found(client: Client) -> None:
+def test_a_cancel_request_for_an_unknown_action_is_not_found(client: Client) -> None:
     assert cancel(client, "nothing").json()["error"]["code"] == "ResourceNotFound"
 
 
 @pytest.mark.parametrize("knob", [200, 400])
-def test_a_cancel_of_an_ended_action_changes_nothing(client: Client, service: Emulator, knob: int) -> None:
+def test_a_cancel_request_for_a_finished_action_changes_nothing(client: Client, service: Emulator, knob: int) -> None:
     service.knobs.cancel_final = knob
     action = service.add_action(PC1, status="Succeeded", age="2d")
-    answer = cancel(client, action["id"])
-    assert answer.status_code == knob
+    response = cancel(client, action["id"])
+    assert response.status_code == knob
     assert service.actions() == [action]
 
 
-def test_a_device_may_be_faster_than_a_cancel(client: Client, service: Emulator) -> None:
+def test_a_device_can_be_faster_than_a_cancel_request(client: Client, service: Emulator) -> None:
     service.knobs.cancel_race = "succeeded"
     action = client.offboard().json()
     assert cancel(client, action["id"]).json()["status"] == "Succeeded"
@@ -252,7 +252,7 @@ def test_a_device_may_be_faster_than_a_cancel(client: Client, service: Emulator)
     assert service.machine(PC1)["onboardingStatus"] == "CanBeOnboarded"
 
 
-def test_a_cancelled_action_may_have_done_its_work(client: Client, service: Emulator) -> None:
+def test_a_cancelled_action_can_have_been_carried_out(client: Client, service: Emulator) -> None:
     service.knobs.cancel_race = "completes"
     action = client.offboard().json()
     assert cancel(client, action["id"]).json()["status"] == "Cancelled"
@@ -260,7 +260,7 @@ def test_a_cancelled_action_may_have_done_its_work(client: Client, service: Emul
     assert service.machine(PC1)["onboardingStatus"] == "CanBeOnboarded"
 
 
-def test_a_cancel_may_take_its_time(client: Client, service: Emulator) -> None:
+def test_a_cancel_request_can_take_effect_later(client: Client, service: Emulator) -> None:
     service.update_device(PC1, fate="offline")
     service.knobs.cancel_delay = 20
     action = client.offboard().json()
@@ -270,7 +270,7 @@ def test_a_cancel_may_take_its_time(client: Client, service: Emulator) -> None:
 
 
 @pytest.mark.parametrize("status", ["InProgress", "Succeeded", "Failed", "TimeOut", "Cancelled"])
-def test_an_action_can_be_moved_by_hand(client: Client, service: Emulator, status: str) -> None:
+def test_an_action_can_be_changed_manually(client: Client, service: Emulator, status: str) -> None:
     action = client.offboard().json()
     assert service.move_action(action["id"], status)["status"] == status
     service.clock.advance(30 * DAY)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Single machines, searches, tags and values."""
+"""Single machines, searches, tags and device values."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def writer(service: Emulator, client_of: Callable[..., Client]) -> Client:
     return client_of(service, roles=["Machine.ReadWrite.All"])
 
 
-def test_a_machine_has_all_fields_in_live_order(client: Client) -> None:
+def test_a_machine_has_all_fields_in_the_order_of_the_real_service(client: Client) -> None:
     machine = client.get(f"/machines/{PC1.upper()}").json()
     assert machine.pop("@odata.context").endswith("#Machines/$entity")
     assert list(machine) == FIELDS
@@ -74,23 +74,23 @@ def test_a_machine_has_all_fields_in_live_order(client: Client) -> None:
 
 
 def test_an_unknown_machine_is_not_found(client: Client) -> None:
-    answer = client.get("/machines/" + "ff" * 20)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ResourceNotFound")
+    response = client.get("/machines/" + "ff" * 20)
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "ResourceNotFound")
 
 
-def test_reads_of_a_machine_may_fail_at_first(client: Client, service: Emulator) -> None:
+def test_the_first_reads_of_a_machine_can_fail(client: Client, service: Emulator) -> None:
     service.knobs.machine_read_flaky = 2
-    assert [client.get(f"/machines/{PC1}").status_code for _turn in range(4)] == [404, 404, 200, 200]
+    assert [client.get(f"/machines/{PC1}").status_code for _number in range(4)] == [404, 404, 200, 200]
     assert client.get(f"/machines/{PC2}").status_code == 404
 
 
-def test_a_name_is_no_id_unless_the_knob_says_so(client: Client, service: Emulator) -> None:
+def test_a_name_is_accepted_as_an_id_only_if_the_knob_allows_it(client: Client, service: Emulator) -> None:
     assert client.get("/machines/pc1.corp.example").status_code == 404
     service.knobs.machine_by_name = True
     assert client.get("/machines/PC1.corp.example").json()["id"] == PC1
 
 
-def test_a_record_may_hide_from_lists_or_from_reads(client: Client, service: Emulator) -> None:
+def test_a_record_can_be_hidden_from_lists_or_from_reads(client: Client, service: Emulator) -> None:
     service.add_device(Device(id="c3" * 20, name="stale", readable=False))
     service.add_device(Device(id="d4" * 20, name="secret", listed=False))
     assert client.names("computerDnsName in ('stale','secret')") == ["stale"]
@@ -98,12 +98,12 @@ def test_a_record_may_hide_from_lists_or_from_reads(client: Client, service: Emu
     assert client.get("/machines/" + "d4" * 20).status_code == 200
 
 
-def test_two_devices_may_not_share_an_id(service: Emulator) -> None:
+def test_two_devices_cannot_have_the_same_id(service: Emulator) -> None:
     with pytest.raises(ValueError, match="already"):
         service.add_device(Device(id=PC1.upper()))
 
 
-def test_twins_share_a_name(client: Client, service: Emulator) -> None:
+def test_two_devices_can_have_the_same_name(client: Client, service: Emulator) -> None:
     twin = service.add_device(Device(name="pc1.corp.example", merged_into=PC1))
     found = client.get("/machines", filter="computerDnsName eq 'pc1.corp.example'").json()["value"]
     assert [(item["id"], item["mergedIntoMachineId"]) for item in found] == [(PC1, None), (twin.id, PC1)]
@@ -111,12 +111,12 @@ def test_twins_share_a_name(client: Client, service: Emulator) -> None:
         service.device("pc1.corp.example")
 
 
-def test_a_search_by_address_looks_a_quarter_of_an_hour_around(client: Client, service: Emulator) -> None:
+def test_a_search_by_ip_address_covers_a_quarter_of_an_hour_before_and_after(client: Client, service: Emulator) -> None:
     from ansible_collections.secops.mde.tests.emulator.times import iso, to_ticks
 
     def search(age: t.Any, address: str = "10.9.9.9") -> t.Any:
-        moment = iso(to_ticks(service.clock.now() - age))
-        return client.call("GET", f"/machines/findbyip(ip='{address}',timestamp={moment})")
+        timestamp = iso(to_ticks(service.clock.now() - age))
+        return client.call("GET", f"/machines/findbyip(ip='{address}',timestamp={timestamp})")
 
     assert [item["id"] for item in search(0).json()["value"]] == [PC1]
     assert [item["id"] for item in search(4000).json()["value"]] == [PC2]
@@ -127,7 +127,7 @@ def test_a_search_by_address_looks_a_quarter_of_an_hour_around(client: Client, s
     assert client.call("GET", "/machines/findbyip(ip='x',timestamp=yesterday)").status_code == 400
 
 
-def test_a_search_by_tag_takes_a_prefix_when_told(client: Client, service: Emulator, writer: Client) -> None:
+def test_a_search_by_tag_accepts_a_prefix_if_requested(client: Client, service: Emulator, writer: Client) -> None:
     def search(**params: t.Any) -> t.Any:
         return client.call("GET", "/machines/findbytag", params=params)
 
@@ -152,10 +152,10 @@ def test_a_tag_is_added_once_and_removed(service: Emulator, writer: Client) -> N
     assert writer.names("machineTags/any(t: t eq 'new')") == []
 
 
-def test_many_machines_are_tagged_at_once(service: Emulator, writer: Client) -> None:
+def test_one_request_tags_many_machines(service: Emulator, writer: Client) -> None:
     body = {"Value": "new", "Action": "Add", "MachineIds": [PC1, PC2]}
-    answer = writer.post("/machines/AddOrRemoveTagForMultipleMachines", body)
-    assert [item["machineTags"] for item in answer.json()["value"]] == [["old", "new"], ["new"]]
+    response = writer.post("/machines/AddOrRemoveTagForMultipleMachines", body)
+    assert [item["machineTags"] for item in response.json()["value"]] == [["old", "new"], ["new"]]
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_many_machines_are_tagged_at_once(service: Emulator, writer: Client) -> 
 def test_a_bad_batch_of_tags_changes_nothing(
     service: Emulator, writer: Client, body: t.Any, status: int, code: str
 ) -> None:
-    answer = writer.post("/machines/AddOrRemoveTagForMultipleMachines", body)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    response = writer.post("/machines/AddOrRemoveTagForMultipleMachines", body)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
     assert service.machine(PC1)["machineTags"] == ["old"]
 
 
@@ -188,8 +188,8 @@ def test_a_device_value_is_set(service: Emulator, writer: Client) -> None:
 
 
 def test_a_patch_replaces_tags_and_value(service: Emulator, writer: Client) -> None:
-    answer = writer.call("PATCH", f"/machines/{PC1}", json={"machineTags": ["only"], "deviceValue": "Low"})
-    assert (answer.json()["machineTags"], answer.json()["deviceValue"]) == (["only"], "Low")
+    response = writer.call("PATCH", f"/machines/{PC1}", json={"machineTags": ["only"], "deviceValue": "Low"})
+    assert (response.json()["machineTags"], response.json()["deviceValue"]) == (["only"], "Low")
     assert writer.call("PATCH", f"/machines/{PC1}", json={"machineTags": "x"}).status_code == 400
     assert writer.call("PATCH", "/machines/nothing", json={}).status_code == 404
 
@@ -204,12 +204,12 @@ def test_a_patch_replaces_tags_and_value(service: Emulator, writer: Client) -> N
         ("POST", f"/machines/{PC1}/offboard"),
     ],
 )
-def test_nothing_is_written_with_a_read_role(
+def test_a_read_role_does_not_allow_changes(
     service: Emulator, client_of: Callable[..., Client], method: str, path: str
 ) -> None:
     before = service.machine(PC1)
     body = {"Value": "x", "Action": "Add", "MachineIds": [PC1], "DeviceValue": "High", "Comment": "x"}
-    answer = client_of(service, roles=["Machine.Read.All"]).call(method, path, json=body)
-    assert answer.status_code == 403
+    response = client_of(service, roles=["Machine.Read.All"]).call(method, path, json=body)
+    assert response.status_code == 403
     assert service.machine(PC1) == before
     assert service.actions() == []

@@ -69,8 +69,8 @@ def test_a_user_assigned_identity_is_chosen_by_its_client_id(service: Emulator, 
     ],
 )
 def test_a_bad_request_is_refused(service: Emulator, session: requests.Session, changes: t.Any, error: str) -> None:
-    answer = imds(service, session, **changes)
-    assert (answer.status_code, answer.json()["error"]) == (400, error)
+    response = imds(service, session, **changes)
+    assert (response.status_code, response.json()["error"]) == (400, error)
 
 
 def test_unknown_paths_and_methods_are_refused(service: Emulator, session: requests.Session) -> None:

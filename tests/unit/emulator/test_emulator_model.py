@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the emulator serves, held against the model of the service's own $metadata: names, types, nulls, enumerations.
+"""Records of the emulator match the model of the service's own $metadata: names, types, nulls, enumerations.
 
 The model is that of the namespace microsoft.windowsDefenderATP.api, as generated from the live service in August 2026.
 """
@@ -25,7 +25,7 @@ WINDOWS, MAC = "a1" * 20, "b2" * 20
 
 @dataclass(frozen=True)
 class Field:
-    """One property: what its value is, and whether it may be null."""
+    """A property: the type of its value, and whether it can be null."""
 
     kind: str
     nullable: bool = False
@@ -137,13 +137,13 @@ MACHINE = {
     "managedBy": text(),
     "managedByStatus": text(),
 }
-# Microsoft's page of the machine resource has it, and the model does not.
+# It is documented on Microsoft's page of the machine resource, but not in the model.
 DOCUMENTED_ONLY = {"osVersion"}
 GUID_FORM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def fault_of(name: str, value: Any, field: Field) -> str | None:
-    """What is wrong with a value, if something is."""
+    """Return the errors of a value."""
     if value is None:
         return None if field.nullable else f"{name} is null"
     checks = {
@@ -161,7 +161,7 @@ def fault_of(name: str, value: Any, field: Field) -> str | None:
 
 
 def faults_of(record: dict[str, Any], model: dict[str, Field]) -> list[str]:
-    """What is wrong with a record."""
+    """Return the errors of a record."""
     names = {name for name in record if not name.startswith("@")} - DOCUMENTED_ONLY
     found = [
         f"{name} is {what}"
@@ -199,13 +199,13 @@ READS = {
 
 
 @pytest.mark.parametrize("route", READS)
-def test_what_is_read_is_as_the_service_s_model_says(fleet: Emulator, route: str) -> None:
+def test_the_response_to_a_read_matches_the_model_of_the_service(fleet: Emulator, route: str) -> None:
     path, model = READS[route]
     client = Client(fleet, roles="*")
     client.post(f"/machines/{WINDOWS}/tags", {"Value": "retire", "Action": "Add"})
     client.post(f"/machines/{WINDOWS}/offboard", {"Comment": "CHG-1", "ExternalId": "CHG-1"})
-    answer = client.call("GET", path).json()
-    records = answer.get("value", [answer])
+    response = client.call("GET", path).json()
+    records = response.get("value", [response])
     assert records
     assert [fault for record in records for fault in faults_of(record, model)] == []
 
@@ -221,19 +221,19 @@ WRITES: dict[str, tuple[str, dict[str, Any], dict[str, Field]]] = {
 
 
 @pytest.mark.parametrize("route", WRITES)
-def test_what_a_write_answers_is_as_the_service_s_model_says(fleet: Emulator, route: str) -> None:
+def test_the_response_to_a_write_matches_the_model_of_the_service(fleet: Emulator, route: str) -> None:
     path, body, model = WRITES[route]
-    answer = Client(fleet, roles="*").post(f"/machines/{WINDOWS}/{path}", body)
-    assert answer.status_code in (200, 201)
-    assert faults_of(answer.json(), model) == []
+    response = Client(fleet, roles="*").post(f"/machines/{WINDOWS}/{path}", body)
+    assert response.status_code in (200, 201)
+    assert faults_of(response.json(), model) == []
 
 
-def test_a_cancelled_action_is_as_the_service_s_model_says(fleet: Emulator) -> None:
+def test_a_cancelled_action_matches_the_model_of_the_service(fleet: Emulator) -> None:
     client = Client(fleet, roles="*")
     action = client.offboard(WINDOWS).json()
-    answer = client.post(f"/machineactions/{action['id']}/cancel", {"Comment": "CHG-1"}).json()
-    assert answer["status"] == "Cancelled"
-    assert faults_of(answer, ACTION) == []
+    response = client.post(f"/machineactions/{action['id']}/cancel", {"Comment": "CHG-1"}).json()
+    assert response["status"] == "Cancelled"
+    assert faults_of(response, ACTION) == []
 
 
 def test_the_check_notices_a_wrong_record(fleet: Emulator) -> None:
@@ -246,22 +246,22 @@ def test_the_check_notices_a_wrong_record(fleet: Emulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("literal", "taken"), [("string", (True, False)), ("guid", (False, True)), ("both", (True, True))]
+    ("literal", "accepted"), [("string", (True, False)), ("guid", (False, True)), ("both", (True, True))]
 )
-def test_the_id_of_an_action_is_a_guid_that_a_filter_writes_as_the_knob_says(
-    fleet: Emulator, literal: str, taken: tuple[bool, bool]
+def test_the_id_of_an_action_is_a_guid_whose_literal_in_a_filter_is_set_by_a_knob(
+    fleet: Emulator, literal: str, accepted: tuple[bool, bool]
 ) -> None:
     client = Client(fleet, roles="*")
     action_id = client.offboard(WINDOWS).json()["id"]
     fleet.knobs.action_id_literal = literal
-    for written, wanted in zip((f"'{action_id}'", action_id), taken, strict=True):
+    for written, wanted in zip((f"'{action_id}'", action_id), accepted, strict=True):
         for condition in (f"id eq {written}", f"id in ({written})"):
-            answer = client.get("/machineactions", filter=condition)
-            assert (answer.status_code == 200) is wanted
+            response = client.get("/machineactions", filter=condition)
+            assert (response.status_code == 200) is wanted
             if wanted:
-                assert [action["id"] for action in answer.json()["value"]] == [action_id]
+                assert [action["id"] for action in response.json()["value"]] == [action_id]
             else:
-                assert answer.json()["error"]["code"] == ""
+                assert response.json()["error"]["code"] == ""
 
 
 def test_the_id_of_a_machine_stays_a_string_whatever_the_id_of_an_action_is(fleet: Emulator) -> None:

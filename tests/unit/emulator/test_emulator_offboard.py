@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The offboard call: what is accepted, what is refused, and what must never happen."""
+"""The offboard request: accepted and refused requests, and effects that must never occur."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ FIELDS = [
 ]
 
 
-def code(answer: requests.Response) -> t.Any:
-    return answer.json()["error"]["code"]
+def code(response: requests.Response) -> t.Any:
+    return response.json()["error"]["code"]
 
 
-def test_an_offboard_is_answered_with_the_whole_action(client: Client, service: Emulator) -> None:
-    answer = client.offboard(comment="CHG-7")
-    action = answer.json()
-    assert answer.status_code == 201
+def test_an_offboard_request_returns_the_complete_action(client: Client, service: Emulator) -> None:
+    response = client.offboard(comment="CHG-7")
+    action = response.json()
+    assert response.status_code == 201
     assert action.pop("@odata.context").endswith("#MachineActions/$entity")
     assert list(action) == FIELDS
     assert (action["type"], action["status"], action["errorHResult"]) == ("Offboard", "Pending", 0)
@@ -58,12 +58,12 @@ def test_an_offboard_is_answered_with_the_whole_action(client: Client, service: 
     assert action["lastUpdateDateTimeUtc"] != action["creationDateTimeUtc"]
 
 
-def test_the_status_may_be_200(client: Client, service: Emulator) -> None:
+def test_the_status_can_be_200(client: Client, service: Emulator) -> None:
     service.knobs.offboard_status = 200
     assert client.offboard().status_code == 200
 
 
-def test_the_id_is_taken_in_any_case(client: Client) -> None:
+def test_ids_in_paths_are_case_insensitive(client: Client) -> None:
     assert client.offboard(PC1.upper()).json()["machineId"] == PC1
 
 
@@ -86,14 +86,14 @@ def test_a_bad_body_is_refused_and_nothing_is_stored(
     client: Client, service: Emulator, body: t.Any, expected: t.Any
 ) -> None:
     headers = {"Content-Type": "application/json"}
-    answer = client.call("POST", f"/machines/{PC1}/offboard", data=body, headers=headers)
-    assert (answer.status_code, code(answer)) == (400, expected)
+    response = client.call("POST", f"/machines/{PC1}/offboard", data=body, headers=headers)
+    assert (response.status_code, code(response)) == (400, expected)
     assert service.actions() == []
 
 
-def test_a_body_needs_its_content_type(client: Client) -> None:
-    answer = client.call("POST", f"/machines/{PC1}/offboard", data='{"Comment": "x"}')
-    assert (answer.status_code, code(answer)) == (400, "InvalidRequestBody")
+def test_a_body_requires_its_content_type(client: Client) -> None:
+    response = client.call("POST", f"/machines/{PC1}/offboard", data='{"Comment": "x"}')
+    assert (response.status_code, code(response)) == (400, "InvalidRequestBody")
 
 
 def test_the_requestor_never_comes_from_the_body(client: Client, service: Emulator) -> None:
@@ -102,12 +102,14 @@ def test_the_requestor_never_comes_from_the_body(client: Client, service: Emulat
 
 
 def test_an_unknown_device_is_not_found(client: Client, service: Emulator) -> None:
-    answer = client.offboard("ff" * 20)
-    assert (answer.status_code, code(answer)) == (404, "ResourceNotFound")
+    response = client.offboard("ff" * 20)
+    assert (response.status_code, code(response)) == (404, "ResourceNotFound")
     assert service.actions() == []
 
 
-def test_an_unknown_device_may_be_accepted_and_never_picked_up(client: Client, service: Emulator) -> None:
+def test_an_offboard_request_for_an_unknown_device_can_be_accepted_and_is_never_picked_up(
+    client: Client, service: Emulator
+) -> None:
     service.knobs.unknown_device_offboard = 201
     assert client.offboard("ff" * 20).json()["status"] == "Pending"
     service.clock.advance(73 * 3600)
@@ -123,14 +125,16 @@ def test_an_unknown_device_may_be_accepted_and_never_picked_up(client: Client, s
         (Device(id=PC1, fate="old_client"), "ClientVersionNotSupported"),
     ],
 )
-def test_a_device_that_cannot_is_refused(client_of: Callable[..., Client], device: Device, expected: t.Any) -> None:
+def test_a_device_that_cannot_be_offboarded_is_refused(
+    client_of: Callable[..., Client], device: Device, expected: t.Any
+) -> None:
     with Emulator([device]) as service:
-        answer = client_of(service).offboard()
-        assert (answer.status_code, code(answer)) == (400, expected)
+        response = client_of(service).offboard()
+        assert (response.status_code, code(response)) == (400, expected)
         assert service.actions() == []
 
 
-def test_a_mac_that_is_said_to_be_online_is_taken(client_of: Callable[..., Client]) -> None:
+def test_a_mac_with_the_fate_online_is_offboarded(client_of: Callable[..., Client]) -> None:
     with Emulator([Device(id=PC1, os_platform="macOS", fate="online")]) as service:
         assert client_of(service).offboard().status_code == 201
 
@@ -145,7 +149,7 @@ def test_a_device_that_is_not_onboarded_follows_the_knob(client_of: Callable[...
         assert [item["status"] for item in service.actions()] == (["Pending"] if status == 201 else [])
 
 
-def test_a_second_offboard_is_the_first_one_within_the_grace_and_refused_after_it(
+def test_a_second_offboard_request_returns_the_first_action_within_the_grace_period_and_is_refused_after_it(
     client: Client, service: Emulator
 ) -> None:
     service.update_device(PC1, fate="offline")
@@ -153,8 +157,8 @@ def test_a_second_offboard_is_the_first_one_within_the_grace_and_refused_after_i
     service.clock.advance(30)
     assert client.offboard(comment="other").json() == first
     service.clock.advance(31)
-    answer = client.offboard()
-    assert (answer.status_code, code(answer)) == (400, "ActiveRequestAlreadyExists")
+    response = client.offboard()
+    assert (response.status_code, code(response)) == (400, "ActiveRequestAlreadyExists")
     assert len(service.actions()) == 1
 
 
@@ -168,7 +172,7 @@ def test_duplicates_follow_their_mode(client: Client, service: Emulator, mode: s
     assert len(service.actions()) == count
 
 
-def test_an_action_that_ended_is_no_duplicate(client: Client, service: Emulator) -> None:
+def test_a_finished_action_is_no_duplicate(client: Client, service: Emulator) -> None:
     service.add_action(PC1, status="Failed", age=60)
     assert client.offboard().status_code == 201
     assert len(service.actions()) == 2

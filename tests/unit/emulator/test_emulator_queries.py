@@ -40,9 +40,9 @@ def service() -> Iterator[Emulator]:
         yield running
 
 
-def fault_of(answer: requests.Response) -> t.Any:
-    error = answer.json()["error"]
-    assert answer.status_code == 400
+def fault_of(response: requests.Response) -> t.Any:
+    error = response.json()["error"]
+    assert response.status_code == 400
     assert error["code"] == ""
     assert error["details"] == []
     assert "target" not in error
@@ -98,7 +98,7 @@ ALL = ["srv1.corp.example", "srv10.corp.example", "O'Brien & Söhne+#1", "C-Lab-
         ("not (not (id eq '" + "d4" * 20 + "'))", [3]),
     ],
 )
-def test_a_filter_finds_what_it_says(client: Client, text: str, found: t.Any) -> None:
+def test_a_filter_returns_the_records_that_match(client: Client, text: str, found: t.Any) -> None:
     assert client.names(text) == [ALL[index] for index in found]
 
 
@@ -137,7 +137,7 @@ def test_a_filter_finds_what_it_says(client: Client, text: str, found: t.Any) ->
         "computerDnsName in ('x'; drop table machines)",
     ],
 )
-def test_a_filter_that_makes_no_sense_is_refused_in_the_shape_of_the_query_layer(client: Client, text: str) -> None:
+def test_an_invalid_filter_is_refused_in_the_format_of_the_query_layer(client: Client, text: str) -> None:
     assert fault_of(client.get("/machines", filter=text))
 
 
@@ -159,20 +159,20 @@ def test_a_filter_that_makes_no_sense_is_refused_in_the_shape_of_the_query_layer
         [("$top", "1"), ("$top", "2")],
     ],
 )
-def test_an_option_that_is_not_known_or_wrong_is_refused(client: Client, options: t.Any) -> None:
+def test_an_unknown_or_invalid_query_option_is_refused(client: Client, options: t.Any) -> None:
     assert fault_of(client.call("GET", "/machines", params=options))
 
 
 def test_the_onboarding_status_can_be_selected_unless_the_knob_says_otherwise(
     service: Emulator, client: Client
 ) -> None:
-    answer = client.get("/machines", select="id,onboardingStatus").json()["value"]
-    assert {tuple(item) for item in answer} == {("id", "onboardingStatus")}
+    response = client.get("/machines", select="id,onboardingStatus").json()["value"]
+    assert {tuple(item) for item in response} == {("id", "onboardingStatus")}
     service.knobs.select_refused = True
     assert fault_of(client.get("/machines", select="id,onboardingStatus"))
 
 
-def test_options_without_a_dollar_are_nobody_s_business(client: Client) -> None:
+def test_query_parameters_without_a_dollar_sign_are_ignored(client: Client) -> None:
     assert len(client.call("GET", "/machines", params={"filter": "garbage", "x": "y"}).json()["value"]) == 4
 
 
@@ -181,24 +181,26 @@ def test_a_plus_in_the_query_is_a_space(client: Client) -> None:
     assert len(client.call("GET", path).json()["value"]) == 1
 
 
-def test_order_skip_top_count_and_select(client: Client) -> None:
-    answer = client.get("/machines", orderby="lastSeen desc", top=2, skip=1, count="true", select="id,lastSeen").json()
-    assert answer["@odata.count"] == 4
-    assert answer["@odata.context"].endswith("#Machines")
-    assert [item["id"][:2] for item in answer["value"]] == ["a1", "b2"]
-    assert all(list(item) == ["id", "lastSeen"] for item in answer["value"])
-    assert "@odata.nextLink" not in answer
+def test_lists_support_order_skip_top_count_and_select(client: Client) -> None:
+    response = client.get(
+        "/machines", orderby="lastSeen desc", top=2, skip=1, count="true", select="id,lastSeen"
+    ).json()
+    assert response["@odata.count"] == 4
+    assert response["@odata.context"].endswith("#Machines")
+    assert [item["id"][:2] for item in response["value"]] == ["a1", "b2"]
+    assert all(list(item) == ["id", "lastSeen"] for item in response["value"])
+    assert "@odata.nextLink" not in response
 
 
 def test_an_empty_list_is_empty(client: Client) -> None:
-    answer = client.get("/machines", filter="id eq 'x'")
-    assert (answer.status_code, answer.json()["value"]) == (200, [])
+    response = client.get("/machines", filter="id eq 'x'")
+    assert (response.status_code, response.json()["value"]) == (200, [])
 
 
-def test_an_empty_machine_list_may_be_a_404(client: Client, service: Emulator) -> None:
+def test_an_empty_machine_list_can_be_a_404(client: Client, service: Emulator) -> None:
     service.knobs.empty_list_404 = True
-    answer = client.get("/machines", filter="id eq 'x'")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ResourceNotFound")
+    response = client.get("/machines", filter="id eq 'x'")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "ResourceNotFound")
     assert client.get("/machineactions").status_code == 200
 
 
@@ -239,20 +241,20 @@ def test_actions_have_their_own_filterable_properties(client: Client, text: str)
 # --- knobs ---
 
 
-def test_comparisons_may_mind_the_case(client: Client, service: Emulator) -> None:
+def test_comparisons_can_be_case_sensitive(client: Client, service: Emulator) -> None:
     service.knobs.filter_case_sensitive = True
     assert client.names("computerDnsName eq 'c-lab-31'") == []
     assert client.names("computerDnsName in ('C-Lab-31')") == ["C-Lab-31"]
     assert client.names("startswith(computerDnsName,'c-')") == []
 
 
-def test_in_may_be_refused(client: Client, service: Emulator) -> None:
+def test_in_can_be_refused(client: Client, service: Emulator) -> None:
     service.knobs.in_refused = True
     assert fault_of(client.get("/machines", filter="id in ('a','b')"))
     assert client.names("id eq 'a' or id eq 'b'") == []
 
 
-def test_a_filter_may_have_too_many_nodes(client: Client, service: Emulator) -> None:
+def test_a_filter_with_too_many_nodes_is_refused(client: Client, service: Emulator) -> None:
     service.knobs.max_filter_nodes = 20
     assert client.names(" or ".join(["id eq 'a'"] * 5)) == []
     assert "20" in fault_of(client.get("/machines", filter=" or ".join(["id eq 'a'"] * 6)))
@@ -261,13 +263,13 @@ def test_a_filter_may_have_too_many_nodes(client: Client, service: Emulator) -> 
 @pytest.mark.parametrize(("style", "status"), [("414", 414), ("html_404", 404)])
 def test_a_query_may_be_too_long(client: Client, service: Emulator, style: str, status: int) -> None:
     service.knobs.update({"max_query_length": 100, "long_query": style})
-    answer = client.get("/machines", filter="id in ('" + "a" * 90 + "')")
-    assert answer.status_code == status
-    assert answer.headers["Content-Type"].startswith("text/html")
+    response = client.get("/machines", filter="id in ('" + "a" * 90 + "')")
+    assert response.status_code == status
+    assert response.headers["Content-Type"].startswith("text/html")
     assert client.get("/machines", filter="id eq 'a'").status_code == 200
 
 
-def test_a_very_long_query_is_no_trouble(client: Client) -> None:
+def test_a_very_long_query_is_accepted(client: Client) -> None:
     text = "id in (" + ",".join(f"'{number:040x}'" for number in range(2000)) + ")"
     assert client.names(text) == []
 
@@ -282,7 +284,7 @@ def test_the_literal_of_an_entra_id_follows_its_knob(
     assert client.get("/machines", filter=f"aadDeviceId in ('{AAD}')").status_code == quoted
 
 
-def test_a_next_link_comes_only_without_top(client: Client, service: Emulator) -> None:
+def test_a_next_link_is_returned_only_without_top(client: Client, service: Emulator) -> None:
     service.knobs.max_page = 3
     assert "@odata.nextLink" not in client.get("/machines", top=3).json()
     first = client.get("/machines", filter="id ne 'x'").json()
@@ -294,7 +296,7 @@ def test_a_next_link_comes_only_without_top(client: Client, service: Emulator) -
     assert "@odata.nextLink" not in client.get("/machines").json()
 
 
-def test_a_next_link_may_lose_the_filter(client: Client, service: Emulator) -> None:
+def test_a_next_link_can_lose_the_filter(client: Client, service: Emulator) -> None:
     service.knobs.next_link = "loses_filter"
     page = client.get("/machines", filter="startswith(computerDnsName,'srv')", top=1).json()
     assert "filter" not in page["@odata.nextLink"]
@@ -302,13 +304,13 @@ def test_a_next_link_may_lose_the_filter(client: Client, service: Emulator) -> N
     assert "@odata.nextLink" not in client.get("/machines", top=4).json()
 
 
-def test_a_next_link_may_point_elsewhere(client: Client, service: Emulator) -> None:
+def test_a_next_link_can_point_to_another_origin(client: Client, service: Emulator) -> None:
     service.knobs.next_link = "foreign"
     page = client.get("/machines", top=1).json()
     assert page["@odata.nextLink"].startswith(service.elsewhere_url + "/api/machines?")
 
 
-def test_the_service_may_return_fewer_than_asked(client: Client, service: Emulator) -> None:
+def test_the_service_can_return_fewer_records_than_requested(client: Client, service: Emulator) -> None:
     service.knobs.page_cap = 2
     page = client.get("/machines", top=3, filter="id ne 'x'").json()
     assert len(page["value"]) == 2
@@ -316,13 +318,13 @@ def test_the_service_may_return_fewer_than_asked(client: Client, service: Emulat
     assert [item["computerDnsName"] for item in rest["value"]] == [ALL[2]]
 
 
-def test_pages_may_repeat(client: Client, service: Emulator) -> None:
+def test_pages_can_repeat(client: Client, service: Emulator) -> None:
     service.knobs.repeat_page = True
     pages = [client.get("/machines", top=2, skip=skip).json()["value"] for skip in (0, 2, 4)]
     assert pages[0] == pages[1] == pages[2]
 
 
-def test_a_new_action_may_show_late_in_lists(client: Client, service: Emulator) -> None:
+def test_a_new_action_appears_in_lists_after_the_list_lag(client: Client, service: Emulator) -> None:
     service.knobs.list_lag = 5
     old = service.add_action("b2" * 20, age=1)
     new = client.offboard("a1" * 20).json()
@@ -332,11 +334,11 @@ def test_a_new_action_may_show_late_in_lists(client: Client, service: Emulator) 
     assert len(client.get("/machineactions").json()["value"]) == 2
 
 
-def test_a_new_action_may_be_read_late_by_id(client: Client, service: Emulator) -> None:
+def test_a_new_action_can_be_read_by_id_after_the_read_lag(client: Client, service: Emulator) -> None:
     service.knobs.read_lag = 5
     new = client.offboard("a1" * 20).json()
-    answer = client.get(f"/machineactions/{new['id']}")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ResourceNotFound")
+    response = client.get(f"/machineactions/{new['id']}")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "ResourceNotFound")
     assert len(client.get("/machineactions").json()["value"]) == 1
     service.clock.advance(5.1)
     assert client.get(f"/machineactions/{new['id'].upper()}").json()["id"] == new["id"]

@@ -18,10 +18,10 @@ from ansible_collections.secops.mde.tests.unit.emulator.client import Client
 
 
 def statuses(client: Client, count: int) -> t.Any:
-    return [client.get("/machines", top=1).status_code for _turn in range(count)]
+    return [client.get("/machines", top=1).status_code for _number in range(count)]
 
 
-def test_there_is_no_quota_by_default(client: Client) -> None:
+def test_calls_are_unlimited_by_default(client: Client) -> None:
     assert statuses(client, 150) == [200] * 150
 
 
@@ -51,12 +51,12 @@ def test_an_hour_blocks_for_longer(service: Emulator, client_of: Callable[..., C
     assert statuses(client, 3) == [200, 200, 429]
 
 
-def test_what_others_use_counts(client: Client, service: Emulator) -> None:
+def test_calls_of_other_programs_count_towards_the_quota(client: Client, service: Emulator) -> None:
     service.knobs.update({"quota_per_minute": 5, "quota_others_per_minute": 3})
     assert statuses(client, 3) == [200, 200, 429]
 
 
-def test_another_program_uses_the_quota_up(client: Client, service: Emulator) -> None:
+def test_another_program_can_use_up_the_quota(client: Client, service: Emulator) -> None:
     service.knobs.update({"quota_per_minute": 5, "quota_per_hour": 8})
     assert service.use_quota_as_other_app(3) == 3
     assert statuses(client, 3) == [200, 200, 429]
@@ -69,7 +69,7 @@ def test_another_program_uses_the_quota_up(client: Client, service: Emulator) ->
     assert service.calls() == service.calls(method="GET")
 
 
-def test_calls_of_others_that_do_not_fit_are_not_even_counted_as_refused(service: Emulator) -> None:
+def test_calls_of_other_apps_beyond_the_quota_are_not_counted_as_refused(service: Emulator) -> None:
     service.knobs.update({"quota_per_minute": 2, "quota_counts_refused": True})
     assert service.use_quota_as_other_app(9) == 2
     service.clock.advance(59)
@@ -78,7 +78,7 @@ def test_calls_of_others_that_do_not_fit_are_not_even_counted_as_refused(service
     assert service.use_quota_as_other_app(9) == 2
 
 
-def test_without_a_quota_others_call_as_they_like(client: Client, service: Emulator) -> None:
+def test_without_a_quota_calls_of_other_apps_are_unlimited(client: Client, service: Emulator) -> None:
     assert service.use_quota_as_other_app(10_000) == 10_000
     service.knobs.quota_per_minute = 1
     assert statuses(client, 2) == [200, 429]
@@ -90,7 +90,7 @@ def test_calls_of_another_app_do_not_count(client: Client, service: Emulator) ->
     assert statuses(client, 2) == [200, 429]
 
 
-def test_apps_do_not_share_a_quota_and_routes_do(
+def test_each_app_has_its_own_quota_for_all_routes(
     client: Client, service: Emulator, client_of: Callable[..., Client]
 ) -> None:
     service.knobs.quota_per_minute = 2
@@ -101,7 +101,7 @@ def test_apps_do_not_share_a_quota_and_routes_do(
     assert client_of(service, client_id=other.client_id).get("/machines").status_code == 200
 
 
-def test_refused_calls_may_prolong_the_block(client: Client, service: Emulator) -> None:
+def test_refused_calls_can_extend_the_block(client: Client, service: Emulator) -> None:
     service.knobs.update({"quota_per_minute": 1, "quota_counts_refused": True})
     assert statuses(client, 1) == [200]
     service.clock.advance(50)
@@ -111,7 +111,7 @@ def test_refused_calls_may_prolong_the_block(client: Client, service: Emulator) 
 
 
 @pytest.mark.parametrize("style", ["date", "absent"])
-def test_retry_after_has_other_forms(client: Client, service: Emulator, style: str) -> None:
+def test_retry_after_can_be_a_date_or_absent(client: Client, service: Emulator, style: str) -> None:
     service.knobs.update({"quota_per_minute": 1, "retry_after": style, "code_429": "429"})
     statuses(client, 1)
     refused = client.get("/machines")
@@ -124,21 +124,21 @@ def test_retry_after_has_other_forms(client: Client, service: Emulator, style: s
         assert 59 <= parsedate_to_datetime(value).timestamp() - service.clock.now() <= 62
 
 
-def test_calls_may_take_virtual_time(client: Client, service: Emulator) -> None:
+def test_calls_can_take_virtual_time(client: Client, service: Emulator) -> None:
     service.knobs.virtual_latency = 2
     began = service.clock.now()
     statuses(client, 3)
     assert service.clock.now() - began == pytest.approx(6)
 
 
-def test_calls_may_take_real_time(client: Client, service: Emulator) -> None:
+def test_calls_can_take_real_time(client: Client, service: Emulator) -> None:
     service.knobs.latency = 0.05
     began = time.perf_counter()
     statuses(client, 1)
     assert time.perf_counter() - began >= 0.05
 
 
-def test_the_virtual_clock_stands_still_and_never_runs_back() -> None:
+def test_the_virtual_clock_does_not_advance_by_itself_and_never_goes_back() -> None:
     clock = Clock(start=1000.0)
     assert clock.now() == clock.now() == 1000.0
     assert clock.monotonic() == 0.0
@@ -150,7 +150,7 @@ def test_the_virtual_clock_stands_still_and_never_runs_back() -> None:
         clock.advance(-1)
 
 
-def test_a_real_clock_follows_the_wall_and_can_be_advanced() -> None:
+def test_a_real_clock_follows_real_time_and_can_be_advanced() -> None:
     clock = Clock(real_time=True)
     assert abs(clock.now() - time.time()) < 1
     clock.advance(100)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever a proxy does to the responses, each device is offboarded exactly once, and its result is true.
+"""Whatever a proxy does to the responses, each device is offboarded exactly once, and its result is correct.
 
-``make hunt`` runs 200 devices with each of 200 seeds; the gate has fewer of both.
+``make hunt`` runs 200 devices with each of 200 seeds. The gate has fewer devices and seeds.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ansible_collections.secops.mde.tests.unit.support.module_run import offboar
 from ansible_collections.secops.mde.tests.unit.support.simulated_run import SimulatedRun
 from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
-# An offboard that does not reach the service is sent three times at most. A proxy may lose all of them.
+# An offboard request that does not reach the service is sent at most three times. A proxy can lose all of them.
 POSTS = {
     "interim": 0.05,
-    "cut before": 0.01,
-    "cut after": 0.03,
+    "broken before": 0.01,
+    "broken after": 0.03,
     "delay": 0.03,
     "swap": 0.03,
     "repeat": 0.03,
@@ -34,8 +34,8 @@ POSTS = {
     "redirect": 0.02,
     "page": 0.02,
 }
-# No read is answered by a response to another read of the same kind: nothing in it shows that.
-GETS = {"interim": 0.1, "cut before": 0.05, "cut after": 0.05, "delay": 0.05, "repeat": 0.05}
+# No read gets the response to another read of the same kind, because the client cannot recognize that.
+GETS = {"interim": 0.1, "broken before": 0.05, "broken after": 0.05, "delay": 0.05, "repeat": 0.05}
 
 _FULL = settings().max_examples > 1000
 SEEDS, DEVICES = (200, 200) if _FULL else (8, 60)
@@ -45,12 +45,12 @@ SEEDS, DEVICES = (200, 200) if _FULL else (8, 60)
 @pytest.mark.parametrize("external_id", SERVICES)
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_a_proxy_that_corrupts_responses_at_random_changes_no_outcome(seed: int, external_id: str) -> None:
-    happened = run_through_chaos(seed, DEVICES, external_id)
-    assert sum(happened.values()) > happened["POST nothing"] + happened["GET nothing"]
+    counts = run_through_chaos(seed, DEVICES, external_id)
+    assert sum(counts.values()) > counts["POST nothing"] + counts["GET nothing"]
 
 
 def run_through_chaos(seed: int, count: int, external_id: str) -> Counter[str]:
-    """Offboard so many devices, and compare the results with the actions in the service."""
+    """Offboard ``count`` devices, and compare the results with the actions in the service."""
     rng = random.Random(seed)
     with Emulator() as emulator:
         emulator.knobs.external_id = external_id
@@ -58,14 +58,18 @@ def run_through_chaos(seed: int, count: int, external_id: str) -> Counter[str]:
         devices = [Device(name=f"pc-{number:03d}.corp.example", fate="offline") for number in range(count)]
         emulator.add_devices(devices)
         time = VirtualTime(emulator, random.Random(seed))
-        # Two reads and the POST that a service refuses because of its ExternalId: lost, its outcome would stay unknown.
-        chaos = Chaos(rng, POSTS, GETS, calm=3 if external_id == "refuse" else 1)
+        # Two reads, and the POST that a service refuses because of its ExternalId. If it is lost, its outcome is unknown.
+        chaos = Chaos(rng, POSTS, GETS, without_faults=3 if external_id == "refuse" else 1)
         simulated_run = SimulatedRun(emulator, time, adapter=ChaosAdapter(emulator, time, chaos), seed=seed)
         results = simulated_run.run({"device_id": device.id} for device in devices)
-        held = {device.id: [action["id"] for action in offboards(emulator, device.id)] for device in devices}
+        actions_by_device = {
+            device.id: [action["id"] for action in offboards(emulator, device.id)] for device in devices
+        }
     outcomes = Counter((result.outcome, str(result.error)) for result in results)
     assert outcomes == {("submitted", "None"): count}
-    assert {device_id: len(actions) for device_id, actions in held.items()} == dict.fromkeys(held, 1)
+    assert {device_id: len(actions) for device_id, actions in actions_by_device.items()} == dict.fromkeys(
+        actions_by_device, 1
+    )
     for device, result in zip(devices, results, strict=True):
-        assert [result.action and result.action["id"]] == held[device.id]
-    return chaos.happened
+        assert [result.action and result.action["id"]] == actions_by_device[device.id]
+    return chaos.counts

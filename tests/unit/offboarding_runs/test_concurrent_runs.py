@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two runs offboard the same devices at once, with the same application and comment, and with lost responses."""
+"""Two concurrent runs offboard the same devices with the same application and comment, and with lost responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.secops.mde.tests.unit.support.module_run import offboar
 from ansible_collections.secops.mde.tests.unit.support.simulated_run import SimulatedRun
 from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
-# Each device of each pair of runs is a race.
+# Both runs of a pair try to offboard each device.
 DEVICES = 20
 PAIRS = {"echo": 50, "drop": 4, "refuse": 4}
 DUPLICATES = ("grace", "existing", "refuse", "create")
@@ -37,8 +37,10 @@ def service() -> t.Iterator[Emulator]:
         yield running
 
 
-def race(service: Emulator, seed: int, external_id: str) -> tuple[list[Device], list[dict[str, DeviceResult]]]:
-    """Two runs over the same devices, each in an order of its own; the results of both by device."""
+def run_concurrently(
+    service: Emulator, seed: int, external_id: str
+) -> tuple[list[Device], list[dict[str, DeviceResult]]]:
+    """Run twice with the same devices in different orders. Returns the results of both runs by device."""
     rng = random.Random(seed)
     service.reset()
     service.knobs.update(
@@ -54,7 +56,7 @@ def race(service: Emulator, seed: int, external_id: str) -> tuple[list[Device], 
     devices = [Device(name=f"pc-{number:02d}.corp.example", fate="offline") for number in range(DEVICES)]
     service.add_devices(devices)
     for kind, handled in rng.sample(FAULTS, 2):
-        # The first POST passes: a service that refuses external IDs would else leave its outcome unknown.
+        # The first POST has no fault. Otherwise its outcome is unknown with a service that refuses external IDs.
         service.fault(kind=kind, method="POST", handled=handled, chance=0.1, seed=rng.random(), times=None, after=2)
     time = VirtualTime(service, random.Random(seed))
     runs = [
@@ -76,21 +78,21 @@ def race(service: Emulator, seed: int, external_id: str) -> tuple[list[Device], 
     return devices, results
 
 
-def is_of(result: DeviceResult, action: dict[str, t.Any]) -> bool:
-    """Whether the action has the UUID that this run sent for the device."""
+def is_action_of_result(result: DeviceResult, action: dict[str, t.Any]) -> bool:
+    """Return whether the action has the UUID that this run sent for the device."""
     return str(action["externalId"]).strip().lower()[:36] == str(result.external_id)[:36]
 
 
 @pytest.mark.parametrize("part", range(5))
-def test_runs_are_never_wrong_about_whose_action_it_is(service: Emulator, part: int) -> None:
+def test_no_run_reports_the_action_of_another_run_as_its_own(service: Emulator, part: int) -> None:
     owned, doubled = 0, 0
     for seed in range(part, PAIRS["echo"], 5):
-        devices, results = race(service, seed, "echo")
+        devices, results = run_concurrently(service, seed, "echo")
         for device in devices:
             actions = {action["id"]: action for action in offboards(service, device.id)}
             pair = [one[device.id] for one in results]
             for result in pair:
-                made = {id_ for id_, action in actions.items() if is_of(result, action)}
+                made = {id_ for id_, action in actions.items() if is_action_of_result(result, action)}
                 if result.error is not None:
                     assert result.error.code == "outcome_unknown"
                 elif result.changed:
@@ -113,7 +115,7 @@ def test_a_service_without_external_ids_gets_one_action_for_each_device_too(
     service: Emulator, external_id: str
 ) -> None:
     for seed in range(PAIRS[external_id]):
-        devices, results = race(service, seed, external_id)
+        devices, results = run_concurrently(service, seed, external_id)
         if service.knobs.duplicate_mode != "create":
             assert [len(offboards(service, device.id)) for device in devices] == [1] * len(devices)
         for one in results:

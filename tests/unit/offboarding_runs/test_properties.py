@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds for all devices, histories, faults and concurrent runs."""
+"""Properties that are true for all devices, histories, faults and concurrent runs."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ SETTINGS = settings(
 
 @dataclass(frozen=True)
 class Scenario:
-    """A tenant, the requested devices, and what happens during the run."""
+    """A tenant, the requested devices, and the events during the run."""
 
     devices: tuple[dict[str, t.Any], ...]
     requested: tuple[tuple[int, str], ...]
-    """Number of a device (or of one that does not exist) and the identifier to request it by."""
+    """The number of a device (it may not exist), and the identifier in the request."""
     knobs: dict[str, t.Any] = field(default_factory=dict)
     faults: tuple[dict[str, t.Any], ...] = ()
     others: tuple[tuple[int, float, bool], ...] = ()
-    """Another program offboards the device of this number so many seconds after the start. The last value: it has the same
-    application and comment, and only its external ID is another one."""
+    """Offboard requests of another program: device number, seconds after the start, and whether it has the same
+    application and comment, so that only its external ID differs."""
     concurrency: int = 1
     seed: int = 0
 
@@ -84,7 +84,7 @@ FAULTS = st.lists(
         st.fixed_dictionaries(
             {**WHEN, "kind": st.sampled_from(UNCLEAR)}, optional={"handled": st.booleans(), **RETRY_AFTER}
         ),
-        # The one answer that says that nothing was done: the quota stands in front of the service.
+        # The only response that means that nothing was done, because the quota is checked before the service.
         st.fixed_dictionaries({**WHEN, "kind": st.just("429")}, optional=RETRY_AFTER),
     ),
     max_size=4,
@@ -120,7 +120,7 @@ SCENARIOS = st.builds(
 
 
 class ScenarioRun:
-    """A scenario in an emulator, and its run."""
+    """A scenario in an emulator and its run."""
 
     def __init__(self, emulator: Emulator, scenario: Scenario) -> None:
         self.emulator, self.scenario = emulator, scenario
@@ -141,11 +141,13 @@ class ScenarioRun:
         device = self.devices[number] if number < len(self.devices) else Device(name=f"gone-{number}.corp.example")
         return {by: device.id if by == "device_id" else str(device.name)}
 
-    def run(self, *, trouble: bool = True, **order: t.Any) -> list[DeviceResult]:
-        """Run; with ``trouble`` the faults are active and other runs offboard devices too."""
+    def run(self, *, with_faults: bool = True, **order: t.Any) -> list[DeviceResult]:
+        """Run. With ``with_faults`` the faults are active, and other runs also offboard devices."""
         advance_clock = self.emulator.clock.advance
         start = self.emulator.clock.monotonic()
-        due = sorted((start + after, number, same) for number, after, same in self.scenario.others) if trouble else []
+        due = (
+            sorted((start + after, number, same) for number, after, same in self.scenario.others) if with_faults else []
+        )
 
         def advance(seconds: float) -> float:
             until = self.emulator.clock.monotonic() + seconds
@@ -155,13 +157,13 @@ class ScenarioRun:
                 self._other_run_offboards(number, same)
             return advance_clock(max(0.0, until - self.emulator.clock.monotonic()))
 
-        for fault in self.scenario.faults if trouble else ():
+        for fault in self.scenario.faults if with_faults else ():
             self.emulator.fault(**fault)
         with mock.patch.object(self.emulator.clock, "advance", advance):
             return self.simulated_run.run(self.requested, **order)
 
     def _other_run_offboards(self, number: int, same: bool) -> None:
-        """Add the action of another application, or of another run of ours: only an external ID shows whose that is."""
+        """Add an action of another application, or of another run that only the external ID distinguishes."""
         device = self.devices[number] if number < len(self.devices) else None
         active = device and any(a["status"] in ("Pending", "InProgress") for a in offboards(self.emulator, device.id))
         if device is not None and not active:
@@ -175,8 +177,8 @@ class ScenarioRun:
                 external_id=FOREIGN if same else None,
             )
 
-    def made_by_us(self, device_id: str) -> list[dict[str, t.Any]]:
-        """The actions of a device that this run created."""
+    def own_actions(self, device_id: str) -> list[dict[str, t.Any]]:
+        """Return the actions of a device that this run created."""
         ours = self.emulator.client_id
         made = [action for action in offboards(self.emulator, device_id) if action["requestor"] == ours]
         return [action for action in made if action["id"] not in self.before and action["externalId"] != FOREIGN]
@@ -188,8 +190,8 @@ def service() -> t.Iterator[Emulator]:
         yield running
 
 
-def active_at_once(actions: t.Iterable[dict[str, t.Any]]) -> int:
-    """The largest number of these actions that were in progress at the same time."""
+def max_active_actions(actions: t.Iterable[dict[str, t.Any]]) -> int:
+    """Return the maximum number of these actions that were in progress at the same time."""
     spans = [
         (
             parse_time(action["creationDateTimeUtc"]),
@@ -217,16 +219,16 @@ def test_no_run_is_ever_wrong(service: Emulator, scenario: Scenario) -> None:
     assert len(results) == len(scenario_run.requested)
 
     for device in scenario_run.devices:
-        made = scenario_run.made_by_us(device.id)
+        made = scenario_run.own_actions(device.id)
         mine = [result for result in results if result.device_id == device.id]
         unknown = any(result.error is not None and result.error.code == "outcome_unknown" for result in mine)
-        # Never twice.
-        assert active_at_once(made) <= 1
-        # Changed if and only if this run created an action, and reported once.
+        # No device is offboarded twice.
+        assert max_active_actions(made) <= 1
+        # A device has changed if and only if this run created an action, which it reports once.
         assert sum(result.changed for result in mine) == (1 if made and not unknown else 0)
-        # Never a POST for a device whose reads failed.
+        # A device whose reads failed gets no POST.
         if service.calls("api", "POST", device.id):
-            assert was_read(service, device.id)
+            assert actions_were_read(service, device.id)
         # No action of another run is reported as ours.
         for result in mine:
             if result.changed:
@@ -234,7 +236,7 @@ def test_no_run_is_ever_wrong(service: Emulator, scenario: Scenario) -> None:
                 assert result.action["id"] in {action["id"] for action in made}
 
     for result in results:
-        # Never a false "done" and never a false "nothing to do".
+        # "Done" and "nothing to do" are always correct.
         if result.outcome in ("submitted", "in_progress") and result.action is not None:
             assert result.action["machineId"] == result.device_id
             assert result.action["type"] == "Offboard"
@@ -246,8 +248,8 @@ def test_no_run_is_ever_wrong(service: Emulator, scenario: Scenario) -> None:
         )
 
 
-def was_read(service: Emulator, device_id: str) -> bool:
-    """Whether the device's actions were read with success before its first POST."""
+def actions_were_read(service: Emulator, device_id: str) -> bool:
+    """Return whether the device's actions were read successfully before its first POST."""
     for call in service.calls("api"):
         if call.method == "POST" and device_id in call.path:
             return False
@@ -264,10 +266,10 @@ def test_check_mode_predicts_the_real_run(service: Emulator, scenario: Scenario,
         0.0,
         None,
     )  # no time passes, so that the state is the same
-    predicted = scenario_run.run(trouble=False, check_mode=True, force=force, missing_ok=missing_ok)
+    predicted = scenario_run.run(with_faults=False, check_mode=True, force=force, missing_ok=missing_ok)
     assert not service.calls("api", "POST")
-    done = scenario_run.run(trouble=False, force=force, missing_ok=missing_ok)
-    refused = {result.device_id for result in done if result.outcome == "refused"}  # known only to the service
+    done = scenario_run.run(with_faults=False, force=force, missing_ok=missing_ok)
+    refused = {result.device_id for result in done if result.outcome == "refused"}  # only the service knows these
     for before, after in zip(predicted, done, strict=True):
         if after.device_id is None or after.device_id not in refused:
             assert (before.outcome, before.changed) == (after.outcome, after.changed)
@@ -281,23 +283,23 @@ def test_a_second_run_finds_what_the_first_has_done(service: Emulator, scenario:
     scenario_run.run()
     scenario_run.emulator.clear_faults()
     scenario_run.emulator.clock.advance(60)  # lists lag behind
-    made = {device.id: len(scenario_run.made_by_us(device.id)) for device in scenario_run.devices}
+    made = {device.id: len(scenario_run.own_actions(device.id)) for device in scenario_run.devices}
     posted = accepted_posts(service)
-    again = scenario_run.run(trouble=False)
+    again = scenario_run.run(with_faults=False)
     for result in again:
         assert result.outcome != "error"
-        if result.changed:  # only what the first run left undone, or what failed on the device
+        if result.changed:  # only devices that the first run did not process, or on which the action failed
             device_id = str(result.device_id)
             assert not any(
                 action["status"] in ("Pending", "InProgress", "Succeeded")
-                for action in scenario_run.made_by_us(device_id)[1:]
+                for action in scenario_run.own_actions(device_id)[1:]
             )
     assert accepted_posts(service) - posted <= sum(result.outcome in ("submitted", "refused") for result in again)
     for device in scenario_run.devices:
-        assert active_at_once(scenario_run.made_by_us(device.id)) <= 1
-        assert len(scenario_run.made_by_us(device.id)) <= made[device.id] + 1
+        assert max_active_actions(scenario_run.own_actions(device.id)) <= 1
+        assert len(scenario_run.own_actions(device.id)) <= made[device.id] + 1
 
 
 def accepted_posts(service: Emulator) -> int:
-    """How many POSTs the quota allowed, without those that were refused because of their ExternalId."""
+    """Return the number of POSTs that the quota allowed, without those refused because of their ExternalId."""
     return sum(call.status != 429 for call in service.calls("api", "POST")) - refused(service)

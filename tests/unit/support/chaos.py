@@ -2,10 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A proxy in virtual time that inserts, cuts, delays, repeats and swaps responses at random, byte by byte.
+"""A proxy in virtual time that inserts, truncates, delays, repeats and swaps responses at random.
 
-The client's real connections write to it and read from it: all of requests, urllib3 and http.client takes part. Only the
-socket and TLS are replaced.
+The client uses its real connections with requests, urllib3 and http.client. Only the socket and TLS are replaced.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _INTERIM: t.Final = (
 )
 _PAGE = b"<html><head><title>Gateway</title></head></html>"
 _LATENCY = 0.2
-# The ends of two pipes: nothing can be read from the first, ever, and something from the second, always.
+# The ends of two pipes: the first never has data to read, the second always has.
 _SILENT, _KEPT_OPEN = os.pipe()
 _READY, _WRITTEN = os.pipe()
 os.write(_WRITTEN, b"x")
@@ -41,33 +40,33 @@ os.write(_WRITTEN, b"x")
 
 @dataclass
 class Chaos:
-    """Faults with their probability for a POST and for a GET. ``happened`` counts them."""
+    """Faults with their probability for a POST and for a GET. ``counts`` has the number of each fault."""
 
     rng: random.Random
     posts: dict[str, float]
     gets: dict[str, float]
-    calm: int = 1
-    """So many calls at the start are left alone. A host that never responded is abandoned sooner, as one that is misspelled."""
-    happened: Counter[str] = field(default_factory=Counter)
+    without_faults: int = 1
+    """The number of calls at the start without faults. A host that never responded is abandoned sooner."""
+    counts: Counter[str] = field(default_factory=Counter)
     last: dict[str, bytes] = field(default_factory=dict)
-    """The last success of a POST and of a GET."""
+    """The last successful response to a POST and to a GET."""
 
     def choose(self, method: str) -> str:
-        if self.happened.total() < self.calm:
-            self.happened[f"{method} nothing"] += 1
+        if self.counts.total() < self.without_faults:
+            self.counts[f"{method} nothing"] += 1
             return "nothing"
         chances = self.posts if method == "POST" else self.gets
         kinds = ["nothing", *chances]
         (kind,) = self.rng.choices(kinds, [1 - sum(chances.values()), *chances.values()])
-        self.happened[f"{method} {kind}"] += 1
+        self.counts[f"{method} {kind}"] += 1
         return kind
 
 
 class ChaosAdapter(_GuardedAdapter):
-    """Replaces the adapter of the session."""
+    """An adapter for the session of the client."""
 
     def __init__(self, emulator: Emulator, time: VirtualTime, chaos: Chaos, connections: int = 10) -> None:
-        self.carrier = InProcessTransport(emulator, time)
+        self.inner = InProcessTransport(emulator, time)
         self.time = time
         self.chaos = chaos
         super().__init__(max_retries=0, pool_maxsize=connections)
@@ -83,31 +82,33 @@ class ChaosAdapter(_GuardedAdapter):
     def _connection(self, scheme: str, base: type[HTTPConnection]) -> type[HTTPConnection]:
         def connect(connection: t.Any) -> None:
             connection._last = current_exchange()
-            connection.sock = SpoiledConnection(self, f"{scheme}://{connection.host}:{connection.port}")
+            connection.sock = FaultyConnection(self, f"{scheme}://{connection.host}:{connection.port}")
             connection.is_verified = True
 
         return type("Connection", (base,), {"connect": connect})
 
-    def respond(self, line: SpoiledConnection, method: str, url: str, headers: dict[str, str], body: bytes) -> None:
-        """Pass one request to the service, and put the response with its fault on the connection."""
+    def respond(
+        self, connection: FaultyConnection, method: str, url: str, headers: dict[str, str], body: bytes
+    ) -> None:
+        """Send a request to the service, and send its response with a fault to the client."""
         kind = self.chaos.choose(method)
         rng = self.chaos.rng
         now = self.time.monotonic()
-        if kind == "cut before":
-            line.arrive(now, None)
+        if kind == "broken before":
+            connection.arrive(now, None)
             return
-        carried = self.carrier.carry(method, url, headers, body, None)
-        head = "".join(f"{name}: {value}\r\n" for name, value in carried.headers.items())
-        response = f"HTTP/1.1 {carried.status_code} Status\r\n{head}\r\n".encode() + carried.raw.read()
+        reply = self.inner.send_request(method, url, headers, body, None)
+        head = "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
+        response = f"HTTP/1.1 {reply.status_code} Status\r\n{head}\r\n".encode() + reply.raw.read()
         previous = self.chaos.last.get(method, b"")
-        # Nothing in a refusal shows that it was for another request.
-        self.chaos.last[method] = response if carried.status_code < 400 else previous
+        # The client cannot recognize that an error response belongs to another request.
+        self.chaos.last[method] = response if reply.status_code < 400 else previous
         at = now + _LATENCY / 2
         if kind == "interim":
             response = b"".join(rng.choices(_INTERIM, k=rng.randint(1, 3))) + response
-        elif kind == "cut after":
-            line.arrive(at, response[: rng.randrange(len(response))])
-            line.arrive(at, None)
+        elif kind == "broken after":
+            connection.arrive(at, response[: rng.randrange(len(response))])
+            connection.arrive(at, None)
             return
         elif kind == "delay":
             at += rng.uniform(20, 60)
@@ -116,7 +117,7 @@ class ChaosAdapter(_GuardedAdapter):
         elif kind == "repeat":
             response += previous
         elif kind == "repeat later":
-            line.arrive(at + rng.uniform(0, 1), previous)
+            connection.arrive(at + rng.uniform(0, 1), previous)
         elif kind == "redirect":
             response = b"HTTP/1.1 %d See\r\nLocation: /\r\nContent-Length: 0\r\n\r\n" % rng.choice([302, 303, 307])
         elif kind == "page":
@@ -125,11 +126,11 @@ class ChaosAdapter(_GuardedAdapter):
                 len(_PAGE),
                 _PAGE,
             )
-        line.arrive(at, response)
+        connection.arrive(at, response)
 
 
-class SpoiledConnection:
-    """The part of a socket that the client uses."""
+class FaultyConnection:
+    """The part of the socket interface that the client uses."""
 
     def __init__(self, adapter: ChaosAdapter, origin: str) -> None:
         self._adapter = adapter
@@ -141,12 +142,12 @@ class SpoiledConnection:
         self._ended = False
 
     def arrive(self, at: float, part: bytes | None) -> None:
-        """Bytes for the client at a moment; None is the end of the connection."""
+        """Schedule bytes for the client at a time. None closes the connection."""
         if part != b"":
             self._arriving.append((at, part))
             self._arriving = deque(sorted(self._arriving, key=lambda arrival: arrival[0]))
 
-    # -- what the client does with it --------------------------------------------------------------------------
+    # -- called by the client ---------------------------------------------------------------------------
 
     def settimeout(self, timeout: float | None) -> None:
         self._timeout = timeout
@@ -155,11 +156,11 @@ class SpoiledConnection:
         return self._timeout
 
     def pending(self) -> int:
-        self._take_in()
+        self._receive()
         return len(self._buffer) + self._ended
 
     def fileno(self) -> int:
-        """For code that asks the system whether there is something to read."""
+        """Return a descriptor for code that checks whether there is data to read."""
         return _READY if self.pending() else _SILENT
 
     def sendall(self, data: bytes) -> None:
@@ -176,19 +177,19 @@ class SpoiledConnection:
 
     def recv(self, size: int) -> bytes:
         time = self._adapter.time
-        self._take_in()
+        self._receive()
         if not self._buffer and not self._ended:
             wait = self._arriving[0][0] - time.monotonic() if self._arriving else float("inf")
             if self._timeout is not None and wait > self._timeout:
                 time.elapse(self._timeout)
                 raise TimeoutError("timed out")
             time.elapse(wait)
-            self._take_in()
+            self._receive()
         part, self._buffer = self._buffer[:size], self._buffer[size:]
         return part
 
     def makefile(self, _mode: str, buffering: int = -1) -> t.Any:
-        reader = _LineReader(self)
+        reader = _ConnectionReader(self)
         return reader if buffering == 0 else io.BufferedReader(reader)
 
     def shutdown(self, _how: int = socket.SHUT_RDWR) -> None:
@@ -197,7 +198,7 @@ class SpoiledConnection:
     def close(self) -> None:
         pass
 
-    def _take_in(self) -> None:
+    def _receive(self) -> None:
         now = self._adapter.time.monotonic()
         while self._arriving and self._arriving[0][0] <= now + 1e-6 and not self._ended:
             part = self._arriving.popleft()[1]
@@ -205,14 +206,14 @@ class SpoiledConnection:
             self._ended = part is None
 
 
-class _LineReader(io.RawIOBase):
-    def __init__(self, line: SpoiledConnection) -> None:
-        self._line = line
+class _ConnectionReader(io.RawIOBase):
+    def __init__(self, connection: FaultyConnection) -> None:
+        self._connection = connection
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: t.Any, /) -> int:
-        part = self._line.recv(len(buffer))
+        part = self._connection.recv(len(buffer))
         buffer[: len(part)] = part
         return len(part)

@@ -17,7 +17,7 @@ parse = FilterModule().filters()["parse_devices"]
 
 
 def parse_error(value: object, **options: object) -> str:
-    """The message of the error, which has a limited length."""
+    """Return the error message, which has a limited length."""
     with pytest.raises(AnsibleFilterError) as error:
         parse(value, **options)
     message = str(error.value)

@@ -114,7 +114,7 @@ REFUSED = failure(
 
 
 def small_office() -> Record:
-    """The devices of an office that closed, with many different outcomes."""
+    """Evidence of the devices of a closed office, with many different outcomes."""
     same_name, typo = "pc-0301.corp.example", "srv-file1.corp.exmaple"
     devices = [
         device(
@@ -171,7 +171,7 @@ def small_office() -> Record:
 
 
 def verification() -> Record:
-    """The verification of seven devices, days later, with seven outcomes."""
+    """Evidence of the verification of seven devices with seven outcomes, days later."""
     ended = {
         "done": "Succeeded", "came_back": "Succeeded", "pending": "Pending", "failed": "Failed", "timed_out": "TimeOut",
         "cancelled": "Cancelled",
@@ -189,7 +189,7 @@ def verification() -> Record:
 
 
 def many_devices(count: int) -> Record:
-    """Many devices: one in seven failed, the others are in progress."""
+    """Evidence of many devices: one in seven failed, the others are in progress."""
     return evidence(
         [
             device(name, "refused", error=REFUSED)
@@ -222,7 +222,7 @@ MALICIOUS = (
 
 
 def malicious() -> Record:
-    """Every value from outside is an attack."""
+    """Evidence in which every value from outside is malicious."""
     devices = []
     for text in MALICIOUS:
         bad = dict.fromkeys(("code", "message", "http_status", "correlation_id", "hint"), text)
@@ -234,7 +234,7 @@ def malicious() -> Record:
                 "error",
                 action,
                 bad,
-                requested=dict.fromkeys(("device_id", "device_name", "aad_device_id", "comment"), f"{text} asked"),
+                requested=dict.fromkeys(("device_id", "device_name", "aad_device_id", "comment"), f"{text} requested"),
                 device_id=text,
                 host=f"{text} host",
                 machine=machine,

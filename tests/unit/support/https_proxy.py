@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A small HTTPS proxy. It resolves host names that DNS does not, so that they can be reached only through it."""
+"""A small HTTPS proxy. It resolves host names that are not in DNS, so that they can be reached only through it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 
 class HttpsProxy(socketserver.ThreadingTCPServer):
-    """``routes`` maps host names to the URLs of local servers; with ``refusal`` it returns that status and does not connect."""
+    """``routes`` maps host names to URLs of local servers. With ``refusal`` the proxy returns this status only."""
 
     daemon_threads = True
     block_on_close = False

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A transport without sockets, from the client's session to the emulator, in virtual time."""
+"""A transport in virtual time without sockets, from the client's session to the emulator."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from ansible_collections.secops.mde.tests.unit.support.virtual_time import Virtu
 
 
 def connect(transport: HttpTransport, adapter: InProcessTransport, *, fast_path: bool = False) -> None:
-    """Send all requests of a session through this transport.
+    """Send all requests of a session through this adapter.
 
-    With ``fast_path``, calls of the API bypass what requests does with each of them, which takes longer than all the
-    rest: for simulations of a hundred thousand calls. The collection's own code is the same either way.
+    With ``fast_path``, API calls bypass the library requests, which takes more time than all other code. This is for
+    simulations of a hundred thousand calls. The code of the collection is the same in both cases.
     """
     for scheme in ("https://", "http://"):
         transport._session.mount(scheme, adapter)
@@ -44,11 +44,11 @@ def connect(transport: HttpTransport, adapter: InProcessTransport, *, fast_path:
 
 
 class InProcessTransport(HTTPAdapter):
-    """Carries requests to a started emulator and answers back, as its ports would.
+    """Sends requests to a started emulator and returns its responses, like its ports.
 
-    ``latency`` is the virtual time of a call of the API, there and back; the knobs for real latency do not count. The
-    other services take no time: whoever signs in holds a lock, and must not sleep. A sender that has no answer within
-    the client has a time-out, and the request still arrives.
+    ``latency`` is the virtual round-trip time of an API call. The knobs for real latency have no effect. The other
+    services take no time, because the client holds a lock during a sign-in and must not sleep. If there is no response
+    within the timeout of the client, the client times out. The request still arrives.
     """
 
     def __init__(self, emulator: Emulator, time: VirtualTime, latency: float = 0.0) -> None:
@@ -66,7 +66,7 @@ class InProcessTransport(HTTPAdapter):
         **_proxies: t.Any,
     ) -> requests.Response:
         body = request.body or b""
-        response = self.carry(
+        response = self.send_request(
             str(request.method),
             str(request.url),
             request.headers,
@@ -76,32 +76,34 @@ class InProcessTransport(HTTPAdapter):
         raw = urllib3.HTTPResponse(response.raw, response.headers, response.status_code, preload_content=False)
         return self.build_response(request, raw)
 
-    def carry(
+    def send_request(
         self, method: str, url: str, headers: t.Mapping[str, str], body: bytes, timeout: float | None
     ) -> _Response:
-        """Send one request. Raises what requests raises if there is no response."""
-        address = urlsplit(url)
-        port = self._ports.get(f"{address.scheme}://{address.netloc}")
+        """Send one request. Without a response, raises the same exception as requests."""
+        parts = urlsplit(url)
+        port = self._ports.get(f"{parts.scheme}://{parts.netloc}")
         if port is None:
-            raise _refused(address.netloc)
+            raise _connection_refused(parts.netloc)
         current_exchange().sent = True
         latency = self.latency if port.service == "api" else 0.0
         self._time.elapse(latency / 2)
-        target = URL.build(path=address.path, query_string=address.query, encoded=True)
-        arriving = {"host": address.netloc}
-        arriving.update((name.lower(), sys.intern(value)) for name, value in headers.items())  # one token in a long log
-        call = port.receive(method, target, arriving, body)
-        port.note(call)
-        reply, fault = port.answer(call, target)
-        date = port.date()
+        target = URL.build(path=parts.path, query_string=parts.query, encoded=True)
+        received = {"host": parts.netloc}
+        received.update(
+            (name.lower(), sys.intern(value)) for name, value in headers.items()
+        )  # a long log keeps each token only once
+        call = port.receive(method, target, received, body)
+        port.log_call(call)
+        reply, fault = port.respond(call, target)
+        date = port.date_header()
         if (fault is not None and fault.kind == "hang") or (timeout is not None and latency > timeout):
             if timeout is None:
-                raise RuntimeError(f"{method} {url} would wait for ever: it has no time-out")
+                raise RuntimeError(f"{method} {url} would wait forever: it has no timeout")
             self._time.elapse(timeout - latency / 2)
             raise exceptions.ReadTimeout(f"Read timed out. (read timeout={timeout})")
         self._time.elapse(latency / 2)
         if reply is None:
-            raise _broken()
+            raise _connection_reset()
         sent = {**headers_of(reply), "Content-Length": str(len(reply.body))}
         if date is not None:
             sent["Date"] = date
@@ -110,7 +112,7 @@ class InProcessTransport(HTTPAdapter):
 
 
 class _Body(io.BytesIO):
-    """The body of an answer; it may drip, byte by byte."""
+    """The body of a response. With a delay it arrives byte by byte."""
 
     def __init__(self, body: bytes, time: VirtualTime, delay: float) -> None:
         super().__init__(body)
@@ -142,7 +144,7 @@ class _Response:
 
 
 class _FastPath:
-    """Sends prepared requests directly to the transport; requests does the rest."""
+    """Sends API calls directly to the transport, and other requests through the library requests."""
 
     def __init__(self, session: requests.Session, transport: InProcessTransport) -> None:
         self._session = session
@@ -170,14 +172,14 @@ class _FastPath:
         if json is not None:
             body = dumps(json).encode()
             sent.update({"Content-Type": "application/json", "Content-Length": str(len(body))})
-        return self._transport.carry(method, url, sent, body, timeout)
+        return self._transport.send_request(method, url, sent, body, timeout)
 
 
-def _broken() -> exceptions.ConnectionError:
+def _connection_reset() -> exceptions.ConnectionError:
     reset = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
     return exceptions.ConnectionError(ProtocolError("Connection aborted.", reset))
 
 
-def _refused(host: str) -> exceptions.ConnectionError:
+def _connection_refused(host: str) -> exceptions.ConnectionError:
     reason = f"Failed to establish a new connection: {os.strerror(errno.ECONNREFUSED)}"
     return exceptions.ConnectionError(NewConnectionError(HTTPConnection(host), reason))

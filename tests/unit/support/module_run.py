@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Clocks, the result of a module run, and queries of the emulator's log."""
+"""Clocks, the result of a module run, and functions that read the emulator's log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.secops.mde.tests.emulator import Emulator, Exchange
 
 
 class EmulatorClock:
-    """The emulator's time as a client's clock: sleeping moves it on. ``skew`` makes its wall time wrong."""
+    """The emulator's time as a client's clock. A sleep advances it. ``skew`` makes its wall time wrong."""
 
     def __init__(self, emulator: Emulator, skew: float = 0.0) -> None:
         self._clock = emulator.clock
@@ -35,7 +35,7 @@ class EmulatorClock:
 
 
 class ManualClock:
-    """Time that only sleeping moves, for tests without an emulator."""
+    """Time that only sleeps advance, for tests without an emulator."""
 
     START: t.Final = 1_780_000_000.0
 
@@ -83,7 +83,7 @@ class ModuleRun:
 
     @property
     def names(self) -> list[str | None]:
-        """Of the machines that were found."""
+        """The names of the returned machines."""
         return [machine["computerDnsName"] for machine in self.result["machines"]]
 
     @property
@@ -93,7 +93,7 @@ class ModuleRun:
 
     @property
     def warnings(self) -> list[str]:
-        """The texts, which newer versions of Ansible wrap."""
+        """The texts of the warnings, which newer versions of Ansible wrap in objects."""
         return [str(warning) for warning in self.result.get("warnings", [])]
 
 
@@ -101,13 +101,13 @@ class RunModule(t.Protocol):
     """A fixture that runs one module against the emulator, such as ``offboard``."""
 
     def __call__(self, *, check: bool = False, diff: bool = False, connect: bool = True, **options: t.Any) -> ModuleRun:
-        """Run the module with these options; with ``connect`` false, they include the connection."""
+        """Run the module with these options. If ``connect`` is false, they must include the connection."""
 
 
 def offboard_as_other_app(
     emulator: Emulator, machine_id: str, comment: str = "another team's ticket"
 ) -> dict[str, t.Any]:
-    """Another application offboards a machine; lists show its action as late as any other."""
+    """Offboard a machine as another application. The list lag applies to its action too."""
     other = emulator.add_app("other", roles=["Machine.Offboard"], secret="made-up")
     response = requests.post(
         f"{emulator.api_url}/api/machines/{machine_id}/offboard",
@@ -122,29 +122,29 @@ def offboard_as_other_app(
 
 
 def api_calls(emulator: Emulator, *, rejected: bool = True) -> list[str]:
-    """Method and last parts of each call to the API, in order: ``["GET machines", "POST offboard"]``.
+    """Return method and operation of each call to the API, in order: ``["GET machines", "POST offboard"]``.
 
-    Without ``rejected``, those with the status 400 are left out.
+    Without ``rejected``, calls with the status 400 are omitted.
     """
     return [f"{call.method} {_tail(call)}" for call in emulator.calls("api") if rejected or call.status != 400]
 
 
 def posts(emulator: Emulator) -> int:
-    """The number of POSTs to the API."""
+    """Return the number of POSTs to the API."""
     return len(emulator.calls("api", "POST"))
 
 
 def sign_ins(emulator: Emulator) -> int:
-    """The number of token requests."""
+    """Return the number of token requests."""
     return len(emulator.calls("entra", "POST"))
 
 
 def offboards(emulator: Emulator, machine_id: str) -> list[dict[str, t.Any]]:
-    """The Offboard actions that the service holds for a machine."""
+    """Return the Offboard actions of a machine."""
     return [action for action in emulator.actions(machine_id) if action["type"] == "Offboard"]
 
 
-_VERBS: t.Final = {
+_OPERATIONS: t.Final = {
     "offboard": "offboard",
     "cancel": "cancel",
     "AddOrRemoveTagForMultipleMachines": "tag",
@@ -156,4 +156,4 @@ def _tail(call: Exchange) -> str:
     parts = call.path.removeprefix("/api/").split("/")
     if len(parts) == 1:
         return parts[0]
-    return _VERBS.get(parts[-1], f"{parts[0]}/id")
+    return _OPERATIONS.get(parts[-1], f"{parts[0]}/id")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A server that quotes each request in its errors, and a search for the credentials of the requests in every encoding."""
+"""Errors that quote the request, and a search for the credentials of the requests in every encoding."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from urllib.parse import quote, quote_plus, unquote_plus
 
 from ansible_collections.secops.mde.tests.emulator import Emulator
 
-# Moves the text that follows beyond the point at which messages are cut.
+# Moves the text that follows beyond the point at which messages are truncated.
 FILLER = "The gateway did not understand this request, and reports it at length. " * 2
 
 
 def request_text(call: t.Any) -> str:
-    """A complete request, as a debugging page of a gateway shows it."""
+    """Return the complete text of a request, as in the debugging page of a gateway."""
     raw = call.raw.decode()
-    # Credentials first, so that they are at the point at which messages are cut.
+    # Credentials first, so that they are at the point at which messages are truncated.
     headers = sorted(call.headers.items(), key=lambda header: header[0] not in ("authorization", "x-identity-header"))
     lines = "".join(f"{name}: {value}\n" for name, value in headers)
     return f"{FILLER}{call.method} {call.path}\n{unquote_plus(raw)}\n{raw}\n{lines}"
@@ -35,8 +35,8 @@ def _api(text: str) -> str:
     return json.dumps({"error": {"code": f"Odd {text}", "message": text, "target": text}})
 
 
-# Each form of an error: status, and a function from the text of the request to the body.
-FORMS: dict[str, tuple[int, t.Callable[[str], str | bytes]]] = {
+# Each format of an error: the status, and a function that returns the body for the text of a request.
+FORMATS: dict[str, tuple[int, t.Callable[[str], str | bytes]]] = {
     "Entra ID's JSON": (401, _entra),
     "the API's JSON": (400, _api),
     "an error that is text": (400, lambda text: json.dumps({"error": text})),
@@ -45,7 +45,7 @@ FORMS: dict[str, tuple[int, t.Callable[[str], str | bytes]]] = {
     "text": (400, str),
     "text that is escaped": (400, quote),
     "escaped twice": (400, lambda text: quote(quote(text, safe=""), safe="")),
-    "JSON in text": (400, lambda text: "upstream said " + json.dumps({"request": json.dumps(text)})),
+    "JSON in text": (400, lambda text: "upstream returned " + json.dumps({"request": json.dumps(text)})),
     "base64": (400, lambda text: base64.b64encode(text.encode())),
     "UTF-16": (400, lambda text: text.encode("utf-16-le")),
     "in the middle of a word": (400, lambda text: "x" * 190 + text.removeprefix(FILLER).replace("\n", "")),
@@ -54,14 +54,14 @@ FORMS: dict[str, tuple[int, t.Callable[[str], str | bytes]]] = {
 }
 
 
-def fault(form: str, **more: t.Any) -> dict[str, t.Any]:
-    """A fault for the emulator with this response."""
-    status, body = FORMS[form]
+def fault(format_name: str, **more: t.Any) -> dict[str, t.Any]:
+    """Return the fault for the emulator with this format."""
+    status, body = FORMATS[format_name]
     return {"kind": "body", "status": status, "body": lambda call: body(request_text(call)), "times": None, **more}
 
 
 def credentials_sent(emulator: Emulator) -> set[str]:
-    """The credentials in the requests of the log."""
+    """Return the credentials in the logged requests."""
     found: set[str] = set()
     for call in emulator.log:
         for name in ("authorization", "x-identity-header"):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A server on real sockets that answers each request with bytes from a test, valid HTTP or not."""
+"""A server on real sockets that returns bytes from a test for each request, valid HTTP or not."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import Iterable
 from http.client import parse_headers
 
-# All bytes together, or piece by piece for as long as the client reads.
+# All bytes, or parts that are sent one after the other while the client reads.
 Script = bytes | Iterable[bytes]
 
 
 class Scripted(socketserver.ThreadingTCPServer):
-    """Each request uses up one of ``scripts``. A connection stays open unless ``close`` is set."""
+    """Each request gets the next of ``scripts``. A connection stays open unless ``close`` is set."""
 
     daemon_threads = True
     block_on_close = False
@@ -58,12 +58,12 @@ class _Handler(socketserver.StreamRequestHandler):
                 self.rfile.read(int(parse_headers(self.rfile)["Content-Length"] or 0))
                 self.server.requests.append((number, line[1].decode()))
                 script = self.server.scripts.popleft()
-                for piece in [script] if isinstance(script, bytes) else script:
-                    self.wfile.write(piece)
+                for part in [script] if isinstance(script, bytes) else script:
+                    self.wfile.write(part)
                 if self.server.close_after:
                     return
 
 
 def regular(body: bytes = b"{}", status: str = "200 OK") -> bytes:
-    """A response as the service sends it."""
+    """Return a response like those of the service."""
     return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs of the real client in virtual time, from the parameters to the transport: days in seconds, with any fault."""
+"""Runs of the client in virtual time, from the parameters to the transport. A day takes seconds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ansible_collections.secops.mde.tests.unit.support.virtual_time import Virtu
 
 @dataclass
 class SimulatedRun:
-    """Runs against an emulator. To the service, each run is a process of its own."""
+    """Runs against an emulator. Each run has a new client, like a new process."""
 
     emulator: Emulator
     time: VirtualTime
@@ -38,17 +38,17 @@ class SimulatedRun:
     per_hour: int = 1500
     retry_timeout: float = 3900
     token_lifetime: float = 3600
-    """As the sign-in reports it. The service may use another one."""
+    """The lifetime that the sign-in reports. The service can use another one."""
     comment: str = "CHG-1042 retired"
     seed: int = 7
     fast_path: bool = False
     """See ``in_process_transport.connect``."""
     adapter: HTTPAdapter | None = None
-    """Another transport than the default, which only adds latency."""
+    """A transport to use instead of the default, which only adds latency."""
     warnings: list[str] = field(default_factory=list)
 
     def run(self, requested: t.Iterable[t.Mapping[str, str]], **options: t.Any) -> list[DeviceResult]:
-        """Run with devices given as dicts; ``options`` are the fields of OffboardParameters."""
+        """Run with these devices. ``options`` are fields of OffboardParameters."""
         requests = tuple(DeviceRequest.from_options(**{"comment": self.comment, **one}) for one in requested)
         options = {"is_single": False, "concurrency": self.concurrency, **options}
         return self._offboard_run(OffboardParameters(requests=requests, **options)).run()
@@ -58,7 +58,7 @@ class SimulatedRun:
         return OffboardRun(parameters, self.client(), pool, warn=self.warnings.append)
 
     def client(self) -> MdeClient:
-        """The client of a new process."""
+        """Return a new client."""
         transport = HttpTransport(TransportOptions(user_agent="simulated", max_connections=self.concurrency), self.time)
         if self.adapter is None:
             connect(transport, InProcessTransport(self.emulator, self.time, self.latency), fast_path=self.fast_path)
@@ -76,6 +76,6 @@ class SimulatedRun:
         return MdeClient(session)
 
     def _sign_in(self, _time_limit: float) -> Token:
-        """Takes no time: a pool in virtual time must not sleep there."""
+        """Return a token. This takes no time, because threads in virtual time must not sleep during a sign-in."""
         lifetime = self.emulator.knobs.token_lifetime
         return Token(self.emulator.token(lifetime=lifetime), self.time.monotonic() + self.token_lifetime)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Random tables of devices, as people export and edit them, with IDs of other devices in other columns."""
+"""Random tables of devices, like exported and edited lists, with IDs of other devices in other columns."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DECOYS: t.Final = [
 
 
 class KnownDevice(t.Protocol):
-    """What a table needs to know of a device."""
+    """The identifiers of a device in a table."""
 
     @property
     def id(self) -> str:
@@ -57,32 +57,32 @@ class Table:
     text: str
     header: tuple[str, ...]
     fields: tuple[str, ...]
-    """The fields that the headers name."""
+    """The fields of the known headers."""
 
 
-def random_table(chance: random.Random, meant: t.Sequence[KnownDevice], others: t.Sequence[KnownDevice]) -> Table:
-    """A table with a row for each device, in their order. It can be one without a known header."""
-    fields = chance.sample(sorted(KNOWN), chance.choice([0, 1, 1, 1, 2, 2, 3]))
-    columns = [(chance.choice(KNOWN[field]), field) for field in fields]
-    if "device_name" in fields and chance.random() < 0.3:
-        columns.append((chance.choice(["fqdn", "displayName", "Machine"]), "short_name"))
-    columns += [(header, "") for header in chance.sample(DECOYS, chance.randint(1 if fields else 2, 4))]
-    chance.shuffle(columns)
+def random_table(rng: random.Random, devices: t.Sequence[KnownDevice], others: t.Sequence[KnownDevice]) -> Table:
+    """Return a table with a row for each device, in their order. It can have no known header."""
+    fields = rng.sample(sorted(KNOWN), rng.choice([0, 1, 1, 1, 2, 2, 3]))
+    columns = [(rng.choice(KNOWN[field]), field) for field in fields]
+    if "device_name" in fields and rng.random() < 0.3:
+        columns.append((rng.choice(["fqdn", "displayName", "Machine"]), "short_name"))
+    columns += [(header, "") for header in rng.sample(DECOYS, rng.randint(1 if fields else 2, 4))]
+    rng.shuffle(columns)
     header = [name for name, _field in columns]
-    kinds = [chance.choice(_KINDS) for _column in columns]
+    kinds = [rng.choice(_KINDS) for _column in columns]
     rows = [
-        [_cell(chance, device, field, kind, others) for (_header, field), kind in zip(columns, kinds, strict=True)]
-        for device in meant
+        [_cell(rng, device, field, kind, others) for (_header, field), kind in zip(columns, kinds, strict=True)]
+        for device in devices
     ]
-    last = max((place for place, (_header, field) in enumerate(columns) if field), default=len(columns))
-    for row in rows:  # as a spreadsheet saves it, and sometimes with too little or too much
-        if chance.random() < 0.2:
-            del row[chance.randint(last, len(columns)) + 1 :]
-        elif chance.random() < 0.03:
-            row.insert(chance.randrange(len(row)), chance.choice(others).id)
+    last = max((index for index, (_header, field) in enumerate(columns) if field), default=len(columns))
+    for row in rows:  # spreadsheets omit trailing cells; some rows have too few or too many cells
+        if rng.random() < 0.2:
+            del row[rng.randint(last, len(columns)) + 1 :]
+        elif rng.random() < 0.03:
+            row.insert(rng.randrange(len(row)), rng.choice(others).id)
     text = io.StringIO()
-    delimiter = chance.choice(",;\t|")
-    csv.writer(text, delimiter=delimiter, quoting=chance.choice([csv.QUOTE_ALL, csv.QUOTE_MINIMAL])).writerows(
+    delimiter = rng.choice(",;\t|")
+    csv.writer(text, delimiter=delimiter, quoting=rng.choice([csv.QUOTE_ALL, csv.QUOTE_MINIMAL])).writerows(
         [header, *rows]
     )
     return Table(text.getvalue(), tuple(header), tuple(fields))
@@ -91,23 +91,23 @@ def random_table(chance: random.Random, meant: t.Sequence[KnownDevice], others: 
 _KINDS: t.Final = ("id", "page", "name", "entra", "guid", "hex", "number", "words", "mixed")
 
 
-def _cell(chance: random.Random, device: KnownDevice, field: str, kind: str, others: t.Sequence[KnownDevice]) -> str:
+def _cell(rng: random.Random, device: KnownDevice, field: str, kind: str, others: t.Sequence[KnownDevice]) -> str:
     if field == "short_name":
         return str(device.name).partition(".")[0].upper()
     if field:
         return str(
             device.id if field == "device_id" else device.name if field == "device_name" else device.aad_device_id
         )
-    other = chance.choice(others)
+    other = rng.choice(others)
     cells = {
         "id": other.id,
         "page": f"https://security.microsoft.com/machines/v2/{other.id}/overview",
         "name": str(other.name),
         "entra": str(other.aad_device_id),
-        "guid": str(uuid.UUID(int=chance.getrandbits(128), version=4)),
-        "hex": f"{chance.getrandbits(160):040x}",
-        "number": str(chance.randint(1, 9999)),
+        "guid": str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+        "hex": f"{rng.getrandbits(160):040x}",
+        "number": str(rng.randint(1, 9999)),
         "words": "kept as spare",
         "mixed": "",
     }
-    return cells[chance.choice([*_KINDS, "mixed"]) if kind == "mixed" else kind]
+    return cells[rng.choice([*_KINDS, "mixed"]) if kind == "mixed" else kind]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Threads in virtual time: one runs at a time, their sleeps overlap, and nothing is left to chance."""
+"""Threads in virtual time: one runs at a time, their sleeps overlap, and their order is deterministic."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.secops.mde.tests.unit.support.virtual_time import Virtu
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    """One that is not started: only its clock is used."""
+    """An emulator that is not started: only its clock is used."""
     unstarted = Emulator()
     yield unstarted
     unstarted.stop()
@@ -33,22 +33,22 @@ def time(emulator: Emulator) -> VirtualTime:
 
 
 class EventLog:
-    """What happened when, in the order in which it happened."""
+    """Events with their times, in the order in which they happened."""
 
     def __init__(self, time: VirtualTime) -> None:
         self.entries: list[tuple[float, object]] = []
         self._time = time
 
-    def note(self, what: object) -> None:
+    def record(self, what: object) -> None:
         self.entries.append((self._time.monotonic(), what))
 
     def slow(self, seconds: t.Callable[[int], float]) -> t.Callable[[int], None]:
-        """Work that notes its piece when it begins and, negative, when it ends."""
+        """Return work that records its item at the start and the negative item at the end."""
 
-        def work(piece: int) -> None:
-            self.note(piece)
-            self._time.sleep(seconds(piece))
-            self.note(-piece)
+        def work(item: int) -> None:
+            self.record(item)
+            self._time.sleep(seconds(item))
+            self.record(-item)
 
         return work
 
@@ -56,7 +56,7 @@ class EventLog:
 # -- one thread ----------------------------------------------------------------------------------------------
 
 
-def test_the_sleep_of_a_single_thread_moves_the_clock(time: VirtualTime) -> None:
+def test_the_sleep_of_a_single_thread_advances_the_clock(time: VirtualTime) -> None:
     began = time.time()
     time.sleep(2.5)
     time.sleep(1)
@@ -64,23 +64,23 @@ def test_the_sleep_of_a_single_thread_moves_the_clock(time: VirtualTime) -> None
 
 
 @pytest.mark.parametrize("seconds", [0, -3])
-def test_a_sleep_of_no_length_returns_at_once(time: VirtualTime, seconds: float) -> None:
+def test_a_sleep_without_a_duration_returns_immediately(time: VirtualTime, seconds: float) -> None:
     time.sleep(seconds)
     assert (time.monotonic(), time.sleeps) == (0, [])
 
 
-def test_time_that_others_take_is_no_sleep(time: VirtualTime) -> None:
+def test_elapsed_time_of_others_is_not_a_sleep(time: VirtualTime) -> None:
     time.elapse(4)
     assert (time.monotonic(), time.sleeps) == (4, [])
 
 
-def test_a_clock_may_be_wrong_about_the_time_of_day(emulator: Emulator) -> None:
+def test_the_wall_clock_can_be_wrong(emulator: Emulator) -> None:
     assert VirtualTime(emulator, skew=-90).time() == emulator.clock.now() - 90
 
 
-def test_a_crew_of_one_works_in_the_callers_thread(time: VirtualTime) -> None:
+def test_a_pool_of_one_thread_works_in_the_calling_thread(time: VirtualTime) -> None:
     seen: list[tuple[int, str]] = []
-    time.worker_pool(1).for_each(lambda piece: seen.append((threading.get_ident(), piece)), iter("abc"))
+    time.worker_pool(1).for_each(lambda item: seen.append((threading.get_ident(), item)), iter("abc"))
     assert seen == [(threading.get_ident(), letter) for letter in "abc"]
 
 
@@ -88,51 +88,51 @@ def test_a_crew_of_one_works_in_the_callers_thread(time: VirtualTime) -> None:
 
 
 def test_sleeps_overlap(time: VirtualTime) -> None:
-    time.worker_pool(5).for_each(lambda _piece: time.sleep(2), iter(range(20)))
+    time.worker_pool(5).for_each(lambda _item: time.sleep(2), iter(range(20)))
     assert time.monotonic() == 8
     assert time.sleeps == [2] * 20
 
 
-def test_who_wakes_first_goes_on_first(time: VirtualTime) -> None:
+def test_the_thread_that_wakes_first_continues_first(time: VirtualTime) -> None:
     event_log = EventLog(time)
-    time.worker_pool(3).for_each(event_log.slow(lambda piece: {1: 5, 2: 1, 3: 3}[piece]), iter([1, 2, 3]))
+    time.worker_pool(3).for_each(event_log.slow(lambda item: {1: 5, 2: 1, 3: 3}[item]), iter([1, 2, 3]))
     assert event_log.entries == [(0, 1), (0, 2), (0, 3), (1, -2), (3, -3), (5, -1)]
 
 
-def test_at_the_same_moment_who_went_to_sleep_first_goes_on_first(time: VirtualTime) -> None:
+def test_threads_that_wake_at_the_same_time_continue_in_the_order_of_their_sleeps(time: VirtualTime) -> None:
     event_log = EventLog(time)
-    time.worker_pool(4).for_each(event_log.slow(lambda _piece: 1), iter(range(1, 9)))
+    time.worker_pool(4).for_each(event_log.slow(lambda _item: 1), iter(range(1, 9)))
     assert [what for _at, what in event_log.entries] == [1, 2, 3, 4, -1, 5, -2, 6, -3, 7, -4, 8, -5, -6, -7, -8]
 
 
 def test_only_one_thread_runs_at_a_time(time: VirtualTime) -> None:
     running = 0
 
-    def work(piece: int) -> None:
+    def work(item: int) -> None:
         nonlocal running
         running += 1
         assert running == 1
         sum(range(2000))  # long enough for the interpreter to look for other threads
         running -= 1
-        time.sleep(piece % 3)
+        time.sleep(item % 3)
 
     time.worker_pool(6).for_each(work, iter(range(300)))
 
 
-def test_the_clock_does_not_run_back_for_those_who_overslept(time: VirtualTime, emulator: Emulator) -> None:
+def test_the_clock_never_goes_back_for_threads_that_wake_late(time: VirtualTime, emulator: Emulator) -> None:
     event_log = EventLog(time)
 
-    def work(piece: int) -> None:
-        time.sleep(piece)
-        event_log.note(piece)
-        if piece == 1:
+    def work(item: int) -> None:
+        time.sleep(item)
+        event_log.record(item)
+        if item == 1:
             emulator.advance(10)
 
     time.worker_pool(3).for_each(work, iter([3, 1, 2]))
     assert event_log.entries == [(1, 1), (11, 2), (11, 3)]
 
 
-def test_the_caller_is_alone_again_when_all_is_done(time: VirtualTime) -> None:
+def test_the_calling_thread_continues_alone_after_the_work(time: VirtualTime) -> None:
     pool = time.worker_pool(4)
     for _round in range(2):
         pool.for_each(time.sleep, iter([4, 3, 2, 1]))
@@ -140,15 +140,15 @@ def test_the_caller_is_alone_again_when_all_is_done(time: VirtualTime) -> None:
     assert time.monotonic() == 9
 
 
-def test_a_crew_may_be_called_within_the_work_of_another(time: VirtualTime) -> None:
+def test_a_pool_can_run_within_the_work_of_another_pool(time: VirtualTime) -> None:
     inner: list[str] = []
 
-    def work(piece: str) -> None:
-        def part_of_it(part: str) -> None:
+    def work(item: str) -> None:
+        def process_part(part: str) -> None:
             time.sleep(1)
-            inner.append(piece + part)
+            inner.append(item + part)
 
-        time.worker_pool(2).for_each(part_of_it, iter("xyz"))
+        time.worker_pool(2).for_each(process_part, iter("xyz"))
 
     time.worker_pool(2).for_each(work, iter("ab"))
     assert sorted(inner) == ["ax", "ay", "az", "bx", "by", "bz"]
@@ -158,27 +158,27 @@ def test_a_crew_may_be_called_within_the_work_of_another(time: VirtualTime) -> N
 # -- the source ----------------------------------------------------------------------------------------------
 
 
-def test_others_work_while_one_waits_at_the_source(time: VirtualTime) -> None:
+def test_other_threads_work_while_one_waits_for_the_source(time: VirtualTime) -> None:
     event_log = EventLog(time)
 
     def source() -> Iterator[int]:
-        for piece in (1, 2, 3):
-            time.sleep(1)  # such as a look at the service
-            yield piece
+        for item in (1, 2, 3):
+            time.sleep(1)  # such as a read
+            yield item
 
-    time.worker_pool(2).for_each(event_log.slow(lambda _piece: 5), source())
+    time.worker_pool(2).for_each(event_log.slow(lambda _item: 5), source())
     assert event_log.entries == [(1, 1), (2, 2), (6, -1), (7, -2), (7, 3), (12, -3)]
 
 
-def test_at_the_source_first_come_is_first_served(time: VirtualTime) -> None:
+def test_threads_wait_for_the_source_in_the_order_of_their_arrival(time: VirtualTime) -> None:
     order: list[str] = []
 
     def source() -> Iterator[int]:
-        for piece in range(12):
+        for item in range(12):
             time.sleep(10)
-            yield piece
+            yield item
 
-    def work(_piece: int) -> None:
+    def work(_item: int) -> None:
         order.append(threading.current_thread().name)
 
     time.worker_pool(4).for_each(work, source())
@@ -190,16 +190,16 @@ def test_at_the_source_first_come_is_first_served(time: VirtualTime) -> None:
 # -- failures ------------------------------------------------------------------------------------------------
 
 
-def test_a_failure_stops_the_others_after_their_present_piece(time: VirtualTime) -> None:
+def test_a_failure_stops_the_others_after_their_present_item(time: VirtualTime) -> None:
     done: list[int] = []
 
-    def work(piece: int) -> None:
-        time.sleep(piece)
-        if piece == 2:
-            raise ValueError("piece 2 is bad")
-        done.append(piece)
+    def work(item: int) -> None:
+        time.sleep(item)
+        if item == 2:
+            raise ValueError("item 2 is bad")
+        done.append(item)
 
-    with pytest.raises(ValueError, match="piece 2"):
+    with pytest.raises(ValueError, match="item 2"):
         time.worker_pool(3).for_each(work, itertools.count(1))
     assert done == [1, 3, 4]
     assert time.monotonic() == 5
@@ -212,11 +212,11 @@ def test_a_failure_of_the_source_is_raised_too(time: VirtualTime) -> None:
     def source() -> Iterator[int]:
         yield 1
         yield 2
-        raise OSError("no more to be had")
+        raise OSError("no more items")
 
-    def work(piece: int) -> None:
+    def work(item: int) -> None:
         time.sleep(1)
-        done.append(piece)
+        done.append(item)
 
     with pytest.raises(OSError, match="no more"):
         time.worker_pool(2).for_each(work, source())
@@ -227,34 +227,34 @@ def test_a_lock_that_is_held_in_a_sleep_does_not_hang_the_tests(emulator: Emulat
     time = VirtualTime(emulator, time_limit=0.05)
     lock = threading.Lock()
 
-    def work(_piece: int) -> None:
+    def work(_item: int) -> None:
         with lock:
             time.sleep(1)
 
-    with pytest.raises(RuntimeError, match="a lock that another holds in its sleep"):
+    with pytest.raises(RuntimeError, match="a lock that another thread holds"):
         time.worker_pool(3).for_each(work, iter(range(9)))
 
 
-def test_a_thread_of_no_crew_cannot_sleep(time: VirtualTime) -> None:
+def test_a_thread_that_belongs_to_no_pool_cannot_sleep(time: VirtualTime) -> None:
     failures: list[BaseException] = []
 
-    def stranger() -> None:
+    def sleep_in_another_thread() -> None:
         try:
             time.sleep(1)
         except RuntimeError as error:
             failures.append(error)
 
-    thread = threading.Thread(target=stranger)
+    thread = threading.Thread(target=sleep_in_another_thread)
     thread.start()
     thread.join()
-    assert "one of its crew" in str(failures)
+    assert "the threads of its pools" in str(failures)
     assert time.monotonic() == 0
 
 
-# -- chance --------------------------------------------------------------------------------------------------
+# -- random order --------------------------------------------------------------------------------------------------
 
 
-def course(seed: int | None, seconds: t.Callable[[int], float]) -> list[tuple[float, object]]:
+def run_events(seed: int | None, seconds: t.Callable[[int], float]) -> list[tuple[float, object]]:
     emulator = Emulator()
     time = VirtualTime(emulator, None if seed is None else random.Random(seed))
     event_log = EventLog(time)
@@ -263,20 +263,20 @@ def course(seed: int | None, seconds: t.Callable[[int], float]) -> list[tuple[fl
     return event_log.entries
 
 
-def test_the_same_seed_gives_the_same_course_of_events_and_others_give_others() -> None:
-    def seconds(piece: int) -> float:
-        return piece % 2 + 1
+def test_the_order_of_events_depends_on_the_seed_only() -> None:
+    def seconds(item: int) -> float:
+        return item % 2 + 1
 
-    assert course(None, seconds) == course(None, seconds)
-    assert course(7, seconds) == course(7, seconds)
-    assert len({str(course(seed, seconds)) for seed in (None, 1, 2, 3, 4)}) == 5
+    assert run_events(None, seconds) == run_events(None, seconds)
+    assert run_events(7, seconds) == run_events(7, seconds)
+    assert len({str(run_events(seed, seconds)) for seed in (None, 1, 2, 3, 4)}) == 5
 
 
-def test_chance_decides_only_between_threads_that_wake_at_the_same_moment() -> None:
-    def seconds(piece: int) -> float:
-        return 1 + 1 / piece
+def test_the_seed_affects_only_threads_that_wake_at_the_same_time() -> None:
+    def seconds(item: int) -> float:
+        return 1 + 1 / item
 
-    ends = [what for _at, what in course(7, seconds) if what in range(-5, 0)]
+    ends = [what for _at, what in run_events(7, seconds) if what in range(-5, 0)]
     assert ends == [-5, -4, -3, -2, -1]
 
 
@@ -284,12 +284,12 @@ def test_chance_decides_only_between_threads_that_wake_at_the_same_moment() -> N
 
 
 @pytest.mark.parametrize("seed", [None, 1, 2])
-def test_a_crew_shares_the_pace_of_one_pacer(emulator: Emulator, seed: int | None) -> None:
+def test_a_pool_shares_one_rate_limiter(emulator: Emulator, seed: int | None) -> None:
     time = VirtualTime(emulator, None if seed is None else random.Random(seed))
     rate_limiter = RateLimiter(time, per_minute=10, per_hour=600)
     sent: list[float] = []
 
-    def work(_piece: int) -> None:
+    def work(_item: int) -> None:
         rate_limiter.acquire()
         sent.append(time.monotonic())
         time.sleep(7)

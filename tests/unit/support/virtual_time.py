@@ -4,9 +4,8 @@
 
 """Virtual time for several threads: their sleeps overlap, and the same inputs give the same order of events.
 
-The threads are real, but only one of them runs at a time: the one that holds the baton. It lets go of it when it
-sleeps, when it has to wait for its turn at the source of its crew, and when it ends. The baton goes to whoever wakes
-first, and the clock jumps to that moment.
+The threads are real, but only one of them runs at a time. It runs until it sleeps, waits for the source of its pool, or
+ends. Then the thread that wakes first runs, and the clock advances to that time.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ T = t.TypeVar("T")
 
 
 class VirtualTime(EmulatorClock):
-    """The emulator's time as the clock of a client with many threads, which its worker pools run.
+    """The emulator's time as the clock of a client with many threads, and the worker pools that run these threads.
 
-    The thread that makes it holds the baton first, and holds it alone again when a crew has done its work. No thread
-    may sleep while it holds a lock that another may want. The client has one lock of that kind: it is held during a
-    sign-in, which must therefore take no time here, neither by latency nor by pauses between attempts.
+    The thread that creates it runs first, and is the only one again when a pool has done its work. No thread may sleep
+    while it holds a lock that another thread needs. The client holds such a lock during a sign-in. Therefore a sign-in
+    must not take virtual time, neither for latency nor for retries.
     """
 
     def __init__(
@@ -42,9 +41,9 @@ class VirtualTime(EmulatorClock):
         skew: float = 0.0,
         time_limit: float = 60.0,
     ) -> None:
-        """With ``rng``, threads that wake at the same moment run in an order of its choice, else in that of their sleeps.
+        """Threads that wake at the same time run in the order of their sleeps, or with ``rng`` in random order.
 
-        ``time_limit`` is in real seconds: how long to wait for a thread that does not let go of the baton.
+        ``time_limit`` is the maximum real time in seconds that a thread may run without a sleep.
         """
         super().__init__(emulator, skew)
         self._scheduler = _Scheduler(emulator.clock, rng, time_limit)
@@ -55,17 +54,17 @@ class VirtualTime(EmulatorClock):
             self.elapse(seconds)
 
     def elapse(self, seconds: float) -> None:
-        """Let time go by for this thread as sleep does, but on behalf of others: it is not among ``sleeps``."""
+        """Let time pass for this thread like a sleep, but do not record it in ``sleeps``."""
         if seconds > 0:
             self._scheduler.sleep_until(self.monotonic() + seconds)
 
     def worker_pool(self, count: int) -> WorkerPool:
-        """So many threads of this time, the caller's among them."""
+        """Return a pool with this number of threads, including the calling thread."""
         return _ScheduledPool(self._scheduler, count)
 
 
 class _Signal:
-    """One thread waits for it until another opens it."""
+    """One thread waits until another thread opens the signal."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -73,12 +72,12 @@ class _Signal:
         self.open = self._lock.release
 
     def wait(self, within: float) -> bool:
-        """Whether it opens within this number of real seconds."""
+        """Return whether the signal opens within this real time in seconds."""
         return self._lock.acquire(timeout=within)
 
 
 class _Scheduler:
-    """Lets one thread run; the others wait for their signals."""
+    """Runs one thread at a time. The others wait for their signals."""
 
     def __init__(self, clock: service.Clock, rng: random.Random | None, time_limit: float) -> None:
         self._clock = clock
@@ -90,38 +89,40 @@ class _Scheduler:
         self._waking: list[tuple[float, float, int, _Signal]] = []
 
     def sleep_until(self, time: float) -> None:
-        """Let the other threads run, and continue at this time."""
+        """Let other threads run, and continue at this time."""
         if not self._is_mine():
-            raise RuntimeError("Only the thread that made a VirtualTime, or one of its crew at work, can sleep on it.")
+            raise RuntimeError(
+                "Only the thread that created a VirtualTime and the threads of its pools can sleep on it."
+            )
         signal = _Signal()
         self.wake(signal, time)
         self.pass_on()
         self.wait_at(signal)
 
     def wake(self, signal: _Signal, at: float | None = None) -> None:
-        """Open a signal at a time; by default, when the running thread waits."""
+        """Open a signal at a time. The default is the current time, when the running thread waits."""
         when = self._clock.monotonic() if at is None else at
-        tie = self._rng.random() if self._rng else 0.0
-        heapq.heappush(self._waking, (when, tie, next(self._order), signal))
+        tie_breaker = self._rng.random() if self._rng else 0.0
+        heapq.heappush(self._waking, (when, tie_breaker, next(self._order), signal))
 
     def pass_on(self) -> None:
-        """Run the thread that wakes first, if there is one."""
+        """Run the thread that wakes first, if any."""
         if self._waking and self._is_mine():
-            when, _tie, _order, signal = heapq.heappop(self._waking)
+            when, _tie_breaker, _order, signal = heapq.heappop(self._waking)
             self._clock.sleep(when - self._clock.monotonic())
             self._handovers += 1
             signal.open()
 
     def wait_at(self, signal: _Signal) -> None:
-        """Return when this thread runs. Raises RuntimeError if that cannot happen any more."""
-        seen = self._handovers
+        """Wait until this thread runs. Raises RuntimeError if no thread makes progress."""
+        handovers = self._handovers
         while not signal.wait(self._time_limit):
-            if seen == self._handovers:
+            if handovers == self._handovers:
                 raise RuntimeError(
-                    f"No thread has let go of the baton for {self._time_limit:g} s: probably the one that holds it wants "
-                    "a lock that another holds in its sleep."
+                    f"The running thread has not slept or ended for {self._time_limit:g} s. It probably waits for a lock "
+                    "that another thread holds during a sleep."
                 )
-            seen = self._handovers
+            handovers = self._handovers
         self._holder = threading.get_ident()
 
     def _is_mine(self) -> bool:
@@ -129,20 +130,20 @@ class _Scheduler:
 
 
 class _FairLock:
-    """One thread at a time holds the lock; the others follow in the order of their arrival."""
+    """A lock that threads get in the order of their requests."""
 
     def __init__(self, scheduler: _Scheduler) -> None:
         self._scheduler = scheduler
-        self._taken = False
+        self._locked = False
         self._waiting: deque[_Signal] = deque()
 
     def __enter__(self) -> None:
-        if self._taken:
+        if self._locked:
             signal = _Signal()
             self._waiting.append(signal)
             self._scheduler.pass_on()
-            self._scheduler.wait_at(signal)  # opened while this thread has its turn: no other thread can come between
-        self._taken = True
+            self._scheduler.wait_at(signal)  # this thread now owns the lock, which was never unlocked
+        self._locked = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
@@ -150,11 +151,11 @@ class _FairLock:
         if self._waiting:
             self._scheduler.wake(self._waiting.popleft())
         else:
-            self._taken = False
+            self._locked = False
 
 
 class _ScheduledPool:
-    """A worker pool like ``ThreadPool``, with one running thread."""
+    """A worker pool like ``ThreadPool``, in which one thread runs at a time."""
 
     def __init__(self, scheduler: _Scheduler, count: int) -> None:
         self._scheduler = scheduler
@@ -163,12 +164,12 @@ class _ScheduledPool:
     def for_each(self, work: t.Callable[[T], None], source: t.Iterator[T]) -> None:
         source_lock = _FairLock(self._scheduler)
         failures: list[BaseException] = []
-        at_work = self._count
+        running = self._count
         end = _Signal()
         nothing = object()
 
         def work_loop(start: _Signal | None = None) -> None:
-            nonlocal at_work
+            nonlocal running
             try:
                 if start is not None:
                     self._scheduler.wait_at(start)
@@ -178,14 +179,14 @@ class _ScheduledPool:
                     if item is nothing:
                         break
                     work(t.cast("T", item))
-            except BaseException as error:  # handed to the caller's thread
+            except BaseException as error:  # raised again in the calling thread
                 failures.append(error)
-            at_work -= 1
-            if not at_work:
+            running -= 1
+            if not running:
                 self._scheduler.wake(end)
             self._scheduler.pass_on()
 
-        for _other in range(self._count - 1):
+        for _thread in range(self._count - 1):
             start = _Signal()
             self._scheduler.wake(start)
             threading.Thread(target=work_loop, args=(start,), daemon=True).start()

@@ -42,7 +42,7 @@ CONTEXT = {"tenant_id": "t", "client_id": "c", "api_url": "https://api.example",
 
 
 def batch(*names: str, **more: t.Any) -> dict[str, t.Any]:
-    """The result of mde_offboard for these devices."""
+    """Return the result of mde_offboard for these devices."""
     times = {"started_at": "2026-02-03T04:05:06Z", "finished_at": "2026-02-03T04:06:06Z"}
     devices = [
         {
@@ -72,7 +72,7 @@ def action_of(task: Task) -> ActionModule:
 def write_batch(
     base: Path, result: dict[str, t.Any], *, check: bool = False, clock: ManualClock | None = None, **options: t.Any
 ) -> ModuleRun:
-    """Run the action as Ansible would, without the processes."""
+    """Run the action as Ansible does, but in this process."""
     task = Task()
     task.args, task.check_mode = {"path": str(base), "result": result, **options}, check
     action = action_of(task)
@@ -146,7 +146,7 @@ def test_evidence_can_start_without_devices(tmp_path: Path) -> None:
     assert read(tmp_path / "run")["run"]["started_at"] == "2026-02-03T04:05:06Z"
 
 
-@pytest.mark.parametrize("name", ["CHG-1044", "CHG-1", "CHG-2"])  # a number in the name is not the number of a run
+@pytest.mark.parametrize("name", ["CHG-1044", "CHG-1", "CHG-2"])  # a number in the name is not a run number
 def test_complete_evidence_never_changes(tmp_path: Path, name: str) -> None:
     base = tmp_path / name
     runs = [write_batch(base, batch(device)) for device in ("pc-1", "pc-2", "pc-3")]
@@ -395,7 +395,7 @@ def test_a_directory_that_does_not_support_locks_is_a_warning(
         (lambda path: path.symlink_to("missing"), "a symbolic link"),
         (lambda path: path.symlink_to(path.with_name("elsewhere")), "a symbolic link"),
     ],
-    ids=["FIFO", "directory", "link to a device", "link to nothing", "link to a file"],
+    ids=["FIFO", "directory", "link to a device", "dangling link", "link to a file"],
 )
 def test_a_path_that_is_not_a_regular_file_is_an_error_and_is_not_changed(
     tmp_path: Path, suffix: str, make: t.Callable[[Path], None], kind: str
@@ -482,7 +482,11 @@ def test_a_batch_that_cannot_be_written_is_in_the_result_with_the_ids_of_its_act
         ("h3", "id-of-pc-3", "action-of-pc-3"),
     ]
     assert (tmp_path / "run.json").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.csv", "run.html", "run.json"]  # no draft is left
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "run.csv",
+        "run.html",
+        "run.json",
+    ]  # no temporary file is left
 
 
 def test_the_message_has_at_most_a_hundred_ids(tmp_path: Path) -> None:
@@ -554,7 +558,7 @@ def test_async_is_an_error_with_the_ids(tmp_path: Path) -> None:
 
 
 def tagged_value(value: t.Any) -> t.Any:
-    """The value as Ansible passes it, with tags, some of which mark text as a template."""
+    """Return the value as Ansible passes it, with tags, some of which mark text as a template."""
     trust = getattr(template, "trust_as_template", wrap_var)
     if isinstance(value, dict):
         return {tagged_value(key): tagged_value(item) for key, item in value.items()}

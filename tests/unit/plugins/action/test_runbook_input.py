@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The variables of the runbook for one task of one host: the devices, or why they are unclear."""
+"""The variables of the runbook for one task of one host: the devices, or an error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read(
     arguments: dict[str, t.Any] | None = None,
     **variables: t.Any,
 ) -> dict[str, t.Any]:
-    """Run the action for a host of a play on some hosts, without the processes."""
+    """Run the action for a host of a play, in this process."""
     loader = DataLoader()
     task = Task()
     task.args, task.run_once = arguments or {}, run_once
@@ -85,7 +85,7 @@ def test_a_list_is_read_once_for_all_hosts() -> None:
     assert [device["device_name"] for device in found["devices"]] == ["pc-1.corp.example", "pc-2.corp.example"]
 
 
-def test_hosts_are_checked_all_together() -> None:
+def test_all_hosts_are_checked_before_an_error_is_reported() -> None:
     arguments: dict[str, t.Any] = {"source": "hosts", "hosts": ["pc-1", "pc-2"]}
     found = read("pc-1", ["pc-1", "pc-2"], arguments=arguments, **COMMENT)
     assert [device["device_name"] for device in found["devices"]] == ["pc-1", "pc-2"]
@@ -190,7 +190,7 @@ REFUSED: dict[str, tuple[dict[str, t.Any], str]] = {
         {"host": "pc-1", "mde_devices": "pc-3", **COMMENT},
         "the host pc-1 or the list",
     ),
-    "a list beside the controller's own device": (
+    "a list in addition to the device of the controller": (
         {"mde_devices": "pc-3", "mde_device_name": "pc-1", **COMMENT},
         "the list or the device of mde_device_name",
     ),

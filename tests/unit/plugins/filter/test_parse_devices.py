@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Texts and data, and the devices that parse_devices returns for them, or its error."""
+"""The devices or the error that parse_devices returns for texts and data."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ READ: dict[str, tuple[object, Devices]] = {
     "German headers": (f"Geräte-ID;Gerätename\n{ID1};pc-0101.corp.example", BOTH[:1]),
     "French headers": (f"ID de l'appareil;Nom de l\u2019appareil\n{ID1};pc-0101.corp.example", BOTH[:1]),
     "a name next to an ID": (f"Name,Device ID\npc1,{ID1}", [{"device_id": ID1, "device_name": "pc1"}]),
-    "a column Name alone": ("Name;Room\npc1;3", named("pc1")),
+    "only a column Name": ("Name;Room\npc1;3", named("pc1")),
     "a column ID of numbers": ("ID;Hostname\n7;pc1", named("pc1")),
     "one column": ("Device name\npc1\n\npc2\n", named("pc1", "pc2")),
     "one column Device with IDs": (f"Device\n{ID1}\n{ID2}", with_id(ID1, ID2)),
@@ -272,7 +272,7 @@ def test_ansible_reports_an_undefined_variable() -> None:
 
 def test_strings_of_ansible_become_plain_strings() -> None:
     class Tagged(str):
-        """A string subclass, as Ansible uses to mark the origin of a string."""
+        """A string subclass like those with which Ansible marks the origin of a string."""
 
         __slots__ = ()
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which column identifies the device: headers decide, content excludes, safeguards stay, and columns overrides."""
+"""The column that identifies the device: headers decide, content excludes, safeguards are kept, columns overrides."""
 
 from __future__ import annotations
 
@@ -148,7 +148,9 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("given", "parts"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_the_headers_do_not_decide_is_an_error_with_a_solution(given: object, parts: tuple[str, ...]) -> None:
+def test_columns_that_the_headers_do_not_identify_are_an_error_with_a_solution(
+    given: object, parts: tuple[str, ...]
+) -> None:
     message = parse_error(given)
     assert [part for part in parts if part not in message] == [], message
 
@@ -331,7 +333,7 @@ def test_a_file_in_another_encoding_is_an_error_with_a_solution(tmp_path: Path, 
 
 
 def file_lookup(file: Path, rstrip: bool = True) -> str:
-    """The text that the lookup of the documented example returns."""
+    """Return the text that the lookup of the documented example returns."""
     lookup = lookup_loader.get("file", loader=DataLoader())
     [text] = lookup.run([str(file)], variables={}, rstrip=rstrip)
     return t.cast("str", text)

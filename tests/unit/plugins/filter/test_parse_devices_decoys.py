@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists that seem clear, but that identify other or fewer devices than it seems."""
+"""Lists that seem clear, but identify other or fewer devices."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ TAKEN: dict[str, tuple[object, Devices]] = {
 
 
 @pytest.mark.parametrize(("given", "devices"), TAKEN.values(), ids=TAKEN.keys())
-def test_what_surrounds_a_device_is_not_a_device(given: object, devices: Devices) -> None:
+def test_text_around_a_device_is_not_a_device(given: object, devices: Devices) -> None:
     assert parse(given) == devices
 
 
@@ -121,7 +121,7 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
     "a mistyped ID": (A.replace("1", "l"), ("line 1", "looks like an ID")),
     "a list in two parts": ("pc1\nexcept\npc2", ("line 2", "word about the list")),
     "a list in two parts with headings": ("KEEP\npc3\nRETIRE\npc1", ("line 1", "word about the list")),
-    "the answer all": ("all", ("line 1", "word about the list")),
+    "the word all": ("all", ("line 1", "word about the list")),
     "an ID with hyphens": (f"{A[:20]}-{A[20:]}", ("line 1", "looks like an ID")),
     "an ID in full-width characters": (A.translate({48 + n: 0xFF10 + n for n in range(10)}), ("line 1", "looks like an ID")),
     "an ID with Cyrillic letters": (A.replace("a", "\u0430"), ("line 1", "looks like an ID")),
@@ -141,7 +141,7 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("given", "parts"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_can_be_another_device_or_a_part_of_the_list_is_an_error(given: object, parts: tuple[str, ...]) -> None:
+def test_text_that_can_be_another_device_or_part_of_the_list_is_an_error(given: object, parts: tuple[str, ...]) -> None:
     message = parse_error(given)
     assert [part for part in parts if part not in message] == [], message
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Properties of parse_devices for any list of devices, in any form, and for any text."""
+"""Properties of parse_devices for any list of devices in any format, and for any text."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def test_devices_of_one_kind_on_one_line_are_read_back(field: str, data: st.Data
     st.booleans(),
 )
 def test_a_table_is_read_back_with_any_columns_and_delimiter(
-    devices: list[Device], fields: list[str], delimiter: str, chance: random.Random, all_quoted: bool
+    devices: list[Device], fields: list[str], delimiter: str, rng: random.Random, all_quoted: bool
 ) -> None:
     columns = [*fields, "other"]
-    chance.shuffle(columns)
+    rng.shuffle(columns)
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL if all_quoted else csv.QUOTE_MINIMAL)
-    writer.writerow([chance.choice(HEADERS[column]) for column in columns])
+    writer.writerow([rng.choice(HEADERS[column]) for column in columns])
     writer.writerows([device[column] for column in columns] for device in devices)
     found = parse(text.getvalue())
     wanted = [{field: device[field] for field in fields if device[field]} for device in devices]
@@ -95,7 +95,7 @@ def test_a_table_is_read_back_with_any_columns_and_delimiter(
 
 
 def _unquoted(comment: str) -> str:
-    """The comment without one pair of quotes around it."""
+    """Return the comment without one pair of quotes around it."""
     if len(comment) >= 2 and comment[0] == comment[-1] and comment[0] in "\"'":
         return comment[1:-1].strip()
     return comment
@@ -130,7 +130,7 @@ JSON = st.recursive(
     ),
     max_leaves=8,
 )
-PIECES = st.lists(
+PARTS = st.lists(
     st.sampled_from(
         [
             *"\n\n,;\t| -#:\"'[]{}&*!=%@\\\0\u2028\ufeff",
@@ -152,7 +152,7 @@ PIECES = st.lists(
 @example("!!int ''")
 @example("a: !!binary x")
 @example('"\n')
-@given(st.text() | PIECES | JSON | JSON.map(json.dumps))
+@given(st.text() | PARTS | JSON | JSON.map(json.dumps))
 def test_any_input_returns_devices_or_raises_the_documented_error(given: t.Any) -> None:
     try:
         devices = parse(given)
@@ -178,23 +178,25 @@ def test_each_of_several_lines_returns_at_most_one_device(lines: list[str]) -> N
 
 
 @dataclass(frozen=True)
-class Meant:
+class ExpectedDevice:
     id: str
     name: str | None
     aad_device_id: str | None
 
 
-MEANT = st.builds(Meant, id=IDS, name=LABELS.map("{}.corp.example".format), aad_device_id=GUIDS)
+DEVICES = st.builds(ExpectedDevice, id=IDS, name=LABELS.map("{}.corp.example".format), aad_device_id=GUIDS)
 
 
 @SETTINGS
 @given(
-    st.lists(MEANT, min_size=1, max_size=4), st.lists(MEANT, min_size=1, max_size=3), st.randoms(use_true_random=False)
+    st.lists(DEVICES, min_size=1, max_size=4),
+    st.lists(DEVICES, min_size=1, max_size=3),
+    st.randoms(use_true_random=False),
 )
 def test_a_table_returns_the_devices_of_the_known_column_or_is_an_error(
-    meant: list[Meant], others: list[Meant], chance: random.Random
+    devices: list[ExpectedDevice], others: list[ExpectedDevice], rng: random.Random
 ) -> None:
-    table = random_table(chance, meant, others)
+    table = random_table(rng, devices, others)
     try:
         found = parse(table.text)
     except AnsibleFilterError:
@@ -202,10 +204,10 @@ def test_a_table_returns_the_devices_of_the_known_column_or_is_an_error(
     assert table.fields, table.text
     identity = next(field for field in ("device_id", "aad_device_id", "device_name") if field in table.fields)
     values: dict[str, list[t.Any]] = {
-        "device_id": [m.id for m in meant],
-        "aad_device_id": [m.aad_device_id for m in meant],
+        "device_id": [m.id for m in devices],
+        "aad_device_id": [m.aad_device_id for m in devices],
     }
-    values["device_name"] = [m.name for m in meant]
+    values["device_name"] = [m.name for m in devices]
     assert [device[identity] for device in found] == list(dict.fromkeys(values[identity]))
     if "device_name" in table.fields:  # the safeguard is complete
         assert {device["device_name"] for device in found} <= set(values["device_name"])
@@ -236,13 +238,13 @@ RECORDS = st.fixed_dictionaries(
 
 
 @SETTINGS
-@given(st.lists(RECORDS, max_size=5), st.sampled_from(["data", "answer", "json", "registered", "escaped"]))
+@given(st.lists(RECORDS, max_size=5), st.sampled_from(["data", "response", "json", "registered", "escaped"]))
 def test_every_record_of_the_service_is_read_back_with_its_id_and_name(
     records: list[dict[str, t.Any]], form: str
 ) -> None:
     forms: dict[str, t.Callable[[], t.Any]] = {
         "data": lambda: records,
-        "answer": lambda: {"@odata.context": "x", "value": records},
+        "response": lambda: {"@odata.context": "x", "value": records},
         "json": lambda: json.dumps(records, ensure_ascii=False),
         "registered": lambda: {"changed": False, "machines": records},
         "escaped": lambda: json.dumps({"value": records}),

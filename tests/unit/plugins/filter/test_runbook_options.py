@@ -47,9 +47,9 @@ def error(name: str, value: object) -> str:
     return str(only)
 
 
-@pytest.mark.parametrize("blank", ["null", "''", "' '", '"\\t\\n"', "!unsafe ''", "!unsafe", "~"])
-def test_null_and_blank_text_mean_unset_for_every_variable(blank: str) -> None:
-    values = DataLoader().load("\n".join(f"{name}: {blank}" for name in _OPTIONS))
+@pytest.mark.parametrize("empty", ["null", "''", "' '", '"\\t\\n"', "!unsafe ''", "!unsafe", "~"])
+def test_null_and_empty_text_mean_unset_for_every_variable(empty: str) -> None:
+    values = DataLoader().load("\n".join(f"{name}: {empty}" for name in _OPTIONS))
     assert OPTIONS(values) == {"options": DEFAULTS, "errors": [], "warnings": []}
 
 
@@ -93,19 +93,19 @@ def test_an_identifier_of_another_type_is_an_error_with_a_hint(name: str, value:
         *[(value, False) for value in (False, 0, "false", "No", "OFF", "0", "n", "f")],
     ],
 )
-def test_a_switch_takes_what_ansible_takes(name: str, value: object, meant: bool) -> None:
+def test_a_switch_accepts_what_ansible_accepts(name: str, value: object, meant: bool) -> None:
     assert option(name, value) is meant
 
 
 @pytest.mark.parametrize("name", SWITCHES)
 @pytest.mark.parametrize("value", ["perhaps", 2, -1, 1.5, date(2026, 10, 1), ["true"], {"a": 1}, "None"], ids=str)
-def test_a_switch_that_is_not_understood_is_refused(name: str, value: object) -> None:
+def test_an_invalid_switch_is_refused(name: str, value: object) -> None:
     assert error(name, value).endswith(". It must be true or false.")
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize(("value", "meant"), [(1, 1), ("250", 250), (" 7 ", 7), (3.0, 3), (999999, 999999)])
-def test_a_number_takes_its_text(name: str, value: object, meant: int) -> None:
+def test_a_number_accepts_its_text(name: str, value: object, meant: int) -> None:
     assert option(name, value) == meant
 
 
@@ -113,7 +113,7 @@ def test_a_number_takes_its_text(name: str, value: object, meant: int) -> None:
 @pytest.mark.parametrize(
     "value", [0, -1, 1.5, "1e3", "007", True, False, "ten", 1_000_000, "\u0663", date(2026, 10, 1), [1]], ids=str
 )
-def test_a_number_that_is_not_understood_is_refused(name: str, value: object) -> None:
+def test_an_invalid_number_is_refused(name: str, value: object) -> None:
     assert "It must be a whole number from 1 to 999999" in error(name, value)
 
 

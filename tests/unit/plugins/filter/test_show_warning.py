@@ -14,7 +14,7 @@ from ansible_collections.secops.mde.plugins.filter.show_warning import FilterMod
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The warnings that were shown."""
+    """The displayed warnings."""
     texts: list[str] = []
     monkeypatch.setattr(Display, "warning", lambda _display, text: texts.append(text))
     return texts
@@ -26,6 +26,6 @@ def test_the_text_is_shown_and_returned_without_control_characters(shown: list[s
     assert shown == [returned]
 
 
-def test_blank_text_is_not_shown(shown: list[str]) -> None:
+def test_empty_text_is_not_shown(shown: list[str]) -> None:
     assert FilterModule().filters()["show_warning"](" ").strip() == ""
     assert shown == []

@@ -15,7 +15,7 @@ from ansible_collections.secops.mde.plugins.module_utils._clock import SuspendAw
 
 
 class Machine:
-    """Clocks of a machine. While it is suspended, only some of them continue."""
+    """The clocks of a machine. While it is suspended, only some of them continue."""
 
     def __init__(self) -> None:
         self.boot = 50.0
@@ -24,9 +24,9 @@ class Machine:
 
     def works(self, seconds: float) -> None:
         self.monotonic += seconds
-        self.suspends(seconds)
+        self.suspend(seconds)
 
-    def suspends(self, seconds: float) -> None:
+    def suspend(self, seconds: float) -> None:
         self.boot += seconds
         self.wall += seconds
 
@@ -41,7 +41,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return machine
 
 
-def lacks(_clock: int) -> t.NoReturn:
+def raise_not_supported(_clock: int) -> t.NoReturn:
     raise OSError(22, "Invalid argument")
 
 
@@ -50,12 +50,12 @@ def test_suspended_time_counts(machine: Machine, kind: str, monkeypatch: pytest.
     if kind == "has none":
         monkeypatch.delattr(time, "CLOCK_BOOTTIME")
     elif kind == "refuses it":
-        monkeypatch.setattr(time, "clock_gettime", lacks)
+        monkeypatch.setattr(time, "clock_gettime", raise_not_supported)
     clock = SystemClock()
     began = clock.monotonic()
     machine.works(10)
     assert clock.monotonic() - began == pytest.approx(10)
-    machine.suspends(176)
+    machine.suspend(176)
     machine.works(1)
     assert clock.monotonic() - began == pytest.approx(187)
 

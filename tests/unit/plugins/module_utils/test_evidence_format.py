@@ -73,7 +73,7 @@ def test_another_file_is_an_error_with_its_path_and_the_reason(path: Path, conte
 
 def make_socket(path: Path) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
-    with socket.socket(socket.AF_UNIX) as bound:  # the path of a socket can have about a hundred characters
+    with socket.socket(socket.AF_UNIX) as bound:  # the path of a socket has at most about a hundred characters
         bound.bind(f"/proc/self/fd/{folder}/{path.name}")
     os.close(folder)
 

@@ -31,13 +31,13 @@ LEAVES = st.one_of(
 )
 KEYS = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda key: not key.lstrip("_").startswith("ansible_"))
 HARMLESS = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=20)
-# All that Python can hold, as far as it can be a part of JSON.
+# All Python values that can be a part of JSON.
 ARBITRARY_JSON = st.recursive(
     st.one_of(
         LEAVES,
         st.floats(),
         st.text(),
-        st.sampled_from([700, 5000]).map(lambda digits: 10**digits),  # Python does not print the larger one
+        st.sampled_from([700, 5000]).map(lambda digits: 10**digits),  # Python does not print the larger number
         st.sampled_from([float("nan"), "\ud83d", "\udc00x", b"bytes", "-oProxyCommand=x", "{{ x }}"]),
     ),
     lambda inner: (
@@ -72,7 +72,7 @@ def test_harmless_values_do_not_change(value: t.Any) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_json_does_not_define_decides_nothing(body: str, read: t.Any) -> None:
+def test_values_that_json_does_not_define_are_ignored(body: str, read: t.Any) -> None:
     assert parse_json(body.encode()) == read
 
 
@@ -95,15 +95,15 @@ def test_many_duplicate_keys_take_linear_time() -> None:
     assert parse_json(body.encode()) == {"a": None}
 
 
-def walk(value: t.Any, depth: int = 0) -> t.Iterator[tuple[t.Any, int]]:
+def all_values(value: t.Any, depth: int = 0) -> t.Iterator[tuple[t.Any, int]]:
     yield value, depth
     if isinstance(value, dict):
         for key, item in value.items():
             yield key, depth
-            yield from walk(item, depth + 1)
+            yield from all_values(item, depth + 1)
     elif isinstance(value, list):
         for item in value:
-            yield from walk(item, depth + 1)
+            yield from all_values(item, depth + 1)
 
 
 @given(value=ARBITRARY_JSON)
@@ -111,13 +111,13 @@ def test_a_presentable_value_is_json_that_every_core_can_return(value: t.Any) ->
     made = presentable(value)
     again = json.loads(json.dumps(made, allow_nan=False, ensure_ascii=False).encode("utf-8"))
     assert again == made == presentable(made)
-    for part, depth in walk(made):
+    for part, depth in all_values(made):
         assert depth <= 40
         assert type(part) in (type(None), bool, int, float, str, list, dict)
-    keys = [key for part, _depth in walk(made) if isinstance(part, dict) for key in part]
+    keys = [key for part, _depth in all_values(made) if isinstance(part, dict) for key in part]
     assert not [key for key in keys if key.startswith(("_ansible_", "__ansible_"))]
     if isinstance(value, dict):
-        assert len(made) == len(value)  # no key takes another's place
+        assert len(made) == len(value)  # no key replaces another key
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a module imports at its start. Each task starts a new process, which compiles every file of the collection it imports."""
+"""The imports at the start of a module. Each task is a new process, which compiles all imported files."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ CREDENTIALS = {
     f"{OURS}.module_utils._auth.{name}" for name in ("azure_cli", "msal_credentials", "msal_adapter", "certificate")
 }
 LATE = {"msal", "jwt", "cryptography", *CREDENTIALS}
-# What other modules do.
+# Code of other modules.
 OTHERS = {f"{OURS}.plugin_utils"}
 
 
 def imported(statement: str) -> set[str]:
-    """The names of all modules that a new interpreter has imported after a statement."""
+    """Return the names of all modules that a new interpreter imports with a statement."""
     code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
     path = os.pathsep.join(filter(None, (str(ROOT.parents[2]), os.environ.get("PYTHONPATH", ""))))
     variables = {**os.environ, "PYTHONPATH": path}
@@ -38,7 +38,7 @@ def imported(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize("module", SERVICE_MODULES)
-def test_a_module_starts_without_what_only_some_runs_need(module: str) -> None:
+def test_a_module_starts_without_libraries_that_only_some_runs_need(module: str) -> None:
     found = imported(f"import {OURS}.modules.{module}")
     assert f"{OURS}.module_utils._http.transport" in found
     assert not found & (LATE | OTHERS)

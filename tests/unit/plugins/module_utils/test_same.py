@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._same import comparable, equal_ignoring_case
 
-# Everything that case or normalization could change.
+# All characters that a change of case or normalization changes.
 CHANGING = [
     letter
     for letter in map(chr, range(sys.maxunicode + 1))
@@ -74,13 +74,13 @@ def test_no_two_small_letters_are_the_same() -> None:
         assert len(letters) <= 2, letters
 
 
-def test_the_comparable_form_is_stable() -> None:
+def test_the_comparable_format_is_stable() -> None:
     for letter in CHANGING:
         assert comparable(comparable(letter)) == comparable(letter)
         if len(unicodedata.decomposition(letter).split()) != 1:
             assert equal_ignoring_case(unicodedata.normalize("NFC", letter), unicodedata.normalize("NFD", letter))
 
 
-def test_half_a_character_is_compared_like_any_other() -> None:
+def test_a_surrogate_is_compared_like_any_other_character() -> None:
     assert equal_ignoring_case("\ud800PC", "\ud800pc")
     assert not equal_ignoring_case("\ud800", "\ud801")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds for every module: options as documented, the same keys in every outcome, and those are documented too."""
+"""Properties of every module: options and results are as documented, and every outcome has the same keys."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleRun, RunModule
 
 NAMES = sorted(path.stem for folder in package.__path__ for path in Path(folder).glob("mde_*.py"))
-# Those that call the service. The other one is the documentation of an action plugin.
-OF_SERVICE = [name for name in NAMES if name != "mde_evidence"]
+# The modules that call the service. The other module is the documentation of an action plugin.
+SERVICE_MODULES = [name for name in NAMES if name != "mde_evidence"]
 FRAGMENTS = "ansible_collections.secops.mde.plugins.doc_fragments"
 TYPES = {"str": str, "bool": bool, "int": int, "dict": dict, "list": list, "float": float}
-# What Ansible itself adds to a result.
-OF_ANSIBLE = {"changed", "failed", "invocation", "warnings", "deprecations", "diff", "exception"}
+# The keys that Ansible adds to a result.
+KEYS_OF_ANSIBLE = {"changed", "failed", "invocation", "warnings", "deprecations", "diff", "exception"}
 
 
 def module(name: str) -> types.ModuleType:
@@ -35,7 +35,7 @@ def module(name: str) -> types.ModuleType:
 
 
 class _SpecCaptured(Exception):
-    """The arguments with which a module makes its MdeModule."""
+    """Raised with the arguments with which a module creates its MdeModule."""
 
     def __init__(self, **arguments: t.Any) -> None:
         self.spec = {**connection_spec(), **arguments["options"], **(arguments.get("filters") or {})}
@@ -44,9 +44,9 @@ class _SpecCaptured(Exception):
 def spec_of(name: str) -> dict[str, dict[str, t.Any]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module(name), "MdeModule", _raise_spec_captured)
-        with pytest.raises(_SpecCaptured) as made:
+        with pytest.raises(_SpecCaptured) as captured:
             module(name).main()
-    return made.value.spec
+    return captured.value.spec
 
 
 def _raise_spec_captured(**arguments: t.Any) -> t.NoReturn:
@@ -54,7 +54,7 @@ def _raise_spec_captured(**arguments: t.Any) -> t.NoReturn:
 
 
 def documented_options(name: str) -> dict[str, dict[str, t.Any]]:
-    """Its own and those of the fragments."""
+    """Return the options of a module, including those of its fragments."""
     own = yaml.safe_load(module(name).DOCUMENTATION)
     found: dict[str, dict[str, t.Any]] = {}
     for fragment in own.get("extends_documentation_fragment", ()):
@@ -66,7 +66,7 @@ def documented_options(name: str) -> dict[str, dict[str, t.Any]]:
 
 
 def comparable_spec(options: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
-    """What a specification and its documentation have in common."""
+    """Return the part of a specification that its documentation also has."""
     return {
         option: {
             "type": spec.get("type", "str"),
@@ -78,7 +78,7 @@ def comparable_spec(options: dict[str, dict[str, t.Any]]) -> dict[str, dict[str,
     }
 
 
-@pytest.mark.parametrize("name", OF_SERVICE)
+@pytest.mark.parametrize("name", SERVICE_MODULES)
 def test_every_option_is_documented_as_it_is(name: str) -> None:
     assert comparable_spec(documented_options(name)) == comparable_spec(spec_of(name))
 
@@ -90,8 +90,8 @@ def test_every_option_is_described_in_sentences(name: str) -> None:
         assert all(line[0].isupper() and line.rstrip().endswith(".") for line in lines), option
 
 
-@pytest.mark.parametrize("name", OF_SERVICE)
-def test_documentation_says_which_module_it_is_and_how_to_reach_the_service(name: str) -> None:
+@pytest.mark.parametrize("name", SERVICE_MODULES)
+def test_documentation_names_the_module_and_how_to_reach_the_service(name: str) -> None:
     own = yaml.safe_load(module(name).DOCUMENTATION)
     assert own["module"] == name
     assert {"secops.mde.connection", "secops.mde.attributes"} <= set(own["extends_documentation_fragment"])
@@ -101,7 +101,7 @@ def test_documentation_says_which_module_it_is_and_how_to_reach_the_service(name
 
 ID, ACTION = "a" * 40, "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
 ENDED = "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc23"
-GOOD: dict[str, dict[str, t.Any]] = {
+VALID_OPTIONS: dict[str, dict[str, t.Any]] = {
     "mde_offboard": {"device_id": ID},
     "mde_machine_info": {"device_id": ID},
     "mde_machine_action_info": {"action_id": ACTION},
@@ -110,15 +110,18 @@ GOOD: dict[str, dict[str, t.Any]] = {
     "mde_machine_exclusion": {"device_id": ID},
     "mde_offboard_info": {"device_id": ID},
 }
-# What goes beside, or instead; and whether the task fails. Options that a module has not are left out.
+# Additional or other options, and whether the task fails. Options that a module does not have are omitted.
 OUTCOMES: dict[str, tuple[dict[str, t.Any], bool | None]] = {
     "success": ({}, False),
     "nothing found": ({"device_id": "e" * 40, "action_id": "0-0"}, None),
     "too late": ({"action_id": ENDED}, None),
     "no sign-in": ({"client_id": "7e9d3c54-1b2a-4c3d-8e4f-001122334455", "client_secret": "wrong"}, True),
-    "nobody there": ({"api_url": "https://localhost:1"}, True),
-    "an option refused": ({"calls_per_hour": 1}, True),
-    "half a credential": ({"auth_source": "certificate", "client_id": "7e9d3c54-1b2a-4c3d-8e4f-001122334455"}, True),
+    "no server": ({"api_url": "https://localhost:1"}, True),
+    "an invalid option": ({"calls_per_hour": 1}, True),
+    "an incomplete credential": (
+        {"auth_source": "certificate", "client_id": "7e9d3c54-1b2a-4c3d-8e4f-001122334455"},
+        True,
+    ),
 }
 
 
@@ -132,7 +135,7 @@ def modules(
     tag: RunModule,
     exclude: RunModule,
 ) -> dict[str, RunModule]:
-    """Each module by its name."""
+    """All modules by name."""
     return {
         "mde_offboard": offboard,
         "mde_machine_info": machine_info,
@@ -145,12 +148,12 @@ def modules(
 
 
 def test_the_tables_have_every_module(modules: dict[str, RunModule]) -> None:
-    assert sorted(modules) == sorted(GOOD) == OF_SERVICE
+    assert sorted(modules) == sorted(VALID_OPTIONS) == SERVICE_MODULES
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"])
 @pytest.mark.parametrize("outcome", OUTCOMES)
-@pytest.mark.parametrize("name", OF_SERVICE)
+@pytest.mark.parametrize("name", SERVICE_MODULES)
 def test_the_keys_are_those_documented_in_every_outcome(
     emulator: Emulator, modules: dict[str, RunModule], name: str, outcome: str, check: bool
 ) -> None:
@@ -158,35 +161,37 @@ def test_the_keys_are_those_documented_in_every_outcome(
     emulator.add_device(Device(id=ID, fate="offline"))
     emulator.add_action(ID, "Isolate", "Pending", 60, id=ACTION)
     emulator.add_action(ID, "Isolate", "Succeeded", 60, id=ENDED)
-    beside, fails = OUTCOMES[outcome]
+    additional, fails = OUTCOMES[outcome]
     spec = spec_of(name)
-    options = {**GOOD[name], **{option: value for option, value in beside.items() if option in spec}}
+    options = {**VALID_OPTIONS[name], **{option: value for option, value in additional.items() if option in spec}}
     run = modules[name](check=check, **options)
     assert fails is None or run.failed == fails
     assert run.failed == (run.result["error"] is not None)
     assert run.result["msg"]
-    _agrees(name, run)
+    _assert_documented(name, run)
 
 
-def _agrees(name: str, run: ModuleRun) -> None:
+def _assert_documented(name: str, run: ModuleRun) -> None:
     documented = yaml.safe_load(module(name).RETURN)
-    assert set(run.result) - OF_ANSIBLE == set(documented) - OF_ANSIBLE
+    assert set(run.result) - KEYS_OF_ANSIBLE == set(documented) - KEYS_OF_ANSIBLE
     for key, entry in documented.items():
-        _fits(entry, run.result[key], key)
+        _assert_matches(entry, run.result[key], key)
     context = {"tenant_id", "client_id", "api_url", "collection_version", "started_at", "finished_at"}
     assert set(run.result["context"]) == context
     assert set(run.result["summary"]["api"]) == {"calls", "retries", "throttled_seconds"}
 
 
-def _fits(entry: dict[str, t.Any], value: t.Any, where: str) -> None:
-    """The type as documented, or null; and the keys, where they are listed."""
+def _assert_matches(entry: dict[str, t.Any], value: t.Any, where: str) -> None:
+    """Check that a value is null or has the documented type and keys."""
     if value is None:
         return
     assert isinstance(value, TYPES[entry["type"]]), where
     items: list[t.Any] = value if isinstance(value, list) else [value]
     for item in items:
         if "contains" in entry and item:
-            outcomes = {*OUTCOMES_OF_OFFBOARD, *VERIFY_OUTCOMES} if where == "summary" else set()  # in one sentence
+            outcomes = (
+                {*OUTCOMES_OF_OFFBOARD, *VERIFY_OUTCOMES} if where == "summary" else set()
+            )  # documented in one sentence
             assert set(item) - (outcomes - set(entry["contains"])) == set(entry["contains"]), where
             for key, inner in entry["contains"].items():
-                _fits(inner, item[key], f"{where}.{key}")
+                _assert_matches(inner, item[key], f"{where}.{key}")

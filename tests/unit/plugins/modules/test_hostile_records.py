@@ -1,7 +1,7 @@
 # Copyright: secops.mde contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records that were made to do harm, through every module: no result is lost, and nothing in it acts."""
+"""Hostile records in every module: no result is lost, and no value has an effect."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ ACTION = {
     "computerDnsName": "pc-a",
     "requestorComment": "CHG-1042 retired",
 }
-OF_ANSIBLE = ("warnings", "deprecations", "exception")
-# As JSON writes them: what Python's own writer would not.
+KEYS_OF_ANSIBLE = ("warnings", "deprecations", "exception")
+# Values as JSON text, which Python's own encoder does not write.
 VALUES = [
     r'"\ud83d"',
     r'"half an emoji \ude00 and \u001b]0;owned\u0007\u202e"',
@@ -58,7 +58,7 @@ FIELDS = st.dictionaries(
 SETTINGS = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def written(record: t.Mapping[str, t.Any], fields: t.Mapping[str, str]) -> str:
+def json_of(record: t.Mapping[str, t.Any], fields: t.Mapping[str, str]) -> str:
     own = {json.dumps(key): json.dumps(value) for key, value in record.items()}
     return (
         "{"
@@ -68,11 +68,11 @@ def written(record: t.Mapping[str, t.Any], fields: t.Mapping[str, str]) -> str:
 
 
 def serve(emulator: Emulator, fields: t.Mapping[str, str]) -> None:
-    """Every answer of the service holds these fields, beside what makes it an answer."""
+    """Add these fields to every response of the service."""
     emulator.forget()
     emulator.add_devices([Device(id=A, name="pc-a")] if not emulator.devices else [])
-    machine = written(MACHINE, {key: text for key, text in fields.items() if key != "status"})
-    action = written(ACTION, fields)
+    machine = json_of(MACHINE, {key: text for key, text in fields.items() if key != "status"})
+    action = json_of(ACTION, fields)
     for method, path, body in (
         ("POST", "/offboard", action),
         ("POST", "/cancel", action),
@@ -86,21 +86,21 @@ def serve(emulator: Emulator, fields: t.Mapping[str, str]) -> None:
         emulator.fault(method=method, path=path, kind="body", body=body, times=None)
 
 
-def whole(run: ModuleRun) -> None:
-    """The result can be read by the strictest of Ansible's readers, and came from our own last line."""
+def assert_safe_result(run: ModuleRun) -> None:
+    """Check that the strictest of Ansible's parsers can read the result, and that its text is printable."""
     text = run.output.encode("utf-8")
     result = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert "Traceback" not in run.output
-    json.dumps(result, ensure_ascii=False).encode("utf-8")  # no half of a character
-    for part in parts({key: value for key, value in result.items() if key not in OF_ANSIBLE}):
+    json.dumps(result, ensure_ascii=False).encode("utf-8")  # no surrogates
+    for part in parts({key: value for key, value in result.items() if key not in KEYS_OF_ANSIBLE}):
         if isinstance(part, dict):
             assert not [key for key in part if key.startswith(("__ansible", "_ansible"))]
-    for text_for_people in [
+    for displayed_text in [
         result["msg"],
         *run.warnings,
         *((result["error"] or {}).get(key) or "" for key in ("message", "hint")),
     ]:
-        assert all(char.isprintable() for char in text_for_people)
+        assert all(char.isprintable() for char in displayed_text)
 
 
 def parts(value: t.Any) -> t.Iterator[t.Any]:
@@ -135,27 +135,27 @@ def test_no_module_loses_a_result_to_a_record(
         exclude(device_id=[A], diff=True),
         cancel(action_id=ACTION["id"]),
     ):
-        whole(run)
+        assert_safe_result(run)
 
 
-def test_a_hostile_answer_to_the_post_is_not_lost(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_hostile_response_to_the_post_is_not_lost(emulator: Emulator, offboard: RunModule) -> None:
     emulator.add_device(Device(id=A, name="pc-a"))
-    body = written({key: value for key, value in ACTION.items() if key != "requestorComment"}, {
+    body = json_of({key: value for key, value in ACTION.items() if key != "requestorComment"}, {
         "title": r'"\ud83d"', "__ansible_type": '"x"', "commands": "[" * 300 + "]" * 300, "errorHResult": "NaN",
         "requestorComment": '"CHG-1042 retired"', "creationDateTimeUtc": json.dumps(format_time(emulator.clock.now())), "scope": '"a", "scope": "b"',
     })  # fmt: skip
     emulator.fault(method="POST", path="/offboard", kind="body", status=201, body=body)
     run = offboard(device_id=A)
-    whole(run)
+    assert_safe_result(run)
     assert (run.failed, run.outcome, run.changed) == (False, "submitted", True)
     assert run.result["action"]["id"] == ACTION["id"]
     assert run.result["action"]["scope"] is None
 
 
-def test_an_answer_with_two_ids_is_in_question(emulator: Emulator, offboard: RunModule) -> None:
-    """It does not say whose action it is, so the list of actions is read, as after a lost answer."""
+def test_a_response_with_two_ids_is_in_doubt(emulator: Emulator, offboard: RunModule) -> None:
+    """It does not show whose action it is, so the list of actions is read, as after a lost response."""
     emulator.add_device(Device(id=A, name="pc-a", fate="offline"))
-    body = written(ACTION, {}).replace('"id"', '"id": "x", "id"')
+    body = json_of(ACTION, {}).replace('"id"', '"id": "x", "id"')
     emulator.fault(method="POST", path="/offboard", kind="body", status=201, body=body, handled=True)
     run = offboard(device_id=A)
     assert (run.failed, run.outcome, posts(emulator)) == (False, "submitted", 1)
@@ -163,7 +163,7 @@ def test_an_answer_with_two_ids_is_in_question(emulator: Emulator, offboard: Run
 
 
 @pytest.mark.parametrize("bad", ["..", ".", "-oProxyCommand=touch /x;", "{{ 7 * 7 }}", "a/../b", "all hosts", "é"])
-def test_a_record_with_another_id_is_reported_and_the_others_go_on(
+def test_a_record_with_another_id_is_reported_and_the_other_devices_are_processed(
     emulator: Emulator, machine_info: RunModule, bad: str
 ) -> None:
     emulator.add_devices([Device(id=A, name="pc-a"), Device(id=bad, name="pc-x"), Device(id=C, name="pc-c")])
@@ -174,9 +174,7 @@ def test_a_record_with_another_id_is_reported_and_the_others_go_on(
     assert "its id is" in warning
 
 
-def test_a_record_with_another_id_fails_who_asked_for_single_devices(
-    emulator: Emulator, machine_info: RunModule
-) -> None:
+def test_a_record_with_another_id_fails_a_run_for_single_devices(emulator: Emulator, machine_info: RunModule) -> None:
     emulator.add_devices([Device(id=A, name="pc-a"), Device(id="..", name="pc-x")])
     run = machine_info(device_name=["pc-a", "pc-x"])
     assert (run.failed, run.error_code, run.result["machines"]) == (True, "unexpected_response", [])
@@ -217,7 +215,7 @@ def test_a_refused_record_without_a_name_could_be_any_of_them(emulator: Emulator
 
 
 def test_a_refused_action_stops_the_device_that_it_is_on(emulator: Emulator, offboard: RunModule) -> None:
-    """It could be the one that is under way."""
+    """It could be the action in progress."""
     emulator.add_devices([Device(id=A, name="pc-a"), Device(id=B, name="pc-b")])
     actions = [{**ACTION, "id": "..", "machineId": A}]
     emulator.fault(method="GET", path="/machineactions", kind="body", body=json.dumps({"value": actions}))
@@ -229,7 +227,7 @@ def test_a_refused_action_stops_the_device_that_it_is_on(emulator: Emulator, off
 ESCAPES = "x\x1b]0;owned\x07\u202ey\x9b31m"
 
 
-def test_names_and_messages_of_the_service_reach_no_terminal_raw(emulator: Emulator, offboard: RunModule) -> None:
+def test_names_and_messages_of_the_service_are_escaped_on_the_terminal(emulator: Emulator, offboard: RunModule) -> None:
     emulator.add_device(Device(id=A, name=ESCAPES, os_platform=ESCAPES))
     emulator.add_device(Device(id=B, name=ESCAPES))
     refusal = json.dumps({"error": {"code": ESCAPES, "message": ESCAPES, "target": ESCAPES}})
@@ -237,6 +235,6 @@ def test_names_and_messages_of_the_service_reach_no_terminal_raw(emulator: Emula
     run = offboard(devices=[{"device_id": A}, {"device_id": B}])
     assert run.failed
     assert "⟨U+202E⟩" in run.result["msg"]
-    whole(run)
+    assert_safe_result(run)
     emulator.fault(path="/machines", kind="redirect", headers={"location": f"https://x/{ESCAPES!r}"})
-    whole(offboard(device_id=A))
+    assert_safe_result(offboard(device_id=A))

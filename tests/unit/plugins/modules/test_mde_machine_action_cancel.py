@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Cancelling one action: only a read afterwards counts, not the response, and whether or not the device was faster."""
+"""Cancelling one action: the read afterwards decides, not the response. The device can be faster."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ MODES = pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"
 
 @pytest.fixture
 def machine(emulator: Emulator) -> str:
-    """ID of a device that is offline."""
+    """The ID of an offline device."""
     return emulator.add_device(Device(name=NAME, fate="offline")).id
 
 
 @pytest.fixture
 def pending(emulator: Emulator, machine: str) -> str:
-    """ID of a pending offboard action."""
+    """The ID of a pending offboard action."""
     return str(emulator.add_action(machine, status="Pending", age=HOUR)["id"])
 
 
@@ -52,7 +52,7 @@ def test_a_pending_action_is_cancelled(emulator: Emulator, cancel: RunModule, pe
     assert run.result["summary"] == {"total": 1, "changed": 1, "failed": 0, "api": run.result["summary"]["api"]}
 
 
-def test_the_comment_is_sent_without_surrounding_blanks(emulator: Emulator, cancel: RunModule, pending: str) -> None:
+def test_the_comment_is_sent_without_surrounding_spaces(emulator: Emulator, cancel: RunModule, pending: str) -> None:
     comment = 'CHG-1042: Müller\'s "old" laptop; =1+1 & <b>'
     assert cancel(action_id=pending, comment=f" {comment}\n").changed
     assert emulator.action(pending)["cancellationComment"] == comment
@@ -123,14 +123,14 @@ def test_a_device_that_is_faster_is_too_late(
 def test_an_action_that_ends_between_the_read_and_the_request_is_unchanged(
     emulator: Emulator, cancel: RunModule, pending: str, final: int, status: str, code: str | None
 ) -> None:
-    """It was ended elsewhere, without a comment."""
+    """Another program cancelled it without a comment."""
     before = json.dumps(emulator.action(pending))
     emulator.knobs.cancel_final = final
     emulator.move_action(pending, status)
     emulator.fault(method="GET", path=pending, kind="body", body=before)
     run = cancel(action_id=pending)
     assert (run.error_code, run.result["action"]["status"]) == (code, status)
-    # Without a comment, and without a refusal, the cancel may be ours.
+    # Without a comment and without a refusal, the cancellation can be ours.
     assert run.changed == (status == "Cancelled" and final == 200)
     assert posts(emulator) == 1
 
@@ -156,7 +156,7 @@ def test_an_action_that_the_device_carried_out_anyway_reads_as_cancelled(
 
 
 @pytest.mark.parametrize(("delay", "reads"), [(0.5, 2), (3, 3), (7, 4), (14.9, 5)])
-def test_a_slow_cancel_is_waited_for(
+def test_a_slow_cancellation_is_waited_for(
     emulator: Emulator, cancel: RunModule, pending: str, delay: float, reads: int
 ) -> None:
     emulator.knobs.cancel_delay = delay
@@ -167,7 +167,7 @@ def test_a_slow_cancel_is_waited_for(
     assert emulator.clock.monotonic() - began <= 15
 
 
-def test_a_cancel_that_takes_longer_is_a_failure_and_the_next_run_succeeds(
+def test_a_cancellation_that_takes_longer_is_a_failure_and_the_next_run_succeeds(
     emulator: Emulator, cancel: RunModule, pending: str
 ) -> None:
     emulator.knobs.cancel_delay = 40
@@ -196,7 +196,7 @@ def test_the_action_is_read_after_a_lost_response(
     emulator.knobs.cancel_final = final
     emulator.fault(method="POST", path="/cancel", kind=kind, handled=handled)
     run = cancel(action_id=pending)
-    if kind == "empty_200" and not handled:  # a success that was none
+    if kind == "empty_200" and not handled:  # a response that falsely reports success
         assert (run.failed, run.changed, run.error_code) == (True, False, "cancel_pending")
     else:
         assert (run.failed, run.changed, run.result["cancelled"]) == (False, True, True)
@@ -355,7 +355,7 @@ def test_check_mode_predicts_and_sends_nothing(emulator: Emulator, cancel: RunMo
         (predicted.changed, predicted.result["cancelled"]) == (real.changed, real.result["cancelled"]) == (True, True)
     )
     assert set(predicted.result) == set(real.result)
-    # The read of a single record has one more field, its context.
+    # A single record has an additional field with its context.
     assert {key: predicted.result["action"][key] for key in ("status", "cancellationComment", "id")} == {
         key: real.result["action"][key] for key in ("status", "cancellationComment", "id")
     }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading actions: all that match, the newest first, or an error. An ID is missing only after a read of its own."""
+"""Reading actions: all that match, newest first, or an error. An ID is missing only after an individual read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def guid(digit: str) -> str:
     return f"{digit}0000000-0000-4000-8000-00000000000a"
 
 
-# Their IDs begin with 1 (the newest) to 6.
+# The IDs begin with 1 (the newest) to 6.
 ACTIONS: list[tuple[str, str, str, float]] = [
     (A, "Offboard", "TimeOut", 2 * HOUR),
     (B, "RunAntiVirusScan", "Cancelled", 5 * HOUR),
@@ -45,7 +45,7 @@ ACTIONS: list[tuple[str, str, str, float]] = [
 def fleet(emulator: Emulator) -> Emulator:
     emulator.add_device(Device(id=A, name="lab-w11-07.corp.example", fate="never_answers"))
     emulator.add_device(Device(id=B, name="lab-w11-08.corp.example", fate="offline"))
-    # Not in the order of their age.
+    # Not in order of age.
     for number in (3, 1, 5, 0, 2, 4):
         machine, kind, status, age = ACTIONS[number]
         emulator.add_action(machine, kind, status, age, id=guid(str(number + 1)), requestor=f"operator{number + 1}")
@@ -53,7 +53,7 @@ def fleet(emulator: Emulator) -> Emulator:
 
 
 def digits(run: ModuleRun) -> str:
-    """The first digits of the IDs, in the order of the result."""
+    """Return the first digits of the IDs, in the order of the result."""
     return "".join(action["id"][0] for action in run.result["machine_actions"])
 
 
@@ -132,7 +132,7 @@ def test_filters_work_on_a_service_that_compares_case_sensitively(fleet: Emulato
     assert digits(action_info(device_id=B.upper(), type="OFFBOARD", status="PENDING")) == "3"
 
 
-def test_records_come_as_the_service_sent_them(fleet: Emulator, action_info: RunModule) -> None:
+def test_records_are_returned_as_the_service_sent_them(fleet: Emulator, action_info: RunModule) -> None:
     run = action_info()
     assert run.result["machine_actions"] == fleet.actions()
     assert run.result["msg"] == "6 machine actions"
@@ -140,8 +140,8 @@ def test_records_come_as_the_service_sent_them(fleet: Emulator, action_info: Run
 
 
 REFUSED: list[dict[str, t.Any]] = [
-    *({option: blank} for option in ("action_id", "device_id", "type", "status") for blank in ("", [" "], [A, ""], None)),
-    *({option: blank} for option in ("created_after", "created_before", "filter") for blank in ("", " ", None)),
+    *({option: empty} for option in ("action_id", "device_id", "type", "status") for empty in ("", [" "], [A, ""], None)),
+    *({option: empty} for option in ("created_after", "created_before", "filter") for empty in ("", " ", None)),
     *({option: wrong} for option in ("created_after", "created_before")
       for wrong in ("true", "soon", "2026-13-01", "-3", "' or true")),
     {"action_id": "a b"},
@@ -220,7 +220,7 @@ REFUSES_ORDER: dict[str, t.Any] = {
 def test_the_newest_are_first_whatever_the_service_s_order(
     fleet: Emulator, action_info: RunModule, limit: int | None
 ) -> None:
-    """A service without $orderby, and with an order of its own."""
+    """A service that ignores $orderby and uses another order."""
     fleet.fault(path="/machineactions", **REFUSES_ORDER)
     fleet.fault(
         path="/machineactions",
@@ -458,7 +458,7 @@ def test_a_value_that_the_service_does_not_have_is_sent_with_a_warning(
     assert known in warning
 
 
-def test_a_type_that_the_service_may_add_works(fleet: Emulator, action_info: RunModule) -> None:
+def test_a_type_that_the_service_adds_later_is_accepted(fleet: Emulator, action_info: RunModule) -> None:
     new = {"id": guid("7"), "type": "Hibernate", "machineId": A}
     fleet.fault(method="GET", path="/machineactions", kind="body", body=json.dumps({"value": [new]}))
     run = action_info(type="hibernate")

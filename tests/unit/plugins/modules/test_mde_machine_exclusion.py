@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Exclusion from vulnerability management: only what differs is sent, and a device that is refused fails alone."""
+"""Exclusion from vulnerability management: only differences are sent, and a refused device does not affect others."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def fleet(emulator: Emulator) -> Emulator:
 
 
 def stored(emulator: Emulator, *ids: str) -> list[dict[str, t.Any]]:
-    """The exclusion in the records of the service."""
+    """Return the exclusion in the records of the service."""
     records = [emulator.machine(id_) for id_ in ids or (A, B, C, D)]
     return [{"excluded": record["isExcluded"], "reason": record["exclusionReason"]} for record in records]
 
 
 def returned(run: ModuleRun) -> list[dict[str, t.Any]]:
-    """The exclusion in the result."""
+    """Return the exclusion in the result."""
     return [{"excluded": device["excluded"], "reason": device["reason"]} for device in run.result["devices"]]
 
 
@@ -63,11 +63,11 @@ def codes(run: ModuleRun) -> list[str | None]:
 
 
 def posted(emulator: Emulator) -> list[tuple[str, t.Any]]:
-    """Device and body of each request."""
+    """Return device and body of each request."""
     return [(call.path.split("/")[-2], call.body) for call in emulator.calls("api", "POST")]
 
 
-# The options, the exclusion of A to D afterwards, which of them change, and the body that is sent for these.
+# The options, the resulting exclusion of A to D, the devices that change, and the body of their requests.
 TABLE: list[tuple[dict[str, str], list[dict[str, t.Any]], list[bool], dict[str, t.Any]]] = [
     (
         {},
@@ -122,7 +122,7 @@ def test_check_mode_predicts_what_the_run_does_and_the_second_run_does_nothing(
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_the_service_takes_every_reason(fleet: Emulator, exclude: RunModule, reason: str) -> None:
+def test_the_service_accepts_every_reason(fleet: Emulator, exclude: RunModule, reason: str) -> None:
     assert returned(exclude(device_id=A, reason=reason)) == [excluded(reason)] == stored(fleet, A)
 
 
@@ -172,14 +172,14 @@ def test_invalid_options_are_refused_before_any_request(
 ) -> None:
     run = exclude(**{"device_id": A, **options}, check=check)
     assert run.failed
-    assert code in (None, run.result.get("error", {}).get("code"))  # Ansible's own parser returns a message alone
+    assert code in (None, run.result.get("error", {}).get("code"))  # Ansible's own parser returns only a message
     assert next(iter(options)) in run.result["msg"]
     assert fleet.calls(None) == []
 
 
 @STATES
 @pytest.mark.parametrize("record", [{"isExcluded": None}, {"isExcluded": "yes", "exclusionReason": "InactiveDevice"}])
-def test_a_record_that_does_not_say_whether_the_device_is_excluded_is_never_taken_for_done(
+def test_a_record_without_the_exclusion_is_never_counted_as_done(
     fleet: Emulator, exclude: RunModule, record: dict[str, t.Any], state: str
 ) -> None:
     body = json.dumps({"value": [{**fleet.machine(A), **record}]})
@@ -233,7 +233,7 @@ REFUSALS: dict[str, dict[str, t.Any]] = {
         "status": 404,
         "body": '{"error": {"code": "ResourceNotFound", "message": "no such machine"}}',
     },
-    "a device that is out of reach": {
+    "a device outside the groups of the user": {
         "kind": "body",
         "status": 403,
         "body": '{"error": {"code": "Forbidden", "message": "not in your device groups"}}',
@@ -265,7 +265,7 @@ def test_refusals_of_devices_never_stop_the_rest(emulator: Emulator, exclude: Ru
     ("fault", "code", "calls"),
     [
         ({"kind": "html_404"}, "exclusion_unavailable", 3),
-        (REFUSALS["a device that is out of reach"], "permission_missing", 3),
+        (REFUSALS["a device outside the groups of the user"], "permission_missing", 3),
         ({"kind": "body", "status": 400, "body": "<html>blocked</html>"}, "request_refused", 3),
         ({"kind": "body", "status": 200, "body": "<html>welcome</html>"}, None, 3),
         ({"kind": "redirect"}, "redirected", 3),
@@ -329,7 +329,7 @@ def test_the_state_of_a_device_is_null_if_it_is_not_known_whether_it_changed(
     assert "may or may not be changed" in run.result["devices"][0]["error"]["hint"]
 
 
-def test_a_change_that_takes_hours_to_show_is_a_success_and_may_be_sent_again(
+def test_a_change_that_is_visible_after_hours_is_a_success_and_may_be_sent_again(
     fleet: Emulator, exclude: RunModule
 ) -> None:
     fleet.knobs.exclusion_delay = 36_000

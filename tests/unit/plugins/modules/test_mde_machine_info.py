@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finding devices: all that match and no others, or an error, never a shorter list."""
+"""Finding devices: all that match and no others, or an error, but never an incomplete list."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_filters_work_on_a_service_that_compares_case_sensitively(
     )
 
 
-def test_records_come_as_the_service_sent_them_in_its_order(fleet: Emulator, machine_info: RunModule) -> None:
+def test_records_are_returned_as_the_service_sent_them_in_its_order(fleet: Emulator, machine_info: RunModule) -> None:
     assert machine_info().result["machines"] == [fleet.machine(id_) for id_ in (A, B, C, D)]
 
 
@@ -125,9 +125,9 @@ def test_the_message_counts(fleet: Emulator, machine_info: RunModule, count: int
 
 
 REFUSED: list[dict[str, t.Any]] = [
-    *({option: blank} for option in ("device_id", "device_name", "aad_device_id", "health_status", "onboarding_status")
-      for blank in ("", [" "], [A, ""], None)),
-    *({option: blank} for option in ("tag", "last_seen_before", "last_seen_after", "filter") for blank in ("", " ", None)),
+    *({option: empty} for option in ("device_id", "device_name", "aad_device_id", "health_status", "onboarding_status")
+      for empty in ("", [" "], [A, ""], None)),
+    *({option: empty} for option in ("tag", "last_seen_before", "last_seen_after", "filter") for empty in ("", " ", None)),
     *({option: wrong} for option in ("last_seen_before", "last_seen_after")
       for wrong in ("true", True, "soon", "2026-13-01", "-3", "' or true")),
     {"device_id": "a b"},
@@ -277,7 +277,7 @@ def test_all_pages_are_read_and_no_link_is_followed(fleet: Emulator, machine_inf
     assert len(run.result["machines"]) == 10
     assert all("retire" in machine["machineTags"] for machine in run.result["machines"])
     assert {call.query["$filter"] for call in fleet.calls("api")} == {"machineTags/any(tag: tag eq 'retire')"}
-    assert len(fleet.calls("api")) == 6  # five pages, as neighbors share one record of three, and the first one again
+    assert len(fleet.calls("api")) == 6  # five pages, which overlap in one record of three, and the first page again
     assert {call.service for call in fleet.calls(None)} == {"api", "entra"}
 
 
@@ -309,7 +309,7 @@ def test_filters_that_are_not_sent_omit_devices_without_a_warning(fleet: Emulato
 
 
 def test_records_that_do_not_match_do_not_count_for_a_limit(emulator: Emulator, machine_info: RunModule) -> None:
-    """A query has whole seconds. Records that it returns in excess are omitted."""
+    """A query has full seconds. Records that do not match exactly are omitted."""
     for name, fraction in zip("vwxyz", (".4", "", ".7", "", ""), strict=True):
         seen = f"{RECENT}{fraction}Z" if fraction else "2024-12-31T00:00:00Z"
         emulator.add_device(Device(name=name, last_seen=seen))
@@ -336,7 +336,7 @@ def test_a_limit_holds_across_small_pages(emulator: Emulator, machine_info: RunM
     emulator.knobs.page_cap = 2
     run = machine_info(limit=limit)
     assert run.names == [f"pc{number}" for number in range(limit)]
-    assert len(emulator.calls("api")) == max(1, limit - 1)  # neighboring pages share one record of two
+    assert len(emulator.calls("api")) == max(1, limit - 1)  # pages overlap in one record of two
 
 
 @pytest.mark.parametrize("kind", ["429", "500", "503", "html_502", "lost"])
@@ -385,7 +385,7 @@ def test_a_page_that_repeats_the_last_is_an_error(fleet: Emulator, machine_info:
     assert "repeats" in run.result["msg"]
 
 
-def test_an_empty_list_may_be_a_404_of_the_service_itself(fleet: Emulator, machine_info: RunModule) -> None:
+def test_an_empty_list_can_be_a_404_of_the_service(fleet: Emulator, machine_info: RunModule) -> None:
     fleet.knobs.empty_list_404 = True
     run = machine_info(tag="unused")
     assert (run.failed, run.result["machines"]) == (False, [])
@@ -466,7 +466,7 @@ def test_a_value_that_the_service_does_not_have_is_sent_with_a_warning(
     assert len(api_calls(fleet)) == 1
 
 
-def test_a_value_that_the_service_may_add_works(fleet: Emulator, machine_info: RunModule) -> None:
+def test_a_value_that_the_service_adds_later_is_accepted(fleet: Emulator, machine_info: RunModule) -> None:
     new = {"id": "e" * 40, "computerDnsName": "new", "healthStatus": "Hibernating"}
     fleet.fault(method="GET", path="/machines", kind="body", body=json.dumps({"value": [new, fleet.machine(A)]}))
     run = machine_info(health_status="hibernating")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One tag on many devices: only what differs is changed, other tags never, and a device that fails does not stop others."""
+"""One tag on many devices: only devices that differ change, other tags are kept, and a failure does not stop others."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def _permission(emulator: Emulator) -> None:
 
 @pytest.fixture
 def fleet(emulator: Emulator) -> Emulator:
-    """A has no tags, B has another tag, C has ours and another tag, D has ours only."""
+    """A has no tags, B has another tag, C has our tag and another tag, D has only our tag."""
     tags = {A: [], B: ["loaned"], C: ["loaned", "retired"], D: ["retired"]}
     emulator.add_devices(Device(id=id_, name=f"pc-{id_[0]}", tags=list(stored)) for id_, stored in tags.items())
     return emulator
 
 
 def stored(emulator: Emulator, *ids: str) -> list[list[str]]:
-    """The tags in the records of the service."""
+    """Return the tags in the records of the service."""
     return [emulator.machine(id_)["machineTags"] for id_ in ids or (A, B, C, D)]
 
 
 def returned(run: ModuleRun) -> list[list[str]]:
-    """The tags in the result."""
+    """Return the tags in the result."""
     return [device["tags"] for device in run.result["devices"]]
 
 
@@ -53,7 +53,7 @@ def codes(run: ModuleRun) -> list[str | None]:
     return [device["error"] and device["error"]["code"] for device in run.result["devices"]]
 
 
-# The state, the tags of A to D afterwards, and which of them change.
+# The state, the resulting tags of A to D, and the devices that change.
 TABLE: list[tuple[str, list[list[str]], list[bool]]] = [
     ("present", [["retired"], ["loaned", "retired"], ["loaned", "retired"], ["retired"]], [True, True, False, False]),
     ("absent", [[], ["loaned"], ["loaned"], []], [False, False, True, True]),
@@ -293,7 +293,7 @@ def test_the_request_is_repeated_after_a_lost_response(
 
 @pytest.mark.parametrize("kind", ["503", "html_502", "lost"])
 def test_a_service_that_is_down_is_called_for_one_batch_only(emulator: Emulator, tag: RunModule, kind: str) -> None:
-    """The first call uses up retry_timeout; the others would fail as well."""
+    """The first call uses up retry_timeout. The other calls would fail too."""
     ids = [f"{number:040x}" for number in range(1001)]
     emulator.add_devices(Device(id=id_) for id_ in ids)
     emulator.fault(method="POST", kind=kind, times=None)

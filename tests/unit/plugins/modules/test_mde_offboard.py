@@ -72,7 +72,7 @@ def test_the_post_goes_to_the_id_that_the_service_returned(emulator: Emulator, o
     assert post.body == {"Comment": "CHG-1042 retired", "ExternalId": run.device["external_id"]}
 
 
-def test_the_comment_is_sent_as_it_is_but_for_blanks_around(emulator: Emulator, offboard: RunModule) -> None:
+def test_the_comment_is_sent_without_surrounding_spaces(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME))
     comment = 'CHG-1042: Müller\'s "old" laptop; =1+1 & <b>'
     run = offboard(device_id=device.id, comment=f"  {comment}\n")
@@ -90,15 +90,15 @@ TABLE: list[tuple[str, dict[str, t.Any], list[tuple[str, float]], str, str]] = [
     ("online", {}, [], "submitted", "submitted"),
     ("offline for weeks", {"last_seen": 21 * DAY}, [], "submitted", "submitted"),
     ("pending", {"fate": "offline"}, [("Pending", HOUR)], "in_progress", "in_progress"),
-    ("pending below a failure", {"fate": "offline"}, [("Pending", DAY), ("Failed", HOUR)], "in_progress", "in_progress"),
+    ("pending, and a newer failure", {"fate": "offline"}, [("Pending", DAY), ("Failed", HOUR)], "in_progress", "in_progress"),
     ("in progress", {"fate": "never_answers"}, [("InProgress", HOUR)], "in_progress", "in_progress"),
-    ("off with a success", OFF, [("Succeeded", 20 * DAY)], "already_offboarded", "submitted"),
+    ("not onboarded after a success", OFF, [("Succeeded", 20 * DAY)], "already_offboarded", "submitted"),
     ("never onboarded", {"onboarding_status": "CanBeOnboarded"}, [], "not_onboarded", "submitted"),
-    ("off after a failure", {"onboarding_status": "CanBeOnboarded"}, [("Failed", DAY)], "not_onboarded", "submitted"),
+    ("not onboarded after a failure", {"onboarding_status": "CanBeOnboarded"}, [("Failed", DAY)], "not_onboarded", "submitted"),
     ("failed", {}, [("Failed", DAY)], "submitted", "submitted"),
     ("timed out", {"last_seen": 21 * DAY}, [("TimeOut", 9 * DAY)], "submitted", "submitted"),
     ("cancelled", {}, [("Cancelled", DAY)], "submitted", "submitted"),
-    ("offboarded in January, back in February, off in June", {"last_seen": 20 * DAY, **INACTIVE}, [("Succeeded", 170 * DAY)], "submitted", "submitted"),
+    ("offboarded in January, back in February, powered off in June", {"last_seen": 20 * DAY, **INACTIVE}, [("Succeeded", 170 * DAY)], "submitted", "submitted"),
     ("offboarded and not seen since", {"last_seen": 170 * DAY, **INACTIVE}, [("Succeeded", 170 * DAY)], "already_offboarded", "submitted"),
 ]  # fmt: skip
 
@@ -192,7 +192,7 @@ def test_the_permission_is_not_required_where_nothing_would_be_sent(emulator: Em
 
 
 def test_an_unreadable_token_is_a_warning_in_check_mode(emulator: Emulator, offboard: RunModule) -> None:
-    """By contract a token is opaque; the service decides."""
+    """A token is opaque by specification. The service decides."""
     device = emulator.add_device(Device(name=NAME))
     opaque = "opaque-made-up-token"
     for path, body in (
@@ -211,7 +211,7 @@ def _json(value: t.Any) -> str:
     return json.dumps(value)
 
 
-# -- the shape of the result -------------------------------------------------------------------------------------
+# -- the format of the result ------------------------------------------------------------------------------------
 
 TOP = {"changed", "msg", "action", "devices", "summary", "context", "error", "invocation"}
 DEVICE = {
@@ -394,7 +394,7 @@ def test_polls_that_fail_to_the_end_have_their_own_code(emulator: Emulator, offb
     began = emulator.clock.monotonic()
     run = offboard(device_id=device.id, wait=True, wait_timeout=60)
     assert (run.failed, run.changed, run.outcome, run.error_code) == (True, True, "submitted", "wait_read_failed")
-    assert emulator.clock.monotonic() - began <= 60 + 1e-6  # pauses add up in floating point
+    assert emulator.clock.monotonic() - began <= 60 + 1e-6  # floating-point error of the sum of the pauses
 
 
 @pytest.mark.parametrize("count", [1, 2])

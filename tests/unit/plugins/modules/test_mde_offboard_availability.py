@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Check mode asks the service whether it offboards a device that does not run Windows."""
+"""Check mode reads whether the service can offboard a device that does not run Windows."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleR
 MAC: dict[str, t.Any] = {"name": "mac-02.corp.example", "os_platform": "macOS"}
 
 
-def asked(emulator: Emulator) -> int:
-    """How many devices the service was asked about."""
+def read_count(emulator: Emulator) -> int:
+    """Return the number of devices whose available actions were read."""
     return len(emulator.calls("api", "GET", "/availableMachineActions"))
 
 
 def warnings(run: ModuleRun) -> list[str]:
-    """The texts of the warnings, without the objects in which newer versions of Ansible wrap them."""
+    """Return the texts of the warnings, which newer versions of Ansible wrap in objects."""
     found = run.result.get("warnings", [])
     return [one if isinstance(one, str) else one["event"]["msg"] for one in found]
 
 
-def answer_with(emulator: Emulator, body: t.Any, **fault: t.Any) -> None:
+def respond_with(emulator: Emulator, body: t.Any, **fault: t.Any) -> None:
     text = body if isinstance(body, str) else json.dumps(body)
     emulator.fault(method="GET", path="/availableMachineActions", kind="body", body=text, times=None, **fault)
 
@@ -41,7 +41,7 @@ def offer(available: t.Any, reason: t.Any = None, action: t.Any = "OffBoard") ->
 @pytest.mark.parametrize(
     ("fate", "code"), [("unsupported_os", "os_not_supported"), ("old_client", "client_version_not_supported")]
 )
-def test_what_the_real_run_would_be_refused_is_refused(
+def test_check_mode_refuses_what_the_real_run_would_refuse(
     emulator: Emulator, offboard: RunModule, fate: str, code: str
 ) -> None:
     device = emulator.add_device(Device(**MAC, fate=fate))
@@ -52,7 +52,7 @@ def test_what_the_real_run_would_be_refused_is_refused(
     assert posts(emulator) == 0
     real = offboard(device_id=device.id)
     assert (real.outcome, real.changed, real.error_code) == ("refused", False, code)
-    assert asked(emulator) == 1
+    assert read_count(emulator) == 1
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_reason_of_platform_or_client_is_a_refusal(
     emulator: Emulator, offboard: RunModule, reason: str, code: str
 ) -> None:
     device = emulator.add_device(Device(**MAC))
-    answer_with(emulator, offer(False, reason))
+    respond_with(emulator, offer(False, reason))
     run = offboard(device_id=device.id, check=True)
     assert (run.outcome, run.error_code) == ("refused", code)
     assert reason in run.result["msg"]
@@ -83,7 +83,7 @@ def test_a_reason_of_platform_or_client_is_a_refusal(
 )
 def test_any_other_reason_is_a_warning(emulator: Emulator, offboard: RunModule, reason: t.Any) -> None:
     device = emulator.add_device(Device(**MAC))
-    answer_with(emulator, offer(False, reason))
+    respond_with(emulator, offer(False, reason))
     run = offboard(device_id=device.id, check=True)
     assert (run.outcome, run.changed, run.failed) == ("submitted", True, False)
     (warning,) = warnings(run)
@@ -102,9 +102,9 @@ def test_a_device_that_the_service_offers_to_offboard_gets_no_warning(emulator: 
      offer(None), offer("no"), offer(False, action="Isolate"), offer(False, action=None)],
     ids=str,
 )  # fmt: skip
-def test_a_response_that_says_nothing_leaves_a_warning(emulator: Emulator, offboard: RunModule, body: t.Any) -> None:
+def test_a_response_without_information_is_a_warning(emulator: Emulator, offboard: RunModule, body: t.Any) -> None:
     device = emulator.add_device(Device(**MAC))
-    answer_with(emulator, body)
+    respond_with(emulator, body)
     run = offboard(device_id=device.id, check=True)
     assert (run.outcome, run.failed) == ("submitted", False)
     assert warnings(run) == ["mac-02.corp.example runs macOS, which the service may refuse to offboard."]
@@ -123,14 +123,14 @@ def test_a_device_that_the_route_does_not_know_does_not_end_the_checks_of_the_ot
 
 
 @pytest.mark.parametrize(("knob", "status"), [("forbidden", 403), ("missing", 404)])
-def test_a_route_that_is_closed_is_asked_once_and_the_warning_says_what_to_do(
+def test_a_forbidden_route_is_called_once_and_the_warning_is_actionable(
     emulator: Emulator, offboard: RunModule, knob: str, status: int
 ) -> None:
     emulator.knobs.available_actions = knob
     devices = [emulator.add_device(Device(name=f"mac-{number}", os_platform="macOS")) for number in range(3)]
     run = offboard(devices=[{"device_id": device.id} for device in devices], check=True)
     assert [one["outcome"] for one in run.result["devices"]] == ["submitted"] * 3
-    assert asked(emulator) == 1
+    assert read_count(emulator) == 1
     first, *others = warnings(run)
     assert f"HTTP {status}" in first
     assert "Microsoft does not document this route" in first
@@ -151,37 +151,37 @@ def test_an_outage_of_the_route_costs_a_minute_and_not_the_prediction(
     assert emulator.clock.monotonic() - began <= 70
 
 
-def test_at_most_fifty_devices_of_a_run_are_asked_about(emulator: Emulator, offboard: RunModule) -> None:
+def test_the_available_actions_of_at_most_fifty_devices_are_read(emulator: Emulator, offboard: RunModule) -> None:
     devices = [emulator.add_device(Device(name=f"mac-{number}", os_platform="macOS")) for number in range(120)]
     run = offboard(devices=[{"device_id": device.id} for device in devices], check=True, calls_per_minute=1000)
-    assert asked(emulator) == 50
+    assert read_count(emulator) == 50
     assert [one["outcome"] for one in run.result["devices"]] == [*["refused"] * 50, *["submitted"] * 70]
     assert len(warnings(run)) == 70
 
 
 @pytest.mark.parametrize("platform", ["Windows10", "windows11", "WindowsServer2022", None])
-def test_windows_and_unknown_systems_are_not_asked_about(
+def test_no_request_is_made_about_windows_and_unknown_systems(
     emulator: Emulator, offboard: RunModule, platform: str | None
 ) -> None:
     device = emulator.add_device(Device(name="pc-1", os_platform=platform, fate="online"))
     run = offboard(device_id=device.id, check=True)
-    assert (run.outcome, warnings(run), asked(emulator)) == ("submitted", [], 0)
+    assert (run.outcome, warnings(run), read_count(emulator)) == ("submitted", [], 0)
 
 
-def test_a_device_that_needs_nothing_is_not_asked_about(emulator: Emulator, offboard: RunModule) -> None:
+def test_no_request_is_made_about_a_device_that_needs_no_action(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(**MAC, not_onboarded=True))
     assert offboard(device_id=device.id, check=True).outcome == "not_onboarded"
-    assert asked(emulator) == 0
+    assert read_count(emulator) == 0
 
 
-def test_a_token_without_the_permission_is_refused_without_asking(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_token_without_the_permission_is_refused_without_a_request(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(**MAC))
     run = offboard(device_id=device.id, access_token=emulator.token(roles=["Machine.Read.All"]), check=True)
-    assert (run.error_code, asked(emulator)) == ("permission_missing", 0)
+    assert (run.error_code, read_count(emulator)) == ("permission_missing", 0)
 
 
-def test_a_real_run_does_not_ask(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_real_run_does_not_read_the_available_actions(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(**MAC, fate="online"))
     run = offboard(device_id=device.id)
-    assert (run.outcome, asked(emulator)) == ("submitted", 0)
+    assert (run.outcome, read_count(emulator)) == ("submitted", 0)
     assert warnings(run) == ["mac-02.corp.example runs macOS, which the service may refuse to offboard."]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A list in one task: each device its own outcome, shared reads, and nothing done twice or lost."""
+"""A list in one task: an outcome for each device, shared reads, and no device is offboarded twice or lost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
 
 
 def fleet(emulator: Emulator, count: int, **more: t.Any) -> list[Device]:
-    """So many devices that are offline, so that their actions stay pending."""
+    """Add offline devices, whose actions stay pending."""
     devices = [Device(name=f"pc-{number:04d}.corp.example", **{"fate": "offline", **more}) for number in range(count)]
     emulator.add_devices(devices)
     return devices
@@ -43,7 +43,7 @@ def outcomes(run: t.Any) -> list[str]:
     return [device["outcome"] for device in run.result["devices"]]
 
 
-def exactly_one_action_each(emulator: Emulator, devices: t.Iterable[Device]) -> bool:
+def each_has_one_action(emulator: Emulator, devices: t.Iterable[Device]) -> bool:
     return all(len(offboards(emulator, device.id)) == 1 for device in devices)
 
 
@@ -63,7 +63,7 @@ def test_a_list_takes_one_sign_in_two_reads_and_a_post_for_each_device(emulator:
     assert run.result["msg"] == "3 submitted"
 
 
-def test_six_devices_of_which_one_is_refused_and_one_unknown(emulator: Emulator, offboard: RunModule) -> None:
+def test_one_refused_and_one_unknown_device_do_not_stop_four_others(emulator: Emulator, offboard: RunModule) -> None:
     good = fleet(emulator, 4)
     mac = emulator.add_device(Device(name="mac.corp.example", os_platform="macOS"))
     run = offboard(
@@ -80,7 +80,7 @@ def test_six_devices_of_which_one_is_refused_and_one_unknown(emulator: Emulator,
     assert [device["failed"] for device in run.result["devices"]] == [False, False, True, True, False, False]
     summary = run.result["summary"]
     assert (summary["total"], summary["changed"], summary["failed"]) == (6, 4, 2)
-    assert exactly_one_action_each(emulator, good)
+    assert each_has_one_action(emulator, good)
     message = run.result["msg"]
     assert message.startswith(
         "2 of 6 devices failed: missing.corp.example (not_found), mac.corp.example (os_not_supported)."
@@ -195,7 +195,7 @@ def test_there_are_never_more_threads_than_devices(emulator: Emulator, offboard:
 def test_the_lowest_rate_limit_works(emulator: Emulator, offboard: RunModule, limits: dict[str, t.Any]) -> None:
     devices = fleet(emulator, 3)
     assert outcomes(offboard(devices=by_id(devices), **limits)) == ["submitted"] * 3
-    assert exactly_one_action_each(emulator, devices)
+    assert each_has_one_action(emulator, devices)
 
 
 @pytest.mark.parametrize("concurrency", [0, -1])
@@ -239,7 +239,7 @@ def test_a_thousand_devices_cost_little_more_than_their_posts(emulator: Emulator
     assert len(calls) <= 1060
     assert max(call.url_length for call in calls) <= 4000
     assert not [call for call in calls if call.status == 429]
-    assert exactly_one_action_each(emulator, devices)
+    assert each_has_one_action(emulator, devices)
 
 
 @pytest.mark.parametrize(
@@ -265,8 +265,8 @@ def test_a_service_that_accepts_short_filters_only_gets_those(
     requested = [{"device_id": d.id} if key == "device_id" else {"device_name": str(d.name).upper()} for d in devices]
     run = offboard(devices=requested)
     assert outcomes(run) == ["submitted"] * 130
-    assert exactly_one_action_each(emulator, devices)
-    # What was refused is not tried again and again.
+    assert each_has_one_action(emulator, devices)
+    # Refused requests are not repeated.
     assert sum(call.status in (400, 404, 414) for call in emulator.calls("api")) <= 12
     assert max(call.url_length for call in emulator.calls("api")) <= 4000
 
@@ -292,7 +292,7 @@ def test_a_hundred_calls_a_minute_are_used_and_never_exceeded(emulator: Emulator
 
 
 @pytest.mark.parametrize("counts_refused", [False, True])
-def test_a_quota_that_others_use_too_is_exceeded_by_one_call_a_thread_at_most(
+def test_a_quota_that_other_apps_also_use_is_exceeded_by_at_most_one_call_per_thread(
     emulator: Emulator, offboard: RunModule, counts_refused: bool
 ) -> None:
     devices = fleet(emulator, 150)
@@ -304,10 +304,10 @@ def test_a_quota_that_others_use_too_is_exceeded_by_one_call_a_thread_at_most(
     refused = sorted(call.at for call in emulator.calls("api") if call.status == 429)
     assert refused
     assert max(sum(start <= at < start + 60 for at in refused) for start in refused) <= 8
-    assert exactly_one_action_each(emulator, devices)
+    assert each_has_one_action(emulator, devices)
 
 
-def test_what_another_application_offboards_during_an_hours_wait_is_left_alone(
+def test_a_device_that_another_application_offboards_during_an_hours_wait_is_not_offboarded_again(
     emulator: Emulator, clock: EmulatorClock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices = fleet(emulator, 120)
@@ -324,13 +324,13 @@ def test_what_another_application_offboards_during_an_hours_wait_is_left_alone(
     monkeypatch.setattr(clock, "sleep", sleep)
     run = offboard(devices=by_id(devices), calls_per_hour=70)
     assert not run.failed
-    assert exactly_one_action_each(emulator, devices)
+    assert each_has_one_action(emulator, devices)
     assert len(left) > 40
     assert outcomes(run).count("in_progress") == len(left[::2])
     assert posts(emulator) == 120 - len(left[::2])
 
 
-def test_an_hour_that_others_have_used_up_is_waited_out_and_everything_read_again(
+def test_after_waiting_for_an_hour_that_others_have_used_up_everything_is_read_again(
     emulator: Emulator, clock: EmulatorClock, offboard: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices = fleet(emulator, 40)
@@ -347,7 +347,7 @@ def test_an_hour_that_others_have_used_up_is_waited_out_and_everything_read_agai
     run = offboard(devices=by_id(devices))
     assert not run.failed
     assert outcomes(run) == [*["submitted"] * 39, "in_progress"]
-    assert exactly_one_action_each(emulator, devices)
+    assert each_has_one_action(emulator, devices)
     assert run.result["summary"]["api"]["throttled_seconds"] == pytest.approx(3600, abs=5)
 
 
@@ -403,7 +403,7 @@ def test_posts_that_were_not_accepted_are_sent_again_after_reconciliation(
     began = clock.monotonic()
     run = offboard(devices=by_id(devices))
     assert outcomes(run) == ["submitted"] * 30
-    assert exactly_one_action_each(emulator, devices)
+    assert each_has_one_action(emulator, devices)
     assert clock.monotonic() - began == pytest.approx(30, abs=1)  # once for all nine
 
 
@@ -424,7 +424,7 @@ def test_an_invalid_read_fails_its_batch_and_no_other(emulator: Emulator, offboa
     assert 0 < lost < 130
     assert outcomes(run) == [*["error"] * lost, *["submitted"] * (130 - lost)]
     assert not any(offboards(emulator, device.id) for device in devices[:lost])
-    assert exactly_one_action_each(emulator, devices[lost:])
+    assert each_has_one_action(emulator, devices[lost:])
 
 
 def test_an_outage_is_not_waited_for_again_by_every_batch(
@@ -466,7 +466,7 @@ def test_a_missing_permission_stops_the_run(emulator: Emulator, offboard: RunMod
     devices = fleet(emulator, 60)
     token = emulator.token(roles=["Machine.Read.All"])
     run = offboard(devices=by_id(devices), access_token=token, concurrency=4)
-    assert outcomes(run) == [*["refused"] * 50, *["error"] * 10]  # the second batch was not looked up
+    assert outcomes(run) == [*["refused"] * 50, *["error"] * 10]  # the devices of the second batch were not read
     assert {device["error"]["code"] for device in run.result["devices"]} == {"permission_missing"}
     assert run.result["devices"][-1]["error"]["message"].startswith("Skipped")
     assert posts(emulator) <= 4
@@ -488,7 +488,7 @@ def test_a_refusal_for_one_device_does_not_stop_the_run(emulator: Emulator, offb
 def test_an_id_that_cannot_be_read_individually_stops_no_other_device(
     emulator: Emulator, offboard: RunModule, status: int, code: str, expected: str, check: bool
 ) -> None:
-    """A device outside the groups of a user's token: lists leave it out, and its own read is forbidden."""
+    """A device outside the groups of a user's token: it is not in lists, and reading it is forbidden."""
     devices = fleet(emulator, 60)
     refusal = f'{{"error": {{"code": "{code}", "message": "not for you"}}}}'
     emulator.fault(method="GET", path="/machines/00beef", kind="body", status=status, body=refusal, times=None)
@@ -504,7 +504,7 @@ def test_an_id_that_cannot_be_read_individually_stops_no_other_device(
 
 
 @pytest.mark.usefixtures("action_id_literal")
-def test_waiting_for_many_takes_few_reads_a_round(emulator: Emulator, offboard: RunModule) -> None:
+def test_waiting_for_many_actions_takes_few_reads_per_poll(emulator: Emulator, offboard: RunModule) -> None:
     devices = fleet(emulator, 300, fate=None, poll_seconds=100, ack_seconds=100)
     run = offboard(devices=by_id(devices), wait=True, calls_per_minute=1000)
     assert not run.failed
@@ -629,7 +629,7 @@ def test_nothing_is_sent_after_the_run_has_ended_and_what_was_done_is_reported(
     assert "Run the task again" in run.result["msg"]
 
 
-def test_a_run_that_ends_during_an_unclear_try_reconciles_and_sends_nothing_again(
+def test_a_run_that_ends_during_a_request_in_doubt_reconciles_and_sends_nothing_again(
     emulator: Emulator, against_emulator: t.Callable[..., RunModule], clock: VirtualTime
 ) -> None:
     device = emulator.add_device(Device(name="pc.corp.example", fate="offline"))

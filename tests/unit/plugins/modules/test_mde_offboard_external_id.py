@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The identity of an offboard request: what is sent, what a service may do with it, and whose action it shows."""
+"""The ExternalId of an offboard request: the sent value, the behavior of the service, and the ownership of actions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def device(emulator: Emulator) -> Device:
 
 
 def sent(emulator: Emulator) -> list[str | None]:
-    """The ExternalId of each POST, None where there is none."""
+    """Return the ExternalId of each POST, or None."""
     return [call.body.get("ExternalId") for call in emulator.calls("api", "POST")]
 
 
@@ -228,7 +228,7 @@ def test_no_other_refusal_means_the_parameter(
 @pytest.mark.parametrize(
     "body", ["", "<html>Bad Request</html>", '{"error": {"code": 400}}', '{"error": {"code": "Inval', '{"error": "no"}']
 )
-def test_a_400_that_the_service_did_not_write_is_no_refusal_but_a_doubt(
+def test_a_400_that_the_service_did_not_write_leaves_the_outcome_in_doubt(
     emulator: Emulator, offboard: RunModule, device: Device, body: str
 ) -> None:
     emulator.fault(method="POST", path="/offboard", kind="body", status=400, body=body, handled=True)
@@ -237,7 +237,7 @@ def test_a_400_that_the_service_did_not_write_is_no_refusal_but_a_doubt(
     assert api_calls(emulator) == [*PLAIN, "GET machineactions"]
 
 
-def test_a_service_that_accepted_it_once_is_not_asked_without_it(emulator: Emulator, offboard: RunModule) -> None:
+def test_a_service_that_accepted_it_once_gets_no_request_without_it(emulator: Emulator, offboard: RunModule) -> None:
     devices = [emulator.add_device(Device(name=f"pc-{number}.corp.example")) for number in range(2)]
     emulator.fault(method="POST", path=devices[1].id, kind="body", status=400, body=error_body("BadRequest"))
     run = offboard(devices=[{"device_id": device.id} for device in devices])
@@ -254,10 +254,10 @@ def test_a_request_that_is_refused_without_it_too_reports_that_refusal(
     assert module_run.posts(emulator) == 2
 
 
-def test_after_an_unclear_try_a_400_is_no_refusal_of_the_parameter(
+def test_after_a_request_in_doubt_a_400_is_no_refusal_of_the_parameter(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
-    """The first response is lost. What the second one says settles nothing about the first request."""
+    """The first response is lost. The second response does not show the outcome of the first request."""
     emulator.fault(method="POST", path="/offboard", kind="lost_before")
     emulator.knobs.external_id = "refuse"
     run = offboard(device_id=device.id)
@@ -281,7 +281,7 @@ def test_a_lost_first_response_of_a_refusing_service_costs_the_other_devices_not
 
 # -- whose action ---------------------------------------------------------------------------------------------------
 
-FORMS: tuple[dict[str, t.Any], ...] = (
+KNOBS: tuple[dict[str, t.Any], ...] = (
     {},
     {"external_id_form": "swapped"},
     {"external_id_form": "padded"},
@@ -291,29 +291,29 @@ FORMS: tuple[dict[str, t.Any], ...] = (
 )
 
 
-@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("knobs", KNOBS, ids=str)
 @pytest.mark.parametrize("lag", [0, 2])
-def test_a_lost_response_is_settled_at_the_first_read_that_shows_the_action(
-    emulator: Emulator, offboard: RunModule, device: Device, form: dict[str, t.Any], lag: float
+def test_a_lost_response_is_reconciled_by_the_first_read_that_returns_the_action(
+    emulator: Emulator, offboard: RunModule, device: Device, knobs: dict[str, t.Any], lag: float
 ) -> None:
-    """The comment and the time do not fit: the external ID alone is the proof."""
-    emulator.knobs.update({**form, "list_lag": lag, "date_header": 3600.0})
+    """The comment and the time do not match. The external ID alone is the proof."""
+    emulator.knobs.update({**knobs, "list_lag": lag, "date_header": 3600.0})
     emulator.fault(method="POST", path="/offboard", kind="lost")
     run = offboard(device_id=device.id, external_id=TEXT)
     assert (run.outcome, run.changed, run.warnings) == ("submitted", True, [])
     assert api_calls(emulator) == [*PLAIN, *["GET machineactions"] * (2 if lag else 1)]
 
 
-@pytest.mark.parametrize("form", [*FORMS, {"external_id_length": 20}, {"external_id_length": 8}], ids=str)
+@pytest.mark.parametrize("knobs", [*KNOBS, {"external_id_length": 20}, {"external_id_length": 8}], ids=str)
 def test_a_direct_response_in_any_form_is_ours(
-    emulator: Emulator, offboard: RunModule, device: Device, form: dict[str, t.Any]
+    emulator: Emulator, offboard: RunModule, device: Device, knobs: dict[str, t.Any]
 ) -> None:
-    emulator.knobs.update(form)
+    emulator.knobs.update(knobs)
     run = offboard(device_id=device.id, external_id=TEXT)
     assert (run.outcome, run.warnings) == ("submitted", [])
 
 
-def test_a_value_that_is_cut_off_within_the_uuid_is_not_taken_for_ours_in_a_list(
+def test_a_value_that_is_truncated_within_the_uuid_is_not_ours_in_a_list(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
     emulator.knobs.external_id_length = 20
@@ -354,7 +354,7 @@ def test_an_action_with_another_external_id_is_not_ours_and_gets_a_warning(
 def test_a_direct_response_with_the_action_of_another_run(
     emulator: Emulator, offboard: RunModule, device: Device, external_id: str | None
 ) -> None:
-    """Its action is not in the list yet, and everything but the external ID fits."""
+    """Its action is not in the list yet, and everything except the external ID matches."""
 
     def existing(_call: t.Any) -> str:
         made = emulator.add_action(
@@ -383,7 +383,7 @@ def test_a_run_that_sends_none_does_not_take_an_action_with_one_for_its_own(
 def test_an_action_with_our_external_id_is_ours_although_the_response_says_that_one_is_active(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
-    """A gateway sent the request twice, and passed on the second response."""
+    """A gateway sent the request twice and returned the second response."""
     active = error_body("ActiveRequestAlreadyExists")
     emulator.fault(method="POST", path="/offboard", kind="body", status=400, body=active, handled=True)
     run = offboard(device_id=device.id)

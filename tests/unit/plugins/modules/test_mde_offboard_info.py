@@ -212,7 +212,7 @@ def written(path: Path, devices: t.Sequence[object], **document: t.Any) -> str:
     return str(path)
 
 
-def entry(device: Device, action: dict[str, t.Any] | None) -> dict[str, t.Any]:
+def evidence_entry(device: Device, action: dict[str, t.Any] | None) -> dict[str, t.Any]:
     return {"device_id": device.id, "device_name": device.name, "outcome": "error", "action": action}
 
 
@@ -222,7 +222,9 @@ def test_an_action_on_another_device_proves_nothing(
 ) -> None:
     ours, other = (emulator.add_device(Device(name=f"pc-{n}.corp.example", fate="offline")) for n in "ab")
     action = emulator.add_action(other.id, status=status, age="2d")
-    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(ours, action), entry(other, action)]))
+    run = offboard_info(
+        evidence=written(tmp_path / "run.json", [evidence_entry(ours, action), evidence_entry(other, action)])
+    )
     assert outcomes(run.result)[0] == "error"
     assert outcomes(run.result)[1] != "error"
     assert (run.failed, run.error_code) == (True, "wrong_device")
@@ -230,13 +232,13 @@ def test_an_action_on_another_device_proves_nothing(
     assert run.result["devices"][0]["action"] is None
 
 
-def test_the_own_offboard_of_a_device_counts_and_the_other_is_a_warning(
+def test_the_offboard_action_of_the_device_itself_counts_and_the_other_is_a_warning(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:
     ours, other = (emulator.add_device(Device(name=f"pc-{n}.corp.example", last_seen="5d")) for n in "ab")
     action = emulator.add_action(other.id, age="2d")
     own = emulator.add_action(ours.id, age="3d")
-    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(ours, action)]))
+    run = offboard_info(evidence=written(tmp_path / "run.json", [evidence_entry(ours, action)]))
     assert outcomes(run.result) == ["done"]
     assert run.result["devices"][0]["action"]["id"] == own["id"]
     assert action["id"] in run.warnings[0]
@@ -245,12 +247,12 @@ def test_the_own_offboard_of_a_device_counts_and_the_other_is_a_warning(
 def test_an_action_of_evidence_that_the_service_returns_with_another_type_proves_nothing(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:
-    """Also if the list of the device has the same action as an offboard: the service contradicts itself."""
+    """This is also true if the list of the device has the same action with the type Offboard: a contradiction."""
     device = emulator.add_device(Device(name="pc.corp.example", last_seen="5d"))
     action = emulator.add_action(device.id, age="2d")
     body = json.dumps({"value": [{**action, "type": "Isolate"}]})
     emulator.fault(method="GET", path="/machineactions", kind="body", body=body)
-    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(device, action)]))
+    run = offboard_info(evidence=written(tmp_path / "run.json", [evidence_entry(device, action)]))
     assert (run.failed, outcomes(run.result), run.error_code) == (True, ["error"], "wrong_action")
     assert run.result["devices"][0]["action"] is None
 
@@ -261,13 +263,13 @@ def test_another_offboard_of_the_device_counts_if_the_named_action_is_not_one(
     device = emulator.add_device(Device(name="pc.corp.example", last_seen="5d"))
     offboard = emulator.add_action(device.id, age="3d")
     action = emulator.add_action(device.id, "Isolate", age="2d")
-    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(device, action)]))
+    run = offboard_info(evidence=written(tmp_path / "run.json", [evidence_entry(device, action)]))
     assert outcomes(run.result) == ["done"]
     assert run.result["devices"][0]["action"]["id"] == offboard["id"]
     assert f"action {action['id']} is of type Isolate" in run.warnings[0]
 
 
-@pytest.mark.parametrize("alone", [False, True], ids=["in the list", "by its own read"])
+@pytest.mark.parametrize("alone", [False, True], ids=["in the list", "by an individual read"])
 def test_a_response_with_another_action_is_ignored(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path, alone: bool
 ) -> None:
@@ -279,7 +281,7 @@ def test_a_response_with_another_action_is_ignored(
     emulator.fault(
         method="GET", path=f"/machineactions/{requested}" if alone else "/machineactions", kind="body", body=body
     )
-    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(device, {"id": requested})]))
+    run = offboard_info(evidence=written(tmp_path / "run.json", [evidence_entry(device, {"id": requested})]))
     assert outcomes(run.result) == ["no_action"]
 
 
@@ -303,7 +305,7 @@ def test_entries_of_evidence_are_validated_like_options(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path, wrong: dict[str, t.Any], text: str
 ) -> None:
     device = emulator.add_device(Device(name="pc.corp.example"))
-    path = written(tmp_path / "run.json", [entry(device, None), entry(device, None) | wrong])
+    path = written(tmp_path / "run.json", [evidence_entry(device, None), evidence_entry(device, None) | wrong])
     run = offboard_info(evidence=path)
     assert run.error_code == "invalid_option"
     assert f"evidence: {path} " in run.result["msg"]
@@ -348,14 +350,14 @@ def test_a_pipe_is_refused_without_waiting(emulator: Emulator, offboard_info: Ru
 def test_an_unknown_status_is_a_warning(emulator: Emulator, offboard_info: RunModule, tmp_path: Path) -> None:
     device = emulator.add_device(Device(name="pc.corp.example", last_seen="5d"))
     action = emulator.add_action(device.id, age="2d")
-    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(device, {**action, "status": "Odd"})]))
+    run = offboard_info(evidence=written(tmp_path / "run.json", [evidence_entry(device, {**action, "status": "Odd"})]))
     assert outcomes(run.result) == ["done"]
     assert "devices[0]" in run.warnings[0]
     assert "'Odd'" in run.warnings[0]
 
 
 @pytest.mark.parametrize("sensitive", [False, True], ids=["case-insensitive", "case-sensitive"])
-def test_a_device_is_found_by_its_id_in_another_case(
+def test_a_device_is_found_by_its_id_case_insensitively(
     emulator: Emulator, offboard_info: RunModule, sensitive: bool
 ) -> None:
     device = emulator.add_device(Device(id="ab" * 20, name="pc.corp.example", last_seen="5d"))
@@ -379,5 +381,7 @@ def test_the_action_of_a_device_whose_id_differs_in_case_only_proves_nothing(
     ]
     for path, value in (("/machineactions", [action]), ("/machines", machines)):
         emulator.fault(method="GET", path=path, kind="body", times=None, body=json.dumps({"value": value}))
-    run = offboard_info(evidence=written(tmp_path / "run.json", [entry(ours, action), entry(other, action)]))
+    run = offboard_info(
+        evidence=written(tmp_path / "run.json", [evidence_entry(ours, action), evidence_entry(other, action)])
+    )
     assert outcomes(run.result) == ["error", "done"]

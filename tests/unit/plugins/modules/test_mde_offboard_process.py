@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module as a separate process: parameters on stdin, JSON on stdout, nothing patched."""
+"""The module as a separate process without patches: parameters on stdin, JSON on stdout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COLLECTIONS = Path(str(emulator_package.__file__)).parents[5]
 MODULE = "ansible_collections.secops.mde.plugins.modules.mde_offboard"
 NAME = "lab-w11-07.corp.example"
 
-# Put on the path, it keeps a library from being imported in every process that starts.
+# A sitecustomize module that makes a library unavailable in every process with it in the path.
 BLOCKER = """
 import importlib.abc
 import sys
@@ -60,7 +60,7 @@ class CommandResult:
 
 @pytest.fixture
 def emulator() -> t.Iterator[Emulator]:
-    """An emulator on real time, like the process."""
+    """An emulator in real time, like the process."""
     with Emulator([Device(name=NAME, fate="offline")], real_time=True) as running:
         yield running
 
@@ -72,7 +72,7 @@ def start(
     check: bool = False,
     path: t.Sequence[Path] = (),
 ) -> CommandResult:
-    """Run the module to its end. ``path`` goes before everything else that Python imports from."""
+    """Run the module. ``path`` is the first directory of Python's import path."""
     arguments = {"comment": "CHG-1042 retired", **options, "_ansible_check_mode": check}
     places = [*map(str, path), str(COLLECTIONS), os.environ.get("PYTHONPATH", "")]
     ended = subprocess.run(
@@ -87,7 +87,7 @@ def start(
     return CommandResult(ended.returncode, ended.stdout, ended.stderr)
 
 
-def without(library: str, folder: Path) -> Path:
+def folder_without(library: str, folder: Path) -> Path:
     """A directory that makes a library unavailable."""
     (folder / "sitecustomize.py").write_text(BLOCKER.format(library=library), "utf-8")
     return folder
@@ -128,7 +128,7 @@ def test_waiting_takes_real_time_and_ends_with_the_action(emulator: Emulator) ->
 
 
 def test_two_concurrent_processes_create_one_action(emulator: Emulator) -> None:
-    """As two slices of a job with the same device do."""
+    """For example, two slices of a job with the same device."""
     (device,) = emulator.devices
     emulator.knobs.duplicate_mode = "refuse"
 
@@ -167,7 +167,7 @@ LOUD = {"ANSIBLE_DEBUG": "1", "ANSIBLE_VERBOSITY": "4", "PYTHONWARNINGS": "defau
     ids=lambda options: " ".join(options) or "success",
 )
 def test_no_secret_and_no_token_is_in_any_output(emulator: Emulator, options: dict[str, t.Any]) -> None:
-    # Loopback never uses a proxy, so that the calls arrive.
+    # Requests to the loopback interface never use a proxy, so the calls arrive.
     proxies = {
         "MDE_PROXY": f"http://operator:{PROXY_PASSWORD}@proxy.example:8080",
         "HTTPS_PROXY": f"http://o:{PROXY_PASSWORD}2@proxy.example",
@@ -200,13 +200,13 @@ def test_without_msal_an_access_token_is_enough(emulator: Emulator, tmp_path: Pa
         "api_url": emulator.api_url,
         "ca_path": emulator.ca_path,
     }
-    run = start(options, {}, path=[without("msal", tmp_path)])
+    run = start(options, {}, path=[folder_without("msal", tmp_path)])
     assert (run.code, run.outcome) == (0, "submitted")
     assert emulator.calls("entra") == []
 
 
 def test_without_msal_a_secret_fails_with_the_interpreter_that_needs_it(emulator: Emulator, tmp_path: Path) -> None:
-    run = start({"device_name": NAME}, emulator.environment(), path=[without("msal", tmp_path)])
+    run = start({"device_name": NAME}, emulator.environment(), path=[folder_without("msal", tmp_path)])
     assert run.code == 1
     assert run.result["error"]["code"] == "library_missing"
     assert sys.executable in run.result["msg"]
@@ -215,7 +215,7 @@ def test_without_msal_a_secret_fails_with_the_interpreter_that_needs_it(emulator
 
 
 def test_without_requests_it_fails_with_the_interpreter_that_needs_it(emulator: Emulator, tmp_path: Path) -> None:
-    run = start({"device_name": NAME}, emulator.environment(), path=[without("requests", tmp_path)])
+    run = start({"device_name": NAME}, emulator.environment(), path=[folder_without("requests", tmp_path)])
     assert run.code == 1
     assert run.result["error"]["code"] == "library_missing"
     assert sys.executable in run.result["msg"]

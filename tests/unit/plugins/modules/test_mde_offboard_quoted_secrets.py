@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A server that quotes what it was sent, in every form of an error, gets no secret into the output of a module."""
+"""If a server quotes the request in an error of any format, no secret is in the output of a module."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleRun, RunModule
-from ansible_collections.secops.mde.tests.unit.support.quoting import FORMS, assert_hidden, credentials_sent, fault
+from ansible_collections.secops.mde.tests.unit.support.quoting import FORMATS, assert_hidden, credentials_sent, fault
 
 ID = "4a" * 20
-# Of no encoding is this secret its own form.
+# Every encoding changes this secret.
 SECRET = "a8Q~hush/&\"+<%41>\\x 'Zq9.0123456789_-"
 KINDS = ("client_secret", "certificate", "workload_identity", "access_token", "managed_identity")
 
 
 def options_of(kind: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
-    """One credential of a kind, and nothing else."""
+    """Return the variables of one kind of credential only."""
     app = emulator.add_app("quoted", roles="*", secret=SECRET)
     if kind == "client_secret":
         return {"client_id": app.client_id, "client_secret": SECRET}
@@ -42,7 +42,7 @@ def options_of(kind: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def printed(offboard: RunModule) -> t.Callable[..., tuple[ModuleRun, str]]:
-    """Runs the module and returns all that it prints, on both outputs."""
+    """Run the module, and return its output, including standard error."""
 
     def run(**options: t.Any) -> tuple[ModuleRun, str]:
         errors = io.StringIO()
@@ -53,18 +53,18 @@ def printed(offboard: RunModule) -> t.Callable[..., tuple[ModuleRun, str]]:
     return run
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "access_token"])
 def test_a_sign_in_host_that_quotes_the_request_gets_no_secret_into_the_output(
     kind: str,
-    form: str,
+    format_name: str,
     emulator: Emulator,
     printed: t.Callable[..., tuple[ModuleRun, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given = options_of(kind, emulator, monkeypatch)
     service = "metadata" if kind == "managed_identity" else "entra"
-    emulator.fault(**fault(form, service=service, method=None if kind == "managed_identity" else "POST"))
+    emulator.fault(**fault(format_name, service=service, method=None if kind == "managed_identity" else "POST"))
     run, output = printed(**given)
     assert run.error_code == "sign_in_failed"
     sent = credentials_sent(emulator)
@@ -72,17 +72,17 @@ def test_a_sign_in_host_that_quotes_the_request_gets_no_secret_into_the_output(
     assert_hidden(output, sent)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_api_that_quotes_the_request_gets_no_token_into_the_output(
     kind: str,
-    form: str,
+    format_name: str,
     emulator: Emulator,
     printed: t.Callable[..., tuple[ModuleRun, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given = options_of(kind, emulator, monkeypatch)
-    emulator.fault(**fault(form))
+    emulator.fault(**fault(format_name))
     run, output = printed(**given)
     assert run.failed
     sent = credentials_sent(emulator)
@@ -112,18 +112,20 @@ def test_a_record_that_quotes_the_token_gets_no_token_into_the_output(
     assert_hidden(run.output, [token])
 
 
-@pytest.mark.parametrize("form", ["text", "a page", "Entra ID's JSON"])
+@pytest.mark.parametrize("format_name", ["text", "a page", "Entra ID's JSON"])
 def test_an_azure_cli_that_quotes_its_token_gets_none_into_the_output(
-    form: str, emulator: Emulator, offboard: RunModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    format_name: str, emulator: Emulator, offboard: RunModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = emulator.token()
-    said = {
+    printed = {
         "text": f"{'x' * 380}{token}",
         "a page": f"<p>{token}</p>",
         "Entra ID's JSON": f'{{"accessToken": "{token}"',
     }
-    (tmp_path / "said").write_text(said[form], "utf-8")
-    (tmp_path / "az").write_text(f"#!/bin/sh\ncat '{tmp_path}/said' >&2\ncat '{tmp_path}/said'\nexit 1\n", "utf-8")
+    (tmp_path / "printed").write_text(printed[format_name], "utf-8")
+    (tmp_path / "az").write_text(
+        f"#!/bin/sh\ncat '{tmp_path}/printed' >&2\ncat '{tmp_path}/printed'\nexit 1\n", "utf-8"
+    )
     (tmp_path / "az").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     run = offboard(device_id=ID, auth_source="azure_cli")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sign-in as part of a run: who signs in, how failures are reported, and what stays out of all output."""
+"""Sign-in as part of a run: the identity, the errors, and the absence of secrets in all output."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def device(emulator: Emulator) -> Device:
 
 
 @pytest.fixture
-def shape(emulator: Emulator, offboard: RunModule) -> t.Callable[[ModuleRun], None]:
-    """Asserts that a failed run lists its device with the error, with the same keys as a successful run."""
+def assert_failed_result(emulator: Emulator, offboard: RunModule) -> t.Callable[[ModuleRun], None]:
+    """Return a check that a failed run lists its device with the error, and has the keys of a successful run."""
     good = offboard(device_id="b" * 40, missing_ok=True)
     emulator.forget()
 
@@ -65,7 +65,7 @@ def shape(emulator: Emulator, offboard: RunModule) -> t.Callable[[ModuleRun], No
     return check
 
 
-def way(emulator: Emulator) -> dict[str, t.Any]:
+def service_options(emulator: Emulator) -> dict[str, t.Any]:
     """Options for the emulator, without an identity."""
     return {
         "api_url": emulator.api_url,
@@ -77,7 +77,7 @@ def way(emulator: Emulator) -> dict[str, t.Any]:
 
 
 def shown(emulator: Emulator) -> list[tuple[str | None, str]]:
-    """The application ID and the secret of every token request."""
+    """Return the application ID and the secret of every token request."""
     return [(call.app, call.body["client_secret"]) for call in emulator.calls("entra", "POST")]
 
 
@@ -92,9 +92,9 @@ AZURE = ("AZURE_CLIENT_ID", "AZURE_SECRET")
     ("ours", "theirs", "options", "who"),
     [
         pytest.param("both", "both", "none", "ours", id="MDE before AZURE"),
-        pytest.param("none", "both", "none", "theirs", id="AZURE alone"),
-        pytest.param("empty", "both", "none", "theirs", id="empty MDE variables are none"),
-        pytest.param("both", "empty", "none", "ours", id="a blank Azure credential of AWX beside ours"),
+        pytest.param("none", "both", "none", "theirs", id="only AZURE"),
+        pytest.param("empty", "both", "none", "theirs", id="empty MDE variables count as unset"),
+        pytest.param("both", "empty", "none", "ours", id="an empty Azure credential of AWX in addition to ours"),
         pytest.param("id", "both", "none", "theirs", id="our client id is not paired with their secret"),
         pytest.param("secret", "both", "none", "theirs", id="our secret is not paired with their client id"),
         pytest.param("both", "both", "both", "options", id="options before all"),
@@ -103,7 +103,7 @@ AZURE = ("AZURE_CLIENT_ID", "AZURE_SECRET")
         pytest.param("secret", "none", "id", None, id="an option is not completed by a variable"),
         pytest.param("both", "none", "id", None, id="a client id option next to a complete environment"),
         pytest.param("both", "both", "secret", None, id="a secret option next to complete environments"),
-        pytest.param("empty", "empty", "empty", None, id="all blank"),
+        pytest.param("empty", "empty", "empty", None, id="all empty"),
     ],
 )
 def test_of_several_applications_one_signs_in_with_its_own_secret(
@@ -130,7 +130,7 @@ def test_of_several_applications_one_signs_in_with_its_own_secret(
                 monkeypatch.setenv(name, value)
     monkeypatch.setenv("AZURE_SUBSCRIPTION_ID", "")
     monkeypatch.setenv("AZURE_TENANT", emulator.tenant_id)
-    run = offboard(device_id=device.id, **way(emulator), **given)
+    run = offboard(device_id=device.id, **service_options(emulator), **given)
     if who is None:
         assert run.error_code == "credential_incomplete"
         assert emulator.log == []
@@ -168,7 +168,7 @@ def test_a_run_signs_in_once_with_the_credential_that_auth_source_names(
     if auth_source == "managed_identity":
         monkeypatch.setenv("MDE_CLIENT_ID", "")
         monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", emulator.metadata_url)
-        given = {**way(emulator), "auth_source": auth_source}
+        given = {**service_options(emulator), "auth_source": auth_source}
     else:
         given = {"auth_source": auth_source}
     run = offboard(device_id=device.id, **given)
@@ -192,7 +192,7 @@ def test_auto_neither_probes_the_network_nor_runs_a_program(
     for kind in ("imds", "app_service", "arc"):
         for name, value in emulator.identity_environment(kind).items():
             monkeypatch.setenv(name, value)
-    run = offboard(device_id=ID, **way(emulator))
+    run = offboard(device_id=ID, **service_options(emulator))
     assert run.error_code == "credential_incomplete"
     assert "only if auth_source names them" in run.result["error"]["hint"]
     assert emulator.log == []
@@ -219,19 +219,19 @@ def test_each_cloud_uses_its_own_hosts_and_no_others(
 ) -> None:
     scope = scope or ("https://api.securitycenter.microsoft.com" if "security." in api else f"https://{api}")
     tenant = f"https://login.{login}/corp.example"
-    with responses.RequestsMock() as wire:
+    with responses.RequestsMock() as mock:
         configuration = {
             "token_endpoint": f"{tenant}/oauth2/v2.0/token",
             "authorization_endpoint": f"{tenant}/oauth2/v2.0/authorize",
             "issuer": f"{tenant}/v2.0",
         }
-        wire.get(f"{tenant}/v2.0/.well-known/openid-configuration", json=configuration)
-        wire.post(
+        mock.get(f"{tenant}/v2.0/.well-known/openid-configuration", json=configuration)
+        mock.post(
             f"{tenant}/oauth2/v2.0/token",
             json={"token_type": "Bearer", "expires_in": 3599, "access_token": "made-up-token"},
         )
-        wire.get(f"https://{api}/api/machines", json={"value": []})
-        wire.get(
+        mock.get(f"https://{api}/api/machines", json={"value": []})
+        mock.get(
             f"https://{api}/api/machines/{ID}",
             json={"error": {"code": "ResourceNotFound", "message": "no"}},
             status=404,
@@ -245,7 +245,7 @@ def test_each_cloud_uses_its_own_hosts_and_no_others(
             client_secret="made-up-secret",
             **options,
         )
-        sent = [call.request for call in wire.calls]
+        sent = [call.request for call in mock.calls]
     assert not run.failed, run.result["msg"]
     assert run.result["context"]["api_url"] == f"https://{api}"
     (token,) = [request for request in sent if request.method == "POST"]
@@ -268,10 +268,10 @@ def test_an_unknown_sign_in_host_is_verified_with_microsoft_unless_disabled(
         "issuer": f"{tenant}/v2.0",
     }
     discovered = {"tenant_discovery_endpoint": f"{tenant}/v2.0/.well-known/openid-configuration", "metadata": []}
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as wire:
-        wire.get("https://login.microsoftonline.com/common/discovery/instance", json=discovered)
-        wire.get(f"{tenant}/v2.0/.well-known/openid-configuration", json=configuration)
-        wire.post(f"{tenant}/oauth2/v2.0/token", json={"error": "invalid_client"}, status=401)
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        mock.get("https://login.microsoftonline.com/common/discovery/instance", json=discovered)
+        mock.get(f"{tenant}/v2.0/.well-known/openid-configuration", json=configuration)
+        mock.post(f"{tenant}/oauth2/v2.0/token", json={"error": "invalid_client"}, status=401)
         run = offboard(
             connect=False,
             device_id=ID,
@@ -280,11 +280,11 @@ def test_an_unknown_sign_in_host_is_verified_with_microsoft_unless_disabled(
             client_id="0a1b2c3d-0000-4000-8000-000000000001",
             client_secret="made-up-secret",
         )
-        asked = [str(call.request.url) for call in wire.calls]
+        urls = [str(call.request.url) for call in mock.calls]
     assert run.error_code == "sign_in_failed"
     assert run.result["error"]["message"].endswith("failed: invalid_client")
-    assert any(url.startswith("https://login.microsoftonline.com/") for url in asked) == verified
-    assert not any("made-up-secret" in url for url in asked)
+    assert any(url.startswith("https://login.microsoftonline.com/") for url in urls) == verified
+    assert not any("made-up-secret" in url for url in urls)
 
 
 def test_sign_in_and_api_receive_the_same_user_agent(emulator: Emulator, offboard: RunModule, device: Device) -> None:
@@ -382,12 +382,12 @@ def test_a_rejected_sign_in_lists_the_device_and_a_hint(
     emulator: Emulator,
     offboard: RunModule,
     clock: EmulatorClock,
-    shape: t.Callable[[ModuleRun], None],
+    assert_failed_result: t.Callable[[ModuleRun], None],
 ) -> None:
     mine: App = emulator.add_app("mine", roles=ROLES, **app)
     given = {"client_id": mine.client_id, "client_secret": str(mine.secret), **options}
     run = offboard(device_id=ID, **given)
-    shape(run)
+    assert_failed_result(run)
     error = run.result["error"]
     assert error["code"] == "sign_in_failed"
     assert f"AADSTS{number}: " in error["message"]
@@ -405,11 +405,11 @@ def test_a_rejected_sign_in_lists_the_device_and_a_hint(
 
 
 def test_a_certificate_that_is_not_registered_fails_the_run(
-    emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
+    emulator: Emulator, offboard: RunModule, assert_failed_result: t.Callable[[ModuleRun], None]
 ) -> None:
-    stranger = emulator.add_app("stranger", roles=ROLES)
-    run = offboard(device_id=ID, client_id=stranger.client_id, certificate_path=emulator.certificate_path)
-    shape(run)
+    other_app = emulator.add_app("other", roles=ROLES)
+    run = offboard(device_id=ID, client_id=other_app.client_id, certificate_path=emulator.certificate_path)
+    assert_failed_result(run)
     assert run.error_code == "sign_in_failed"
     assert "AADSTS700027" in run.result["error"]["message"]
     assert emulator.calls("api") == []
@@ -430,9 +430,9 @@ HTML = "<!DOCTYPE html><html><head><title>Sign in to the guest network</title></
         pytest.param({"kind": "body", "body": "[]"}, "", 200, id="a list"),
         pytest.param({"kind": "body", "body": "null"}, "", 200, id="null"),
         pytest.param({"kind": "body", "body": "5"}, "", 200, id="a number"),
-        pytest.param({"kind": "body", "body": '{"error": {"code": 5}}', "status": 400}, "", 400, id="a strange error"),
+        pytest.param({"kind": "body", "body": '{"error": {"code": 5}}', "status": 400}, "", 400, id="an unknown error"),
         pytest.param({"kind": "body", "body": '{"error": "no"}', "status": 400}, "no", 400, id="an error without more"),
-        pytest.param({"kind": "body", "body": b"\xff\xfe\x00"}, "not JSON from the service", 200, id="junk"),
+        pytest.param({"kind": "body", "body": b"\xff\xfe\x00"}, "not JSON from the service", 200, id="bytes"),
         pytest.param({"kind": "body", "body": "[" * 100_000}, "not JSON from the service", 200, id="brackets"),
         pytest.param({"kind": "redirect"}, "307", 307, id="redirect"),
         pytest.param({"kind": "body", "status": 204}, "", 204, id="no content"),
@@ -445,11 +445,11 @@ def test_a_response_that_is_not_from_entra_id_is_a_failed_sign_in(
     method: str,
     emulator: Emulator,
     offboard: RunModule,
-    shape: t.Callable[[ModuleRun], None],
+    assert_failed_result: t.Callable[[ModuleRun], None],
 ) -> None:
     emulator.fault(service="entra", method=method, times=None, **fault)
     run = offboard(device_id=ID)
-    shape(run)
+    assert_failed_result(run)
     assert run.error_code == "sign_in_failed"
     assert run.result["error"]["message"].startswith(
         f"Sign-in at {emulator.authority_host}/{emulator.tenant_id} failed: "
@@ -475,11 +475,11 @@ def test_a_response_that_is_not_from_entra_id_is_a_failed_sign_in(
     ],
 )
 def test_a_token_response_without_a_token_is_a_failed_sign_in(
-    body: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
+    body: str, emulator: Emulator, offboard: RunModule, assert_failed_result: t.Callable[[ModuleRun], None]
 ) -> None:
     emulator.fault(service="entra", method="POST", kind="body", body=body, times=None)
     run = offboard(device_id=ID)
-    shape(run)
+    assert_failed_result(run)
     assert run.error_code == "sign_in_failed"
     assert "hush" not in run.output
     assert emulator.calls("api") == []
@@ -495,7 +495,7 @@ def test_a_token_with_an_invalid_lifetime_is_used(
 
 
 @pytest.mark.parametrize("name", ["MDE_ACCESS_TOKEN", "AZURE_CLIENT_SECRET", "MDE_CERTIFICATE_PASSWORD"])
-def test_a_blank_secret_masks_nothing_in_the_output(
+def test_an_empty_secret_masks_nothing_in_the_output(
     name: str, emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, " ")
@@ -509,14 +509,14 @@ def test_a_redirect_without_a_target_is_reported_as_a_redirect(
 ) -> None:
     emulator.fault(method=method, kind="body", status=302, headers={"Location": location}, times=None)
     run = offboard(device_id=device.id)
-    # It expected nothing about a POST, which may have been carried out.
+    # The redirect of a POST does not show whether the POST was carried out.
     assert (run.failed, run.error_code) == (True, "redirected" if method == "GET" else "outcome_unknown")
     assert "redirect to" in run.result["msg"]
 
 
 @pytest.mark.parametrize("port", ["another host", "another port", "plain HTTP"])
 def test_a_discovery_document_cannot_redirect_the_credential(
-    port: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
+    port: str, emulator: Emulator, offboard: RunModule, assert_failed_result: t.Callable[[ModuleRun], None]
 ) -> None:
     there = {
         "another host": "https://login.example.test",
@@ -530,7 +530,7 @@ def test_a_discovery_document_cannot_redirect_the_credential(
     }
     emulator.fault(service="entra", method="GET", kind="body", body=json.dumps(configuration), times=None)
     run = offboard(device_id=ID)
-    shape(run)
+    assert_failed_result(run)
     assert run.error_code == "sign_in_failed"
     assert there in run.result["error"]["message"]
     assert [call.method for call in emulator.log] == ["GET"]
@@ -553,7 +553,7 @@ def test_a_discovery_document_cannot_redirect_the_credential(
     ids=ascii,
 )
 def test_an_ambiguous_url_in_a_discovery_document_gets_no_credential(
-    endpoint: str, emulator: Emulator, offboard: RunModule, shape: t.Callable[[ModuleRun], None]
+    endpoint: str, emulator: Emulator, offboard: RunModule, assert_failed_result: t.Callable[[ModuleRun], None]
 ) -> None:
     evil, real = (url.partition("//")[2] for url in (emulator.elsewhere_url, emulator.authority_host))
     tampered = endpoint.format(evil=evil, real=real)
@@ -564,7 +564,7 @@ def test_an_ambiguous_url_in_a_discovery_document_gets_no_credential(
     }
     emulator.fault(service="entra", method="GET", kind="body", body=json.dumps(configuration), times=None)
     run = offboard(device_id=ID)
-    shape(run)
+    assert_failed_result(run)
     assert run.error_code == "sign_in_failed"
     assert [call.method for call in emulator.log] == ["GET"]
 
@@ -593,7 +593,7 @@ def test_a_secret_and_ids_with_surrounding_white_space_sign_in_and_stay_masked(
     if place == "environment":
         for name, value in values.items():
             monkeypatch.setenv(f"MDE_{name.upper()}", value)
-    run = offboard(device_id=device.id, **way(emulator), **(values if place == "option" else {}))
+    run = offboard(device_id=device.id, **service_options(emulator), **(values if place == "option" else {}))
     assert run.outcome == "submitted"
     assert shown(emulator) == [(emulator.client_id, emulator.client_secret)]
     assert str(emulator.client_secret) not in run.output
@@ -663,11 +663,11 @@ def test_the_retry_after_of_the_sign_in_host_is_respected(
 
 
 def test_a_retry_after_beyond_the_time_limit_fails_immediately(
-    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, shape: t.Callable[[ModuleRun], None]
+    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, assert_failed_result: t.Callable[[ModuleRun], None]
 ) -> None:
     emulator.fault(service="entra", method="POST", kind="429", retry_after=3600, times=None)
     run = offboard(device_id=ID)
-    shape(run)
+    assert_failed_result(run)
     assert (run.error_code, run.result["error"]["http_status"]) == ("sign_in_failed", 429)
     assert clock.sleeps == []
     assert sign_ins(emulator) == 1
@@ -680,23 +680,23 @@ def test_a_sign_in_host_that_keeps_failing_is_abandoned_in_time(
     emulator: Emulator,
     offboard: RunModule,
     clock: EmulatorClock,
-    shape: t.Callable[[ModuleRun], None],
+    assert_failed_result: t.Callable[[ModuleRun], None],
 ) -> None:
     emulator.fault(service="entra", method="POST", kind=kind, times=None)
     run = offboard(device_id=ID, retry_timeout=120)
-    shape(run)
+    assert_failed_result(run)
     assert (run.error_code, run.result["error"]["http_status"]) == ("sign_in_failed", status)
     assert sum(clock.sleeps) == pytest.approx(120)
     assert emulator.calls("api") == []
 
 
 def test_a_host_that_refuses_connections_is_abandoned_after_a_minute(
-    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, shape: t.Callable[[ModuleRun], None]
+    emulator: Emulator, offboard: RunModule, clock: EmulatorClock, assert_failed_result: t.Callable[[ModuleRun], None]
 ) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        run = offboard(device_id=ID, authority_host=f"127.0.0.1:{taken.getsockname()[1]}")
-    shape(run)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        run = offboard(device_id=ID, authority_host=f"127.0.0.1:{unused.getsockname()[1]}")
+    assert_failed_result(run)
     assert run.error_code == "unreachable"
     assert "authority_host" in run.result["error"]["hint"]
     assert sum(clock.sleeps) == pytest.approx(60)
@@ -706,9 +706,9 @@ def test_a_host_that_refuses_connections_is_abandoned_after_a_minute(
 def test_an_api_that_refuses_connections_is_abandoned_after_a_minute(
     emulator: Emulator, offboard: RunModule, clock: EmulatorClock
 ) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        run = offboard(device_id=ID, api_url=f"https://127.0.0.1:{taken.getsockname()[1]}")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        run = offboard(device_id=ID, api_url=f"https://127.0.0.1:{unused.getsockname()[1]}")
     assert run.failed
     assert run.error_code == "unreachable"
     assert sum(clock.sleeps) == pytest.approx(60)
@@ -716,13 +716,17 @@ def test_an_api_that_refuses_connections_is_abandoned_after_a_minute(
 
 
 def test_a_sign_in_host_that_is_not_trusted_is_not_retried(
-    offboard: RunModule, emulator: Emulator, clock: EmulatorClock, tmp_path: Path, shape: t.Callable[[ModuleRun], None]
+    offboard: RunModule,
+    emulator: Emulator,
+    clock: EmulatorClock,
+    tmp_path: Path,
+    assert_failed_result: t.Callable[[ModuleRun], None],
 ) -> None:
     import trustme
 
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     run = offboard(device_id=ID, ca_path=str(tmp_path / "ca.pem"))
-    shape(run)
+    assert_failed_result(run)
     assert run.error_code == "certificate_not_trusted"
     assert "ca_path" in run.result["error"]["hint"]
     assert clock.sleeps == []
@@ -855,8 +859,10 @@ def test_with_an_access_token_msal_is_not_needed(
     assert offboard(device_id=device.id, access_token=emulator.token()).outcome == "submitted"
 
 
-def run_alone(before: str, emulator: Emulator, folder: Path, **options: t.Any) -> tuple[dict[str, t.Any], bool]:
-    """The result of a module in a separate interpreter, and whether msal was imported there."""
+def run_in_new_interpreter(
+    before: str, emulator: Emulator, folder: Path, **options: t.Any
+) -> tuple[dict[str, t.Any], bool]:
+    """Return the result of a module in a separate interpreter, and whether msal was imported there."""
     lines = (
         "import sys",
         before,
@@ -880,7 +886,7 @@ def run_alone(before: str, emulator: Emulator, folder: Path, **options: t.Any) -
 
 
 def test_a_missing_requests_fails_with_the_interpreter(emulator: Emulator, tmp_path: Path) -> None:
-    result, _output = run_alone("sys.modules['requests'] = None", emulator, tmp_path)
+    result, _output = run_in_new_interpreter("sys.modules['requests'] = None", emulator, tmp_path)
     assert result["failed"]
     assert result["error"]["code"] == "library_missing"
     assert "requests" in result["msg"]
@@ -891,10 +897,10 @@ def test_a_missing_requests_fails_with_the_interpreter(emulator: Emulator, tmp_p
 
 @pytest.mark.usefixtures("device")
 def test_msal_is_imported_only_where_it_signs_in(emulator: Emulator, tmp_path: Path) -> None:
-    result, imported = run_alone("", emulator, tmp_path, access_token=emulator.token())
+    result, imported = run_in_new_interpreter("", emulator, tmp_path, access_token=emulator.token())
     assert result["devices"][0]["outcome"] == "submitted"
     assert not imported
-    result, imported = run_alone("", emulator, tmp_path)
+    result, imported = run_in_new_interpreter("", emulator, tmp_path)
     assert result["devices"][0]["outcome"] == "in_progress"
     assert imported
 
@@ -921,7 +927,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 FAILURES: dict[str, dict[str, t.Any]] = {
     "success": {},
     "a refused sign-in": {"fault": {"service": "entra", "method": "POST", "kind": "body", "status": 400, "body": "{}"}},
-    "an answer that repeats everything": {"fault": {"kind": "body", "status": 400, "echo": True}},
+    "a response that repeats everything": {"fault": {"kind": "body", "status": 400, "echo": True}},
     "a refused token": {"fault": {"kind": "body", "status": 401, "times": None}},
     "a bad option": {"options": {"timeout": 0}},
     "a bad address": {"options": {"api_url": "ftp://mde.example.test"}},

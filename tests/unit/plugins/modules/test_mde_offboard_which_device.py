@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finding the device through the service: never the wrong one, never a false absence."""
+"""Finding the device: never a wrong device, never a false absence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleR
 GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
 
 
-@pytest.mark.parametrize("sensitive", [False, True], ids=["without case", "with case"])
+@pytest.mark.parametrize("sensitive", [False, True], ids=["case-insensitive", "case-sensitive"])
 @pytest.mark.parametrize("typed", ["lab-w11-07.corp.example", "LAB-W11-07.corp.example", "lab-w11-07.corp.example."])
 def test_a_name_is_found_however_it_is_typed(
     emulator: Emulator, offboard: RunModule, typed: str, sensitive: bool
@@ -57,7 +57,7 @@ def test_identifiers_of_one_device_are_found_with_one_read(emulator: Emulator, o
 
 
 @pytest.mark.parametrize("name", ["o'brien-pc", "r&d+1#2", "gerät-7", "100%25", "a,b;c", "x') or true or ('"])
-def test_special_characters_in_a_name_stay_data(emulator: Emulator, offboard: RunModule, name: str) -> None:
+def test_special_characters_in_a_name_are_data(emulator: Emulator, offboard: RunModule, name: str) -> None:
     other = emulator.add_device(Device(name="other.corp.example"))
     name = name.replace(" ", "_")
     device = emulator.add_device(Device(name=name))
@@ -165,9 +165,9 @@ STRANGE = {
     "a list": "[]",
     "null": "null",
     "a number": "7",
-    "nothing": "",
+    "empty": "",
     "a page": "<html><title>Sign in</title></html>",
-    "cut off": '{"value": [',
+    "truncated": '{"value": [',
     "no value": "{}",
     "value is null": '{"value": null}',
     "value is an object": '{"value": {}}',
@@ -177,8 +177,8 @@ STRANGE = {
     "a record with a number as id": '{"value": [{"id": 7}]}',
 }
 FAILING: dict[str, dict[str, t.Any]] = {
-    "throttled for ever": {"kind": "429", "retry_after": 60},
-    "throttled without a word": {"kind": "429"},
+    "throttled forever": {"kind": "429", "retry_after": 60},
+    "throttled without Retry-After": {"kind": "429"},
     "throttled beyond any calendar": {"kind": "429", "retry_after": "99999999999999"},
     "503": {"kind": "503"},
     "500": {"kind": "500"},
@@ -194,7 +194,7 @@ FAILING: dict[str, dict[str, t.Any]] = {
         "body": '{"error": {"code": "NotFound", "message": ""}}',
     },
     "400": {"kind": "body", "status": 400, "body": '{"error": {"code": "BadRequest", "message": "no"}}'},
-    "the OData shape": {
+    "the OData format": {
         "kind": "body",
         "status": 400,
         "body": '{"error": {"code": "", "message": "no", "details": []}}',
@@ -293,7 +293,7 @@ def test_pages_that_repeat_are_an_error(emulator: Emulator, offboard: RunModule)
 # -- names --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sensitive", [False, True], ids=["without case", "with case"])
+@pytest.mark.parametrize("sensitive", [False, True], ids=["case-insensitive", "case-sensitive"])
 @pytest.mark.parametrize(
     ("recorded", "typed"),
     [
@@ -420,7 +420,7 @@ LOWER, UPPER = "ab" * 20, "AB" * 20
 
 @pytest.fixture
 def lookalikes(emulator: Emulator) -> Emulator:
-    """A service with two devices whose ids differ in case alone, and with an action on each after its offboard."""
+    """A service with two devices whose IDs differ only in case."""
     machines = [
         {"id": id_, "computerDnsName": name, "onboardingStatus": "Onboarded", "osPlatform": "Windows11"}
         for id_, name in ((LOWER, "pc-a"), (UPPER, "pc-b"))
@@ -438,8 +438,8 @@ def test_two_devices_whose_ids_differ_only_in_case_are_offboarded_each(
 ) -> None:
     lookalikes.fault(method="GET", path="/machineactions", kind="body", times=None, body='{"value": []}')
     for machine_id in (LOWER, UPPER):
-        answer = json.dumps(act(GUID.replace("1111", machine_id[:4]), machine_id))
-        lookalikes.fault(method="POST", path="/offboard", kind="body", status=201, body=answer)
+        body = json.dumps(act(GUID.replace("1111", machine_id[:4]), machine_id))
+        lookalikes.fault(method="POST", path="/offboard", kind="body", status=201, body=body)
     run = offboard(devices=[{"device_id": LOWER}, {"device_id": UPPER}], concurrency=1)
     assert [device["outcome"] for device in run.result["devices"]] == ["submitted", "submitted"]
     assert [device["device_name"] for device in run.result["devices"]] == ["pc-a", "pc-b"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A wrong clock, here or in a header, selects no active device and repeats no action."""
+"""A wrong local clock or Date header selects no active device and repeats no action."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def device(emulator: Emulator) -> Device:
 
 @pytest.mark.parametrize("force", [False, True])
 @pytest.mark.parametrize("date", [10 * DAY, 3650 * DAY])
-def test_a_date_header_that_contradicts_everything_else_makes_no_fresh_action_hang(
+def test_a_date_header_that_contradicts_everything_else_makes_no_recent_action_stuck(
     emulator: Emulator, offboard: RunModule, device: Device, date: float, force: bool
 ) -> None:
     offboard_as_other_app(emulator, device.id)
@@ -67,7 +67,7 @@ def test_selections_of_actions_use_the_time_of_the_service(
 
 
 @pytest.mark.parametrize("timeout", [30, 600], ids="a time-out of {} s".format)
-def test_a_machine_that_is_suspended_between_the_look_and_the_post_looks_again(
+def test_a_machine_that_is_suspended_between_the_read_and_the_post_reads_again(
     timeout: int,
     emulator: Emulator,
     offboard: RunModule,
@@ -75,7 +75,7 @@ def test_a_machine_that_is_suspended_between_the_look_and_the_post_looks_again(
     device: Device,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It sleeps while the connection for the POST is opened, after every other look at the clock."""
+    """The machine is suspended while the connection for the POST is opened, after all other reads of the clock."""
     dial = urllib3.util.connection.create_connection
     emulator.fault(
         method="GET", path="/machineactions", kind="body", body='{"value": []}', headers={"Connection": "close"}
@@ -93,5 +93,5 @@ def test_a_machine_that_is_suspended_between_the_look_and_the_post_looks_again(
     run = offboard(device_id=device.id, timeout=timeout)
     assert asleep == [True]
     assert (run.outcome, run.changed) == ("in_progress", False)
-    assert posts(emulator) == 0  # the log begins after that of the other application
+    assert posts(emulator) == 0  # the POST of the other application is not in the log
     assert len(offboards(emulator, device.id)) == 1

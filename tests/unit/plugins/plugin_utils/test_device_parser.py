@@ -116,7 +116,7 @@ def test_content_excludes_a_column_and_selects_none() -> None:
         ("https://security.microsoft.com/machines/v2/x", False, False),
     ],
 )
-def test_the_start_of_a_text_shows_its_format(text: str, flow: bool, yaml: bool) -> None:
+def test_the_start_of_a_text_identifies_its_format(text: str, flow: bool, yaml: bool) -> None:
     assert (looks_like_flow(text), looks_like_yaml(text)) == (flow, yaml)
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Host names: unique, stable, and never one with which a device could pretend to be another."""
+"""Host names are unique and stable, and no device can pretend to be another one."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_an_id_with_other_characters_is_an_error(id_: str) -> None:
         (["10.1.2.3"], None),
     ],
 )
-def test_an_address_is_one_of_a_device_or_none(value: object, address: str | None) -> None:
+def test_host_address_returns_an_address_of_a_device_or_none(value: object, address: str | None) -> None:
     found = host_address(value)
     assert found in (address, "::ffff:10.1.2.3" if address == "::ffff:a01:203" else address)
 

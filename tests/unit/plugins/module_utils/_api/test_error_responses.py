@@ -15,18 +15,18 @@ from ansible_collections.secops.mde.plugins.module_utils._http.response import R
 URL = "https://api.example.test/api/machines?$filter=x"
 
 
-def answer(status: int, body: str) -> Response:
+def response(status: int, body: str) -> Response:
     headers = {"content-length": str(len(body.encode()))}
     return Response(method="GET", url=URL, status=status, headers=headers, body=body.encode())
 
 
-def service(code: str, message: str = "said so") -> str:
+def service(code: str, message: str = "the reason") -> str:
     return f'{{"error": {{"code": "{code}", "message": "{message}", "target": "9b1d8e70-0000"}}}}'
 
 
 # status, body, error code, text in the message, correlation ID
 CASES = [
-    (400, service("BadRequest"), "request_refused", "BadRequest: said so", "9b1d8e70-0000"),
+    (400, service("BadRequest"), "request_refused", "BadRequest: the reason", "9b1d8e70-0000"),
     (400, service("OsPlatformNotSupported"), "os_not_supported", "OsPlatformNotSupported", "9b1d8e70-0000"),
     (400, service("ActiveRequestAlreadyExists"), "already_active", "ActiveRequest", "9b1d8e70-0000"),
     (
@@ -53,7 +53,7 @@ CASES = [
     (504, '{"error": "text"}', "service_error", "text", None),
     (500, '{"error": []}', "service_error", "error", None),
     (307, "", "redirected", "redirect to nowhere", None),
-    (418, "\ufeff" + service("X"), "request_refused", "X: said so", "9b1d8e70-0000"),
+    (418, "\ufeff" + service("X"), "request_refused", "X: the reason", "9b1d8e70-0000"),
     (500, "\udcff" * 3, "service_error", "returned HTTP 500", None),
 ]
 
@@ -81,7 +81,7 @@ def test_each_body_becomes_an_actionable_error(
 
 
 def test_a_long_page_is_truncated() -> None:
-    assert len(error_from_response(answer(500, "x" * 100_000)).message) < 400
+    assert len(error_from_response(response(500, "x" * 100_000)).message) < 400
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_long_page_is_truncated() -> None:
     ],
 )
 def test_only_the_service_itself_can_report_that_a_record_does_not_exist(status: int, body: str, missing: bool) -> None:
-    assert error_from_response(answer(status, body)).resource_not_found is missing
+    assert error_from_response(response(status, body)).resource_not_found is missing
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_only_the_service_itself_can_report_that_a_record_does_not_exist(status:
 def test_only_a_rejection_by_the_service_itself_settles_an_offboard_request(
     status: int, body: str, unclear: bool
 ) -> None:
-    assert error_from_response(answer(status, body)).outcome_in_doubt is unclear
+    assert error_from_response(response(status, body)).outcome_in_doubt is unclear
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Filters as large as the service accepts: every value is requested, whatever the service rejects."""
+"""Filters are as large as the service accepts, and every value is requested, whatever the service rejects."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def by_length() -> ApiError:
 
 
 class Service:
-    """Accepts what its rules allow, and returns the requested values."""
+    """A service that accepts the filters that its rules allow, and returns the requested values."""
 
     def __init__(
         self,
@@ -52,14 +52,14 @@ class Service:
         down: int = 10**6,
     ) -> None:
         self.most, self.longest, self.lists, self.poison, self.down = most, longest, lists, poison, down
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.refused = 0
 
     def __call__(self, text: str) -> list[str]:
-        self.asked.append(text)
+        self.requested.append(text)
         values = text.split("'")[1::2]
         self.refused += 1
-        if len(url_encode(text)) > self.longest or len(self.asked) > self.down:
+        if len(url_encode(text)) > self.longest or len(self.requested) > self.down:
             raise by_length()
         refused = len(values) > self.most or any(value in self.poison for value in values)
         if refused or (not self.lists and " in (" in text):
@@ -75,19 +75,19 @@ def ids(count: int) -> list[str]:
 def test_one_value_is_requested_with_eq() -> None:
     service = Service()
     assert FilterBatcher(ManualClock()).read(["00aa"], condition, service).records == ["00aa"]
-    assert service.asked == ["id eq '00aa'"]
+    assert service.requested == ["id eq '00aa'"]
 
 
 def test_no_value_sends_nothing() -> None:
     service = Service()
     assert FilterBatcher(ManualClock()).read([], condition, service).records == []
-    assert service.asked == []
+    assert service.requested == []
 
 
 def test_filters_begin_small_and_grow_to_the_maximum() -> None:
     service = Service()
     assert FilterBatcher(ManualClock()).read(ids(400), condition, service).records == ids(400)
-    lengths = [len(url_encode(text)) for text in service.asked]
+    lengths = [len(url_encode(text)) for text in service.requested]
     assert lengths[0] <= INITIAL_FILTER_LENGTH
     assert INITIAL_FILTER_LENGTH < max(lengths) <= MAX_FILTER_LENGTH
     assert len(lengths) == 5
@@ -108,7 +108,7 @@ def test_a_short_filter_that_is_accepted_does_not_raise_the_limits() -> None:
     [{"most": 7}, {"longest": 600}, {"lists": False}, {"lists": False, "most": 9}, {"lists": False, "longest": 900}],
     ids=str,
 )
-def test_what_has_been_learned_holds_for_the_next_read(rules: dict[str, t.Any]) -> None:
+def test_learned_limits_apply_to_the_next_read(rules: dict[str, t.Any]) -> None:
     service = Service(**rules)
     batches = FilterBatcher(ManualClock())
     assert batches.read(ids(100), condition, service).records == ids(100)
@@ -122,7 +122,7 @@ def test_another_syntax_is_not_tried_in_a_filter_that_would_be_too_long() -> Non
     service = Service(lists=False)
     names = [f"pc{number}" for number in range(200)]
     assert FilterBatcher(ManualClock()).read(names, condition, service).records == names
-    assert max(len(url_encode(text)) for text in service.asked) <= MAX_FILTER_LENGTH
+    assert max(len(url_encode(text)) for text in service.requested) <= MAX_FILTER_LENGTH
 
 
 def test_a_value_that_is_rejected_alone_does_not_affect_others() -> None:
@@ -131,7 +131,7 @@ def test_a_value_that_is_rejected_alone_does_not_affect_others() -> None:
     batch_result = batches.read(ids(100), condition, service)
     assert list(batch_result.rejected) == [ids(100)[42]]
     assert sorted(batch_result.records) == sorted(set(ids(100)) - set(batch_result.rejected))
-    assert batches.capacity(40) >= 20  # and the filters get large again
+    assert batches.capacity(40) >= 20  # the filters become large again
 
 
 def test_a_single_value_that_is_rejected_first_is_an_error() -> None:
@@ -145,8 +145,8 @@ def test_an_outage_that_resembles_a_rejection_is_not_tried_value_by_value() -> N
     batches.read(ids(30), condition, service)
     with pytest.raises(ApiError, match="too long"):
         batches.read(ids(80), condition, service)
-    assert len(service.asked) < 16
-    assert batches.capacity(40) >= 50  # nothing was learned from it
+    assert len(service.requested) < 16
+    assert batches.capacity(40) >= 50  # the limits are unchanged
 
 
 def guids(count: int) -> list[str]:
@@ -162,11 +162,11 @@ def entra_id_in(values: t.Sequence[str], syntax: FilterSyntax) -> str:
 def test_quotes_are_learned_once_for_action_ids_and_once_for_entra_ids(
     quoted_property: str | None, lists: bool
 ) -> None:
-    asked: list[str] = []
+    requested: list[str] = []
     rejected: list[str] = []
 
     def fetch(text: str) -> list[str]:
-        asked.append(text)
+        requested.append(text)
         if ("'" in text) != text.startswith(f"{quoted_property} ") or (not lists and " in (" in text):
             rejected.append(text)
             raise by_size()
@@ -175,8 +175,8 @@ def test_quotes_are_learned_once_for_action_ids_and_once_for_entra_ids(
     batches = FilterBatcher(ManualClock())
     for condition_of in (action_id_in, entra_id_in):
         assert batches.read(guids(9), condition_of, fetch).records == guids(9)
-        assert len(asked) <= 4
-        asked.clear()
+        assert len(requested) <= 4
+        requested.clear()
     rejected.clear()
     for condition_of in (action_id_in, entra_id_in):
         for values in (guids(9), guids(1)):
@@ -189,7 +189,7 @@ def test_a_service_that_accepts_quoted_action_ids_gets_no_other_filter() -> None
         service = Service(lists=lists)
         assert FilterBatcher(ManualClock()).read(guids(30), action_id_in, service).records == guids(30)
         assert service.refused == (not lists)
-        assert all("'" in text for text in service.asked)
+        assert all("'" in text for text in service.requested)
 
 
 @pytest.mark.parametrize("action_id", ["0-0", "a1", guids(1)[0][:-1], f"{guids(1)[0]}0", "g" + guids(1)[0][1:], ""])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Records of the service: times in every form, enums in any case, and values that are not records."""
+"""Records of the service: times in every format, enums in any case, and values that are not records."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_record_merged_into_itself_is_not_merged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("requested", "found"),
     [
         (["a1"], ["a1"]),
         (["A1"], ["A1"]),
@@ -114,10 +114,10 @@ def test_a_record_merged_into_itself_is_not_merged() -> None:
     ],
 )
 def test_an_id_means_the_record_that_has_it_exactly_or_else_those_that_differ_in_case(
-    asked: list[str], found: list[str]
+    requested: list[str], found: list[str]
 ) -> None:
     records = [machine for id_ in ("a1", "A1", "B2") if (machine := Machine.from_json({"id": id_}))]
-    assert [machine.id for machine in meant(asked, records)] == found
+    assert [machine.id for machine in meant(requested, records)] == found
 
 
 def test_a_name_is_requested_as_typed_in_lowercase_and_in_both_encodings() -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The current time: of the headers, this machine's clock and times of the service, two decide against one."""
+"""The current time is decided by a majority of Date headers, local clock, and times of the service."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ def record(at: float) -> dict[str, str]:
     return {"lastSeen": format_time(at)}
 
 
-# error of our clock and of the headers, readable token, age of the newest record: what is trusted, and whether it warns
+# error of the local clock, error of the headers, readable token, age of the newest record, trusted time, warning
 CASES: t.Final = {
     "all agree": (0, 0, True, MINUTE, "headers", False),
     "some minutes apart": (240, 0, True, MINUTE, "headers", False),
-    "the token is against the headers": (0, 10 * DAY, True, MINUTE, "ours", True),
-    "the token is against late headers": (0, -10 * DAY, True, MINUTE, "ours", True),
-    "the token is against our clock": (40 * DAY, 0, True, MINUTE, "headers", False),
-    "the token is against our slow clock": (-40 * DAY, 0, True, MINUTE, "headers", False),
-    "records are against late headers": (0, -10 * DAY, False, MINUTE, "ours", True),
-    "records are against our slow clock": (-40 * DAY, 0, False, MINUTE, "headers", False),
-    "nothing decides: the earlier, of the headers": (40 * DAY, 0, False, 90 * DAY, "headers", False),
-    "nothing decides: the earlier, ours": (0, 10 * DAY, False, 90 * DAY, "ours", True),
+    "the token contradicts the headers": (0, 10 * DAY, True, MINUTE, "ours", True),
+    "the token contradicts late headers": (0, -10 * DAY, True, MINUTE, "ours", True),
+    "the token contradicts our clock": (40 * DAY, 0, True, MINUTE, "headers", False),
+    "the token contradicts our slow clock": (-40 * DAY, 0, True, MINUTE, "headers", False),
+    "records contradict late headers": (0, -10 * DAY, False, MINUTE, "ours", True),
+    "records contradict our slow clock": (-40 * DAY, 0, False, MINUTE, "headers", False),
+    "no majority: the earlier time is that of the headers": (40 * DAY, 0, False, 90 * DAY, "headers", False),
+    "no majority: the earlier time is ours": (0, 10 * DAY, False, 90 * DAY, "ours", True),
     "both within the token's lifetime": (20 * MINUTE, 0, True, 90 * DAY, "headers", False),
     "a date out of range": (0, 200_000 * DAY, True, MINUTE, "ours", True),
 }

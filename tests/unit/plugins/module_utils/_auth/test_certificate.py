@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificate files: the formats that are accepted, and the error for each that is not."""
+"""Certificate files: the accepted formats, and the error for each other format."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def key(of: KeyPair, *, password: str | None = None, form: PrivateFormat = Priva
 
 
 @functools.cache
-def curve() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    """A key that Entra ID does not accept, and its certificate."""
+def curve_key_pair() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    """Return a key that Entra ID does not accept, and its certificate."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "curve.corp.example")])
     now = datetime.now(timezone.utc)
@@ -62,7 +62,7 @@ def curve() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
 
 
 def curve_pem() -> bytes:
-    private, issued = curve()
+    private, issued = curve_key_pair()
     return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + issued.public_bytes(Encoding.PEM)
 
 
@@ -138,8 +138,8 @@ BAD: dict[str, tuple[t.Callable[[], bytes | None], str | None, str]] = {
         None,
         DAMAGED,
     ),
-    "PEM cut off": (lambda: certificate(pair()) + key(pair())[:200], None, DAMAGED),
-    "PEM cut off after its head": (
+    "truncated PEM": (lambda: certificate(pair()) + key(pair())[:200], None, DAMAGED),
+    "PEM truncated after its header": (
         lambda: certificate(pair()) + b"-----BEGIN PRIVATE KEY-----\nMII",
         None,
         DAMAGED,
@@ -160,7 +160,7 @@ BAD: dict[str, tuple[t.Callable[[], bytes | None], str | None, str]] = {
 
 
 @pytest.mark.parametrize("form", GOOD)
-def test_each_usual_format_returns_the_key_and_its_certificate(form: str, tmp_path: Path) -> None:
+def test_each_common_format_returns_the_key_and_its_certificate(form: str, tmp_path: Path) -> None:
     content, password = GOOD[form]
     path = tmp_path / "runbook"
     path.write_bytes(content())
@@ -200,6 +200,6 @@ def test_a_directory_is_rejected_by_name(tmp_path: Path) -> None:
 
 def test_a_certificate_with_a_key_of_another_type_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "runbook.pem"
-    _private, issued = curve()
+    _private, issued = curve_key_pair()
     path.write_bytes(issued.public_bytes(Encoding.PEM) + key(pair()) + certificate(pair()))
     assert load_certificate(str(path), None)["public_certificate"].encode() == certificate(pair())

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who signs in: one complete identity from one source, for every combination of options and variables."""
+"""The identity that signs in is complete and from one source, for every combination of options and variables."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def fill(place: dict[str, str], name: str, state: str, value: str) -> None:
 def test_no_credential_is_ever_used_with_the_client_id_of_another_source(
     credential: str, options: tuple[str, str]
 ) -> None:
-    """Every combination of the three sources: 81 for each state of the options."""
+    """Return every combination of the three sources: 81 for each state of the options."""
     kind = credential.split(" ", maxsplit=1)[0]
     for others in itertools.product(itertools.product(STATES, STATES), repeat=2):
         states = (options, *others)
@@ -89,7 +89,12 @@ def test_no_credential_is_ever_used_with_the_client_id_of_another_source(
         pytest.param(
             {"client_id": "a", "client_secret": "s"}, ONE, ("mde-tenant", "a", "s"), id="tenant from the next source"
         ),
-        pytest.param({"tenant_id": "t"}, ONE, ("t", "mde-app", "mde-secret"), id="a tenant given beats the source's"),
+        pytest.param(
+            {"tenant_id": "t"},
+            ONE,
+            ("t", "mde-app", "mde-secret"),
+            id="a tenant option takes precedence over that of the source",
+        ),
         pytest.param(
             {},
             {"MDE_CLIENT_ID": "mde-app", "MDE_CLIENT_SECRET": "mde-secret", **OTHER},
@@ -113,7 +118,7 @@ def test_no_credential_is_ever_used_with_the_client_id_of_another_source(
             {},
             {**ONE, "AZURE_SUBSCRIPTION_ID": "", "AZURE_SECRET": "", "AZURE_CLIENT_ID": "", "AZURE_TENANT": ""},
             ("mde-tenant", "mde-app", "mde-secret"),
-            id="an Azure credential of AWX with blank fields",
+            id="an Azure credential of AWX with empty fields",
         ),
         pytest.param(
             {}, {**OTHER, "MDE_CLIENT_ID": "mde-app"}, ("az-tenant", "az-app", "az-secret"), id="half MDE gives way"
@@ -122,7 +127,7 @@ def test_no_credential_is_ever_used_with_the_client_id_of_another_source(
             {"client_id": "mde-app"}, ONE, ("mde-tenant", "mde-app", "mde-secret"), id="an option with the same value"
         ),
         pytest.param(
-            {"client_id": " ", "client_secret": None}, ONE, ("mde-tenant", "mde-app", "mde-secret"), id="blank options"
+            {"client_id": " ", "client_secret": None}, ONE, ("mde-tenant", "mde-app", "mde-secret"), id="empty options"
         ),
         pytest.param(
             {"tenant_id": "t", "client_id": 42, "client_secret": 7}, {}, ("t", "42", "7"), id="numbers become text"

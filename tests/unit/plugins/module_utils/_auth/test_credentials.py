@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each credential signs in at the local Entra ID, at the metadata endpoints, or with a fake Azure CLI."""
+"""Each credential signs in with the emulated Entra ID, the metadata endpoints, or a fake Azure CLI."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def refusal(who: Identity, context: SignInContext) -> MdeError:
     return refused.value
 
 
-def asked(emulator: Emulator) -> list[Exchange]:
-    """The requests for a token."""
+def token_requests(emulator: Emulator) -> list[Exchange]:
+    """Return the requests for a token."""
     return emulator.calls("entra", "POST")
 
 
-def proofs(emulator: Emulator) -> dict[str, dict[str, t.Any]]:
-    """The options that complete an identity of each kind of application."""
+def credential_options(emulator: Emulator) -> dict[str, dict[str, t.Any]]:
+    """Return the options of a complete identity for each kind of application."""
     encrypted = Path(emulator.certificate_path).with_name("encrypted.pem")
     encrypted.write_bytes(emulator._key_pair.pem("made-up word"))
     return {
@@ -107,12 +107,12 @@ PROOFS = ("client_secret", "certificate", "certificate, encrypted", "certificate
 def test_an_application_signs_in_with_one_request_for_a_token(
     proof: str, emulator: Emulator, context: SignInContext
 ) -> None:
-    token = sign_in(identity(emulator, proof.partition(",")[0], **proofs(emulator)[proof]), context)
+    token = sign_in(identity(emulator, proof.partition(",")[0], **credential_options(emulator)[proof]), context)
     claims = read_claims(token.value)
     assert claims is not None
     assert (claims.tenant_id, claims.client_id) == (emulator.tenant_id, emulator.client_id)
     assert token.expires_at == pytest.approx(context.clock.monotonic() + 3599, abs=1)
-    (call,) = asked(emulator)
+    (call,) = token_requests(emulator)
     assert call.app == emulator.client_id
     assert call.body["scope"] == SCOPE
     assert call.headers["user-agent"] == "test/1"
@@ -134,9 +134,9 @@ def test_a_tenant_can_be_set_by_guid_and_by_each_domain(
 def test_each_sign_in_sends_a_new_request_and_gets_another_token(
     proof: str, emulator: Emulator, context: SignInContext
 ) -> None:
-    who = identity(emulator, proof.partition(",")[0], **proofs(emulator)[proof])
+    who = identity(emulator, proof.partition(",")[0], **credential_options(emulator)[proof])
     assert sign_in(who, context).value != sign_in(who, context).value
-    assert len(asked(emulator)) == 2
+    assert len(token_requests(emulator)) == 2
 
 
 def test_the_federated_token_is_read_from_its_file_at_each_sign_in(emulator: Emulator, context: SignInContext) -> None:
@@ -147,7 +147,7 @@ def test_the_federated_token_is_read_from_its_file_at_each_sign_in(emulator: Emu
     for content in (first, f"{second}\n"):
         path.write_text(content, encoding="ascii")
         credential.acquire_token(context)
-    assert [call.body["client_assertion"] for call in asked(emulator)] == [first, second]
+    assert [call.body["client_assertion"] for call in token_requests(emulator)] == [first, second]
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ def test_a_certificate_that_is_not_registered_is_refused_by_the_service(
     form: str, emulator: Emulator, context: SignInContext, tmp_path: Path
 ) -> None:
     assert emulator.certificate_path
-    stranger = KeyPair.make("stranger.corp.example")
-    path = tmp_path / f"stranger.{form}"
-    path.write_bytes(stranger.pem() if form == "pem" else stranger.pfx("word"))
+    unregistered = KeyPair.make("unregistered.corp.example")
+    path = tmp_path / f"unregistered.{form}"
+    path.write_bytes(unregistered.pem() if form == "pem" else unregistered.pfx("word"))
     who = identity(emulator, "certificate", certificate_path=str(path), certificate_password="word")
     error = refusal(who, context)
     assert "AADSTS700027" in error.message
@@ -257,7 +257,7 @@ def test_a_managed_identity_signs_in_at_the_endpoint_of_its_host(
     client_id = emulator.identity_client_id if assigned == "user" else None
     who = Identity("managed_identity", "options", client_id=client_id)
     if kind == "arc" and assigned == "user":
-        assert refusal(who, context).code == "sign_in_failed"  # an Arc machine has only its own
+        assert refusal(who, context).code == "sign_in_failed"  # an Arc machine has only the system-assigned identity
         return
     token = sign_in(who, context)
     claims = read_claims(token.value)
@@ -482,7 +482,7 @@ def test_child_processes_of_the_azure_cli_are_stopped_after_the_timeout(
 ) -> None:
     for name in ("pipe", "alive"):
         os.mkfifo(tmp_path / name)
-    # A wrapper like az, whose child process keeps the outputs and descriptor 3 open for as long as it runs.
+    # A wrapper like az, whose child process keeps the outputs and descriptor 3 open while it runs.
     (tmp_path / "az").write_text(
         f"#!/bin/sh\nexec 3> '{tmp_path}/alive'\n/bin/sh -c \"read line < '{tmp_path}/pipe'\" &\nwait\n", "ascii"
     )
@@ -492,7 +492,7 @@ def test_child_processes_of_the_azure_cli_are_stopped_after_the_timeout(
     os.close(writer)
     ended = select.select([reader], [], [], 10)[0]
     os.close(reader)
-    if not ended:  # let it go
+    if not ended:  # stop it
         os.close(os.open(tmp_path / "pipe", os.O_WRONLY))
     assert ended
     assert error.message.endswith("az did not respond within 0.5 s.")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Claims of a token, and how long a token is kept."""
+"""The claims of a token, and how long a token is cached."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._auth.token import Token, TokenCache, TokenClaims, read_claims
 from ansible_collections.secops.mde.plugins.module_utils._errors import SignInError
 
-PATIENCE = 300.0
+TIME_LIMIT = 300.0
 
 
 def jwt(claims: t.Any) -> str:
@@ -44,15 +44,15 @@ class SignIns:
     def __init__(self, clock: TokenClock, lifetime: float | None) -> None:
         self.clock = clock
         self.lifetime = lifetime
-        self.heard: list[str] = []
+        self.registered: list[str] = []
         self.count = 0
 
-    def acquire_token(self, patience: float) -> Token:
+    def acquire_token(self, time_limit: float) -> Token:
         self.count += 1
         return Token(f"t{self.count}", None if self.lifetime is None else self.clock.now + self.lifetime)
 
     def cache(self) -> TokenCache:
-        return TokenCache(self.acquire_token, self.clock, on_token=self.heard.append)
+        return TokenCache(self.acquire_token, self.clock, on_token=self.registered.append)
 
 
 @pytest.mark.parametrize(
@@ -102,96 +102,96 @@ def test_a_token_is_replaced_five_minutes_before_its_expiry_or_after_half_of_a_s
     lifetime: float, good_for: float
 ) -> None:
     clock = TokenClock()
-    desk = SignIns(clock, lifetime)
-    keeper = desk.cache()
-    assert keeper.token(PATIENCE) == "t1"
+    sign_ins = SignIns(clock, lifetime)
+    cache = sign_ins.cache()
+    assert cache.token(TIME_LIMIT) == "t1"
     if good_for:
         clock.now += good_for - 1
-        assert keeper.token(PATIENCE) == "t1"
+        assert cache.token(TIME_LIMIT) == "t1"
         clock.now += 1
-    assert keeper.token(PATIENCE) == "t2"
-    assert desk.heard == ["t1", "t2"]
+    assert cache.token(TIME_LIMIT) == "t2"
+    assert sign_ins.registered == ["t1", "t2"]
 
 
 def test_a_token_of_unknown_expiry_is_kept() -> None:
     clock = TokenClock()
-    keeper = SignIns(clock, None).cache()
-    keeper.token(PATIENCE)
+    cache = SignIns(clock, None).cache()
+    cache.token(TIME_LIMIT)
     clock.now += 10_000_000
-    assert keeper.token(PATIENCE) == "t1"
+    assert cache.token(TIME_LIMIT) == "t1"
 
 
-def test_no_sign_in_before_a_token_is_requested() -> None:
-    desk = SignIns(TokenClock(), 3600)
-    desk.cache()
-    assert desk.count == 0
+def test_the_cache_signs_in_only_when_a_token_is_requested() -> None:
+    sign_ins = SignIns(TokenClock(), 3600)
+    sign_ins.cache()
+    assert sign_ins.count == 0
 
 
 def test_a_rejected_token_is_replaced_and_the_next_caller_gets_the_new_one() -> None:
-    desk = SignIns(TokenClock(), 3600)
-    keeper = desk.cache()
-    refused = keeper.token(PATIENCE)
-    assert keeper.refresh(refused, PATIENCE) == "t2"
-    assert keeper.refresh(refused, PATIENCE) == "t2"
-    assert keeper.token(PATIENCE) == "t2"
-    assert desk.count == 2
+    sign_ins = SignIns(TokenClock(), 3600)
+    cache = sign_ins.cache()
+    refused = cache.token(TIME_LIMIT)
+    assert cache.refresh(refused, TIME_LIMIT) == "t2"
+    assert cache.refresh(refused, TIME_LIMIT) == "t2"
+    assert cache.token(TIME_LIMIT) == "t2"
+    assert sign_ins.count == 2
 
 
 def test_if_many_threads_were_rejected_one_signs_in() -> None:
-    desk = SignIns(TokenClock(), 3600)
-    keeper = desk.cache()
-    refused = keeper.token(PATIENCE)
-    together = threading.Barrier(8)
+    sign_ins = SignIns(TokenClock(), 3600)
+    cache = sign_ins.cache()
+    refused = cache.token(TIME_LIMIT)
+    barrier = threading.Barrier(8)
 
-    def renew(_turn: int) -> str:
-        together.wait()
-        return keeper.refresh(refused, PATIENCE)
+    def refresh(_call: int) -> str:
+        barrier.wait()
+        return cache.refresh(refused, TIME_LIMIT)
 
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(renew, range(8))) == {"t2"}
-    assert desk.count == 2
+        assert set(pool.map(refresh, range(8))) == {"t2"}
+    assert sign_ins.count == 2
 
 
 def test_the_same_token_again_means_that_no_other_is_available() -> None:
-    keeper = TokenCache(lambda _patience: Token("ready"), TokenClock(), on_token=lambda _: None)
-    refused = keeper.token(PATIENCE)
+    cache = TokenCache(lambda _time_limit: Token("ready"), TokenClock(), on_token=lambda _: None)
+    refused = cache.token(TIME_LIMIT)
     with pytest.raises(SignInError) as failed:
-        keeper.refresh(refused, PATIENCE)
+        cache.refresh(refused, TIME_LIMIT)
     assert (failed.value.code, failed.value.http_status) == ("unauthorized", 401)
     assert "access_token" in str(failed.value.hint)
 
 
 def test_a_rejected_sign_in_is_not_repeated_by_any_thread() -> None:
-    tries = []
+    attempts = []
 
-    def sign_in(patience: float) -> Token:
-        tries.append(patience)
+    def sign_in(time_limit: float) -> Token:
+        attempts.append(time_limit)
         raise SignInError("AADSTS7000215: wrong", final=True)
 
-    keeper = TokenCache(sign_in, TokenClock(), on_token=lambda _: None)
+    cache = TokenCache(sign_in, TokenClock(), on_token=lambda _: None)
 
-    def ask(_turn: int) -> str:
+    def rejected_message(_call: int) -> str:
         with pytest.raises(SignInError) as refused:
-            keeper.token(PATIENCE)
+            cache.token(TIME_LIMIT)
         return refused.value.message
 
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(ask, range(40))) == {"AADSTS7000215: wrong"}
+        assert set(pool.map(rejected_message, range(40))) == {"AADSTS7000215: wrong"}
     with pytest.raises(SignInError, match="AADSTS7000215"):
-        keeper.refresh("t0", PATIENCE)
-    assert len(tries) == 1
+        cache.refresh("t0", TIME_LIMIT)
+    assert len(attempts) == 1
 
 
 def test_after_a_failed_sign_in_the_cache_can_try_again() -> None:
-    tries = iter(range(2))
+    attempts = iter(range(2))
 
-    def sign_in(patience: float) -> Token:
-        assert patience == PATIENCE
-        if next(tries) == 0:
+    def sign_in(time_limit: float) -> Token:
+        assert time_limit == TIME_LIMIT
+        if next(attempts) == 0:
             raise SignInError("no")
         return Token("late")
 
-    keeper = TokenCache(sign_in, TokenClock(), on_token=lambda _: None)
+    cache = TokenCache(sign_in, TokenClock(), on_token=lambda _: None)
     with pytest.raises(SignInError):
-        keeper.token(PATIENCE)
-    assert keeper.token(PATIENCE) == "late"
+        cache.token(TIME_LIMIT)
+    assert cache.token(TIME_LIMIT) == "late"

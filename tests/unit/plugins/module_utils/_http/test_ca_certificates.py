@@ -39,7 +39,7 @@ def without_ca(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str,
     }
 
 
-def hashed_folder(ca_path: str, folder: Path) -> str:
+def ca_directory(ca_path: str, folder: Path) -> str:
     """A directory of CA certificates in the format of OpenSSL."""
     shutil.copy(ca_path, folder / "ca.pem")
     name = subprocess.run(
@@ -61,7 +61,7 @@ def test_a_ca_that_openssl_trusts_is_trusted(
     if variable == "SSL_CERT_DIR" and shutil.which("openssl") is None:
         pytest.skip("no openssl program")
     assert offboard(**without_ca).error_code == "certificate_not_trusted"
-    value = emulator.ca_path if variable == "SSL_CERT_FILE" else hashed_folder(emulator.ca_path, tmp_path)
+    value = emulator.ca_path if variable == "SSL_CERT_FILE" else ca_directory(emulator.ca_path, tmp_path)
     monkeypatch.setenv(variable, value)
     run = offboard(**without_ca)
     assert not run.failed, run.result["msg"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A response belongs to its request, is complete in time, and has a limited size. Otherwise it is an error."""
+"""A response that belongs to another request, is late, incomplete or too large is an error."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def session() -> Iterator[HttpTransport]:
 
 
 class TickingClock(ManualClock):
-    """A second passes with each read."""
+    """A clock that advances by one second with each read."""
 
     def monotonic(self) -> float:
         self.passed += 1
@@ -46,7 +46,7 @@ class TickingClock(ManualClock):
 
 
 @pytest.fixture
-def ticking() -> Iterator[HttpTransport]:
+def transport_with_ticking_clock() -> Iterator[HttpTransport]:
     transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=60.0), TickingClock())
     yield transport
     transport.close()
@@ -68,8 +68,8 @@ def post(transport: HttpTransport, server: Scripted, path: str = "/offboard") ->
 @pytest.mark.parametrize("interim", INTERIM.values(), ids=INTERIM)
 def test_an_interim_response_is_not_the_response_and_shifts_no_other(session: HttpTransport, interim: bytes) -> None:
     with Scripted(interim + regular(b'"first"', "201 Created"), regular(b'"second"')) as server:
-        answers = [post(session, server, path) for path in ("/1", "/2")]
-    assert [(answer.status, answer.json()) for answer in answers] == [(201, "first"), (200, "second")]
+        responses = [post(session, server, path) for path in ("/1", "/2")]
+    assert [(response.status, response.json()) for response in responses] == [(201, "first"), (200, "second")]
 
 
 IRREGULAR: t.Final = {
@@ -105,13 +105,13 @@ def test_a_regular_connection_is_reused(session: HttpTransport) -> None:
 
 INCOMPLETE: t.Final = {
     "a switch of protocols": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n",
-    "nothing but interim responses": INTERIM["102"] * 50 + regular(),
+    "only interim responses": INTERIM["102"] * 50 + regular(),
     "a length that is not a number": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2x\r\n\r\n{}",
     "a negative length": b"HTTP/1.1 400 Bad Request\r\nContent-Length: -2\r\n\r\n{}",
     "a body that ends early": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 99\r\n\r\n{}",
     "chunks that end early": b"HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
     "headers that end early": b"HTTP/1.1 403 Forbidden\r\nContent-Ty",
-    "a status line alone": b"HTTP/1.1 403 Forbidden\r\n",
+    "only a status line": b"HTTP/1.1 403 Forbidden\r\n",
     "no status": b"HTTP/1.1 \r\n\r\n",
     "no HTTP": b"SSH-2.0-OpenSSH_9.6\r\n",
     "too many headers": b"HTTP/1.1 400 Bad Request\r\n" + b"X: y\r\n" * 500 + b"\r\n{}",
@@ -168,7 +168,7 @@ ENDLESS: t.Final = {
     "the size of a chunk": (CHUNKS, b"0"),
     "a chunk extension": (CHUNKS + b"2;", b"x"),
     "trailers": (CHUNKS + b"0\r\n", b"X: y\r\n"),
-    "a packed body": (START + b"Content-Encoding: gzip\r\nContent-Length: 9999999\r\n\r\n", b"\x1f"),
+    "a compressed body": (START + b"Content-Encoding: gzip\r\nContent-Length: 9999999\r\n\r\n", b"\x1f"),
 }
 
 
@@ -179,22 +179,22 @@ def drip(first: bytes, rest: bytes) -> Script:
 
 @pytest.mark.parametrize("parts", ENDLESS.values(), ids=ENDLESS)
 def test_no_part_of_a_response_can_continue_after_the_deadline(
-    ticking: HttpTransport, parts: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+    transport_with_ticking_clock: HttpTransport, parts: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Each read returns one byte, as if no more had arrived.
+    # Each read returns one byte, as if only one had arrived.
     read = connections._Incoming.readinto
     monkeypatch.setattr(
         connections._Incoming, "readinto", lambda self, buffer: read(self, memoryview(buffer)[:1]), raising=True
     )
     monkeypatch.setattr(connections, "MAX_INTERIM_RESPONSES", 10_000)
     with Scripted(drip(*parts), close=True) as server:
-        error = failure(lambda: post(ticking, server))
+        error = failure(lambda: post(transport_with_ticking_clock, server))
     assert (error.code, error.may_have_arrived) == ("no_answer", True)
     if parts[1] != b"\x1f":
         assert error.message.endswith("no response within 60 s.")
 
 
-def test_a_proxy_cannot_send_headers_forever_before_it_connects(ticking: HttpTransport) -> None:
+def test_a_proxy_cannot_send_headers_forever_before_it_connects(transport_with_ticking_clock: HttpTransport) -> None:
     drips = drip(b"HTTP/1.1 200 Connection established\r\n", b"X: y\r\n")
     with Scripted(drips, close=True) as proxy:
         transport = HttpTransport(TransportOptions(user_agent="test/1", timeout=20.0, proxy=proxy.url), TickingClock())
@@ -252,7 +252,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> int:
     return limit
 
 
-def packed(body: bytes, coding: bytes = b"gzip") -> bytes:
+def compressed(body: bytes, coding: bytes = b"gzip") -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n%s" % (coding, len(body), body)
 
 
@@ -262,9 +262,9 @@ def too_large(small: int) -> dict[str, bytes]:
         "a body": regular(zeros),
         "a body without a length": START + b"\r\n" + zeros,
         "chunks": CHUNKS + b"400\r\n%s\r\n" % bytes(1024) * 1025,
-        "gzip": packed(gzip.compress(zeros)),
-        "members of gzip": packed(gzip.compress(zeros[: small // 2]) * 3),
-        "deflate": packed(zlib.compress(zeros), b"deflate"),
+        "gzip": compressed(gzip.compress(zeros)),
+        "members of gzip": compressed(gzip.compress(zeros[: small // 2]) * 3),
+        "deflate": compressed(zlib.compress(zeros), b"deflate"),
     }
 
 
@@ -286,9 +286,9 @@ def test_headers_are_limited(session: HttpTransport) -> None:
 @pytest.mark.parametrize("pack", [gzip.compress, lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:])])
 def test_a_compressed_body_is_decoded(session: HttpTransport, small: int, pack: t.Callable[[bytes], bytes]) -> None:
     body = b"0123456789" * (small // 10)
-    with Scripted(packed(pack(body))) as server:
+    with Scripted(compressed(pack(body))) as server:
         assert post(session, server).body == body
 
 
 def test_a_page_of_ten_thousand_records_is_within_the_limit() -> None:
-    assert response.MAX_BODY > 5 * 10_838_374  # the emulator's, measured
+    assert response.MAX_BODY > 5 * 10_838_374  # the largest page of the emulator

@@ -41,8 +41,8 @@ def test_no_part_of_a_password_in_a_url_is_shown(password: str, option: str, off
     options: dict[str, t.Any] = {option: address}
     run = offboard(connect=False, device_id=ID, access_token="made-up-token", **options)
     assert run.error_code == "invalid_option"
-    for piece in ("Som", "mer2026", "mer#2026"):
-        assert piece not in run.output
+    for part in ("Som", "mer2026", "mer#2026"):
+        assert part not in run.output
 
 
 def test_a_year_in_a_password_of_a_proxy_stays_in_every_date(

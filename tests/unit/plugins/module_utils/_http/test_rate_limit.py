@@ -24,25 +24,25 @@ def send_times(clock: ManualClock, rate_limiter: RateLimiter, calls: int) -> lis
     return seen
 
 
-def busiest(seen: list[float], span: float) -> int:
-    """The most calls within any period of ``span`` seconds."""
-    return max(sum(start <= moment < start + span for moment in seen) for start in seen)
+def max_calls_within(seen: list[float], span: float) -> int:
+    """Return the maximum number of calls within any period of ``span`` seconds."""
+    return max(sum(start <= call < start + span for call in seen) for start in seen)
 
 
 @pytest.mark.parametrize("calls", [99, 100, 101, 350])
 def test_no_minute_holds_more_calls_than_allowed(calls: int) -> None:
     clock = ManualClock()
     seen = send_times(clock, RateLimiter(clock, per_minute=100, per_hour=1500), calls)
-    assert busiest(seen, 60) == min(calls, 100)
+    assert max_calls_within(seen, 60) == min(calls, 100)
     assert seen == sorted(seen)
-    assert seen[-1] < ((calls - 1) // 100) * 61 + 1  # and no call waits needlessly
+    assert seen[-1] < ((calls - 1) // 100) * 61 + 1  # no call waits longer than necessary
 
 
 def test_no_hour_holds_more_calls_than_allowed() -> None:
     clock = ManualClock()
     seen = send_times(clock, RateLimiter(clock, per_minute=10, per_hour=25), 60)
-    assert busiest(seen, 60) == 10
-    assert busiest(seen, 3600) == 25
+    assert max_calls_within(seen, 60) == 10
+    assert max_calls_within(seen, 3600) == 25
     assert seen[-1] < 7300
 
 
@@ -82,7 +82,7 @@ def test_a_block_that_begins_while_a_call_waits_delays_it() -> None:
     assert clock.passed == pytest.approx(160, abs=1)
 
 
-def test_a_call_that_would_be_too_late_is_refused_at_once_and_takes_no_place() -> None:
+def test_a_call_that_would_be_too_late_is_refused_immediately_and_takes_no_capacity() -> None:
     clock = ManualClock()
     rate_limiter = RateLimiter(clock, per_minute=2, per_hour=1500)
     assert rate_limiter.acquire(latest=0)
@@ -133,7 +133,7 @@ def test_after_a_block_calls_leave_one_at_a_time_for_a_minute() -> None:
 
 
 def blocks(seconds: float, *, accepted: int, refused_before: int = 0, limit: float = 1000) -> list[float]:
-    """The seconds of a block after that many accepted calls and refused ones without any, with 200 random generators."""
+    """Return the seconds of a block after these numbers of accepted and then refused calls, for 200 seeds."""
     seen = []
     for seed in range(200):
         clock, rng = ManualClock(), random.Random(seed)
@@ -243,5 +243,5 @@ def test_no_sequence_of_events_exceeds_a_window(steps: list[tuple[str, int]], pe
         elif rate_limiter.acquire():
             sent.append(clock.monotonic())
     if sent:
-        assert busiest(sent, 60) <= per_minute
-        assert busiest(sent, 3600) <= per_hour
+        assert max_calls_within(sent, 60) <= per_minute
+        assert max_calls_within(sent, 3600) <= per_hour

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A credential is masked in text of servers, proxies and programs, in each encoding that they may use."""
+"""Credentials are masked in text of servers, proxies and programs, in each encoding."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_tokens_of_any_owner_are_masked(text: str, shown: str) -> None:
         "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
         "access_token is missing",
         "Bearer authentication is required",
-        "pc-0101.corp.example answered 404, an HTML page: Not Found\n",
+        "pc-0101.corp.example returned HTTP 404, an HTML page: Not Found\n",
         "\ud83d broken, and \ud83d\ude00 complete",
     ],
 )
@@ -157,7 +157,7 @@ def test_no_text_makes_the_redactor_fail_or_keep_the_secret(before: str, secret:
     Redactor([secret])(before + ENCODINGS[how](secret) + after)
 
 
-def test_blank_secrets_mask_nothing() -> None:
+def test_empty_secrets_mask_nothing() -> None:
     assert Redactor(["", " ", None])("a b") == "a b"
 
 

@@ -19,17 +19,17 @@ HEAVY: t.Final = {
     "opened tags": "<" * 140_000,
     "scripts": "<script>" * 20_000,
     "scripts without an end": "<script" * 20_000,
-    "blanks": "<" + " " * 140_000,
+    "spaces": "<" + " " * 140_000,
     "one word": "x" * 140_000,
 }
 
 
 @pytest.mark.parametrize("text", HEAVY.values(), ids=HEAVY)
-def test_a_message_about_an_unexpected_page_is_short_and_quickly_made(text: str) -> None:
+def test_a_message_about_an_unexpected_page_is_short_and_created_quickly(text: str) -> None:
     page = Response(method="GET", url="https://api.example.test", status=502, body=text.encode())
     before = time.process_time()
     assert len(summarize_body(page)) < 250
-    assert time.process_time() - before < 4  # of the processor: some milliseconds, and 25 s if it grew with the square
+    assert time.process_time() - before < 4  # processor time: some milliseconds, but 25 s if it were quadratic
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def response(status: int, body: bytes = b"{}", **headers: str) -> Response:
         ({"retry_after": formatdate(NOW + 90, usegmt=True)}, 90),
         ({"retry_after": formatdate(NOW - 90, usegmt=True)}, 0),
         ({"retry_after": "Mon, 99 Foo 2026"}, None),
-        # the local clock is ten minutes off: the Date of the response counts
+        # the local clock is wrong by ten minutes: the Date of the response counts
         ({"retry_after": formatdate(NOW + 690, usegmt=True), "date": formatdate(NOW + 600, usegmt=True)}, 90),
         ({"retry_after": formatdate(NOW - 510, usegmt=True), "date": formatdate(NOW - 600, usegmt=True)}, 90),
     ],
@@ -69,7 +69,7 @@ def test_retry_after_is_read_in_both_forms(headers: dict[str, t.Any], seconds: f
 def test_an_http_date_in_any_form_is_utc_in_every_local_time_zone(
     monkeypatch: pytest.MonkeyPatch, form: str, zone: str
 ) -> None:
-    """The forms of RFC 9110, 5.6.7. The last one has no time zone."""
+    """The formats of RFC 9110, 5.6.7. The last one has no time zone."""
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
@@ -168,7 +168,7 @@ REFUSED = TransportError("refused", may_have_arrived=False)
 LOST = TransportError("lost", may_have_arrived=True)
 UNTRUSTED = TransportError("certificate", may_have_arrived=False, retryable=False)
 
-# the outcome, whether a read is repeated, whether an offboard request is
+# the outcome, whether a read is repeated, whether an offboard request is repeated
 BY_VERB = [
     (response(429, b'{"error": {"code": "TooManyRequests", "message": "slow down"}}'), True, True),
     (response(429), True, False),

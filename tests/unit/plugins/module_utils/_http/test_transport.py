@@ -35,15 +35,15 @@ HOST = "https://mde.example.test"
 FAR = "/api/machines"
 
 
-class Open(t.Protocol):
+class OpenTransport(t.Protocol):
     """The fixture ``session``."""
 
     def __call__(self, **options: t.Any) -> HttpTransport:
-        """Open one with these options."""
+        """Open a transport with these options."""
 
 
 @pytest.fixture
-def session(emulator: Emulator, clock: EmulatorClock) -> Iterator[Open]:
+def session(emulator: Emulator, clock: EmulatorClock) -> Iterator[OpenTransport]:
     """Opens transports that trust the emulator by default, and closes them."""
     opened: list[HttpTransport] = []
 
@@ -67,9 +67,9 @@ def wrong_bundle(tmp_path: Path) -> str:
 @pytest.fixture
 def nowhere() -> Iterator[str]:
     """A URL of this machine on which no server listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"https://127.0.0.1:{taken.getsockname()[1]}"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield f"https://127.0.0.1:{unused.getsockname()[1]}"
 
 
 def failure(send: t.Callable[[], object]) -> TransportError:
@@ -81,7 +81,7 @@ def failure(send: t.Callable[[], object]) -> TransportError:
 # -- what is sent --------------------------------------------------------------------------------------------
 
 
-def test_the_user_agent_names_the_caller_and_nothing_else_is_added(session: Open, emulator: Emulator) -> None:
+def test_the_user_agent_names_the_caller_and_nothing_else_is_added(session: OpenTransport, emulator: Emulator) -> None:
     session(user_agent="secops.mde/1.2.3").send("GET", emulator.api_url + FAR)
     (call,) = emulator.calls()
     assert call.headers["user-agent"] == "secops.mde/1.2.3"
@@ -94,7 +94,7 @@ def test_the_version_is_that_of_the_collection() -> None:
 
 @pytest.mark.parametrize("home", ["NETRC", "HOME"])
 def test_a_password_in_netrc_never_replaces_the_token(
-    home: str, session: Open, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: str, session: OpenTransport, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / ".netrc"
     netrc.write_text("default login user1 password hunter2\n", encoding="ascii")
@@ -106,7 +106,7 @@ def test_a_password_in_netrc_never_replaces_the_token(
     assert [call.headers.get("authorization", "")[:7] for call in emulator.calls()] == ["Bearer ", ""]
 
 
-def test_cookies_are_not_kept(session: Open, emulator: Emulator) -> None:
+def test_cookies_are_not_kept(session: OpenTransport, emulator: Emulator) -> None:
     emulator.fault(kind="body", body="{}", headers={"Set-Cookie": "node=sick; Path=/"})
     one = session()
     one.send("GET", emulator.api_url + FAR)
@@ -115,11 +115,11 @@ def test_cookies_are_not_kept(session: Open, emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_redirects_are_returned_and_not_followed(method: str, session: Open, emulator: Emulator) -> None:
+def test_redirects_are_returned_and_not_followed(method: str, session: OpenTransport, emulator: Emulator) -> None:
     emulator.fault(kind="redirect", times=None)
-    answer = session().send(method, emulator.api_url + FAR, headers={"Authorization": "Bearer abc"})
-    assert answer.status == 307
-    assert answer.headers["location"].startswith(emulator.elsewhere_url)
+    response = session().send(method, emulator.api_url + FAR, headers={"Authorization": "Bearer abc"})
+    assert response.status == 307
+    assert response.headers["location"].startswith(emulator.elsewhere_url)
     assert emulator.calls("elsewhere") == []
 
 
@@ -131,18 +131,38 @@ def test_redirects_are_returned_and_not_followed(method: str, session: Open, emu
     ("options", "environ", "trusted"),
     [
         pytest.param({"ca_path": "good"}, {}, True, id="ca_path"),
-        pytest.param({"ca_path": "good"}, {"REQUESTS_CA_BUNDLE": "wrong"}, True, id="ca_path beats a wrong bundle"),
-        pytest.param({"ca_path": "good"}, {"REQUESTS_CA_BUNDLE": "missing"}, True, id="ca_path beats a missing bundle"),
         pytest.param(
-            {"ca_path": "wrong"}, {"REQUESTS_CA_BUNDLE": "good"}, False, id="a wrong ca_path beats a good bundle"
+            {"ca_path": "good"},
+            {"REQUESTS_CA_BUNDLE": "wrong"},
+            True,
+            id="ca_path takes precedence over a wrong bundle",
         ),
         pytest.param(
-            {"validate_certs": False}, {"REQUESTS_CA_BUNDLE": "wrong"}, True, id="validate_certs beats a bundle"
+            {"ca_path": "good"},
+            {"REQUESTS_CA_BUNDLE": "missing"},
+            True,
+            id="ca_path takes precedence over a missing bundle",
         ),
-        pytest.param({"validate_certs": False, "ca_path": "wrong"}, {}, True, id="validate_certs beats ca_path"),
+        pytest.param(
+            {"ca_path": "wrong"},
+            {"REQUESTS_CA_BUNDLE": "good"},
+            False,
+            id="a wrong ca_path takes precedence over a good bundle",
+        ),
+        pytest.param(
+            {"validate_certs": False},
+            {"REQUESTS_CA_BUNDLE": "wrong"},
+            True,
+            id="validate_certs takes precedence over a bundle",
+        ),
+        pytest.param(
+            {"validate_certs": False, "ca_path": "wrong"}, {}, True, id="validate_certs takes precedence over ca_path"
+        ),
         pytest.param({}, {"REQUESTS_CA_BUNDLE": "good"}, True, id="REQUESTS_CA_BUNDLE"),
         pytest.param({}, {"CURL_CA_BUNDLE": "good"}, True, id="CURL_CA_BUNDLE"),
-        pytest.param({}, {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": "good"}, True, id="an empty bundle is none"),
+        pytest.param(
+            {}, {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": "good"}, True, id="an empty bundle counts as unset"
+        ),
         pytest.param({}, {"REQUESTS_CA_BUNDLE": "good", "CURL_CA_BUNDLE": "wrong"}, True, id="REQUESTS before CURL"),
         pytest.param({}, {"REQUESTS_CA_BUNDLE": "wrong"}, False, id="a wrong bundle"),
         pytest.param({}, {"REQUESTS_CA_BUNDLE": "missing"}, False, id="a missing bundle"),
@@ -154,7 +174,7 @@ def test_options_decide_which_certificates_to_trust_and_else_the_environment(
     options: dict[str, t.Any],
     environ: dict[str, str],
     trusted: bool,
-    session: Open,
+    session: OpenTransport,
     emulator: Emulator,
     wrong_bundle: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -176,7 +196,7 @@ def test_options_decide_which_certificates_to_trust_and_else_the_environment(
 
 @pytest.mark.parametrize("setting", ["ca_path", "REQUESTS_CA_BUNDLE"])
 def test_ca_certificates_are_loaded_once_for_all_connections(
-    setting: str, session: Open, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    setting: str, session: OpenTransport, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.write_bytes(Path(emulator.ca_path).read_bytes())
@@ -188,7 +208,7 @@ def test_ca_certificates_are_loaded_once_for_all_connections(
     assert one.send("GET", emulator.elsewhere_url + FAR).status < 500
 
 
-def test_a_certificate_for_another_name_is_not_trusted(session: Open, emulator: Emulator) -> None:
+def test_a_certificate_for_another_name_is_not_trusted(session: OpenTransport, emulator: Emulator) -> None:
     with HttpsProxy({"mde.example.test": emulator.api_url}) as proxy:
         failed = failure(lambda: session(proxy=proxy.url).send("POST", HOST + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("certificate_not_trusted", False, True)
@@ -200,8 +220,8 @@ def test_a_certificate_for_another_name_is_not_trusted(session: Open, emulator: 
 
 
 @pytest.fixture
-def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The hosts to which connections were opened. Each connection is refused."""
+def connected_hosts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hosts to which connections were opened. All connections are refused."""
     hosts: list[str] = []
 
     def refuse(address: tuple[str, int], *_: t.Any, **__: t.Any) -> t.NoReturn:
@@ -244,14 +264,14 @@ def test_the_proxy_option_takes_precedence_and_loopback_and_link_local_use_no_pr
     option: str | None,
     environ: dict[str, str],
     via: str,
-    session: Open,
-    dialled: list[str],
+    session: OpenTransport,
+    connected_hosts: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     failed = failure(lambda: session(proxy=option).send("GET", url))
-    assert dialled == [via]
+    assert connected_hosts == [via]
     assert not failed.may_have_arrived
     assert failed.retryable
     assert failed.code == ("unreachable" if via in url else "proxy_failed")
@@ -259,7 +279,7 @@ def test_the_proxy_option_takes_precedence_and_loopback_and_link_local_use_no_pr
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-def test_the_proxy_receives_its_password_and_the_service_does_not(session: Open, emulator: Emulator) -> None:
+def test_the_proxy_receives_its_password_and_the_service_does_not(session: OpenTransport, emulator: Emulator) -> None:
     with HttpsProxy({"mde.example.test": emulator.api_url}) as proxy:
         one = session(proxy=proxy.url.replace("//", "//user:hunter%212@"), validate_certs=False)
         assert one.send("GET", HOST + FAR).status == 401
@@ -269,7 +289,7 @@ def test_the_proxy_receives_its_password_and_the_service_does_not(session: Open,
 
 
 @pytest.mark.parametrize("refusal", ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"])
-def test_a_proxy_that_refuses_is_named_and_the_request_was_not_sent(refusal: str, session: Open) -> None:
+def test_a_proxy_that_refuses_is_named_and_the_request_was_not_sent(refusal: str, session: OpenTransport) -> None:
     with HttpsProxy({}, refusal) as proxy:
         failed = failure(lambda: session(proxy=proxy.url).send("POST", HOST + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("proxy_failed", False, False)
@@ -277,11 +297,11 @@ def test_a_proxy_that_refuses_is_named_and_the_request_was_not_sent(refusal: str
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-@pytest.mark.parametrize("first", [True, False], ids=["a new connection", "a kept connection"])
+@pytest.mark.parametrize("first", [True, False], ids=["a new connection", "a reused connection"])
 def test_a_response_that_is_lost_behind_a_proxy_is_not_a_failure_to_connect(
-    first: bool, session: Open, emulator: Emulator
+    first: bool, session: OpenTransport, emulator: Emulator
 ) -> None:
-    """urllib3 raises a ProxyError here as well. Treated as a refused connection, the POST would be sent twice."""
+    """urllib3 also raises a ProxyError here. If it counted as a refused connection, the POST would be sent twice."""
     emulator.fault(kind="lost", method="POST")
     with HttpsProxy({"mde.example.test": emulator.api_url}) as proxy:
         one = session(proxy=proxy.url, validate_certs=False)
@@ -296,7 +316,7 @@ def test_a_response_that_is_lost_behind_a_proxy_is_not_a_failure_to_connect(
 # -- failures -------------------------------------------------------------------------------------
 
 
-def test_a_refused_connection_was_not_sent(session: Open, nowhere: str) -> None:
+def test_a_refused_connection_was_not_sent(session: OpenTransport, nowhere: str) -> None:
     failed = failure(lambda: session().send("POST", nowhere))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, False)
     assert failed.message.startswith(f"POST {nowhere}: no connection to {nowhere} (")
@@ -304,7 +324,7 @@ def test_a_refused_connection_was_not_sent(session: Open, nowhere: str) -> None:
     assert "api_url" in str(failed.hint)
 
 
-def test_an_unknown_host_was_not_sent(session: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_was_not_sent(session: OpenTransport, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: t.Any, **__: t.Any) -> t.NoReturn:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -314,7 +334,9 @@ def test_an_unknown_host_was_not_sent(session: Open, monkeypatch: pytest.MonkeyP
     assert "Name or service not known" in failed.message
 
 
-def test_a_request_whose_connection_times_out_was_not_sent(session: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_whose_connection_times_out_was_not_sent(
+    session: OpenTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def late(*_: t.Any, **__: t.Any) -> t.NoReturn:
         raise TimeoutError("timed out")
 
@@ -326,14 +348,14 @@ def test_a_request_whose_connection_times_out_was_not_sent(session: Open, monkey
 @pytest.mark.parametrize(
     "url", ["https://mde..example.test", f"https://{'a' * 70}.example.test", "https://*.example.test"]
 )
-def test_an_invalid_host_is_final_and_the_request_was_not_sent(url: str, session: Open) -> None:
+def test_an_invalid_host_is_final_and_the_request_was_not_sent(url: str, session: OpenTransport) -> None:
     failed = failure(lambda: session().send("POST", url))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, True)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("socks") is not None, reason="PySocks is installed here")
 def test_a_proxy_type_that_is_not_installed_is_final_and_reported(
-    session: Open, monkeypatch: pytest.MonkeyPatch
+    session: OpenTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy.example.test:1080")
     failed = failure(lambda: session().send("POST", HOST))
@@ -342,14 +364,16 @@ def test_a_proxy_type_that_is_not_installed_is_final_and_reported(
 
 
 @pytest.mark.parametrize("kind", ["lost", "lost_before"])
-def test_a_request_whose_response_is_lost_may_have_arrived(kind: str, session: Open, emulator: Emulator) -> None:
+def test_a_request_whose_response_is_lost_may_have_arrived(
+    kind: str, session: OpenTransport, emulator: Emulator
+) -> None:
     emulator.fault(kind=kind)
     failed = failure(lambda: session().send("POST", emulator.api_url + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
     assert failed.message.startswith(f"POST {emulator.api_url}{FAR}: the connection was interrupted (")
 
 
-def test_a_server_that_hangs_is_abandoned_after_the_timeout(session: Open, emulator: Emulator) -> None:
+def test_a_server_that_hangs_is_abandoned_after_the_timeout(session: OpenTransport, emulator: Emulator) -> None:
     emulator.fault(kind="hang")
     failed = failure(lambda: session(timeout=0.2).send("POST", emulator.api_url + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
@@ -357,7 +381,7 @@ def test_a_server_that_hangs_is_abandoned_after_the_timeout(session: Open, emula
 
 
 def test_a_slow_server_is_abandoned_after_the_timeout_although_each_byte_is_in_time(
-    session: Open, emulator: Emulator, clock: EmulatorClock, monkeypatch: pytest.MonkeyPatch
+    session: OpenTransport, emulator: Emulator, clock: EmulatorClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator.fault(kind="slow_drip", delay=0.001)
     ticking = iter(range(10_000))
@@ -367,17 +391,17 @@ def test_a_slow_server_is_abandoned_after_the_timeout_although_each_byte_is_in_t
     assert "no response within 30 s" in failed.message
 
 
-def test_a_body_that_cannot_be_decoded_is_an_interrupted_connection(session: Open, emulator: Emulator) -> None:
+def test_a_body_that_cannot_be_decoded_is_an_interrupted_connection(session: OpenTransport, emulator: Emulator) -> None:
     emulator.fault(kind="body", body=b"not packed", headers={"Content-Encoding": "gzip"})
     failed = failure(lambda: session().send("POST", emulator.api_url + FAR))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("no_answer", True, False)
 
 
 class SilentServer:
-    """A server that accepts a connection and sends one piece of data."""
+    """A server that accepts a connection and sends data once."""
 
-    def __init__(self, say: bytes) -> None:
-        self._say = say
+    def __init__(self, data: bytes) -> None:
+        self._data = data
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
 
@@ -392,12 +416,12 @@ class SilentServer:
         connection, _address = self._listener.accept()
         with connection:
             connection.recv(65536)
-            connection.sendall(self._say)
+            connection.sendall(self._data)
 
 
-@pytest.mark.parametrize("say", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["closed at once", "plain HTTP"])
-def test_a_tls_failure_is_not_reported_as_an_untrusted_certificate(say: bytes, session: Open) -> None:
-    with SilentServer(say) as server:
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["closed immediately", "plain HTTP"])
+def test_a_tls_failure_is_not_reported_as_an_untrusted_certificate(data: bytes, session: OpenTransport) -> None:
+    with SilentServer(data) as server:
         failed = failure(lambda: session().send("POST", server.url))
     assert (failed.code, failed.may_have_arrived, not failed.retryable) == ("unreachable", False, False)
 
@@ -405,15 +429,15 @@ def test_a_tls_failure_is_not_reported_as_an_untrusted_certificate(say: bytes, s
 # -- responses -----------------------------------------------------------------------------------------
 
 
-def test_a_large_compressed_response_is_read_completely(session: Open, emulator: Emulator) -> None:
+def test_a_large_compressed_response_is_read_completely(session: OpenTransport, emulator: Emulator) -> None:
     text = "".join(f"{number:09}" for number in range(50_000))
     emulator.fault(kind="body", body=gzip.compress(text.encode()), headers={"Content-Encoding": "gzip", "X-Node": "7"})
-    answer = session().send("GET", emulator.api_url + FAR)
-    assert answer.text == text
-    assert answer.headers["x-node"] == "7"
+    response = session().send("GET", emulator.api_url + FAR)
+    assert response.text == text
+    assert response.headers["x-node"] == "7"
 
 
-def test_a_host_has_responded_after_any_response(session: Open, emulator: Emulator, nowhere: str) -> None:
+def test_a_host_has_responded_after_any_response(session: OpenTransport, emulator: Emulator, nowhere: str) -> None:
     one = session()
     failure(lambda: one.send("GET", nowhere))
     one.send("GET", emulator.api_url + FAR)
@@ -437,16 +461,16 @@ def test_a_body_is_json_or_nothing(body: bytes, document: t.Any) -> None:
     assert Response("GET", HOST, 200, body=body).json() == document
 
 
-def test_a_session_is_safe_to_use_from_several_threads(session: Open, emulator: Emulator) -> None:
+def test_a_session_is_safe_to_use_from_several_threads(session: OpenTransport, emulator: Emulator) -> None:
     one = session()
-    answers: list[int] = []
+    responses: list[int] = []
     threads = [
-        threading.Thread(target=lambda: answers.append(one.send("GET", emulator.api_url + FAR).status))
-        for _turn in range(8)
+        threading.Thread(target=lambda: responses.append(one.send("GET", emulator.api_url + FAR).status))
+        for _number in range(8)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert answers == [401] * 8
+    assert responses == [401] * 8
     assert _http.REQUESTS_MISSING is None

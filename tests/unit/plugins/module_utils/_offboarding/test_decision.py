@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The decision table: every rule, its edges, and that exactly one rule applies in every state."""
+"""The decision table: every rule and its limits. Exactly one rule applies in every state."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ DEVICE = "00aa11bb22cc33dd44ee55ff66aa77bb88cc99dd"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-def stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".") + "Z"
+def stamp(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".") + "Z"
 
 
 def machine(onboarding: object = "Onboarded", seen: timedelta | str | None = HOUR, health: str = "Active") -> Machine:
-    """A record whose last report was so long before now."""
+    """Return a record with this time since its last report."""
     last_seen = stamp(NOW - seen) if isinstance(seen, timedelta) else seen
     found = Machine.from_json(
         {"id": DEVICE, "onboardingStatus": onboarding, "lastSeen": last_seen, "healthStatus": health}
@@ -43,7 +43,7 @@ def machine(onboarding: object = "Onboarded", seen: timedelta | str | None = HOU
 
 
 def action(status: object, created: timedelta, ended: timedelta | None = None, **fields: object) -> MachineAction:
-    """An Offboard created, and finished, so long before now."""
+    """Return an Offboard action with these times since its creation and end."""
     record = {
         "id": f"action-{status}-{created.total_seconds():.0f}",
         "type": "Offboard",
@@ -63,10 +63,10 @@ CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
     ("no action at all", machine(), [], "submitted", "submitted"),
     ("pending", machine(), [action("Pending", HOUR)], "in_progress", "in_progress"),
     ("in progress", machine(), [action("InProgress", HOUR)], "in_progress", "in_progress"),
-    ("in another spelling", machine(), [action("PENDING", HOUR)], "in_progress", "in_progress"),
-    ("made in the future by a clock ahead", machine(), [action("Pending", -HOUR)], "in_progress", "in_progress"),
-    ("four days less an hour", machine(), [action("Pending", 4 * DAY - HOUR)], "in_progress", "in_progress"),
-    ("over four days", machine(), [action("Pending", 4 * DAY + HOUR)], "in_progress", "submitted"),
+    ("in uppercase", machine(), [action("PENDING", HOUR)], "in_progress", "in_progress"),
+    ("created in the future by a fast clock", machine(), [action("Pending", -HOUR)], "in_progress", "in_progress"),
+    ("an hour less than four days", machine(), [action("Pending", 4 * DAY - HOUR)], "in_progress", "in_progress"),
+    ("more than four days", machine(), [action("Pending", 4 * DAY + HOUR)], "in_progress", "submitted"),
     ("pending for weeks", machine(), [action("Pending", 21 * DAY)], "in_progress", "submitted"),
     ("an unknown status", machine(), [action("Queued", HOUR)], "in_progress", "submitted"),
     ("no status", machine(), [action(None, HOUR)], "in_progress", "submitted"),
@@ -78,14 +78,14 @@ CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
         "submitted",
     ),
     (
-        "an older one active below a newer that failed",
+        "an older active action and a newer failed one",
         machine(),
         [action("Failed", HOUR), action("Pending", 2 * DAY)],
         "in_progress",
         "in_progress",
     ),
     (
-        "a recent one beside one that is stuck",
+        "a recent action and a stuck action",
         machine(),
         [action("Pending", 21 * DAY), action("Pending", HOUR)],
         "in_progress",
@@ -99,7 +99,7 @@ CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
         "in_progress",
     ),
     (
-        "off, with the proof",
+        "offboarded, with a successful action",
         machine("CanBeOnboarded", 30 * DAY),
         [action("Succeeded", 20 * DAY)],
         "already_offboarded",
@@ -107,11 +107,23 @@ CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
     ),
     ("never onboarded", machine("CanBeOnboarded"), [], "not_onboarded", "submitted"),
     ("unsupported", machine("Unsupported"), [], "not_onboarded", "submitted"),
-    ("little known", machine("insufficientinfo"), [], "not_onboarded", "submitted"),
-    ("off, the last try failed", machine("CanBeOnboarded"), [action("Failed", DAY)], "not_onboarded", "submitted"),
-    ("off, the last try timed out", machine("CanBeOnboarded"), [action("TimeOut", DAY)], "not_onboarded", "submitted"),
+    ("insufficient information", machine("insufficientinfo"), [], "not_onboarded", "submitted"),
     (
-        "off, a newer try failed after a success",
+        "not onboarded, the last action failed",
+        machine("CanBeOnboarded"),
+        [action("Failed", DAY)],
+        "not_onboarded",
+        "submitted",
+    ),
+    (
+        "not onboarded, the last action timed out",
+        machine("CanBeOnboarded"),
+        [action("TimeOut", DAY)],
+        "not_onboarded",
+        "submitted",
+    ),
+    (
+        "not onboarded, a newer action failed after a success",
         machine("CanBeOnboarded"),
         [action("Failed", DAY), action("Succeeded", 9 * DAY)],
         "not_onboarded",
@@ -162,7 +174,7 @@ CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
         "submitted",
     ),
     (
-        "a newer one failed after a success, not seen since",
+        "a newer action failed after a success, not seen since",
         machine(seen=20 * DAY),
         [action("Failed", 5 * DAY), action("Succeeded", 19 * DAY)],
         "already_offboarded",
@@ -178,7 +190,7 @@ CASES: list[tuple[str, Machine, list[MachineAction], str, str]] = [
     ("another type of action", machine(), [action("Pending", HOUR, type="Isolate")], "submitted", "submitted"),
     ("another machine's action", machine(), [action("Pending", HOUR, machineId="ff" * 20)], "submitted", "submitted"),
     (
-        "an action of a machine whose id differs in case alone",
+        "an action of a machine whose ID differs only in case",
         machine(),
         [action("Pending", HOUR, machineId=DEVICE.upper())],
         "submitted",
@@ -247,10 +259,10 @@ def test_every_history_that_the_service_can_send_has_a_decision(
         for a in actions
         if a.is_offboard_of(DEVICE) and a.is_active and a.created is not None and a.created >= NOW - 4 * DAY
     ]
-    if recent:  # never twice, not even with force
+    if recent:  # a recent action is never duplicated, even with force
         assert decision.outcome == "in_progress"
         assert decision.action in recent
-    if decision.outcome == "already_offboarded":  # never a false "done"
+    if decision.outcome == "already_offboarded":  # "done" is always correct
         assert decision.action is not None
         assert decision.action.normalized_status == "succeeded"
 

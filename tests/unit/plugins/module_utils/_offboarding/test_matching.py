@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which record is the device: a table of requests and small inventories."""
+"""The record that is the device: a table of requests and small inventories."""
 
 from __future__ import annotations
 
@@ -43,35 +43,35 @@ CASES: list[Case] = [
     ("by id in capitals", {"device_id": "A1"}, [PC1], {}, "found a1", set()),
     ("by name", {"device_name": "pc1.corp.example"}, [PC1, PC10], {}, "found a1", set()),
     ("by name in capitals", {"device_name": "PC1.CORP.EXAMPLE"}, [PC1, PC10], {}, "found a1", set()),
-    ("by name with DNS's root", {"device_name": "pc1.corp.example."}, [PC1], {}, "found a1", set()),
+    ("by name with a trailing dot", {"device_name": "pc1.corp.example."}, [PC1], {}, "found a1", set()),
     ("by Entra id", {"aad_device_id": GUID.upper()}, [PC1, PC10], {}, "found a1", set()),
     ("by all three", {"device_id": "a1", "device_name": "pc1.corp.example", "aad_device_id": GUID}, [PC1], {}, "found a1", set()),
     ("never by a prefix", {"device_name": "pc1"}, [PC10], {"match_short_names": True}, "not_found", set()),
     ("a short name does not match a full one", {"device_name": "pc1"}, [PC1], {}, "not_found", set()),
-    ("unless allowed", {"device_name": "pc1"}, [PC1, PC10], {"match_short_names": True}, "found a1", set()),
+    ("a short name matches a full one if allowed", {"device_name": "pc1"}, [PC1, PC10], {"match_short_names": True}, "found a1", set()),
     ("a full name does not match a short one", {"device_name": "pc1.corp.example"}, [SHORT], {"match_short_names": True}, "not_found", set()),
     ("a full name does not match another domain", {"device_name": "pc1.home.example"}, [PC1], {"match_short_names": True}, "not_found", set()),
-    ("short and full are two", {"device_name": "pc1"}, [PC1, SHORT], {"match_short_names": True}, "ambiguous", {"a1", "b1"}),
+    ("a short and a full name are two devices", {"device_name": "pc1"}, [PC1, SHORT], {"match_short_names": True}, "ambiguous", {"a1", "b1"}),
     ("two devices with one name", {"device_name": "pc1.corp.example"}, [PC1, DUPLICATE], {}, "ambiguous", {"a1", "c1"}),
     ("two devices with one name, and an id", {"device_name": "pc1.corp.example", "device_id": "c1"}, [PC1, DUPLICATE], {}, "found c1", set()),
     ("two devices with one Entra id", {"aad_device_id": GUID}, [PC1, record("h1", aad=GUID)], {}, "ambiguous", {"a1", "h1"}),
     ("a short name as the safeguard of an id", {"device_id": "a1", "device_name": "pc1"}, [PC1], {}, "found a1", set()),
     ("a full name as the safeguard of an id with a short name", {"device_id": "b1", "device_name": "pc1.corp.example"}, [SHORT], {}, "found b1", set()),
     ("a short name as the safeguard of an Entra id", {"aad_device_id": GUID, "device_name": "pc1"}, [PC1], {}, "found a1", set()),
-    ("a name with blanks around it as the safeguard of an id", {"device_id": "k1", "device_name": "pc5"}, [PADDED], {}, "found k1", set()),
-    ("a name with blanks around it without an id is another one", {"device_name": "pc5"}, [PADDED], {}, "not_found", set()),
+    ("a name with spaces around it as the safeguard of an id", {"device_id": "k1", "device_name": "pc5"}, [PADDED], {}, "found k1", set()),
+    ("a name with spaces around it without an id does not match", {"device_name": "pc5"}, [PADDED], {}, "not_found", set()),
     ("another name as the safeguard", {"device_id": "a1", "device_name": "pc9"}, [PC1], {}, "mismatch", {"a1"}),
     ("another domain as the safeguard", {"device_id": "a1", "device_name": "pc1.home.example"}, [PC1], {}, "mismatch", {"a1"}),
     ("a record without a name does not match the safeguard", {"device_id": "e1", "device_name": "pc1"}, [NAMELESS], {}, "mismatch", {"e1"}),
     ("id and name of two devices", {"device_id": "a10", "device_name": "pc1.corp.example"}, [PC1, PC10], {}, "mismatch", {"a1", "a10"}),
     ("the id is unknown, the name is not", {"device_id": "zz", "device_name": "pc1.corp.example"}, [PC1], {}, "mismatch", {"a1"}),
     ("another Entra id", {"device_id": "a10", "aad_device_id": GUID}, [PC10], {}, "mismatch", {"a10"}),
-    ("nothing", {"device_name": "pc1"}, [], {}, "not_found", set()),
+    ("no records", {"device_name": "pc1"}, [], {}, "not_found", set()),
     ("a record that was not requested does not count", {"device_name": "pc9"}, [PC1, PC10], {}, "not_found", set()),
-    ("merged into the other of one name", {"device_name": "pc2.corp.example"}, [OLD, NEW], {}, "found d2", set()),
+    ("merged into another device with the same name", {"device_name": "pc2.corp.example"}, [OLD, NEW], {}, "found d2", set()),
     ("merged into a device that was not requested", {"device_id": "d1"}, [OLD], {}, "mismatch", {"d1"}),
-    ("the same by force", {"device_id": "d1"}, [OLD], {"force": True}, "found d1", set()),
-    ("by force the survivor of two still", {"device_name": "pc2.corp.example"}, [OLD, NEW], {"force": True}, "found d2", set()),
+    ("merged into a device that was not requested, with force", {"device_id": "d1"}, [OLD], {"force": True}, "found d1", set()),
+    ("merged into another device with the same name, with force", {"device_name": "pc2.corp.example"}, [OLD, NEW], {"force": True}, "found d2", set()),
     ("merged into each other", {"device_name": "pc3"}, ROUND, {}, "ambiguous", {"f1", "f2"}),
     ("merged into itself", {"device_name": "pc4"}, [SELF], {}, "found g1", set()),
 ]  # fmt: skip
@@ -123,7 +123,7 @@ def test_a_guid_as_device_id_that_finds_nothing_points_to_the_other_option() -> 
         ("https://security.microsoft.us/machines/v2/00aa11bb?tid=1#top", "00aa11bb"),
     ],
 )
-def test_a_device_id_is_taken_out_of_what_people_paste(written: str, cleaned: str) -> None:
+def test_a_device_id_is_extracted_from_pasted_text(written: str, cleaned: str) -> None:
     assert DeviceRequest.from_options(device_id=written, comment="c").device_id == cleaned
 
 
@@ -150,7 +150,7 @@ BAD: list[tuple[dict[str, t.Any], str]] = [
 
 
 @pytest.mark.parametrize(("given", "names"), BAD, ids=repr)
-def test_what_cannot_be_one_device_is_refused_by_name(given: dict[str, t.Any], names: str) -> None:
+def test_an_identifier_that_cannot_be_one_device_is_rejected_by_name(given: dict[str, t.Any], names: str) -> None:
     from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 
     with pytest.raises(OptionError) as refusal:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whose action it is, for every external ID, comment and time that a service can return."""
+"""The ownership of actions for every external ID, comment and time that a service can return."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ SAME = {
     "as sent": OURS,
     "in upper case": OURS.upper(),
     "in the other case": OURS.swapcase(),
-    "with blanks around": f"  {OURS}\t",
-    "the UUID alone": UUID,
-    "the UUID and the blank": f"{UUID} ",
+    "with spaces around": f"  {OURS}\t",
+    "only the UUID": UUID,
+    "the UUID and a space": f"{UUID} ",
     "a part of the text": OURS[:41],
     "one character of the text": OURS[:38],
 }
 ANOTHER = {
     "of another request": FOREIGN,
     "of another request with our text": f"{FOREIGN} CHG-1042 job 7",
-    "our text alone": "CHG-1042 job 7",
+    "only our text": "CHG-1042 job 7",
     "our UUID with another text": f"{UUID} CHG-7",
     "ours with more": f"{OURS}7",
     "ours after something else": f"x {OURS}",
@@ -49,13 +49,13 @@ ANOTHER = {
 
 
 @pytest.mark.parametrize("returned", SAME.values(), ids=SAME)
-def test_a_value_is_the_same_ignoring_case_and_outer_blanks_or_cut_off_after_the_uuid(returned: str) -> None:
+def test_a_value_is_the_same_ignoring_case_and_surrounding_spaces_or_truncated_after_the_uuid(returned: str) -> None:
     assert is_same(OURS, returned)
     assert not contradicts(OURS, returned)
 
 
 @pytest.mark.parametrize("returned", ANOTHER.values(), ids=ANOTHER)
-def test_every_other_value_is_another_one(returned: str) -> None:
+def test_every_other_value_is_different(returned: str) -> None:
     assert not is_same(OURS, returned)
     assert contradicts(OURS, returned) == (returned not in (UUID[:35], UUID[:8]))
 
@@ -107,7 +107,7 @@ def is_on_our_device(one: MachineAction) -> bool:
 
 
 def fits_without_external_id(one: MachineAction) -> bool:
-    """The rule for a service without external IDs, written down a second time."""
+    """A second implementation of the rule for a service without external IDs."""
     return (
         is_on_our_device(one)
         and one.id.lower() != "before"
@@ -117,21 +117,21 @@ def fits_without_external_id(one: MachineAction) -> bool:
     )
 
 
-def has_ours(one: MachineAction) -> bool:
+def has_our_external_id(one: MachineAction) -> bool:
     value = (one.external_id or "").strip().lower()
     return is_on_our_device(one) and len(value) >= 36 and OURS.lower().startswith(value)
 
 
 @given(st.lists(ACTIONS, max_size=6))
-def test_histories_with_foreign_cut_off_and_missing_external_ids(actions: list[MachineAction]) -> None:
+def test_histories_with_foreign_truncated_and_missing_external_ids_are_assessed(actions: list[MachineAction]) -> None:
     for one in actions:
         missing = one.external_id is None
-        assert CHECK.owns(one) == (fits_without_external_id(one) if missing else has_ours(one))
+        assert CHECK.owns(one) == (fits_without_external_id(one) if missing else has_our_external_id(one))
         assert WITHOUT.owns(one) == (missing and fits_without_external_id(one))
         assert CHECK.fits_but_for_external_id(one) == (
-            not missing and not has_ours(one) and fits_without_external_id(one)
+            not missing and not has_our_external_id(one) and fits_without_external_id(one)
         )
-    proven = [one for one in actions if has_ours(one)]
+    proven = [one for one in actions if has_our_external_id(one)]
     fitting = [one for one in actions if one.external_id is None and fits_without_external_id(one)]
     assert CHECK.find_own(actions, in_doubt=False) == next(iter(proven), None)
     assert CHECK.find_own(actions, in_doubt=True) == next(iter([*proven, *fitting]), None)
@@ -145,7 +145,7 @@ def test_a_direct_response_is_ours_where_nothing_contradicts(one: MachineAction)
     recent = one.created is None or one.created >= NOW - timedelta(seconds=5)
     comment = COMMENT.startswith((one.comment or "").strip())
     expected = is_on_our_device(one) and one.id.lower() != "before" and recent and comment and is_prefix
-    assert CHECK.owns_response(one) == (expected or has_ours(one))
+    assert CHECK.owns_response(one) == (expected or has_our_external_id(one))
 
 
 @given(ACTIONS, ACTIONS)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a run still waits for its module, by the processes above it and the reader of its output."""
+"""Whether the run of a module continues, detected by its parent processes and the reader of its output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUDO = "sudo\0-H\0/bin/sh"
 
 
 class Processes:
-    """Made-up processes above this one, the nearest first, as pairs of a name and a command line."""
+    """Made-up parent processes, the nearest first, as pairs of a name and a command line."""
 
     def __init__(self, folder: Path, *commands: str) -> None:
         self.folder = folder
@@ -30,10 +30,10 @@ class Processes:
         for index, command in enumerate(commands):
             (folder / str(self.ids[index])).mkdir()
             (folder / str(self.ids[index]) / "cmdline").write_text(command, "utf-8")
-            self.adopt(index, self.ids[index + 1] if index + 1 < len(commands) else 1)
+            self.set_parent(index, self.ids[index + 1] if index + 1 < len(commands) else 1)
 
-    def adopt(self, index: int, parent: int = 1) -> None:
-        """Give a process another parent, as the system does when its parent has ended."""
+    def set_parent(self, index: int, parent: int = 1) -> None:
+        """Change the parent of a process, as the system does when its parent has ended."""
         stat = f"{self.ids[index]} (a (odd) name) S {parent} 1 1 0"
         (self.folder / str(self.ids[index]) / "stat").write_text(stat, "utf-8")
 
@@ -71,7 +71,7 @@ def test_only_the_processes_up_to_the_main_process_count(
     processes = Processes(tmp_path, *commands)
     caller = AnsibleRun(tmp_path, stdout)
     assert caller()
-    processes.adopt(ended, 2)
+    processes.set_parent(ended, 2)
     assert caller() == waits
 
 
@@ -101,7 +101,7 @@ def test_a_pipe_without_a_reader_means_that_the_run_has_ended(tmp_path: Path) ->
     os.close(reader)
     assert not caller()
     os.close(writer)
-    assert caller()  # output that was closed on purpose says nothing
+    assert caller()  # deliberately closed output is not a sign that the run has ended
 
 
 def test_a_socket_whose_other_end_is_closed_means_that_the_run_has_ended(tmp_path: Path) -> None:

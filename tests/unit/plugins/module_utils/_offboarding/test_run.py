@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The run over a list: one result for each request, one offboard for each device, and nothing lost to a bug."""
+"""The run with a list: one result for each request, one offboard request for each device, also after a bug."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Run = t.Callable[..., list[DeviceResult]]
 
 @pytest.fixture
 def run(emulator: Emulator, clock: EmulatorClock) -> Run:
-    """Run with the devices given as dicts."""
+    """Run with these devices."""
     token = emulator.token()
     session = ApiSession(
         HttpTransport(TransportOptions(user_agent="test", ca_path=emulator.ca_path), clock),

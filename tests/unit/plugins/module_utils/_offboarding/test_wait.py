@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Waiting for many actions with lists from replicas of different age."""
+"""Waiting for many actions with lists from replicas of different ages."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def action(name: str, status: str) -> MachineAction:
     return made
 
 
-class Lists:
-    """A client with prepared lists of actions since a time. The last one is returned from then on."""
+class ListClient:
+    """A client with prepared lists of actions. The last list is returned repeatedly."""
 
     def __init__(self, *lists: list[MachineAction]) -> None:
         self._lists = list(lists)
@@ -39,7 +39,9 @@ class Lists:
 def test_a_final_action_stays_final_when_a_later_list_lags_behind() -> None:
     older = [action("a", "Pending"), action("b", "Pending")]
     newer = [action("a", "Succeeded"), action("b", "InProgress")]
-    done, pending = wait_for_actions(t.cast("t.Any", Lists(newer, older)), older, WaitOptions(timeout=60, sleep=10))
+    done, pending = wait_for_actions(
+        t.cast("t.Any", ListClient(newer, older)), older, WaitOptions(timeout=60, sleep=10)
+    )
     assert (done.action.status, done.error) == ("Succeeded", None)
     assert pending.error is not None
     assert pending.error.code == "wait_timeout"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A pool of threads: each item once, one thread at a time at the source, no exception lost."""
+"""A thread pool processes each item once, one thread at a time reads the source, and no exception is lost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_pool_of_one_works_in_the_calling_thread() -> None:
 
 
 def test_as_many_threads_as_requested_work_concurrently() -> None:
-    together = threading.Barrier(4, timeout=30)  # breaks, and fails the test, when one of them is missing
+    together = threading.Barrier(4, timeout=30)  # fails the test if a thread is missing
     ThreadPool(4).for_each(lambda _item: t.cast("None", together.wait()), iter(range(4)))
 
 

@@ -29,7 +29,7 @@ from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleR
 
 DOCUMENTED: dict[str, dict[str, t.Any]] = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
 SPEC = connection_spec()
-# Values that each option takes, as text of a variable, and what becomes of them.
+# A value of each option as text of a variable, and the resulting value.
 SAMPLES: dict[str, tuple[str, t.Any]] = {
     "auth_source": ("azure_cli", "azure_cli"),
     "tenant_id": ("corp.example", "corp.example"),
@@ -53,7 +53,7 @@ VARIABLES = [(option, name) for option, names in ENVIRONMENT.items() for name in
 
 
 def resolve(options: t.Mapping[str, t.Any] | None = None) -> tuple[dict[str, t.Any], ModuleRun]:
-    """The resolved options of a module, and its result with the warnings."""
+    """Return the resolved options of a module, and its result with the warnings."""
     seen: dict[str, t.Any] = {}
 
     def main() -> None:
@@ -125,14 +125,14 @@ def test_each_variable_sets_its_option(option: str, name: str, monkeypatch: pyte
     assert resolve()[0][option] == SAMPLES[option][1]
 
 
-@pytest.mark.parametrize("blank", ["", "  "], ids=["empty", "blank"])
+@pytest.mark.parametrize("empty", ["", "  "], ids=["empty", "spaces"])
 @pytest.mark.parametrize("option", ENVIRONMENT)
 def test_variables_that_are_set_but_empty_count_as_unset(
-    option: str, blank: str, monkeypatch: pytest.MonkeyPatch
+    option: str, empty: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     default = resolve()[0][option]
     for name in ENVIRONMENT[option]:
-        monkeypatch.setenv(name, blank)
+        monkeypatch.setenv(name, empty)
     assert resolve()[0][option] == default == SPEC[option].get("default")
     monkeypatch.setenv(ENVIRONMENT[option][-1], SAMPLES[option][0])
     assert resolve()[0][option] == SAMPLES[option][1]
@@ -140,9 +140,7 @@ def test_variables_that_are_set_but_empty_count_as_unset(
 
 @pytest.mark.parametrize("around", ["{}\n", " {}", "{}\r\n", "\t{} "], ids=ascii)
 @pytest.mark.parametrize("option", ENVIRONMENT)
-def test_blanks_and_line_breaks_around_a_variable_do_not_count(
-    option: str, around: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_white_space_around_a_variable_is_ignored(option: str, around: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENVIRONMENT[option][0], around.format(SAMPLES[option][0]))
     assert resolve()[0][option] == SAMPLES[option][1]
 
@@ -165,11 +163,11 @@ def test_an_option_takes_precedence_over_its_variables(option: str, monkeypatch:
 
 @pytest.mark.parametrize("option", ENVIRONMENT)
 def test_an_empty_option_counts_as_not_set(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for blank in (None, "", " "):
-        assert resolve({option: blank})[0][option] == SPEC[option].get("default")
+    for empty in (None, "", " "):
+        assert resolve({option: empty})[0][option] == SPEC[option].get("default")
     monkeypatch.setenv(ENVIRONMENT[option][0], SAMPLES[option][0])
-    for blank in (None, "", " "):
-        assert resolve({option: blank})[0][option] == SAMPLES[option][1]
+    for empty in (None, "", " "):
+        assert resolve({option: empty})[0][option] == SAMPLES[option][1]
 
 
 @pytest.mark.parametrize("option", [option for option, spec in SPEC.items() if "aliases" in spec])

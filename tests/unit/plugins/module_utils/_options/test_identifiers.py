@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is accepted as an ID, a name and a comment, and what a name in DNS form is."""
+"""Accepted IDs, names and comments, and names in DNS format."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def test_a_name_can_be_any_text_that_the_service_uses(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in OF_THE_SERVICE if "." not in name or name[-1].isdigit()])
-def test_a_device_with_such_a_name_is_offboarded_by_it(emulator: Emulator, offboard: RunModule, name: str) -> None:
+def test_a_device_with_such_a_name_is_offboarded_by_its_name(
+    emulator: Emulator, offboard: RunModule, name: str
+) -> None:
     device = emulator.add_device(Device(name=name))
     run = offboard(device_name=name, comment="CHG-1")
     assert (run.failed, run.device["device_id"], run.device["outcome"]) == (False, device.id, "submitted")

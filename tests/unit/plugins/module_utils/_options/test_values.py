@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Values of filter options: what is accepted, and what is rejected because it could match everything."""
+"""Values of filter options: accepted values, and values that are rejected because they could match everything."""
 
 from __future__ import annotations
 
@@ -102,12 +102,12 @@ def test_an_empty_value_is_rejected(given: list[str | None]) -> None:
 def test_text_that_is_set_must_not_be_empty() -> None:
     assert clean_text("tag", None) is None
     assert clean_text("tag", " x ") == "x"
-    for blank in ("", " \n"):
+    for empty in ("", " \n"):
         with pytest.raises(OptionError, match=r"^tag is empty"):
-            clean_text("tag", blank)
+            clean_text("tag", empty)
 
 
-def test_known_words_get_the_service_s_spelling_and_others_stay() -> None:
+def test_known_words_get_the_spelling_of_the_service_and_others_are_unchanged() -> None:
     spell = canonical_spelling(("Onboarded", "TimeOut"))
     assert [spell(word) for word in ("onboarded", " TIMEOUT ", "New")] == ["Onboarded", "TimeOut", "New"]
 
@@ -141,7 +141,7 @@ def test_a_raw_filter_that_could_close_its_parentheses_is_rejected(given: str) -
 @settings(max_examples=settings().max_examples * 3)
 @given(st.text(alphabet="()' ax", max_size=14))
 def test_the_parentheses_around_any_raw_filter_close_at_its_end(text: str) -> None:
-    """Read as OData reads it: character by character, a doubled quote inside a literal being a quote."""
+    """Parse as OData does, character by character. A doubled quote in a literal is a quote."""
     try:
         kept = clean_raw_filter(text)
     except OptionError:

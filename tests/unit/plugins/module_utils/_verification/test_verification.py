@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Assessment of offboard actions: the table, and a property test that every history has one outcome."""
+"""The assessment of offboard actions: a table, and a property test that every history has one outcome."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AWAY, BACK = "2026-02-03T12:00:00Z", "2026-02-09T12:00:00Z"
 
 
 def action(status: str, day: int) -> MachineAction:
-    """An action that was created and ended on a day of February."""
+    """Return an action that was created and finished on a day in February."""
     record = {
         "id": f"{status}-{day}",
         "type": "Offboard",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The CSV file: complete, equal when it is read back, and without formulas."""
+"""The CSV file is complete, can be read back unchanged, and has no formulas."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ansible_collections.secops.mde.tests.unit.support.evidence_samples import (
     small_office,
 )
 
-# Spelled out by name, so that an error in the code is not repeated in the test.
+# Listed by name, so that the test does not repeat an error of the code.
 FULL_WIDTH_EQUALS, FULL_WIDTH_MINUS = "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH HYPHEN-MINUS}"
 STARTS = (
     "=+-@\N{MINUS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}\N{SMALL HYPHEN-MINUS}\N{SMALL PLUS SIGN}"
@@ -41,7 +41,7 @@ BEFORE = " \t\n\r\x0b\x0c\x85\xa0\u2003\u3000'\"`\xb4\u2018\u2019\u201a\u201b\u2
 
 
 def parsed(text: str) -> list[dict[str, str]]:
-    """The rows as another program reads them: the mark, then RFC 4180."""
+    """Return the rows as another program reads them: the byte order mark, then RFC 4180."""
     assert text.startswith("\ufeff")
     header, *rows = csv.reader(io.StringIO(text.encode().decode("utf-8-sig"), newline=""), strict=True)
     assert header == list(COLUMNS)
@@ -50,12 +50,12 @@ def parsed(text: str) -> list[dict[str, str]]:
 
 
 def could_be_a_formula(cell: str) -> bool:
-    """Whether a part that a spreadsheet can read as a cell starts with a formula."""
+    """Return whether a part that a spreadsheet can read as a cell starts with a formula."""
     return any(part.lstrip(BEFORE)[:1] in set(STARTS) and part[:1] != "'" for part in re.split(r"[;\n]", cell))
 
 
 def unescaped(cell: str) -> str:
-    """An escaped cell as it was before."""
+    """Return the original text of an escaped cell."""
     parts = re.split(r"([;\n])", cell)
     return "".join(
         part[1:] if part[:1] == "'" and part[1:].lstrip(BEFORE)[:1] in set(STARTS) else part for part in parts

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The page: well-formed, complete without its script, without requests, and with all values escaped."""
+"""The page is well-formed, complete without its script, sends no requests, and escapes all values."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Page(HTMLParser):
         raise AssertionError(f"an instruction: {data}")
 
     @property
-    def shape(self) -> set[tuple[str, str]]:
+    def elements_and_attributes(self) -> set[tuple[str, str]]:
         """The attributes of each element, which no value may change."""
         return {(tag, name) for tag, name, _value in self.attributes}
 
@@ -268,7 +268,7 @@ COMPLETE = Page(
 
 
 def harmless_copy(sample: t.Any) -> t.Any:
-    """The same evidence with a harmless word for every string."""
+    """Return the same evidence with a harmless word for every string."""
     if isinstance(sample, dict):
         return {key: harmless_copy(value) for key, value in sample.items()}
     if isinstance(sample, list):
@@ -278,14 +278,14 @@ def harmless_copy(sample: t.Any) -> t.Any:
 
 def test_malicious_values_change_no_element_and_no_attribute() -> None:
     sample = malicious()
-    attacked = Page(render(sample))
+    malicious_page = Page(render(sample))
     harmless = Page(render(harmless_copy(sample) | {"format": sample["format"], "kind": sample["kind"]}))
-    assert attacked.shape <= COMPLETE.shape
-    assert {key: attacked.tags[key] for key in ("tr", "td", "th", "form", "caption")} == {
+    assert malicious_page.elements_and_attributes <= COMPLETE.elements_and_attributes
+    assert {key: malicious_page.tags[key] for key in ("tr", "td", "th", "form", "caption")} == {
         key: harmless.tags[key] for key in ("tr", "td", "th", "form", "caption")
     }
-    assert attacked.tags["script"] == 1
-    assert attacked.tags["img"] == 0
+    assert malicious_page.tags["script"] == 1
+    assert malicious_page.tags["img"] == 0
 
 
 @pytest.mark.parametrize("text", MALICIOUS, ids=repr)
@@ -329,7 +329,7 @@ def test_any_evidence_gives_a_well_formed_page_with_all_values_escaped(found: Re
     assert page.texts["script"] == len(SCRIPT)
     assert page.texts["style"] == len(STYLE)
     assert set(page.tags) <= set(COMPLETE.tags)
-    assert page.shape <= COMPLETE.shape
+    assert page.elements_and_attributes <= COMPLETE.elements_and_attributes
     assert text.encode()
     assert not re.search(r"[\u202a-\u202e\u2066-\u2069\x00]", text)
 

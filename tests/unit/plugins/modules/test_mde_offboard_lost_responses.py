@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""After a lost or unexpected response there is exactly one action, and the task knows whose it is."""
+"""After a lost or unexpected response there is exactly one action, and the task reports correctly whose it is."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ COMMENT = "CHG-1042 retired"
 ACCEPTED: dict[str, dict[str, t.Any]] = {
     "the connection breaks after the action was stored": {"kind": "lost"},
     "a gateway's 502 page hides the response": {"kind": "html_502", "handled": True},
-    "a 500 comes after the action was stored": {"kind": "500", "handled": True},
-    "a 503 comes after the action was stored": {"kind": "503", "handled": True},
+    "a 500 after the action was stored": {"kind": "500", "handled": True},
+    "a 503 after the action was stored": {"kind": "503", "handled": True},
     "the response is empty": {"kind": "empty_200", "handled": True},
     "the response is a list": {"kind": "body", "body": "[]", "handled": True},
     "the response is a page": {"kind": "body", "body": "<html><title>Hi</title></html>", "handled": True},
@@ -81,7 +81,7 @@ LOST_BEFORE: dict[str, dict[str, t.Any]] = {
 
 @pytest.fixture(params=SERVICES, ids="ExternalId: {}".format)
 def emulator(request: pytest.FixtureRequest) -> t.Iterator[Emulator]:
-    """Each of the three services, without devices; its clock stands still."""
+    """Each of the three services, without devices, with a stopped clock."""
     with ServiceEmulator(request.param) as running:
         yield running
 
@@ -108,7 +108,7 @@ def test_an_accepted_offboard_is_found_and_reported_as_submitted(
 def test_any_exception_while_reading_the_response_leads_to_reconciliation(
     emulator: Emulator, offboard: RunModule, device: Device, monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
 ) -> None:
-    """Reading the response to the POST fails once, for a reason of this machine or of a library."""
+    """Make the read of the response to the POST fail once, for a local reason."""
     decode = parse_json
     failed: list[bytes] = []
 
@@ -160,10 +160,10 @@ def test_a_lag_beyond_the_grace_never_makes_a_second_action(emulator: Emulator, 
     emulator.fault(method="POST", path="/offboard", kind="lost")
     run = offboard(device_id=device.id)
     assert len(offboards(emulator, device.id)) == 1
-    if mode == "refuse":  # it reports that one is active, not whose
+    if mode == "refuse":  # it reports that an action is active, but not whose
         assert (run.failed, run.outcome, run.error_code) == (True, "error", "outcome_unknown")
         assert "again" in run.result["msg"]
-    else:  # it returns the action, which is ours
+    else:  # it returns our action
         assert (run.outcome, run.changed) == ("submitted", True)
 
 
@@ -212,10 +212,10 @@ def test_a_read_that_fails_once_does_not_end_the_search(
     assert posts(emulator) == 1
 
 
-def test_a_sign_in_that_breaks_before_the_post_leaves_no_doubt(
+def test_a_sign_in_that_fails_before_the_post_leaves_no_doubt(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
-    """The lost response is one of the sign-in host. Nothing was sent to the service, and nothing is reconciled."""
+    """A response of the sign-in host is lost. Nothing was sent to the service, and nothing is reconciled."""
     emulator.fault(method="POST", path="/offboard", kind="body", status=401)
     emulator.fault(service="entra", method="POST", kind="lost", after=1, times=None)
     run = offboard(device_id=device.id)
@@ -225,14 +225,14 @@ def test_a_sign_in_that_breaks_before_the_post_leaves_no_doubt(
 
 
 class OtherRun:
-    """Another application or run that offboards the device while our own request is in transit."""
+    """Another application or run that offboards the device while our request is in transit."""
 
     def __init__(self, emulator: Emulator, device: Device, **action: t.Any) -> None:
         self.emulator, self.device, self.action = emulator, device, action
         self.made: dict[str, t.Any] | None = None
 
     def __call__(self, seconds: float) -> None:
-        """Replaces the sleep of the client: between the lost POST and the first read."""
+        """Replace the sleep of the client between the lost POST and the first read."""
         if self.made is None:
             self.made = self.emulator.add_action(self.device.id, status="Pending", **self.action)
         self.emulator.clock.advance(seconds)
@@ -262,7 +262,7 @@ def test_the_action_of_another_application_is_never_reported_as_submitted(
 
 
 def test_a_success_that_returns_an_older_action_is_not_ours(emulator: Emulator, offboard: RunModule) -> None:
-    """Two runs at once: the action of the other one is not listed yet, and our POST returns it."""
+    """Two concurrent runs: the action of the other run is not listed yet, and our POST returns it."""
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
     emulator.knobs.list_lag = 30
     emulator.knobs.duplicate_mode = "existing"
@@ -327,7 +327,7 @@ def test_a_refusal_is_not_ours_although_another_run_used_the_same_comment(
 def test_an_action_that_existed_before_is_not_ours_without_service_time_either(
     emulator: Emulator, offboard: RunModule
 ) -> None:
-    """A cancelled action with our comment, and a service that sends no Date: only its ID distinguishes it from ours."""
+    """A cancelled action has our comment, and the service sends no Date. Only its ID shows that it is not ours."""
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
     emulator.knobs.date_header = "absent"
     theirs = emulator.add_action(device.id, status="Cancelled", age=3600, comment=COMMENT)
@@ -387,7 +387,7 @@ def test_a_decision_that_waited_for_the_quota_is_made_again(emulator: Emulator, 
     assert api_calls(emulator)[-3:] == ["POST offboard", "GET machineactions", "POST offboard"]
 
 
-def test_another_run_that_was_faster_during_that_wait_is_seen(
+def test_another_run_that_was_faster_during_that_wait_is_recognized(
     emulator: Emulator, offboard: RunModule, clock: EmulatorClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
@@ -426,7 +426,7 @@ def test_a_record_that_was_deleted_before_the_post_is_refused(
     assert (run.outcome, run.error_code) == ("refused", "unknown_to_service")
 
 
-def test_a_403_in_spite_of_the_permission_does_not_request_it(
+def test_a_403_despite_the_permission_does_not_request_it(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
     forbidden = '{"error": {"code": "Forbidden", "message": "no"}}'
@@ -462,7 +462,7 @@ RETURNED = "0f7a2c11-5d3e-4b0c-9f61-aa00bb11cc22"
 
 
 def respond_with(emulator: Emulator, device: Device, **fields: t.Any) -> None:
-    """Return such an action for the next offboard. A field that is None is left out."""
+    """Return an action with these fields for the next offboard request. Fields that are None are omitted."""
     now = emulator.clock.now()
     action = {
         "id": RETURNED,
@@ -538,18 +538,18 @@ def test_any_exception_after_the_post_leads_to_reconciliation(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, error: Exception, carried_out: bool
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
-    carry = InProcessTransport.send
-    left = [error]
+    original_send = InProcessTransport.send
+    remaining = [error]
 
     def send(
         self: InProcessTransport, request: requests.PreparedRequest, *args: t.Any, **options: t.Any
     ) -> requests.Response:
-        learning = emulator.knobs.external_id == "refuse" and b"ExternalId" in (request.body or b"")
-        if request.method != "POST" or learning or not left:
-            return carry(self, request, *args, **options)
+        external_id_refused = emulator.knobs.external_id == "refuse" and b"ExternalId" in (request.body or b"")
+        if request.method != "POST" or external_id_refused or not remaining:
+            return original_send(self, request, *args, **options)
         if carried_out:
-            carry(self, request, *args, **options)
-        raise left.pop()
+            original_send(self, request, *args, **options)
+        raise remaining.pop()
 
     monkeypatch.setattr(InProcessTransport, "send", send)
     (result,) = SimulatedRun(emulator, VirtualTime(emulator)).run([{"device_id": device.id}])
@@ -561,14 +561,14 @@ def test_an_exception_after_each_post_is_an_unknown_outcome(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
-    carry = InProcessTransport.send
+    original_send = InProcessTransport.send
 
     def send(
         self: InProcessTransport, request: requests.PreparedRequest, *args: t.Any, **options: t.Any
     ) -> requests.Response:
         if request.method == "POST":
             raise MemoryError
-        return carry(self, request, *args, **options)
+        return original_send(self, request, *args, **options)
 
     monkeypatch.setattr(InProcessTransport, "send", send)
     (result,) = SimulatedRun(emulator, VirtualTime(emulator)).run([{"device_id": device.id}])
@@ -585,7 +585,7 @@ def test_a_machine_that_was_suspended_between_read_and_post_reads_again(
 
     def slow(self: TokenCache, time_limit: float) -> str:
         calls.append(time_limit)
-        if len(calls) == 3:  # of the POST
+        if len(calls) == 3:  # the token of the POST
             time.elapse(176)
             offboard_as_other_app(emulator, device.id)
         return token(self, time_limit)
@@ -593,7 +593,7 @@ def test_a_machine_that_was_suspended_between_read_and_post_reads_again(
     monkeypatch.setattr(TokenCache, "token", slow)
     (result,) = SimulatedRun(emulator, time).run([{"device_id": device.id}])
     assert result.outcome == "in_progress"
-    assert posts(emulator) == 0  # except the one of the other application, whose log was cleared
+    assert posts(emulator) == 0  # the POST of the other application is not in the log, which was cleared
 
 
 @pytest.mark.usefixtures("action_id_literal")

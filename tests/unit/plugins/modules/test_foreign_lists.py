@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A list without anything that was asked for is the response to another request."""
+"""A list with none of the requested records is the response to another request."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def foreign_list(emulator: Emulator, path: str, records: list[dict[str, t.Any]],
     emulator.fault(method="GET", path=path, kind="body", body=json.dumps({"value": records}), **more)
 
 
-def test_actions_of_other_devices_are_no_answer_to_what_was_asked(
+def test_actions_of_other_devices_are_not_a_response_to_the_filter(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
-    """A proxy hands out the response to another read: it is unknown what our own devices have."""
+    """A proxy returns the response to another read, so the actions of the requested devices are unknown."""
     other = emulator.add_device(Device(name="other.corp.example", fate="offline"))
     foreign = offboard_as_other_app(emulator, other.id)
     offboard_as_other_app(emulator, device.id)
@@ -38,7 +38,7 @@ def test_actions_of_other_devices_are_no_answer_to_what_was_asked(
     assert offboard(device_id=device.id).outcome == "in_progress"
 
 
-def test_machines_that_do_not_fit_the_filter_are_no_absence(
+def test_machines_that_do_not_match_the_filter_are_not_an_absence(
     emulator: Emulator, offboard: RunModule, device: Device
 ) -> None:
     other = emulator.add_device(Device(name="other.corp.example"))

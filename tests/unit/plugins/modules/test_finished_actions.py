@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An action that has ended does not answer an offboard."""
+"""A finished action is not the response to an offboard request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def device(emulator: Emulator) -> Device:
 
 @pytest.mark.parametrize("handled", [True, False])
 @pytest.mark.parametrize("status", ["Succeeded", "Failed", "Cancelled", "TimeOut"])
-def test_an_action_that_has_ended_does_not_answer_a_post(
+def test_a_finished_action_is_not_the_response_to_a_post(
     emulator: Emulator, offboard: RunModule, device: Device, status: str, handled: bool
 ) -> None:
     body = {"id": "11111111-1111-4111-8111-111111111111", "type": "Offboard", "machineId": device.id, "status": status}
@@ -33,7 +33,7 @@ def test_an_action_that_has_ended_does_not_answer_a_post(
 
 
 @pytest.mark.parametrize("handled", [True, False])
-def test_the_response_to_an_earlier_offboard_does_not_answer_a_post(
+def test_the_response_to_an_earlier_post_is_not_the_response_to_another_one(
     emulator: Emulator, offboard: RunModule, handled: bool
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-08.corp.example", fate="online"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One record with an impossible time decides nothing."""
+"""A single record with an impossible time has no effect on decisions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FUTURE = ["2099-01-01T00:00:00Z", "9999-12-31T23:59:59.9999999Z"]
 @pytest.mark.parametrize("date", ["absent", "virtual"])
 @pytest.mark.parametrize("skew", [0, -DAY, DAY, 40 * DAY, -40 * DAY])
 @pytest.mark.parametrize("seen", FUTURE)
-def test_a_record_from_the_future_makes_no_fresh_action_hang(
+def test_a_record_from_the_future_makes_no_recent_action_stuck(
     emulator: Emulator, offboard: RunModule, clock: EmulatorClock, seen: str, date: str, skew: float
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))

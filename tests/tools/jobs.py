@@ -15,18 +15,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 
-from .workspace import CACHE, ROOT, Environment, Shell, alone, stage
+from .workspace import CACHE, ROOT, Environment, Shell, exclusive, stage
 
 Work = t.Callable[[Shell], None]
-LANES: t.Final = 2
+PARALLEL_JOBS: t.Final = 2
 
-# What a log says at its end: how many tests passed, and which were left out and why.
+# The last lines of a log: the number of passed tests, and the skipped tests with the reasons.
 CLOSING = re.compile(r"====.* (passed|skipped)|SKIPPED ")
 
 
 @dataclass(frozen=True)
 class Job:
-    """Work in an environment and a separate copy of the collection."""
+    """Work to do in an environment and a separate copy of the collection."""
 
     name: str
     environment: Environment
@@ -69,17 +69,17 @@ class Report:
         """Build an environment unless it exists, and print the result."""
         return self.run(f"environment {environment.path.name}", environment.build)
 
-    def do(self, job: Job, ready: Future[bool], cores: int) -> None:
-        """Run a job when its environment is ready. Without its environment, it has failed."""
+    def run_job(self, job: Job, ready: Future[bool], cores: int) -> None:
+        """Run a job when its environment is ready. Without its environment, the job fails."""
         copy = job.name.replace(" ", "-")
-        with alone(copy):
+        with exclusive(copy):
             tree = stage(copy)
             ok = ready.result() and self.run(job.name, lambda log: job.work(Shell(job.environment, tree, log, cores)))
         (self.passed if ok else self.failed).append(job.name)
 
     def close(self) -> int:
         """Print the summary, and return the exit status."""
-        print(f"\n{time.monotonic() - self.started:.0f} s in all. Logs: {(CACHE / 'logs').relative_to(ROOT)}")
+        print(f"\n{time.monotonic() - self.started:.0f} s in total. Logs: {(CACHE / 'logs').relative_to(ROOT)}")
         for name in self.failed:
             print(f"failed: {name}")
         print(*self.closing_lines, f"{len(self.passed)} passed, {len(self.failed)} failed", sep="\n", flush=True)
@@ -87,12 +87,12 @@ class Report:
 
 
 def run(jobs: t.Sequence[Job]) -> int:
-    """Build the environments, and run the jobs in their order, as many at a time as there are lanes."""
+    """Build the environments, and run the jobs in their order, two at a time."""
     report = Report()
-    cores = max(1, (os.cpu_count() or 1) // min(LANES, len(jobs) or 1))
-    with ThreadPoolExecutor(max_workers=LANES) as pool:
+    cores = max(1, (os.cpu_count() or 1) // min(PARALLEL_JOBS, len(jobs) or 1))
+    with ThreadPoolExecutor(max_workers=PARALLEL_JOBS) as pool:
         environments = dict.fromkeys(job.environment for job in jobs)
         ready = {environment: pool.submit(report.build, environment) for environment in environments}
-        for done in [pool.submit(report.do, job, ready[job.environment], cores) for job in jobs]:
+        for done in [pool.submit(report.run_job, job, ready[job.environment], cores) for job in jobs]:
             done.result()
     return report.close()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever answers a change of a tag or a cancel, the record is read."""
+"""After a change of a tag or a cancellation, the record is read, whatever the response is."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def device(emulator: Emulator) -> Device:
         "",
     ],
 )
-def test_whatever_answers_a_tag_the_record_is_read(
+def test_the_record_is_read_after_any_response_to_the_tag_request(
     emulator: Emulator, tag: RunModule, device: Device, body: str, handled: bool
 ) -> None:
     emulator.fault(method="POST", kind="body", body=body, handled=handled)
@@ -50,7 +50,7 @@ def test_whatever_answers_a_tag_the_record_is_read(
     "body",
     ["5", "[]", "null", '{"value": 5}', "<html>", "", '{"id": "x"}'],
 )
-def test_whatever_answers_a_cancel_the_action_is_read(
+def test_the_action_is_read_after_any_response_to_the_cancel_request(
     emulator: Emulator, cancel: RunModule, device: Device, body: str
 ) -> None:
     action = offboard_as_other_app(emulator, device.id)

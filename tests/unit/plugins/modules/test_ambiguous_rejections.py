@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Only the service's own, complete no is a no: all other responses to a POST that was taken lead to a look."""
+"""Only a complete rejection by the service itself is a rejection. After all other responses, the actions are read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HIDDEN: dict[str, dict[str, t.Any]] = {
 
 @pytest.mark.parametrize("duplicate", ["grace", "create", "refuse"])
 @pytest.mark.parametrize("hidden", HIDDEN.values(), ids=HIDDEN)
-def test_a_post_that_was_taken_is_found_whatever_a_gateway_says(
+def test_an_accepted_post_is_found_whatever_the_gateway_returns(
     emulator: Emulator, offboard: RunModule, hidden: dict[str, t.Any], duplicate: str
 ) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
@@ -46,7 +46,7 @@ def test_a_post_that_was_taken_is_found_whatever_a_gateway_says(
     assert len(offboards(emulator, device.id)) == 1
 
 
-def test_the_pause_that_a_gateway_asks_for_is_kept_before_the_look(emulator: Emulator, offboard: RunModule) -> None:
+def test_reconciliation_waits_for_the_retry_after_of_a_gateway(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
     emulator.fault(
         method="POST",
@@ -59,5 +59,5 @@ def test_the_pause_that_a_gateway_asks_for_is_kept_before_the_look(emulator: Emu
     )
     run = offboard(device_id=device.id)
     assert (run.outcome, api_calls(emulator)[2:]) == ("submitted", ["POST offboard", "GET machineactions"])
-    post, look = emulator.calls("api")[-2:]
-    assert look.at - post.at >= 40
+    post, read = emulator.calls("api")[-2:]
+    assert read.at - post.at >= 40
