@@ -13,7 +13,7 @@ author: secops.mde contributors (@secops-example)
 description:
   - Offboards one device or a list of devices from Microsoft Defender for Endpoint through its public API.
   - Usually, set O(comment), and either O(device_id) or O(device_name), or O(devices) for a list. Set the credential as environment
-    variables, see O(auth_source). All other options have defaults.
+    variables, see O(auth_source). All other options are optional.
   - Checks before it acts. Exactly one device must match. An offboard action that is in progress or done is not repeated. A failed
     lookup is an error, never "not found".
   - Each request creates a machine action, which is the service's record of the request. Nothing runs on the device, which can be powered
