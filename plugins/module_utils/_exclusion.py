@@ -28,7 +28,7 @@ EXCLUSION_OPTIONS: t.Final[Spec] = {
     "reason": {"type": "str", "choices": list(EXCLUSION_REASONS), "default": "InactiveDevice"},
 }
 _UNDOCUMENTED: t.Final = (
-    "Microsoft does not document this call, and its permission Machine.ReadWrite.All is inferred. If the application has "
+    "Microsoft does not document this call, and its permission Machine.ReadWrite.All is assumed. If the application has "
     "the permission, the call may not be available to it: exclude or include the device in the Microsoft Defender portal."
 )
 

@@ -185,7 +185,7 @@ class Submission:
             f"Offboarding of {self.machine.id} was requested, but the service returned action {action.id} "
             f"for {action.machine_id}.",
             code="wrong_device",
-            hint="Check both devices in the portal now. While the action is pending, "
+            hint="Check both devices in the portal now. Until the action ends, "
             "secops.mde.mde_machine_action_cancel can cancel it.",
         )
         self._foreign = SubmissionResult("error", action, error)

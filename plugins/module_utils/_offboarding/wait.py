@@ -139,7 +139,7 @@ def _error_of(action: MachineAction, options: WaitOptions, read_error: MdeError 
     return DeviceError(
         f"{who}: offboard action {action.id} is still {action.status} after {options.timeout:g} s.",
         code="wait_timeout",
-        hint="The action is not lost: it runs when the device comes online within about three days. "
+        hint="The action is not lost: the device carries it out if it comes online within about three days. "
         "Do not set wait for offline devices; verify later.",
     )
 

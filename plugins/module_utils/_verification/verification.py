@@ -43,9 +43,9 @@ def assess(actions: t.Iterable[MachineAction], machine: Machine | None) -> tuple
 
 
 _OUTCOME_PHRASES: t.Final[t.Mapping[str, str]] = {
-    "done": "offboarded, and has not reported again",
-    "came_back": "offboarded, but has reported again",
-    "pending": "offboarding is still in progress",
+    "done": "offboarded, and has not come back",
+    "came_back": "offboarded, but has come back",
+    "pending": "the offboard action has not ended",
     "failed": "the offboard action failed",
     "timed_out": "the offboard action timed out, because the device was offline",
     "cancelled": "the offboard action was cancelled",

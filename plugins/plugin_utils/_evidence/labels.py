@@ -53,14 +53,14 @@ class OutcomeLabel:
 _ERROR: t.Final = OutcomeLabel("Error", "The outcome is unknown.", ATTENTION, "outcome unknown")
 _OFFBOARD: t.Final[t.Mapping[str, OutcomeLabel]] = {
     "submitted": OutcomeLabel(
-        "Submitted", "The offboard action was submitted. The device runs it when it is online.", WAITING
+        "Submitted", "The offboard action was submitted. The device carries it out when it is online.", WAITING
     ),
     "in_progress": OutcomeLabel(
         "In progress", "An offboard action was already in progress. No other one was submitted.", WAITING
     ),
     "already_offboarded": OutcomeLabel(
         "Already offboarded",
-        "An earlier offboard action succeeded, and the device has not reported since.",
+        "An earlier offboard action succeeded, and the device has not come back.",
         OFFBOARDED,
     ),
     "not_onboarded": OutcomeLabel(
@@ -75,13 +75,15 @@ _OFFBOARD: t.Final[t.Mapping[str, OutcomeLabel]] = {
     "error": _ERROR,
 }
 _VERIFY: t.Final[t.Mapping[str, OutcomeLabel]] = {
-    "done": OutcomeLabel("Done", "The offboard action succeeded, and the device has not reported since.", OFFBOARDED),
-    "pending": OutcomeLabel("Pending", "The device has not run the offboard action yet.", WAITING),
+    "done": OutcomeLabel("Done", "The offboard action succeeded, and the device has not come back.", OFFBOARDED),
+    "pending": OutcomeLabel("Pending", "The offboard action has not ended.", WAITING),
     "came_back": OutcomeLabel(
-        "Came back", "The device reported again after the offboard action had succeeded.", ATTENTION
+        "Came back", "The offboard action succeeded, and the device reported more than 24 hours later.", ATTENTION
     ),
     "failed": OutcomeLabel("Failed", "The offboard action failed on the device.", ATTENTION),
-    "timed_out": OutcomeLabel("Timed out", "The device was not online in time. Offboard it again.", ATTENTION),
+    "timed_out": OutcomeLabel(
+        "Timed out", "The device was offline for about three days. Offboard it again if it will be online.", ATTENTION
+    ),
     "cancelled": OutcomeLabel("Cancelled", "The offboard action was cancelled.", ATTENTION),
     "no_action": OutcomeLabel(
         "No action",

@@ -248,7 +248,7 @@ EFFECTS: dict[str, Effect] = {
         prepare=lambda emulator: emulator.add_action(
             emulator.device("pc-0101.corp.example").id, status="Pending", age=60, id=ACTION
         ),
-        shows=lambda _emulator: "pc-0101.corp.example: offboarding is still in progress",
+        shows=lambda _emulator: "pc-0101.corp.example: the offboard action has not ended",
     ),
     "mde_offboard_info: Fail if a device has come back": Effect(
         value=lambda result: [device["outcome"] for device in result["devices"]],

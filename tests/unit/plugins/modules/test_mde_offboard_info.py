@@ -53,7 +53,7 @@ def test_a_device_that_reports_again_after_its_offboard_has_come_back(
     emulator.advance(6 * DAYS)
     run = offboard_info(action_id=[action["id"]])
     assert outcomes(run.result) == ["came_back"]
-    assert run.result["msg"] == "pc.corp.example: offboarded, but has reported again"
+    assert run.result["msg"] == "pc.corp.example: offboarded, but has come back"
 
 
 def test_a_record_is_absent_only_after_a_second_different_read(emulator: Emulator, offboard_info: RunModule) -> None:
