@@ -14,7 +14,7 @@ import requests
 
 from ansible_collections.secops.mde.plugins.module_utils._auth.token import TokenCache
 from ansible_collections.secops.mde.plugins.module_utils._foreign_json import parse_json
-from ansible_collections.secops.mde.plugins.module_utils._http import transport
+from ansible_collections.secops.mde.plugins.module_utils._http import response
 from ansible_collections.secops.mde.plugins.module_utils._timestamps import format_time, parse_time
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.support.external_id_service import (
@@ -118,7 +118,7 @@ def test_any_exception_while_reading_the_response_leads_to_reconciliation(
             raise failure("no more")
         return decode(body)
 
-    monkeypatch.setattr(transport, "parse_json", failing)
+    monkeypatch.setattr(response, "parse_json", failing)
     run = offboard(device_id=device.id)
     monkeypatch.undo()
     assert failed
