@@ -30,7 +30,7 @@ demo: ## offboard sample devices in the emulator
 release: ## build the archive, check it, install it into an empty environment, and run the demo with it
 	$(PYTHON) -m tests.tools.release $(if $(TAG),--tag=$(TAG))
 
-bench: ## the figures of the README's table, each beside its peer in the same run
+bench: ## compare the modules with a playbook without them, in one run
 	$(PYTHON) -m tests.tools.bench
 
 emulator: ## run a local Defender for Endpoint for rehearsals

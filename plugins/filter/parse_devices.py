@@ -136,7 +136,7 @@ def _parse_devices(value: object, columns: object = None) -> list[dict[str, str]
     try:
         return parse_devices(value, columns)
     except MdeError as error:
-        # Ansible adds the messages of the causes, and each holds the same once more.
+        # Ansible adds the messages of the causes, which would repeat this message.
         raise AnsibleFilterError(f"secops.mde.parse_devices: {error}") from None
 
 

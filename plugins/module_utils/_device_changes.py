@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""One change to many devices: reads their records, changes only what differs, and returns a result for each device."""
+"""One change to many devices, a tag or an exclusion: reads the records, changes only what differs; results and diff."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class DeviceChanger(abc.ABC):
         return error.fatal_for_run
 
     def run(self, client: MdeClient, warn: t.Callable[[str], None], *, check_mode: bool) -> DeviceChanges:
-        """Change the devices, or predict it; ``warn`` takes one line of text for the user.
+        """Change the devices, or predict it; ``warn`` shows a line to the user.
 
         Raises MdeError if the first read fails. Nothing has been sent then.
         """

@@ -95,7 +95,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         self.no_log_values |= self._secrets
 
     def _refuse_other_than_dicts(self, option: str, hint: str) -> None:
-        """Ansible's parser would name neither the option nor the fix, and return ``msg`` alone."""
+        """Ansible's parser would name neither the option nor the fix, and return only ``msg``."""
         value = self.params.get(option)
         if value is None:
             return

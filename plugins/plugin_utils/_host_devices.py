@@ -68,7 +68,7 @@ def device_of_host(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, str
 
 
 def is_unset(value: object) -> bool:
-    """Whether a value counts as unset: null, or blank text, which AWX sends for an empty survey answer."""
+    """Whether a value counts as unset: null, or empty text, which AWX sends for an empty survey answer."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 

@@ -48,7 +48,7 @@ class RunbookOptions:
 
 
 class _Refused(Exception):
-    """The variable is invalid. The text says why, without its name."""
+    """The variable is invalid. The text is the reason, without the name of the variable."""
 
 
 def read_options(variables: t.Mapping[str, t.Any], required: t.Collection[str] = ()) -> RunbookOptions:
@@ -199,7 +199,7 @@ def _columns(value: object) -> str | dict[str, str]:
 
 
 def _words(value: object, separators: str) -> list[str]:
-    """Return the entries of a list or of text, without blank ones. An entry that is not text is an error."""
+    """Return the entries of a list or of text, without empty ones. An entry that is not text is an error."""
     if isinstance(value, str):
         return [word for word in re.split(separators, str(value).strip()) if word.strip()]
     if not isinstance(value, t.Sequence):

@@ -262,17 +262,17 @@ class MdeClient:
         budget: RetryBudget | None = None,
         before_send: t.Callable[[], None] = lambda: None,
     ) -> MachineAction:
-        """Ask for the offboard of one device, once: repeated only when it surely was not taken.
+        """Send the offboard request of one device. It is repeated only if the service has certainly not accepted it.
 
-        ``external_id`` is the value of the parameter ExternalId, which is left out without one.
+        ``external_id`` is the value of the parameter ExternalId. Without it, the parameter is not sent.
         ``budget`` and ``before_send`` are those of ApiSession.request. Raises DeadlineExceededError, TransportError or
-        ApiError; after some of them the caller has to find out what became of it: see ``outcome_in_doubt``.
+        ApiError. If ``outcome_in_doubt`` of the error is true, the request may have been carried out.
         """
         try:
             response = self.session.request(
                 "POST",
                 f"machines/{quote(machine_id, safe='')}/offboard",
-                should_retry=_was_not_taken,
+                should_retry=_was_not_accepted,
                 permissions=OFFBOARD,
                 json_body={"Comment": comment, **({"ExternalId": external_id} if external_id else {})},
                 budget=budget,
@@ -302,8 +302,8 @@ def _checked(parse: t.Callable[[object], Item], response: Response, what: str) -
         raise unexpected_response(response, f"{what} that is usable ({error})") from error
 
 
-def _was_not_taken(outcome: Response | TransportError) -> bool:
-    """Whether an offboard request surely had no effect: a 429 of a gateway can hide the service's response."""
+def _was_not_accepted(outcome: Response | TransportError) -> bool:
+    """Whether an offboard request certainly had no effect: a 429 of a gateway can hide the service's response."""
     return is_safe_to_resend(outcome) and (isinstance(outcome, TransportError) or is_by_service(outcome))
 
 

@@ -231,10 +231,10 @@ def newest_first(actions: t.Iterable[MachineAction]) -> list[MachineAction]:
 def meant(
     asked: t.Collection[str], records: t.Sequence[Found], id_of: t.Callable[[Found], str] = lambda record: record.id
 ) -> list[Found]:
-    """The records that IDs from a user mean: those with exactly the same ID, otherwise those whose ID differs in case only.
+    """The records that IDs from a user mean: those with exactly the same ID, otherwise those whose ID differs only in case.
 
-    The service's device ID is a string (``Edm.String``), so that two IDs that differ in case only are two devices. Users
-    and other tools change the case of an ID, however.
+    The service's device ID is a string (``Edm.String``), so two IDs that differ only in case are two devices. But users
+    and other tools change the case of an ID.
     """
     exact = {id_of(record) for record in records}.intersection(asked)
     settled = set(map(comparable, exact))

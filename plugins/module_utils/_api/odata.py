@@ -36,7 +36,7 @@ class FilterSyntax:
 def url_encode(text: str) -> str:
     """Encode text for a URL's query. A space becomes ``%20``, because some gateways read ``+`` as a plus.
 
-    Quotes, commas and parentheses are allowed in a query and stay: a filter then holds a third more values.
+    Quotes, commas and parentheses are allowed in a query and are not encoded, so that a filter has room for a third more values.
     """
     return _UNSAFE.sub(lambda found: quote(found[0], safe=""), text)
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""The current time of the service, from three sources of which none decides alone.
+"""The current time of the service, from three sources. No single source decides.
 
 The sources are the ``Date`` headers of several responses, this machine's clock, and times that the service itself set: the
 lifetime of the token and the newest record. The headers are preferred, because they are precise. If they and this machine's

@@ -98,7 +98,7 @@ def _decoded(content: bytes) -> bytes:
 
 
 def _key_block(content: bytes) -> bytes:
-    """The first private key of a PEM file, alone."""
+    """The first private key of a PEM file, without the rest of the file."""
     end = content.index(b"PRIVATE KEY-----")
     start = content.rindex(b"-----BEGIN", 0, end)
     close = content.index(b"-----END", end)

@@ -53,7 +53,7 @@ SECRETS: t.Final = ("client_secret", "certificate_password", "access_token")
 
 @dataclass(frozen=True)
 class CredentialSource:
-    """The identity options that one source sets. ``values`` has no blank ones."""
+    """The identity options that one source sets. ``values`` has no empty ones."""
 
     name: str
     values: t.Mapping[str, str]

@@ -74,7 +74,7 @@ class Redactor:
         return frozenset(self._sent)
 
     def add(self, *secrets: str | None) -> None:
-        """Mask these secrets from now on. Empty and blank values are ignored."""
+        """Mask these secrets from now on. Empty values and values of spaces are ignored."""
         for secret in secrets:
             if secret and secret not in self._sent and secret.strip():
                 with self._lock:

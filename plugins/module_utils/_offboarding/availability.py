@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""What the service says, in check mode, about offboarding a device that does not run Windows."""
+"""In check mode, whether the service offers to offboard a device that does not run Windows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_CHECKS: t.Final = 50
 # Seconds for one read with its retries: the real run does not depend on it.
 _TIME_LIMIT: t.Final = 60.0
 _MAX_REASON: t.Final = 200
-# Patterns of reasons, in letters alone. Those that pass say nothing about the platform or client as such.
+# Patterns of reasons, without spaces and digits. Temporary reasons are not about the platform or client.
 _PASSING_REASONS: t.Final = "offline|pending|inprogress|notconnected|unreachable"
 # Of a reason that lasts: pattern, error code, hint. The service's own codes of a refusal are ClientVersionNotSupported and
 # OsPlatformNotSupported.
@@ -55,7 +55,7 @@ class AvailabilityCheck:
         self._remaining = _MAX_CHECKS
 
     def predicted_refusal(self, machine: Machine, warn: t.Callable[[str], None]) -> MdeError | None:
-        """The error with which a real run would be refused, or None. ``warn`` takes a line for the user."""
+        """The error with which a real run would be refused, or None. ``warn`` shows a line to the user."""
         offer = self._offer(machine, warn) if self._remaining > 0 else {}
         available = offer.get("isAvailable")
         reason = str(offer.get("notSupportedReason") or "no reason given")[:_MAX_REASON]
@@ -78,7 +78,7 @@ class AvailabilityCheck:
         return None
 
     def _offer(self, machine: Machine, warn: t.Callable[[str], None]) -> t.Mapping[str, t.Any]:
-        """The entry for the offboard; empty where the service says nothing."""
+        """The entry for the offboard; empty if the service returns none."""
         self._remaining -= 1
         session = self._client.session
         try:

@@ -96,7 +96,7 @@ class Dispatcher:
         submission.abandon(stopped_by, "refused" if stopped_by.code == "permission_missing" else "error")
 
     def _record_refusal(self, error: MdeError) -> None:
-        # A refusal for one device says nothing about the next one, unless the token lacks the permission.
+        # Other devices can still be accepted after a refusal, unless the token lacks the permission.
         if error.code != "permission_missing" or lacks_permission(self._client.session.claims, OFFBOARD):
             self._control.stop_if_fatal(error)
 

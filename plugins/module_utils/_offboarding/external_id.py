@@ -82,7 +82,7 @@ def refuses_body(error: ApiError) -> bool:
 
 
 def is_same(sent: str, returned: str) -> bool:
-    """Whether a value is the one that was sent, ignoring case and outer blanks, or that value cut off after the UUID."""
+    """Whether a value is the one that was sent, ignoring case and surrounding spaces, or that value truncated after the UUID."""
     return len(returned.strip()) >= _UUID_LENGTH and _is_cut_off(sent, returned)
 
 

@@ -87,7 +87,7 @@ def _name_matches(requested: str, name: str | None, match_short_names: bool, is_
     """
     if name is None:
         return False
-    # Options are stripped. As a safeguard, a name with blanks around it in the record is the same name.
+    # Options are stripped. As a safeguard, a name with surrounding spaces in the record is the same name.
     name = _without_root(name.strip() if is_safeguard else name)
     if equal_ignoring_case(requested, name):
         return True
@@ -164,7 +164,7 @@ def not_found(request: DeviceRequest, candidates: t.Sequence[Machine]) -> Resolu
 
 
 def _has_invisible_characters(request: DeviceRequest) -> bool:
-    """Whether a device was requested by a name alone that is a DNS name but for invisible characters."""
+    """Whether a device was requested only by a name that, without its invisible characters, is a DNS name."""
     name = request.device_name or ""
     visible = "".join(character for character in name if unicodedata.category(character) != "Cf")
     return (

@@ -41,7 +41,7 @@ class OwnershipCheck:
         )
 
     def owns(self, action: MachineAction) -> bool:
-        """Whether an action from a list is ours. One with another external ID is not, whatever else fits."""
+        """Whether an action from a list is ours. An action with another external ID is not, even if everything else fits."""
         return self.has_our_external_id(action) if action.external_id is not None else self._fits(action)
 
     def fits_but_for_external_id(self, action: MachineAction) -> bool:

@@ -67,7 +67,7 @@ class Planner:
         warn: t.Callable[[str], None],
         caller: Caller,
     ) -> None:
-        """``warn`` takes a line for the user."""
+        """``warn`` shows a line to the user."""
         self.planned: dict[int, DevicePlan | DeviceResult] = {}
         """The plan of each request, by index; a result if it has no device."""
         self._caller = caller

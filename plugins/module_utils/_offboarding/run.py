@@ -39,7 +39,7 @@ class OffboardRun:
         caller: Caller = always,
         rng: random.Random | None = None,
     ) -> None:
-        """``warn`` takes a line for the user; ``rng`` makes the external IDs."""
+        """``warn`` shows a line to the user; ``rng`` makes the external IDs."""
         self._parameters = parameters
         self._client = client
         control = RunControl(client)

@@ -130,13 +130,13 @@ class Submission:
         except Exception as error:
             if not self._sending:
                 raise
-            self._set_in_doubt(InternalError(error))  # a bug here says nothing about what the service did
+            self._set_in_doubt(InternalError(error))  # the service may have accepted it despite a bug here
         else:
             own = self._ownership.owns_response(action)
             if action.machine_id != self.machine.id:
                 self._note_foreign(action)
             elif action.is_final and not self._ownership.has_our_external_id(action):
-                # A new action is not final, and an earlier one does not answer the request.
+                # A new action is not final, so this is an earlier one.
                 self._set_in_doubt(DeviceError(f"The service returned action {action.id}, which is {action.status}."))
             else:
                 self._external_ids.record(self.sent_external_id is not None)

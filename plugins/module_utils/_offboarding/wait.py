@@ -16,7 +16,7 @@ from .._errors import DeadlineExceededError, DeviceError, InternalError, MdeErro
 from .._http.retry import RetryBudget
 from .._same import comparable
 
-# Actions are read by ID as long as that takes no more filters, and by creation time otherwise, which takes one.
+# Actions are read by ID if this needs at most this number of filters, otherwise by creation time with one filter.
 _FEW_FILTERS: t.Final = 2
 # Action IDs are GUIDs.
 _ID_LENGTH: t.Final = 36

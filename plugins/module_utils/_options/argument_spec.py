@@ -74,7 +74,7 @@ WAIT_OPTIONS: t.Final[Spec] = {
 
 
 def first_nonempty_variable(*names: str) -> str:
-    """For ``fallback`` in an argument spec: the stripped value of the first of these variables that is not blank.
+    """For ``fallback`` in an argument spec: the stripped value of the first of these variables that is not empty.
 
     Ansible masks the value if the option has ``no_log``.
     """
@@ -98,7 +98,7 @@ def connection_spec() -> Spec:
 def drop_empty_options(params: dict[str, t.Any], spec: Spec) -> None:
     """Prepare the connection options that the user set for Ansible's parser, in place.
 
-    Null and blank options are dropped, so that the environment can set them. Aliases become option names, so that an alias
+    Null and empty options are dropped, so that the environment can set them. Aliases become option names, so that an alias
     next to a variable of the same option does not cause a warning.
     """
     for option in _CONNECTION_OPTIONS:
@@ -113,7 +113,7 @@ def drop_empty_options(params: dict[str, t.Any], spec: Spec) -> None:
 
 
 def nulls_to_blank(params: dict[str, t.Any], filters: Spec) -> None:
-    """Make null filters blank, in place: a template without a result must be rejected, not count as an omitted filter."""
+    """Replace null filters by empty text, in place: a template without a result must be rejected, not count as an omitted filter."""
     for option, kind in filters.items():
         if option in params and params[option] is None and kind["type"] != "int":
             params[option] = ""
@@ -149,7 +149,7 @@ def validate_rate_limits(params: t.Mapping[str, t.Any]) -> None:
 def secret_values(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> set[str]:
     """Every secret in options and environment, used or not, as set and as used. None may appear in any output.
 
-    Blank values are left out: they would mask blanks only.
+    Values of spaces only are left out: they would mask every space.
     """
     found: set[str] = set()
     for option in SECRETS:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Devices from text or data, as the option ``devices`` takes them."""
+"""Devices from text or data, in the form of the option ``devices``."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ _SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxstring = 2, 4, 4, 60
 
 
 class AmbiguousInputError(Exception):
-    """The input is invalid or ambiguous. The text says why."""
+    """The input is invalid or ambiguous. The text is the reason."""
 
 
 class DeviceCollector:
