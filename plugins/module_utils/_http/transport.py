@@ -68,6 +68,8 @@ class Response:
     headers: t.Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
     body: bytes = b""
+    ambiguous: bool = False
+    """Whether it may be the response to another request, or its end is not certain."""
     redact: Redactor = field(default_factory=Redactor, repr=False, compare=False)
     """Masks credentials in text of the response, before that text is cut or shown."""
 
@@ -172,6 +174,7 @@ class HttpTransport:
             status=response.status_code,
             headers={name.lower(): value for name, value in response.headers.items()},
             body=body,
+            ambiguous=exchange.ambiguous,
             redact=self.redactor,
         )
 
