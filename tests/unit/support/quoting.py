@@ -54,6 +54,14 @@ FORMS: dict[str, tuple[int, t.Callable[[str], str | bytes]]] = {
 }
 
 
+# Forms of a text within a text of JSON.
+WRITTEN: dict[str, t.Callable[[str], str]] = {
+    "plain": str,
+    "with an escape": lambda text: f"\\u{ord(text[0]):04x}{text[1:]}",
+    "escaped": lambda text: "".join(f"\\u{ord(character):04X}" for character in text),
+}
+
+
 def fault(form: str, **more: t.Any) -> dict[str, t.Any]:
     """A fault for the emulator with this response."""
     status, body = FORMS[form]

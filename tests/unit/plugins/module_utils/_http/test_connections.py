@@ -15,8 +15,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import error_from_response
 from ansible_collections.secops.mde.plugins.module_utils._errors import TransportError
 from ansible_collections.secops.mde.plugins.module_utils._http import connections, transport
+from ansible_collections.secops.mde.plugins.module_utils._http.redaction import Redactor
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import (
     HttpTransport,
     Response,
@@ -96,6 +98,27 @@ def test_a_connection_with_any_irregularity_is_not_reused(session: HttpTransport
         post(session, server, "/1")
         assert post(session, server, "/2").json() == "second"
     assert server.requests == [(1, "/1"), (2, "/2")]
+
+
+REFUSAL: t.Final = b'{"error": {"code": "BadRequest", "message": "no", "target": "earlier"}}'
+
+
+@pytest.mark.parametrize(
+    ("script", "certain"),
+    [
+        (regular(REFUSAL, "400 Bad Request"), True),
+        (INTERIM["103"] + regular(REFUSAL, "400 Bad Request"), True),
+        (regular(REFUSAL, "400 Bad Request") + b"\r\n", True),
+        (regular(REFUSAL, "400 Bad Request") + regular(b'"ours"', "201 Created"), False),
+        (b"HTTP/1.1 400 X\r\n" + b"Content-Length: %d\r\n" % len(REFUSAL) * 2 + b"\r\n" + REFUSAL, False),
+    ],
+    ids=["a refusal", "after an interim response", "and a line break", "and another response", "of two lengths"],
+)
+def test_a_refusal_is_certain_only_if_it_is_the_only_response(
+    session: HttpTransport, script: bytes, certain: bool
+) -> None:
+    with Scripted(script) as server:
+        assert error_from_response(post(session, server)).outcome_in_doubt is not certain
 
 
 def test_a_regular_connection_is_reused(session: HttpTransport) -> None:
@@ -318,6 +341,22 @@ def test_a_message_about_an_unexpected_page_is_short_and_quickly_made(text: str)
     before = time.process_time()
     assert len(transport.summarize_body(page)) < 250
     assert time.process_time() - before < 4  # of the processor: some milliseconds, and 25 s if it grew with the square
+
+
+SECRET: t.Final = "hush-0123456789-abcdefghijklmnop"
+
+
+@pytest.mark.parametrize(
+    "rest", ["y " * (1 << 20), "\\u0041" * 350_000, f"{SECRET} " * 60_000], ids=lambda text: text[:7]
+)
+def test_a_large_body_that_quotes_a_secret_is_quickly_masked(rest: str) -> None:
+    escaped = SECRET.replace("h", "\\u0068")
+    body = f'{{"value": ["{SECRET}", "{escaped}", "{rest}"], "{SECRET}": 1}}'.encode()
+    page = Response("GET", "https://api.example.test", 400, body=body, redact=Redactor([SECRET]))
+    before = time.process_time()
+    assert SECRET not in str(page.json())
+    assert SECRET not in str(error_from_response(page))
+    assert time.process_time() - before < 4
 
 
 @pytest.mark.parametrize(
