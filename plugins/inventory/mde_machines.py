@@ -210,10 +210,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
     def _read(self, options: PluginOptions) -> list[Machine]:
         client = options.connect()
+
+        def warn(text: str) -> None:
+            self.display.warning(one_line(options.redact(text)))
+
         try:
-            found = MachineFilter.from_options(options.params).find(client, self.display.warning)
+            found = MachineFilter.from_options(options.params).find(client, warn)
             for warning in client.session.warnings():
-                self.display.warning(one_line(warning))
+                warn(warning)
             return found
         finally:
             client.session.close()

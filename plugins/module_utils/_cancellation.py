@@ -124,7 +124,7 @@ class ActionCanceller:
 
 def _is_definite_refusal(error: MdeError | None) -> bool:
     """Whether the service itself refused the request. One read after that is enough."""
-    return isinstance(error, ApiError) and error.service_code is not None and error.http_status < 500
+    return isinstance(error, ApiError) and not error.outcome_in_doubt
 
 
 def _describe(action: MachineAction) -> str:

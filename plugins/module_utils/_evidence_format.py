@@ -12,6 +12,7 @@ import math
 import os
 import stat
 import typing as t
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -106,9 +107,8 @@ def _unique_keys(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     """The pairs as a mapping. Raises ValueError for a duplicate key, because readers disagree on which of the values counts."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _value in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"duplicate key {twice!r}")
+        twice = next(key for key, count in Counter(key for key, _value in pairs).items() if count > 1)
+        raise ValueError(f"duplicate key {twice[:60]!r}")
     return found
 
 

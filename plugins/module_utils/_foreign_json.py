@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import typing as t
+from collections import Counter
 
 from ._presentable import LONGEST_NUMBER
 
@@ -43,8 +44,11 @@ def _object(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
+    count = Counter(key for key, _value in pairs)
     texts: dict[str, str] = {}
     for key, value in pairs:
+        if count[key] == 1:  # its value can be the rest of the document
+            continue
         text = json.dumps(value, sort_keys=True)  # in Python, 1 == True
         if texts.setdefault(key, text) != text:
             if key in IDENTIFIERS:

@@ -133,8 +133,8 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         return self._client
 
     def warn(self, warning: str, **details: t.Any) -> None:
-        """Warn in one line of visible characters, as the warning may quote the service."""
-        super().warn(one_line(warning), **details)
+        """Warn in one line of visible characters and without credentials, as the warning may quote the service."""
+        super().warn(one_line(self._redactor(warning)), **details)
 
     def exit(self, result: Result) -> t.NoReturn:
         """End the module. The task fails if the result has an error."""

@@ -85,14 +85,15 @@ def presentable(value: t.Any, *, deepest: int = _DEEPEST_RESULT) -> t.Any:
         return _TOO_DEEP
     if isinstance(value, Mapping):
         found: dict[str, t.Any] = {}
+        tried: dict[str, int] = {}
         for key, item in value.items():
-            found[_free_key(key, value, found)] = presentable(item, deepest=deepest - 1)
+            found[_free_key(key, value, found, tried)] = presentable(item, deepest=deepest - 1)
         return found
     return [presentable(item, deepest=deepest - 1) for item in value]
 
 
-def _free_key(key: object, taken: Mapping[t.Any, t.Any], found: Mapping[str, t.Any]) -> str:
-    """The key in a harmless and unique form."""
+def _free_key(key: object, taken: Mapping[t.Any, t.Any], found: Mapping[str, t.Any], tried: dict[str, int]) -> str:
+    """The key in a harmless and unique form. ``tried`` counts the forms of each text that were tried before."""
     if isinstance(key, str) and key.isascii() and not key.startswith("_"):
         return key
     text: str = presentable(key if isinstance(key, str) else str(key))
@@ -100,6 +101,8 @@ def _free_key(key: object, taken: Mapping[t.Any, t.Any], found: Mapping[str, t.A
         text = text.lstrip("_")
     if text == key:  # harmless as it is
         return text
-    while text in taken or text in found:
-        text += "_"
-    return text
+    free = text
+    while free in taken or free in found:
+        tried[text] = tried.get(text, 0) + 1
+        free = f"{text}_{tried[text]}"
+    return free

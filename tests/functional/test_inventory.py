@@ -23,7 +23,7 @@ from ansible_collections.secops.mde.tests.functional.support.ansible_command imp
     CommandResult,
 )
 from ansible_collections.secops.mde.tests.unit.support.module_run import sign_ins
-from ansible_collections.secops.mde.tests.unit.support.quoting import assert_hidden, credentials_sent, fault
+from ansible_collections.secops.mde.tests.unit.support.quoting import JSON_FORMS, assert_hidden, credentials_sent, fault
 
 GUID = "11112222-bbbb-3333-cccc-4444dddd5555"
 
@@ -491,6 +491,8 @@ def test_the_address_and_another_host_name_can_be_selected(emulator: Emulator, i
         ("workload_identity", "base64", "entra"),
         ("client_secret", "the API's JSON", "api"),
         ("access_token", "in the middle of a word", "api"),
+        ("managed_identity", "UTF-16", "metadata"),
+        ("managed_identity", "escaped twice", "api"),
     ],
 )
 def test_a_server_that_quotes_the_request_shows_no_secret_on_the_console(
@@ -501,7 +503,10 @@ def test_a_server_that_quotes_the_request_shows_no_secret_on_the_console(
         "certificate": {"client_id": emulator.client_id, "certificate_path": emulator.certificate_path},
         "workload_identity": {"client_id": emulator.client_id, "federated_token_file": emulator.federated_token_file},
         "access_token": {"access_token": emulator.token()},
+        "managed_identity": {"auth_source": "managed_identity"},
     }
+    if kind == "managed_identity":
+        inventory.variables |= emulator.identity_environment("app_service")
     emulator.fault(**fault(form, service=service, method="POST" if service == "entra" else "GET"))
     listed = inventory.list("--list", "-vvvvv", **credentials[kind])
     assert "failed" in listed.error or "returned HTTP 400" in listed.error
@@ -510,17 +515,22 @@ def test_a_server_that_quotes_the_request_shows_no_secret_on_the_console(
     assert_hidden(listed.output + listed.errors, sent)
 
 
+@pytest.mark.parametrize("written", JSON_FORMS.values(), ids=JSON_FORMS)
 def test_a_record_that_quotes_the_token_shows_it_neither_on_the_console_nor_in_the_cache(
-    emulator: Emulator, inventory: InventoryCommand, tmp_path: Path
+    emulator: Emulator, inventory: InventoryCommand, tmp_path: Path, written: t.Callable[[str], str]
 ) -> None:
     token = emulator.token()
-    record = {
-        "id": "a" * 40,
-        "computerDnsName": "pc-0101.corp.example",
-        "osVersion": token,
-        "machineTags": [f"x{token}"],
-    }
-    emulator.fault(kind="body", body=json.dumps({"value": [record]}), times=None)
+    records = [
+        {
+            "id": "a" * 40,
+            "computerDnsName": "pc-0101.corp.example",
+            "osVersion": "TOKEN",
+            "machineTags": ["xTOKEN"],
+        },
+        {"id": "/TOKEN", "computerDnsName": "pc-0102.corp.example"},
+    ]
+    body = json.dumps({"value": records}).replace("TOKEN", written(token))
+    emulator.fault(kind="body", body=body, times=None)
     cache: dict[str, t.Any] = {
         "cache": True,
         "cache_plugin": "ansible.builtin.jsonfile",

@@ -51,8 +51,15 @@ class MdeClient:
     def _get(self, path: str, id_: str, parse: t.Callable[[object], Item], what: str) -> Item | None:
         response = get(self.session, f"{path}/{quote(id_, safe='')}", missing_ok=True)
         found = _checked(parse, response, what) if response is not None else None
-        # The route of a machine also accepts a name instead of an ID.
-        return found if found is not None and equal_ignoring_case(found.id, id_) else None
+        if response is None or found is None or equal_ignoring_case(found.id, id_):
+            return found
+        if isinstance(found, Machine) and equal_ignoring_case((found.name or "").split(".")[0], id_):
+            return None  # the route of a machine also accepts a name instead of an ID
+        self.session.drop_connections()
+        if isinstance(found, Machine):
+            raise unexpected_response(response, f"machine {id_}")  # the record of another one is no absence
+        self.session.ignore_records([found.id])
+        return None
 
     # -- machines ------------------------------------------------------------------------------------------
 
@@ -76,7 +83,8 @@ class MdeClient:
         def condition(values: t.Sequence[str], syntax: FilterSyntax) -> str:
             return property_in("id", values, use_in=syntax.use_in)
 
-        return self.filter_batcher.read(machine_ids, condition, self.list_machines).records
+        machines = self.filter_batcher.read(machine_ids, condition, self.list_machines).records
+        return self._requested(machine_ids, machines, lambda machine: machine.id)
 
     def available_actions(self, machine_id: str, *, budget: RetryBudget | None = None) -> list[dict[str, t.Any]]:
         """The actions that the service offers for a machine, each with ``action``, ``isAvailable``, ``notSupportedReason``.
@@ -148,17 +156,16 @@ class MdeClient:
 
         batch_result = self.filter_batcher.read(machine_ids, condition, fetch)
         found: dict[str, list[MachineAction]] = {machine_id: [] for machine_id in machine_ids}
-        requested = set(map(comparable, machine_ids))  # a filter may ignore case and find actions of another device
-        if batch_result.records and not any(
-            comparable(action.machine_id) in requested for action in batch_result.records
-        ):
+        # A filter may ignore case and find actions of another device.
+        actions = self._requested(machine_ids, batch_result.records, lambda action: action.machine_id)
+        if batch_result.records and not actions:
             raise UnexpectedResponseError(
                 "GET machineactions: the list contains only actions of devices that were not requested.",
                 http_status=200,
                 hint="This is the response to another request. Run the task again. If the error persists, check api_url "
                 "and any proxy.",
             )
-        for action in batch_result.records:
+        for action in actions:
             of_machine = found.get(action.machine_id)
             if of_machine is not None and action.is_offboard:  # other actions are ignored
                 of_machine.append(action)
@@ -172,9 +179,18 @@ class MdeClient:
         batch_result = self.read_by_action_id(
             action_ids, action_id_in, lambda text: self._list_actions(text, allowance=allowance)
         )
-        wanted = set(map(comparable, action_ids))
-        batch_result.records = [action for action in batch_result.records if comparable(action.id) in wanted]
+        batch_result.records = self._requested(action_ids, batch_result.records, lambda action: action.id)
         return batch_result
+
+    def _requested(
+        self, asked: t.Iterable[str], records: t.Sequence[Item], id_of: t.Callable[[Item], str]
+    ) -> list[Item]:
+        """The records with one of these IDs in any case. The others become a warning."""
+        wanted = set(map(comparable, asked))
+        found = [record for record in records if comparable(id_of(record)) in wanted]
+        if len(found) < len(records):
+            self.session.ignore_records(record.id for record in records if comparable(id_of(record)) not in wanted)
+        return found
 
     def read_by_action_id(
         self,

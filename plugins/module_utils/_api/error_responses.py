@@ -51,8 +51,10 @@ def is_by_service(response: Response) -> bool:
     """Whether the service itself wrote an error: its complete JSON with a code, or a 401 or 403 with an empty body.
 
     The service has been seen to send the last two. A gateway may have written all other bodies. A body that ends with its
-    connection is not known to be empty.
+    connection is not known to be empty, and an ambiguous response may be that to another request.
     """
+    if response.ambiguous:
+        return False
     if response.status in (401, 403) and not response.body:
         return not {"content-length", "transfer-encoding"}.isdisjoint(response.headers)
     error = _service_error(response)

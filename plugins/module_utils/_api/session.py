@@ -88,6 +88,8 @@ class ApiSession:
         self._rng = rng
         self._retry_timeout = retry_timeout
         self._service_clock = ServiceTime(clock)
+        self._not_requested: dict[str, None] = {}
+        """IDs of records that were ignored, because they were not requested."""
         self._lock = threading.Lock()
         self._last_token = ""
 
@@ -126,7 +128,21 @@ class ApiSession:
 
     def warnings(self) -> list[str]:
         """Return warnings for users about the calls so far."""
-        return self._service_clock.warnings()
+        warnings = self._service_clock.warnings()
+        with self._lock:
+            ids = list(self._not_requested)
+        if ids:
+            warnings.append(
+                f"Ignored: records that were not requested ({len(ids)}: {', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''}). "
+                "The service, or a proxy, ignored the filters or returned the response to another request. Run the task "
+                "again; if the warning stays, check api_url and any proxy."
+            )
+        return warnings
+
+    def ignore_records(self, ids: t.Iterable[str]) -> None:
+        """Remember records that the service returned without a request for them, for a warning."""
+        with self._lock:
+            self._not_requested.update(dict.fromkeys(ids))
 
     def budget(self, until: float | None = None) -> RetryBudget:
         """Return a new budget for one call; ``until`` (monotonic seconds) is the deadline of the call."""

@@ -44,6 +44,7 @@ class Exchange:
     The deadline does not interrupt name resolution, for which the system has its own time-outs. It is checked after it.
 
     ``sent``: whether a byte of the request may have been sent. ``irregular``: why the connection must not be reused.
+    ``ambiguous``: whether the response may be that of another request, or its end is not certain.
     """
 
     def __init__(self, clock: Clock | None = None, timeout: float = 0.0, not_after: float | None = None) -> None:
@@ -53,6 +54,7 @@ class Exchange:
         self._deadline = clock.monotonic() + timeout if clock is not None else None
         self.sent = False
         self.irregular: str | None = None
+        self.ambiguous = False
         self.response: http.client.HTTPResponse | None = None
         """The last one that was begun."""
 
@@ -147,8 +149,9 @@ class _Reader(io.BufferedReader):
     def close(self) -> None:
         if not self.closed:
             self._incoming.ended = True
-            if self.peek(1):
+            if rest := self.peek(1):
                 self._exchange.irregular = "bytes follow the response"
+                self._exchange.ambiguous = bool(rest.strip())  # some servers add a line break
         super().close()
 
 
@@ -183,6 +186,7 @@ class _Response(http.client.HTTPResponse):
         codings = [coding.strip().lower() for coding in self.headers.get_all("transfer-encoding", [])]
         if self.headers.defects or len(lengths) + len(codings) > 1 or codings not in ([], ["chunked"]):
             self._exchange.irregular = "its headers are ambiguous"
+            self._exchange.ambiguous = True
         if not codings and any(not length.isdecimal() for length in lengths):
             raise http.client.HTTPException("the Content-Length is not a number")
 

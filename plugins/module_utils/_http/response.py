@@ -34,6 +34,8 @@ class Response:
     headers: t.Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
     body: bytes = b""
+    ambiguous: bool = False
+    """Whether it may be the response to another request, or its end is not certain."""
     redact: Redactor = field(default_factory=Redactor, repr=False, compare=False)
     """Masks credentials in text of the response, before that text is cut or shown."""
 
@@ -42,11 +44,11 @@ class Response:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> t.Any:
-        """The body as JSON, whatever its content type; None if it is not JSON, see ``parse_json``."""
+        """The body as JSON, whatever its content type; None if it is not JSON, see ``parse_json``. Credentials are masked."""
         try:
-            text = self.redact(self.body.decode("utf-8-sig")).encode() if self.redact.finds(self.body) else self.body
-            return parse_json(text)
-        except ValueError:
+            document = parse_json(self.body)
+            return self.redact.mask_json(document) if self.redact.finds(self.body) else document
+        except (ValueError, RecursionError):
             return None
 
 

@@ -144,6 +144,7 @@ class HttpTransport:
             status=response.status_code,
             headers={name.lower(): value for name, value in response.headers.items()},
             body=body,
+            ambiguous=exchange.ambiguous,
             redact=self.redactor,
         )
 

@@ -17,6 +17,9 @@ from .._options.values import Moment
 from .._same import comparable
 from .search_time import Now
 
+# Unusable records that have a warning of their own. Thousands of warnings would hide all others.
+_MOST_DESCRIBED: t.Final = 20
+
 Warn = t.Callable[[str], None]
 """Takes one line of text for the user."""
 
@@ -27,10 +30,14 @@ class Omissions:
     def __init__(self, warn: Warn) -> None:
         self._warn = warn
         self._not_matching: dict[str, None] = {}
+        self._unusable: dict[str, None] = {}
 
     def unusable(self, refused: RefusedRecord) -> None:
-        """Warn about a record that cannot be used."""
-        self._warn(f"Omitted from the result: {refused.error}")
+        """Warn about a record that cannot be used. The first ones are described, the others are counted by ``report``."""
+        text = str(refused.error)
+        if text not in self._unusable and len(self._unusable) < _MOST_DESCRIBED:
+            self._warn(f"Omitted from the result: {text}")
+        self._unusable[text] = None
 
     def matching(self, records: t.Iterable[Item], matches: t.Callable[[Item], bool]) -> t.Iterator[Item]:
         """The records of a list that match the filters of its request. The others are remembered for ``report``."""
@@ -41,7 +48,11 @@ class Omissions:
                 self._not_matching[record.id] = None
 
     def report(self) -> None:
-        """Warn about the records that do not match."""
+        """Warn about the records that do not match, and about more unusable ones than were described."""
+        if len(self._unusable) > _MOST_DESCRIBED:
+            self._warn(
+                f"Omitted from the result: {len(self._unusable) - _MOST_DESCRIBED} more records that are not usable."
+            )
         if self._not_matching:
             ids = list(self._not_matching)
             self._warn(

@@ -31,6 +31,7 @@ POSTS = {
     "swap": 0.03,
     "repeat": 0.03,
     "repeat later": 0.03,
+    "refusal before": 0.02,
     "redirect": 0.02,
     "page": 0.02,
 }

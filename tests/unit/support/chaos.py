@@ -30,6 +30,9 @@ _INTERIM: t.Final = (
     b"HTTP/1.1 102 Processing\r\n\r\n",
     b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n",
 )
+# To an earlier request.
+_REFUSAL_BODY: t.Final = b'{"error": {"code": "OsPlatformNotSupported", "message": "no", "target": "earlier"}}'
+_REFUSAL: t.Final = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%s" % (len(_REFUSAL_BODY), _REFUSAL_BODY)
 _PAGE = b"<html><head><title>Gateway</title></head></html>"
 _LATENCY = 0.2
 # The ends of two pipes: the first never has data to read, the second always has.
@@ -114,8 +117,8 @@ class ChaosAdapter(_GuardedAdapter):
             at += rng.uniform(20, 60)
         elif kind == "swap" and previous:
             response = previous
-        elif kind == "repeat":
-            response += previous
+        elif kind in ("repeat", "refusal before"):
+            response = response + previous if kind == "repeat" else _REFUSAL + response
         elif kind == "repeat later":
             connection.arrive(at + rng.uniform(0, 1), previous)
         elif kind == "redirect":

@@ -54,6 +54,14 @@ FORMATS: dict[str, tuple[int, t.Callable[[str], str | bytes]]] = {
 }
 
 
+# Forms of a text within JSON.
+JSON_FORMS: dict[str, t.Callable[[str], str]] = {
+    "plain": str,
+    "with an escape": lambda text: f"\\u{ord(text[0]):04x}{text[1:]}",
+    "escaped": lambda text: "".join(f"\\u{ord(character):04X}" for character in text),
+}
+
+
 def fault(format_name: str, **more: t.Any) -> dict[str, t.Any]:
     """Return the fault for the emulator with this format."""
     status, body = FORMATS[format_name]

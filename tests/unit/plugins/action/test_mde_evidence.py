@@ -13,6 +13,7 @@ import json
 import math
 import multiprocessing
 import os
+import resource
 import stat
 import tempfile
 import typing as t
@@ -487,6 +488,32 @@ def test_a_batch_that_cannot_be_written_is_in_the_result_with_the_ids_of_its_act
         "run.html",
         "run.json",
     ]  # no temporary file is left
+
+
+def _write_with_limit(base: Path, limit: int, value: int) -> None:
+    """The result names the action, whether the evidence can be written or not."""
+    if limit == resource.RLIMIT_NOFILE:  # so many more than are open
+        free = os.open("/dev/null", os.O_RDONLY)
+        os.close(free)
+        value += free
+    resource.setrlimit(limit, (value, resource.getrlimit(limit)[1]))
+    run = write_batch(base, batch("pc-1"))
+    assert [row["action_id"] for row in run.result["devices"]] == ["action-of-pc-1"]
+    assert not run.failed or "action-of-pc-1" in run.result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [
+        *((resource.RLIMIT_NOFILE, number) for number in range(4)),
+        *((resource.RLIMIT_FSIZE, size) for size in (0, 100, 3000)),
+    ],
+)
+def test_a_limit_of_the_system_does_not_lose_the_ids(tmp_path: Path, limit: int, value: int) -> None:
+    task = multiprocessing.get_context("fork").Process(target=_write_with_limit, args=(tmp_path / "run", limit, value))
+    task.start()
+    task.join(60)
+    assert task.exitcode == 0
 
 
 def test_the_message_has_at_most_a_hundred_ids(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import stat
+import time
 import typing as t
 from pathlib import Path
 
@@ -69,6 +70,19 @@ def test_another_file_is_an_error_with_its_path_and_the_reason(path: Path, conte
     assert str(error.value).startswith(f"{path} is not an evidence file: ")
     assert reason in str(error.value)
     assert len(str(error.value)) < len(str(path)) + 200
+
+
+def test_the_time_for_a_duplicate_key_is_linear_in_the_number_of_keys(path: Path) -> None:
+    def cost(count: int) -> float:
+        keys = ", ".join(f'"k{number}": 1' for number in range(count))
+        path.write_text(f'{START}"devices": [{{{keys}, "k{count - 1}": 2}}]}}', "utf-8")
+        began = time.process_time()
+        with pytest.raises(EvidenceFileError, match="duplicate key"):
+            load(path)
+        return time.process_time() - began
+
+    cost(100)
+    assert cost(40_000) < 40 * cost(4_000) + 0.5
 
 
 def make_socket(path: Path) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 import typing as t
 
 import pytest
@@ -93,6 +94,47 @@ def test_an_unreadable_body_is_a_value_error(body: str) -> None:
 def test_many_duplicate_keys_take_linear_time() -> None:
     body = '{"a": "' + "x" * 1_000_000 + '"' + ', "a": 1' * 100_000 + "}"
     assert parse_json(body.encode()) == {"a": None}
+
+
+def nested_duplicates(size: int) -> str:
+    """Each level has a duplicate key beside the rest of the document."""
+    levels = 200
+    return '{"a": ' * levels + '"' + "x" * size + '"' + ', "b": 1, "b": 1}' * levels
+
+
+# As one record; the size is that of its text, about.
+MANY_KEYS: t.Final[dict[str, t.Callable[[int], str]]] = {
+    "nested duplicates": nested_duplicates,
+    "keys that become the same": lambda size: (
+        "{" + ", ".join(f'"\\ud8{n % 256:02x}\\ud8{n // 256 % 256:02x}": 1' for n in range(size // 18)) + "}"
+    ),
+    "keys that become each other": lambda size: (
+        "{"
+        + ", ".join(f'"ansible_x_{n}": 1' for n in range(size // 40))
+        + "".join(f', "{"_" * (1 + n % 2)}ansible_x": 1' for n in range(2))
+        + "}"
+    ),
+}
+
+
+@pytest.mark.parametrize("make", MANY_KEYS.values(), ids=MANY_KEYS)
+def test_the_time_for_a_record_is_linear_in_its_size(make: t.Callable[[int], str]) -> None:
+    def cost(size: int) -> float:
+        body, began = make(size).encode(), time.process_time()
+        presentable(parse_json(body))
+        return time.process_time() - began
+
+    cost(100)
+    assert cost(1_000_000) < 40 * cost(100_000) + 0.5
+
+
+def test_keys_that_become_the_same_are_all_kept() -> None:
+    made = presentable(
+        {"__ansible_x": 1, "_ansible_x": 2, "ansible_x": 3, "ansible_x_1": 4, chr(0xD800): 5, chr(0xD801): 6}
+    )
+    assert sorted(made.values()) == [1, 2, 3, 4, 5, 6]
+    assert (made["ansible_x"], made["ansible_x_1"]) == (3, 4)
+    assert presentable(made) == made
 
 
 def all_values(value: t.Any, depth: int = 0) -> t.Iterator[tuple[t.Any, int]]:

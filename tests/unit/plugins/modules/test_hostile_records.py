@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+import unicodedata
 from urllib.parse import unquote
 
 import pytest
@@ -27,6 +28,7 @@ ACTION = {
     "computerDnsName": "pc-a",
     "requestorComment": "CHG-1042 retired",
 }
+DIRECTIONS = "\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 KEYS_OF_ANSIBLE = ("warnings", "deprecations", "exception")
 # Values as JSON text, which Python's own encoder does not write.
 VALUES = [
@@ -47,15 +49,26 @@ VALUES = [
     r'"\u0000\r\n{\"failed\": false}"',
     "[" * 100 + "]" * 100,
 ]
+ARBITRARY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["__ansible_type", "_ansible_x"]), inner)
+    ),
+    max_leaves=10,
+)
 FIELDS = st.dictionaries(
     st.sampled_from(
         ["osPlatform", "machineTags", "lastIpAddress", "healthStatus", "lastSeen", "riskScore", "title", "commands",
          "status", "requestor", "__ansible_type", "__ansible_unsafe", "_ansible_no_log", "\\ud83d"]
     ),
-    st.sampled_from(VALUES),
+    st.sampled_from(VALUES) | ARBITRARY.map(json.dumps),
     max_size=6,
 )  # fmt: skip
-SETTINGS = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Each example runs all modules.
+SETTINGS = settings(
+    max_examples=300 if settings().max_examples > 1000 else 12,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 def json_of(record: t.Mapping[str, t.Any], fields: t.Mapping[str, str]) -> str:
@@ -100,7 +113,12 @@ def assert_safe_result(run: ModuleRun) -> None:
         *run.warnings,
         *((result["error"] or {}).get(key) or "" for key in ("message", "hint")),
     ]:
-        assert all(char.isprintable() for char in displayed_text)
+        assert [char for char in displayed_text if acts(char)] == []
+
+
+def acts(char: str) -> bool:
+    """Whether a terminal or a reader would interpret the character."""
+    return unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in DIRECTIONS
 
 
 def parts(value: t.Any) -> t.Iterator[t.Any]:
@@ -172,6 +190,17 @@ def test_a_record_with_another_id_is_reported_and_the_other_devices_are_processe
     (warning,) = run.warnings
     assert "record 2 of the list" in warning
     assert "its id is" in warning
+
+
+def test_the_first_of_many_unusable_records_are_described_and_the_others_are_counted(
+    emulator: Emulator, machine_info: RunModule
+) -> None:
+    records = [{"id": f"../{number}"} for number in range(5000)]
+    emulator.fault(method="GET", path="/machines", kind="body", body=json.dumps({"value": [MACHINE, *records]}))
+    run = machine_info()
+    assert (run.failed, run.names, len(run.warnings)) == (False, ["pc-a"], 21)
+    assert "record 2 of the list" in run.warnings[0]
+    assert "4980 more records that are not usable" in run.warnings[-1]
 
 
 def test_a_record_with_another_id_fails_a_run_for_single_devices(emulator: Emulator, machine_info: RunModule) -> None:

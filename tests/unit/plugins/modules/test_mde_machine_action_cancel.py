@@ -426,6 +426,23 @@ def test_the_output_contains_no_secret(emulator: Emulator, cancel: RunModule, pe
         assert all(secret not in run.output for run in runs)
 
 
+def test_a_refusal_that_a_gateway_wrote_does_not_end_the_reads(
+    emulator: Emulator, cancel: RunModule, pending: str
+) -> None:
+    """Its JSON has a number in place of the service's code, and the service cancels the action two seconds later."""
+    emulator.knobs.cancel_delay = 2
+    emulator.fault(
+        method="POST",
+        path="/cancel",
+        kind="body",
+        status=403,
+        body='{"error": {"code": 403, "message": "blocked"}}',
+        handled=True,
+    )
+    run = cancel(action_id=pending)
+    assert (run.failed, run.changed, run.result["cancelled"]) == (False, True, True)
+
+
 def test_a_read_that_returns_another_action_confirms_nothing(
     emulator: Emulator, cancel: RunModule, machine: str, pending: str
 ) -> None:

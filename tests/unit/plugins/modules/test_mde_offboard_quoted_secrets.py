@@ -16,7 +16,13 @@ import pytest
 
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.support.module_run import ModuleRun, RunModule
-from ansible_collections.secops.mde.tests.unit.support.quoting import FORMATS, assert_hidden, credentials_sent, fault
+from ansible_collections.secops.mde.tests.unit.support.quoting import (
+    FORMATS,
+    JSON_FORMS,
+    assert_hidden,
+    credentials_sent,
+    fault,
+)
 
 ID = "4a" * 20
 # Every encoding changes this secret.
@@ -101,14 +107,18 @@ def test_a_redirect_that_quotes_the_request_gets_no_token_into_the_output(
     assert_hidden(output, [token])
 
 
+@pytest.mark.parametrize("written", JSON_FORMS.values(), ids=JSON_FORMS)
 def test_a_record_that_quotes_the_token_gets_no_token_into_the_output(
-    emulator: Emulator, machine_info: RunModule
+    emulator: Emulator, machine_info: RunModule, written: t.Callable[[str], str]
 ) -> None:
     token = emulator.token()
-    record = {"id": ID, "computerDnsName": "pc-0101.corp.example", "osVersion": token, "machineTags": [f"x{token}"]}
-    emulator.fault(kind="body", body=json.dumps({"value": [record]}), times=None)
+    record = {"id": ID, "computerDnsName": "pc-0101.corp.example", "osVersion": "TOKEN", "machineTags": ["xTOKEN"]}
+    refused = {"id": "/TOKEN"}
+    body = json.dumps({"value": [record, refused]}).replace("TOKEN", written(token))
+    emulator.fault(kind="body", body=body, times=None)
     run = machine_info(access_token=token)
     assert run.names == ["pc-0101.corp.example"]
+    assert "its id is" in str(run.warnings)
     assert_hidden(run.output, [token])
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import error_from_response
 from ansible_collections.secops.mde.plugins.module_utils._errors import TransportError
 from ansible_collections.secops.mde.plugins.module_utils._http import connections, response
 from ansible_collections.secops.mde.plugins.module_utils._http.response import Response
@@ -92,6 +93,27 @@ def test_a_connection_with_any_irregularity_is_not_reused(session: HttpTransport
         post(session, server, "/1")
         assert post(session, server, "/2").json() == "second"
     assert server.requests == [(1, "/1"), (2, "/2")]
+
+
+REFUSAL: t.Final = b'{"error": {"code": "BadRequest", "message": "no", "target": "earlier"}}'
+
+
+@pytest.mark.parametrize(
+    ("script", "certain"),
+    [
+        (regular(REFUSAL, "400 Bad Request"), True),
+        (INTERIM["103"] + regular(REFUSAL, "400 Bad Request"), True),
+        (regular(REFUSAL, "400 Bad Request") + b"\r\n", True),
+        (regular(REFUSAL, "400 Bad Request") + regular(b'"ours"', "201 Created"), False),
+        (b"HTTP/1.1 400 X\r\n" + b"Content-Length: %d\r\n" % len(REFUSAL) * 2 + b"\r\n" + REFUSAL, False),
+    ],
+    ids=["a refusal", "after an interim response", "and a line break", "and another response", "of two lengths"],
+)
+def test_a_refusal_is_certain_only_if_it_is_the_only_response(
+    session: HttpTransport, script: bytes, certain: bool
+) -> None:
+    with Scripted(script) as server:
+        assert error_from_response(post(session, server)).outcome_in_doubt is not certain
 
 
 def test_a_regular_connection_is_reused(session: HttpTransport) -> None:

@@ -11,6 +11,8 @@ import typing as t
 
 import pytest
 
+from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import error_from_response
+from ansible_collections.secops.mde.plugins.module_utils._http.redaction import Redactor
 from ansible_collections.secops.mde.plugins.module_utils._http.response import Response, summarize_body
 
 HEAVY: t.Final = {
@@ -30,6 +32,22 @@ def test_a_message_about_an_unexpected_page_is_short_and_created_quickly(text: s
     before = time.process_time()
     assert len(summarize_body(page)) < 250
     assert time.process_time() - before < 4  # processor time: some milliseconds, but 25 s if it were quadratic
+
+
+SECRET: t.Final = "hush-0123456789-abcdefghijklmnop"
+
+
+@pytest.mark.parametrize(
+    "rest", ["y " * (1 << 20), "\\u0041" * 350_000, f"{SECRET} " * 60_000], ids=lambda text: text[:7]
+)
+def test_a_large_body_that_quotes_a_secret_is_masked_quickly(rest: str) -> None:
+    escaped = SECRET.replace("h", "\\u0068")
+    body = f'{{"value": ["{SECRET}", "{escaped}", "{rest}"], "{SECRET}": 1}}'.encode()
+    page = Response("GET", "https://api.example.test", 400, body=body, redact=Redactor([SECRET]))
+    before = time.process_time()
+    assert SECRET not in str(page.json())
+    assert SECRET not in str(error_from_response(page))
+    assert time.process_time() - before < 4
 
 
 @pytest.mark.parametrize(

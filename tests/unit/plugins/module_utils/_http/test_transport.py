@@ -296,6 +296,18 @@ def test_a_proxy_that_refuses_is_named_and_the_request_was_not_sent(refusal: str
     assert refusal in failed.message
 
 
+@pytest.mark.parametrize(
+    "refusal", ["407 Basic dXNlcjpodW50ZXIhMg==", "407 dXNlcjpodW50ZXIhMg==", "502 hunter!2", "502 hunter%212"]
+)
+def test_no_message_has_the_password_that_a_proxy_quotes(refusal: str, session: OpenTransport) -> None:
+    with HttpsProxy({}, refusal) as proxy:
+        one = session(proxy=proxy.url.replace("//", "//user:hunter%212@"))
+        failed = failure(lambda: one.send("GET", HOST + FAR))
+    assert failed.code == "proxy_failed"
+    assert refusal[:3] in failed.message
+    assert [part for part in ("dXNlcjpodW50ZXIhMg", "hunter") if part in failed.message] == []
+
+
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @pytest.mark.parametrize("first", [True, False], ids=["a new connection", "a reused connection"])
 def test_a_response_that_is_lost_behind_a_proxy_is_not_a_failure_to_connect(
