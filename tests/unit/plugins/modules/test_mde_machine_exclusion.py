@@ -429,7 +429,7 @@ def test_a_missing_permission_is_named(fleet: Emulator, exclude: RunModule, stat
     assert (run.failed, run.changed, run.error_code) == (True, False, "permission_missing")
     assert "Machine.ReadWrite.All" in run.result["error"]["hint"]
     assert "Machine.Offboard" in run.result["msg"]
-    assert "inferred" in run.result["msg"]
+    assert "is assumed" in run.result["msg"]
     assert sorted(map(str, codes(run))) == ["None", "permission_missing"]
     assert returned(run) == stored(fleet, A, C)
     assert posts(fleet) == int(not check)
