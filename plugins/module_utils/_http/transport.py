@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from .._clock import Clock
 from .._errors import TransportError
 from .ca_certificates import ca_bundle, trusted_certificates
-from .connections import Exchange, guard
+from .exchange import Exchange, guard
 from .proxies import proxy_for
 from .redaction import Redactor, silence_loggers
 from .response import Decoder, Response, TooLargeError, quote

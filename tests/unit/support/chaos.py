@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from urllib3.connection import HTTPConnection
 
-from ansible_collections.secops.mde.plugins.module_utils._http.connections import current_exchange, guard
+from ansible_collections.secops.mde.plugins.module_utils._http.exchange import current_exchange, guard
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import _GuardedAdapter
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.unit.support.in_process_transport import InProcessTransport

@@ -24,7 +24,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError, ProtocolError
 from yarl import URL
 
-from ansible_collections.secops.mde.plugins.module_utils._http.connections import current_exchange
+from ansible_collections.secops.mde.plugins.module_utils._http.exchange import current_exchange
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport
 from ansible_collections.secops.mde.tests.emulator import Emulator
 from ansible_collections.secops.mde.tests.emulator.server import headers_of

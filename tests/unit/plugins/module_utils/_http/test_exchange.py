@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._api.error_responses import error_from_response
 from ansible_collections.secops.mde.plugins.module_utils._errors import TransportError
-from ansible_collections.secops.mde.plugins.module_utils._http import connections, response
+from ansible_collections.secops.mde.plugins.module_utils._http import exchange, response
 from ansible_collections.secops.mde.plugins.module_utils._http.response import Response
 from ansible_collections.secops.mde.plugins.module_utils._http.transport import HttpTransport, TransportOptions
 from ansible_collections.secops.mde.tests.unit.support.module_run import ManualClock
@@ -204,11 +204,11 @@ def test_no_part_of_a_response_can_continue_after_the_deadline(
     transport_with_ticking_clock: HttpTransport, parts: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each read returns one byte, as if only one had arrived.
-    read = connections._Incoming.readinto
+    read = exchange._Incoming.readinto
     monkeypatch.setattr(
-        connections._Incoming, "readinto", lambda self, buffer: read(self, memoryview(buffer)[:1]), raising=True
+        exchange._Incoming, "readinto", lambda self, buffer: read(self, memoryview(buffer)[:1]), raising=True
     )
-    monkeypatch.setattr(connections, "MAX_INTERIM_RESPONSES", 10_000)
+    monkeypatch.setattr(exchange, "MAX_INTERIM_RESPONSES", 10_000)
     with Scripted(drip(*parts), close=True) as server:
         error = failure(lambda: post(transport_with_ticking_clock, server))
     assert (error.code, error.may_have_arrived) == ("no_answer", True)
@@ -269,7 +269,7 @@ def test_the_time_of_the_name_resolution_counts(
 def small(monkeypatch: pytest.MonkeyPatch) -> int:
     """A limit that a test can exceed quickly."""
     limit = 1 << 20
-    for module in (connections, response):
+    for module in (exchange, response):
         monkeypatch.setattr(module, "MAX_BODY", limit)
     return limit
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Connections with one deadline for a complete exchange, reused only after a regular exchange.
+"""Exchange: one request and its response on a connection, with one deadline. Only a regular one leaves its connection open.
 
 requests and urllib3 set a time-out for each read, http.client skips no interim response but 100, and neither checks
 that a response belongs to its request. If a response is read as that of the next request, every later response is assigned
