@@ -106,7 +106,9 @@ def test_a_device_that_leaves_between_two_pages_hides_no_other(emulator: Emulato
     assert tenant.read(once(lambda: tenant.leave(leaver))) >= tenant.always
 
 
-def test_a_device_that_leaves_after_the_first_page_hides_no_other_although_nothing_is_counted(emulator: Emulator) -> None:
+def test_a_device_that_leaves_after_the_first_page_hides_no_other_although_nothing_is_counted(
+    emulator: Emulator,
+) -> None:
     tenant = Tenant(emulator, 600, page_cap=250, count="ignored")
     changes = iter([lambda: None, lambda: tenant.leave(260)])  # before the third page
     assert tenant.read(lambda _skip: next(changes, lambda: None)()) >= tenant.always
