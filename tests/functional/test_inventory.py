@@ -110,7 +110,7 @@ def test_a_misspelled_filter_is_an_error(emulator: Emulator, inventory: Inventor
     [("health_status", "sleeping", "Inactive"), ("onboarding_status", ["Onboarded", "offboarded"], "CanBeOnboarded")],
 )
 def test_a_value_that_the_service_does_not_have_is_a_warning_with_the_known_ones(
-    emulator: Emulator, inventory: InventoryCommand, option: str, value: object, known: str
+    emulator: Emulator, inventory: InventoryCommand, option: str, value: t.Any, known: str
 ) -> None:
     emulator.add_device(Device(name="pc-1.corp.example"))
     listed = inventory.list(**{option: value})

@@ -110,8 +110,13 @@ def test_a_device_that_leaves_after_the_first_page_hides_no_other_although_nothi
     emulator: Emulator,
 ) -> None:
     tenant = Tenant(emulator, 600, page_cap=250, count="ignored")
-    changes = iter([lambda: None, lambda: tenant.leave(260)])  # before the third page
-    assert tenant.read(lambda _skip: next(changes, lambda: None)()) >= tenant.always
+    pages = itertools.count(2)
+
+    def change(_skip: int) -> None:
+        if next(pages) == 3:
+            tenant.leave(260)
+
+    assert tenant.read(change) >= tenant.always
 
 
 def test_more_devices_leave_than_pages_share(emulator: Emulator) -> None:
