@@ -128,6 +128,7 @@ def is_certain(header: str) -> bool:
     return header_role(header) in IDENTIFIERS and normalize_header(header) not in GENERIC
 
 
+@lru_cache(maxsize=10_000)
 def is_for_replaced_device(header: str) -> bool:
     """Whether the header is that of a column of replaced devices."""
     text = unicodedata.normalize("NFKC", header)

@@ -470,6 +470,14 @@ def test_values_that_the_service_has_cause_no_warning(fleet: Emulator, action_in
     assert action_info(type=["offboard", "RequestSample", "LogsCollection"], status="canceled").warnings == []
 
 
+@pytest.mark.parametrize("options", [{}, {"type": "Offboard"}, {"created_after": 5}], ids=str)
+def test_a_list_of_unknown_length_is_counted(
+    fleet: Emulator, action_info: RunModule, options: dict[str, t.Any]
+) -> None:
+    action_info(**options)
+    assert fleet.calls("api", "GET", "/machineactions")[-1].query.get("$count") == "true"
+
+
 @pytest.mark.parametrize("skew", [0, 200, -200, 40 * DAY, -40 * DAY], ids="{} s".format)
 @pytest.mark.parametrize(
     ("options", "expected"),

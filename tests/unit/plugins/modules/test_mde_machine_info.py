@@ -443,6 +443,14 @@ def test_a_name_as_the_service_writes_it_is_found(emulator: Emulator, machine_in
     assert letters(machine_info(device_name=[name]).result["machines"]) == "a"
 
 
+@pytest.mark.parametrize("options", [{}, {"tag": "retire"}, {"health_status": "Active"}], ids=str)
+def test_a_list_of_unknown_length_is_counted(
+    fleet: Emulator, machine_info: RunModule, options: dict[str, t.Any]
+) -> None:
+    machine_info(**options)
+    assert fleet.calls("api", "GET")[0].query.get("$count") == "true"
+
+
 # -- values that the service's model does not have ----------------------------------------------------------------
 
 

@@ -106,6 +106,19 @@ def test_a_device_that_leaves_between_two_pages_hides_no_other(emulator: Emulato
     assert tenant.read(before_second_page(lambda: tenant.remove(removed))) >= tenant.always
 
 
+def test_a_device_that_leaves_after_the_first_page_hides_no_other_although_nothing_is_counted(
+    emulator: Emulator,
+) -> None:
+    tenant = Tenant(emulator, 600, page_cap=250, count="ignored")
+    pages = itertools.count(2)
+
+    def change(_skip: int) -> None:
+        if next(pages) == 3:
+            tenant.leave(260)
+
+    assert tenant.read(change) >= tenant.always
+
+
 def test_more_devices_leave_than_pages_share(emulator: Emulator) -> None:
     tenant = Tenant(emulator, 900, page_cap=250)
     assert tenant.read(before_second_page(lambda: tenant.remove(*range(110)))) >= tenant.always
