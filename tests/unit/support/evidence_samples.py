@@ -131,7 +131,7 @@ def small_office() -> Record:
             error=failure(
                 "ambiguous",
                 f"{same_name} matches 2 devices.",
-                "Nothing was changed. Compare the candidates and set device_id.",
+                "Nothing was sent for this device. Compare the candidates and set device_id.",
             ),
             candidates=[
                 candidate(same_name, 1, "2026-02-02T21:10:00Z"),
