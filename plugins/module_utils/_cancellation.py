@@ -123,8 +123,13 @@ class ActionCanceller:
 
 
 def _is_definite_refusal(error: MdeError | None) -> bool:
-    """Whether the service itself refused the request. One read after that is enough."""
-    return isinstance(error, ApiError) and error.service_code is not None and error.http_status < 500
+    """Whether the service itself refused the request, every try of it. One read after that is enough."""
+    return (
+        isinstance(error, ApiError)
+        and error.service_code is not None
+        and error.http_status < 500
+        and not error.earlier_try_in_doubt
+    )
 
 
 def _describe(action: MachineAction) -> str:
