@@ -356,6 +356,7 @@ def test_a_change_that_cannot_be_read_afterwards_is_not_confirmed(fleet: Emulato
     run = tag(device_id=[A, B], retry_timeout=20)
     assert (run.failed, run.changed, codes(run)) == (True, True, [None, "tag_not_confirmed"])
     assert "cannot be read" in run.result["msg"]
+    assert returned(run) == [["retired"], None]
 
 
 @MODES
