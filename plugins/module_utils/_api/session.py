@@ -20,9 +20,9 @@ from .._auth.token import TokenClaims, read_claims
 from .._clock import Clock
 from .._errors import DeadlineExceededError, MdeError, ThrottledError, TransportError
 from .._http.rate_limit import RateLimiter
+from .._http.response import Response
 from .._http.retry import RetryBudget, retry_after
 from .._http.transport import HttpTransport
-from .._http.response import Response
 from .._timestamps import format_time
 from .error_responses import error_from_response, is_by_service
 from .odata import url_encode
