@@ -54,9 +54,8 @@ class DeviceChange(DeviceEntry):
 
     def in_doubt(self, error: MdeError) -> DeviceChange:
         """The result of a device for which it is not known whether it was changed."""
-        return replace(
-            self, after=dict.fromkeys(self.before), error=error if error.hint else error.restate(hint=_IN_DOUBT_HINT)
-        )
+        hint = f"{error.hint} {_IN_DOUBT_HINT}" if error.hint else _IN_DOUBT_HINT
+        return replace(self, after=dict.fromkeys(self.before), error=error.restate(hint=hint))
 
     def as_dict(self) -> dict[str, t.Any]:
         name = self.machine.name if self.machine else None
@@ -149,16 +148,20 @@ class DeviceChanger(abc.ABC):
             done = self.send(client, batch)
         except MdeError as error:
             explained = self.explain(error)
+            in_doubt = error.outcome_in_doubt or error.earlier_try_in_doubt
+            failed = [one.in_doubt(explained) if in_doubt else one.with_error(explained) for one in batch]
             if len(batch) > 1 and _is_rejected(error):
-                return self._send_parts(client, batch, explained)
+                return self._send_parts(client, batch, failed)
             self._single_refusals += len(batch) == 1
             self._stopped_by = explained if self.stops_run(error) else None
-            return [one.in_doubt(explained) if error.outcome_in_doubt else one.with_error(explained) for one in batch]
+            return failed
         self._any_accepted = True
         return done
 
-    def _send_parts(self, client: MdeClient, batch: t.Sequence[DeviceChange], error: MdeError) -> list[DeviceChange]:
-        """Find the devices of a rejected batch that are the reason, and change the others.
+    def _send_parts(
+        self, client: MdeClient, batch: t.Sequence[DeviceChange], failed: t.Sequence[DeviceChange]
+    ) -> list[DeviceChange]:
+        """Find the devices of a rejected batch that are the reason, and change the others; ``failed`` are those not sent again.
 
         After several devices were refused, each alone, and none was accepted, the reason is probably not one device. The
         last one decides: if it is refused as well, the others are not sent again.
@@ -168,10 +171,7 @@ class DeviceChanger(abc.ABC):
             return [*self._send(client, batch[:half]), *self._send(client, batch[half:])]
         *others, last = batch
         decisive = self._send(client, [last])
-        return [
-            *(self._send(client, others) if self._any_accepted else [one.with_error(error) for one in others]),
-            *decisive,
-        ]
+        return [*(self._send(client, others) if self._any_accepted else failed[:-1]), *decisive]
 
 
 def _is_rejected(error: MdeError) -> bool:

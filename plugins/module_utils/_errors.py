@@ -36,6 +36,8 @@ class MdeError(Exception):
     """Base class. ``str()`` returns the message, the correlation ID and the hint in one line."""
 
     code = "error"
+    earlier_try_in_doubt = False
+    """Whether an earlier try of the same POST may have been carried out, whatever this error says about the last one."""
 
     def __init__(
         self,

@@ -62,10 +62,9 @@ class Tagger(DeviceChanger):
     def _confirm(self, planned: DeviceChange, machine: Machine | None, without_record: str) -> DeviceChange:
         if machine is not None and machine.id == planned.device_id and (self._tag in machine.tags) == self._present:
             return replace(planned, after={"tags": list(machine.tags)})
-        return planned.with_error(
-            MdeError(
-                f"The service accepted the tag change, but {_NOT_SHOWN if machine else without_record}.",
-                code="tag_not_confirmed",
-                hint="Run the task again. It changes only devices that differ.",
-            )
+        error = MdeError(
+            f"The service accepted the tag change, but {_NOT_SHOWN if machine else without_record}.",
+            code="tag_not_confirmed",
+            hint="Run the task again. It changes only devices that differ." if machine else None,
         )
+        return planned.with_error(error) if machine else planned.in_doubt(error)

@@ -61,6 +61,27 @@ class MdeClient:
         self.session.ignore_records([found.id])
         return None
 
+    def _post_repeatable(self, path: str, permissions: t.Sequence[str], json_body: t.Any) -> Response:
+        """A POST that may be repeated like a read, because a second one changes nothing.
+
+        An error after a try that may have been carried out has ``earlier_try_in_doubt``.
+        """
+        in_doubt = False
+
+        def should_retry(outcome: Response | TransportError) -> bool:
+            nonlocal in_doubt
+            retryable = is_retryable_read(outcome)
+            in_doubt = in_doubt or (retryable and not _was_not_accepted(outcome))
+            return retryable
+
+        try:
+            return self.session.request(
+                "POST", path, should_retry=should_retry, permissions=permissions, json_body=json_body
+            )
+        except MdeError as error:
+            error.earlier_try_in_doubt = in_doubt
+            raise
+
     # -- machines ------------------------------------------------------------------------------------------
 
     def get_machine(self, machine_id: str) -> Machine | None:
@@ -105,12 +126,10 @@ class MdeClient:
 
         Repeated like a read, because a second call changes nothing.
         """
-        response = self.session.request(
-            "POST",
+        response = self._post_repeatable(
             "machines/AddOrRemoveTagForMultipleMachines",
-            should_retry=is_retryable_read,
-            permissions=TAG,
-            json_body={"Value": tag, "Action": action, "MachineIds": list(machine_ids)},
+            TAG,
+            {"Value": tag, "Action": action, "MachineIds": list(machine_ids)},
         )
         document = response.json()
         records = document.get("value") if isinstance(document, dict) else None
@@ -123,12 +142,10 @@ class MdeClient:
         Not documented by Microsoft: the call and its reasons are from the service's own model ($metadata of 2026-08). May
         be repeated like a read. Raises MdeError.
         """
-        response = self.session.request(
-            "POST",
+        response = self._post_repeatable(
             f"machines/{quote(machine_id, safe='')}/setExclusion",
-            should_retry=is_retryable_read,
-            permissions=EXCLUDE,
-            json_body={"IsExcluded": False} if reason is None else {"IsExcluded": True, "ExclusionReason": reason},
+            EXCLUDE,
+            {"IsExcluded": False} if reason is None else {"IsExcluded": True, "ExclusionReason": reason},
         )
         machine = _checked(Machine.checked, response, "a machine")
         if machine.id != machine_id:
@@ -261,13 +278,7 @@ class MdeClient:
 
     def cancel_action(self, action_id: str, comment: str) -> None:
         """Request cancellation of an action. Read the action to see the result. Repeated like a read."""
-        self.session.request(
-            "POST",
-            f"machineactions/{quote(action_id, safe='')}/cancel",
-            should_retry=is_retryable_read,
-            permissions=CANCEL,
-            json_body={"Comment": comment},
-        )
+        self._post_repeatable(f"machineactions/{quote(action_id, safe='')}/cancel", CANCEL, {"Comment": comment})
 
     def offboard_machine(
         self,

@@ -92,6 +92,8 @@ class ApiSession:
         """IDs of records that were ignored, because they were not requested."""
         self._lock = threading.Lock()
         self._last_token = ""
+        self._long_pause: tuple[float, Response] | None = None
+        """Monotonic time until which a 429 has asked for a pause, and that response, if its call had no time for the pause."""
 
     def close(self) -> None:
         """Close all connections."""
@@ -177,6 +179,7 @@ class ApiSession:
         refused: str | None = None
         unauthorized: MdeError | None = None
         while True:
+            self._keep_long_pause(budget)
             if not self.rate_limiter.acquire(budget.not_after):
                 raise DeadlineExceededError(
                     "The rate limit does not allow this call before its deadline.",
@@ -241,7 +244,9 @@ class ApiSession:
         if pause is None:
             if isinstance(outcome, TransportError):
                 raise outcome
-            raise self._throttled(outcome) if throttled else error_from_response(outcome)
+            if throttled:
+                raise self._throttled(outcome, self._note_long_pause(outcome, budget))
+            raise error_from_response(outcome)
         if throttled:
             held = self.rate_limiter.block_all(pause, self._rng, budget.remaining())
             with self._lock:
@@ -250,13 +255,33 @@ class ApiSession:
         budget.sleep(pause)
 
     def _keep_pause(self, response: Response, budget: RetryBudget) -> None:
-        """Block the next calls after a 429 to a call that is not repeated, if its budget allows that wait."""
-        requested = retry_after(response, self.clock.time()) if response.status == 429 else None
+        """Block the next calls after a 429 to a call that is not repeated."""
+        requested = self._note_long_pause(response, budget) if response.status == 429 else None
         if requested is not None and requested <= budget.remaining():
             self.rate_limiter.block_all(requested)
 
-    def _throttled(self, response: Response) -> ThrottledError:
-        error, requested = error_from_response(response), retry_after(response, self.clock.time())
+    def _note_long_pause(self, response: Response, budget: RetryBudget) -> float | None:
+        """Return the pause that the service asks for. Remember one for which this call has no time."""
+        requested = retry_after(response, self.clock.time())
+        if requested is not None and requested > budget.remaining():
+            self._long_pause = (self.clock.monotonic() + requested, response)
+        return requested
+
+    def _keep_long_pause(self, budget: RetryBudget) -> None:
+        """Wait for the rest of a long pause, or raise ThrottledError if this call has no time for it either."""
+        if self._long_pause is None:
+            return
+        until, response = self._long_pause
+        left = until - self.clock.monotonic()
+        if left > budget.remaining():
+            raise self._throttled(response, left)
+        if left > 0:
+            with self._lock:
+                self.statistics.throttled_seconds += left
+            budget.sleep(left)
+
+    def _throttled(self, response: Response, requested: float | None) -> ThrottledError:
+        error = error_from_response(response)
         if requested is None:
             when = "The service did not say when to retry"
         else:

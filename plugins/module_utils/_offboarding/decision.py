@@ -143,16 +143,21 @@ def decide(machine: Machine, actions: t.Iterable[MachineAction], now: datetime, 
     if state.active_action is not ActiveAction.NONE and outcome == "in_progress":
         action = _active_action(offboards, now)
         if state.active_action is ActiveAction.STUCK and action is not None:
-            warning = (
-                f"{machine.name or machine.id}: offboard action {action.id} has been {action.status} since "
-                f"{action.record.get('creationDateTimeUtc')} and may be stuck. Cancel it with "
-                "secops.mde.mde_machine_action_cancel and run again, or set force to submit another one."
-            )
+            warning = f"{stuck_action(machine, action)}, or set force to submit another one."
     elif outcome == "already_offboarded":
         action = _newest(offboards, succeeded=True)
     elif outcome == "not_onboarded":
         action = _newest(offboards)
     return Decision(outcome=outcome, rule=rule, action=action, warning=warning)
+
+
+def stuck_action(machine: Machine, action: MachineAction) -> str:
+    """The action, and how to cancel it; a sentence without its end."""
+    return (
+        f"{machine.name or machine.id}: offboard action {action.id} has been {action.status} since "
+        f"{action.record.get('creationDateTimeUtc')} and may be stuck. Cancel it with "
+        "secops.mde.mde_machine_action_cancel and run again"
+    )
 
 
 def _device_state(machine: Machine, offboards: t.Sequence[MachineAction], now: datetime) -> DeviceState:

@@ -19,7 +19,7 @@ from .._api.client import ActionSnapshot, MdeClient
 from .._api.models import Machine, MachineAction
 from .._errors import ApiError, DeadlineExceededError, DeviceError, InternalError, MdeError, ThrottledError
 from .._same import comparable
-from .decision import decide
+from .decision import decide, stuck_action
 from .external_id import ExternalIds, refuses_body
 from .ownership import OwnershipCheck
 from .parent_run import AbandonedError, Caller, always
@@ -211,6 +211,8 @@ class Submission:
         if own is not None:
             self._finish(SubmissionResult("submitted", own))
         elif decision.outcome != "submitted":
+            if decision.warning:
+                self._warn(decision.warning)
             self._finish(SubmissionResult(decision.outcome, decision.action))
         elif self._in_doubt is not None and (newer := self._newer(snapshot.actions)) is not None:
             error = DeviceError(f"offboard action {newer.id} ({newer.status}) is newer than the request")
@@ -255,6 +257,8 @@ class Submission:
             # Without force, which ignores a stuck action: that may be the one the service means.
             decision = decide(self.machine, snapshot.actions, self._session.now())
             if decision.active_action is not None:
+                if decision.warning:  # the service has just refused another one beside it, which force asks for
+                    self._warn(f"{stuck_action(self.machine, decision.active_action)}.")
                 return SubmissionResult("in_progress", decision.active_action)
         return None
 

@@ -99,6 +99,8 @@ class MachineFilter(RecordFilter[Machine]):
         tags, health, onboarding = map(comparables, (self.tag and [self.tag], self.health, self.onboarding))
         report = None if wanted else omissions.unusable
         found: dict[str, Machine] = {}
+        # Of two IDs that differ only in case, the second one can be the one that is meant.
+        limit = None if self.device_ids else self.limit
 
         def has(machine: Machine, prop: str) -> bool:
             return matches_any(requested[prop][1], machine.record.get(prop))
@@ -112,14 +114,14 @@ class MachineFilter(RecordFilter[Machine]):
             )
 
         def fetch(condition: str) -> list[Machine]:
-            left = self.limit - len(found) if self.limit else None
+            left = limit - len(found) if limit else None
             pages = client.iter_machine_pages(condition, limit=left, count=not (wanted or left), report=report)
             for page in pages if left != 0 else ():
                 for machine in omissions.matching(page, matches_request):
                     in_time = now.is_within(machine.last_seen, self.seen_after, self.seen_before)
                     if in_time and all(has(machine, prop) for prop in requested):
                         found.setdefault(machine.id, machine)
-                if self.limit and len(found) >= self.limit:
+                if limit and len(found) >= limit:
                     break
             return []
 

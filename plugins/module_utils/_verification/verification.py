@@ -134,6 +134,10 @@ class Verifier:
         ids = case_variants(dict.fromkeys(target.device_id for target in complete if target.device_id))
         snapshot = self._client.get_offboard_actions(ids)
         machines = self._client.machines_by_id(ids)
+        # Actions have the service's spelling of an ID, which may differ in case from the requested one.
+        snapshot.update(
+            self._client.get_offboard_actions([machine.id for machine in machines if machine.id not in snapshot])
+        )
         return [self._assess(target, snapshot, named_actions, machines) for target in complete]
 
     @staticmethod

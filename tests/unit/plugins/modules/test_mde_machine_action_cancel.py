@@ -203,6 +203,17 @@ def test_the_action_is_read_after_a_lost_response(
         assert emulator.action(pending)["cancellationComment"] == COMMENT
 
 
+def test_a_slow_cancel_is_waited_for_although_its_repetition_is_refused(
+    emulator: Emulator, cancel: RunModule, pending: str
+) -> None:
+    emulator.knobs.cancel_delay = 7
+    emulator.fault(method="POST", path="/cancel", kind="503", handled=True)
+    refusal = '{"error": {"code": "BadRequest", "message": "it is being cancelled"}}'
+    emulator.fault(method="POST", path="/cancel", kind="body", status=400, body=refusal)
+    run = cancel(action_id=pending)
+    assert (run.failed, run.changed, run.result["cancelled"]) == (False, True, True)
+
+
 @pytest.mark.parametrize("kind", ["html_404", "html_502", "503"])
 def test_a_page_instead_of_a_response_is_the_error_if_the_action_is_unchanged(
     emulator: Emulator, cancel: RunModule, pending: str, kind: str

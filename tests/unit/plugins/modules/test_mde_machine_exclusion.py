@@ -27,6 +27,12 @@ MODES = pytest.mark.parametrize("check", [False, True], ids=["run", "check mode"
 STATES = pytest.mark.parametrize("state", ["excluded", "included"])
 
 INCLUDED = {"excluded": False, "reason": None}
+# What the service does with the second try of a request.
+LAST_TRIES: dict[str, dict[str, t.Any]] = {
+    "refused": {"kind": "body", "status": 400, "body": '{"error": {"code": "InvalidInput", "message": "no"}}'},
+    "throttled": {"kind": "429", "retry_after": 86400},
+    "forbidden": {"kind": "body", "status": 403, "body": '{"error": {"code": "Forbidden", "message": "no"}}'},
+}
 
 
 def excluded(reason: str = "InactiveDevice") -> dict[str, t.Any]:
@@ -326,6 +332,19 @@ def test_the_state_of_a_device_is_null_if_it_is_not_known_whether_it_changed(
     run = exclude(device_id=[A, B], retry_timeout=60)
     assert returned(run) == [{"excluded": None, "reason": None}, INCLUDED]  # B was skipped
     assert (run.failed, run.changed) == (True, False)
+    assert "may or may not be changed" in run.result["devices"][0]["error"]["hint"]
+
+
+@pytest.mark.parametrize("last", LAST_TRIES.values(), ids=LAST_TRIES)
+def test_a_refusal_says_nothing_about_an_earlier_try_whose_response_was_lost(
+    fleet: Emulator, exclude: RunModule, last: dict[str, t.Any]
+) -> None:
+    fleet.fault(method="POST", kind="503", handled=True)
+    fleet.fault(method="POST", **last)
+    run = exclude(device_id=[A])
+    assert (run.failed, run.changed) == (True, False)
+    assert stored(fleet, A) == [excluded()]
+    assert returned(run) == [{"excluded": None, "reason": None}]
     assert "may or may not be changed" in run.result["devices"][0]["error"]["hint"]
 
 

@@ -308,6 +308,18 @@ def test_filters_that_are_not_sent_omit_devices_without_a_warning(fleet: Emulato
     assert (letters(run.result["machines"]), run.warnings) == ("c", [])
 
 
+def test_a_limit_does_not_exchange_two_devices_whose_ids_differ_in_case_only(
+    emulator: Emulator, machine_info: RunModule
+) -> None:
+    records = [{"id": id_, "computerDnsName": name} for id_, name in (("ab" * 20, "other"), ("AB" * 20, "ours"))]
+
+    def page(call: t.Any) -> str:
+        return json.dumps({"value": records[: int(call.first("$top"))]})
+
+    emulator.fault(method="GET", path="/machines", kind="body", times=None, body=page)
+    assert machine_info(device_id=["AB" * 20], limit=1).names == ["ours"]
+
+
 def test_records_that_do_not_match_do_not_count_for_a_limit(emulator: Emulator, machine_info: RunModule) -> None:
     """A query has full seconds. Records that do not match exactly are omitted."""
     for name, fraction in zip("vwxyz", (".4", "", ".7", "", ""), strict=True):

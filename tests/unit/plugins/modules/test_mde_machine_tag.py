@@ -246,6 +246,26 @@ def test_a_device_that_the_service_refuses_does_not_stop_others(emulator: Emulat
     assert stored(emulator, ids[0], ids[39]) == [["retired"], ["retired"]]
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"kind": "body", "status": 400, "body": '{"error": {"code": "InvalidInput", "message": "no"}}', "times": None},
+        {"kind": "429", "retry_after": 86400},
+        {"kind": "body", "status": 403, "body": '{"error": {"code": "Forbidden", "message": "no"}}'},
+    ],
+    ids=["refused", "throttled", "forbidden"],
+)
+def test_a_refusal_says_nothing_about_an_earlier_try_whose_response_was_lost(
+    fleet: Emulator, tag: RunModule, last: dict[str, t.Any]
+) -> None:
+    fleet.fault(method="POST", kind="503", handled=True)
+    fleet.fault(method="POST", **last)
+    run = tag(device_id=[A])
+    assert (run.failed, run.changed, stored(fleet, A)) == (True, False, [["retired"]])
+    assert returned(run) == [None]
+    assert "may or may not be changed" in run.result["devices"][0]["error"]["hint"]
+
+
 @pytest.mark.parametrize("refused", [2, 5, 39])
 def test_refusals_of_the_first_devices_do_not_stop_the_rest(emulator: Emulator, tag: RunModule, refused: int) -> None:
     ids = [f"{number:040x}" for number in range(40)]
@@ -336,6 +356,7 @@ def test_a_change_that_cannot_be_read_afterwards_is_not_confirmed(fleet: Emulato
     run = tag(device_id=[A, B], retry_timeout=20)
     assert (run.failed, run.changed, codes(run)) == (True, True, [None, "tag_not_confirmed"])
     assert "cannot be read" in run.result["msg"]
+    assert returned(run) == [["retired"], None]
 
 
 @MODES

@@ -411,6 +411,19 @@ def test_a_service_that_refuses_action_ids_in_filters_is_a_failed_read(
 
 
 @pytest.mark.usefixtures("action_id_literal")
+@pytest.mark.parametrize(("pause", "read"), [(400, True), (5000, False)])
+def test_a_pause_that_is_longer_than_retry_timeout_is_kept_while_waiting(
+    emulator: Emulator, offboard: RunModule, pause: int, read: bool
+) -> None:
+    device = emulator.add_device(Device(name=NAME))
+    emulator.fault(method="GET", path="/machineactions", kind="429", retry_after=pause, after=1)
+    run = offboard(device_id=device.id, wait=True, wait_timeout=1000)
+    throttled, *later = emulator.calls("api")[3:]
+    assert bool(later) == read
+    assert all(call.at - throttled.at >= pause for call in later)
+    assert (run.outcome, run.error_code) == ("submitted", None if read else "wait_read_failed")
+
+
 def test_an_action_that_is_not_listed_yet_is_waited_for(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME))
     emulator.knobs.list_lag = 25

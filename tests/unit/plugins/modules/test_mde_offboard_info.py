@@ -366,6 +366,15 @@ def test_a_device_is_found_by_its_id_case_insensitively(
     assert outcomes(offboard_info(device_id=["AB" * 20]).result) == ["done"]
 
 
+@pytest.mark.parametrize("requested", ["ab" * 20, "Ab" * 20], ids=["lowercase", "mixed case"])
+def test_the_actions_of_a_device_whose_id_the_service_spells_in_capitals_are_found(
+    emulator: Emulator, offboard_info: RunModule, requested: str
+) -> None:
+    device = emulator.add_device(Device(id="AB" * 20, name="pc.corp.example", last_seen="5d"))
+    emulator.add_action(device.id, status="Failed", age="2d")
+    assert outcomes(offboard_info(device_id=[requested]).result) == ["failed"]
+
+
 def test_the_action_of_a_device_whose_id_differs_in_case_only_proves_nothing(
     emulator: Emulator, offboard_info: RunModule, tmp_path: Path
 ) -> None:

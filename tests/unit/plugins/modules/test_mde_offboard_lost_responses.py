@@ -310,6 +310,10 @@ def test_a_stuck_action_for_which_the_service_refuses_force_is_returned(
     assert run.result["action"] is not None
     assert run.result["action"]["id"] == stuck["id"]
     assert clock.sleeps == []
+    (warning,) = run.warnings
+    assert stuck["id"] in warning
+    assert "mde_machine_action_cancel" in warning
+    assert "force" not in warning  # the service has just refused that
 
 
 def test_a_refusal_is_not_ours_although_another_run_used_the_same_comment(
@@ -397,6 +401,20 @@ def test_another_run_that_was_faster_during_that_wait_is_recognized(
     run = offboard(device_id=device.id, comment=COMMENT)
     assert (run.outcome, run.changed) == ("in_progress", False)
     assert posts(emulator) == 1
+
+
+def test_an_action_that_is_stuck_after_that_wait_is_a_warning(emulator: Emulator, offboard: RunModule) -> None:
+    device = emulator.add_device(Device(name="lab-w11-07.corp.example", fate="offline"))
+    emulator.fault(method="POST", path="/offboard", kind="429", retry_after=200)
+    stuck = {"id": "stuck-1", "type": "Offboard", "machineId": device.id, "status": "OnHold"}
+    emulator.fault(
+        method="GET", path="/machineactions", kind="body", body=json.dumps({"value": [stuck]}), after=1, times=None
+    )
+    run = offboard(device_id=device.id)
+    assert (run.outcome, run.changed, posts(emulator)) == ("in_progress", False, 1)
+    (warning,) = run.warnings
+    assert "stuck-1" in warning
+    assert "mde_machine_action_cancel" in warning
 
 
 @pytest.mark.parametrize(
