@@ -114,7 +114,7 @@ def test_a_device_that_leaves_after_the_first_page_hides_no_other_although_nothi
 
     def change(_skip: int) -> None:
         if next(pages) == 3:
-            tenant.leave(260)
+            tenant.remove(260)
 
     assert tenant.read(change) >= tenant.always
 
