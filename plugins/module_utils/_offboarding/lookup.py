@@ -20,7 +20,7 @@ from .._api.paging import RefusedRecord, Report
 from .._errors import ApiError, UnexpectedResponseError
 from .._options.identifiers import DeviceRequest
 from .._same import comparable
-from .matching import Resolution, first_label, has_labels, not_found, resolve
+from .matching import Resolution, first_label, has_labels, not_found, resolve, without_root
 
 
 def find_machines(
@@ -74,7 +74,8 @@ class _MachineIndex:
 
     def add(self, machines: t.Iterable[Machine]) -> None:
         for machine in machines:
-            for key in self._keys(machine.id, machine.aad_device_id, machine.name):
+            name = without_root(machine.name) if machine.name else None
+            for key in self._keys(machine.id, machine.aad_device_id, name):
                 self._by_key[key].setdefault(machine.id, machine)
 
     def refuse(self, refused: RefusedRecord) -> None:

@@ -88,7 +88,7 @@ def _name_matches(requested: str, name: str | None, match_short_names: bool, is_
     if name is None:
         return False
     # Options are stripped. As a safeguard, a name with surrounding spaces in the record is the same name.
-    name = _without_root(name.strip() if is_safeguard else name)
+    name = without_root(name.strip() if is_safeguard else name)
     if equal_ignoring_case(requested, name):
         return True
     return (is_safeguard or (match_short_names and "." not in requested)) and short_and_full(requested, name)
@@ -115,10 +115,10 @@ def has_labels(name: str) -> bool:
 
 def first_label(name: str) -> str:
     """The part of a DNS name before the first dot; any other name unchanged."""
-    return name.split(".")[0] if has_labels(_without_root(name)) else name
+    return name.split(".")[0] if has_labels(without_root(name)) else name
 
 
-def _without_root(name: str) -> str:
+def without_root(name: str) -> str:
     """A DNS name without the trailing dot; any other name unchanged."""
     root = name.rstrip(".")
     return root if has_labels(root) else name
@@ -126,7 +126,7 @@ def _without_root(name: str) -> str:
 
 def _short_name_warnings(request: DeviceRequest, machine: Machine) -> t.Iterator[str]:
     alone = request.device_name and not (request.device_id or request.aad_device_id)
-    if alone and machine.name and not equal_ignoring_case(request.device_name, _without_root(machine.name)):
+    if alone and machine.name and not equal_ignoring_case(request.device_name, without_root(machine.name)):
         yield f"{request.device_name} was matched to {machine.name} (device ID {machine.id}) by its short name."
 
 
@@ -139,7 +139,7 @@ def not_found(request: DeviceRequest, candidates: t.Sequence[Machine]) -> Resolu
     if request.looks_like_guid and not request.aad_device_id:
         hints.append("device_id looks like an Entra device ID. If it is one, set it as aad_device_id.")
     name = request.device_name or ""
-    near_miss = any(machine.name and short_and_full(name, _without_root(machine.name)) for machine in candidates)
+    near_miss = any(machine.name and short_and_full(name, without_root(machine.name)) for machine in candidates)
     if near_miss and "." not in name:
         hints.append("A device with this short name exists. Use its full name, or set match_short_names.")
     elif near_miss:

@@ -30,6 +30,15 @@ def test_a_name_is_found_however_it_is_typed(
     assert len(api_calls(emulator)) == 3
 
 
+@pytest.mark.parametrize("name", ["lab-w11-07", "lab-w11-07.corp.example"])
+def test_a_record_whose_name_ends_with_the_root_of_dns_is_not_a_missing_device(
+    emulator: Emulator, offboard: RunModule, name: str
+) -> None:
+    device = emulator.add_device(Device(name=f"{name}."))
+    run = offboard(device_name=name.upper(), missing_ok=True)
+    assert (run.outcome, run.device["device_id"]) == ("submitted", device.id)
+
+
 @pytest.mark.parametrize("literal", ["string", "guid", "both"])
 def test_an_entra_id_is_found_with_each_literal_that_a_service_accepts(
     emulator: Emulator, offboard: RunModule, literal: str
