@@ -200,13 +200,13 @@ class MdeClient:
         return batch_result
 
     def _requested(
-        self, asked: t.Iterable[str], records: t.Sequence[Item], id_of: t.Callable[[Item], str]
+        self, requested: t.Iterable[str], records: t.Sequence[Item], id_of: t.Callable[[Item], str]
     ) -> list[Item]:
         """The records with one of these IDs in any case. The others become a warning."""
-        wanted = set(map(comparable, asked))
-        found = [record for record in records if comparable(id_of(record)) in wanted]
+        ids = set(map(comparable, requested))
+        found = [record for record in records if comparable(id_of(record)) in ids]
         if len(found) < len(records):
-            self.session.ignore_records(record.id for record in records if comparable(id_of(record)) not in wanted)
+            self.session.ignore_records(record.id for record in records if comparable(id_of(record)) not in ids)
         return found
 
     def read_by_action_id(

@@ -229,16 +229,16 @@ def newest_first(actions: t.Iterable[MachineAction]) -> list[MachineAction]:
 
 
 def meant(
-    asked: t.Collection[str], records: t.Sequence[Found], id_of: t.Callable[[Found], str] = lambda record: record.id
+    requested: t.Collection[str], records: t.Sequence[Found], id_of: t.Callable[[Found], str] = lambda record: record.id
 ) -> list[Found]:
     """The records that IDs from a user mean: those with exactly the same ID, otherwise those whose ID differs only in case.
 
     The service's device ID is a string (``Edm.String``), so two IDs that differ only in case are two devices. But users
     and other tools change the case of an ID.
     """
-    exact = {id_of(record) for record in records}.intersection(asked)
+    exact = {id_of(record) for record in records}.intersection(requested)
     settled = set(map(comparable, exact))
-    loose = {text for text in map(comparable, asked) if text not in settled}
+    loose = {text for text in map(comparable, requested) if text not in settled}
     return [record for record in records if id_of(record) in exact or comparable(id_of(record)) in loose]
 
 

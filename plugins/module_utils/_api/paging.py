@@ -212,7 +212,7 @@ class _Pass:
     """The smallest count that the service reported: no more records than that were there all the time."""
     _changed: bool = False
     """Whether the list was seen to change."""
-    _whole: bool = True
+    _complete: bool = True
     """Whether the first page has all records."""
     _first: list[str] = field(default_factory=list)
     _last: list[str] = field(default_factory=list)
@@ -225,7 +225,7 @@ class _Pass:
     @property
     def is_snapshot(self) -> bool:
         """Whether one page had all records, and the list was not seen to change."""
-        return self._whole and not self._changed
+        return self._complete and not self._changed
 
     def is_confirmed_by(self, ids: list[str], total: int | None, following: _Pass) -> bool:
         """Whether this pass showed no change, and the following one begins with the same page and the same count."""
@@ -236,7 +236,7 @@ class _Pass:
         start, again = self.skip or 0, self._stepped_back
         more = more or len(ids) >= self.size
         if not self._ids:
-            self._first, self._whole = ids, not more if total is None else total <= len(ids)
+            self._first, self._complete = ids, not more if total is None else total <= len(ids)
         self._add_total(total)
         self._changed = self._changed or self._last[len(self._last) - self._overlap :] != ids[: self._overlap]
         # One shared record is not enough: it may have moved there.
@@ -245,7 +245,7 @@ class _Pass:
             return False
         self._stepped_back = False
         new = set(ids) - self._ids
-        self._whole = self._whole and not (new and self._ids)
+        self._complete = self._complete and not (new and self._ids)
         self._ids |= new
         if not more and (not new or total is None or start + len(ids) >= total):
             self.skip, self.finished = None, True
