@@ -22,7 +22,7 @@ PAGE = f"https://security.microsoft.com/machines/v2/{B}/overview"
     [
         "Old", "Old device", "Old device ID", "OldDeviceName", "Device name (old)", "Previous hostname", "Former PC", "Predecessor",
         "Replaces", "Replaces device", "Replacement for", "Replacement for the laptop", "replaced_device", "Retired computer",
-        "Successor of", "Supersedes", "Altes Gerät", "Alter Rechner", "Vorgänger", "Ersetzt", "Ersatz für", "Ancien appareil",
+        "Successor of", "Supersedes", "Altes Gerät", "Altgerät", "Altrechner", "Old computername", "Legacy hostname", "Alter Rechner", "Vorgänger", "Ersetzt", "Ersatz für", "Ancien appareil",
         "Remplace", "Anterior", "Dispositivo antiguo", "Reemplaza a", "Sustituye a", "Substitui", "Vecchio computer", "Vervangt",
     ],
 )  # fmt: skip
@@ -107,6 +107,13 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
     "the word none": ("none", ("line 1", "missing value")),
     "an error of a spreadsheet": ('Device name\n"#REF!"', ("line 2", "missing value")),
     "an error of a German spreadsheet": ('Raum;Device name\n3;#NV', ("line 2", "missing value")),
+    "errors of spreadsheets at the start of rows": (
+        "Device name,Room\npc1,3\n#N/A,4\n#REF!,5\n#ÜBERLAUF!,6\n#¡REF!,7\n#DIV/0!,8",
+        ("line 3", "line 4", "line 5", "line 6", "line 7"),
+    ),
+    "errors of spreadsheets in a list": ("pc1\n#NV\n#NAME?\npc2", ("line 2, '#NV'", "line 3, '#NAME?'")),
+    "a list under a key of YAML": ("Device name:\n- pc1\n- pc2", ("entry 1", "not a string")),
+    "a record of YAML without a value": ("- device_name:\n  comment: x\n", ("entry 1", "no device identifier")),
     "localhost": ("pc1\nlocalhost", ("line 2", "device ID")),
     "localhost with its domain": ([{"hostname": "localhost.localdomain"}], ("entry 1", "device ID")),
     "another name of the machine itself": ("ip6-loopback", ("line 1", "device ID")),
