@@ -80,21 +80,21 @@ _OTHER_MEANING: t.Final = (
 # Words of a header for a replaced device, and words of which the header must have one as well: "Replacement for", "Retired
 # device", "Device to retire". The other columns then identify the device that is in use.
 _DEVICE: t.Final = _words(
-    """device computer machine host hostname name id pc laptop notebook asset client server gerät gerätename rechner
-    appareil ordinateur nom dispositivo equipo ordenador nombre nome apparaat"""
+    """device devicename computer computername machine machinename host hostname name id pc laptop notebook asset client server
+    gerät gerätename rechner appareil ordinateur nom dispositivo equipo ordenador nombre nome apparaat"""
 )
 _REPLACED: t.Final[tuple[tuple[frozenset[str], ...], ...]] = (
     (
         _words(
-            """old previous former prior predecessor replaces supersedes alt alte alter altes bisheriger bisheriges vorheriger
-            vorheriges vorgänger ersetzt ancien ancienne précédent remplace antiguo antigo anterior reemplaza sustituye substitui
+            """old previous former prior predecessor replaces supersedes legacy alt alte alter altes bisheriger bisheriges
+            vorheriger vorheriges vorgänger ersetzt ancien ancienne précédent remplace antiguo antigo anterior reemplaza sustituye substitui
             vecchio precedente sostituisce oud oude vorige vervangt"""
         ),
     ),
     (_words("replacement successor ersatz nachfolger"), _words("for of für von")),
     (
         _words(
-            "replaced retired retiring returned superseded outgoing decommissioned legacy current ausgemustertes ausgemusterter"
+            "replaced retired retiring returned superseded outgoing decommissioned current ausgemustertes ausgemusterter"
         ),
         _DEVICE,
     ),

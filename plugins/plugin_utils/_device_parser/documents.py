@@ -34,6 +34,14 @@ def looks_like_yaml(text: str) -> bool:
     return _KEY.match(first) is not None
 
 
+def has_yaml_entries(text: str) -> bool:
+    """Whether a text that looks like YAML is a list, or has another entry after the first key. A header can end with a colon, too."""
+    lines = (line.strip() for line in text.split("\n"))
+    found = (line for line in lines if line and not line.startswith("#") and line != "---")
+    first, second = next(found), next(found, "")
+    return first.startswith("- ") or second.startswith("- ") or _KEY.match(second) is not None
+
+
 def load_document(text: str) -> object:
     """The value of the JSON or YAML text. Raises OptionError if it cannot be parsed, RecursionError, LibraryError without PyYAML."""
     try:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ...module_utils._errors import OptionError
 from ...module_utils._same import comparable
 from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, is_certain, normalize_header, own_name
-from .documents import HINT, load_document, looks_like_flow, looks_like_yaml, parse_pairs
+from .documents import HINT, has_yaml_entries, load_document, looks_like_flow, looks_like_yaml, parse_pairs
 from .encoding import HINT as SAVE_AS_UTF8
 from .encoding import decode
 from .table import parse_table
@@ -99,7 +99,8 @@ class _Parser:
                 return parse_quoted_words(data)
             return self.parse(data)
         is_yaml = looks_like_yaml(text)
-        table = None if is_yaml and self._chosen else parse_table(text, self._chosen)
+        is_document = is_yaml and (bool(self._chosen) or has_yaml_entries(text))
+        table = None if is_document else parse_table(text, self._chosen)
         if table is not None:
             return table
         return self.parse(load_document(text)) if is_yaml else parse_lines(text)

@@ -14,7 +14,7 @@ import typing as t
 from ...module_utils._errors import OptionError
 from ...module_utils._options.identifiers import is_guid
 from .columns import COLUMNS_HINT, IDENTIFIERS, Chosen, Columns, header_role, is_certain, normalize_header
-from .words import AmbiguousInputError, Device, DeviceCollector, is_device_id, quote_for_message, unquote
+from .words import AmbiguousInputError, Device, DeviceCollector, is_comment, is_device_id, quote_for_message, unquote
 
 HINT: t.Final = f"The table needs a header line, and a device in each row. {COLUMNS_HINT}"
 _DELIMITERS: t.Final = "\t;,|"
@@ -93,7 +93,7 @@ def _rows(lines: list[str], start: int, delimiter: str) -> t.Iterator[Row]:
         row = Row(line, [cell.strip() for cell in cells], len(cells) == 1 and '"' not in lines[line - 1])
         line = start + reader.line_num + 1
         # The line as written: a cell in quotes that starts with a number sign is a value of a device.
-        if any(row.cells) and not lines[row.line - 1].lstrip(" ").startswith("#"):
+        if any(row.cells) and not is_comment(lines[row.line - 1].lstrip(" ")):
             yield row
 
 

@@ -12,7 +12,16 @@ import typing as t
 
 from ...module_utils._errors import OptionError
 from .columns import COLUMNS_HINT
-from .words import AmbiguousInputError, Device, DeviceCollector, looks_like_id, parse_word, quote_for_message, unquote
+from .words import (
+    AmbiguousInputError,
+    Device,
+    DeviceCollector,
+    is_comment,
+    looks_like_id,
+    parse_word,
+    quote_for_message,
+    unquote,
+)
 
 HINT: t.Final = (
     "Write one device per line: a name, a device ID, an Entra device ID, or the URL of the device page in the portal."
@@ -83,7 +92,9 @@ def _could_be_header(lines: list[str], devices: list[Device]) -> bool:
 
 def _strip_markup(line: str) -> str:
     """The line without comment, bullet, and separators at its ends."""
-    line = _COMMENT.sub("", line).strip()
+    line = line.strip()
+    if not line.startswith("#") or is_comment(line):
+        line = _COMMENT.sub("", line).strip()
     if line == "---":  # the start of a YAML document
         return ""
     return _BULLET.sub("", line, count=1).strip(" \t,;") if _BULLET.match(line) else line.strip(" \t,;")

@@ -44,6 +44,8 @@ _NO_VALUE = re.compile(
     |\(?[\d.,]+\ (?:rows?|records?|devices?|items?|zeilen)\b.*""",
     re.IGNORECASE | re.VERBOSE,
 )
+# Errors of spreadsheets in several languages. A line that starts with one is a device that was lost, not a comment.
+_SPREADSHEET_ERROR = re.compile(r"\#(?:N/[A-Z]!?|NV|¡?[^\W\d_a-z]+(?:/0)?[!?])(?=[\s,;|]|$)")
 _QUOTES: t.Final = ('""', "''", "``", "\u201c\u201d", "\u201e\u201c", "\u2018\u2019", "\u00ab\u00bb")
 _NIL_GUID: t.Final = "00000000-0000-0000-0000-000000000000"
 _MAX_WORD: t.Final = 1000
@@ -86,6 +88,11 @@ class DeviceCollector:
         if self._errors:
             raise OptionError.of(self._errors, hint=self._hint)
         return self._devices
+
+
+def is_comment(line: str) -> bool:
+    """Whether a line is a comment: it starts with a number sign that does not belong to an error of a spreadsheet."""
+    return line.startswith("#") and not _SPREADSHEET_ERROR.match(line)
 
 
 def shorten(value: object) -> str:
@@ -142,7 +149,7 @@ def parse_name(text: str) -> str:
     text = parse_option("device_name", text)["device_name"]
     if why := looks_like_id(text):
         raise AmbiguousInputError(why)
-    if _NO_VALUE.fullmatch(text):
+    if _NO_VALUE.fullmatch(text) or _SPREADSHEET_ERROR.fullmatch(text):
         raise AmbiguousInputError(
             "is not a device name, but a word about the list, a total, or a placeholder for a missing value"
         )

@@ -125,6 +125,13 @@ READ: dict[str, tuple[object, Devices]] = {
     "a list of YAML": ("---\n- pc1\n- 'pc2'  # of Sam\n", named("pc1", "pc2")),
     "the format of the option": ("devices:\n  - device_name: pc1\n    comment: CHG-1\n", [{"device_name": "pc1", "comment": "CHG-1"}]),
     "digits and words in YAML": ("- device_name: 0123e4\n- device_name: no\n  comment: ~", named("0123e4", "no")),
+    "records of YAML whose first value is empty": (
+        f"- device_name: ''\n  device_id: {ID1}\n- device_name: ''\n  aad_device_id: {GUID}",
+        [*with_id(ID1), {"aad_device_id": GUID}],
+    ),
+    "a record of YAML whose first value is null": ("- device_id:\n  device_name: pc1", named("pc1")),
+    "a header that ends with a colon": ("Device name:\npc1\npc2", named("pc1", "pc2")),
+    "names that a comment removes": ("Device name\npc1\n#PC2\n#N/ABC\n# see wave 3!", named("pc1")),
     "a form with one device": (f"Device name: pc1\nDevice ID: {ID1}\nRoom: 3", [{"device_id": ID1, "device_name": "pc1"}]),
     "a response of the service": (
         {"@odata.context": "x", "value": [{"id": ID1, "computerDnsName": "pc-0101.corp.example", "aadDeviceId": GUID}]},
