@@ -278,7 +278,7 @@ class _Reader:
                 hint="Set the number of slices of the job template to 1, or use the playbook secops.mde.offboard. If the job is a "
                 "node of a workflow with the same name as its job template, rename one of them.",
             )
-        own = [name for name in DEVICE_VARIABLES.values() if self._value(name)]
+        own = [name for name in DEVICE_VARIABLES.values() if not is_unset(self._value(name))]
         if own:
             raise OptionError(
                 f"It is unclear whether to offboard the list or the device of {', '.join(own)}.",

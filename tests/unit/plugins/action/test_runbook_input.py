@@ -74,6 +74,12 @@ def test_the_host_alone_is_the_device_and_no_other_host_of_the_play() -> None:
     assert (row["host"], row["outcome"], row["failed"]) == ("pc-1.corp.example", "error", True)
 
 
+@pytest.mark.parametrize("unset", [None, "", "  "])
+def test_a_blank_identifier_next_to_a_list_is_unset(unset: str | None) -> None:
+    found = read(mde_devices="pc-1.corp.example", mde_device_name=unset, mde_device_id=unset, **COMMENT)
+    assert (found.get("msg"), found["devices"]) == (None, [{"device_name": "pc-1.corp.example"}])
+
+
 def test_the_variables_of_the_host_identify_the_device() -> None:
     found = read("desk-7", mde_device_id=ID, mde_device_name="pc-1.corp.example", **COMMENT)
     assert found["devices"] == [{"device_id": ID, "device_name": "pc-1.corp.example"}]
