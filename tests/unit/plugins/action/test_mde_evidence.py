@@ -496,8 +496,12 @@ def _write_with_limit(base: Path, limit: int, value: int) -> None:
         free = os.open("/dev/null", os.O_RDONLY)
         os.close(free)
         value += free
-    resource.setrlimit(limit, (value, resource.getrlimit(limit)[1]))
-    run = write_batch(base, batch("pc-1"))
+    usual = resource.getrlimit(limit)
+    resource.setrlimit(limit, (value, usual[1]))
+    try:
+        run = write_batch(base, batch("pc-1"))
+    finally:
+        resource.setrlimit(limit, usual)  # the process that measures the coverage writes a file at its end
     assert [row["action_id"] for row in run.result["devices"]] == ["action-of-pc-1"]
     assert not run.failed or "action-of-pc-1" in run.result["msg"]
 
