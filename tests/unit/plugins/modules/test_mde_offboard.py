@@ -410,7 +410,6 @@ def test_a_service_that_refuses_action_ids_in_filters_is_a_failed_read(
     assert "property named 'id'" in run.result["devices"][0]["error"]["message"]
 
 
-@pytest.mark.usefixtures("action_id_literal")
 @pytest.mark.parametrize(("pause", "read"), [(400, True), (5000, False)])
 def test_a_pause_that_is_longer_than_retry_timeout_is_kept_while_waiting(
     emulator: Emulator, offboard: RunModule, pause: int, read: bool
@@ -424,6 +423,7 @@ def test_a_pause_that_is_longer_than_retry_timeout_is_kept_while_waiting(
     assert (run.outcome, run.error_code) == ("submitted", None if read else "wait_read_failed")
 
 
+@pytest.mark.usefixtures("action_id_literal")
 def test_an_action_that_is_not_listed_yet_is_waited_for(emulator: Emulator, offboard: RunModule) -> None:
     device = emulator.add_device(Device(name=NAME))
     emulator.knobs.list_lag = 25
