@@ -189,7 +189,7 @@ class _Reader:
         own = {name: self._value(name) for name in DEVICE_VARIABLES.values() if name in self._variables}
         if self.errors:
             return
-        if is_controller(self._host) and not any(own.values()):
+        if is_controller(self._host) and all(map(is_unset, own.values())):
             if options["allow_empty"]:
                 return
             raise OptionError(

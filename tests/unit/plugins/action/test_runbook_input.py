@@ -80,6 +80,13 @@ def test_a_blank_identifier_next_to_a_list_is_unset(unset: str | None) -> None:
     assert (found.get("msg"), found["devices"]) == (None, [{"device_name": "pc-1.corp.example"}])
 
 
+@pytest.mark.parametrize("unset", [None, "", "  "])
+def test_a_blank_identifier_does_not_make_the_controller_a_device(unset: str | None) -> None:
+    assert "No devices specified" in read(mde_device_name=unset, **COMMENT)["msg"]
+    allowed = read(mde_device_name=unset, mde_allow_empty=True, **COMMENT)
+    assert (allowed.get("msg"), allowed["devices"]) == (None, [])
+
+
 def test_the_variables_of_the_host_identify_the_device() -> None:
     found = read("desk-7", mde_device_id=ID, mde_device_name="pc-1.corp.example", **COMMENT)
     assert found["devices"] == [{"device_id": ID, "device_name": "pc-1.corp.example"}]
