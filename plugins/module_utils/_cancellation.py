@@ -124,7 +124,7 @@ class ActionCanceller:
 
 def _is_definite_refusal(error: MdeError | None) -> bool:
     """Whether the service itself refused each try of the request. One read after that is enough."""
-    return isinstance(error, ApiError) and not error.outcome_in_doubt and not error.earlier_try_in_doubt
+    return isinstance(error, ApiError) and not error.any_try_in_doubt
 
 
 def _describe(action: MachineAction) -> str:

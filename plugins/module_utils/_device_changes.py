@@ -148,8 +148,7 @@ class DeviceChanger(abc.ABC):
             done = self.send(client, batch)
         except MdeError as error:
             explained = self.explain(error)
-            in_doubt = error.outcome_in_doubt or error.earlier_try_in_doubt
-            failed = [one.in_doubt(explained) if in_doubt else one.with_error(explained) for one in batch]
+            failed = [one.in_doubt(explained) if error.any_try_in_doubt else one.with_error(explained) for one in batch]
             if len(batch) > 1 and _is_rejected(error):
                 return self._send_parts(client, batch, failed)
             self._single_refusals += len(batch) == 1

@@ -79,6 +79,11 @@ class MdeError(Exception):
         """
         return True
 
+    @property
+    def any_try_in_doubt(self) -> bool:
+        """Whether the last try of a POST, or an earlier one, may have been carried out."""
+        return self.outcome_in_doubt or self.earlier_try_in_doubt
+
     def restate(self, *, message: str | None = None, code: str | None = None, hint: str | None = None) -> MdeError:
         """The same error with another message, code or hint."""
         return MdeError(

@@ -50,14 +50,17 @@ class MdeClient:
 
     def _get(self, path: str, id_: str, parse: t.Callable[[object], Item], what: str) -> Item | None:
         response = get(self.session, f"{path}/{quote(id_, safe='')}", missing_ok=True)
-        found = _checked(parse, response, what) if response is not None else None
-        if response is None or found is None or equal_ignoring_case(found.id, id_):
+        if response is None:
+            return None
+        found = _checked(parse, response, what)
+        if equal_ignoring_case(found.id, id_):
             return found
-        if isinstance(found, Machine) and equal_ignoring_case((found.name or "").split(".")[0], id_):
-            return None  # the route of a machine also accepts a name instead of an ID
-        self.session.drop_connections()
         if isinstance(found, Machine):
+            if equal_ignoring_case((found.name or "").split(".")[0], id_):
+                return None  # the route of a machine also accepts a name instead of an ID
+            self.session.drop_connections()
             raise unexpected_response(response, f"machine {id_}")  # the record of another one is no absence
+        self.session.drop_connections()
         self.session.ignore_records([found.id])
         return None
 

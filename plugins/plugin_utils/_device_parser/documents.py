@@ -29,17 +29,20 @@ def looks_like_flow(text: str) -> bool:
 
 def looks_like_yaml(text: str) -> bool:
     """Whether the first line with content is a YAML key. A device name without quotes has no colon."""
-    lines = (line.strip() for line in text.split("\n"))
-    first = next((line for line in lines if line and not line.startswith("#") and line != "---"), "")
-    return _KEY.match(first) is not None
+    return _KEY.match(next(_content(text), "")) is not None
 
 
 def has_yaml_entries(text: str) -> bool:
     """Whether a text that looks like YAML is a list, or has another entry after the first key. A header can end with a colon, too."""
-    lines = (line.strip() for line in text.split("\n"))
-    found = (line for line in lines if line and not line.startswith("#") and line != "---")
-    first, second = next(found), next(found, "")
+    lines = _content(text)
+    first, second = next(lines), next(lines, "")
     return first.startswith("- ") or second.startswith("- ") or _KEY.match(second) is not None
+
+
+def _content(text: str) -> t.Iterator[str]:
+    """The lines of YAML that are not empty, a comment or the start of a document, without surrounding spaces."""
+    lines = (line.strip() for line in text.split("\n"))
+    return (line for line in lines if line and not line.startswith("#") and line != "---")
 
 
 def load_document(text: str) -> object:
