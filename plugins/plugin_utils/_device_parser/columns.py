@@ -80,8 +80,8 @@ _OTHER_MEANING: t.Final = (
 # Words of a header for a replaced device, and words of which the header must have one as well: "Replacement for", "Retired
 # device", "Device to retire". The other columns then identify the device that is in use.
 _DEVICE: t.Final = _words(
-    """device devicename computer computername machine machinename host hostname name id pc laptop notebook asset client server
-    gerät gerätename rechner appareil ordinateur nom dispositivo equipo ordenador nombre nome apparaat"""
+    """device devicename computer computername machine machinename host hostname name id pc laptop notebook gerät gerätename
+    rechner asset client server appareil ordinateur nom dispositivo equipo ordenador nombre nome apparaat"""
 )
 _REPLACED: t.Final[tuple[tuple[frozenset[str], ...], ...]] = (
     (
