@@ -19,10 +19,6 @@ from ansible_collections.secops.mde.tests.awx.programs import base_environment
 from ansible_collections.secops.mde.tests.emulator import Emulator
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "matrix_only: takes long; `make matrix` runs it, `make test` does not")
-
-
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep only the variables of a container, because ansible-runner passes all variables to its jobs."""

@@ -144,6 +144,7 @@ def assert_evidence(tenant: Tenant, ids: set[str], *, kind: str, number: int = -
     return devices
 
 
+@pytest.mark.matrix_only
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_hostile_tenant_loses_no_device_runs_nothing_and_prints_no_control_character(
     tmp_path: Path, seed: int

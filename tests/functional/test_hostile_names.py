@@ -95,6 +95,7 @@ def test_hosts_of_the_inventory_are_offboarded_verified_and_parsed_from_the_evid
     assert not (runbook.folder / "ran").exists()
 
 
+@pytest.mark.matrix_only
 def test_every_device_of_the_sample_fleet_keeps_its_id_and_name_from_the_inventory_to_the_list(tmp_path: Path) -> None:
     with Emulator("fleet", real_time=True) as emulator:
         runbook = AnsibleCommand(emulator, tmp_path)
@@ -223,6 +224,7 @@ def texts_of(records: str) -> str:
     return f"({every}) | select('string') | select('search', 'touch ran') | list"
 
 
+@pytest.mark.matrix_only
 def test_no_text_of_any_record_runs_in_any_place(emulator: Emulator, runbook: AnsibleCommand) -> None:
     """In an inventory, results and evidence. Devices and actions have one such text in each field that has a text."""
     devices = [emulator.add_device(Device(name=f"pc-{number}", tags=["a", "b"], fate="offline")) for number in (1, 2)]

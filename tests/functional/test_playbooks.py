@@ -127,6 +127,7 @@ def test_settings_of_the_hosts_do_not_reach_the_controller(emulator: Emulator, r
     assert runbook.run("offboard", mde_hosts="all", **COMMENT).code == 0
 
 
+@pytest.mark.matrix_only
 def test_settings_of_all_hosts_and_of_localhost_do_not_reach_the_controller(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
@@ -352,6 +353,7 @@ def test_a_module_that_is_killed_ends_the_run_without_a_result_of_its_batch(
     assert runbook.evidence()[0]["complete"] is False
 
 
+@pytest.mark.matrix_only
 def test_a_failed_tag_is_a_warning_and_does_not_fail_the_run(emulator: Emulator, runbook: AnsibleCommand) -> None:
     devices = fleet(emulator, 2)
     runbook.inventory({device.name or "": {} for device in devices})
@@ -382,6 +384,7 @@ def test_a_device_that_is_not_onboarded_is_named_among_those_to_exclude_later(
     assert "1 not_onboarded. To be excluded after verify: never.corp.example." in completed.one_line
 
 
+@pytest.mark.matrix_only
 def test_only_devices_that_are_offboarded_are_excluded_and_the_others_are_named(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
@@ -591,6 +594,7 @@ OF_VERIFY = ("mde_action_ids", "mde_allow_empty", "mde_comment", "mde_evidence",
 EMPTY_VALUES = ("null", "''", "!unsafe ''")
 
 
+@pytest.mark.matrix_only
 def test_every_variable_in_every_type_is_unset_or_used_or_an_error(runbook: AnsibleCommand) -> None:
     """Run the files that check the variables for all cases in one process, with a task that shows each result."""
     plays = ["- hosts: localhost", "  gather_facts: false", "  tasks:"]

@@ -23,11 +23,17 @@ from ansible_collections.secops.mde.tests.functional.support.ansible_command imp
     ANSIBLE_PLAYBOOK,
     process_environment,
 )
-from ansible_collections.secops.mde.tests.unit.support.external_id_service import ServiceEmulator, each_service, posts
+from ansible_collections.secops.mde.tests.unit.support.external_id_service import SERVICES, ServiceEmulator, posts
 from ansible_collections.secops.mde.tests.unit.support.module_run import offboards
 
 MODULE = "ansible_collections.secops.mde.plugins.modules.mde_offboard"
 DEVICES = 60
+each_service = pytest.mark.parametrize(
+    "emulator",
+    [pytest.param(name, marks=[pytest.mark.matrix_only] * (name != "echo")) for name in SERVICES],
+    indirect=True,
+    ids="ExternalId: {}".format,
+)
 TIME_LIMIT = 60.0
 """Real seconds after which a test fails."""
 

@@ -163,7 +163,9 @@ def test_the_tags_of_other_steps_skip_the_role(emulator: Emulator, site: Site) -
     assert not (site.folder / "mde-evidence").exists()
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["apply", "keyword"])
+@pytest.mark.parametrize(
+    "shared", [pytest.param(True, id="apply"), pytest.param(False, id="keyword", marks=pytest.mark.matrix_only)]
+)
 def test_a_list_is_processed_once_and_every_host_has_the_result(emulator: Emulator, site: Site, shared: bool) -> None:
     names = [device.name or "" for device in fleet(emulator, 5)]
     site.hosts({name: {} for name in names})

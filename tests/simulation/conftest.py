@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options ``--seeds`` (simulations of a shared quota) and ``--complete`` (all devices with each service)."""
+"""The options ``--seeds`` (simulations of a shared quota) and ``--complete`` (100,000 devices)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--complete", action="store_true", help="simulate 100,000 devices with each of the three services")
+    parser.addoption("--complete", action="store_true", help="simulate 100,000 devices instead of 10,000")
     parser.addoption("--seeds", type=int, default=1, help="seeds of each simulation of a shared quota (default: 1)")
 
 

@@ -19,6 +19,7 @@ from .workspace import CACHE, Environment, Shell, tools
 
 NOTHING_TO_RUN = 5  # pytest's exit status
 PARTIAL_RUN = "PYTEST_ADDOPTS" in os.environ  # of the tests, whose coverage is not checked
+WITHOUT_LONG_TESTS = ("-m", "not matrix_only")
 TARGET_SIDE = ("tests/unit/plugins/modules", "tests/unit/plugins/module_utils")
 
 
@@ -101,7 +102,7 @@ def with_coverage(run: Shell, name: str, *arguments: str) -> Path:
 
 def functional(run: Shell) -> None:
     """Test playbooks, the role, inventories and killed runs in separate processes."""
-    pytest(run, "tests/functional", "--ignore=tests/functional/examples")
+    pytest(run, "tests/functional", "--ignore=tests/functional/examples", *WITHOUT_LONG_TESTS)
 
 
 def examples(run: Shell) -> None:
@@ -121,7 +122,7 @@ def browser(run: Shell) -> None:
 
 def awx(run: Shell) -> None:
     """Test the files of extensions/awx with AWX's credential injection and with jobs in ansible-runner."""
-    pytest(run, "tests/awx", "-m", "not matrix_only")
+    pytest(run, "tests/awx", *WITHOUT_LONG_TESTS)
 
 
 def awx_jobs(run: Shell) -> None:
@@ -133,7 +134,7 @@ def awx_jobs(run: Shell) -> None:
 
 
 def simulation(run: Shell) -> None:
-    """Simulate 100,000 devices with the real quotas, in one process and without coverage, which takes too long."""
+    """Simulate 10,000 devices with the real quotas, in one process and without coverage, which takes too long."""
     pytest(run, "tests/simulation", "--durations=1", one_process=True)
 
 

@@ -5,8 +5,9 @@
 """`make matrix`: sanity, unit, functional, integration and AWX tests on all supported versions of ansible-core.
 
 The oldest, a middle and the newest version run all tests. The others run the sanity tests and the playbooks of one module.
-With `--full`, every version runs all tests with one Python, and sanity tests and these playbooks with each other supported
-Python. If a Python is not found, its name is printed.
+With the version and the Python of `make test`, only the tests that it omits run here. With `--full`, every version runs all
+tests with one Python, and sanity tests and these playbooks with each other supported Python. If a Python is not found, its
+name is printed.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import jobs
-from .check import ansible_test, awx_jobs, examples, functional, integration, sanity, units
-from .workspace import CORES, Environment, Shell, find_python
+from .check import ansible_test, awx_jobs, integration, pytest, sanity, units
+from .workspace import CORES, Environment, Shell, find_python, tools
 
 
 def smoke(run: Shell) -> None:
@@ -27,9 +28,24 @@ def smoke(run: Shell) -> None:
     ansible_test(run, "integration", "mde_offboard")
 
 
-EVERYTHING: t.Final[tuple[jobs.Work, ...]] = (units, functional, examples, awx_jobs, integration, sanity)
+def functional(run: Shell) -> None:
+    """Run all functional tests, also those that take long, and the examples of the documentation."""
+    pytest(run, "tests/functional")
+
+
+def long_tests(run: Shell) -> None:
+    """Run the tests that `make test` omits because they take long."""
+    pytest(run, "tests/functional", "tests/awx", "-m", "matrix_only")
+
+
+def simulation(run: Shell) -> None:
+    """Simulate 100,000 devices with each service. This does not use Ansible."""
+    pytest(run, "tests/simulation", "--complete", "--durations=3", one_process=True)
+
+
+EVERYTHING: t.Final[tuple[jobs.Work, ...]] = (units, functional, awx_jobs, integration, sanity)
 QUICK: t.Final[tuple[jobs.Work, ...]] = (smoke, sanity)
-WITH_PYTEST: t.Final[tuple[jobs.Work, ...]] = (functional, examples)
+REST: t.Final[tuple[jobs.Work, ...]] = (long_tests,)
 
 
 @dataclass(frozen=True)
@@ -85,16 +101,26 @@ def pythons(rows: t.Iterable[Row], find: t.Callable[[int], Path | None] = find_p
     return dict(usable.values())
 
 
+def without_repetition(usable: t.Mapping[Row, Path]) -> dict[Row, Path]:
+    """Return the same rows, of which the row of `make test` has only the tests that it omits."""
+    own = (Environment().core, Environment().minor, False)
+    return {
+        replace(row, tests=REST) if (row.line, row.minor, row.lowest) == own else row: python
+        for row, python in usable.items()
+    }
+
+
 def jobs_for(usable: t.Mapping[Row, Path]) -> t.Iterator[jobs.Job]:
-    """Yield a job for each kind of tests of each row, the longest first."""
+    """Yield the simulation and a job for each kind of tests of each row, the longest first."""
+    yield jobs.Job("simulation", tools(), simulation)
     yield from (job(row, python, units) for row, python in usable.items() if units in row.tests)
     # The others row by row, so that nothing is installed into an environment whose unit tests still run.
     yield from (job(row, python, test) for row, python in usable.items() for test in row.tests if test is not units)
 
 
 def job(row: Row, python: Path, test: jobs.Work) -> jobs.Job:
-    environment = row.environment(python)
-    if test in WITH_PYTEST:
+    environment = tools() if test in REST else row.environment(python)
+    if test is functional:
         environment = with_pytest(environment)
     return jobs.Job(f"{row.name} {test.__name__}", environment, with_pin_check(test) if row.lowest else test)
 
@@ -129,8 +155,9 @@ def with_pin_check(test: jobs.Work) -> jobs.Work:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="all tests with every version, and each Python")
-    rows = FULL if parser.parse_args().full else USUAL
-    usable = pythons(rows)
+    full = parser.parse_args().full
+    rows = FULL if full else USUAL
+    usable = pythons(rows) if full else without_repetition(pythons(rows))
     status = jobs.run(list(jobs_for(usable)))
     print("tested:", *(f"  {row.name}: {' '.join(test.__name__ for test in row.tests)}" for row in usable), sep="\n")
     pythons(rows)  # print again what did not run, after the long output

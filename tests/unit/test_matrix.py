@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,14 @@ def test_a_version_without_an_installed_python_is_not_tested(capsys: pytest.Capt
     assert {row.line for row in usable} == {"2.16", "2.17"}
     assert capsys.readouterr().out.count("not run: core 2.21 ") == 3
     assert len({row.name for row in usable}) == len(usable)
+
+
+def test_the_row_of_make_test_has_only_the_tests_that_make_test_omits() -> None:
+    own, other = (matrix.Row(Environment().core, minor) for minor in (sys.version_info.minor, 99))
+    lowest = replace(own, lowest=True)
+    rows = matrix.without_repetition(dict.fromkeys((own, other, lowest), PYTHON))
+    assert [row.tests for row in rows] == [matrix.REST, matrix.EVERYTHING, matrix.EVERYTHING]
+    assert {job.environment.purpose for job in matrix.jobs_for({replace(own, tests=matrix.REST): PYTHON})} == {"tools"}
 
 
 def test_the_page_first_steps_has_the_same_versions() -> None:
