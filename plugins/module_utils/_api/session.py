@@ -264,7 +264,10 @@ class ApiSession:
         """Return the pause that the service asks for. Remember one for which this call has no time."""
         requested = retry_after(response, self.clock.time())
         if requested is not None and requested > budget.remaining():
-            self._long_pause = (self.clock.monotonic() + requested, response)
+            until = self.clock.monotonic() + requested
+            with self._lock:
+                if self._long_pause is None or until > self._long_pause[0]:  # calls in flight get different pauses
+                    self._long_pause = (until, response)
         return requested
 
     def _keep_long_pause(self, budget: RetryBudget) -> None:
