@@ -38,10 +38,12 @@ options:
         than the header is an error.
       - Headers decide which column identifies the device. Each header is compared in full, ignoring case, spaces and punctuation. Known
         headers include C(Device ID), C(Device name), C(Computer), C(Name), C(computerDnsName), C(DNSHostName), C(Device AAD id),
-        C(Entra device ID) and C(comment), in several languages. Other columns are ignored, whatever they contain. A table without a
-        known header is an error that lists its headers. Use O(columns) to name them.
+        C(Entra device ID) and C(comment), in several languages. Other columns are ignored. A table without a known header is an
+        error that lists its headers. Use O(columns) to name them.
       - A table with a column of replaced devices, such as C(Old device) or C(Replaces), is an error, because the other columns can name
-        the devices in use. Use O(columns) to name the column of the devices to offboard.
+        the devices in use. A row is an error if a column with an unknown header has the name of another device in the same domain, or
+        with the same letters before the number. Under a header such as C(EOL device) or C(EOL ID), any other name with a digit, or any
+        other device ID, is an error. Use O(columns) to name the column of the devices to offboard.
       - The filter understands exports of the Defender portal, advanced hunting, Active Directory, Microsoft Entra ID and Intune. The
         C(deviceId) of an Entra ID export is the Entra device ID. A column C(Device ID) of GUIDs next to a column of Entra device IDs is
         ignored, because it contains Intune IDs. A column C(ID) is ignored if it contains no device ID.

@@ -10,7 +10,6 @@ Headers decide, each compared in full. The content of a column can exclude it, b
 
 from __future__ import annotations
 
-import re
 import typing as t
 import unicodedata
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from functools import lru_cache
 from ...module_utils._options.identifiers import is_dns_name, is_guid
 from ...module_utils._same import comparable, equal_ignoring_case
 from .._evidence.csv_report import unescape
+from .replaced_devices import is_for_replaced_device, is_other_device, split_words
 from .words import (
     AmbiguousInputError,
     Device,
@@ -34,10 +34,6 @@ from .words import (
 Row = t.Sequence[str]
 Chosen = t.Mapping[str, str]
 """Headers by field, as the user set them; empty if they are not set."""
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
 
 
 IDENTIFIERS: t.Final = ("device_id", "device_name", "aad_device_id")
@@ -64,52 +60,21 @@ _HEADERS: t.Final[dict[str, str]] = {
 }
 _ROLES: t.Final = {header: field for field, headers in _HEADERS.items() for header in headers.split()}
 # Common words. In a record, such a key can have a value that is not a string, and a mapping with a list can have it, too.
-GENERIC: t.Final = _words("id name device computer machine displayname")
+GENERIC: t.Final = split_words("id name device computer machine displayname")
 # Exports of Microsoft Entra ID have these headers, and their deviceId is the Entra device ID: "device resource type" of
 # Microsoft Graph, the CSV file of the Entra admin center, Get-MgDevice and Get-AzureADDevice.
-_ENTRA_EXPORT: t.Final = _words(
+_ENTRA_EXPORT: t.Final = split_words(
     "objectid trusttype devicetrusttype profiletype accountenabled approximatelastsignindatetime"
 )
 # Headers that mean something else next to others: the hypervisor of a virtual machine, the user of a laptop, a person, or in
 # exports of Active Directory a description or the account with its dollar sign.
 _OTHER_MEANING: t.Final = (
-    (_words("vm vmname virtualmachine virtualmachinename guest guestname"), _words("host")),
-    (_words("laptop pc notebook workstation desktop"), _words("name displayname")),
-    (_words("samaccountname distinguishedname mail givenname surname jobtitle"), _words("displayname")),
-)
-# Words of a header for a replaced device, and words of which the header must have one as well: "Replacement for", "Retired
-# device", "Device to retire". The other columns then identify the device that is in use.
-_DEVICE: t.Final = _words(
-    """device devicename computer computername machine machinename host hostname name id pc laptop notebook gerät gerätename
-    rechner asset client server appareil ordinateur nom dispositivo equipo ordenador nombre nome apparaat"""
-)
-_REPLACED: t.Final[tuple[tuple[frozenset[str], ...], ...]] = (
-    (
-        _words(
-            """old previous former prior predecessor replaces supersedes legacy alt alte alter altes bisheriger bisheriges
-            vorheriger vorheriges vorgänger ersetzt ancien ancienne précédent remplace antiguo antigo anterior reemplaza sustituye substitui
-            vecchio precedente sostituisce oud oude vorige vervangt"""
-        ),
-    ),
-    (_words("replacement successor ersatz nachfolger"), _words("for of für von")),
-    (
-        _words(
-            "replaced retired retiring returned superseded outgoing decommissioned current ausgemustertes ausgemusterter"
-        ),
-        _DEVICE,
-    ),
-    (_words("replace retire decommission offboard"), _words("to"), _DEVICE),
-)
-_REPLACED_WORDS: t.Final = _DEVICE.union(
-    _words("the a an to be serial number tag"), *(words for rule in _REPLACED for words in rule)
-)
-_WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
-# Two words written as one: "Altgerät", "oldhostname".
-_COMPOUND = re.compile(
-    f"({'|'.join(sorted(_REPLACED[0][0]))})((?:{'|'.join(sorted(_DEVICE, key=len, reverse=True))}){{1,3}})"
+    (split_words("vm vmname virtualmachine virtualmachinename guest guestname"), split_words("host")),
+    (split_words("laptop pc notebook workstation desktop"), split_words("name displayname")),
+    (split_words("samaccountname distinguishedname mail givenname surname jobtitle"), split_words("displayname")),
 )
 # Headers of the CSV evidence of this collection.
-_OWN_EVIDENCE: t.Final = _words("inventoryhost collectionversion prediction")
+_OWN_EVIDENCE: t.Final = split_words("inventoryhost collectionversion prediction")
 
 
 @lru_cache(maxsize=10_000)
@@ -128,17 +93,6 @@ def is_certain(header: str) -> bool:
     return header_role(header) in IDENTIFIERS and normalize_header(header) not in GENERIC
 
 
-@lru_cache(maxsize=10_000)
-def is_for_replaced_device(header: str) -> bool:
-    """Whether the header is that of a column of replaced devices."""
-    text = unicodedata.normalize("NFKC", header)
-    words: set[str] = set()
-    for word in map(str.lower, _WORD.findall(text.lower() if text.isupper() else text)):
-        compound = _COMPOUND.fullmatch(word)
-        words |= {compound[1], "device"} if compound else {word}
-    return words <= _REPLACED_WORDS and any(all(words & some for some in rule) for rule in _REPLACED)
-
-
 def own_name(header: str) -> str:
     """The identifier option with the name of this header, without the prefix of variables. Empty for other headers."""
     name = header.removeprefix("mde_")
@@ -153,6 +107,8 @@ class Columns:
     indexes: t.Mapping[str, t.Sequence[int]]
     chosen: bool = False
     own_evidence: bool = False
+    unknown: t.Sequence[int] = ()
+    """The indexes of the columns with an unknown header, whose cells can show that they are those of replaced devices."""
 
     @classmethod
     def of(cls, header: Row, rows: t.Sequence[Row], chosen: Chosen | None = None) -> Columns:
@@ -180,7 +136,8 @@ class Columns:
         own_evidence = _OWN_EVIDENCE.issubset(names)
         if own_evidence:
             indexes["comment"] = []  # of an earlier run
-        return cls(header, indexes, own_evidence=own_evidence)
+        unknown = [index for index, name in enumerate(names) if name not in _ROLES]
+        return cls(header, indexes, own_evidence=own_evidence, unknown=() if own_evidence else unknown)
 
     @property
     def last_identifier(self) -> int:
@@ -204,6 +161,11 @@ class Columns:
         device |= name
         if not device:
             raise AmbiguousInputError("no device identifier")
+        for index in self.unknown:
+            if row[index] and is_other_device(self.header[index], row[index], device):
+                raise AmbiguousInputError(
+                    f"the column {self.header[index][:60]!r} names another device, so it is not clear which one is meant"
+                )
         return [device | self._value_of("comment", row)]
 
     def _value_of(self, field: str, row: Row) -> Device:

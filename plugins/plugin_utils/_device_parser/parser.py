@@ -155,7 +155,10 @@ class _Parser:
             if inner and not any(map(is_certain, keys)):
                 raise AmbiguousInputError(f"ambiguous: a device or a list ({inner})? Pass only the list")
             used = set(filter(header_role, keys))
-        row = [_text(key, value) if key in used else "" for key, value in zip(keys, record.values(), strict=True)]
+        row = [
+            _text(key, value) if key in used else value if isinstance(value, str) else ""
+            for key, value in zip(keys, record.values(), strict=True)
+        ]
         return Columns.of(keys, [row], self._chosen).devices(row)
 
 

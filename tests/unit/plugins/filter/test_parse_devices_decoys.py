@@ -38,11 +38,66 @@ def test_a_column_of_replaced_devices_is_an_error_because_the_others_can_be_in_u
 
 @pytest.mark.parametrize(
     "header",
-    ["Old owner", "Previous user", "Replaced by", "Ersetzt durch", "Remplacé par", "Replaced on", "Retired", "Threshold", "Golden",
-     "To be retired", "To retire", "Alternative", "Altitude", "Oldest", "Altersteilzeit", "Offboard device", "Current user", "Returned"],
+    ["Old owner", "Previous user", "Replaced on", "Retired", "Threshold", "Golden", "To be retired", "To retire", "Alternative",
+     "Altitude", "Oldest", "Altersteilzeit", "Offboard device", "Current user", "Returned"],
 )  # fmt: skip
-def test_similar_headers_are_ignored(header: str) -> None:
-    assert parse(f"Computer;{header}\npc-0101;pc-0102") == [{"device_name": "pc-0101"}]
+@pytest.mark.parametrize(
+    "cell", ["", "yes", "s.example", "2026-10-01", "u1001", "10.0.19045.4291", "Room 4.11", "CHG-1042", "corp.example"]
+)
+def test_similar_headers_are_ignored(header: str, cell: str) -> None:
+    if header == "Offboard device" and any(map(str.isdigit, cell)):
+        cell = "true"
+    assert parse(f"Computer;{header}\npc-0101.corp.example;{cell}") == [{"device_name": "pc-0101.corp.example"}]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Replaced by", "Ersetzt durch", "Remplacé par", "New device", "NEW PC", "newHostname", "Successor", "Replacement", "Neues Gerät",
+     "Nouvel appareil", "Ersatzgerät", "Nuevo dispositivo", "Nieuwe laptop"],
+)  # fmt: skip
+def test_the_devices_that_replace_those_in_the_list_are_ignored(header: str) -> None:
+    for own, other in (("pc-0101", "pc-0102"), ("pc-0101.corp.example", "nb-7.corp.example")):
+        assert parse(f"Computer;{header}\n{own};{other}") == [{"device_name": own}]
+    assert parse(f"Device ID;{header}\n{A};{B}") == [{"device_id": A}]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["EOL device", "Dead PC", "Broken device", "Decom host", "defekter Rechner", "Swap", "Outgoing", "Retired", "To retire", "Retiring",
+     "Scrap", "Ausgemustert", "From", "Source", "Lease end", "Leaver", "x", "Rückläufer", "Obsoleto", "廃棄"],
+)  # fmt: skip
+def test_other_devices_under_an_unknown_header_are_an_error_because_they_can_be_meant(header: str) -> None:
+    for known, own, other in (
+        ("Computer", "pc-0102", "PC-0101"),
+        ("Name", "NB-7.corp.example", "pc-0101.corp.example"),
+        ("Hostname", "w11-0102.corp.example", "w7-0101.CORP.EXAMPLE"),
+    ):
+        assert header in parse_error(f"{header};{known};Room\n;{own};4\n{other};{own};4\n")
+        assert header in parse_error([{known: own, header: other}])
+    table = f"{header};Computer\npc-0101;pc-0102"
+    assert parse(table, columns={"device_name": header}) == [{"device_name": "pc-0101"}]
+    assert parse(table, columns={"device_name": "Computer"}) == [{"device_name": "pc-0102"}]
+
+
+@pytest.mark.parametrize("header", ["EOL ID", "EOL device ID", "decomMachineId", "EOL_ID"])
+def test_other_device_ids_under_a_header_that_ends_with_id_are_an_error(header: str) -> None:
+    assert header in parse_error(f"{header};Device ID\n{A};{B}")
+    assert header in parse_error([{"Device ID": B, header: A}])
+    assert parse(f"{header};Device ID\n{A.upper()};{A}") == [{"device_id": A}]
+    for other in ("Thumbprint", "SHA1", "mergedIntoMachineId"):
+        assert parse(f"{other};Device ID\n{A};{B}") == [{"device_id": B}]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["EOL device", "DEAD PC", "decomHost", "Leaver laptop", "Laptop", "defekter Rechner", "Altes defektes Gerät"],
+)
+def test_a_header_that_ends_with_a_noun_for_a_device_is_that_of_devices_with_any_names(header: str) -> None:
+    assert header in parse_error(f"{header};Computer\nlaptop-7gh32k;desktop-9ab12c")
+    assert parse(f"{header};Computer\ndesktop-9ab12c.corp.example;DESKTOP-9AB12C") == [
+        {"device_name": "DESKTOP-9AB12C"}
+    ]
+    assert parse(f"{header} owner;Computer\nlaptop-7gh32k;desktop-9ab12c") == [{"device_name": "desktop-9ab12c"}]
 
 
 @pytest.mark.parametrize(
