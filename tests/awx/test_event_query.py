@@ -109,6 +109,7 @@ def test_a_result_without_devices_counts_nothing(module: str, result: dict[str, 
     assert counted(module, result) == []
 
 
+@pytest.mark.matrix_only
 def test_a_job_counts_the_devices_that_it_managed(emulator: Emulator, awx: Awx, credential: dict[str, t.Any]) -> None:
     emulator.grant("Machine.ReadWrite.All")
     offline = emulator.add_device(Device(name="pc-0001.corp.example", fate="offline"))

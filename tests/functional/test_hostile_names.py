@@ -69,6 +69,7 @@ def runbook(emulator: Emulator, tmp_path: Path) -> AnsibleCommand:
 INVENTORY = ("-i", "fleet.mde_machines.yml")
 
 
+@pytest.mark.matrix_only
 def test_hosts_of_the_inventory_are_offboarded_verified_and_parsed_from_the_evidence(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
@@ -52,6 +53,7 @@ def serve(emulator: Emulator) -> None:
         emulator.fault(method=method, path=path, kind="body", status=200 if body else 400, body=own, times=None)
 
 
+@pytest.mark.matrix_only
 def test_no_result_is_lost_on_the_way_to_the_controller_and_nothing_in_it_runs(tmp_path: Path) -> None:
     tasks: list[dict[str, object]] = [
         {"name": name, f"secops.mde.{name}": options, "register": name, "ignore_errors": True}

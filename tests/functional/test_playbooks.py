@@ -530,6 +530,7 @@ def test_a_device_that_fails_fails_the_run_and_does_not_stop_the_others(
     assert accepted.code == 0, accepted.output
 
 
+@pytest.mark.matrix_only
 def test_the_external_id_is_sent_and_kept_in_the_evidence(emulator: Emulator, runbook: AnsibleCommand) -> None:
     names = [device.name for device in fleet(emulator, 2)]
     completed = runbook.run("offboard_list", mde_devices=names, mde_external_id="CHG-1044", mde_batch_size=1, **COMMENT)
@@ -641,6 +642,7 @@ def test_every_variable_in_every_type_is_unset_or_used_or_an_error(runbook: Ansi
     assert "[WARNING]" not in completed.output  # if a value is rejected, no value is used
 
 
+@pytest.mark.matrix_only
 def test_a_survey_whose_other_answers_are_empty_runs_with_the_defaults(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:
@@ -794,6 +796,7 @@ def test_verify_takes_the_evidence_of_a_run_or_action_ids(emulator: Emulator, ru
     assert "pc-0000.corp.example" in partly.one_line.partition("fail this run because of mde_fail_on")[2]
 
 
+@pytest.mark.matrix_only
 def test_verify_takes_the_artifacts_of_earlier_jobs_and_publishes_a_list_to_retry(
     emulator: Emulator, runbook: AnsibleCommand
 ) -> None:

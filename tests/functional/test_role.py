@@ -90,6 +90,7 @@ def offboarded(emulator: Emulator) -> list[str]:
     return sorted(action["computerDnsName"] for action in emulator.actions())
 
 
+@pytest.mark.matrix_only
 def test_a_step_of_a_play_offboards_its_hosts_and_the_next_step_uses_the_results(
     emulator: Emulator, site: Site
 ) -> None:
