@@ -69,45 +69,49 @@ def is_for_replaced_device(header: str) -> bool:
 
 
 # Nouns for a device. A header that ends with one is that of devices: "EOL device", and not "Device owner".
-_NOUNS: t.Final = split_words("device computer machine host hostname pc laptop notebook workstation gerät rechner")
-# Words of a header for the devices that replace those to offboard.
-_REPLACING: t.Final = split_words(
-    """new replacement successor by merged neu neue neuer neues ersatz ersatzgerät nachfolger durch nouveau nouvel nouvelle
-    remplacement remplacé nuevo nueva reemplazo novo nova substituto nuovo nuova sostituto nieuw nieuwe vervanger vervangen nytt nowy"""
+_NOUNS: t.Final = split_words(
+    "device computer machine host hostname pc laptop notebook workstation server gerät rechner"
+)
+# Words of a header for the devices that replace those to offboard, or for a part of the infrastructure.
+_NOT_REPLACED: t.Final = split_words(
+    """new replacement successor by merged neu neue neuer neues ersatz ersatzgerät nachfolger durch nouveau nouvel nouvelle remplacement
+    remplacé nuevo nueva reemplazo novo nova substituto nuovo nuova sostituto nieuw nieuwe vervanger vervangen nytt nowy
+    domain controller cluster hypervisor gateway logon dhcp dns management switch"""
 )
 _DEVICE_ID = re.compile(r"[0-9A-Fa-f]{40}")
-_LETTER = re.compile(r"[^\W\d_]")
-_SERIES = re.compile(r"([^\W\d_]{2,}[-_]?)\d")
+# The letters before the first digit in a part of a name.
+_PART = re.compile(r"([^\W\d_]*)([^-_]*)[-_]*")
 
 
 def is_other_device(header: str, cell: str, device: Device) -> bool:
     """Whether a cell under an unknown header identifies another device, of which ``device`` can be the successor.
 
-    It does if it has a name of the same series. Under a header that ends with a noun for a device, it does if it has any other
-    host name with a digit, and under one that ends with "ID", if it has another device ID.
+    It does if it is a host name with a number, in the same domain or of the same form, or, under a header that ends with a noun
+    for a device, of any form. Under a header that ends with "ID", it does if it is another device ID.
     """
     words = _words_of(header)
-    if _REPLACING.intersection(words):
+    if _NOT_REPLACED.intersection(words):
         return False
     if "device_id" in device and words[-1:] == ["id"] and _DEVICE_ID.fullmatch(cell):
         return comparable(cell) != comparable(device["device_id"])
-    name = device.get("device_name", "")
-    if not name or not is_dns_name(cell) or _first_label(cell) == _first_label(name):
+    label, _dot, domain = comparable(cell).partition(".")
+    own_label, _dot, own_domain = comparable(device.get("device_name", "")).partition(".")
+    if not own_label or label == own_label or not _is_numbered(label) or not is_dns_name(cell):
         return False
-    if _NOUNS.intersection(words[-1:]) and _LETTER.search(cell) and any(map(str.isdigit, cell)):
+    if _NOUNS.intersection(words[-1:]) or (domain and domain == own_domain):
         return True
-    return is_dns_name(name) and not _series(name).isdisjoint(_series(cell))
+    form = _form(label)
+    return form == _form(own_label) and any(part.strip("9") for part in form)
 
 
-def _first_label(name: str) -> str:
-    return comparable(name).partition(".")[0]
+def _is_numbered(label: str) -> bool:
+    """Whether a label has letters and digits. The names of most devices do, and few other words."""
+    return any(map(str.isdigit, label)) and any(map(str.isalpha, label))
 
 
-def _series(name: str) -> set[str]:
-    """What the names of devices of one organization share: the domain, or the letters before the number."""
-    label, _dot, domain = comparable(name).partition(".")
-    letters = _SERIES.match(label)
-    return {part for part in (f".{domain}" if domain else "", letters[1] if letters else "") if part}
+def _form(label: str) -> list[str]:
+    """The letters before the first digit of each part: ``["pc", "9"]`` for PC-0101 and pc-7b2, ``["9"]`` for a serial number."""
+    return [f"{letters}{'9' * any(map(str.isdigit, rest))}" for letters, rest in _PART.findall(label)]
 
 
 @lru_cache(maxsize=10_000)
