@@ -41,10 +41,10 @@ options:
         C(Entra device ID) and C(comment), in several languages. Other columns are ignored. A table without a known header is an
         error that lists its headers. Use O(columns) to name them.
       - A table with a column of replaced devices, such as C(Old device) or C(Replaces), is an error, because the other columns can name
-        the devices in use. A row is an error if a column with an unknown header has the name of another device. Such a name has a digit,
-        and has the domain or the form of the device's own name, as C(PC-0101) and C(PC-0102) have. Under a header such as C(EOL device)
-        it can have any form, and under C(EOL ID) another device ID is an error. Use O(columns) to name the column of the devices to
-        offboard.
+        the devices in use. A row is an error if a column with an unknown header identifies another device by its ID, or by a name in
+        the same domain or of the same form, such as C(PC-0101) next to C(PC-0102). Under a header such as C(EOL device), the name can
+        have any form. Columns of new devices, of properties and of other machines, such as C(Replaced by), C(Serial number) and
+        C(Logon server), are ignored. Use O(columns) to name the column of the devices to offboard.
       - The filter understands exports of the Defender portal, advanced hunting, Active Directory, Microsoft Entra ID and Intune. The
         C(deviceId) of an Entra ID export is the Entra device ID. A column C(Device ID) of GUIDs next to a column of Entra device IDs is
         ignored, because it contains Intune IDs. A column C(ID) is ignored if it contains no device ID.

@@ -5,20 +5,19 @@
 
 """The columns of a table, or keys of a record, that identify a device, and the device of a row.
 
-Headers decide, each compared in full. The content of a column can exclude it, but never selects it.
+Headers decide, each compared in full. The content of a column can exclude it, or make a row an error, but never selects it.
 """
 
 from __future__ import annotations
 
 import typing as t
-import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
 
 from ...module_utils._options.identifiers import is_dns_name, is_guid
 from ...module_utils._same import comparable, equal_ignoring_case
 from .._evidence.csv_report import unescape
-from .replaced_devices import is_for_replaced_device, is_other_device, split_words
+from .headers import normalize_header, split_words
+from .replaced_devices import is_for_replaced_device, is_other_device
 from .words import (
     AmbiguousInputError,
     Device,
@@ -75,12 +74,6 @@ _OTHER_MEANING: t.Final = (
 )
 # Headers of the CSV evidence of this collection.
 _OWN_EVIDENCE: t.Final = split_words("inventoryhost collectionversion prediction")
-
-
-@lru_cache(maxsize=10_000)
-def normalize_header(header: str) -> str:
-    """The letters and digits of a header in lower case, for comparison."""
-    return "".join(c for c in unicodedata.normalize("NFKC", header).casefold() if c.isalnum())
 
 
 def header_role(header: str) -> str | None:

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ...module_utils._errors import OptionError
 from ...module_utils._same import comparable
-from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, is_certain, normalize_header, own_name
+from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, is_certain, own_name
 from .documents import HINT, has_yaml_entries, load_document, looks_like_flow, looks_like_yaml, parse_pairs
 from .encoding import HINT as SAVE_AS_UTF8
 from .encoding import decode
+from .headers import normalize_header
 from .table import parse_table
 from .text_lines import parse_lines, parse_quoted_words
 from .words import AmbiguousInputError, Device, DeviceCollector, quote_for_message, shorten

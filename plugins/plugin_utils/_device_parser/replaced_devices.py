@@ -10,20 +10,16 @@ A header can show this. There are more words for it than a list can have, so the
 
 from __future__ import annotations
 
+import enum
 import re
 import typing as t
 import unicodedata
 from functools import lru_cache
 
-from ...module_utils._options.identifiers import is_dns_name
+from ...module_utils._options.identifiers import is_dns_name, is_guid
 from ...module_utils._same import comparable
-from .words import Device
-
-
-def split_words(text: str) -> frozenset[str]:
-    """The words of a text."""
-    return frozenset(text.split())
-
+from .headers import normalize_header, split_words, words_of
+from .words import Device, remove_invisible
 
 # Words of a header for a replaced device, and words of which the header must have one as well: "Replacement for", "Retired
 # device", "Device to retire". The other columns then identify the device that is in use.
@@ -49,9 +45,9 @@ _REPLACED: t.Final[tuple[tuple[frozenset[str], ...], ...]] = (
     (split_words("replace retire decommission offboard"), split_words("to"), _DEVICE),
 )
 _REPLACED_WORDS: t.Final = _DEVICE.union(
-    split_words("the a an to be serial number tag"), *(words for rule in _REPLACED for words in rule)
+    split_words("the a an to be serial number tag entra aad azure ad mde defender microsoft"),
+    *(words for rule in _REPLACED for words in rule),
 )
-_WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
 # Two words written as one: "Altgerät", "oldhostname".
 _COMPOUND = re.compile(
     f"({'|'.join(sorted(_REPLACED[0][0]))})((?:{'|'.join(sorted(_DEVICE, key=len, reverse=True))}){{1,3}})"
@@ -62,59 +58,124 @@ _COMPOUND = re.compile(
 def is_for_replaced_device(header: str) -> bool:
     """Whether the header is that of a column of replaced devices."""
     words: set[str] = set()
-    for word in _words_of(header):
+    for word in words_of(header):
         compound = _COMPOUND.fullmatch(word)
         words |= {compound[1], "device"} if compound else {word}
     return words <= _REPLACED_WORDS and any(all(words & some for some in rule) for rule in _REPLACED)
 
 
-# Nouns for a device. A header that ends with one is that of devices: "EOL device", and not "Device owner".
-_NOUNS: t.Final = split_words(
-    "device computer machine host hostname pc laptop notebook workstation server gerät rechner"
+# The devices that replace those to offboard: "New device", "Replaced by".
+_NEW: t.Final = split_words(
+    """new replacement successor neu neue neuer neues ersatz ersatzgerät nachfolger nachfolgegerät nouveau nouvel nouvelle remplacement
+    nuevo nueva reemplazo novo nova substituto nuovo nuova sostituto nieuw nieuwe vervanger nytt nowy"""
 )
-# Words of a header for the devices that replace those to offboard, or for a part of the infrastructure.
-_NOT_REPLACED: t.Final = split_words(
-    """new replacement successor by merged neu neue neuer neues ersatz ersatzgerät nachfolger durch nouveau nouvel nouvelle remplacement
-    remplacé nuevo nueva reemplazo novo nova substituto nuovo nuova sostituto nieuw nieuwe vervanger vervangen nytt nowy
-    domain controller cluster hypervisor gateway logon dhcp dns management switch"""
+_REPLACED_BY: t.Final = frozenset(
+    split_words(text)
+    for text in (
+        *("replaced by", "replaced with", "ersetzt durch", "remplacé par"),
+        *("reemplazado por", "substituído por", "sostituito da", "vervangen door"),
+    )
 )
-_DEVICE_ID = re.compile(r"[0-9A-Fa-f]{40}")
-# The letters before the first digit in a part of a name.
-_PART = re.compile(r"([^\W\d_]*)([^-_]*)[-_]*")
+# Headers of exports, normalized: other machines, and other IDs of the device.
+_KNOWN: t.Final = split_words(
+    """asset backupserver cluster dhcpserver distributionpoint dnsserver domaincontroller esxhost esxihost gateway hostdeviceid hostingserver
+    hostingservername hypervisor intunedeviceid inventoryhost inventoryhostname lastmpservername logonserver managementpoint managementserver
+    mergeddeviceids mergedintomachineid mergedtodeviceid physicalhost printserver proxyserver remotedevicename scanserver virtualhost
+    visdkserver vmhost vmid wsusserver"""
+)
+# Words of a header for a property of the device, whose values can resemble its name.
+_PROPERTIES: t.Final = split_words(
+    """gebäude modèle ubicación account address build building catalog center certificate city comment cost cpu department description domain
+    fingerprint floor group hash image ip location mac model note number office os owner platform port room serial sha site sku state status
+    subnet tag tenant thumbprint ticket type user version vlan abteilung benutzer gruppe inventarnummer modell raum seriennummer standort typ
+    emplacement groupe utilisateur grupo modelo usuario gruppo modello posizione utente gebruiker locatie"""
+)
+# Nouns for a device: English ones end a header, others can also begin it ("Ordinateur à retirer"), and German ones end compounds.
+_LAST_NOUNS: t.Final = split_words(
+    "device computer machine host hostname pc laptop notebook workstation server client endpoint asset vm desktop gerät rechner"
+)
+_FIRST_NOUNS: t.Final = split_words(
+    "appareil ordinateur équipement dispositivo equipo ordenador apparaat enhet enhed urządzenie"
+)
+_ENDINGS: t.Final = ("gerät", "rechner", "server", "laptop", "notebook", "computer")
+_APPENDED: t.Final = split_words("name fqdn id code upn")
+_IN_PARENTHESES = re.compile(r"\([^)]*\)")
+_DEVICE_ID = re.compile(r"(?<![^\W_])[0-9A-Fa-f]{40}(?![^\W_])")
+_DASHES: t.Final = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-")
+_NAME = re.compile(r"\w[\w.-]*\w")
+_HEX = re.compile(r"[0-9a-f]{12,}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}")
+_PREFIX = re.compile(r"([^\W\d_]{2,})(?=[\d_-])")
+_NETBIOS_LENGTH: t.Final = 15
+
+
+class _Kind(enum.Enum):
+    """What an unknown header says about the cells below it."""
+
+    DEVICES = enum.auto()
+    OTHER = enum.auto()
+    """A property of the device, a device that replaces it, or another machine."""
+    UNKNOWN = enum.auto()
+
+
+@lru_cache(maxsize=10_000)
+def _kind(header: str) -> _Kind:
+    words = frozenset(words_of(header))
+    is_new = bool(words & _NEW) and words <= _NEW | _DEVICE
+    if is_new or words - _DEVICE in _REPLACED_BY or normalize_header(header) in _KNOWN:
+        return _Kind.OTHER
+    main = [word for word in words_of(_IN_PARENTHESES.sub("", header)) if word not in _APPENDED] or [""]
+    first, last = ({word, word.removesuffix("s")} for word in (main[0], main[-1]))
+    if (first | last) & _PROPERTIES:
+        return _Kind.OTHER
+    if (first | last) & _FIRST_NOUNS or last & _LAST_NOUNS or main[-1].endswith(_ENDINGS):
+        return _Kind.DEVICES
+    return _Kind.UNKNOWN
 
 
 def is_other_device(header: str, cell: str, device: Device) -> bool:
     """Whether a cell under an unknown header identifies another device, of which ``device`` can be the successor.
 
-    It does if it is a host name with a number, in the same domain or of the same form, or, under a header that ends with a noun
-    for a device, of any form. Under a header that ends with "ID", it does if it is another device ID.
+    It does if it has another device ID, or one name in the same domain or of the same form. Under a header with a noun for a
+    device, it does if it has any other name.
     """
-    words = _words_of(header)
-    if _NOT_REPLACED.intersection(words):
+    kind = _kind(header)
+    if kind is _Kind.OTHER:
         return False
-    if "device_id" in device and words[-1:] == ["id"] and _DEVICE_ID.fullmatch(cell):
-        return comparable(cell) != comparable(device["device_id"])
-    label, _dot, domain = comparable(cell).partition(".")
-    own_label, _dot, own_domain = comparable(device.get("device_name", "")).partition(".")
-    if not own_label or label == own_label or not _is_numbered(label) or not is_dns_name(cell):
+    if not cell.isascii():
+        cell = remove_invisible(unicodedata.normalize("NFKC", cell)).translate(_DASHES)
+    if found := _DEVICE_ID.search(cell):
+        own_id = device.get("device_id")
+        differs = own_id is not None and comparable(found[0]) != comparable(own_id)
+        return differs or (own_id is None and kind is _Kind.DEVICES)
+    own = comparable(device.get("device_name", ""))
+    names = [comparable(name) for name in _NAME.findall(cell) if is_dns_name(name) and not is_guid(name)]
+    if not own or (kind is not _Kind.DEVICES and len(names) > 1 + ("\\" in cell)):
+        return False  # a sentence
+    own_label = own.partition(".")[0]
+    if any(name.partition(".")[0] in (own_label, own_label[:_NETBIOS_LENGTH]) for name in names):
+        return kind is _Kind.DEVICES and all(_is_in_other_domain(name, own) for name in names)
+    return any(_is_other_name(name, own, kind) for name in names)
+
+
+def _is_in_other_domain(name: str, own: str) -> bool:
+    domain, own_domain = name.partition(".")[2], own.partition(".")[2]
+    return bool(domain and own_domain) and domain != own_domain
+
+
+def _is_other_name(name: str, own: str, kind: _Kind) -> bool:
+    label, _dot, domain = name.partition(".")
+    own_label, _dot, own_domain = own.partition(".")
+    if _HEX.fullmatch(label) or not any(map(str.isalpha, label)):
         return False
-    if _NOUNS.intersection(words[-1:]) or (domain and domain == own_domain):
+    is_numbered = any(map(str.isdigit, label))
+    if kind is _Kind.DEVICES:
+        return is_numbered or "-" in label
+    if is_numbered and domain and domain == own_domain:
         return True
-    form = _form(label)
-    return form == _form(own_label) and any(part.strip("9") for part in form)
-
-
-def _is_numbered(label: str) -> bool:
-    """Whether a label has letters and digits. The names of most devices do, and few other words."""
-    return any(map(str.isdigit, label)) and any(map(str.isalpha, label))
-
-
-def _form(label: str) -> list[str]:
-    """The letters before the first digit of each part: ``["pc", "9"]`` for PC-0101 and pc-7b2, ``["9"]`` for a serial number."""
-    return [f"{letters}{'9' * any(map(str.isdigit, rest))}" for letters, rest in _PART.findall(label)]
-
-
-@lru_cache(maxsize=10_000)
-def _words_of(header: str) -> list[str]:
-    text = unicodedata.normalize("NFKC", header)
-    return [word.lower() for word in _WORD.findall(text.lower() if text.isupper() else text)]
+    if own_label.startswith(label):  # the site can be a part of the name
+        return False
+    prefix, own_prefix = _PREFIX.match(label), _PREFIX.match(own_label)
+    if prefix and own_prefix and prefix[1] == own_prefix[1]:
+        return True
+    similar = label[:3] == own_label[:3] or re.sub(r"\d", "9", label) == re.sub(r"\d", "9", own_label)
+    return is_numbered and len(label) == len(own_label) and similar

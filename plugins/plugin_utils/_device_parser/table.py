@@ -13,7 +13,8 @@ import typing as t
 
 from ...module_utils._errors import OptionError
 from ...module_utils._options.identifiers import is_guid
-from .columns import COLUMNS_HINT, IDENTIFIERS, Chosen, Columns, header_role, is_certain, normalize_header
+from .columns import COLUMNS_HINT, IDENTIFIERS, Chosen, Columns, header_role, is_certain
+from .headers import normalize_header
 from .words import AmbiguousInputError, Device, DeviceCollector, is_comment, is_device_id, quote_for_message, unquote
 
 HINT: t.Final = f"The table needs a header line, and a device in each row. {COLUMNS_HINT}"

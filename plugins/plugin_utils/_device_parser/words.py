@@ -90,6 +90,11 @@ class DeviceCollector:
         return self._devices
 
 
+def remove_invisible(text: str) -> str:
+    """The text without characters that have no width."""
+    return _INVISIBLE.sub("", text)
+
+
 def is_comment(line: str) -> bool:
     """Whether a line is a comment: it starts with a number sign that does not belong to an error of a spreadsheet."""
     return line.startswith("#") and not _SPREADSHEET_ERROR.match(line)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -88,6 +89,58 @@ def test_other_devices_under_an_unknown_header_are_an_error_because_they_can_be_
     table = f"{header};Computer\npc-0101;pc-0102"
     assert parse(table, columns={"device_name": header}) == [{"device_name": "pc-0101"}]
     assert parse(table, columns={"device_name": "Computer"}) == [{"device_name": "pc-0102"}]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        *(f"{header};Computer\nPC-0101;PC-0102" for header in (
+            "To switch off", "Due for replacement", "Replacement due", "Zum Ersatz vorgesehen", "Ersatzgerät für", "Remplacement de",
+            "PC remplacé", "Te vervangen laptop", "Offboard by 2026-06-30", "Return by", "Old PC (replaced by new)",
+        )),
+        *(f"{header};Computer\nWKS-MUC-1;NB-0102" for header in (
+            "EOL PC name", "EOL_PC_NAME", "Device (EOL)", "Old PC (Win10)", "EOL devices", "EOL PCs", "EOL client", "EOL asset",
+            "EOLDevice", "OldPCName", "Equipo a retirar", "Ordinateur à retirer", "In te leveren apparaat", "Enhet som avvecklas",
+            "Decom VM", "Rückbauserver", "eol_host_fqdn",
+        )),
+        *(f"EOL device;Computer\n{cell};PC-0102" for cell in (
+            "PC-0101 (Müller)", "CORP\\PC-0101", "PC-0101$", '"PC-0101, PC-0103"', '"PC-0101\nPC-0103"', "~~PC-0101~~", "PC\u20110101",
+            "PC-0101\u200b", f"https://security.microsoft.com/machines/v2/{A}/overview",
+        )),
+        "To retire;Computer\nDESKTOP-GH3K2L9;DESKTOP-4F7K2J1", "Scrap;Computer\nDESKTOP-GHKLQWE;DESKTOP-4F7K2J1",
+        "Decommission;Computer\n5CG0123ABC;5CG4567DEF", "Retire;Computer\nPC-0101;PC-0102-NEW", "Wipe;Computer\nPC0101;PC-0102",
+        "EOL device;Computer\nKIOSK-BERLIN;KIOSK-MUNICH", "EOL device;Computer\npc-0101.corp.example.;pc-0102.corp.example",
+        "Decom host;Hostname\nSRV01.legacy.example;SRV01.corp.example", "Old domain controller;Hostname\nDC01;DC11",
+        "Retired hypervisor;Hostname\nESX01;ESX11", f"Old Entra device ID;Entra device ID\n{GA};{GB}", f"EOL IDs;Device ID\n{A};{B}",
+        f"Retire;Device ID\n{A};{B}", f"OldMDEID;Device ID\n{A};{B}", f"EOL device ID (MDE);Device ID\n{A};{B}",
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_a_row_of_an_old_and_a_new_device_is_an_error(table: str) -> None:
+    assert parse_error(table)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "Name,VI SDK Server\nsrv-0101.corp.example,vcenter01.corp.example", "Name,VMHost\nsrv-0101.corp.example,esx01.corp.example",
+        "Name,LastMPServerName\nsrv-0101.corp.example,cm01.corp.example", "Name,Inventory number,Status\nPC-0101,PC-000731,In use",
+        "DeviceName,RemoteDeviceName\npc-0101.corp.example,pc-0102.corp.example", f"DeviceId,DeviceName,HostDeviceId\n{A},pc-0101,{B}",
+        f"Device ID,Device name,Inventory host,Outcome\n{A},srv-0101,web01,done", "Name,Asset Tag\nPC-0101,PC-00731",
+        "Name,Location\nMUC0123,MUC02", "Name,Room\nR101,R2", f"Device ID,Device name,Tags\n{A},srv-0101.corp.example,SRV-2019",
+        "Computer,OSPlatform\nwindows10,Windows11", "Computer,Image\nW11-0101,W11-23H2", "Hostname;User\nA123456;A654321",
+        "Name,Serial number\nC1234,C02XG2JHJG5J", "Device name,Wi-Fi MAC\nC1234,C0FFEE123456", "Hostname;Cost center\nK1234;K5678",
+        "Name,NetBIOS\nMUNICH-LAPTOP-00123,MUNICH-LAPTOP-0", f"Device ID;Device name;Machine link device\n{A};pc-0101;{A}",
+        f"Device ID;Certificate thumbprint\n{A};{B}", "Computer;Notes\nPC-0101;replaced by PC-0102", f"Computer;VmId\npc-0101;{GA}",
+        'Name;DistinguishedName\nPC-0101;"CN=PC-0101,OU=PC,DC=corp,DC=example"', "Computer;Remark\nPC-0101;swap with PC-0102 later",
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_a_row_with_other_machines_and_properties_of_the_device_has_one_device(table: str) -> None:
+    (device,) = parse(table)
+    first_cell = re.split("[,;]", table.splitlines()[1])[0]
+    assert first_cell in device.values()
+    assert B not in device.values()
 
 
 @pytest.mark.parametrize("header", ["EOL ID", "EOL device ID", "decomMachineId", "EOL_ID"])

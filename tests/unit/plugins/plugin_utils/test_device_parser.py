@@ -10,16 +10,13 @@ import pytest
 
 from ansible_collections.secops.mde.plugins.module_utils._errors import OptionError
 from ansible_collections.secops.mde.plugins.plugin_utils._device_parser import columns as _device_columns
-from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.columns import (
-    Columns,
-    header_role,
-    normalize_header,
-)
+from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.columns import Columns, header_role
 from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.documents import (
     load_document,
     looks_like_flow,
     looks_like_yaml,
 )
+from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.headers import normalize_header
 from ansible_collections.secops.mde.plugins.plugin_utils._device_parser.words import (
     AmbiguousInputError,
     DeviceCollector,
