@@ -17,7 +17,7 @@ from ...module_utils._options.identifiers import is_dns_name, is_guid
 from ...module_utils._same import comparable, equal_ignoring_case
 from .._evidence.csv_report import unescape
 from .headers import normalize_header, split_words
-from .replaced_devices import is_for_replaced_device, is_other_device
+from .replaced_devices import Below, below, is_for_replaced_device, is_other_device
 from .words import (
     AmbiguousInputError,
     Device,
@@ -100,8 +100,8 @@ class Columns:
     indexes: t.Mapping[str, t.Sequence[int]]
     chosen: bool = False
     own_evidence: bool = False
-    unknown: t.Sequence[int] = ()
-    """The indexes of the columns with an unknown header, whose cells can show that they are those of replaced devices."""
+    suspect: t.Sequence[tuple[int, Below]] = ()
+    """The indexes of the columns with an unknown header whose cells can identify replaced devices, with what is below it."""
 
     @classmethod
     def of(cls, header: Row, rows: t.Sequence[Row], chosen: Chosen | None = None) -> Columns:
@@ -126,11 +126,12 @@ class Columns:
             shown = ", ".join(repr(name[:60]) for name in header[:8])
             why = f"none of the columns or keys {shown} is known" if shown else "the record is empty"
             raise AmbiguousInputError(f"no device identifier: {why}")
-        own_evidence = _OWN_EVIDENCE.issubset(names)
-        if own_evidence:
+        if _OWN_EVIDENCE.issubset(names):
             indexes["comment"] = []  # of an earlier run
-        unknown = [index for index, name in enumerate(names) if name not in _ROLES]
-        return cls(header, indexes, own_evidence=own_evidence, unknown=() if own_evidence else unknown)
+            return cls(header, indexes, own_evidence=True)
+        unknown = [(index, below(header[index])) for index, name in enumerate(names) if name not in _ROLES]
+        suspect = [(index, kind) for index, kind in unknown if kind is not Below.NO_REPLACED_DEVICE]
+        return cls(header, indexes, suspect=suspect)
 
     @property
     def last_identifier(self) -> int:
@@ -154,8 +155,8 @@ class Columns:
         device |= name
         if not device:
             raise AmbiguousInputError("no device identifier")
-        for index in self.unknown:
-            if row[index] and is_other_device(self.header[index], row[index], device):
+        for index, kind in self.suspect:
+            if row[index] and is_other_device(row[index], device, of_devices=kind is Below.DEVICES):
                 raise AmbiguousInputError(
                     f"the column {self.header[index][:60]!r} names another device, so it is not clear which one is meant"
                 )

@@ -108,69 +108,64 @@ _PREFIX = re.compile(r"([^\W\d_]{2,})(?=[\d_-])")
 _NETBIOS_LENGTH: t.Final = 15
 
 
-class _Kind(enum.Enum):
-    """What an unknown header says about the cells below it."""
+class Below(enum.Enum):
+    """What can be in the cells below an unknown header."""
 
     DEVICES = enum.auto()
-    OTHER = enum.auto()
+    ANYTHING = enum.auto()
+    NO_REPLACED_DEVICE = enum.auto()
     """A property of the device, a device that replaces it, or another machine."""
-    UNKNOWN = enum.auto()
 
 
 @lru_cache(maxsize=10_000)
-def _kind(header: str) -> _Kind:
+def below(header: str) -> Below:
+    """What an unknown header says about the cells below it."""
     words = frozenset(words_of(header))
     is_new = bool(words & _NEW) and words <= _NEW | _DEVICE
     if is_new or words - _DEVICE in _REPLACED_BY or normalize_header(header) in _KNOWN:
-        return _Kind.OTHER
+        return Below.NO_REPLACED_DEVICE
     main = [word for word in words_of(_IN_PARENTHESES.sub("", header)) if word not in _APPENDED] or [""]
     first, last = ({word, word.removesuffix("s")} for word in (main[0], main[-1]))
     if (first | last) & _PROPERTIES:
-        return _Kind.OTHER
+        return Below.NO_REPLACED_DEVICE
     if (first | last) & _FIRST_NOUNS or last & _LAST_NOUNS or main[-1].endswith(_ENDINGS):
-        return _Kind.DEVICES
-    return _Kind.UNKNOWN
+        return Below.DEVICES
+    return Below.ANYTHING
 
 
-def is_other_device(header: str, cell: str, device: Device) -> bool:
-    """Whether a cell under an unknown header identifies another device, of which ``device`` can be the successor.
+def is_other_device(cell: str, device: Device, *, of_devices: bool) -> bool:
+    """Whether a cell identifies another device, of which ``device`` can be the successor.
 
-    It does if it has another device ID, or one name in the same domain or of the same form. Under a header with a noun for a
-    device, it does if it has any other name.
+    It does if it has another device ID, or one name in the same domain or of the same form. In a column ``of_devices``, it
+    does if it has any other name.
     """
-    kind = _kind(header)
-    if kind is _Kind.OTHER:
-        return False
     if not cell.isascii():
         cell = remove_invisible(unicodedata.normalize("NFKC", cell)).translate(_DASHES)
     if found := _DEVICE_ID.search(cell):
         own_id = device.get("device_id")
         differs = own_id is not None and comparable(found[0]) != comparable(own_id)
-        return differs or (own_id is None and kind is _Kind.DEVICES)
+        return differs or (own_id is None and of_devices)
     own = comparable(device.get("device_name", ""))
     names = [comparable(name) for name in _NAME.findall(cell) if is_dns_name(name) and not is_guid(name)]
-    if not own or (kind is not _Kind.DEVICES and len(names) > 1 + ("\\" in cell)):
+    if not own or (not of_devices and len(names) > 1 + ("\\" in cell)):
         return False  # a sentence
-    own_label = own.partition(".")[0]
-    if any(name.partition(".")[0] in (own_label, own_label[:_NETBIOS_LENGTH]) for name in names):
-        return kind is _Kind.DEVICES and all(_is_in_other_domain(name, own) for name in names)
-    return any(_is_other_name(name, own, kind) for name in names)
-
-
-def _is_in_other_domain(name: str, own: str) -> bool:
-    domain, own_domain = name.partition(".")[2], own.partition(".")[2]
-    return bool(domain and own_domain) and domain != own_domain
-
-
-def _is_other_name(name: str, own: str, kind: _Kind) -> bool:
-    label, _dot, domain = name.partition(".")
     own_label, _dot, own_domain = own.partition(".")
+    split = [(label, domain) for label, _dot, domain in (name.partition(".") for name in names)]
+    if any(label in (own_label, own_label[:_NETBIOS_LENGTH]) for label, _domain in split):
+        return of_devices and all(domain and own_domain and domain != own_domain for _label, domain in split)
+    return any(
+        _is_other_label(label, own_label, in_domain=bool(domain) and domain == own_domain, of_devices=of_devices)
+        for label, domain in split
+    )
+
+
+def _is_other_label(label: str, own_label: str, *, in_domain: bool, of_devices: bool) -> bool:
     if _HEX.fullmatch(label) or not any(map(str.isalpha, label)):
         return False
     is_numbered = any(map(str.isdigit, label))
-    if kind is _Kind.DEVICES:
+    if of_devices:
         return is_numbered or "-" in label
-    if is_numbered and domain and domain == own_domain:
+    if is_numbered and in_domain:
         return True
     if own_label.startswith(label):  # the site can be a part of the name
         return False

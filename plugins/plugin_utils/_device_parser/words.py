@@ -136,7 +136,7 @@ def parse_word(text: str, *, in_quotes: bool = False) -> Device:
     """
     bare = text.strip() if in_quotes else unquote(text)
     in_quotes = in_quotes or bare != text.strip()
-    word = _INVISIBLE.sub("", bare)
+    word = remove_invisible(bare)
     if _URL.match(word) or _DEVICE_ID.fullmatch(word):
         return {"device_id": parse_device_id(word)}
     if is_guid(_without_braces(word)):
@@ -160,7 +160,7 @@ def parse_name(text: str) -> str:
         )
     if is_local_name(text):
         raise AmbiguousInputError("is a name that every device has for itself; use the device ID")
-    visible = _INVISIBLE.sub("", text)
+    visible = remove_invisible(text)
     return visible if is_dns_name(visible) else text
 
 
@@ -169,7 +169,7 @@ def parse_device_id(text: str, *, of_service: bool = False) -> str:
 
     With ``of_service``, any ID that the service can assign is accepted, unless it looks damaged.
     """
-    text = _INVISIBLE.sub("", text).strip()
+    text = remove_invisible(text).strip()
     if _DEVICE_ID.fullmatch(text):
         return text
     if not _URL.match(text):
@@ -189,7 +189,7 @@ def parse_device_id(text: str, *, of_service: bool = False) -> str:
 
 def parse_entra_id(text: str) -> str:
     """An Entra device ID. Raises AmbiguousInputError."""
-    text = _INVISIBLE.sub("", text).strip()
+    text = remove_invisible(text).strip()
     if not is_guid(_without_braces(text)) or is_nil_guid(text):
         raise AmbiguousInputError("is not an Entra device ID, which is a GUID and not all zeros")
     return parse_option("aad_device_id", text)["aad_device_id"]
@@ -216,7 +216,7 @@ def looks_like_id(text: str, *, only_damaged: bool = False) -> str:
     """
     if _URL.match(text) or _PAGE.match(text) or _DEVICE_ID.fullmatch(text) or is_guid(_without_braces(text)):
         return "" if only_damaged else "is an ID or URL where a device name is expected"
-    plain = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).translate(_LOOKALIKES).lower()
+    plain = unicodedata.normalize("NFKC", remove_invisible(text)).translate(_LOOKALIKES).lower()
     if _COMPLETE_HEX.fullmatch(plain):
         return "looks like an ID, but contains characters that do not belong in one, or lacks the hyphens of a GUID"
     if _SCIENTIFIC_NOTATION.fullmatch(text):

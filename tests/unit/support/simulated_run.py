@@ -59,9 +59,7 @@ class SimulatedRun:
 
     def client(self) -> MdeClient:
         """Return a new client."""
-        options = TransportOptions(
-            user_agent="simulated", ca_path=str(self.emulator.ca_path), max_connections=self.concurrency
-        )
+        options = TransportOptions("simulated", ca_path=self.emulator.ca_path, max_connections=self.concurrency)
         transport = HttpTransport(options, self.time)
         if self.adapter is None:
             connect(transport, InProcessTransport(self.emulator, self.time, self.latency), fast_path=self.fast_path)
