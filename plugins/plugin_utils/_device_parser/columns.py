@@ -157,8 +157,10 @@ class Columns:
             raise AmbiguousInputError("no device identifier")
         for index, kind in self.suspect:
             if row[index] and is_other_device(row[index], device, of_devices=kind is Below.DEVICES):
+                own = next(i for name in IDENTIFIERS for i in self.indexes[name] if row[i])
                 raise AmbiguousInputError(
-                    f"the column {self.header[index][:60]!r} names another device, so it is not clear which one is meant"
+                    f"the columns {self.header[own][:60]!r} and {self.header[index][:60]!r} name different devices; set columns"
+                    " (mde_columns in the playbook) to those of the devices to offboard"
                 )
         return [device | self._value_of("comment", row)]
 

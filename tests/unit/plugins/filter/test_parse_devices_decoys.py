@@ -84,7 +84,8 @@ def test_other_devices_under_an_unknown_header_are_an_error_because_they_can_be_
         ("Name", "NB-7.corp.example", "pc-0101.corp.example"),
         ("Hostname", "w11-0102.corp.example", "w7-0101.CORP.EXAMPLE"),
     ):
-        assert header in parse_error(f"{header};{known};Room\n;{own};4\n{other};{own};4\n")
+        message = parse_error(f"{header};{known};Room\n;{own};4\n{other};{own};4\n")
+        assert f"the columns '{known}' and '{header}' name different devices; set columns" in message
         assert header in parse_error([{known: own, header: other}])
     table = f"{header};Computer\npc-0101;pc-0102"
     assert parse(table, columns={"device_name": header}) == [{"device_name": "pc-0101"}]
