@@ -8,10 +8,13 @@
 from __future__ import annotations
 
 import re
+import typing as t
 import unicodedata
 from functools import lru_cache
 
 _WORD = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+")
+# Longer text is no header that is known. To normalize many combining characters takes quadratic time.
+_LONGEST: t.Final = 200
 _PLURAL = re.compile(r"(?<=[A-Z]{2})s\b")
 
 
@@ -22,12 +25,16 @@ def split_words(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=10_000)
 def normalize_header(header: str) -> str:
-    """The letters and digits of a header in lower case, for comparison."""
+    """The letters and digits of a header in lower case, for comparison. Empty for a long one."""
+    if len(header) > _LONGEST:
+        return ""
     return "".join(c for c in unicodedata.normalize("NFKC", header).casefold() if c.isalnum())
 
 
 @lru_cache(maxsize=10_000)
 def words_of(header: str) -> tuple[str, ...]:
     """The words of a header in lower case. A capital in a word starts the next one: ``old``, ``pc`` and ``name`` for OldPCName."""
+    if len(header) > _LONGEST:
+        return ()
     text = _PLURAL.sub("", unicodedata.normalize("NFKC", header))
     return tuple(word.lower() for word in _WORD.findall(text.lower() if text.isupper() else text))

@@ -99,13 +99,14 @@ _FIRST_NOUNS: t.Final = split_words(
 )
 _ENDINGS: t.Final = ("gerät", "rechner", "server", "laptop", "notebook", "computer")
 _APPENDED: t.Final = split_words("name fqdn id code upn")
-_IN_PARENTHESES = re.compile(r"\([^)]*\)")
+_IN_PARENTHESES = re.compile(r"\([^()]*\)")
 _DEVICE_ID = re.compile(r"(?<![^\W_])[0-9A-Fa-f]{40}(?![^\W_])")
 _DASHES: t.Final = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-")
 _NAME = re.compile(r"\w[\w.-]*\w")
 _HEX = re.compile(r"[0-9a-f]{12,}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}")
 _PREFIX = re.compile(r"([^\W\d_]{2,})(?=[\d_-])")
 _NETBIOS_LENGTH: t.Final = 15
+_LONGEST_CELL: t.Final = 1000
 
 
 class Below(enum.Enum):
@@ -126,9 +127,10 @@ def below(header: str) -> Below:
         return Below.NO_REPLACED_DEVICE
     main = [word for word in words_of(_IN_PARENTHESES.sub("", header)) if word not in _APPENDED] or [""]
     first, last = ({word, word.removesuffix("s")} for word in (main[0], main[-1]))
-    if (first | last) & _PROPERTIES:
+    if (first | last) & _PROPERTIES and not words & _REPLACED[0][0]:
         return Below.NO_REPLACED_DEVICE
-    if (first | last) & _FIRST_NOUNS or last & _LAST_NOUNS or main[-1].endswith(_ENDINGS):
+    is_to_do = "to" in words and bool(words & _LAST_NOUNS)  # "PC to scrap"
+    if is_to_do or (first | last) & _FIRST_NOUNS or last & _LAST_NOUNS or main[-1].endswith(_ENDINGS):
         return Below.DEVICES
     return Below.ANYTHING
 
@@ -139,6 +141,8 @@ def is_other_device(cell: str, device: Device, *, of_devices: bool) -> bool:
     It does if it has another device ID, or one name in the same domain or of the same form. In a column ``of_devices``, it
     does if it has any other name.
     """
+    if len(cell) > _LONGEST_CELL:  # to normalize many combining characters takes quadratic time
+        return of_devices
     if not cell.isascii():
         cell = remove_invisible(unicodedata.normalize("NFKC", cell)).translate(_DASHES)
     if found := _DEVICE_ID.search(cell):
@@ -151,23 +155,32 @@ def is_other_device(cell: str, device: Device, *, of_devices: bool) -> bool:
         return False  # a sentence
     own_label, _dot, own_domain = own.partition(".")
     split = [(label, domain) for label, _dot, domain in (name.partition(".") for name in names)]
+    if of_devices:
+        return any(
+            bool(domain and own_domain) and domain != own_domain if label == own_label else _is_name(label)
+            for label, domain in split
+        )
     if any(label in (own_label, own_label[:_NETBIOS_LENGTH]) for label, _domain in split):
-        return of_devices and all(domain and own_domain and domain != own_domain for _label, domain in split)
+        return False
     return any(
-        _is_other_label(label, own_label, in_domain=bool(domain) and domain == own_domain, of_devices=of_devices)
-        for label, domain in split
+        _is_similar(label, own_label, in_domain=bool(domain) and domain == own_domain) for label, domain in split
     )
 
 
-def _is_other_label(label: str, own_label: str, *, in_domain: bool, of_devices: bool) -> bool:
+def _is_name(label: str) -> bool:
+    """Whether a word is rather the name of a device than another word."""
+    is_hex = _HEX.fullmatch(label) is not None
+    return not is_hex and any(map(str.isalpha, label)) and ("-" in label or any(map(str.isdigit, label)))
+
+
+def _is_similar(label: str, own_label: str, *, in_domain: bool) -> bool:
+    """Whether a label is the name of a device in the same domain, or has the same form."""
     if _HEX.fullmatch(label) or not any(map(str.isalpha, label)):
         return False
     is_numbered = any(map(str.isdigit, label))
-    if of_devices:
-        return is_numbered or "-" in label
     if is_numbered and in_domain:
         return True
-    if own_label.startswith(label):  # the site can be a part of the name
+    if own_label.startswith(label) and not own_label[len(label)].isdigit():  # the site can be a part of the name
         return False
     prefix, own_prefix = _PREFIX.match(label), _PREFIX.match(own_label)
     if prefix and own_prefix and prefix[1] == own_prefix[1]:

@@ -21,7 +21,8 @@ HINT: t.Final = f"The table needs a header line, and a device in each row. {COLU
 _DELIMITERS: t.Final = "\t;,|"
 _SEPARATOR_LINE = re.compile(r"sep=([\t;,|])\s*", re.IGNORECASE)
 # The line below the header in Markdown, and in the output of PowerShell and database clients.
-_RULER = re.compile(r"[\s|:+=-]*[=-]{2}[\s|:+=-]*")
+_RULER = re.compile(r"[\s|:+=-]*")
+_LINE = re.compile(r"[=-]{2}")
 _EXCEL_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 
 
@@ -107,7 +108,8 @@ def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen) -> l
     where = f"line {line}, {quote_for_message(', '.join(header[:20]))}"
     if any(is_device_id(cell) or is_guid(cell.strip("{}")) for cell in header):
         raise OptionError(f"{where}: cannot tell whether this line is a header or a device.", hint=HINT)
-    if rows and _RULER.fullmatch("|".join(rows[0].cells)):
+    first = "|".join(rows[0].cells) if rows else ""
+    if _RULER.fullmatch(first) and _LINE.search(first):
         del rows[0]
     rows = [row for row in rows if row.cells != header]  # files are concatenated with their headers
     width = len(header)

@@ -216,6 +216,8 @@ def looks_like_id(text: str, *, only_damaged: bool = False) -> str:
     """
     if _URL.match(text) or _PAGE.match(text) or _DEVICE_ID.fullmatch(text) or is_guid(_without_braces(text)):
         return "" if only_damaged else "is an ID or URL where a device name is expected"
+    if len(text) > _MAX_WORD:
+        return ""
     plain = unicodedata.normalize("NFKC", remove_invisible(text)).translate(_LOOKALIKES).lower()
     if _COMPLETE_HEX.fullmatch(plain):
         return "looks like an ID, but contains characters that do not belong in one, or lacks the hyphens of a GUID"

@@ -340,6 +340,9 @@ def file_lookup(file: Path, rstrip: bool = True) -> str:
 
 
 FOREIGN: dict[str, t.Callable[[int], object]] = {
+    "a line of dashes with a letter": lambda size: f"Computer;A\n{'-' * size}x;b",
+    "combining characters": lambda size: "Computer;A\npc-1;a" + "\u0301\u0316" * size,
+    "combining characters in a header": lambda size: "Computer;A" + "\u0301\u0316" * size + "\npc-1;a",
     "an object of many keys": lambda n: "{" + ",".join(f'"k{i}": 1' for i in range(n)) + ', "k0": 2}',
     "a record of many keys": lambda n: {f"k{i}": "x" for i in range(n)},
     "lists in lists": lambda n: [[f"a b {i}"] for i in range(n // 10)],
