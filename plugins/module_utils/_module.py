@@ -223,7 +223,11 @@ def _is_dict(entry: object) -> bool:
 
 def _entries(value: object) -> t.Iterator[tuple[object, t.Any]]:
     """Key and value of every entry of the dicts in a result, at any depth."""
-    if isinstance(value, dict):
-        yield from value.items()
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _entries(item)
+    values = [value]
+    while values:
+        found = values.pop()
+        if isinstance(found, dict):
+            yield from found.items()
+            values.extend(found.values())
+        elif isinstance(found, list):
+            values.extend(found)
