@@ -216,14 +216,14 @@ class ApiError(MdeError):
 
 
 class ThrottledError(ApiError):
-    """The quota is exceeded and the time for retries is used up. The request was not carried out."""
+    """The service asks to wait, for longer than the time left for retries."""
 
     code = "throttled"
     fatal_for_run = True
 
     @property
     def outcome_in_doubt(self) -> bool:
-        return False
+        return self.http_status != 429  # which is a refusal of the request
 
 
 class UnexpectedResponseError(ApiError):

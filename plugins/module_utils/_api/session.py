@@ -93,7 +93,7 @@ class ApiSession:
         self._lock = threading.Lock()
         self._last_token = ""
         self._long_pause: tuple[float, Response] | None = None
-        """Monotonic time until which a 429 has asked for a pause, and that response, if its call had no time for the pause."""
+        """Monotonic time until which a response has asked for a pause, and that response, if its call had no time for it."""
 
     def close(self) -> None:
         """Close all connections."""
@@ -244,8 +244,9 @@ class ApiSession:
         if pause is None:
             if isinstance(outcome, TransportError):
                 raise outcome
-            if throttled:
-                raise self._throttled(outcome, self._note_long_pause(outcome, budget))
+            requested = self._note_long_pause(outcome, budget)
+            if throttled or (requested is not None and requested > budget.remaining()):
+                raise self._throttled(outcome, requested)
             raise error_from_response(outcome)
         if throttled:
             held = self.rate_limiter.block_all(pause, self._rng, budget.remaining())
@@ -292,13 +293,15 @@ class ApiSession:
                 when = f"Retry after {format_time(self.now().timestamp() + requested)}"
             except (ValueError, OverflowError, OSError):  # beyond the last date of the calendar
                 when = f"The service asks for a wait of {requested:g} s"
+        hint = f"{when}, or increase retry_timeout (now {self._retry_timeout:g} s)."
+        if response.status == 429:
+            hint += " All jobs that use the application share its quota."
         return ThrottledError(
             error.message,
-            http_status=429,
+            http_status=response.status,
             service_code=error.service_code,
             correlation_id=error.correlation_id,
-            hint=f"{when}, or increase retry_timeout (now {self._retry_timeout:g} s). "
-            "All jobs that use the application share its quota.",
+            hint=hint,
         )
 
 

@@ -410,12 +410,13 @@ def test_a_service_that_refuses_action_ids_in_filters_is_a_failed_read(
     assert "property named 'id'" in run.result["devices"][0]["error"]["message"]
 
 
+@pytest.mark.parametrize("status", ["429", "503"])
 @pytest.mark.parametrize(("pause", "read"), [(400, True), (5000, False)])
 def test_a_pause_that_is_longer_than_retry_timeout_is_kept_while_waiting(
-    emulator: Emulator, offboard: RunModule, pause: int, read: bool
+    emulator: Emulator, offboard: RunModule, pause: int, read: bool, status: str
 ) -> None:
     device = emulator.add_device(Device(name=NAME))
-    emulator.fault(method="GET", path="/machineactions", kind="429", retry_after=pause, after=1)
+    emulator.fault(method="GET", path="/machineactions", kind=status, retry_after=pause, after=1)
     run = offboard(device_id=device.id, wait=True, wait_timeout=1000)
     throttled, *later = emulator.calls("api")[3:]
     assert bool(later) == read

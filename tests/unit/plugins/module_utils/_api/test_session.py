@@ -17,12 +17,13 @@ from ansible_collections.secops.mde.tests.unit.support.simulated_run import Simu
 from ansible_collections.secops.mde.tests.unit.support.virtual_time import VirtualTime
 
 
+@pytest.mark.parametrize("status", ["429", "503"])
 @pytest.mark.parametrize("pauses", [(7200, 4000), (4000, 7200)])
 def test_of_two_pauses_for_which_no_call_has_time_the_next_call_keeps_the_longer_one(
-    emulator: Emulator, pauses: tuple[int, int]
+    emulator: Emulator, pauses: tuple[int, int], status: str
 ) -> None:
     for pause in pauses:
-        emulator.fault(method="GET", kind="429", retry_after=pause)
+        emulator.fault(method="GET", kind=status, retry_after=pause)
     time = VirtualTime(emulator)
     client = SimulatedRun(emulator, time, retry_timeout=60).client()
     hints = []
@@ -33,7 +34,7 @@ def test_of_two_pauses_for_which_no_call_has_time_the_next_call_keeps_the_longer
         hints.append(error.value.hint or "")
 
     time.worker_pool(2).for_each(read, iter(["1" * 40, "2" * 40]))
-    assert [call.status for call in emulator.calls("api")] == [429, 429]
+    assert [str(call.status) for call in emulator.calls("api")] == [status, status]
     read("3" * 40)
     assert len(emulator.calls("api")) == 2
     times = [parse_time(re.findall(r"Retry after (\S+?),", hint)[0]) for hint in hints]
