@@ -45,6 +45,9 @@ options:
         the same domain or of the same form, such as C(PC-0101) next to C(PC-0102). Under a header such as C(EOL device), the name can
         have any form. Columns of new devices, of properties and of other machines, such as C(Replaced by), C(Serial number) and
         C(Logon server), are ignored. Use O(columns) to name the column of the devices to offboard.
+      - A list can have more devices than those to offboard. A row is an error if a column says that its device stays, for example
+        V(no) under C(Retire), V(x) under C(Keep), V(do not offboard) in a note, or V(In use) where the column says V(Retired) for
+        other devices. Remove such rows, or use O(columns) to ignore all other columns.
       - The filter understands exports of the Defender portal, advanced hunting, Active Directory, Microsoft Entra ID and Intune. The
         C(deviceId) of an Entra ID export is the Entra device ID. A column C(Device ID) of GUIDs next to a column of Entra device IDs is
         ignored, because it contains Intune IDs. A column C(ID) is ignored if it contains no device ID.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from ...module_utils._errors import OptionError
@@ -18,6 +19,7 @@ from .documents import HINT, has_yaml_entries, load_document, looks_like_flow, l
 from .encoding import HINT as SAVE_AS_UTF8
 from .encoding import decode
 from .headers import normalize_header
+from .rows_to_keep import check_row, kept_values
 from .table import parse_table
 from .text_lines import parse_lines, parse_quoted_words
 from .words import AmbiguousInputError, Device, DeviceCollector, quote_for_message, shorten
@@ -131,10 +133,12 @@ class _Parser:
             return self._parse_text("\n".join(items))
         records = [item for item in items if isinstance(item, Mapping)]
         keys = {str(key) for record in records for key in record} & set(self._chosen.values())
+        kept = {} if self._chosen else _kept_values(records)
         collector = DeviceCollector(HINT)
         for number, item in enumerate(items, 1):
             with collector.at(f"entry {number}", item):
                 if isinstance(item, Mapping) and not _lists(item):
+                    check_row((key, _answer(item.get(key)), values) for key, values in kept.items())
                     # A key that other records have is not missing here: JSON can omit null values.
                     collector.add(*self._parse_record({**dict.fromkeys(keys), **item}))
                 elif len(items) > 1 and _could_be_row(item):
@@ -161,6 +165,23 @@ class _Parser:
             for key, value in zip(keys, record.values(), strict=True)
         ]
         return Columns.of(keys, [row], self._chosen).devices(row)
+
+
+def _kept_values(records: Sequence[Mapping[t.Any, t.Any]]) -> dict[str, frozenset[str]]:
+    """The values that say that a device is not to be offboarded, by the key that has such values."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        for key, value in record.items():
+            if isinstance(key, str) and header_role(key) not in IDENTIFIERS:
+                found[key].add(_answer(value))
+    return {key: kept for key, values in found.items() if (kept := kept_values(key, values))}
+
+
+def _answer(value: object) -> str:
+    """The value of a key as a table would show it; empty for a value of several parts."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value).strip() if isinstance(value, (str, int)) else ""
 
 
 def _could_be_row(item: object) -> bool:

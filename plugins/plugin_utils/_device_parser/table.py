@@ -15,6 +15,7 @@ from ...module_utils._errors import OptionError
 from ...module_utils._options.identifiers import is_guid
 from .columns import COLUMNS_HINT, IDENTIFIERS, Chosen, Columns, header_role, is_certain
 from .headers import normalize_header
+from .rows_to_keep import check_row, kept_values
 from .words import AmbiguousInputError, Device, DeviceCollector, is_comment, is_device_id, quote_for_message, unquote
 
 HINT: t.Final = f"The table needs a header line, and a device in each row. {COLUMNS_HINT}"
@@ -119,6 +120,10 @@ def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen) -> l
         columns = Columns.of(header, padded, chosen)
     except AmbiguousInputError as unclear:
         raise OptionError(f"{where}: {unclear}.", hint=HINT) from unclear
+    unused = [index for index, name in enumerate(header) if not (chosen or header_role(name) in IDENTIFIERS)]
+    kept = [
+        (index, values) for index in unused if (values := kept_values(header[index], {row[index] for row in padded}))
+    ]
     collector = DeviceCollector(HINT)
     for row, cells in zip(rows, padded, strict=True):
         with collector.at(f"line {row.line}", row.text):
@@ -131,5 +136,6 @@ def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen) -> l
                 )
             if not columns.last_identifier < len(row.cells) <= width:
                 raise AmbiguousInputError(f"expected {width} cells as in the header, found {len(row.cells)}")
+            check_row((header[index], cells[index], values) for index, values in kept)
             collector.add(*columns.devices(cells))
     return collector.devices_or_raise()

@@ -41,7 +41,7 @@ _NO_VALUE = re.compile(
     r"""\#[A-Z/0]{2,}[!?]?|[!-/:-@\[-`{-~\s]+|n/?a|none|null|nil|nan|unknown|undefined|tbd|\((?:blank|leer|none)\)
     |(?:grand\ )?(?:total|sum|count|summe|gesamt|gesamtsumme|anzahl)\s*:?(?:\s+|(?<=:))[\d.,]*|(?:grand\ )?(?:total|summe|gesamt|gesamtsumme)
     |all|yes|no|true|false|not|but|except|exclude|excluding|keep|ignore|without|alle|nicht|außer|ausser|ohne|behalten|sauf|excepto
-    |\(?[\d.,]+\ (?:rows?|records?|devices?|items?|zeilen)\b.*""",
+    |\(?[\d.,]+\ (?:rows?|records?|devices?|items?|zeilen)\b.*|.*:""",
     re.IGNORECASE | re.VERBOSE,
 )
 # Errors of spreadsheets in several languages. A line that starts with one is a device that was lost, not a comment.

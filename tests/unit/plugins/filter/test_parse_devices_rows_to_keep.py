@@ -1,0 +1,82 @@
+# Copyright: secops.mde contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lists with more devices than those to offboard, and a column that says which."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ansible_collections.secops.mde.tests.unit.support.device_lists import parse, parse_error
+
+BOTH = [{"device_name": "pc-0101"}, {"device_name": "pc-0102"}]
+
+
+@pytest.mark.parametrize(
+    ("header", "meant", "kept"),
+    [
+        ("Offboard", "yes", "no"), ("Offboard?", "Y", "N"), ("offboard", "TRUE", "FALSE"), ("Retire (y/n)", "y", "n"),
+        ("To be retired", "x", ""), ("Decommission", "x", " "), ("Decom", "1", "0"), ("Ready for disposal", "yes", "not yet"),
+        ("Remove from MDE", "yes", "No - spare"), ("Delete", "ok", "no, used by lab"), ("Disposal", "Yes (Q4)", "none"),
+        ("Approved", "yes", "pending"), ("Approved for decommissioning", "yes", "rejected"), ("In scope", "yes", "no"),
+        ("Selected", "✓", "✗"), ("EOL", "yes", "no"), ("End of life", "yes", "no"), ("Ausmustern", "ja", "nein"),
+        ("À retirer", "oui", "non"), ("Eliminar", "sí", "no"), ("Verwijderen", "ja", "nee"),
+        ("Retired", "yes", "no"), ("Decommissioned", "true", "false"), ("Ausgemustert", "x", "nein"),
+        ("Keep", "", "x"), ("Keep?", "no", "yes"), ("Exclude", "", "legal"), ("Exception", "n/a", "EX-17"), ("On hold", "no", "2026-12-01"),
+        ("Do not offboard", "", "x"), ("Not to be retired", "no", "yes"), ("Nicht ausmustern", "", "x"), ("Behalten", "nein", "ja"),
+        ("In use", "no", "yes"), ("Active", "false", "true"),
+        ("Status", "Retired", "In use"), ("State", "To be decommissioned", "In production"), ("Lifecycle", "EOL", "Active"),
+        ("Status", "Ausgemustert", "In Betrieb"), ("Action", "Retire", "Keep"), ("Plan", "Dispose", "keep - user still active"),
+        ("Note", "", "do not offboard!"), ("Remark", "ok", "DON'T TOUCH"), ("Notes", "", "CHG-1042: not to be retired"),
+        ("Comment", "", "please keep"), ("Bemerkung", "", "nicht ausmustern"), ("Decision", "offboard", "skip"),
+        ("What to do", "remove", "keep until 2027"), ("Owner", "sam", "keep"),
+    ],
+)  # fmt: skip
+def test_a_row_whose_device_is_to_be_kept_is_an_error_that_names_the_column(header: str, meant: str, kept: str) -> None:
+    for name in ("Computer", "Device ID"):
+        one, other = ("pc-0101", "pc-0102") if name == "Computer" else ("a1" * 20, "b2" * 20)
+        message = parse_error(f"{name};{header}\n{one};{meant}\n{other};{kept}\n")
+        assert ": line 3, " in message
+        assert f"the column {header!r} says {kept.strip()!r}" in message
+        records = [{name: one, header: meant}, {name: other, header: kept}]
+        for data in (records, json.dumps(records)):
+            assert f"the column {header!r} says {kept.strip()!r}" in parse_error(data)
+        assert len(parse(f"{name};{header}\n{one};{meant}\n")) == 1
+    if header != "Comment":
+        assert (
+            parse(f"Computer;{header}\npc-0101;{meant}\npc-0102;{kept}\n", columns={"device_name": "Computer"}) == BOTH
+        )
+
+
+def test_booleans_numbers_and_missing_keys_of_records_count_as_cells_do() -> None:
+    for kept in ({"offboard": False}, {"offboard": 0}, {"offboard": None}, {}):
+        message = parse_error([{"name": "pc-0101", "offboard": True}, {"name": "pc-0102", **kept}])
+        assert ": entry 2, " in message
+    assert "'keep' says 'true'" in parse_error("- name: pc-0101\n  keep: true\n")
+    assert "'retire' says 'false'" in parse_error("name: pc-0101\nretire: false\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "one", "other"),
+    [
+        ("Offboard", "yes", "yes"), ("Offboard", "", ""), ("Retired", "", "no"), ("Offboarded", "yes", "no"), ("Backup done", "yes", "no"),
+        ("Encrypted", "yes", "no"), ("Returned", "yes", "no"), ("Remove from Intune", "yes", "no"), ("Approved by", "sam", "no"),
+        ("Keep", "", "no"), ("Exception", "none", "N/A"), ("Exclusion status", "Not excluded", "Excluded"), ("isExcluded", "false", "true"),
+        ("Health status", "Active", "Inactive"), ("Status", "In use", "In use"), ("State", "Deployed", "In stock"),
+        ("Active", "true", "true"), ("Note", "Removed from AD, not encrypted", "active"), ("Note", "do not reimage", "keep disk"),
+        ("Owner", "Kepler", "Keeper"), ("Legal hold", "no", "yes"), ("Retirement date", "2026-10-01", ""), ("Disposal", "Recycler Ltd", ""),
+        ("Decommission", "2026-10-01", "2026-11-01"), ("Leave", "2026-10-01", ""), ("Tags", "Retired", "Kiosk"),
+    ],
+)  # fmt: skip
+def test_other_columns_say_nothing_of_that_kind(header: str, one: str, other: str) -> None:
+    assert parse(f"Computer;{header}\npc-0101;{one}\npc-0102;{other}\n") == BOTH
+    assert parse([{"name": "pc-0101", header: one}, {"name": "pc-0102", header: other}]) == BOTH
+
+
+@pytest.mark.parametrize("heading", ["Keep:", "Do not offboard:", "Behalten :"])
+def test_a_heading_among_the_rows_is_no_device(heading: str) -> None:
+    assert f"'{heading}'" in parse_error(f"Hostname\npc-0101\n{heading}\npc-0102\n")
+    assert f"'{heading}'" in parse_error(json.dumps(["pc-0101", heading, "pc-0102"]))
