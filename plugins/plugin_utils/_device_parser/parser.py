@@ -19,7 +19,7 @@ from .documents import HINT, has_yaml_entries, load_document, looks_like_flow, l
 from .encoding import HINT as SAVE_AS_UTF8
 from .encoding import decode
 from .headers import normalize_header
-from .rows_to_keep import check_row, kept_values
+from .rows_to_keep import asks_to_keep, kept_values, reason_to_keep
 from .table import parse_table
 from .text_lines import parse_lines, parse_quoted_words
 from .words import AmbiguousInputError, Device, DeviceCollector, quote_for_message, shorten
@@ -125,6 +125,11 @@ class _Parser:
             raise OptionError(
                 f"The input is ambiguous: a device ({own}) or a list ({lists[0]})?", hint="Pass only one."
             )
+        if other := next((str(key) for key in value if value[key] and asks_to_keep(str(key))), ""):
+            raise OptionError(
+                f"The input has two lists, {lists[0]} and {other}.",
+                hint="Pass only one list, without the devices that are not to be offboarded.",
+            )
         return self.parse(value[lists[0]])
 
     def _parse_list(self, items: list[t.Any]) -> list[Device]:
@@ -138,7 +143,8 @@ class _Parser:
         for number, item in enumerate(items, 1):
             with collector.at(f"entry {number}", item):
                 if isinstance(item, Mapping) and not _lists(item):
-                    check_row((key, _answer(item.get(key)), values) for key, values in kept.items())
+                    if why := reason_to_keep((key, _answer(item.get(key)), values) for key, values in kept.items()):
+                        raise AmbiguousInputError(why)
                     # A key that other records have is not missing here: JSON can omit null values.
                     collector.add(*self._parse_record({**dict.fromkeys(keys), **item}))
                 elif len(items) > 1 and _could_be_row(item):

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the secops.mde collection: it may change with any release.
 
-"""Rows of a table that says that their devices are not to be offboarded.
+"""Parts of a list that say that devices are not to be offboarded.
 
 A list can have more devices than those to offboard, and a column that says which: "Offboard" with "no" in some rows,
-"Keep" with an x, or a status that is "retired" in some rows and "in use" in others.
+"Keep" with an x, or a status that is "retired" in some rows and "in use" in others. Or it has headings, such as "To keep".
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import re
 import typing as t
 
 from .headers import split_words, words_of
-from .words import AmbiguousInputError
 
 # Words for what happens to a device to offboard. A header of these words asks whether it happens.
 _RETIRE: t.Final = split_words(
@@ -33,9 +32,10 @@ _RETIRED: t.Final = split_words(
     retired decommissioned disposed discarded scrapped removed deleted deprovisioned obsolete"""
 )
 _KEEP: t.Final = split_words(
-    """keep keeping kept retain retained stay stays exclude excluded exclusion exception exempt exempted exemption skip ignore hold
-    whitelist allowlist behalten bleibt ausnahme ausnehmen ausschließen ausgeschlossen garder conserver exclure exclu mantener
-    conservar excluir manter mantenere conservare escludere behouden uitsluiten uitzondering"""
+    """keep keeping kept retain retained stay stays except excepted exception exceptions exclude excluded excluding exclusion exclusions
+    exempt exempted exemption exemptions without skip ignore hold whitelist allowlist behalten bleibt ausnahme ausnahmen ausnehmen
+    ausschließen ausgeschlossen außer ausser ohne garder conserver sauf exclure exclu mantener conservar excepto excluir manter
+    mantenere conservare escludere behouden uitsluiten uitzondering"""
 )
 _NOT: t.Final = split_words("not nicht pas don never")
 # Words beside them: "Ready to be retired?", "Retire this device (y/n)", "Do not offboard".
@@ -64,6 +64,7 @@ _NOT_TO_CELL = re.compile(
 _ANSWERS: t.Final = (
     _RETIRE | _APPROVE | _RETIRED | _KEEP | _NOT | _YES | _NO | split_words(" ".join(_IN_USE)) | {"dont", "leave"}
 )
+_HEADINGS: t.Final = _RETIRE.union(_RETIRED, _KEEP, split_words("not nicht yes no true false")) - {"life", "hold"}
 _SEPARATOR = re.compile(r"[,;:(]")
 _REASON = re.compile(r" (?:[,;:(]|[-\u2013\u2014] ).*")
 _LONGEST_CELL: t.Final = 60
@@ -113,14 +114,28 @@ def _question(header: str) -> _Question | None:
     return None
 
 
-def check_row(cells: t.Iterable[tuple[str, str, frozenset[str]]]) -> None:
-    """Raise AmbiguousInputError for a row to keep. Each cell has its header, its text and the kept values of its column."""
+def reason_to_keep(cells: t.Iterable[tuple[str, str, frozenset[str]]]) -> str:
+    """Why the device of a row may not be meant, or empty. Each cell has its header, its text and the kept values of its column."""
     for header, cell, kept in cells:
         if cell in kept:
-            raise AmbiguousInputError(
+            return (
                 f"the column {header[:60]!r} says {cell[:60]!r}, so the device may not be meant; remove the rows of devices that are not"
                 " to be offboarded, or set columns (mde_columns in the playbook) to ignore all other columns"
             )
+    return ""
+
+
+def asks_to_keep(header: str) -> bool:
+    """Whether a header or key is that of devices to keep."""
+    return _question(header) is _Question.KEEP
+
+
+def is_heading(text: str) -> bool:
+    """Whether a text is not a name, but a heading or an answer: "To keep", "Exceptions", "Do not offboard", "no"."""
+    words = frozenset(_answer(_normalize(text)).split())
+    if len(words) == 1:
+        return words <= _HEADINGS
+    return words <= _ANSWERS | _BESIDE and not words.isdisjoint(_ANSWERS)
 
 
 def _normalize(value: str) -> str:

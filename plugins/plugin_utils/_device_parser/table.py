@@ -15,7 +15,7 @@ from ...module_utils._errors import OptionError
 from ...module_utils._options.identifiers import is_guid
 from .columns import COLUMNS_HINT, IDENTIFIERS, Chosen, Columns, header_role, is_certain
 from .headers import normalize_header
-from .rows_to_keep import check_row, kept_values
+from .rows_to_keep import kept_values, reason_to_keep
 from .words import AmbiguousInputError, Device, DeviceCollector, is_comment, is_device_id, quote_for_message, unquote
 
 HINT: t.Final = f"The table needs a header line, and a device in each row. {COLUMNS_HINT}"
@@ -136,6 +136,7 @@ def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen) -> l
                 )
             if not columns.last_identifier < len(row.cells) <= width:
                 raise AmbiguousInputError(f"expected {width} cells as in the header, found {len(row.cells)}")
-            check_row((header[index], cells[index], values) for index, values in kept)
+            if why := reason_to_keep((header[index], cells[index], values) for index, values in kept):
+                raise AmbiguousInputError(why)
             collector.add(*columns.devices(cells))
     return collector.devices_or_raise()

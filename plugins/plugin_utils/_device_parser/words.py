@@ -16,6 +16,7 @@ from reprlib import Repr
 from ...module_utils._errors import OptionError
 from ...module_utils._options.identifiers import HIDDEN, DeviceRequest, is_dns_name, is_guid
 from .._host_names import is_local_name
+from .rows_to_keep import is_heading
 
 # An entry of the option ``devices``, without empty keys.
 Device = dict[str, str]
@@ -40,7 +41,7 @@ _PAGE = re.compile(r"[^/\s]+/machines/(?:v2/)?[0-9A-Fa-f]{40}|=hyperlink\(|\[.*\
 _NO_VALUE = re.compile(
     r"""\#[A-Z/0]{2,}[!?]?|[!-/:-@\[-`{-~\s]+|n/?a|none|null|nil|nan|unknown|undefined|tbd|\((?:blank|leer|none)\)
     |(?:grand\ )?(?:total|sum|count|summe|gesamt|gesamtsumme|anzahl)\s*:?(?:\s+|(?<=:))[\d.,]*|(?:grand\ )?(?:total|summe|gesamt|gesamtsumme)
-    |all|yes|no|true|false|not|but|except|exclude|excluding|keep|ignore|without|alle|nicht|außer|ausser|ohne|behalten|sauf|excepto
+    |all|alle|but
     |\(?[\d.,]+\ (?:rows?|records?|devices?|items?|zeilen)\b.*|.*:""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -154,7 +155,7 @@ def parse_name(text: str) -> str:
     text = parse_option("device_name", text)["device_name"]
     if why := looks_like_id(text):
         raise AmbiguousInputError(why)
-    if _NO_VALUE.fullmatch(text) or _SPREADSHEET_ERROR.fullmatch(text):
+    if _NO_VALUE.fullmatch(text) or is_heading(text) or _SPREADSHEET_ERROR.fullmatch(text):
         raise AmbiguousInputError(
             "is not a device name, but a word about the list, a total, or a placeholder for a missing value"
         )

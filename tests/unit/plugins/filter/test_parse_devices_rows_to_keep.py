@@ -76,7 +76,29 @@ def test_other_columns_say_nothing_of_that_kind(header: str, one: str, other: st
     assert parse([{"name": "pc-0101", header: one}, {"name": "pc-0102", header: other}]) == BOTH
 
 
-@pytest.mark.parametrize("heading", ["Keep:", "Do not offboard:", "Behalten :"])
-def test_a_heading_among_the_rows_is_no_device(heading: str) -> None:
+@pytest.mark.parametrize(
+    "heading",
+    ["Keep:", "To keep", "Devices to keep", "Do not offboard", "Behalten :", "Exceptions", "Retain", "Excluded", "Ausnahmen",
+     "NOT TO BE RETIRED", "Retire", "To be retired:", "PCs to retire (approved)", "To keep - do not touch"],
+)  # fmt: skip
+def test_a_heading_among_devices_is_no_device(heading: str) -> None:
     assert f"'{heading}'" in parse_error(f"Hostname\npc-0101\n{heading}\npc-0102\n")
+    assert f"{heading}" in parse_error(f"Hostname;Serial\npc-0101;S1\n{heading};\npc-0102;S2\n")
     assert f"'{heading}'" in parse_error(json.dumps(["pc-0101", heading, "pc-0102"]))
+    assert f"'{heading}'" in parse_error(f"pc-0101\n{heading}\npc-0102\n")
+
+
+@pytest.mark.parametrize(
+    "name", ["keeper", "KEEP-01", "scope", "life", "host", "laptop", "x", "don", "no-01", "Sam's laptop", "retire1"]
+)
+def test_a_name_that_has_such_a_word_is_a_device(name: str) -> None:
+    assert parse(f"Computer;Serial\n{name};S1\n") == [{"device_name": name}]
+
+
+@pytest.mark.parametrize("key", ["exclude", "keep", "excluded", "exceptions", "do_not_offboard", "toKeep"])
+def test_a_list_beside_a_list_of_devices_to_keep_is_an_error(key: str) -> None:
+    for name in ("devices", "machines"):
+        message = parse_error({name: ["pc-0101", "pc-0102"], key: ["pc-0102"]})
+        assert f"two lists, {name} and {key}" in message
+        assert parse({name: ["pc-0101"], key: []}) == [{"device_name": "pc-0101"}]
+    assert "two lists" in parse_error(f"devices:\n  - pc-0101\n{key}:\n  - pc-0101\n")
