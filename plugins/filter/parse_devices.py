@@ -48,7 +48,7 @@ options:
       - A list can have more devices than those to offboard. A row is an error if a column says that its device stays, for example
         V(no) under C(Retire), V(x) under C(Keep), V(do not offboard) in a note, or V(In use) where the column says V(Retired) for
         other devices. Remove such rows, or use O(columns) to ignore all other columns. A heading among the devices, such as
-        C(To keep), and a second list, such as C(exclude) next to C(devices), are errors, too.
+        C(To keep), a comment such as C(# keep), and a second list, such as C(exclude) next to C(devices), are errors, too.
       - The filter understands exports of the Defender portal, advanced hunting, Active Directory, Microsoft Entra ID and Intune. The
         C(deviceId) of an Entra ID export is the Entra device ID. A column C(Device ID) of GUIDs next to a column of Entra device IDs is
         ignored, because it contains Intune IDs. A column C(ID) is ignored if it contains no device ID.

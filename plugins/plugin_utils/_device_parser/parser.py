@@ -125,12 +125,9 @@ class _Parser:
             raise OptionError(
                 f"The input is ambiguous: a device ({own}) or a list ({lists[0]})?", hint="Pass only one."
             )
-        if other := next((str(key) for key in value if value[key] and asks_to_keep(str(key))), ""):
-            raise OptionError(
-                f"The input has two lists, {lists[0]} and {other}.",
-                hint="Pass only one list, without the devices that are not to be offboarded.",
-            )
-        return self.parse(value[lists[0]])
+        devices = self.parse(value[lists[0]])
+        _check_beside({str(key): item for key, item in value.items() if key != lists[0]}, lists[0], devices)
+        return devices
 
     def _parse_list(self, items: list[t.Any]) -> list[Device]:
         # Lines that Ansible has split, as in stdout_lines, are one text.
@@ -139,11 +136,12 @@ class _Parser:
         records = [item for item in items if isinstance(item, Mapping)]
         keys = {str(key) for record in records for key in record} & set(self._chosen.values())
         kept = {} if self._chosen else _kept_values(records)
+        expected = [key for key, values in kept.items() if "" in values]
         collector = DeviceCollector(HINT)
         for number, item in enumerate(items, 1):
             with collector.at(f"entry {number}", item):
                 if isinstance(item, Mapping) and not _lists(item):
-                    if why := reason_to_keep((key, _answer(item.get(key)), values) for key, values in kept.items()):
+                    if why := _reason_to_keep(item, kept, expected):
                         raise AmbiguousInputError(why)
                     # A key that other records have is not missing here: JSON can omit null values.
                     collector.add(*self._parse_record({**dict.fromkeys(keys), **item}))
@@ -160,7 +158,7 @@ class _Parser:
         keys = [str(key) for key in record]
         used = set(self._chosen.values())
         if not used:
-            if "requested" in record and "outcome" in record:
+            if _is_module_result(record):
                 return _parse_module_result(record)
             inner = next((str(key) for key, value in record.items() if _is_other_list(str(key), value)), "")
             if inner and not any(map(is_certain, keys)):
@@ -177,10 +175,32 @@ def _kept_values(records: Sequence[Mapping[t.Any, t.Any]]) -> dict[str, frozense
     """The values that say that a device is not to be offboarded, by the key that has such values."""
     found: dict[str, set[str]] = defaultdict(set)
     for record in records:
-        for key, value in record.items():
+        for key, value in record.items() if not _is_module_result(record) else ():
             if isinstance(key, str) and header_role(key) not in IDENTIFIERS:
                 found[key].add(_answer(value))
     return {key: kept for key, values in found.items() if (kept := kept_values(key, values))}
+
+
+def _reason_to_keep(
+    record: Mapping[t.Any, t.Any], kept: Mapping[str, frozenset[str]], expected: Sequence[str] = ()
+) -> str:
+    """Why the device of the record may not be meant, or empty. ``expected`` are the keys whose absence says so."""
+    keys = (key for key in (*expected, *record) if key in kept)
+    return reason_to_keep((key, _answer(record.get(key)), kept[key]) for key in keys)
+
+
+def _check_beside(beside: Mapping[str, t.Any], name: str, devices: Sequence[Device]) -> None:
+    """Raise OptionError if a value next to the list called ``name`` says that devices of the list are to be kept."""
+    if why := _reason_to_keep(beside, _kept_values([beside])):
+        raise OptionError(f"{why[0].upper()}{why[1:]}.", hint=HINT)
+    texts = {comparable(text) for device in devices for text in device.values()}
+    for key, item in beside.items():
+        repeats = isinstance(item, (list, tuple)) and any(isinstance(x, str) and comparable(x) in texts for x in item)
+        if repeats or (item and asks_to_keep(key)):
+            raise OptionError(
+                f"The input has two lists, {name} and {key[:60]}.",
+                hint="Pass only one list, without the devices that are not to be offboarded.",
+            )
 
 
 def _answer(value: object) -> str:
@@ -206,6 +226,10 @@ def _normalize(text: str) -> str:
         message = f"line {line}, {shown}: contains the control character {control.group()!r}."
         raise OptionError(message, hint=SAVE_AS_UTF8)
     return text
+
+
+def _is_module_result(record: Mapping[t.Any, t.Any]) -> bool:
+    return "requested" in record and "outcome" in record
 
 
 def _parse_module_result(result: Mapping[t.Any, t.Any]) -> list[Device]:

@@ -120,7 +120,10 @@ def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen) -> l
         columns = Columns.of(header, padded, chosen)
     except AmbiguousInputError as unclear:
         raise OptionError(f"{where}: {unclear}.", hint=HINT) from unclear
-    unused = [index for index, name in enumerate(header) if not (chosen or header_role(name) in IDENTIFIERS)]
+    if chosen or columns.own_evidence:
+        unused = []
+    else:
+        unused = [index for index, name in enumerate(header) if header_role(name) not in IDENTIFIERS]
     kept = [
         (index, values) for index in unused if (values := kept_values(header[index], {row[index] for row in padded}))
     ]

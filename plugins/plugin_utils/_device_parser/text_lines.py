@@ -12,6 +12,7 @@ import typing as t
 
 from ...module_utils._errors import OptionError
 from .columns import COLUMNS_HINT
+from .rows_to_keep import asks_to_keep, says_keep
 from .words import (
     AmbiguousInputError,
     Device,
@@ -42,7 +43,14 @@ def parse_lines(text: str) -> list[Device]:
     lines = [(number, line) for number, line in enumerate(map(_strip_markup, written), 1) if line]
     if len(lines) > 1:
         _refuse_table(lines)
+    if {"+ ", "- "} <= {line.lstrip()[:2] for line in written}:
+        raise OptionError("Some lines start with + and some with -, which can mean to add and to remove.", hint=HINT)
     collector = DeviceCollector(HINT)
+    for number, line in enumerate(written, 1):
+        comment = line.partition("#")[2].strip("# ")
+        if comment and (says_keep(comment) or asks_to_keep(comment)):
+            why = "the comment says that devices are to be kept; remove the lines of devices that are not to be offboarded"
+            collector.add_error(f"line {number}", line, why)
     for number, line in lines:
         with collector.at(f"line {number}", line):
             collector.add(*_parse_line(line, is_only_line=len(lines) == 1))

@@ -25,14 +25,26 @@ BOTH = [{"device_name": "pc-0101"}, {"device_name": "pc-0102"}]
         ("Selected", "✓", "✗"), ("EOL", "yes", "no"), ("End of life", "yes", "no"), ("Ausmustern", "ja", "nein"),
         ("À retirer", "oui", "non"), ("Eliminar", "sí", "no"), ("Verwijderen", "ja", "nee"),
         ("Retired", "yes", "no"), ("Decommissioned", "true", "false"), ("Ausgemustert", "x", "nein"),
-        ("Keep", "", "x"), ("Keep?", "no", "yes"), ("Exclude", "", "legal"), ("Exception", "n/a", "EX-17"), ("On hold", "no", "2026-12-01"),
+        ("Keep", "", "x"), ("Keep?", "no", "yes"), ("Still in use", "no", "yes"), ("Exclude", "", "legal"),
+        ("Exception", "n/a", "EX-17"), ("On hold", "no", "2026-12-01"),
         ("Do not offboard", "", "x"), ("Not to be retired", "no", "yes"), ("Nicht ausmustern", "", "x"), ("Behalten", "nein", "ja"),
-        ("In use", "no", "yes"), ("Active", "false", "true"),
+        ("In use", "no", "yes"), ("Needed?", "no", "yes"), ("In Verwendung", "nein", "ja"), ("Noch in Gebrauch", "nein", "ja"),
+        ("To be offboarded", "x", "-"), ("Not to be offboarded", "", "x"), ("Off-board", "yes", "nope"), ("Offboard_YN", "Y", "N"),
+        ("Can be retired", "yes", "no - see ticket INC0012345 of the desk in Berlin, and the mail of the site manager"),
+        ("Abmelden", "WAHR", "FALSCH"), ("Offboard", "[x]", "[ ]"), ("Offboard", "yes", "?"), ("Offboard", "✓", "⬜"), ("Offboard", "+", "-"),
+        ("Offboard", "done", ""), ("Action", "Delete", "none"), ("state", "absent", "present"), ("Disposition", "Scrap", "no action"),
+        ("Status", "7 - Retired", "In use"), ("Status", "RETIRED", "IN-USE"), ("Status", "retired", "still_in_use"),
+        ("Lifecycle", "Pending retirement", "Active"), ("Statut", "Hors service", "En service"), ("Status", "Außer Betrieb", "In Betrieb"),
+        ("Status", "Verschrottet", "Im Einsatz"),
         ("Status", "Retired", "In use"), ("State", "To be decommissioned", "In production"), ("Lifecycle", "EOL", "Active"),
         ("Status", "Ausgemustert", "In Betrieb"), ("Action", "Retire", "Keep"), ("Plan", "Dispose", "keep - user still active"),
         ("Note", "", "do not offboard!"), ("Remark", "ok", "DON'T TOUCH"), ("Notes", "", "CHG-1042: not to be retired"),
         ("Comment", "", "please keep"), ("Bemerkung", "", "nicht ausmustern"), ("Decision", "offboard", "skip"),
-        ("What to do", "remove", "keep until 2027"), ("Owner", "sam", "keep"),
+        ("What to do", "remove", "keep until 2027"), ("Owner", "sam", "keep"), ("Note", "", "Please do not offboard this device"),
+        ("Note", "", "DO NOT OFFBOARD - this is the laptop of the managing director, who keeps it until the summer"),
+        ("Note", "", "User left, but do not offboard."), ("Note", "", "** keep **"), ("Note", "", "keep as spare"), ("Note", "", "must stay"),
+        ("Note", "", "still needed for payroll"), ("Note", "", "wird noch gebraucht"), ("Notiz", "", "bitte nicht löschen!"),
+        ("Nota", "", "no eliminar"), ("Note", "", "niet verwijderen"), ("Note", "", "non toccare"), ("Note", "", "à conserver"),
     ],
 )  # fmt: skip
 def test_a_row_whose_device_is_to_be_kept_is_an_error_that_names_the_column(header: str, meant: str, kept: str) -> None:
@@ -40,10 +52,10 @@ def test_a_row_whose_device_is_to_be_kept_is_an_error_that_names_the_column(head
         one, other = ("pc-0101", "pc-0102") if name == "Computer" else ("a1" * 20, "b2" * 20)
         message = parse_error(f"{name};{header}\n{one};{meant}\n{other};{kept}\n")
         assert ": line 3, " in message
-        assert f"the column {header!r} says {kept.strip()!r}" in message
+        assert f"the column {header!r} says {kept.strip()[:60]!r}" in message
         records = [{name: one, header: meant}, {name: other, header: kept}]
         for data in (records, json.dumps(records)):
-            assert f"the column {header!r} says {kept.strip()!r}" in parse_error(data)
+            assert f"the column {header!r} says {kept.strip()[:60]!r}" in parse_error(data)
         assert len(parse(f"{name};{header}\n{one};{meant}\n")) == 1
     if header != "Comment":
         assert (
@@ -89,7 +101,22 @@ def test_a_heading_among_devices_is_no_device(heading: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["keeper", "KEEP-01", "scope", "life", "host", "laptop", "x", "don", "no-01", "Sam's laptop", "retire1"]
+    "name",
+    [
+        "keeper",
+        "KEEP-01",
+        "scope",
+        "life",
+        "host",
+        "laptop",
+        "x",
+        "don",
+        "no-01",
+        "Sam's laptop",
+        "retire1",
+        "PC 1",
+        "Laptop S",
+    ],
 )
 def test_a_name_that_has_such_a_word_is_a_device(name: str) -> None:
     assert parse(f"Computer;Serial\n{name};S1\n") == [{"device_name": name}]
@@ -102,3 +129,28 @@ def test_a_list_beside_a_list_of_devices_to_keep_is_an_error(key: str) -> None:
         assert f"two lists, {name} and {key}" in message
         assert parse({name: ["pc-0101"], key: []}) == [{"device_name": "pc-0101"}]
     assert "two lists" in parse_error(f"devices:\n  - pc-0101\n{key}:\n  - pc-0101\n")
+
+
+def test_another_list_with_devices_of_the_list_is_an_error_whatever_its_key_is() -> None:
+    assert "two lists, devices and vip" in parse_error({"devices": ["pc-0101", "pc-0102"], "vip": ["PC-0102"]})
+    assert parse({"devices": ["pc-0101"], "tags": ["pc", "old"]}) == [{"device_name": "pc-0101"}]
+
+
+def test_an_answer_next_to_the_list_counts_for_the_whole_list() -> None:
+    for answer in ({"offboard": False}, {"action": "keep"}, {"note": "do not offboard"}):
+        assert "so the device may not be meant" in parse_error({"devices": ["pc-0101"], **answer})
+    assert parse({"devices": ["pc-0101"], "offboard": True, "msg": "OK"}) == [{"device_name": "pc-0101"}]
+
+
+def test_a_comment_that_says_keep_is_an_error() -> None:
+    for comment in ("# keep", "# do not offboard", "# in use", "# Exceptions", "## To keep", "# not in scope"):
+        assert "line 2, " in parse_error(f"pc-0101\npc-0102  {comment}\n")
+        assert "line 2, " in parse_error(f"pc-0101\n{comment}\npc-0102\n")
+    for comment in ("# the kiosk", "# keep this list sorted", "# Retire", "# not returned", "# pc-0103", "#"):
+        assert parse(f"{comment}\npc-0101\npc-0102  {comment}\n") == BOTH
+
+
+def test_lines_to_add_and_to_remove_are_an_error() -> None:
+    assert "add and to remove" in parse_error("+ pc-0101\n- pc-0102\n")
+    for mark in "+-*":
+        assert parse(f"{mark} pc-0101\n{mark} pc-0102\n") == BOTH
