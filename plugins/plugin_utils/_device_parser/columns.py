@@ -138,8 +138,8 @@ class Columns:
         """The index of the last column that identifies the device."""
         return max(index for field in IDENTIFIERS for index in self.indexes.get(field, ()))
 
-    def devices(self, row: Row) -> list[Device]:
-        """The device of a row, as a list. Raises AmbiguousInputError for a row that is ambiguous or has no device.
+    def device(self, row: Row) -> Device:
+        """The device of a row. Raises AmbiguousInputError for a row that is ambiguous or has no device.
 
         The device ID identifies the device, and the name is a safeguard. The Entra device ID is used if there is no device
         ID, if the user named its column, or if the column has the name of the option.
@@ -162,7 +162,7 @@ class Columns:
                     f"the columns {self.header[own][:60]!r} and {self.header[index][:60]!r} name different devices; set columns"
                     " (mde_columns in the playbook) to those of the devices to offboard"
                 )
-        return [device | self._value_of("comment", row)]
+        return device | self._value_of("comment", row)
 
     def _value_of(self, field: str, row: Row) -> Device:
         """The field of the row, from all its columns. Raises AmbiguousInputError if they differ."""

@@ -136,7 +136,7 @@ class _Parser:
             with collector.at(f"entry {number}", item):
                 if isinstance(item, Mapping) and not _lists(item):
                     # A key that other records have is not missing here: JSON can omit null values.
-                    collector.add(*self._parse_record({**dict.fromkeys(keys), **item}))
+                    collector.add(self._parse_record({**dict.fromkeys(keys), **item}))
                 elif len(items) > 1 and _could_be_row(item):
                     raise AmbiguousInputError(
                         "could be a row of a table; use records, or one list without nested lists"
@@ -145,7 +145,7 @@ class _Parser:
                     collector.add(*self.parse(item))
         return collector.devices_or_raise()
 
-    def _parse_record(self, record: Mapping[t.Any, t.Any]) -> list[Device]:
+    def _parse_record(self, record: Mapping[t.Any, t.Any]) -> Device:
         """The device of a record, which is read as a table of one row. Raises AmbiguousInputError."""
         keys = [str(key) for key in record]
         used = set(self._chosen.values())
@@ -160,7 +160,7 @@ class _Parser:
             _text(key, value) if key in used else value if isinstance(value, str) else ""
             for key, value in zip(keys, record.values(), strict=True)
         ]
-        return Columns.of(keys, [row], self._chosen).devices(row)
+        return Columns.of(keys, [row], self._chosen).device(row)
 
 
 def _could_be_row(item: object) -> bool:
@@ -181,12 +181,12 @@ def _normalize(text: str) -> str:
     return text
 
 
-def _parse_module_result(result: Mapping[t.Any, t.Any]) -> list[Device]:
+def _parse_module_result(result: Mapping[t.Any, t.Any]) -> Device:
     """The device that mde_offboard found, else the one that was requested, without the comment of that run."""
     requested = result["requested"]
     source = result if result.get("device_id") or not isinstance(requested, Mapping) else requested
     row = [_text(field, source.get(field)) for field in IDENTIFIERS]
-    return Columns.of(IDENTIFIERS, [row]).devices(row)
+    return Columns.of(IDENTIFIERS, [row]).device(row)
 
 
 def _text(key: str, value: object) -> str:

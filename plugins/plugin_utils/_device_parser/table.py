@@ -131,5 +131,5 @@ def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen) -> l
                 )
             if not columns.last_identifier < len(row.cells) <= width:
                 raise AmbiguousInputError(f"expected {width} cells as in the header, found {len(row.cells)}")
-            collector.add(*columns.devices(cells))
+            collector.add(columns.device(cells))
     return collector.devices_or_raise()
