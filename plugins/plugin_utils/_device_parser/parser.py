@@ -130,7 +130,8 @@ class _Parser:
         if all(isinstance(item, str) for item in items):
             return self._parse_text("\n".join(items))
         records = [item for item in items if isinstance(item, Mapping)]
-        keys = {str(key) for record in records for key in record} & set(self._chosen.values())
+        known = {str(key) for record in records for key in record}
+        keys = [key for key in self._chosen.values() if key in known]
         collector = DeviceCollector(HINT)
         for number, item in enumerate(items, 1):
             with collector.at(f"entry {number}", item):
