@@ -29,7 +29,6 @@ class Candidate:
 class Row:
     """One device."""
 
-    position: int
     name: str
     device_id: str
     entra_id: str
@@ -68,7 +67,7 @@ class Row:
         return self.code.replace("_", " ") if self.code and self.label.group is not ATTENTION else self.label.phrase
 
 
-def build_row(position: int, device: t.Mapping[str, t.Any], labels: OutcomeLabels, comment: str) -> Row:
+def build_row(device: t.Mapping[str, t.Any], labels: OutcomeLabels, comment: str) -> Row:
     requested, action, machine = (mapping(device.get(key)) for key in ("requested", "action", "machine"))
     error, tag = mapping(device.get("error")), mapping(device.get("tag"))
     failed = bool(device["failed"]) if device.get("failed") is not None else None
@@ -85,7 +84,6 @@ def build_row(position: int, device: t.Mapping[str, t.Any], labels: OutcomeLabel
     tag_text = f"The tag {escape_invisible(tag.get('tag'))} {verbs[tag_missing]} set."
     tag_error = escape_invisible(tag.get("message"), lines=True) if tag_missing else ""
     return Row(
-        position=position,
         name=name or requested_name or host,
         device_id=device_id,
         entra_id=entra_id,
