@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from ...module_utils._evidence_format import FORMAT, device_count, mapping, sequence, to_int
 from ...module_utils._presentable import escape_invisible, to_text
 from .labels import GROUPS, Group, OutcomeLabels
-from .rows import Row, build_row
-from .text import format_utc
+from .rows import Row, build_row, format_utc
 
 NO_ACTION: t.Final = "No action"
 

@@ -7,13 +7,15 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 
 from ...module_utils._evidence_format import mapping, sequence
 from ...module_utils._presentable import escape_invisible
 from .labels import ATTENTION, Group, OutcomeLabel, OutcomeLabels
-from .text import format_utc
+
+_UTC: t.Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -119,3 +121,10 @@ def _candidate(record: t.Mapping[str, t.Any]) -> Candidate:
         escape_invisible(record.get("device_id")),
         format_utc(record.get("last_seen")),
     )
+
+
+def format_utc(value: object) -> str:
+    """A time in UTC to the second. Any other text is returned as it is, with invisible characters escaped."""
+    text = escape_invisible(value)
+    found = _UTC.fullmatch(text)
+    return f"{found[1]}Z" if found else text
