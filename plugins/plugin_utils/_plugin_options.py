@@ -22,7 +22,7 @@ from ..module_utils._auth.token import read_claims
 from ..module_utils._clock import SystemClock
 from ..module_utils._connection import Connection, passwords_in_urls
 from ..module_utils._errors import LibraryError, OptionError
-from ..module_utils._http.redaction import MASK, Redactor
+from ..module_utils._http.redaction import Redactor
 from ..module_utils._http.transport import REQUESTS_MISSING
 from ..module_utils._options.argument_spec import (
     RATE_LIMIT_OPTIONS,
@@ -64,7 +64,7 @@ class PluginOptions:
         drop_empty_options(params, spec)
         checked = ArgumentSpecValidator(spec).validate(params)
         if checked.error_messages:
-            raise OptionError(_redact(secrets, " ".join(checked.error_messages)))
+            raise OptionError(Redactor(secrets)(" ".join(checked.error_messages)))
         self.params: dict[str, t.Any] = checked.validated_parameters
         self._user_params = {option: self.params[option] for option in params if option in self.params}
         self._redactor = Redactor()
@@ -85,9 +85,3 @@ class PluginOptions:
         connection = Connection.from_options(self.params, self._user_params, self._environ)
         self._redactor = connection.redactor
         return connection.connect(SystemClock(), random.Random())
-
-
-def _redact(secrets: t.Iterable[str], text: str) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return text
