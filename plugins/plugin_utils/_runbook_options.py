@@ -18,6 +18,8 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import date
 
+from ansible.module_utils.parsing.convert_bool import BOOLEANS, BOOLEANS_TRUE
+
 from ..module_utils._errors import OptionError
 from ..module_utils._evidence_format import VERIFY_OUTCOMES
 from ..module_utils._offboarding.external_id import clean_external_id
@@ -25,8 +27,6 @@ from ..module_utils._options.identifiers import MAX_TAG_LENGTH, clean_tag
 from ..module_utils._options.values import EXCLUSION_REASONS
 from ._host_devices import DEVICE_VARIABLES, is_unset
 
-_TRUE: t.Final = frozenset({"true", "yes", "on", "1", "y", "t"})
-_FALSE: t.Final = frozenset({"false", "no", "off", "0", "n", "f"})
 _NUMBER: t.Final = re.compile(r"[1-9][0-9]{0,5}")
 _SIMILAR: t.Final = 0.85
 _OF_RESULTS: t.Final = frozenset(
@@ -172,9 +172,9 @@ def _number(value: object) -> int:
 
 def _switch(value: object) -> bool:
     text = _plain_text(value).strip().lower()
-    if text not in _TRUE | _FALSE:
+    if text not in BOOLEANS:
         raise _Refused(f" is {text}. It must be true or false.")
-    return text in _TRUE
+    return text in BOOLEANS_TRUE
 
 
 def _devices(value: object) -> bool:
