@@ -92,7 +92,7 @@ def misspelled(names: t.Iterable[str]) -> list[str]:
 def read_ids(name: str, value: object) -> list[str]:
     """Return the IDs in a list or text; none if it is unset. Raises OptionError with this name for the value."""
     try:
-        return [] if is_unset(value) else _action_ids(value)
+        return [] if is_unset(value) else _words(value)
     except _Refused as refusal:
         raise OptionError(f"{name}{refusal}") from refusal
 
@@ -198,7 +198,7 @@ def _columns(value: object) -> str | dict[str, str]:
     return {str(key): str(header) for key, header in value.items()}
 
 
-def _words(value: object, separators: str) -> list[str]:
+def _words(value: object, separators: str = r"[\s,;]+") -> list[str]:
     """Return the entries of a list or of text, without empty ones. An entry that is not text is an error."""
     if isinstance(value, str):
         return [word for word in re.split(separators, str(value).strip()) if word.strip()]
@@ -210,10 +210,6 @@ def _words(value: object, separators: str) -> list[str]:
     return [str(entry).strip() for entry in value if not is_unset(entry)]
 
 
-def _action_ids(value: object) -> list[str]:
-    return _words(value, r"[\s,;]+")
-
-
 def _host_patterns(value: object) -> list[str]:
     return _words(value, r"\A\Z")  # a pattern of hosts has separators of its own
 
@@ -221,8 +217,8 @@ def _host_patterns(value: object) -> list[str]:
 def _fail_on(value: object) -> list[str]:
     if isinstance(value, t.Sequence) and not value:
         return []  # the only way to accept every outcome
-    outcomes = [word.strip().lower() for word in _words(value, r"[\s,;]+")]
-    unknown = [outcome for outcome in outcomes if outcome not in (*_OUTCOMES, "error")]
+    outcomes = [word.lower() for word in _words(value)]
+    unknown = [outcome for outcome in outcomes if outcome not in VERIFY_OUTCOMES]
     if unknown:
         raise _Refused(f" has {', '.join(unknown)}. The outcomes are {', '.join(_OUTCOMES)}.")
     return outcomes or list(_FAIL_ON)
@@ -237,7 +233,7 @@ class _Option:
 
 
 _OPTIONS: t.Final[t.Mapping[str, _Option]] = {
-    "mde_action_ids": _Option(_action_ids, []),
+    "mde_action_ids": _Option(_words, []),
     "mde_allow_empty": _Option(_switch, False),
     "mde_batch_size": _Option(_number, 100),
     "mde_columns": _Option(_columns),
