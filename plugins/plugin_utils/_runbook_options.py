@@ -24,7 +24,7 @@ from ..module_utils._errors import OptionError
 from ..module_utils._evidence_format import VERIFY_OUTCOMES
 from ..module_utils._offboarding.external_id import clean_external_id
 from ..module_utils._options.identifiers import MAX_TAG_LENGTH, clean_tag
-from ..module_utils._options.values import EXCLUSION_REASONS
+from ..module_utils._options.values import EXCLUSION_REASONS, canonical_spelling
 from ._host_devices import DEVICE_VARIABLES, is_unset
 
 _NUMBER: t.Final = re.compile(r"[1-9][0-9]{0,5}")
@@ -146,10 +146,9 @@ def _external_id(value: object) -> str:
 
 
 def _exclusion_reason(value: object) -> str:
-    text = _text(value)
-    reason = next((reason for reason in EXCLUSION_REASONS if reason.lower() == text.lower()), None)
-    if reason is None:
-        raise _Refused(f" is {text}. The reasons are {', '.join(EXCLUSION_REASONS)}.")
+    reason = canonical_spelling(EXCLUSION_REASONS)(_text(value))
+    if reason not in EXCLUSION_REASONS:
+        raise _Refused(f" is {reason}. The reasons are {', '.join(EXCLUSION_REASONS)}.")
     return reason
 
 
