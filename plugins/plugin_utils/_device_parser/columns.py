@@ -13,7 +13,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ...module_utils._options.identifiers import is_dns_name, is_guid
+from ...module_utils._offboarding.matching import short_and_full
+from ...module_utils._options.identifiers import is_guid
 from ...module_utils._same import comparable, equal_ignoring_case
 from .._evidence.csv_report import unescape
 from .headers import normalize_header, split_words
@@ -176,7 +177,7 @@ class Columns:
             return {}
         longest = max((value for value, _index in found.values()), key=len)
         for value, _index in found.values():
-            if value != longest and not (field == "device_name" and _is_short_for(value, longest)):
+            if value != longest and not (field == "device_name" and short_and_full(value, longest)):
                 shown = list(found.values())[:3]
                 values = " and ".join(f"{text[:60]!r} ({self.header[index][:60]})" for text, index in shown)
                 raise AmbiguousInputError(f"conflicting values for {field}: {values}")
@@ -231,8 +232,3 @@ def _is_excluded(
     # Intune uses the same header for its own ID.
     other = bool(indexes["aad_device_id"]) and not own_name(header[index])
     return other and bool(cells) and all(is_guid(cell.strip("{}")) for cell in cells)
-
-
-def _is_short_for(name: str, full: str) -> bool:
-    first_label = full.partition(".")[0]
-    return "." not in name and is_dns_name(name) and is_dns_name(full) and equal_ignoring_case(first_label, name)

@@ -56,6 +56,10 @@ UNDERSTOOD: dict[str, tuple[object, Devices]] = {
         [{"device_name": FULL}],
     ),
     "a short name after the full name": (f"fqdn,hostname\n{FULL},PC-0101", [{"device_name": FULL}]),
+    "a short name of digits": ("Name,DNSHostName\n4711,4711.corp.example", [{"device_name": "4711.corp.example"}]),
+    "a short name in another encoding": (
+        "Name,DNSHostName\nbu\u0308ro,büro.corp.example", [{"device_name": "büro.corp.example"}]
+    ),
     "a full name without the short name": (f"Name,DNSHostName\n,{FULL}\npc2,", [{"device_name": FULL}, {"device_name": "pc2"}]),
     "names that differ in case only": ("hostname,computer\npc1,PC1", [{"device_name": "pc1"}]),
     "a row without its comment": ("hostname,comment\npc1,CHG-1\npc2", [{"device_name": "pc1", "comment": "CHG-1"}, {"device_name": "pc2"}]),
