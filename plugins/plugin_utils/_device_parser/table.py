@@ -23,7 +23,6 @@ _SEPARATOR_LINE = re.compile(r"sep=([\t;,|])\s*", re.IGNORECASE)
 # The line below the header in Markdown, and in the output of PowerShell and database clients.
 _RULER = re.compile(r"[\s|:+=-]*")
 _LINE = re.compile(r"[=-]{2}")
-_EXCEL_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 
 
 class Row(t.NamedTuple):
@@ -61,13 +60,14 @@ def parse_table(text: str, chosen: Chosen) -> list[Device] | None:
         # A header alone is an export without devices. A list of names can have a known header among its names.
         known = sum(header_role(name) in IDENTIFIERS for name in names)
         return [] if known > 1 or len(names) == 1 else None
-    # If headers have quotes, the file quotes its cells. Otherwise the quotes around a name are part of the name.
-    bare = (
-        unquote if any(name != cell for name, cell in zip(names, header.cells, strict=True)) else _without_excel_quotes
-    )
-    return _devices(
-        header.line, names, [row._replace(cells=[bare(cell) for cell in row.cells]) for row in body], chosen
-    )
+    # If headers have quotes, the file quotes its cells. Otherwise the quotes around a name are part of the name, unless they
+    # keep Excel from converting it.
+    has_quotes = names != header.cells
+    rows = [
+        row._replace(cells=[unquote(cell) if has_quotes or cell.startswith('="') else cell for cell in row.cells])
+        for row in body
+    ]
+    return _devices(header.line, names, rows, chosen)
 
 
 def _delimiter(lines: list[str], start: int, delimiters: str, chosen: Chosen) -> str | None:
@@ -97,11 +97,6 @@ def _rows(lines: list[str], start: int, delimiter: str) -> t.Iterator[Row]:
         # The line as written: a cell in quotes that starts with a number sign is a value of a device.
         if any(row.cells) and not is_comment(lines[row.line - 1].lstrip(" ")):
             yield row
-
-
-def _without_excel_quotes(cell: str) -> str:
-    kept = _EXCEL_TEXT.fullmatch(cell)
-    return kept.group(1).strip() if kept else cell
 
 
 def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen) -> list[Device]:
