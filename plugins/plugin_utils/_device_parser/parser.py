@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ...module_utils._errors import OptionError
 from ...module_utils._same import comparable
-from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, is_certain, own_name
+from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, is_certain
 from .documents import HINT, has_yaml_entries, load_document, looks_like_flow, looks_like_yaml, parse_pairs
 from .encoding import HINT as SAVE_AS_UTF8
 from .encoding import decode
@@ -196,8 +196,8 @@ def _text(key: str, value: object) -> str:
         return ""
     if isinstance(value, str):
         return str.__str__(value).strip()
-    generic = normalize_header(key) in GENERIC and not own_name(key)
-    if generic and (isinstance(value, (Mapping, Sequence)) or (isinstance(value, int) and abs(value) < 10**19)):
+    is_generic = normalize_header(key) in GENERIC
+    if is_generic and (isinstance(value, (Mapping, Sequence)) or (isinstance(value, int) and abs(value) < 10**19)):
         return ""
     raise AmbiguousInputError(f"{key} is not a string; put numbers in quotes to keep all digits")
 
