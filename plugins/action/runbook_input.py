@@ -186,7 +186,7 @@ class _Reader:
                 raise OptionError(_WHICH + once)
             return
         self.source = "host"
-        own = {name: self._value(name) for name in DEVICE_VARIABLES.values() if name in self._variables}
+        own = {name: self._value(name) for name in DEVICE_VARIABLES.values()}
         if self.errors:
             return
         if is_controller(self._host) and all(map(is_unset, own.values())):
