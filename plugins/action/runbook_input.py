@@ -51,7 +51,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Needs no connection: nothing runs on the hosts of the play."""
 
     _requires_connection = False
-    _supports_async = False
 
     def run(self, tmp: object = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
