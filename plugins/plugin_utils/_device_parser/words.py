@@ -234,7 +234,7 @@ def _why_no_word(text: str) -> str:
         return ""  # the option rejects it
     if _SCIENTIFIC_NOTATION.fullmatch(text):
         return looks_like_id(text)
-    if len(text) > _MAX_WORD or not _NAME.fullmatch(text):
+    if not _NAME.fullmatch(text):
         strange = min((c for c in text[:_MAX_WORD] if not (c.isalnum() or c in "_-.'")), default="")
         return f"{strange!r} is not allowed in a device name without quotes" if strange else "is not a device name"
     if _MAC.fullmatch(text):

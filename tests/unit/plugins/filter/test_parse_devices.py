@@ -209,7 +209,7 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
     "a formula": ("=HYPERLINK(1)", ("line 1", "not allowed")),
     "text in UTF-16": ("p\x00c\x001\x00", ("line 1", "control character", "UTF-8")),
     "a long word": ("x" * 300, ("line 1", "255")),
-    "a very long word": ("x" * 5000, ("line 1",)),
+    "a very long word": ("x" * 5000, ("line 1", "255")),
     "a very long text": ("pc1\n" * 5_000_001, ("exceeds",)),
     "many invalid lines": ("?\n" * 20, ("line 5", "15 more")),
     # Tables
