@@ -108,7 +108,8 @@ class Columns:
     def of(cls, header: Row, rows: t.Sequence[Row], chosen: Chosen | None = None) -> Columns:
         """The columns of a table. Raises AmbiguousInputError if none identifies a device, or if a header of ``chosen`` is missing or occurs twice."""
         if chosen:
-            return cls(header, {field: [_index(header, name)] for field, name in chosen.items()}, chosen=True)
+            named = {field: [_index(header, name)] for field, name in chosen.items()}
+            return cls(header, {field: named.get(field, []) for field in FIELDS}, chosen=True)
         names = [normalize_header(name) for name in header]
         indexes = _indexes(names)
         if former := next(filter(is_for_replaced_device, header), ""):
@@ -137,7 +138,7 @@ class Columns:
     @property
     def last_identifier(self) -> int:
         """The index of the last column that identifies the device."""
-        return max(index for field in IDENTIFIERS for index in self.indexes.get(field, ()))
+        return max(index for field in IDENTIFIERS for index in self.indexes[field])
 
     def device(self, row: Row) -> Device:
         """The device of a row. Raises AmbiguousInputError for a row that is ambiguous or has no device.
@@ -146,11 +147,11 @@ class Columns:
         ID, if the user named its column, or if the column has the name of the option.
         """
         device = self._value_of("device_id", row)
-        entra = self.indexes.get("aad_device_id", ())
-        if not device or self.chosen or any(self.header[index] == "aad_device_id" for index in entra):
+        has_option = any(self.header[index] == "aad_device_id" for index in self.indexes["aad_device_id"])
+        if not device or self.chosen or has_option:
             device |= self._value_of("aad_device_id", row)
         name = self._value_of("device_name", row)
-        is_option = any(own_name(self.header[i]) == "device_name" for i in self.indexes.get("device_name", ()))
+        is_option = any(own_name(self.header[i]) == "device_name" for i in self.indexes["device_name"])
         if name and not device and not is_option:
             name = {"device_name": parse_name(name["device_name"])}
         device |= name
@@ -168,7 +169,7 @@ class Columns:
     def _value_of(self, field: str, row: Row) -> Device:
         """The field of the row, from all its columns. Raises AmbiguousInputError if they differ."""
         found: dict[str, tuple[str, int]] = {}
-        for index in self.indexes.get(field, ()):
+        for index in self.indexes[field]:
             text = row[index]
             if text and not (field == "aad_device_id" and is_nil_guid(text)):
                 value = self._value(field, index, text)
