@@ -13,6 +13,7 @@ import typing as t
 
 from ...module_utils._errors import OptionError
 from ...module_utils._options.identifiers import is_guid
+from ...module_utils._same import comparable
 from .columns import COLUMNS_HINT, IDENTIFIERS, Chosen, Columns, header_role, is_certain
 from .headers import normalize_header
 from .words import AmbiguousInputError, Device, DeviceCollector, is_comment, is_device_id, quote_for_message, unquote
@@ -73,14 +74,14 @@ def parse_table(text: str, chosen: Chosen) -> list[Device] | None:
 def _delimiter(lines: list[str], start: int, delimiters: str, chosen: Chosen) -> str | None:
     """The delimiter that splits the first row into the most headers that are used, or None if there is no such header."""
     best, most = None, (0, 0)
-    chosen_names = {name.casefold() for name in chosen.values()}
+    chosen_names = set(map(comparable, chosen.values()))
     for delimiter in delimiters:
         try:
             header = next(_rows(lines, start, delimiter), None)
         except csv.Error:
             continue
         names = [unquote(cell) for cell in header.cells] if header else []
-        known = sum(name.casefold() in chosen_names if chosen else header_role(name) in IDENTIFIERS for name in names)
+        known = sum(comparable(name) in chosen_names if chosen else header_role(name) in IDENTIFIERS for name in names)
         # If the user named headers, the text is a table, and the error shows its headers.
         if (known or (chosen and names)) and (known, len(names)) > most:
             best, most = delimiter, (known, len(names))
