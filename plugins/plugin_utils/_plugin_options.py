@@ -48,19 +48,15 @@ _CACHE_KEY_OPTIONS: t.Final = (
 class PluginOptions:
     """The options of a plugin, completed from the environment."""
 
-    def __init__(
-        self, user_params: t.Mapping[str, t.Any], plugin_spec: Spec, environ: t.Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, user_params: t.Mapping[str, t.Any], plugin_spec: Spec) -> None:
         """``user_params`` are plain values by name or alias, ``plugin_spec`` is the spec of the options other than the connection.
 
         Raises OptionError, without secrets.
         """
-        environ = os.environ if environ is None else environ
-        self._environ = environ
         spec = {**connection_spec(), **RATE_LIMIT_OPTIONS, **plugin_spec}
         names = {name for option in spec for name in (option, *spec[option].get("aliases", ()))}
         params = {name: value for name, value in user_params.items() if name in names}
-        secrets = secret_values(params, environ) | passwords_in_urls(params, environ)
+        secrets = secret_values(params, os.environ) | passwords_in_urls(params, os.environ)
         drop_empty_options(params, spec)
         checked = ArgumentSpecValidator(spec).validate(params)
         if checked.error_messages:
@@ -82,6 +78,6 @@ class PluginOptions:
         """A client, not signed in yet. Raises OptionError or LibraryError."""
         if REQUESTS_MISSING:
             raise LibraryError("The Python library requests is missing on the controller.")
-        connection = Connection.from_options(self.params, self._user_params, self._environ)
+        connection = Connection.from_options(self.params, self._user_params, os.environ)
         self._redactor = connection.redactor
         return connection.connect(SystemClock(), random.Random())
