@@ -188,6 +188,11 @@ def test_columns_can_name_every_field() -> None:
     ]
 
 
+def test_a_column_that_the_user_names_can_have_its_accents_in_another_encoding() -> None:
+    text = "Grund; Ticket,Gera\u0308t\nalt; 7,pc1"
+    assert parse(text, columns={"device_name": "gerät"}) == [{"device_name": "pc1"}]
+
+
 def test_empty_columns_select_nothing() -> None:
     for columns in (None, "", "  ", {}, {"device_id": None, "comment": ""}):
         assert parse("hostname\npc1", columns=columns) == [{"device_name": "pc1"}]
