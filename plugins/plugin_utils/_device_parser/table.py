@@ -83,7 +83,7 @@ def _delimiter(lines: list[str], start: int, delimiters: str, chosen: Chosen) ->
         names = [unquote(cell) for cell in header.cells] if header else []
         known = sum(comparable(name) in chosen_names if chosen else header_role(name) in IDENTIFIERS for name in names)
         # If the user named headers, the text is a table, and the error shows its headers.
-        if (known or (chosen and names)) and (known, len(names)) > most:
+        if (known or chosen) and (known, len(names)) > most:
             best, most = delimiter, (known, len(names))
     return best
 
