@@ -78,8 +78,6 @@ def build_row(device: t.Mapping[str, t.Any], labels: OutcomeLabels, comment: str
     group = labels.group(label, failed=bool(failed or error), succeeded=status == "Succeeded")
     names = (device.get("device_name"), requested.get("device_name"), device.get("host"))
     name, requested_name, host = map(escape_invisible, names)
-    device_id = escape_invisible(device.get("device_id")) or escape_invisible(requested.get("device_id"))
-    entra_id = escape_invisible(machine.get("aadDeviceId")) or escape_invisible(requested.get("aad_device_id"))
     message = escape_invisible(error.get("message"), lines=True)
     tag_missing = bool(tag) and not tag.get("ok")
     verbs = ("would be", "would not be") if labels.prediction else ("was", "was not")
@@ -87,8 +85,8 @@ def build_row(device: t.Mapping[str, t.Any], labels: OutcomeLabels, comment: str
     tag_error = escape_invisible(tag.get("message"), lines=True) if tag_missing else ""
     return Row(
         name=name or requested_name or host,
-        device_id=device_id,
-        entra_id=entra_id,
+        device_id=escape_invisible(device.get("device_id") or requested.get("device_id")),
+        entra_id=escape_invisible(machine.get("aadDeviceId") or requested.get("aad_device_id")),
         host=host,
         requested_name=requested_name if name and requested_name.casefold() != name.casefold() else "",
         outcome=outcome,
@@ -101,9 +99,7 @@ def build_row(device: t.Mapping[str, t.Any], labels: OutcomeLabels, comment: str
         created=format_utc(action.get("creationDateTimeUtc")),
         updated=format_utc(action.get("lastUpdateDateTimeUtc")),
         requestor=escape_invisible(action.get("requestor")),
-        comment=escape_invisible(action.get("requestorComment"), lines=True)
-        or escape_invisible(requested.get("comment"), lines=True)
-        or comment,
+        comment=escape_invisible(action.get("requestorComment") or requested.get("comment"), lines=True) or comment,
         code=escape_invisible(error.get("code")),
         message=message,
         http_status=escape_invisible(error.get("http_status")),
