@@ -51,7 +51,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Needs no connection: nothing runs on the hosts of the play."""
 
     _requires_connection = False
-    _supports_async = False
 
     def run(self, tmp: object = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
@@ -186,7 +185,7 @@ class _Reader:
                 raise OptionError(_WHICH + once)
             return
         self.source = "host"
-        own = {name: self._value(name) for name in DEVICE_VARIABLES.values() if name in self._variables}
+        own = {name: self._value(name) for name in DEVICE_VARIABLES.values()}
         if self.errors:
             return
         if is_controller(self._host) and all(map(is_unset, own.values())):

@@ -151,17 +151,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         """Read the devices and fill the inventory."""
         super().parse(inventory, loader, path, cache)
         config = self._read_config_data(path)
-        options: PluginOptions | None = None
-        machines: list[Machine] = []
-        failure = ""
+        # From None, because Ansible shows the causes of an error, and those of libraries contain complete requests.
         try:
             options = PluginOptions(self._read_options(config), OPTIONS)
+        except MdeError as error:
+            raise AnsibleParserError(str(error)) from None
+        try:
             machines = self._machines(path, options, cache)
         except MdeError as error:
-            failure = options.redact(str(error)) if options else str(error)
-        if options is None or failure:
-            # Outside the except block, because Ansible shows the causes of an error, and those of libraries contain complete requests.
-            raise AnsibleParserError(failure)
+            raise AnsibleParserError(options.redact(str(error))) from None
         try:
             self._populate(machines, options.params)
         except ValueError as error:

@@ -23,8 +23,6 @@ TAG_OPTIONS: t.Final[Spec] = {
     "tag": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
-# Microsoft Learn, "Add or remove a tag for multiple machines": at most 500 IDs per call.
-_BATCH_SIZE: t.Final = 500
 _NOT_SHOWN: t.Final = "the record does not show it"
 
 
@@ -33,7 +31,7 @@ class Tagger(DeviceChanger):
 
     permissions = TAG
     verb = "tag"
-    batch_size = _BATCH_SIZE
+    batch_size = 500  # Microsoft Learn, "Add or remove a tag for multiple machines"
 
     def __init__(self, params: t.Mapping[str, t.Any]) -> None:
         super().__init__(params)

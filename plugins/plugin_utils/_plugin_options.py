@@ -22,7 +22,7 @@ from ..module_utils._auth.token import read_claims
 from ..module_utils._clock import SystemClock
 from ..module_utils._connection import Connection, passwords_in_urls
 from ..module_utils._errors import LibraryError, OptionError
-from ..module_utils._http.redaction import MASK, Redactor
+from ..module_utils._http.redaction import Redactor
 from ..module_utils._http.transport import REQUESTS_MISSING
 from ..module_utils._options.argument_spec import (
     RATE_LIMIT_OPTIONS,
@@ -48,23 +48,19 @@ _CACHE_KEY_OPTIONS: t.Final = (
 class PluginOptions:
     """The options of a plugin, completed from the environment."""
 
-    def __init__(
-        self, user_params: t.Mapping[str, t.Any], plugin_spec: Spec, environ: t.Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, user_params: t.Mapping[str, t.Any], plugin_spec: Spec) -> None:
         """``user_params`` are plain values by name or alias, ``plugin_spec`` is the spec of the options other than the connection.
 
         Raises OptionError, without secrets.
         """
-        environ = os.environ if environ is None else environ
-        self._environ = environ
         spec = {**connection_spec(), **RATE_LIMIT_OPTIONS, **plugin_spec}
         names = {name for option in spec for name in (option, *spec[option].get("aliases", ()))}
         params = {name: value for name, value in user_params.items() if name in names}
-        secrets = secret_values(params, environ) | passwords_in_urls(params, environ)
+        secrets = secret_values(params, os.environ) | passwords_in_urls(params, os.environ)
         drop_empty_options(params, spec)
         checked = ArgumentSpecValidator(spec).validate(params)
         if checked.error_messages:
-            raise OptionError(_redact(secrets, " ".join(checked.error_messages)))
+            raise OptionError(Redactor(secrets)(" ".join(checked.error_messages)))
         self.params: dict[str, t.Any] = checked.validated_parameters
         self._user_params = {option: self.params[option] for option in params if option in self.params}
         self._redactor = Redactor()
@@ -82,12 +78,6 @@ class PluginOptions:
         """A client, not signed in yet. Raises OptionError or LibraryError."""
         if REQUESTS_MISSING:
             raise LibraryError("The Python library requests is missing on the controller.")
-        connection = Connection.from_options(self.params, self._user_params, self._environ)
+        connection = Connection.from_options(self.params, self._user_params, os.environ)
         self._redactor = connection.redactor
         return connection.connect(SystemClock(), random.Random())
-
-
-def _redact(secrets: t.Iterable[str], text: str) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return text

@@ -18,15 +18,15 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import date
 
+from ansible.module_utils.parsing.convert_bool import BOOLEANS, BOOLEANS_TRUE
+
 from ..module_utils._errors import OptionError
 from ..module_utils._evidence_format import VERIFY_OUTCOMES
 from ..module_utils._offboarding.external_id import clean_external_id
 from ..module_utils._options.identifiers import MAX_TAG_LENGTH, clean_tag
-from ..module_utils._options.values import EXCLUSION_REASONS
+from ..module_utils._options.values import EXCLUSION_REASONS, canonical_spelling
 from ._host_devices import DEVICE_VARIABLES, is_unset
 
-_TRUE: t.Final = frozenset({"true", "yes", "on", "1", "y", "t"})
-_FALSE: t.Final = frozenset({"false", "no", "off", "0", "n", "f"})
 _NUMBER: t.Final = re.compile(r"[1-9][0-9]{0,5}")
 _SIMILAR: t.Final = 0.85
 _OF_RESULTS: t.Final = frozenset(
@@ -92,7 +92,7 @@ def misspelled(names: t.Iterable[str]) -> list[str]:
 def read_ids(name: str, value: object) -> list[str]:
     """Return the IDs in a list or text; none if it is unset. Raises OptionError with this name for the value."""
     try:
-        return [] if is_unset(value) else _action_ids(value)
+        return [] if is_unset(value) else _words(value)
     except _Refused as refusal:
         raise OptionError(f"{name}{refusal}") from refusal
 
@@ -146,10 +146,9 @@ def _external_id(value: object) -> str:
 
 
 def _exclusion_reason(value: object) -> str:
-    text = _text(value)
-    reason = next((reason for reason in EXCLUSION_REASONS if reason.lower() == text.lower()), None)
-    if reason is None:
-        raise _Refused(f" is {text}. The reasons are {', '.join(EXCLUSION_REASONS)}.")
+    reason = canonical_spelling(EXCLUSION_REASONS)(_text(value))
+    if reason not in EXCLUSION_REASONS:
+        raise _Refused(f" is {reason}. The reasons are {', '.join(EXCLUSION_REASONS)}.")
     return reason
 
 
@@ -172,9 +171,9 @@ def _number(value: object) -> int:
 
 def _switch(value: object) -> bool:
     text = _plain_text(value).strip().lower()
-    if text not in _TRUE | _FALSE:
+    if text not in BOOLEANS:
         raise _Refused(f" is {text}. It must be true or false.")
-    return text in _TRUE
+    return text in BOOLEANS_TRUE
 
 
 def _devices(value: object) -> bool:
@@ -198,7 +197,7 @@ def _columns(value: object) -> str | dict[str, str]:
     return {str(key): str(header) for key, header in value.items()}
 
 
-def _words(value: object, separators: str) -> list[str]:
+def _words(value: object, separators: str = r"[\s,;]+") -> list[str]:
     """Return the entries of a list or of text, without empty ones. An entry that is not text is an error."""
     if isinstance(value, str):
         return [word for word in re.split(separators, str(value).strip()) if word.strip()]
@@ -210,10 +209,6 @@ def _words(value: object, separators: str) -> list[str]:
     return [str(entry).strip() for entry in value if not is_unset(entry)]
 
 
-def _action_ids(value: object) -> list[str]:
-    return _words(value, r"[\s,;]+")
-
-
 def _host_patterns(value: object) -> list[str]:
     return _words(value, r"\A\Z")  # a pattern of hosts has separators of its own
 
@@ -221,8 +216,8 @@ def _host_patterns(value: object) -> list[str]:
 def _fail_on(value: object) -> list[str]:
     if isinstance(value, t.Sequence) and not value:
         return []  # the only way to accept every outcome
-    outcomes = [word.strip().lower() for word in _words(value, r"[\s,;]+")]
-    unknown = [outcome for outcome in outcomes if outcome not in (*_OUTCOMES, "error")]
+    outcomes = [word.lower() for word in _words(value)]
+    unknown = [outcome for outcome in outcomes if outcome not in VERIFY_OUTCOMES]
     if unknown:
         raise _Refused(f" has {', '.join(unknown)}. The outcomes are {', '.join(_OUTCOMES)}.")
     return outcomes or list(_FAIL_ON)
@@ -237,7 +232,7 @@ class _Option:
 
 
 _OPTIONS: t.Final[t.Mapping[str, _Option]] = {
-    "mde_action_ids": _Option(_action_ids, []),
+    "mde_action_ids": _Option(_words, []),
     "mde_allow_empty": _Option(_switch, False),
     "mde_batch_size": _Option(_number, 100),
     "mde_columns": _Option(_columns),

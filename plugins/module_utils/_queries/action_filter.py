@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .._api.client import MdeClient
 from .._api.models import MachineAction, case_variants, comparables, meant, newest_first, normalize_status
-from .._api.odata import FilterSyntax, action_id_in, all_of, is_guid, property_in, time_literal, time_literal_rounded_up
+from .._api.odata import FilterSyntax, action_id_in, all_of, is_guid, property_in
 from .._errors import ApiError
 from .._options.argument_spec import Spec, require_positive
 from .._options.identifiers import clean_action_id, clean_device_id
@@ -164,10 +164,7 @@ class ActionFilter(RecordFilter[MachineAction]):
             yield property_in("type", self.types, use_in=syntax.use_in)
         if self.statuses:
             yield property_in("status", self.statuses, use_in=syntax.use_in)
-        if self.created_after:
-            yield f"creationDateTimeUtc ge {time_literal(now.after(self.created_after))}"
-        if self.created_before:
-            yield f"creationDateTimeUtc lt {time_literal_rounded_up(now.before(self.created_before))}"
+        yield from now.conditions("creationDateTimeUtc", self.created_after, self.created_before)
         if self.raw:
             yield self.raw
 

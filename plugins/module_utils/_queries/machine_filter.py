@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .._api.client import MdeClient
 from .._api.models import Machine, case_variants, comparables, meant
-from .._api.odata import FilterSyntax, all_of, property_in, string_literal, time_literal, time_literal_rounded_up
+from .._api.odata import FilterSyntax, all_of, property_in, string_literal
 from .._options.argument_spec import Spec, require_positive
 from .._options.identifiers import clean_aad_device_id, clean_device_id, clean_device_name
 from .._options.values import (
@@ -141,10 +141,6 @@ class MachineFilter(RecordFilter[Machine]):
             yield property_in("healthStatus", self.health, use_in=syntax.use_in)
         if self.onboarding:
             yield property_in("onboardingStatus", self.onboarding, use_in=syntax.use_in)
-        if self.seen_before:
-            # Requests have whole seconds, rounded so that no record is missed. Records are then checked exactly.
-            yield f"lastSeen lt {time_literal_rounded_up(now.before(self.seen_before))}"
-        if self.seen_after:
-            yield f"lastSeen ge {time_literal(now.after(self.seen_after))}"
+        yield from now.conditions("lastSeen", self.seen_after, self.seen_before)
         if self.raw:
             yield self.raw

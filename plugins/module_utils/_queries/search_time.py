@@ -11,6 +11,7 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 from .._api.client import MdeClient
+from .._api.odata import time_literal, time_literal_rounded_up
 from .._options.values import Moment
 
 # Maximum difference between the clock of this machine and the service's time. With a larger one, a list is read again.
@@ -26,19 +27,22 @@ class Now:
         self._known = self._session.service_time()
         self._guessed = False
 
-    def before(self, moment: Moment) -> datetime:
-        """The end of a time span, for a request. A guess is later by ``SLACK``, so that no record is missed."""
-        return self._for_request(moment, SLACK)
+    def conditions(self, prop: str, after: Moment | None, before: Moment | None) -> t.Iterator[str]:
+        """The conditions for a time span in a request.
 
-    def after(self, moment: Moment) -> datetime:
-        """The start of a time span, for a request. A guess is earlier by ``SLACK``, so that no record is missed."""
-        return self._for_request(moment, -SLACK)
+        Requests have whole seconds, rounded so that no record is missed, and for the same reason a guess is off by
+        ``SLACK``. Records are then checked exactly, with ``is_within``.
+        """
+        if after:
+            yield f"{prop} ge {time_literal(self._for_request(after, -SLACK))}"
+        if before:
+            yield f"{prop} lt {time_literal_rounded_up(self._for_request(before, SLACK))}"
 
     def is_within(self, when: datetime | None, after: Moment | None, before: Moment | None) -> bool:
         """Whether the time of a record is in a time span. An unknown time (None) is in none."""
         if after is None and before is None:
             return True
-        now = self._known or self._learn()
+        now = self._service_time()
         return when is not None and (
             (after is None or when >= after.resolve(now)) and (before is None or when < before.resolve(now))
         )
@@ -46,7 +50,7 @@ class Now:
     def guess_was_wrong(self) -> bool:
         """Whether a request since the last call used a guess that differs from the service's time by too much."""
         guessed, self._guessed = self._guessed, False
-        return guessed and abs((self._known or self._learn()) - self._local_start) > SLACK
+        return guessed and abs(self._service_time() - self._local_start) > SLACK
 
     def _for_request(self, moment: Moment, slack: timedelta) -> datetime:
         if moment.at is not None or self._known is not None:
@@ -54,8 +58,9 @@ class Now:
         self._guessed = True
         return moment.resolve(self._local_start + slack)
 
-    def _learn(self) -> datetime:
-        self._known = self._local_start + (self._session.now() - self._local())
+    def _service_time(self) -> datetime:
+        if self._known is None:
+            self._known = self._local_start + (self._session.now() - self._local())
         return self._known
 
     def _local(self) -> datetime:

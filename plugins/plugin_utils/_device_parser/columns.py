@@ -13,7 +13,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ...module_utils._options.identifiers import is_dns_name, is_guid
+from ...module_utils._offboarding.matching import short_and_full
+from ...module_utils._options.identifiers import is_guid
 from ...module_utils._same import comparable, equal_ignoring_case
 from .._evidence.csv_report import unescape
 from .headers import normalize_header, split_words
@@ -107,7 +108,8 @@ class Columns:
     def of(cls, header: Row, rows: t.Sequence[Row], chosen: Chosen | None = None) -> Columns:
         """The columns of a table. Raises AmbiguousInputError if none identifies a device, or if a header of ``chosen`` is missing or occurs twice."""
         if chosen:
-            return cls(header, {field: [_index(header, name)] for field, name in chosen.items()}, chosen=True)
+            named = {field: [_index(header, name)] for field, name in chosen.items()}
+            return cls(header, {field: named.get(field, []) for field in FIELDS}, chosen=True)
         names = [normalize_header(name) for name in header]
         indexes = _indexes(names)
         if former := next(filter(is_for_replaced_device, header), ""):
@@ -136,20 +138,20 @@ class Columns:
     @property
     def last_identifier(self) -> int:
         """The index of the last column that identifies the device."""
-        return max(index for field in IDENTIFIERS for index in self.indexes.get(field, ()))
+        return max(index for field in IDENTIFIERS for index in self.indexes[field])
 
-    def devices(self, row: Row) -> list[Device]:
-        """The device of a row, as a list. Raises AmbiguousInputError for a row that is ambiguous or has no device.
+    def device(self, row: Row) -> Device:
+        """The device of a row. Raises AmbiguousInputError for a row that is ambiguous or has no device.
 
         The device ID identifies the device, and the name is a safeguard. The Entra device ID is used if there is no device
         ID, if the user named its column, or if the column has the name of the option.
         """
         device = self._value_of("device_id", row)
-        entra = self.indexes.get("aad_device_id", ())
-        if not device or self.chosen or any(self.header[index] == "aad_device_id" for index in entra):
+        has_option = any(self.header[index] == "aad_device_id" for index in self.indexes["aad_device_id"])
+        if not device or self.chosen or has_option:
             device |= self._value_of("aad_device_id", row)
         name = self._value_of("device_name", row)
-        is_option = any(own_name(self.header[i]) == "device_name" for i in self.indexes.get("device_name", ()))
+        is_option = any(own_name(self.header[i]) == "device_name" for i in self.indexes["device_name"])
         if name and not device and not is_option:
             name = {"device_name": parse_name(name["device_name"])}
         device |= name
@@ -162,12 +164,12 @@ class Columns:
                     f"the columns {self.header[own][:60]!r} and {self.header[index][:60]!r} name different devices; set columns"
                     " (mde_columns in the playbook) to those of the devices to offboard"
                 )
-        return [device | self._value_of("comment", row)]
+        return device | self._value_of("comment", row)
 
     def _value_of(self, field: str, row: Row) -> Device:
         """The field of the row, from all its columns. Raises AmbiguousInputError if they differ."""
         found: dict[str, tuple[str, int]] = {}
-        for index in self.indexes.get(field, ()):
+        for index in self.indexes[field]:
             text = row[index]
             if text and not (field == "aad_device_id" and is_nil_guid(text)):
                 value = self._value(field, index, text)
@@ -176,7 +178,7 @@ class Columns:
             return {}
         longest = max((value for value, _index in found.values()), key=len)
         for value, _index in found.values():
-            if value != longest and not (field == "device_name" and _is_short_for(value, longest)):
+            if value != longest and not (field == "device_name" and short_and_full(value, longest)):
                 shown = list(found.values())[:3]
                 values = " and ".join(f"{text[:60]!r} ({self.header[index][:60]})" for text, index in shown)
                 raise AmbiguousInputError(f"conflicting values for {field}: {values}")
@@ -231,8 +233,3 @@ def _is_excluded(
     # Intune uses the same header for its own ID.
     other = bool(indexes["aad_device_id"]) and not own_name(header[index])
     return other and bool(cells) and all(is_guid(cell.strip("{}")) for cell in cells)
-
-
-def _is_short_for(name: str, full: str) -> bool:
-    first_label = full.partition(".")[0]
-    return "." not in name and is_dns_name(name) and is_dns_name(full) and equal_ignoring_case(first_label, name)

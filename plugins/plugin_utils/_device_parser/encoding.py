@@ -14,7 +14,7 @@ from ...module_utils._errors import OptionError
 
 HINT = "Save the file as UTF-8 text."
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def decode(text: str) -> str:
@@ -30,18 +30,17 @@ def decode(text: str) -> str:
         data = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         data = b""
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return _utf16(data[len(mark) :], encoding)
+    if data.startswith(_MARKS):
+        return _utf16(data)
     line = text.count("\n", 0, wrong.start()) + 1
     piece = text[: wrong.end() + 20].split("\n")[line - 1].strip()[-60:]
     raise OptionError(f"line {line}, {piece!r}: not valid UTF-8.", hint=HINT)
 
 
-def _utf16(data: bytes, encoding: str) -> str:
+def _utf16(data: bytes) -> str:
     if len(data) % 2 and data.endswith(b"\0"):  # the lookup strips white space, here half of the last line break
         data = data[:-1]
     try:
-        return data.decode(encoding)
+        return data.decode("utf-16")  # finds the byte order by the mark
     except UnicodeDecodeError as error:
         raise OptionError(f"The file is not valid UTF-16: {error.reason}.", hint=HINT) from error

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import re
 import typing as t
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from ...module_utils._errors import OptionError
 from ...module_utils._same import comparable
-from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, is_certain, own_name
+from .columns import FIELDS, GENERIC, IDENTIFIERS, Chosen, Columns, header_role, is_certain
 from .documents import HINT, has_yaml_entries, load_document, looks_like_flow, looks_like_yaml, parse_pairs
 from .encoding import HINT as SAVE_AS_UTF8
 from .encoding import decode
 from .headers import normalize_header
-from .rows_to_keep import asks_to_keep, kept_values, reason_to_keep
+from .records_to_keep import check_beside, is_module_result, kept_by_key, reason_to_keep_record
 from .table import parse_table
 from .text_lines import parse_lines, parse_quoted_words
 from .words import AmbiguousInputError, Device, DeviceCollector, quote_for_message, shorten
@@ -126,7 +125,8 @@ class _Parser:
                 f"The input is ambiguous: a device ({own}) or a list ({lists[0]})?", hint="Pass only one."
             )
         devices = self.parse(value[lists[0]])
-        _check_beside({str(key): item for key, item in value.items() if key != lists[0]}, lists[0], devices)
+        if not self._chosen:
+            check_beside({str(key): item for key, item in value.items() if key != lists[0]}, lists[0], devices)
         return devices
 
     def _parse_list(self, items: list[t.Any]) -> list[Device]:
@@ -134,17 +134,18 @@ class _Parser:
         if all(isinstance(item, str) for item in items):
             return self._parse_text("\n".join(items))
         records = [item for item in items if isinstance(item, Mapping)]
-        keys = {str(key) for record in records for key in record} & set(self._chosen.values())
-        kept = {} if self._chosen else _kept_values(records)
+        known = {str(key) for record in records for key in record}
+        keys = [key for key in self._chosen.values() if key in known]
+        kept = {} if self._chosen else kept_by_key(records)
         expected = [key for key, values in kept.items() if "" in values]
         collector = DeviceCollector(HINT)
         for number, item in enumerate(items, 1):
             with collector.at(f"entry {number}", item):
                 if isinstance(item, Mapping) and not _lists(item):
-                    if why := _reason_to_keep(item, kept, expected):
+                    if why := reason_to_keep_record(item, kept, expected):
                         raise AmbiguousInputError(why)
                     # A key that other records have is not missing here: JSON can omit null values.
-                    collector.add(*self._parse_record({**dict.fromkeys(keys), **item}))
+                    collector.add(self._parse_record({**dict.fromkeys(keys), **item}))
                 elif len(items) > 1 and _could_be_row(item):
                     raise AmbiguousInputError(
                         "could be a row of a table; use records, or one list without nested lists"
@@ -153,12 +154,12 @@ class _Parser:
                     collector.add(*self.parse(item))
         return collector.devices_or_raise()
 
-    def _parse_record(self, record: Mapping[t.Any, t.Any]) -> list[Device]:
+    def _parse_record(self, record: Mapping[t.Any, t.Any]) -> Device:
         """The device of a record, which is read as a table of one row. Raises AmbiguousInputError."""
         keys = [str(key) for key in record]
         used = set(self._chosen.values())
         if not used:
-            if _is_module_result(record):
+            if is_module_result(record):
                 return _parse_module_result(record)
             inner = next((str(key) for key, value in record.items() if _is_other_list(str(key), value)), "")
             if inner and not any(map(is_certain, keys)):
@@ -168,46 +169,7 @@ class _Parser:
             _text(key, value) if key in used else value if isinstance(value, str) else ""
             for key, value in zip(keys, record.values(), strict=True)
         ]
-        return Columns.of(keys, [row], self._chosen).devices(row)
-
-
-def _kept_values(records: Sequence[Mapping[t.Any, t.Any]]) -> dict[str, frozenset[str]]:
-    """The values that say that a device is not to be offboarded, by the key that has such values."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for record in records:
-        for key, value in record.items() if not _is_module_result(record) else ():
-            if isinstance(key, str) and header_role(key) not in IDENTIFIERS:
-                found[key].add(_answer(value))
-    return {key: kept for key, values in found.items() if (kept := kept_values(key, values))}
-
-
-def _reason_to_keep(
-    record: Mapping[t.Any, t.Any], kept: Mapping[str, frozenset[str]], expected: Sequence[str] = ()
-) -> str:
-    """Why the device of the record may not be meant, or empty. ``expected`` are the keys whose absence says so."""
-    keys = (key for key in (*expected, *record) if key in kept)
-    return reason_to_keep((key, _answer(record.get(key)), kept[key]) for key in keys)
-
-
-def _check_beside(beside: Mapping[str, t.Any], name: str, devices: Sequence[Device]) -> None:
-    """Raise OptionError if a value next to the list called ``name`` says that devices of the list are to be kept."""
-    if why := _reason_to_keep(beside, _kept_values([beside])):
-        raise OptionError(f"{why[0].upper()}{why[1:]}.", hint=HINT)
-    texts = {comparable(text) for device in devices for text in device.values()}
-    for key, item in beside.items():
-        repeats = isinstance(item, (list, tuple)) and any(isinstance(x, str) and comparable(x) in texts for x in item)
-        if repeats or (item and asks_to_keep(key)):
-            raise OptionError(
-                f"The input has two lists, {name} and {key[:60]}.",
-                hint="Pass only one list, without the devices that are not to be offboarded.",
-            )
-
-
-def _answer(value: object) -> str:
-    """The value of a key as a table would show it; empty for a value of several parts."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value).strip() if isinstance(value, (str, int)) else ""
+        return Columns.of(keys, [row], self._chosen).device(row)
 
 
 def _could_be_row(item: object) -> bool:
@@ -228,16 +190,12 @@ def _normalize(text: str) -> str:
     return text
 
 
-def _is_module_result(record: Mapping[t.Any, t.Any]) -> bool:
-    return "requested" in record and "outcome" in record
-
-
-def _parse_module_result(result: Mapping[t.Any, t.Any]) -> list[Device]:
+def _parse_module_result(result: Mapping[t.Any, t.Any]) -> Device:
     """The device that mde_offboard found, else the one that was requested, without the comment of that run."""
     requested = result["requested"]
     source = result if result.get("device_id") or not isinstance(requested, Mapping) else requested
     row = [_text(field, source.get(field)) for field in IDENTIFIERS]
-    return Columns.of(IDENTIFIERS, [row]).devices(row)
+    return Columns.of(IDENTIFIERS, [row]).device(row)
 
 
 def _text(key: str, value: object) -> str:
@@ -246,8 +204,8 @@ def _text(key: str, value: object) -> str:
         return ""
     if isinstance(value, str):
         return str.__str__(value).strip()
-    generic = normalize_header(key) in GENERIC and not own_name(key)
-    if generic and (isinstance(value, (Mapping, Sequence)) or (isinstance(value, int) and abs(value) < 10**19)):
+    is_generic = normalize_header(key) in GENERIC
+    if is_generic and (isinstance(value, (Mapping, Sequence)) or (isinstance(value, int) and abs(value) < 10**19)):
         return ""
     raise AmbiguousInputError(f"{key} is not a string; put numbers in quotes to keep all digits")
 

@@ -45,7 +45,7 @@ _REPLACED: t.Final[tuple[tuple[frozenset[str], ...], ...]] = (
     (split_words("replace retire decommission offboard"), split_words("to"), _DEVICE),
 )
 _REPLACED_WORDS: t.Final = _DEVICE.union(
-    split_words("the a an to be serial number tag entra aad azure ad mde defender microsoft"),
+    split_words("the a an be serial number tag entra aad azure ad mde defender microsoft"),
     *(words for rule in _REPLACED for words in rule),
 )
 # Two words written as one: "Altgerät", "oldhostname".

@@ -13,6 +13,7 @@ import typing as t
 
 from ...module_utils._errors import OptionError
 from ...module_utils._options.identifiers import is_guid
+from ...module_utils._same import comparable
 from .columns import COLUMNS_HINT, IDENTIFIERS, Chosen, Columns, header_role, is_certain
 from .headers import normalize_header
 from .rows_to_keep import kept_values, reason_to_keep
@@ -24,7 +25,6 @@ _SEPARATOR_LINE = re.compile(r"sep=([\t;,|])\s*", re.IGNORECASE)
 # The line below the header in Markdown, and in the output of PowerShell and database clients.
 _RULER = re.compile(r"[\s|:+=-]*")
 _LINE = re.compile(r"[=-]{2}")
-_EXCEL_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 
 
 class Row(t.NamedTuple):
@@ -62,28 +62,29 @@ def parse_table(text: str, chosen: Chosen) -> list[Device] | None:
         # A header alone is an export without devices. A list of names can have a known header among its names.
         known = sum(header_role(name) in IDENTIFIERS for name in names)
         return [] if known > 1 or len(names) == 1 else None
-    # If headers have quotes, the file quotes its cells. Otherwise the quotes around a name are part of the name.
-    bare = (
-        unquote if any(name != cell for name, cell in zip(names, header.cells, strict=True)) else _without_excel_quotes
-    )
-    return _devices(
-        header.line, names, [row._replace(cells=[bare(cell) for cell in row.cells]) for row in body], chosen
-    )
+    # If headers have quotes, the file quotes its cells. Otherwise the quotes around a name are part of the name, unless they
+    # keep Excel from converting it.
+    has_quotes = names != header.cells
+    rows = [
+        row._replace(cells=[unquote(cell) if has_quotes or cell.startswith('="') else cell for cell in row.cells])
+        for row in body
+    ]
+    return _devices(header.line, names, rows, chosen)
 
 
 def _delimiter(lines: list[str], start: int, delimiters: str, chosen: Chosen) -> str | None:
     """The delimiter that splits the first row into the most headers that are used, or None if there is no such header."""
     best, most = None, (0, 0)
-    chosen_names = {name.casefold() for name in chosen.values()}
+    chosen_names = set(map(comparable, chosen.values()))
     for delimiter in delimiters:
         try:
             header = next(_rows(lines, start, delimiter), None)
         except csv.Error:
             continue
         names = [unquote(cell) for cell in header.cells] if header else []
-        known = sum(name.casefold() in chosen_names if chosen else header_role(name) in IDENTIFIERS for name in names)
+        known = sum(comparable(name) in chosen_names if chosen else header_role(name) in IDENTIFIERS for name in names)
         # If the user named headers, the text is a table, and the error shows its headers.
-        if (known or (chosen and names)) and (known, len(names)) > most:
+        if (known or chosen) and (known, len(names)) > most:
             best, most = delimiter, (known, len(names))
     return best
 
@@ -98,11 +99,6 @@ def _rows(lines: list[str], start: int, delimiter: str) -> t.Iterator[Row]:
         # The line as written: a cell in quotes that starts with a number sign is a value of a device.
         if any(row.cells) and not is_comment(lines[row.line - 1].lstrip(" ")):
             yield row
-
-
-def _without_excel_quotes(cell: str) -> str:
-    kept = _EXCEL_TEXT.fullmatch(cell)
-    return kept.group(1).strip() if kept else cell
 
 
 def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen) -> list[Device]:
@@ -141,5 +137,5 @@ def _devices(line: int, header: list[str], rows: list[Row], chosen: Chosen) -> l
                 raise AmbiguousInputError(f"expected {width} cells as in the header, found {len(row.cells)}")
             if why := reason_to_keep((header[index], cells[index], values) for index, values in kept):
                 raise AmbiguousInputError(why)
-            collector.add(*columns.devices(cells))
+            collector.add(columns.device(cells))
     return collector.devices_or_raise()

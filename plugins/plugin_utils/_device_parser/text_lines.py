@@ -33,7 +33,7 @@ _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
 _LINE_END = re.compile("[\n\v\f\x85\u2028\u2029]")
 _MAX_QUOTED: t.Final = 60
 _HEADER = re.compile("[^0-9.]+|sha-?[0-9]+", re.IGNORECASE)
-_BULLET = re.compile(r"(?:[-*+\u2022\u2013]|[0-9]{1,4}[.)])\s+")
+_BULLET = re.compile(r"^(?:[-*+\u2022\u2013]|[0-9]{1,4}[.)])\s+")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
@@ -105,7 +105,7 @@ def _strip_markup(line: str) -> str:
         line = _COMMENT.sub("", line).strip()
     if line == "---":  # the start of a YAML document
         return ""
-    return _BULLET.sub("", line, count=1).strip(" \t,;") if _BULLET.match(line) else line.strip(" \t,;")
+    return _BULLET.sub("", line).strip(" \t,;")
 
 
 def _parse_line(line: str, *, is_only_line: bool) -> list[Device]:

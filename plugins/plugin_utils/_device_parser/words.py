@@ -140,7 +140,7 @@ def parse_word(text: str, *, in_quotes: bool = False) -> Device:
     word = remove_invisible(bare)
     if _URL.match(word) or _DEVICE_ID.fullmatch(word):
         return {"device_id": parse_device_id(word)}
-    if is_guid(_without_braces(word)):
+    if is_guid(word.strip("{}")):
         return {"aad_device_id": parse_entra_id(word)}
     why = "" if in_quotes else _why_no_word(word)
     if in_quotes and re.search("[,;\t]", bare):
@@ -174,7 +174,7 @@ def parse_device_id(text: str, *, of_service: bool = False) -> str:
     if _DEVICE_ID.fullmatch(text):
         return text
     if not _URL.match(text):
-        if is_guid(_without_braces(text)):
+        if is_guid(text.strip("{}")):
             raise AmbiguousInputError(
                 "is a GUID, which is an ID of Entra or Intune and not of Defender; if it is the Entra device ID, name its column aad_device_id"
             )
@@ -191,14 +191,14 @@ def parse_device_id(text: str, *, of_service: bool = False) -> str:
 def parse_entra_id(text: str) -> str:
     """An Entra device ID. Raises AmbiguousInputError."""
     text = remove_invisible(text).strip()
-    if not is_guid(_without_braces(text)) or is_nil_guid(text):
+    if not is_guid(text.strip("{}")) or is_nil_guid(text):
         raise AmbiguousInputError("is not an Entra device ID, which is a GUID and not all zeros")
     return parse_option("aad_device_id", text)["aad_device_id"]
 
 
 def is_nil_guid(text: str) -> bool:
     """Whether this is the GUID of zeros that exports contain for a device that is not registered."""
-    return _without_braces(text) == _NIL_GUID
+    return text.strip("{}") == _NIL_GUID
 
 
 def parse_option(field: str, text: str) -> Device:
@@ -215,7 +215,7 @@ def looks_like_id(text: str, *, only_damaged: bool = False) -> str:
 
     With ``only_damaged``, complete IDs are not reported.
     """
-    if _URL.match(text) or _PAGE.match(text) or _DEVICE_ID.fullmatch(text) or is_guid(_without_braces(text)):
+    if _URL.match(text) or _PAGE.match(text) or _DEVICE_ID.fullmatch(text) or is_guid(text.strip("{}")):
         return "" if only_damaged else "is an ID or URL where a device name is expected"
     if len(text) > _MAX_WORD:
         return ""
@@ -230,16 +230,12 @@ def looks_like_id(text: str, *, only_damaged: bool = False) -> str:
     return ""
 
 
-def _without_braces(text: str) -> str:
-    return text[1:-1] if text.startswith("{") and text.endswith("}") else text
-
-
 def _why_no_word(text: str) -> str:
     if HIDDEN in text:
         return ""  # the option rejects it
     if _SCIENTIFIC_NOTATION.fullmatch(text):
         return looks_like_id(text)
-    if len(text) > _MAX_WORD or not _NAME.fullmatch(text):
+    if not _NAME.fullmatch(text):
         strange = min((c for c in text[:_MAX_WORD] if not (c.isalnum() or c in "_-.'")), default="")
         return f"{strange!r} is not allowed in a device name without quotes" if strange else "is not a device name"
     if _MAC.fullmatch(text):

@@ -16,6 +16,7 @@ import io
 import re
 import typing as t
 
+from ...module_utils._presentable import to_text
 from .report import Evidence, parse_evidence
 from .rows import Row
 
@@ -25,7 +26,7 @@ COLUMNS: t.Final[t.Mapping[str, t.Callable[[Evidence, Row], str]]] = {
     "Entra device ID": lambda _evidence, row: row.entra_id,
     "Inventory host": lambda _evidence, row: row.host,
     "Outcome": lambda _evidence, row: row.outcome,
-    "Needs attention": lambda _evidence, row: _yes(row.needs_attention),
+    "Needs attention": lambda _evidence, row: to_text(row.needs_attention),
     "Result": lambda _evidence, row: " ".join(filter(None, (row.result, row.tag if row.tag_missing else ""))),
     "Action ID": lambda _evidence, row: row.action_id,
     "Action status": lambda _evidence, row: row.status,
@@ -43,8 +44,8 @@ COLUMNS: t.Final[t.Mapping[str, t.Callable[[Evidence, Row], str]]] = {
     "Job ID": lambda evidence, _row: evidence.run.get("job_id", ""),
     "Collection version": lambda evidence, _row: evidence.context.get("collection_version", ""),
     "Run started (UTC)": lambda evidence, _row: evidence.run.get("started_at", ""),
-    "Prediction": lambda evidence, _row: _yes(evidence.prediction),
-    "Run complete": lambda evidence, _row: _yes(evidence.complete),
+    "Prediction": lambda evidence, _row: to_text(evidence.prediction),
+    "Run complete": lambda evidence, _row: to_text(evidence.complete),
     # New columns are last, so that the position of the others stays the same.
     "External ID": lambda _evidence, row: row.external_id,
 }
@@ -85,7 +86,3 @@ def escape_formula(cell: str) -> str:
 def unescape(cell: str) -> str:
     """The value of a cell, with invisible characters, for reading the file back."""
     return _ESCAPED_CHARACTER.sub(lambda found: chr(int(found[1], 16)), _ESCAPED_FORMULA.sub("", cell))
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"

@@ -84,16 +84,13 @@ def merge_batch(
     return t.cast("Document", strict_json(document))
 
 
-def strict_json(value: t.Any) -> t.Any:
+def strict_json(value: t.Any, depth: int = _MAX_DEPTH) -> t.Any:
     """The value as JSON that every reader interprets in the same way: text in UTF-8, finite numbers of common size.
 
-    Other values become a description, so that no value of a device can lose the evidence of a run. The values that Ansible
-    passes are subclasses, for example for the origin of a string. The result has plain types only.
+    Other values, and those below ``depth`` levels, become a description, so that no value of a device can lose the evidence
+    of a run. The values that Ansible passes are subclasses, for example for the origin of a string. The result has plain
+    types only.
     """
-    return _strict(value, _MAX_DEPTH)
-
-
-def _strict(value: t.Any, depth: int) -> t.Any:
     if isinstance(value, str):
         return _SURROGATE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", to_text(value))
     if value is None or isinstance(value, bool):
@@ -107,10 +104,10 @@ def _strict(value: t.Any, depth: int) -> t.Any:
     if depth == 0:
         return "⟨nested too deeply⟩"
     if isinstance(value, t.Mapping):
-        return {_strict(str(key), 0): _strict(item, depth - 1) for key, item in value.items()}
+        return {strict_json(str(key)): strict_json(item, depth - 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_strict(item, depth - 1) for item in value]
-    return _strict(str(value), 0)
+        return [strict_json(item, depth - 1) for item in value]
+    return strict_json(str(value))
 
 
 def _amount(value: object) -> float:

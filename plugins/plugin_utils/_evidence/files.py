@@ -19,7 +19,7 @@ from ...module_utils._evidence_format import EvidenceFileError, file_type, load
 from . import csv_report, html_report
 from .document import Document
 
-_SUFFIXES: t.Final = {"json": ".json", "csv": ".csv", "html": ".html"}
+_KINDS: t.Final = ("json", "csv", "html")
 
 
 def find_or_create(base: Path, *, kind: str, prediction: bool) -> tuple[Path, Document | None]:
@@ -28,14 +28,13 @@ def find_or_create(base: Path, *, kind: str, prediction: bool) -> tuple[Path, Do
     Complete evidence and evidence of another kind never changes: the new evidence gets a number in its name. Raises
     OptionError for a file that is not evidence.
     """
-    numbered = (base.with_name(f"{base.name}-{number}") for number in itertools.count(2))
-    for index in itertools.chain([base], numbered):
-        earlier = _load(index)
-        if earlier is None:
-            return index, None
+    index, number = base, 1
+    while (earlier := _load(index)) is not None:
         if not earlier.get("complete") and (earlier.get("kind"), bool(earlier.get("prediction"))) == (kind, prediction):
-            return index, earlier
-    raise AssertionError("not reached")
+            break
+        number += 1
+        index = base.with_name(f"{base.name}-{number}")
+    return index, earlier
 
 
 def _load(base: Path) -> Document | None:
@@ -92,7 +91,7 @@ def write(base: Path, document: Document) -> dict[str, str]:
 
 
 def _paths(base: Path) -> dict[str, Path]:
-    return {kind: base.with_name(base.name + suffix) for kind, suffix in _SUFFIXES.items()}
+    return {kind: base.with_name(f"{base.name}.{kind}") for kind in _KINDS}
 
 
 def _not_written(directory: Path, error: OSError) -> OptionError:

@@ -29,9 +29,8 @@ def add_batch(options: t.Mapping[str, t.Any], *, prediction: bool, clock: Clock)
     because the files can lack them.
     """
     batch = {
-        **{name: options[name] for name in ("kind", "complete", "device_count", "comment", "result")},
+        **{name: options[name] for name in ("kind", "complete", "device_count", "comment", "result", "run")},
         "prediction": prediction,
-        "run": options["run"] or {},
         "hosts": options["hosts"] or (),
         "tag_result": {**options["tagged"], "tag": options["tag"]} if options["tagged"] else None,
     }

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from ...module_utils._evidence_format import FORMAT, device_count, mapping, sequence, to_int
 from ...module_utils._presentable import escape_invisible, to_text
 from .labels import GROUPS, Group, OutcomeLabels
-from .rows import Row, build_row
-from .text import format_utc
+from .rows import Row, build_row, format_utc
 
 NO_ACTION: t.Final = "No action"
 
@@ -123,7 +122,7 @@ def parse_evidence(evidence: object) -> Evidence:
     if not record or to_text(record.get("format") or FORMAT) != FORMAT:
         raise ValueError(f"Not an evidence document: expected format {FORMAT}.")
     labels = OutcomeLabels(to_text(record.get("kind")), prediction=bool(record.get("prediction")))
-    devices, comment = sequence(record.get("devices")), escape_invisible(record.get("comment"), lines=True)
+    comment = escape_invisible(record.get("comment"), lines=True)
     run, api = mapping(record.get("run")), mapping(record.get("api"))
     return Evidence(
         labels=labels,
@@ -133,5 +132,5 @@ def parse_evidence(evidence: object) -> Evidence:
         run={to_text(k): format_utc(v) if to_text(k).endswith("_at") else escape_invisible(v) for k, v in run.items()},
         context={to_text(k): escape_invisible(v) for k, v in mapping(record.get("context")).items()},
         api={to_text(k): to_int(v) for k, v in api.items()},
-        rows=tuple(build_row(n, mapping(device), labels, comment) for n, device in enumerate(devices, 1)),
+        rows=tuple(build_row(mapping(device), labels, comment) for device in sequence(record.get("devices"))),
     )

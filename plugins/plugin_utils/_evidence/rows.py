@@ -7,13 +7,15 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 
 from ...module_utils._evidence_format import mapping, sequence
 from ...module_utils._presentable import escape_invisible
 from .labels import ATTENTION, Group, OutcomeLabel, OutcomeLabels
-from .text import format_utc
+
+_UTC: t.Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,6 @@ class Candidate:
 class Row:
     """One device."""
 
-    position: int
     name: str
     device_id: str
     entra_id: str
@@ -68,7 +69,7 @@ class Row:
         return self.code.replace("_", " ") if self.code and self.label.group is not ATTENTION else self.label.phrase
 
 
-def build_row(position: int, device: t.Mapping[str, t.Any], labels: OutcomeLabels, comment: str) -> Row:
+def build_row(device: t.Mapping[str, t.Any], labels: OutcomeLabels, comment: str) -> Row:
     requested, action, machine = (mapping(device.get(key)) for key in ("requested", "action", "machine"))
     error, tag = mapping(device.get("error")), mapping(device.get("tag"))
     failed = bool(device["failed"]) if device.get("failed") is not None else None
@@ -77,18 +78,15 @@ def build_row(position: int, device: t.Mapping[str, t.Any], labels: OutcomeLabel
     group = labels.group(label, failed=bool(failed or error), succeeded=status == "Succeeded")
     names = (device.get("device_name"), requested.get("device_name"), device.get("host"))
     name, requested_name, host = map(escape_invisible, names)
-    device_id = escape_invisible(device.get("device_id")) or escape_invisible(requested.get("device_id"))
-    entra_id = escape_invisible(machine.get("aadDeviceId")) or escape_invisible(requested.get("aad_device_id"))
     message = escape_invisible(error.get("message"), lines=True)
     tag_missing = bool(tag) and not tag.get("ok")
     verbs = ("would be", "would not be") if labels.prediction else ("was", "was not")
     tag_text = f"The tag {escape_invisible(tag.get('tag'))} {verbs[tag_missing]} set."
     tag_error = escape_invisible(tag.get("message"), lines=True) if tag_missing else ""
     return Row(
-        position=position,
         name=name or requested_name or host,
-        device_id=device_id,
-        entra_id=entra_id,
+        device_id=escape_invisible(device.get("device_id") or requested.get("device_id")),
+        entra_id=escape_invisible(machine.get("aadDeviceId") or requested.get("aad_device_id")),
         host=host,
         requested_name=requested_name if name and requested_name.casefold() != name.casefold() else "",
         outcome=outcome,
@@ -101,9 +99,7 @@ def build_row(position: int, device: t.Mapping[str, t.Any], labels: OutcomeLabel
         created=format_utc(action.get("creationDateTimeUtc")),
         updated=format_utc(action.get("lastUpdateDateTimeUtc")),
         requestor=escape_invisible(action.get("requestor")),
-        comment=escape_invisible(action.get("requestorComment"), lines=True)
-        or escape_invisible(requested.get("comment"), lines=True)
-        or comment,
+        comment=escape_invisible(action.get("requestorComment") or requested.get("comment"), lines=True) or comment,
         code=escape_invisible(error.get("code")),
         message=message,
         http_status=escape_invisible(error.get("http_status")),
@@ -121,3 +117,10 @@ def _candidate(record: t.Mapping[str, t.Any]) -> Candidate:
         escape_invisible(record.get("device_id")),
         format_utc(record.get("last_seen")),
     )
+
+
+def format_utc(value: object) -> str:
+    """A time in UTC to the second. Any other text is returned as it is, with invisible characters escaped."""
+    text = escape_invisible(value)
+    found = _UTC.fullmatch(text)
+    return f"{found[1]}Z" if found else text

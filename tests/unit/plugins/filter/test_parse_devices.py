@@ -187,6 +187,7 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
     "a title in the style of YAML": ("Devices to retire:\npc1", ("YAML",)),
     "an ID without its last digit": (ID1[:-1], ("line 1", "39 digits")),
     "an ID with an additional digit": (f"pc1\n{ID1}0", ("line 2", "41 digits")),
+    "a GUID without one of its braces": (f'["{{{GUID}"]', ("entry 1", "Entra device ID")),
     "a GUID without its last digit": (GUID[:-1], ("line 1", "31 digits")),
     "an ID that a spreadsheet converted": ("1.23E+39", ("line 1", "spreadsheet")),
     "an ID that a German spreadsheet converted": ("Device ID;Host\n1,23E+39;pc1", ("line 2", "spreadsheet")),
@@ -208,7 +209,7 @@ REFUSED: dict[str, tuple[object, tuple[str, ...]]] = {
     "a formula": ("=HYPERLINK(1)", ("line 1", "not allowed")),
     "text in UTF-16": ("p\x00c\x001\x00", ("line 1", "control character", "UTF-8")),
     "a long word": ("x" * 300, ("line 1", "255")),
-    "a very long word": ("x" * 5000, ("line 1",)),
+    "a very long word": ("x" * 5000, ("line 1", "255")),
     "a very long text": ("pc1\n" * 5_000_001, ("exceeds",)),
     "many invalid lines": ("?\n" * 20, ("line 5", "15 more")),
     # Tables

@@ -56,6 +56,10 @@ UNDERSTOOD: dict[str, tuple[object, Devices]] = {
         [{"device_name": FULL}],
     ),
     "a short name after the full name": (f"fqdn,hostname\n{FULL},PC-0101", [{"device_name": FULL}]),
+    "a short name of digits": ("Name,DNSHostName\n4711,4711.corp.example", [{"device_name": "4711.corp.example"}]),
+    "a short name in another encoding": (
+        "Name,DNSHostName\nbu\u0308ro,büro.corp.example", [{"device_name": "büro.corp.example"}]
+    ),
     "a full name without the short name": (f"Name,DNSHostName\n,{FULL}\npc2,", [{"device_name": FULL}, {"device_name": "pc2"}]),
     "names that differ in case only": ("hostname,computer\npc1,PC1", [{"device_name": "pc1"}]),
     "a row without its comment": ("hostname,comment\npc1,CHG-1\npc2", [{"device_name": "pc1", "comment": "CHG-1"}, {"device_name": "pc2"}]),
@@ -182,6 +186,11 @@ def test_columns_can_name_every_field() -> None:
         {"device_id": A, "aad_device_id": GA, "device_name": "Sam's Mac", "comment": "alt"},
         {"device_id": B},
     ]
+
+
+def test_a_column_that_the_user_names_can_have_its_accents_in_another_encoding() -> None:
+    text = "Grund; Ticket,Gera\u0308t\nalt; 7,pc1"
+    assert parse(text, columns={"device_name": "gerät"}) == [{"device_name": "pc1"}]
 
 
 def test_empty_columns_select_nothing() -> None:

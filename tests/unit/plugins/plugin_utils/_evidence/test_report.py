@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.secops.mde.plugins.module_utils._evidence_format import to_int
 from ansible_collections.secops.mde.plugins.module_utils._presentable import escape_invisible, to_text
 from ansible_collections.secops.mde.plugins.plugin_utils._evidence.report import parse_evidence
-from ansible_collections.secops.mde.plugins.plugin_utils._evidence.text import format_utc
+from ansible_collections.secops.mde.plugins.plugin_utils._evidence.rows import format_utc
 from ansible_collections.secops.mde.tests.unit.support.evidence_samples import (
     Record,
     device,
