@@ -80,6 +80,10 @@ comment:
   description: The comment of the run that wrote O(evidence). V(null) without evidence, and on failure.
   returned: always
   type: str
+of_prediction:
+  description: Whether O(evidence) is from check mode, which offboards nothing that can be verified.
+  returned: always
+  type: bool
   sample: CHG-1044 retired
 devices:
   description: The result of each device, in the order requested.

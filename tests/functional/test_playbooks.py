@@ -770,6 +770,34 @@ def test_verify_reports_each_outcome_and_fails_for_devices_that_need_attention(
     assert "no-action.corp.example" in strict.one_line.partition("fail this run because of mde_fail_on")[2]
 
 
+def test_verify_fails_if_there_was_nothing_to_find(emulator: Emulator, runbook: AnsibleCommand) -> None:
+    """Evidence of check mode, and IDs of actions that this tenant does not have, show nothing about a device."""
+    names = [device.name for device in fleet(emulator, 2)]
+    assert runbook.run("offboard_list", "--check", mde_devices=names, **COMMENT).code == 0
+    path = next((runbook.folder / "mde-evidence").glob("*.json"))
+    unknown = "11112222-bbbb-3333-cccc-4444dddd5555 11112222-bbbb-3333-cccc-4444dddd5556"
+    cases: list[tuple[dict[str, t.Any], str]] = [
+        ({"mde_evidence": str(path)}, "Nothing was verified, because the evidence is a prediction of check mode."),
+        ({"mde_action_ids": unknown}, "Nothing was verified, because no action with these IDs exists."),
+    ]
+    for given, reason in cases:
+        completed = runbook.run("verify", **given)
+        assert (completed.code, completed.times(reason)) == (2, 1), completed.output
+        assert completed.summaries["mde_verify"]["failed"] == 2
+        assert runbook.run("verify", **given, mde_fail_on=[]).code == 0
+    # A device that needed no offboard has no action, and that is no failure.
+    document = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**document, "prediction": False}), "utf-8")
+    assert "2 no_action" in (completed := runbook.run("verify", mde_evidence=str(path))).one_line
+    assert completed.code == 0
+
+
+@pytest.mark.parametrize("playbook", ["offboard_list", "verify"])
+def test_a_run_that_starts_at_a_later_task_fails(runbook: AnsibleCommand, playbook: str) -> None:
+    completed = runbook.run(playbook, "--start-at-task", "Mark the devices as considered", **COMMENT)
+    assert (completed.code, "The run has no device" in completed.one_line) == (2, True)
+
+
 def test_verify_takes_the_evidence_of_a_run_or_action_ids(emulator: Emulator, runbook: AnsibleCommand) -> None:
     names = [device.name for device in fleet(emulator, 2)]
     assert runbook.run("offboard_list", mde_devices=[*names, "typo.corp.example"], **COMMENT).code == 2

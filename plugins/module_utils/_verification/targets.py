@@ -48,6 +48,8 @@ class VerificationRequest:
     targets: tuple[Target, ...] = ()
     comment: str | None = None
     tenant_id: str | None = None
+    prediction: bool = False
+    """Whether the evidence is of check mode."""
     warnings: tuple[str, ...] = ()
     """Why the evidence may be incomplete or outdated."""
 
@@ -83,6 +85,7 @@ def _of_evidence(path: Path) -> VerificationRequest:
         targets=_each(path, devices),
         comment=_text(document.get("comment")),
         tenant_id=_text(mapping(document.get("context")).get("tenant_id")),
+        prediction=document.get("prediction") is True,
         warnings=tuple(_warnings(document, len(devices))),
     )
 

@@ -89,13 +89,15 @@ class VerificationResult(DeviceResults[DeviceVerification]):
 
     comment: str | None = None
     """The comment of the earlier run."""
+    of_prediction: bool = False
+    """Whether the evidence of the earlier run is of check mode."""
 
     @property
     def error(self) -> MdeError | None:
         return next(iter(self.errors()), None)
 
     def as_dict(self) -> dict[str, t.Any]:
-        return {**super().as_dict(), "comment": self.comment}
+        return {**super().as_dict(), "comment": self.comment, "of_prediction": self.of_prediction}
 
     def success_message(self) -> str:
         if len(self.devices) == 1:
@@ -124,7 +126,7 @@ class Verifier:
         devices = self._run(request.targets)
         claims = self._client.session.claims
         request.check_tenant(claims.tenant_id if claims else None)
-        return VerificationResult(devices=tuple(devices), comment=request.comment)
+        return VerificationResult(tuple(devices), comment=request.comment, of_prediction=request.prediction)
 
     def _run(self, targets: t.Sequence[Target]) -> list[DeviceVerification]:
         action_ids = list(dict.fromkeys(target.action_id for target in targets if target.action_id))
