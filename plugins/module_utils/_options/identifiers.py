@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from .._errors import OptionError
 
 _ID = re.compile(r"[A-Za-z0-9-]+")
+_DEVICE_ID = re.compile(r"[0-9A-Fa-f]{40}")
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # The URL of a device page in the portal, for any host and cloud. A URL that ends before the ID has none. A URL that contains
 # another one may redirect to it, or be two URLs.
@@ -85,6 +86,11 @@ class DeviceRequest:
 
 def is_guid(text: str) -> bool:
     return _GUID.fullmatch(text) is not None
+
+
+def looks_like_id(text: str) -> bool:
+    """Whether a text has the usual form of a device ID, or is a GUID."""
+    return is_guid(text) or _DEVICE_ID.fullmatch(text) is not None
 
 
 def clean_comment(comment: str | None) -> str:

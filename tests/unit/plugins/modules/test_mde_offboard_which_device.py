@@ -422,6 +422,35 @@ def test_missing_ok_does_not_accept_a_name_with_invisible_characters(
     assert offboard(device_name=typed).device["device_id"] == recorded.id != device.id
 
 
+@pytest.mark.parametrize(
+    ("requested", "recorded", "hint"),
+    [
+        ({"device_id": GUID}, {"name": "pc1", "aad_device_id": GUID}, "set it as aad_device_id"),
+        ({"device_id": "pc1"}, {"name": "PC1"}, "device_id is the name of a device"),
+        ({"device_id": "pc1"}, {"name": "pc1.corp.example."}, "device_id is the name of a device"),
+        ({"device_name": "a1" * 20}, {"name": "pc1", "id": "a1" * 20}, "device_name looks like an ID"),
+        ({"device_name": GUID}, {"name": "pc1", "aad_device_id": GUID}, "device_name looks like an ID"),
+        ({"device_name": "Sam Example"}, {"name": "Sam Example "}, "differs only in blanks"),
+        ({"device_name": "pc1.corp.example"}, {"name": "pc1.corp.example\u200b"}, "differs only in blanks"),
+    ],
+)
+def test_missing_ok_does_not_accept_an_identifier_of_another_kind_or_other_blanks(
+    emulator: Emulator, offboard: RunModule, requested: dict[str, str], recorded: dict[str, str], hint: str
+) -> None:
+    """The device exists, so that a success would be a false "nothing to do"."""
+    emulator.add_device(Device(**recorded))
+    run = offboard(**requested, missing_ok=True)
+    assert (run.outcome, run.failed) == ("not_found", True)
+    assert hint in run.result["msg"]
+    assert posts(emulator) == 0
+
+
+def test_missing_ok_accepts_an_unusual_id_that_is_no_name(emulator: Emulator, offboard: RunModule) -> None:
+    emulator.add_device(Device(name="pc10.corp.example"))
+    run = offboard(device_id="pc1", missing_ok=True)
+    assert (run.outcome, run.failed) == ("not_found", False)
+
+
 # -- ids that differ only in case ---------------------------------------------------------------------------------
 
 LOWER, UPPER = "ab" * 20, "AB" * 20
