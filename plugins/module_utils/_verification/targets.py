@@ -65,6 +65,11 @@ class VerificationRequest:
 
 def parse_targets(params: t.Mapping[str, t.Any]) -> VerificationRequest:
     """Validate the options of ``VERIFY_OPTIONS`` and read the evidence. Raises OptionError."""
+    if params["action_id"] is None and params["device_id"] is None and not params["evidence"]:
+        raise OptionError(
+            "Nothing to verify: action_id, device_id and evidence are all empty.",
+            hint="Set one of them. An empty list of IDs is accepted.",
+        )
     actions = clean_list("action_id", params["action_id"], clean_action_id) or ()
     devices = clean_list("device_id", params["device_id"], clean_device_id) or ()
     found = [Target(action_id=action_id) for action_id in actions]
