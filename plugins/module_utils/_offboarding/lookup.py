@@ -18,7 +18,7 @@ from .._api.models import Machine, case_variants
 from .._api.odata import FilterSyntax, any_of, property_in, starts_with_any
 from .._api.paging import RefusedRecord, Report
 from .._errors import ApiError, UnexpectedResponseError
-from .._options.identifiers import DeviceRequest, looks_like_id
+from .._options.identifiers import DeviceRequest, has_form_of_id
 from .._same import comparable
 from .matching import Resolution, first_label, has_labels, not_found, resolve, without_root
 
@@ -185,7 +185,7 @@ def _confirm_missing(
 
 def _assumed_name(request: DeviceRequest) -> str | None:
     """The name of the device. A ``device_id`` in another form than that of IDs is perhaps a name, too."""
-    unusual = request.device_id if request.device_id and not looks_like_id(request.device_id) else None
+    unusual = request.device_id if request.device_id and not has_form_of_id(request.device_id) else None
     return request.device_name or unusual
 
 

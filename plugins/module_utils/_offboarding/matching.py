@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from .._api.models import Machine, meant
 from .._errors import DeviceError, MdeError
-from .._options.identifiers import DeviceRequest, is_dns_name, looks_like_id
+from .._options.identifiers import DeviceRequest, is_dns_name, has_form_of_id
 from .._same import equal_ignoring_case
 
 # Similar records to return for a device that was not found.
@@ -173,7 +173,7 @@ def _other_kind(request: DeviceRequest, candidates: t.Sequence[Machine]) -> t.It
     names = (first_label(without_root(machine.name)) for machine in candidates if machine.name)
     if any(equal_ignoring_case(request.device_id, name) for name in names):
         yield "device_id is the name of a device. If you mean that device, set its name as device_name."
-    if request.device_name and looks_like_id(request.device_name) and not (request.device_id or request.aad_device_id):
+    if request.device_name and has_form_of_id(request.device_name) and not (request.device_id or request.aad_device_id):
         yield "device_name looks like an ID. If it is one, set it as device_id or aad_device_id."
 
 

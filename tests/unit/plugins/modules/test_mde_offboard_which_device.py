@@ -451,6 +451,19 @@ def test_missing_ok_accepts_an_unusual_id_that_is_no_name(emulator: Emulator, of
     assert (run.outcome, run.failed) == ("not_found", False)
 
 
+@pytest.mark.parametrize("nil", ["00000000-0000-0000-0000-000000000000", "{00000000-0000-0000-0000-000000000000}"])
+def test_the_entra_id_of_zeros_of_all_unregistered_devices_is_no_identifier(
+    emulator: Emulator, offboard: RunModule, nil: str
+) -> None:
+    """If one record of the service has it, that record is any device, not the requested one."""
+    emulator.add_device(Device(name="other.corp.example", aad_device_id=nil.strip("{}")))
+    for options in ({"aad_device_id": nil}, {"devices": [{"aad_device_id": nil}]}):
+        run = offboard(**options)
+        assert (run.failed, run.error_code) == (True, "invalid_option")
+        assert "not all zeros" in run.result["msg"]
+    assert emulator.calls() == []
+
+
 # -- ids that differ only in case ---------------------------------------------------------------------------------
 
 LOWER, UPPER = "ab" * 20, "AB" * 20
