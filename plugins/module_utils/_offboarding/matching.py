@@ -10,6 +10,7 @@ No wildcard, no prefix, no first hit.
 
 from __future__ import annotations
 
+import re
 import typing as t
 import unicodedata
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ from .._same import equal_ignoring_case
 
 # Similar records to return for a device that was not found.
 _MOST_CANDIDATES = 10
+# What templates, spreadsheets and other tools write for a missing value. A device can have such a name, and is then found.
+_PLACEHOLDER: t.Final = re.compile(
+    r"n/?a|none|null|nil|nan|undefined|unknown|[\W_]+|__omit_place_holder__\w*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,8 @@ class Resolution:
     warnings: tuple[str, ...] = ()
     near_miss: bool = False
     """Of a device that was not found: the request looks like a mistake, not like a device that is gone. A candidate has the same first
-    label, and one of the two names is short; or the names differ in blanks or invisible characters; or an identifier of another kind
-    was set."""
+    label, and one of the two names is short; or the names differ in blanks or invisible characters; or an identifier of another kind,
+    or a placeholder, was set."""
 
 
 def resolve(
@@ -167,12 +172,15 @@ def not_found(request: DeviceRequest, candidates: t.Sequence[Machine]) -> Resolu
 
 
 def _other_kind(request: DeviceRequest, candidates: t.Sequence[Machine]) -> t.Iterator[str]:
-    """A hint for each identifier that is probably one of another kind."""
+    """A hint for each identifier that is probably one of another kind, or none."""
     if request.looks_like_guid and not request.aad_device_id:
         yield "device_id looks like an Entra device ID. If it is one, set it as aad_device_id."
     names = (first_label(without_root(machine.name)) for machine in candidates if machine.name)
     if any(equal_ignoring_case(request.device_id, name) for name in names):
         yield "device_id is the name of a device. If you mean that device, set its name as device_name."
+    for option in ("device_id", "device_name"):
+        if _PLACEHOLDER.fullmatch(getattr(request, option) or "any"):
+            yield f"{option} looks like a placeholder for a missing value. Check where it comes from."
     if request.device_name and has_form_of_id(request.device_name) and not (request.device_id or request.aad_device_id):
         yield "device_name looks like an ID. If it is one, set it as device_id or aad_device_id."
 

@@ -445,6 +445,21 @@ def test_missing_ok_does_not_accept_an_identifier_of_another_kind_or_other_blank
     assert posts(emulator) == 0
 
 
+@pytest.mark.parametrize("option", ["device_id", "device_name"])
+@pytest.mark.parametrize("text", ["None", "null", "-", "undefined"])
+def test_missing_ok_does_not_accept_a_placeholder_for_a_missing_value(
+    emulator: Emulator, offboard: RunModule, option: str, text: str
+) -> None:
+    run = offboard(devices=[{option: text}], missing_ok=True)
+    assert (run.outcome, run.failed) == ("not_found", True)
+    assert f"{option} looks like a placeholder" in run.result["msg"]
+
+
+def test_a_device_can_have_a_name_that_looks_like_a_placeholder(emulator: Emulator, offboard: RunModule) -> None:
+    device = emulator.add_device(Device(name="None"))
+    assert offboard(device_name="none").device["device_id"] == device.id
+
+
 def test_missing_ok_accepts_an_unusual_id_that_is_no_name(emulator: Emulator, offboard: RunModule) -> None:
     emulator.add_device(Device(name="pc10.corp.example"))
     run = offboard(device_id="pc1", missing_ok=True)
