@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from .._api.models import Machine, meant
 from .._errors import DeviceError, MdeError
-from .._options.identifiers import DeviceRequest, is_dns_name, has_form_of_id
+from .._options.identifiers import DeviceRequest, has_form_of_id, is_dns_name
 from .._same import equal_ignoring_case
 
 # Similar records to return for a device that was not found.
