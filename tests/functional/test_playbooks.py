@@ -724,6 +724,26 @@ def test_names_and_comments_are_safe_and_complete_in_the_evidence(emulator: Emul
     assert not [cell for row in table for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
 
 
+def test_the_setting_jinja2_native_changes_nothing(emulator: Emulator, runbook: AnsibleCommand) -> None:
+    """Before ansible-core 2.19, templates with it return tuples, and numbers for text that looks like one."""
+    emulator.grant("Machine.ReadWrite.All")
+    runbook.variables["ANSIBLE_JINJA2_NATIVE"] = "true"
+    devices = fleet(emulator, 3)
+    emulator.update_device(devices[2].id, fate="unsupported_os", os_platform="macOS")
+    runbook.inventory({device.name or "": {} for device in devices})
+    completed = runbook.run("offboard", mde_hosts="all", mde_comment="1.10", mde_tag="1.20", mde_external_id="1.30")
+    assert completed.code == 2
+    assert {host for host, counts in completed.recap.items() if counts["failed"]} == {devices[2].name}
+    assert {action["requestorComment"] for action in emulator.actions()} == {"1.10"}
+    assert all(emulator.machine(device.id)["machineTags"] == ["1.20"] for device in devices[:2])
+    assert {call.body["ExternalId"].partition(" ")[2] for call in emulator.calls("api", "POST", "/offboard")} == {"1.30"}
+    (evidence,) = runbook.evidence()
+    assert (evidence["comment"], evidence["devices"][0]["tag"]["tag"]) == ("1.10", "1.20")
+    assert len(completed.summaries["mde_offboard"]["action_ids"]) == 2
+    verified = runbook.run("verify", mde_action_ids=completed.summaries["mde_offboard"]["action_ids"])
+    assert (verified.code, "2 pending" in verified.one_line) == (0, True), verified.output
+
+
 # -- days later ----------------------------------------------------------------------------------------------
 
 
