@@ -84,6 +84,10 @@ of_prediction:
   description: Whether O(evidence) is from check mode, which offboards nothing that can be verified.
   returned: always
   type: bool
+missing:
+  description: The number of devices that O(evidence) lacks, because the run that wrote it did not finish.
+  returned: always
+  type: int
   sample: CHG-1044 retired
 devices:
   description: The result of each device, in the order requested.

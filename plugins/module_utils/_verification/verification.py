@@ -91,13 +91,15 @@ class VerificationResult(DeviceResults[DeviceVerification]):
     """The comment of the earlier run."""
     of_prediction: bool = False
     """Whether the evidence of the earlier run is of check mode."""
+    missing: int = 0
+    """The number of devices that the evidence lacks."""
 
     @property
     def error(self) -> MdeError | None:
         return next(iter(self.errors()), None)
 
     def as_dict(self) -> dict[str, t.Any]:
-        return {**super().as_dict(), "comment": self.comment, "of_prediction": self.of_prediction}
+        return {**super().as_dict(), "comment": self.comment, "of_prediction": self.of_prediction, "missing": self.missing}
 
     def success_message(self) -> str:
         if len(self.devices) == 1:
@@ -126,7 +128,9 @@ class Verifier:
         devices = self._run(request.targets)
         claims = self._client.session.claims
         request.check_tenant(claims.tenant_id if claims else None)
-        return VerificationResult(tuple(devices), comment=request.comment, of_prediction=request.prediction)
+        return VerificationResult(
+            tuple(devices), comment=request.comment, of_prediction=request.prediction, missing=request.missing
+        )
 
     def _run(self, targets: t.Sequence[Target]) -> list[DeviceVerification]:
         action_ids = list(dict.fromkeys(target.action_id for target in targets if target.action_id))
