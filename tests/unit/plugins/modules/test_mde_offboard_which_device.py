@@ -435,7 +435,7 @@ def test_missing_ok_does_not_accept_a_name_with_invisible_characters(
     ],
 )
 def test_missing_ok_does_not_accept_an_identifier_of_another_kind_or_other_blanks(
-    emulator: Emulator, offboard: RunModule, requested: dict[str, str], recorded: dict[str, str], hint: str
+    emulator: Emulator, offboard: RunModule, requested: dict[str, t.Any], recorded: dict[str, t.Any], hint: str
 ) -> None:
     """The device exists, so that a success would be a false "nothing to do"."""
     emulator.add_device(Device(**recorded))
