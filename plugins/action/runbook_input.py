@@ -96,6 +96,8 @@ class _Reader:
         self.errors: list[str] = []
         self.converted: list[str] = []
         self.run_once = False
+        # ansible_check_mode is that of the command line, also where a block or an include has a check_mode of its own.
+        self.prediction = bool(task.check_mode)
 
     def read(self) -> None:
         """Set the attributes. Errors of variables are in ``errors``."""

@@ -85,7 +85,10 @@ options:
     description:
       - Accept that the device is not found, for example because its record has expired.
       - A missing short name is not accepted if a device has the full name. A missing full name is not accepted if a device has the short
-        name. A missing name with invisible characters is not accepted without an ID.
+        name. A missing name with invisible characters is not accepted without an ID, and neither is one that differs from the name of a
+        device only in blanks.
+      - A missing identifier of another kind is not accepted, such as a GUID or the name of a device in O(device_id), or an ID in
+        O(device_name). A placeholder such as V(None) or V(N/A) is not accepted either.
     type: bool
     default: false
   force:

@@ -132,6 +132,10 @@ source:
     with O(entry_point=verify).
   returned: always
   type: str
+prediction:
+  description: Whether this task runs in check mode, also if a block or an include around it sets that.
+  returned: always
+  type: bool
 run_once:
   description: Whether C(run_once) is set for this task, or for a block or an include around it.
   returned: always

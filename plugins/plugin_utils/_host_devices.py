@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ansible import template
@@ -16,7 +15,7 @@ from ansible.utils.unsafe_proxy import wrap_var
 from jinja2 import Undefined
 
 from ..module_utils._errors import OptionError
-from ..module_utils._options.identifiers import DeviceRequest, is_guid
+from ..module_utils._options.identifiers import DeviceRequest, has_form_of_id
 from ._host_names import is_local_name, is_own_address
 
 DEVICE_VARIABLES: t.Final = {
@@ -26,7 +25,6 @@ DEVICE_VARIABLES: t.Final = {
 }
 _HAS_TRUST_TAGS: t.Final = hasattr(template, "trust_as_template")  # from ansible-core 2.19 on
 _MOST_NAMED: t.Final = 5
-_DEVICE_ID: t.Final = re.compile(r"[0-9A-Fa-f]{40}")
 
 
 def devices_of_hosts(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[dict[str, str]]:
@@ -57,7 +55,7 @@ def device_of_host(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, str
             f"host {host} is the controller, not a device.",
             hint="Exclude it from the hosts, or set mde_device_id or mde_device_name for it.",
         )
-    if _DEVICE_ID.fullmatch(host) or is_guid(host):
+    if has_form_of_id(host):
         raise OptionError(
             f"the name of host {host} is an ID, not a device name.",
             hint="Set mde_device_id or mde_aad_device_id for it.",

@@ -724,6 +724,26 @@ def test_names_and_comments_are_safe_and_complete_in_the_evidence(emulator: Emul
     assert not [cell for row in table for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
 
 
+def test_the_setting_jinja2_native_changes_nothing(emulator: Emulator, runbook: AnsibleCommand) -> None:
+    """Before ansible-core 2.19, templates with it return tuples, and numbers for text that looks like one."""
+    emulator.grant("Machine.ReadWrite.All")
+    runbook.variables["ANSIBLE_JINJA2_NATIVE"] = "true"
+    devices = fleet(emulator, 3)
+    emulator.update_device(devices[2].id, fate="unsupported_os", os_platform="macOS")
+    runbook.inventory({device.name or "": {} for device in devices})
+    completed = runbook.run("offboard", mde_hosts="all", mde_comment="1.10", mde_tag="1.20", mde_external_id="1.30")
+    assert completed.code == 2
+    assert {host for host, counts in completed.recap.items() if counts["failed"]} == {devices[2].name}
+    assert {action["requestorComment"] for action in emulator.actions()} == {"1.10"}
+    assert all(emulator.machine(device.id)["machineTags"] == ["1.20"] for device in devices[:2])
+    assert {call.body["ExternalId"].partition(" ")[2] for call in emulator.calls("api", "POST", "/offboard")} == {"1.30"}
+    (evidence,) = runbook.evidence()
+    assert (evidence["comment"], evidence["devices"][0]["tag"]["tag"]) == ("1.10", "1.20")
+    assert len(completed.summaries["mde_offboard"]["action_ids"]) == 2
+    verified = runbook.run("verify", mde_action_ids=completed.summaries["mde_offboard"]["action_ids"])
+    assert (verified.code, "2 pending" in verified.one_line) == (0, True), verified.output
+
+
 # -- days later ----------------------------------------------------------------------------------------------
 
 
@@ -768,6 +788,40 @@ def test_verify_reports_each_outcome_and_fails_for_devices_that_need_attention(
     assert lenient.code == 0, lenient.output
     strict = runbook.run("verify", mde_evidence="earlier.json", mde_fail_on="no_action, pending")
     assert "no-action.corp.example" in strict.one_line.partition("fail this run because of mde_fail_on")[2]
+
+
+def test_verify_fails_if_it_does_not_cover_the_devices(emulator: Emulator, runbook: AnsibleCommand) -> None:
+    """Evidence of check mode or of an aborted run, and IDs of actions that this tenant does not have."""
+    names = [device.name for device in fleet(emulator, 2)]
+    assert runbook.run("offboard_list", "--check", mde_devices=names, **COMMENT).code == 0
+    path = next((runbook.folder / "mde-evidence").glob("*.json"))
+    unknown = "11112222-bbbb-3333-cccc-4444dddd5555 11112222-bbbb-3333-cccc-4444dddd5556"
+    cases: list[tuple[dict[str, t.Any], str]] = [
+        ({"mde_evidence": str(path)}, "Nothing was verified, because the evidence is a prediction of check mode."),
+        ({"mde_action_ids": unknown}, "Nothing was verified, because no action with these IDs exists."),
+    ]
+    for given, reason in cases:
+        completed = runbook.run("verify", **given)
+        assert (completed.code, completed.times(reason)) == (2, 1), completed.output
+        assert completed.summaries["mde_verify"]["failed"] == 2
+        assert runbook.run("verify", **given, mde_fail_on=[]).code == 0
+    # An aborted run: the other devices have no outcome, and some of them can be offboarded.
+    document = json.loads(path.read_text("utf-8"))
+    aborted = {**document, "prediction": False, "complete": False, "device_count": 5}
+    (runbook.folder / "aborted.json").write_text(json.dumps(aborted), "utf-8")
+    completed = runbook.run("verify", mde_evidence="aborted.json")
+    assert (completed.code, completed.times("The evidence lacks 3 devices")) == (2, 1), completed.output
+    assert runbook.run("verify", mde_evidence="aborted.json", mde_fail_on=[]).code == 0
+    # A device that needed no offboard has no action, and that is no failure.
+    path.write_text(json.dumps({**document, "prediction": False}), "utf-8")
+    assert "2 no_action" in (completed := runbook.run("verify", mde_evidence=str(path))).one_line
+    assert completed.code == 0
+
+
+@pytest.mark.parametrize("playbook", ["offboard_list", "verify"])
+def test_a_run_that_starts_at_a_later_task_fails(runbook: AnsibleCommand, playbook: str) -> None:
+    completed = runbook.run(playbook, "--start-at-task", "Mark the devices as considered", **COMMENT)
+    assert (completed.code, "The run has no device" in completed.one_line) == (2, True)
 
 
 def test_verify_takes_the_evidence_of_a_run_or_action_ids(emulator: Emulator, runbook: AnsibleCommand) -> None:

@@ -151,6 +151,30 @@ def test_a_step_of_a_play_offboards_its_hosts_and_the_next_step_uses_the_results
     assert sorted(handed) == sorted(action["id"] for action in emulator.actions())
 
 
+@pytest.mark.parametrize("predicted", [True, False])
+def test_the_check_mode_of_a_block_decides_what_is_a_prediction(
+    emulator: Emulator, site: Site, predicted: bool
+) -> None:
+    """``ansible_check_mode`` is that of the command line, and a workflow verifies no actions of a prediction."""
+    (device,) = fleet(emulator, 1)
+    site.hosts({})
+    block = {"name": "Defender", "block": [step()], "check_mode": predicted}
+    completed = site.play(
+        {"hosts": "localhost", "tasks": [block, SEE]},
+        *([] if predicted else ["--check"]),
+        mde_devices=[{"device_id": device.id}],
+        **COMMENT,
+    )
+    assert completed.code == 0, completed.output
+    assert posts(emulator) == (0 if predicted else 1)
+    result = site.results()["localhost"]
+    assert (result["outcome"], result["prediction"]) == ("submitted", predicted)
+    (summary,) = completed.summaries["mde_role"].values()
+    assert summary["prediction"] is predicted
+    assert ("Prediction: 1 of 1 devices" in completed.one_line) is predicted
+    assert ("secops.mde.verify -e mde_evidence=" in completed.one_line) is not predicted
+
+
 def test_the_tags_of_other_steps_skip_the_role(emulator: Emulator, site: Site) -> None:
     names = [device.name or "" for device in fleet(emulator, 2)]
     site.hosts({name: {} for name in names})

@@ -188,7 +188,9 @@ def silence_loggers() -> None:
 def _needles(secret: str) -> tuple[bytes, ...]:
     """Search terms for a secret: decoded as often as the text is, and as base64 and hex; all without white space."""
     found: dict[bytes, None] = {}
-    for written in dict.fromkeys((secret, secret.replace(" ", "+"))):
+    # Some servers read the bytes of UTF-8 as Latin-1, or escape each of them.
+    misread = secret.encode("utf-8", "surrogatepass").decode("latin-1")
+    for written in dict.fromkeys((secret, secret.replace(" ", "+"), misread)):
         for encoding in ("utf-8", "latin-1"):
             try:
                 plain = written.encode(encoding, "surrogatepass" if encoding == "utf-8" else "strict")

@@ -18,7 +18,7 @@ from .._api.models import Machine, case_variants
 from .._api.odata import FilterSyntax, any_of, property_in, starts_with_any
 from .._api.paging import RefusedRecord, Report
 from .._errors import ApiError, UnexpectedResponseError
-from .._options.identifiers import DeviceRequest
+from .._options.identifiers import DeviceRequest, has_form_of_id
 from .._same import comparable
 from .matching import Resolution, first_label, has_labels, not_found, resolve, without_root
 
@@ -100,8 +100,8 @@ class _MachineIndex:
         """
         keys = self._keys(request.device_id, request.aad_device_id, request.device_name)
         found = {id_: machine for key in keys for id_, machine in self._by_key.get(key, {}).items()}
-        if include_prefixes and request.device_name:
-            label = comparable(first_label(request.device_name))
+        if include_prefixes and (name := _assumed_name(request)):
+            label = comparable(first_label(name))
             for (kind, text), machines in self._by_key.items():
                 if kind == "label" and text.startswith(label):
                     found.update(machines)
@@ -183,8 +183,15 @@ def _confirm_missing(
     return {**refused, **_read_terms(client, labels, records)}
 
 
+def _assumed_name(request: DeviceRequest) -> str | None:
+    """The name of the device. A ``device_id`` in another form than that of IDs is perhaps a name, too."""
+    unusual = request.device_id if request.device_id and not has_form_of_id(request.device_id) else None
+    return request.device_name or unusual
+
+
 def _label_terms(request: DeviceRequest) -> list[_SearchTerm]:
-    labels = _spellings(first_label(request.device_name)) if request.device_name else []
+    name = _assumed_name(request)
+    labels = _spellings(first_label(name)) if name else []
     return [_SearchTerm("computerDnsName", label, prefix=True) for label in labels]
 
 

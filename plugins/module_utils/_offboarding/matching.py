@@ -10,17 +10,22 @@ No wildcard, no prefix, no first hit.
 
 from __future__ import annotations
 
+import re
 import typing as t
 import unicodedata
 from dataclasses import dataclass
 
 from .._api.models import Machine, meant
 from .._errors import DeviceError, MdeError
-from .._options.identifiers import DeviceRequest, is_dns_name
+from .._options.identifiers import DeviceRequest, has_form_of_id, is_dns_name
 from .._same import equal_ignoring_case
 
 # Similar records to return for a device that was not found.
 _MOST_CANDIDATES = 10
+# What templates, spreadsheets and other tools write for a missing value. A device can have such a name, and is then found.
+_PLACEHOLDER: t.Final = re.compile(
+    r"n/?a|none|null|nil|nan|undefined|unknown|[\W_]+|__omit_place_holder__\w*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,9 @@ class Resolution:
     error: MdeError | None = None
     warnings: tuple[str, ...] = ()
     near_miss: bool = False
-    """Of a device that was not found: a candidate has the same first label, and one of the two names is short, or the name was pasted
-    with invisible characters."""
+    """Of a device that was not found: the request looks like a mistake, not like a device that is gone. A candidate has the same first
+    label, and one of the two names is short; or the names differ in blanks or invisible characters; or an identifier of another kind,
+    or a placeholder, was set."""
 
 
 def resolve(
@@ -135,10 +141,9 @@ def _short_name_warnings(request: DeviceRequest, machine: Machine) -> t.Iterator
 
 def not_found(request: DeviceRequest, candidates: t.Sequence[Machine]) -> Resolution:
     """No record matches. ``candidates`` are similar records, in case the request is misspelled."""
-    hints = []
-    if request.looks_like_guid and not request.aad_device_id:
-        hints.append("device_id looks like an Entra device ID. If it is one, set it as aad_device_id.")
+    hints = list(_other_kind(request, candidates))
     name = request.device_name or ""
+    other_kind = bool(hints)
     near_miss = any(machine.name and short_and_full(name, without_root(machine.name)) for machine in candidates)
     if near_miss and "." not in name:
         hints.append("A device with this short name exists. Use its full name, or set match_short_names.")
@@ -147,6 +152,9 @@ def not_found(request: DeviceRequest, candidates: t.Sequence[Machine]) -> Resolu
     elif _has_invisible_characters(request):
         near_miss = True
         hints.append("The name contains invisible characters, for example from a chat. Type it again.")
+    elif any(machine.name and _looks_equal(name, machine.name) for machine in candidates):
+        near_miss = True
+        hints.append("The name of a device differs only in blanks or invisible characters. Use its device_id.")
     hints.append(
         "Check the spelling and the tenant. Records expire after 180 days without contact. "
         "Set missing_ok to accept missing devices."
@@ -159,8 +167,31 @@ def not_found(request: DeviceRequest, candidates: t.Sequence[Machine]) -> Resolu
             code="not_found",
             hint=" ".join(hints),
         ),
-        near_miss=near_miss,
+        near_miss=near_miss or other_kind,
     )
+
+
+def _other_kind(request: DeviceRequest, candidates: t.Sequence[Machine]) -> t.Iterator[str]:
+    """A hint for each identifier that is probably one of another kind, or none."""
+    if request.looks_like_guid and not request.aad_device_id:
+        yield "device_id looks like an Entra device ID. If it is one, set it as aad_device_id."
+    names = (first_label(without_root(machine.name)) for machine in candidates if machine.name)
+    if any(equal_ignoring_case(request.device_id, name) for name in names):
+        yield "device_id is the name of a device. If you mean that device, set its name as device_name."
+    for option in ("device_id", "device_name"):
+        if _PLACEHOLDER.fullmatch(getattr(request, option) or "any"):
+            yield f"{option} looks like a placeholder for a missing value. Check where it comes from."
+    if request.device_name and has_form_of_id(request.device_name) and not (request.device_id or request.aad_device_id):
+        yield "device_name looks like an ID. If it is one, set it as device_id or aad_device_id."
+
+
+def _looks_equal(one: str, other: str) -> bool:
+    """Whether two names are the same apart from blanks and invisible characters."""
+    return equal_ignoring_case(*("".join(filter(_is_visible, name)) for name in (one, other)))
+
+
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character) not in ("Cf", "Cc", "Zs")
 
 
 def _has_invisible_characters(request: DeviceRequest) -> bool:

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from .._errors import OptionError
 
 _ID = re.compile(r"[A-Za-z0-9-]+")
+_DEVICE_ID = re.compile(r"[0-9A-Fa-f]{40}")
+NIL_GUID: t.Final = "00000000-0000-0000-0000-000000000000"
+"""In exports and records, the Entra device ID of each device that is not registered: it identifies none of them."""
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # The URL of a device page in the portal, for any host and cloud. A URL that ends before the ID has none. A URL that contains
 # another one may redirect to it, or be two URLs.
@@ -85,6 +88,11 @@ class DeviceRequest:
 
 def is_guid(text: str) -> bool:
     return _GUID.fullmatch(text) is not None
+
+
+def has_form_of_id(text: str) -> bool:
+    """Whether a text has the usual form of a device ID, or is a GUID."""
+    return is_guid(text) or _DEVICE_ID.fullmatch(text) is not None
 
 
 def clean_comment(comment: str | None) -> str:
@@ -172,14 +180,14 @@ def clean_device_name(value: str) -> str:
 
 
 def clean_aad_device_id(value: str) -> str:
-    """A GUID, with or without braces. Raises OptionError for anything else."""
+    """A GUID, with or without braces. Raises OptionError for anything else, and for the one that means "not registered"."""
     value = value.strip()
     _refuse_hidden("aad_device_id", value)
     guid = value[1:-1] if value.startswith("{") and value.endswith("}") else value
-    if not is_guid(guid):
+    if not is_guid(guid) or guid == NIL_GUID:
         raise OptionError(
             f"aad_device_id: {value[:_MAX_QUOTED]!r} is not an Entra device ID.",
-            hint="Use a GUID such as 11112222-bbbb-3333-cccc-4444dddd5555, not the object ID of the device.",
+            hint="Use a GUID such as 11112222-bbbb-3333-cccc-4444dddd5555, not the object ID of the device, and not all zeros.",
         )
     return guid
 

@@ -48,6 +48,10 @@ class VerificationRequest:
     targets: tuple[Target, ...] = ()
     comment: str | None = None
     tenant_id: str | None = None
+    prediction: bool = False
+    """Whether the evidence is of check mode."""
+    missing: int = 0
+    """The number of devices of the earlier run that the evidence lacks, because that run did not finish."""
     warnings: tuple[str, ...] = ()
     """Why the evidence may be incomplete or outdated."""
 
@@ -63,6 +67,11 @@ class VerificationRequest:
 
 def parse_targets(params: t.Mapping[str, t.Any]) -> VerificationRequest:
     """Validate the options of ``VERIFY_OPTIONS`` and read the evidence. Raises OptionError."""
+    if params["action_id"] is None and params["device_id"] is None and not params["evidence"]:
+        raise OptionError(
+            "Nothing to verify: action_id, device_id and evidence are all empty.",
+            hint="Set one of them. An empty list of IDs is accepted.",
+        )
     actions = clean_list("action_id", params["action_id"], clean_action_id) or ()
     devices = clean_list("device_id", params["device_id"], clean_device_id) or ()
     found = [Target(action_id=action_id) for action_id in actions]
@@ -83,6 +92,8 @@ def _of_evidence(path: Path) -> VerificationRequest:
         targets=_each(path, devices),
         comment=_text(document.get("comment")),
         tenant_id=_text(mapping(document.get("context")).get("tenant_id")),
+        prediction=document.get("prediction") is True,
+        missing=max(0, device_count(document) - len(devices)) if document.get("complete") is False else 0,
         warnings=tuple(_warnings(document, len(devices))),
     )
 

@@ -14,7 +14,7 @@ import unicodedata
 from reprlib import Repr
 
 from ...module_utils._errors import OptionError
-from ...module_utils._options.identifiers import HIDDEN, DeviceRequest, is_dns_name, is_guid
+from ...module_utils._options.identifiers import HIDDEN, NIL_GUID, DeviceRequest, is_dns_name, is_guid
 from .._host_names import is_local_name
 from .rows_to_keep import is_heading
 
@@ -48,7 +48,6 @@ _NO_VALUE = re.compile(
 # Errors of spreadsheets in several languages. A line that starts with one is a device that was lost, not a comment.
 _SPREADSHEET_ERROR = re.compile(r"\#(?:N/[A-Z]!?|NV|¡?[^\W\d_a-z]+(?:/0)?[!?])(?=[\s,;|]|$)")
 _QUOTES: t.Final = ('""', "''", "``", "\u201c\u201d", "\u201e\u201c", "\u2018\u2019", "\u00ab\u00bb")
-_NIL_GUID: t.Final = "00000000-0000-0000-0000-000000000000"
 _MAX_WORD: t.Final = 1000
 _MAX_QUOTED: t.Final = 60
 _SHORT: t.Final = Repr()
@@ -198,7 +197,7 @@ def parse_entra_id(text: str) -> str:
 
 def is_nil_guid(text: str) -> bool:
     """Whether this is the GUID of zeros that exports contain for a device that is not registered."""
-    return text.strip("{}") == _NIL_GUID
+    return text.strip("{}") == NIL_GUID
 
 
 def parse_option(field: str, text: str) -> Device:

@@ -190,6 +190,17 @@ def test_nothing_to_verify_is_refused(emulator: Emulator, offboard_info: RunModu
     assert emulator.calls() == []
 
 
+@pytest.mark.parametrize("options", [{"device_id": None}, {"action_id": None}, {"evidence": None}, {"evidence": ""}])
+def test_a_template_without_a_result_is_refused(
+    emulator: Emulator, offboard_info: RunModule, options: dict[str, t.Any]
+) -> None:
+    """It must not pass as an empty list."""
+    run = offboard_info(**options)
+    assert (run.failed, run.error_code) == (True, "invalid_option")
+    assert "action_id, device_id and evidence are all empty" in run.result["msg"]
+    assert emulator.calls() == []
+
+
 def test_a_read_that_fails_is_no_outcome(emulator: Emulator, offboard_info: RunModule) -> None:
     device = emulator.add_device(Device(name="pc.corp.example"))
     emulator.fault(kind="html_404", method="GET", path="/machineactions", times=None)

@@ -422,6 +422,63 @@ def test_missing_ok_does_not_accept_a_name_with_invisible_characters(
     assert offboard(device_name=typed).device["device_id"] == recorded.id != device.id
 
 
+@pytest.mark.parametrize(
+    ("requested", "recorded", "hint"),
+    [
+        ({"device_id": GUID}, {"name": "pc1", "aad_device_id": GUID}, "set it as aad_device_id"),
+        ({"device_id": "pc1"}, {"name": "PC1"}, "device_id is the name of a device"),
+        ({"device_id": "pc1"}, {"name": "pc1.corp.example."}, "device_id is the name of a device"),
+        ({"device_name": "a1" * 20}, {"name": "pc1", "id": "a1" * 20}, "device_name looks like an ID"),
+        ({"device_name": GUID}, {"name": "pc1", "aad_device_id": GUID}, "device_name looks like an ID"),
+        ({"device_name": "Sam Example"}, {"name": "Sam Example "}, "differs only in blanks"),
+        ({"device_name": "pc1.corp.example"}, {"name": "pc1.corp.example\u200b"}, "differs only in blanks"),
+    ],
+)
+def test_missing_ok_does_not_accept_an_identifier_of_another_kind_or_other_blanks(
+    emulator: Emulator, offboard: RunModule, requested: dict[str, t.Any], recorded: dict[str, t.Any], hint: str
+) -> None:
+    """The device exists, so that a success would be a false "nothing to do"."""
+    emulator.add_device(Device(**recorded))
+    run = offboard(**requested, missing_ok=True)
+    assert (run.outcome, run.failed) == ("not_found", True)
+    assert hint in run.result["msg"]
+    assert posts(emulator) == 0
+
+
+@pytest.mark.parametrize("option", ["device_id", "device_name"])
+@pytest.mark.parametrize("text", ["None", "null", "-", "undefined"])
+def test_missing_ok_does_not_accept_a_placeholder_for_a_missing_value(
+    emulator: Emulator, offboard: RunModule, option: str, text: str
+) -> None:
+    run = offboard(devices=[{option: text}], missing_ok=True)
+    assert (run.outcome, run.failed) == ("not_found", True)
+    assert f"{option} looks like a placeholder" in run.result["msg"]
+
+
+def test_a_device_can_have_a_name_that_looks_like_a_placeholder(emulator: Emulator, offboard: RunModule) -> None:
+    device = emulator.add_device(Device(name="None"))
+    assert offboard(device_name="none").device["device_id"] == device.id
+
+
+def test_missing_ok_accepts_an_unusual_id_that_is_no_name(emulator: Emulator, offboard: RunModule) -> None:
+    emulator.add_device(Device(name="pc10.corp.example"))
+    run = offboard(device_id="pc1", missing_ok=True)
+    assert (run.outcome, run.failed) == ("not_found", False)
+
+
+@pytest.mark.parametrize("nil", ["00000000-0000-0000-0000-000000000000", "{00000000-0000-0000-0000-000000000000}"])
+def test_the_entra_id_of_zeros_of_all_unregistered_devices_is_no_identifier(
+    emulator: Emulator, offboard: RunModule, nil: str
+) -> None:
+    """If one record of the service has it, that record is any device, not the requested one."""
+    emulator.add_device(Device(name="other.corp.example", aad_device_id=nil.strip("{}")))
+    for options in ({"aad_device_id": nil}, {"devices": [{"aad_device_id": nil}]}):
+        run = offboard(**options)
+        assert (run.failed, run.error_code) == (True, "invalid_option")
+        assert "not all zeros" in run.result["msg"]
+    assert emulator.calls() == []
+
+
 # -- ids that differ only in case ---------------------------------------------------------------------------------
 
 LOWER, UPPER = "ab" * 20, "AB" * 20

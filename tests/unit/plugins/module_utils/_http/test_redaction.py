@@ -47,6 +47,8 @@ ENCODINGS: dict[str, t.Callable[[str], str]] = {
     "JSON, slashes escaped": lambda s: json.dumps(s)[1:-1].replace("/", "\\/"),
     "every character escaped": lambda s: "".join(f"\\u{ord(character):04X}" for character in s),
     "repr": lambda s: repr(s)[1:-1],
+    "repr of bytes": lambda s: repr(s.encode())[2:-1],
+    "UTF-8 read as Latin-1": lambda s: s.encode().decode("latin-1"),
     "HTML": html.escape,
     "HTML, numbers": lambda s: "".join(f"&#{ord(character)};" for character in s),
     "HTML, hex numbers": lambda s: "".join(f"&#x{ord(character):X};" for character in s),
