@@ -80,15 +80,12 @@ comment:
   description: The comment of the run that wrote O(evidence). V(null) without evidence, and on failure.
   returned: always
   type: str
+  sample: CHG-1044 retired
 evidence_is_prediction:
   description: Whether O(evidence) is from check mode, which offboards nothing that can be verified.
   returned: always
   type: bool
-missing:
-  description: The number of devices that O(evidence) lacks, because the run that wrote it did not finish.
-  returned: always
-  type: int
-  sample: CHG-1044 retired
+  sample: false
 devices:
   description: The result of each device, in the order requested.
   returned: always

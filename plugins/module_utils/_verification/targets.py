@@ -50,8 +50,6 @@ class VerificationRequest:
     tenant_id: str | None = None
     prediction: bool = False
     """Whether the evidence is of check mode."""
-    missing: int = 0
-    """The number of devices of the earlier run that the evidence lacks, because that run did not finish."""
     warnings: tuple[str, ...] = ()
     """Why the evidence may be incomplete or outdated."""
 
@@ -93,7 +91,6 @@ def _of_evidence(path: Path) -> VerificationRequest:
         comment=_text(document.get("comment")),
         tenant_id=_text(mapping(document.get("context")).get("tenant_id")),
         prediction=document.get("prediction") is True,
-        missing=max(0, device_count(document) - len(devices)) if document.get("complete") is False else 0,
         warnings=tuple(_warnings(document, len(devices))),
     )
 

@@ -91,15 +91,13 @@ class VerificationResult(DeviceResults[DeviceVerification]):
     """The comment of the earlier run."""
     evidence_is_prediction: bool = False
     """Whether the evidence of the earlier run is of check mode."""
-    missing: int = 0
-    """The number of devices that the evidence lacks."""
 
     @property
     def error(self) -> MdeError | None:
         return next(iter(self.errors()), None)
 
     def as_dict(self) -> dict[str, t.Any]:
-        return {**super().as_dict(), "comment": self.comment, "evidence_is_prediction": self.evidence_is_prediction, "missing": self.missing}
+        return {**super().as_dict(), "comment": self.comment, "evidence_is_prediction": self.evidence_is_prediction}
 
     def success_message(self) -> str:
         if len(self.devices) == 1:
@@ -128,9 +126,7 @@ class Verifier:
         devices = self._run(request.targets)
         claims = self._client.session.claims
         request.check_tenant(claims.tenant_id if claims else None)
-        return VerificationResult(
-            tuple(devices), comment=request.comment, evidence_is_prediction=request.prediction, missing=request.missing
-        )
+        return VerificationResult(tuple(devices), comment=request.comment, evidence_is_prediction=request.prediction)
 
     def _run(self, targets: t.Sequence[Target]) -> list[DeviceVerification]:
         action_ids = list(dict.fromkeys(target.action_id for target in targets if target.action_id))
