@@ -194,16 +194,7 @@ class HttpTransport:
                 "proxy_failed",
                 hint="Check proxy, its user and password, and whether it allows this host.",
             )
-        if isinstance(
-            error,
-            (
-                exceptions.InvalidURL,
-                exceptions.InvalidSchema,
-                exceptions.MissingSchema,
-                LocationValueError,
-                UnicodeError,
-            ),
-        ):
+        if isinstance(error, (exceptions.InvalidURL, exceptions.InvalidSchema, LocationValueError, UnicodeError)):
             return failure(reason, "unreachable", retryable=False)
         return failure(
             f"no connection to {host} ({reason})",
