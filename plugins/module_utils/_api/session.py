@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime
 
-from .._auth.token import TokenClaims, read_claims
+from .._auth.token import TokenCache, TokenClaims, read_claims
 from .._clock import Clock
 from .._errors import DeadlineExceededError, MdeError, ThrottledError, TransportError
 from .._http.rate_limit import RateLimiter
@@ -33,19 +33,6 @@ _DEADLINE_GRACE: t.Final = 1.0
 _RATE_LIMIT_HINT = (
     "The limit is set by calls_per_minute and calls_per_hour; the service allows 100 and 1500 per application."
 )
-
-
-class TokenSource(t.Protocol):
-    """Provides access tokens."""
-
-    def token(self, time_limit: float) -> str:
-        """Return a valid token. Signing in may take at most ``time_limit`` seconds."""
-
-    def refresh(self, refused: str, time_limit: float) -> str:
-        """Return a token other than the one that the API rejected. Raises if there is none."""
-
-    def check_replaceable(self) -> None:
-        """Raise if it is certain that there is no other token."""
 
 
 @dataclass
@@ -70,7 +57,7 @@ class ApiSession:
     def __init__(
         self,
         transport: HttpTransport,
-        tokens: TokenSource,
+        tokens: TokenCache,
         api_url: str,
         *,
         rate_limiter: RateLimiter,
