@@ -139,7 +139,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
     def exit(self, result: Result) -> t.NoReturn:
         """End the module. The task fails if the result has an error."""
         if self._client is not None:
-            self._client.session.close()
+            self._client.session.close_connections()
             for warning in self._client.session.warnings():
                 self.warn(warning)
         statistics = self._client.session.statistics if self._client else ApiStatistics()

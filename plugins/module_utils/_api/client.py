@@ -55,12 +55,11 @@ class MdeClient:
         found = _checked(parse, response, what)
         if equal_ignoring_case(found.id, id_):
             return found
+        if isinstance(found, Machine) and equal_ignoring_case((found.name or "").split(".")[0], id_):
+            return None  # the route of a machine also accepts a name instead of an ID
+        self.session.close_connections()
         if isinstance(found, Machine):
-            if equal_ignoring_case((found.name or "").split(".")[0], id_):
-                return None  # the route of a machine also accepts a name instead of an ID
-            self.session.drop_connections()
             raise unexpected_response(response, f"machine {id_}")  # the record of another one is no absence
-        self.session.drop_connections()
         self.session.ignore_records([found.id])
         return None
 
@@ -152,7 +151,7 @@ class MdeClient:
         )
         machine = _checked(Machine.checked, response, "a machine")
         if machine.id != machine_id:
-            self.session.drop_connections()
+            self.session.close_connections()
             raise unexpected_response(response, f"machine {machine_id}")
         return machine
 
@@ -309,18 +308,17 @@ class MdeClient:
                 before_send=before_send,
             )
             action = _checked(MachineAction.checked, response, "an action")
+            if not action.is_offboard:
+                raise unexpected_response(response, "an Offboard action")
         except UnexpectedResponseError:
-            self.session.drop_connections()
+            self.session.close_connections()
             raise
         except MdeError:
             raise
         except Exception as error:  # whatever it is, the request may have been carried out
             raise TransportError(f"Unexpected {type(error).__name__}: {error}", may_have_arrived=True) from error
-        if not action.is_offboard:
-            self.session.drop_connections()
-            raise unexpected_response(response, "an Offboard action")
         if action.machine_id != machine_id:
-            self.session.drop_connections()
+            self.session.close_connections()
         return action
 
 

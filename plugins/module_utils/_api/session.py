@@ -82,10 +82,6 @@ class ApiSession:
         self._long_pause: tuple[float, Response] | None = None
         """Monotonic time until which a 429 has asked for a pause, and that response, if its call had no time for the pause."""
 
-    def close(self) -> None:
-        """Close all connections."""
-        self._transport.close()
-
     @property
     def claims(self) -> TokenClaims | None:
         """Return the claims of the current token, or None before the sign-in and for a token that cannot be decoded."""
@@ -212,14 +208,17 @@ class ApiSession:
             with self._lock:
                 self.statistics.retries += 1
 
-    def drop_connections(self) -> None:
-        """Use new connections from now on: a response belonged to another request, and the next one may, too."""
+    def close_connections(self) -> None:
+        """Close all connections; later calls open new ones.
+
+        Also after a response that belongs to another request, because the next one on its connection may, too.
+        """
         self._transport.close()
 
     def _check_kind(self, response: Response, method: str) -> None:
         """Raise TransportError if a read returns a 2xx status other than 200, which belongs to another request."""
         if method == "GET" and 200 < response.status < 300:
-            self.drop_connections()
+            self.close_connections()
             raise TransportError(
                 f"GET {response.url.split('?')[0]}: the response has status {response.status}, which no read returns.",
                 may_have_arrived=True,
