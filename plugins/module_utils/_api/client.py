@@ -49,7 +49,7 @@ class MdeClient:
         """IDs of the actions that this run created, each on the device that it was meant for."""
 
     def _get(self, path: str, id_: str, parse: t.Callable[[object], Item], what: str) -> Item | None:
-        response = get(self.session, f"{path}/{quote(id_, safe='')}", missing_ok=True)
+        response = get(self.session, f"{path}/{quote(id_, safe='')}")
         if response is None:
             return None
         found = _checked(parse, response, what)
