@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from urllib.parse import quote
 
 from .._auth.permissions import CANCEL, EXCLUDE, OFFBOARD, READ, TAG
@@ -44,7 +45,11 @@ class MdeClient:
     def __init__(self, session: ApiSession) -> None:
         self.session = session
         self.filter_batcher = FilterBatcher(session.clock)
-        self._lists = Lists(session)
+        lists = Lists(session)
+        self.iter_machine_pages = partial(lists.pages, "machines", parse=Machine.checked)
+        """All machines that match an OData filter, page by page, in the service's order. See ``Lists.pages``."""
+        self.iter_action_pages = partial(lists.pages, "machineactions", parse=MachineAction.checked)
+        """The same for machine actions."""
         self.own_actions: set[str] = set()
         """IDs of the actions that this run created, each on the device that it was meant for."""
 
@@ -91,14 +96,8 @@ class MdeClient:
         return self._get("machines", machine_id, Machine.checked, "a machine")
 
     def list_machines(self, condition: str, *, report: Report | None = None) -> list[Machine]:
-        """All machines that match an OData filter, in the service's order. See ``Lists.pages``."""
+        """All machines that match an OData filter, in the service's order."""
         return [machine for page in self.iter_machine_pages(condition, report=report) for machine in page]
-
-    def iter_machine_pages(
-        self, condition: str, *, limit: int | None = None, count: bool = False, report: Report | None = None
-    ) -> t.Iterator[list[Machine]]:
-        """The same, page by page."""
-        return self._lists.pages("machines", condition, Machine.checked, limit=limit, count=count, report=report)
 
     def machines_by_id(self, machine_ids: t.Sequence[str]) -> list[Machine]:
         """The machines with these IDs that the list has. One that is missing may exist."""
@@ -251,28 +250,6 @@ class MdeClient:
 
     def _list_actions(self, condition: str, **reading: t.Any) -> list[MachineAction]:
         return [action for page in self.iter_action_pages(condition, **reading) for action in page]
-
-    def iter_action_pages(
-        self,
-        condition: str,
-        *,
-        order: str | None = None,
-        limit: int | None = None,
-        count: bool = False,
-        report: Report | None = None,
-        allowance: Allowance | None = None,
-    ) -> t.Iterator[list[MachineAction]]:
-        """All actions that match an OData filter, page by page; see ``Lists.pages``."""
-        return self._lists.pages(
-            "machineactions",
-            condition,
-            MachineAction.checked,
-            order=order,
-            limit=limit,
-            count=count,
-            report=report,
-            allowance=allowance,
-        )
 
     def get_action(self, action_id: str) -> MachineAction | None:
         """The action with this ID, or None if the service reports that it does not exist (yet)."""
