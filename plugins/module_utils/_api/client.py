@@ -19,7 +19,7 @@ from urllib.parse import quote
 from .._auth.permissions import CANCEL, EXCLUDE, OFFBOARD, READ, TAG
 from .._errors import ApiError, MdeError, TransportError, UnexpectedResponseError
 from .._http.response import Response
-from .._http.retry import RetryBudget, is_retryable_read, is_safe_to_resend
+from .._http.retry import RetryBudget, is_retryable_read
 from .._presentable import presentable
 from .._same import comparable, equal_ignoring_case
 from .error_responses import is_by_service
@@ -308,8 +308,13 @@ def _checked(parse: t.Callable[[object], Item], response: Response, what: str) -
 
 
 def _was_not_accepted(outcome: Response | TransportError) -> bool:
-    """Whether an offboard request certainly had no effect: a 429 of a gateway can hide the service's response."""
-    return is_safe_to_resend(outcome) and (isinstance(outcome, TransportError) or is_by_service(outcome))
+    """Whether the service has certainly not accepted a request, so that even an offboard request may be repeated.
+
+    A 429 of a gateway can hide the service's response.
+    """
+    if isinstance(outcome, TransportError):
+        return not outcome.may_have_arrived and outcome.retryable
+    return outcome.status == 429 and is_by_service(outcome)
 
 
 def _affected(machine_ids: t.Sequence[str], refused: t.Sequence[RefusedRecord]) -> dict[str, MdeError]:

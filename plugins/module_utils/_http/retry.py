@@ -95,10 +95,3 @@ def is_retryable_read(outcome: Response | TransportError) -> bool:
     if isinstance(outcome, TransportError):
         return outcome.retryable
     return outcome.status in RETRYABLE_STATUSES
-
-
-def is_safe_to_resend(outcome: Response | TransportError) -> bool:
-    """Whether the service has certainly not accepted a request, so that even an offboard request may be repeated."""
-    if isinstance(outcome, TransportError):
-        return not outcome.may_have_arrived and outcome.retryable
-    return outcome.status == 429
