@@ -123,7 +123,7 @@ class Lists:
                 params = {**query, "$skip": skip or None}
                 response = self._read(path, params, counted, allowance or self._session.budget)
                 records, total, more = _content(response)
-                self._session.observe_records(records)
+                self._session.service_clock.observe_records(records)
                 page, ids = collected.add(records, skip)
                 if page:
                     yield page

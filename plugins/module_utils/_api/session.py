@@ -74,7 +74,7 @@ class ApiSession:
         self.rate_limiter = rate_limiter
         self._rng = rng
         self._retry_timeout = retry_timeout
-        self._service_clock = ServiceTime(clock)
+        self.service_clock = ServiceTime(clock)
         self._not_requested: dict[str, None] = {}
         """IDs of records that were ignored, because they were not requested."""
         self._lock = threading.Lock()
@@ -89,7 +89,7 @@ class ApiSession:
 
     def service_time(self) -> datetime | None:
         """Return the current time by the service's ``Date`` headers, or None without a trusted one."""
-        return self._service_clock.by_headers()
+        return self.service_clock.by_headers()
 
     def now(self) -> datetime:
         """Return the current time for decisions and filters: the service's time if known, else this machine's.
@@ -97,23 +97,19 @@ class ApiSession:
         Signs in if nothing was sent yet, because the token can already show that this machine's clock is wrong. Raises
         what the sign-in raises.
         """
-        if not self._service_clock.is_informed:
+        if not self.service_clock.is_informed:
             self._token(self._retry_timeout)
-        return self._service_clock.now()
+        return self.service_clock.now()
 
     def _token(self, time_limit: float) -> str:
         token = self._tokens.token(time_limit)
         self._last_token = token
-        self._service_clock.observe_token(token)
+        self.service_clock.observe_token(token)
         return token
-
-    def observe_records(self, records: t.Sequence[object]) -> None:
-        """Use the times in records of the service to estimate its current time."""
-        self._service_clock.observe_records(records)
 
     def warnings(self) -> list[str]:
         """Return warnings for users about the calls so far."""
-        warnings = self._service_clock.warnings()
+        warnings = self.service_clock.warnings()
         with self._lock:
             ids = list(self._not_requested)
         if ids:
@@ -186,7 +182,7 @@ class ApiSession:
                     not_after=budget.not_after,
                 )
                 self._check_kind(outcome, method)
-                self._service_clock.observe(outcome)
+                self.service_clock.observe(outcome)
             except TransportError as error:
                 outcome = error
             budget.spent += self.clock.monotonic() - began
