@@ -75,17 +75,16 @@ class MsalHttpClient:
     """The ``http_client`` of msal, which sends over the transport of the collection.
 
     A token request changes nothing, so every method may be repeated. Credentials are posted only to the origin of the
-    authority, whatever a discovery document contains. ``budget`` covers all requests of one sign-in.
+    authority, whatever a discovery document contains. ``budget`` covers all requests of one sign-in. ``allowed_origin`` is
+    None for the metadata service, to which no credentials are posted.
     """
 
-    def __init__(
-        self, transport: HttpTransport, budget: RetryBudget, allowed_origin: str | None, *, metadata: bool = False
-    ) -> None:
+    def __init__(self, transport: HttpTransport, budget: RetryBudget, allowed_origin: str | None) -> None:
         self.last: Response | None = None
         self._transport = transport
         self._budget = budget
         self._allowed_origin = allowed_origin
-        self._retryable_statuses = _IMDS_RETRYABLE_STATUSES if metadata else RETRYABLE_STATUSES
+        self._retryable_statuses = RETRYABLE_STATUSES if allowed_origin else _IMDS_RETRYABLE_STATUSES
 
     @property
     def redact(self) -> Redactor:
