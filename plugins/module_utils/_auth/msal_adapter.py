@@ -17,7 +17,7 @@ import sys
 import typing as t
 
 from .._errors import LibraryError, MdeError, SignInError, TransportError
-from .._http.redaction import Redactor, silence_loggers
+from .._http.redaction import silence_loggers
 from .._http.response import Response, summarize_body
 from .._http.retry import RETRYABLE_STATUSES, RetryBudget
 from .._http.transport import HttpTransport
@@ -81,15 +81,11 @@ class MsalHttpClient:
 
     def __init__(self, transport: HttpTransport, budget: RetryBudget, allowed_origin: str | None) -> None:
         self.last: Response | None = None
+        self.redact = transport.redactor
         self._transport = transport
         self._budget = budget
         self._allowed_origin = allowed_origin
         self._retryable_statuses = RETRYABLE_STATUSES if allowed_origin else _IMDS_RETRYABLE_STATUSES
-
-    @property
-    def redact(self) -> Redactor:
-        """Masks credentials in text."""
-        return self._transport.redactor
 
     def get(self, url: str, *, params: t.Any = None, headers: t.Any = None, **_ignored: t.Any) -> _MsalResponse:
         return self._send("GET", url, params=params, headers=headers)
@@ -165,14 +161,13 @@ def acquire_token(http_client: MsalHttpClient, where: str, request: t.Callable[[
         message = "the response is not a token"
     if isinstance(response, dict) and is_bearer_token(response.get("access_token")):
         return response
-    raise _sign_in_error(
-        http_client.last, where, response if isinstance(response, dict) else {}, message, http_client.redact.head
-    )
+    raise _sign_in_error(http_client, where, response if isinstance(response, dict) else {}, message)
 
 
 def _sign_in_error(
-    last: Response | None, where: str, response: t.Mapping[str, t.Any], message: str, shown: t.Callable[[str], str]
+    http_client: MsalHttpClient, where: str, response: t.Mapping[str, t.Any], message: str
 ) -> SignInError:
+    last, shown = http_client.last, http_client.redact.head
     document = last.json() if last is not None else None
     error_body: dict[str, t.Any] = document if isinstance(document, dict) and "error" in document else dict(response)
     error, description = error_body.get("error"), shown(str(error_body.get("error_description") or ""))
