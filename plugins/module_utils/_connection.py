@@ -8,10 +8,8 @@
 from __future__ import annotations
 
 import random
-import ssl
 import typing as t
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ._api.client import MdeClient
 from ._api.session import ApiSession
@@ -22,6 +20,7 @@ from ._auth.token import TokenCache
 from ._clock import Clock
 from ._clouds import Cloud, resolve_cloud
 from ._errors import OptionError
+from ._http.ca_certificates import trusted_certificates
 from ._http.proxies import PROXY_VARIABLES, environment_proxy, is_proxy_url
 from ._http.rate_limit import RateLimiter
 from ._http.redaction import Redactor, users_and_passwords
@@ -133,8 +132,7 @@ def passwords_in_urls(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str
 def _check_ca_path(path: str | None) -> str | None:
     if path is not None:
         try:
-            kind = "capath" if Path(path).is_dir() else "cafile"
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**{kind: path})
+            trusted_certificates(path)
         except (OSError, ValueError) as error:  # SSLError is an OSError; a null character in the path is a ValueError
             raise OptionError(
                 f"Cannot load certificates from ca_path {path} ({getattr(error, 'strerror', None) or error}).",
