@@ -16,7 +16,7 @@ from ._api.session import ApiSession
 from ._auth.credential_selection import Identity, credential_sources, resolve_identity
 from ._auth.credentials import create_credential
 from ._auth.sign_in import Credential, SignInContext
-from ._auth.token import TokenCache
+from ._auth.token import Token, TokenCache
 from ._clock import Clock
 from ._clouds import Cloud, resolve_cloud
 from ._errors import OptionError
@@ -41,7 +41,7 @@ class Connection:
     per_hour: int
     retry_timeout: float
     instance_discovery: bool
-    redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
+    redactor: Redactor = field(repr=False, compare=False)
     """Knows the credentials that are used and sent."""
 
     @classmethod
@@ -96,22 +96,22 @@ class Connection:
     ) -> MdeClient:
         """A client that signs in at its first call. ``on_token`` receives each token, to keep it out of output."""
         transport = HttpTransport(self.transport_options, clock, self.redactor)
-        context = SignInContext(
-            cloud=self.cloud,
-            transport=transport,
-            transport_options=self.transport_options,
-            clock=clock,
-            rng=rng,
-            retry_timeout=self.retry_timeout,
-            instance_discovery=self.instance_discovery,
-        )
+
+        def sign_in(time_limit: float) -> Token:
+            context = SignInContext(
+                cloud=self.cloud,
+                transport=transport,
+                transport_options=self.transport_options,
+                clock=clock,
+                rng=rng,
+                retry_timeout=time_limit,
+                instance_discovery=self.instance_discovery,
+            )
+            return self.credential.acquire_token(context)
+
         session = ApiSession(
             transport,
-            TokenCache(
-                lambda time_limit: self.credential.acquire_token(context.with_time_limit(time_limit)),
-                clock,
-                on_token=on_token,
-            ),
+            TokenCache(sign_in, clock, on_token=on_token),
             self.cloud.api_url,
             rate_limiter=RateLimiter(clock, per_minute=self.per_minute, per_hour=self.per_hour),
             clock=clock,
