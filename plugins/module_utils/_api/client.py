@@ -206,8 +206,7 @@ class MdeClient:
         """The records with one of these IDs in any case. The others become a warning."""
         ids = set(map(comparable, requested))
         found = [record for record in records if comparable(id_of(record)) in ids]
-        if len(found) < len(records):
-            self.session.ignore_records(record.id for record in records if comparable(id_of(record)) not in ids)
+        self.session.ignore_records(record.id for record in records if comparable(id_of(record)) not in ids)
         return found
 
     def read_by_action_id(
