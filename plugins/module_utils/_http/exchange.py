@@ -102,7 +102,7 @@ class _Incoming(io.RawIOBase):
         super().__init__()
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
-        self._exchange = exchange
+        self.exchange = exchange
         self.remaining = MAX_HEAD
         self.eof = False
         self.ended = False
@@ -113,7 +113,7 @@ class _Incoming(io.RawIOBase):
     def readinto(self, buffer: t.Any, /) -> int | None:
         if self.ended:
             return None
-        self._sock.settimeout(self._exchange.time_left())
+        self._sock.settimeout(self.exchange.time_left())
         count = self._raw.readinto(buffer)
         self.eof = count == 0
         self.remaining -= count or 0
@@ -129,17 +129,14 @@ class _Incoming(io.RawIOBase):
 class _Reader(io.BufferedReader):
     """The file that http.client reads from and closes at the end of the body. Nothing may follow."""
 
-    def __init__(self, incoming: _Incoming, exchange: Exchange) -> None:
-        super().__init__(incoming)
-        self._incoming = incoming
-        self._exchange = exchange
+    raw: _Incoming
 
     def close(self) -> None:
         if not self.closed:
-            self._incoming.ended = True
+            self.raw.ended = True
             if rest := self.peek(1):
-                self._exchange.irregular = "bytes follow the response"
-                self._exchange.ambiguous = bool(rest.strip())  # some servers add a line break
+                self.raw.exchange.irregular = "bytes follow the response"
+                self.raw.exchange.ambiguous = bool(rest.strip())  # some servers add a line break
         super().close()
 
 
@@ -151,7 +148,7 @@ class _Response(http.client.HTTPResponse):
         self.fp.close()
         self._exchange = current_exchange.get()
         self._incoming = _Incoming(sock, self._exchange)
-        self.fp = _Reader(self._incoming, self._exchange)
+        self.fp = _Reader(self._incoming)
 
     def _read_status(self) -> tuple[str, int, str]:
         for _interim in range(MAX_INTERIM_RESPONSES):
