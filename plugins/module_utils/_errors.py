@@ -220,10 +220,7 @@ class ThrottledError(ApiError):
 
     code = "throttled"
     fatal_for_run = True
-
-    @property
-    def outcome_in_doubt(self) -> bool:
-        return False
+    outcome_in_doubt = False
 
 
 class UnexpectedResponseError(ApiError):
@@ -260,5 +257,5 @@ class InternalError(MdeError):
             f"Unexpected {type(cause).__name__}: {cause}",
             hint="This is a bug in the collection. Please report it with the traceback.",
         )
-        trace = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
+        trace = "".join(traceback.format_exception(cause))
         self.traceback = escape_invisible(trace, lines=True)
