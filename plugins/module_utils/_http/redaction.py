@@ -97,14 +97,14 @@ class Redactor:
     def add_password(self, url: str | None) -> None:
         """Mask the password in a URL from now on: encoded, decoded, and in the form of basic authentication."""
         for user, password in users_and_passwords(url):
-            self.add(password, base64.b64encode(f"{user}:{password}".encode()).decode())
+            self.add(password, base64.b64encode(f"{user}:{password}".encode("utf-8", "surrogatepass")).decode())
 
     def finds(self, body: bytes) -> bool:
         """Whether a long secret is in the JSON of a body. Fast enough for a page of 10,000 records."""
         texts = [body]
         if b"\\" in body:
             texts.append(_ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), body).replace(b"\\/", b"/"))
-        secrets = [secret.encode() for secret in self._long_secrets()]
+        secrets = [secret.encode("utf-8", "surrogatepass") for secret in self._long_secrets()]
         return any(secret in text for text in texts for secret in secrets)
 
     def mask_json(self, value: t.Any) -> t.Any:
@@ -183,7 +183,8 @@ def _needles(secret: str) -> set[bytes]:
             for _round in range(_ROUNDS + 1):
                 found.add(_SPACES.sub(b"", plain))
                 plain = _UNIT.sub(_unescaped, plain)
-    for form in {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], html.escape(secret)}:
+    plain = secret.encode("utf-8", "surrogatepass")
+    for form in {secret, quote(plain, safe=""), quote_plus(plain), json.dumps(secret)[1:-1], html.escape(secret)}:
         raw = form.encode("utf-8", "surrogatepass")
         for skipped in range(3):
             # The characters that depend on this secret only, whatever is encoded before and after it.

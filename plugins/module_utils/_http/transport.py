@@ -228,6 +228,8 @@ def _root_cause(error: Exception, redactor: Redactor) -> str:
     if isinstance(inner, OSError) and inner.strerror:
         return quote(redactor, str(inner.strerror))
     text = next((part for part in inner.args if isinstance(part, str)), str(inner))
+    if isinstance(inner, UnicodeError):  # its first argument is the name of the encoding
+        text = str(inner)
     if isinstance(inner, Urllib3Error):  # urllib3 prefixes the name of the connection
         text = text.split(": ", 1)[-1]
     return quote(redactor, text).rstrip(".") or type(inner).__name__
