@@ -108,7 +108,7 @@ class MdeClient:
         machines = self.filter_batcher.read(machine_ids, condition, self.list_machines).records
         return self._requested(machine_ids, machines, lambda machine: machine.id)
 
-    def available_actions(self, machine_id: str, *, budget: RetryBudget | None = None) -> list[dict[str, t.Any]]:
+    def available_actions(self, machine_id: str, budget: RetryBudget) -> list[dict[str, t.Any]]:
         """The actions that the service offers for a machine, each with ``action``, ``isAvailable``, ``notSupportedReason``.
 
         The route is in the API's ``$metadata`` (AvailableMachineActions), and Microsoft documents it nowhere. Raises
@@ -240,9 +240,7 @@ class MdeClient:
                 found[comparable(action_id)] = action
         return list(found.values())
 
-    def list_offboard_actions_since(
-        self, created: datetime, *, allowance: Allowance | None = None
-    ) -> list[MachineAction]:
+    def list_offboard_actions_since(self, created: datetime, allowance: Allowance) -> list[MachineAction]:
         """All Offboard actions of the tenant that were created at this time or later."""
         condition = f"type eq 'Offboard' and creationDateTimeUtc ge {time_literal(created)}"
         return self._list_actions(condition, count=True, allowance=allowance)

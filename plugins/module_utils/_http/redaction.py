@@ -136,11 +136,11 @@ class Redactor:
         """Those that are unlikely in a text by chance, the longest first."""
         return sorted((secret for secret in self.secrets if len(secret) >= _PREFIX), key=len, reverse=True)
 
-    def head(self, text: str, limit: int = HEAD) -> str:
-        """The first ``limit`` characters of a text, masked, without a possible beginning of a secret at the cut."""
-        if len(text) <= limit:
+    def head(self, text: str) -> str:
+        """The first ``HEAD`` characters of a text, masked, without a possible beginning of a secret at the cut."""
+        if len(text) <= HEAD:
             return self(text)
-        masked = self(text[:limit])
+        masked = self(text[:HEAD])
         return masked[: max(0, len(masked) - max(map(len, self._needles), default=0))]
 
     def __call__(self, text: str) -> str:
