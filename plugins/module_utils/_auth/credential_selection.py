@@ -60,10 +60,6 @@ class CredentialSource:
     def missing(self, kind: str) -> list[str]:
         return [option for option in REQUIRED_OPTIONS[kind] if option not in self.values]
 
-    def first_complete(self, kinds: t.Iterable[str]) -> str | None:
-        """The first of these kinds for which this source has a complete credential."""
-        return next((kind for kind in kinds if not self.missing(kind)), None)
-
 
 @dataclass(frozen=True)
 class Identity:
@@ -109,10 +105,10 @@ def resolve_identity(sources: t.Sequence[CredentialSource], auth_source: str = A
         )
     kinds = tuple(REQUIRED_OPTIONS) if auth_source == AUTO else (auth_source,)
     for source in sources:
-        kind = source.first_complete(kinds)
-        if kind:
-            _reject_conflicting_options(sources[0], source, kinds)
-            return _build_identity(kind, source, sources)
+        for kind in kinds:
+            if not source.missing(kind):
+                _reject_conflicting_options(sources[0], source, kinds)
+                return _build_identity(kind, source, sources)
     raise OptionError(
         "No complete credential found: " + "; ".join(_describe_missing(kind, sources) for kind in kinds) + ".",
         code="credential_incomplete",
