@@ -15,6 +15,7 @@ import threading
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from .._auth.token import TokenCache, TokenClaims, read_claims
 from .._clock import Clock
@@ -152,8 +153,8 @@ class ApiSession:
         TransportError if there is no response, ApiError for any other status, ThrottledError, DeadlineExceededError,
         and what the sign-in raises.
         """
-        url = f"{self._base}/{path}"
         query = "&".join(f"{k}={url_encode(str(v))}" for k, v in (params or {}).items() if v is not None)
+        url = f"{self._base}/{path}?{query}".removesuffix("?")
         budget = budget or self.budget()
         refused: str | None = None
         unauthorized: MdeError | None = None
@@ -168,24 +169,10 @@ class ApiSession:
             if refused is not None:  # only now, as a token can expire in a long wait for the rate limit
                 self._tokens.refresh(refused, budget.remaining())
             token = self._token(budget.remaining())
-            began = self.clock.monotonic()
-            if budget.not_after is not None and began > budget.not_after:
+            if budget.not_after is not None and self.clock.monotonic() > budget.not_after:
                 raise DeadlineExceededError("Signing in took too long; the deadline of this call has passed.")
             before_send()
-            outcome: Response | TransportError
-            try:
-                outcome = self._transport.send(
-                    method,
-                    f"{url}?{query}" if query else url,
-                    headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-                    json_body=json_body,
-                    not_after=budget.not_after,
-                )
-                self._check_kind(outcome, method)
-                self.service_clock.observe(outcome)
-            except TransportError as error:
-                outcome = error
-            budget.spent += self.clock.monotonic() - began
+            outcome = budget.attempt(partial(self._send, method, url, token, json_body, budget.not_after))
             with self._lock:
                 self.statistics.calls += 1
             was_refused, refused = refused is not None, None
@@ -211,14 +198,23 @@ class ApiSession:
         """
         self._transport.close()
 
-    def _check_kind(self, response: Response, method: str) -> None:
-        """Raise TransportError if a read returns a 2xx status other than 200, which belongs to another request."""
+    def _send(self, method: str, url: str, token: str, json_body: t.Any, not_after: float | None) -> Response:
+        """Send once. A read that returns a 2xx status other than 200 raises TransportError: it belongs to another request."""
+        response = self._transport.send(
+            method,
+            url,
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            json_body=json_body,
+            not_after=not_after,
+        )
         if method == "GET" and 200 < response.status < 300:
             self.close_connections()
             raise TransportError(
                 f"GET {response.url.split('?')[0]}: the response has status {response.status}, which no read returns.",
                 may_have_arrived=True,
             )
+        self.service_clock.observe(response)
+        return response
 
     def _wait_or_raise(self, outcome: Response | TransportError, budget: RetryBudget, url: str) -> None:
         pause = budget.delay_after(outcome, self._transport, url)

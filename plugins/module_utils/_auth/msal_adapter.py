@@ -15,6 +15,7 @@ import importlib
 import re
 import sys
 import typing as t
+from functools import partial
 
 from .._errors import LibraryError, MdeError, SignInError, TransportError
 from .._http.redaction import silence_loggers
@@ -105,15 +106,9 @@ class MsalHttpClient:
         """Nothing to do: the transport belongs to the collection."""
 
     def _send(self, method: str, url: str, *, params: t.Any, headers: t.Any, data: t.Any = None) -> _MsalResponse:
-        budget = self._budget
+        send = partial(self._transport.send, method, url, params=params, headers=headers, data=data)
         while True:
-            began = budget.clock.monotonic()
-            outcome: Response | TransportError
-            try:
-                outcome = self._transport.send(method, url, params=params, headers=headers, data=data)
-            except TransportError as error:
-                outcome = error
-            budget.spent += budget.clock.monotonic() - began
+            outcome = self._budget.attempt(send)
             if isinstance(outcome, Response):
                 self.last = outcome
                 self.redact.add_tokens(outcome.json())
@@ -121,12 +116,12 @@ class MsalHttpClient:
                     return _MsalResponse(outcome)
             else:
                 self.last = None
-            pause = budget.delay_after(outcome, self._transport, url)
+            pause = self._budget.delay_after(outcome, self._transport, url)
             if pause is None:
                 if isinstance(outcome, TransportError):
                     raise outcome
                 return _MsalResponse(outcome)
-            budget.sleep(pause)
+            self._budget.sleep(pause)
 
 
 class _MsalResponse:

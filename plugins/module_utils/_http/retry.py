@@ -84,6 +84,16 @@ class RetryBudget:
         limit = math.inf if transport.has_responded(url) else UNREACHABLE_HOST_LIMIT
         return self.next_delay(None, limit) if outcome.retryable else None
 
+    def attempt(self, send: t.Callable[[], Response]) -> Response | TransportError:
+        """The outcome of one try, whose time counts as spent."""
+        began = self.clock.monotonic()
+        try:
+            return send()
+        except TransportError as error:
+            return error
+        finally:
+            self.spent += self.clock.monotonic() - began
+
     def sleep(self, seconds: float) -> None:
         """Wait before the next attempt, and count the wait as spent."""
         self.attempts += 1
