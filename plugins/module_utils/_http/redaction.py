@@ -246,9 +246,8 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
     if unit.startswith(b"%"):
         found = bytes([int(unit[1:], 16)])
     elif unit.startswith((b"\\u", b"\\x")):
-        codes = "".join(chr(int(part, 16)) for part in re.findall(r"[0-9A-Fa-f]{2,4}", unit.decode()))
-        text = codes.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        found = text.encode("utf-8")
+        code_units = unit.decode("unicode_escape").encode("utf-16-le", "surrogatepass")
+        found = code_units.decode("utf-16-le", "replace").encode()
     elif unit.startswith(b"\\"):
         found = b"" if unit in (b"\\n", b"\\r", b"\\t") else unit[1:]
     elif unit.startswith(b"&"):
