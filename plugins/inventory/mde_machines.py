@@ -218,7 +218,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 warn(warning)
             return found
         finally:
-            client.session.close()
+            client.session.close_connections()
 
     def _populate(self, machines: t.Sequence[Machine], params: t.Mapping[str, t.Any]) -> None:
         own = self.get_option("groups") or {}

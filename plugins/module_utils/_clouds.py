@@ -84,7 +84,7 @@ def resolve_cloud(
             )
         found = replace(found, api_url=f"https://{region}.api.security.microsoft.com")
     if api_url is not None:
-        found = replace(found, api_url=_address("api_url", api_url, plain_on_loopback=True, path=True))
+        found = replace(found, api_url=_address("api_url", api_url))
     if authority_host is not None:
         if "//" not in authority_host:
             authority_host = f"https://{authority_host}"
@@ -94,34 +94,36 @@ def resolve_cloud(
     return found
 
 
-def _address(option: str, value: str, *, plain_on_loopback: bool = False, path: bool = False) -> str:
-    """The validated base URL without a trailing slash; with a path only if ``path`` is set."""
+def _address(option: str, value: str) -> str:
+    """The validated base URL without a trailing slash. Only that of the API can have a path, or be http on loopback."""
+    is_api = option == "api_url"
+    value = value.strip()
     example = f"For example {getattr(_COMMERCIAL, option)}."
     extra = OptionError(f"{option} must be a URL without user, password, query and fragment.", hint=example)
     if "@" in value:  # before any part of it is quoted, which could be a part of a password
         raise extra
     try:
-        parts = urlsplit(value.strip())
+        parts = urlsplit(value)
         host, _port = parts.hostname, parts.port
     except ValueError as error:
         raise OptionError(f"{option}: {value!r} is not a valid URL ({error}).", hint=example) from error
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if parts.query or parts.fragment:
         raise extra
     if parts.scheme not in ("https", "http") or not host:
         raise OptionError(f"{option}: {value!r} is not an https URL.", hint=example)
-    if parts.scheme == "http" and not (plain_on_loopback and is_loopback(value.strip())):
+    if parts.scheme == "http" and not (is_api and is_loopback(value)):
         raise OptionError(
             f"{option}: {value!r} would send credentials unencrypted.",
-            hint=example + (" http is allowed on loopback only." if plain_on_loopback else ""),
+            hint=example + (" http is allowed on loopback only." if is_api else ""),
         )
     prefix = parts.path.rstrip("/")
-    if path and prefix.lower().endswith("/api"):
+    if is_api and prefix.lower().endswith("/api"):
         prefix = prefix[: -len("/api")].rstrip("/")
-    if prefix and not path:
+    if prefix and not is_api:
         raise OptionError(f"{option}: {value!r} must not have a path.", hint=example)
-    if not is_unambiguous(value.strip()):
+    if not is_unambiguous(value):
         raise OptionError(
             f"{option}: {value!r} is a URL that programs parse differently.",
             hint=f"{example} Write an international host name in its ASCII form (xn--).",
         )
-    return origin(value.strip()) + prefix
+    return origin(value) + prefix

@@ -8,20 +8,19 @@
 from __future__ import annotations
 
 import random
-import ssl
 import typing as t
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ._api.client import MdeClient
 from ._api.session import ApiSession
 from ._auth.credential_selection import Identity, credential_sources, resolve_identity
 from ._auth.credentials import create_credential
 from ._auth.sign_in import Credential, SignInContext
-from ._auth.token import TokenCache
+from ._auth.token import Token, TokenCache
 from ._clock import Clock
 from ._clouds import Cloud, resolve_cloud
 from ._errors import OptionError
+from ._http.ca_certificates import trusted_certificates
 from ._http.proxies import PROXY_VARIABLES, environment_proxy, is_proxy_url
 from ._http.rate_limit import RateLimiter
 from ._http.redaction import Redactor, users_and_passwords
@@ -42,7 +41,7 @@ class Connection:
     per_hour: int
     retry_timeout: float
     instance_discovery: bool
-    redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
+    redactor: Redactor = field(repr=False, compare=False)
     """Knows the credentials that are used and sent."""
 
     @classmethod
@@ -97,22 +96,22 @@ class Connection:
     ) -> MdeClient:
         """A client that signs in at its first call. ``on_token`` receives each token, to keep it out of output."""
         transport = HttpTransport(self.transport_options, clock, self.redactor)
-        context = SignInContext(
-            cloud=self.cloud,
-            transport=transport,
-            transport_options=self.transport_options,
-            clock=clock,
-            rng=rng,
-            retry_timeout=self.retry_timeout,
-            instance_discovery=self.instance_discovery,
-        )
+
+        def sign_in(time_limit: float) -> Token:
+            context = SignInContext(
+                cloud=self.cloud,
+                transport=transport,
+                transport_options=self.transport_options,
+                clock=clock,
+                rng=rng,
+                retry_timeout=time_limit,
+                instance_discovery=self.instance_discovery,
+            )
+            return self.credential.acquire_token(context)
+
         session = ApiSession(
             transport,
-            TokenCache(
-                lambda time_limit: self.credential.acquire_token(context.with_time_limit(time_limit)),
-                clock,
-                on_token=on_token,
-            ),
+            TokenCache(sign_in, clock, on_token=on_token),
             self.cloud.api_url,
             rate_limiter=RateLimiter(clock, per_minute=self.per_minute, per_hour=self.per_hour),
             clock=clock,
@@ -133,8 +132,7 @@ def passwords_in_urls(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str
 def _check_ca_path(path: str | None) -> str | None:
     if path is not None:
         try:
-            kind = "capath" if Path(path).is_dir() else "cafile"
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**{kind: path})
+            trusted_certificates(path)
         except (OSError, ValueError) as error:  # SSLError is an OSError; a null character in the path is a ValueError
             raise OptionError(
                 f"Cannot load certificates from ca_path {path} ({getattr(error, 'strerror', None) or error}).",

@@ -260,5 +260,5 @@ class InternalError(MdeError):
             f"Unexpected {type(cause).__name__}: {cause}",
             hint="This is a bug in the collection. Please report it with the traceback.",
         )
-        trace = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
+        trace = "".join(traceback.format_exception(cause))
         self.traceback = escape_invisible(trace, lines=True)

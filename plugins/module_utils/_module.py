@@ -32,7 +32,7 @@ from ._options.argument_spec import (
     secret_values,
 )
 from ._presentable import escape_invisible, one_line, presentable
-from ._results import Result, RunContext, to_module_result
+from ._results import Result, to_module_result
 from ._timestamps import format_time
 from ._version import COLLECTION_VERSION
 
@@ -139,7 +139,7 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
     def exit(self, result: Result) -> t.NoReturn:
         """End the module. The task fails if the result has an error."""
         if self._client is not None:
-            self._client.session.close()
+            self._client.session.close_connections()
             for warning in self._client.session.warnings():
                 self.warn(warning)
         statistics = self._client.session.statistics if self._client else ApiStatistics()
@@ -198,18 +198,18 @@ class MdeModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         for error in errors:
             error.update({key: self._redactor(text) for key, text in error.items() if isinstance(text, str)})
 
-    def _context(self) -> RunContext:
+    def _context(self) -> dict[str, t.Any]:
         """Tenant, application, API and times of the run. The token takes precedence over the options."""
         sources = (self._client and self._client.session.claims, self._connection and self._connection.identity)
         who = [source for source in sources if source]
-        return RunContext(
-            tenant_id=next((source.tenant_id for source in who if source.tenant_id), None),
-            client_id=next((source.client_id for source in who if source.client_id), None),
-            api_url=self._connection.cloud.api_url if self._connection else None,
-            collection_version=COLLECTION_VERSION,
-            started_at=self._started_at,
-            finished_at=format_time(self.clock.time()),
-        )
+        return {
+            "tenant_id": next((source.tenant_id for source in who if source.tenant_id), None),
+            "client_id": next((source.client_id for source in who if source.client_id), None),
+            "api_url": self._connection.cloud.api_url if self._connection else None,
+            "collection_version": COLLECTION_VERSION,
+            "started_at": self._started_at,
+            "finished_at": format_time(self.clock.time()),
+        }
 
 
 def _is_dict(entry: object) -> bool:

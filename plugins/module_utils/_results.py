@@ -15,21 +15,6 @@ from ._errors import MdeError
 
 
 @dataclass(frozen=True)
-class RunContext:
-    """Tenant, application, API and time of the run."""
-
-    tenant_id: str | None = None
-    client_id: str | None = None
-    api_url: str | None = None
-    collection_version: str | None = None
-    started_at: str | None = None
-    finished_at: str | None = None
-
-    def as_dict(self) -> dict[str, t.Any]:
-        return dict(vars(self))
-
-
-@dataclass(frozen=True)
 class Result:
     """Result of a module. The task fails if and only if there is an error."""
 
@@ -127,12 +112,12 @@ class DeviceResults(Result, t.Generic[Device]):
         return [device.difference() for device in self.devices if device.changed]
 
 
-def to_module_result(result: Result, context: RunContext, api: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def to_module_result(result: Result, context: t.Mapping[str, t.Any], api: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The keys of a result, and the keys of all modules. ``api`` are the statistics of the calls."""
     document = result.as_dict()
-    document["summary"] = {**document["summary"], "api": dict(api)}
+    document["summary"] = {**document["summary"], "api": api}
     error = result.error
-    return {**document, "context": context.as_dict(), "error": error.as_dict() if error else None}
+    return {**document, "context": context, "error": error.as_dict() if error else None}
 
 
 def difference(id_: str | None, before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

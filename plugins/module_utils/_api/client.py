@@ -13,12 +13,13 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from urllib.parse import quote
 
 from .._auth.permissions import CANCEL, EXCLUDE, OFFBOARD, READ, TAG
 from .._errors import ApiError, MdeError, TransportError, UnexpectedResponseError
 from .._http.response import Response
-from .._http.retry import RetryBudget, is_retryable_read, is_safe_to_resend
+from .._http.retry import RetryBudget, is_retryable_read
 from .._presentable import presentable
 from .._same import comparable, equal_ignoring_case
 from .error_responses import is_by_service
@@ -44,23 +45,26 @@ class MdeClient:
     def __init__(self, session: ApiSession) -> None:
         self.session = session
         self.filter_batcher = FilterBatcher(session.clock)
-        self._lists = Lists(session)
+        lists = Lists(session)
+        self.iter_machine_pages = partial(lists.pages, "machines", parse=Machine.checked)
+        """All machines that match an OData filter, page by page, in the service's order. See ``Lists.pages``."""
+        self.iter_action_pages = partial(lists.pages, "machineactions", parse=MachineAction.checked)
+        """The same for machine actions."""
         self.own_actions: set[str] = set()
         """IDs of the actions that this run created, each on the device that it was meant for."""
 
     def _get(self, path: str, id_: str, parse: t.Callable[[object], Item], what: str) -> Item | None:
-        response = get(self.session, f"{path}/{quote(id_, safe='')}", missing_ok=True)
+        response = get(self.session, f"{path}/{quote(id_, safe='')}")
         if response is None:
             return None
         found = _checked(parse, response, what)
         if equal_ignoring_case(found.id, id_):
             return found
+        if isinstance(found, Machine) and equal_ignoring_case((found.name or "").split(".")[0], id_):
+            return None  # the route of a machine also accepts a name instead of an ID
+        self.session.close_connections()
         if isinstance(found, Machine):
-            if equal_ignoring_case((found.name or "").split(".")[0], id_):
-                return None  # the route of a machine also accepts a name instead of an ID
-            self.session.drop_connections()
             raise unexpected_response(response, f"machine {id_}")  # the record of another one is no absence
-        self.session.drop_connections()
         self.session.ignore_records([found.id])
         return None
 
@@ -92,14 +96,8 @@ class MdeClient:
         return self._get("machines", machine_id, Machine.checked, "a machine")
 
     def list_machines(self, condition: str, *, report: Report | None = None) -> list[Machine]:
-        """All machines that match an OData filter, in the service's order. See ``Lists.pages``."""
+        """All machines that match an OData filter, in the service's order."""
         return [machine for page in self.iter_machine_pages(condition, report=report) for machine in page]
-
-    def iter_machine_pages(
-        self, condition: str, *, limit: int | None = None, count: bool = False, report: Report | None = None
-    ) -> t.Iterator[list[Machine]]:
-        """The same, page by page."""
-        return self._lists.pages("machines", condition, Machine.checked, limit=limit, count=count, report=report)
 
     def machines_by_id(self, machine_ids: t.Sequence[str]) -> list[Machine]:
         """The machines with these IDs that the list has. One that is missing may exist."""
@@ -110,7 +108,7 @@ class MdeClient:
         machines = self.filter_batcher.read(machine_ids, condition, self.list_machines).records
         return self._requested(machine_ids, machines, lambda machine: machine.id)
 
-    def available_actions(self, machine_id: str, *, budget: RetryBudget | None = None) -> list[dict[str, t.Any]]:
+    def available_actions(self, machine_id: str, budget: RetryBudget) -> list[dict[str, t.Any]]:
         """The actions that the service offers for a machine, each with ``action``, ``isAvailable``, ``notSupportedReason``.
 
         The route is in the API's ``$metadata`` (AvailableMachineActions), and Microsoft documents it nowhere. Raises
@@ -152,7 +150,7 @@ class MdeClient:
         )
         machine = _checked(Machine.checked, response, "a machine")
         if machine.id != machine_id:
-            self.session.drop_connections()
+            self.session.close_connections()
             raise unexpected_response(response, f"machine {machine_id}")
         return machine
 
@@ -208,8 +206,7 @@ class MdeClient:
         """The records with one of these IDs in any case. The others become a warning."""
         ids = set(map(comparable, requested))
         found = [record for record in records if comparable(id_of(record)) in ids]
-        if len(found) < len(records):
-            self.session.ignore_records(record.id for record in records if comparable(id_of(record)) not in ids)
+        self.session.ignore_records(record.id for record in records if comparable(id_of(record)) not in ids)
         return found
 
     def read_by_action_id(
@@ -243,37 +240,13 @@ class MdeClient:
                 found[comparable(action_id)] = action
         return list(found.values())
 
-    def list_offboard_actions_since(
-        self, created: datetime, *, allowance: Allowance | None = None
-    ) -> list[MachineAction]:
+    def list_offboard_actions_since(self, created: datetime, allowance: Allowance) -> list[MachineAction]:
         """All Offboard actions of the tenant that were created at this time or later."""
         condition = f"type eq 'Offboard' and creationDateTimeUtc ge {time_literal(created)}"
         return self._list_actions(condition, count=True, allowance=allowance)
 
     def _list_actions(self, condition: str, **reading: t.Any) -> list[MachineAction]:
         return [action for page in self.iter_action_pages(condition, **reading) for action in page]
-
-    def iter_action_pages(
-        self,
-        condition: str,
-        *,
-        order: str | None = None,
-        limit: int | None = None,
-        count: bool = False,
-        report: Report | None = None,
-        allowance: Allowance | None = None,
-    ) -> t.Iterator[list[MachineAction]]:
-        """All actions that match an OData filter, page by page; see ``Lists.pages``."""
-        return self._lists.pages(
-            "machineactions",
-            condition,
-            MachineAction.checked,
-            order=order,
-            limit=limit,
-            count=count,
-            report=report,
-            allowance=allowance,
-        )
 
     def get_action(self, action_id: str) -> MachineAction | None:
         """The action with this ID, or None if the service reports that it does not exist (yet)."""
@@ -309,18 +282,17 @@ class MdeClient:
                 before_send=before_send,
             )
             action = _checked(MachineAction.checked, response, "an action")
+            if not action.is_offboard:
+                raise unexpected_response(response, "an Offboard action")
         except UnexpectedResponseError:
-            self.session.drop_connections()
+            self.session.close_connections()
             raise
         except MdeError:
             raise
         except Exception as error:  # whatever it is, the request may have been carried out
             raise TransportError(f"Unexpected {type(error).__name__}: {error}", may_have_arrived=True) from error
-        if not action.is_offboard:
-            self.session.drop_connections()
-            raise unexpected_response(response, "an Offboard action")
         if action.machine_id != machine_id:
-            self.session.drop_connections()
+            self.session.close_connections()
         return action
 
 
@@ -333,8 +305,13 @@ def _checked(parse: t.Callable[[object], Item], response: Response, what: str) -
 
 
 def _was_not_accepted(outcome: Response | TransportError) -> bool:
-    """Whether an offboard request certainly had no effect: a 429 of a gateway can hide the service's response."""
-    return is_safe_to_resend(outcome) and (isinstance(outcome, TransportError) or is_by_service(outcome))
+    """Whether the service has certainly not accepted a request, so that even an offboard request may be repeated.
+
+    A 429 of a gateway can hide the service's response.
+    """
+    if isinstance(outcome, TransportError):
+        return not outcome.may_have_arrived and outcome.retryable
+    return outcome.status == 429 and is_by_service(outcome)
 
 
 def _affected(machine_ids: t.Sequence[str], refused: t.Sequence[RefusedRecord]) -> dict[str, MdeError]:

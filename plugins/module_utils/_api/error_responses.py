@@ -17,7 +17,6 @@ from .._auth.permissions import READ, hint_for_403
 from .._auth.token import TokenClaims
 from .._errors import ApiError
 from .._http.response import Response, quote, summarize_body
-from .._http.urls import origin
 
 # The service's longest messages list missing and granted permissions.
 _MAX_MESSAGE: t.Final = 1000
@@ -78,9 +77,8 @@ def error_from_response(
     code = _error_code(response.status, service_code)
     if code == "redirected":
         message = f"redirect to {quote(response.redact, response.headers.get('location', '')) or 'nowhere'}"
-    where = f"{response.method} {origin(response.url)}{response.url.split('?')[0].removeprefix(origin(response.url))}"
     return ApiError(
-        f"{where} returned HTTP {response.status}: {message}",
+        f"{response.method} {response.url.split('?')[0]} returned HTTP {response.status}: {message}",
         http_status=response.status,
         service_code=service_code,
         by_service=is_by_service(response),

@@ -42,11 +42,9 @@ def get(
     session: ApiSession,
     path: str,
     params: t.Mapping[str, t.Any] | None = None,
-    *,
-    missing_ok: bool = False,
     budget: RetryBudget | None = None,
 ) -> Response | None:
-    """Return a response with status 200, or, with ``missing_ok``, None if the service reports that the record does not exist.
+    """Return a response with status 200, or None if the service reports that the record does not exist.
 
     Raises MdeError otherwise.
     """
@@ -55,7 +53,7 @@ def get(
             "GET", path, should_retry=is_retryable_read, permissions=READ, params=params, budget=budget
         )
     except ApiError as error:
-        if missing_ok and error.resource_not_found:
+        if error.resource_not_found:
             return None
         raise
 
@@ -125,7 +123,7 @@ class Lists:
                 params = {**query, "$skip": skip or None}
                 response = self._read(path, params, counted, allowance or self._session.budget)
                 records, total, more = _content(response)
-                self._session.observe_records(records)
+                self._session.service_clock.observe_records(records)
                 page, ids = collected.add(records, skip)
                 if page:
                     yield page
@@ -145,11 +143,11 @@ class Lists:
         """One page. Microsoft Learn documents a 404 for an empty list."""
         if counted and self._count_accepted:
             try:
-                return get(self._session, path, {**query, "$count": "true"}, missing_ok=True, budget=allowance())
+                return get(self._session, path, {**query, "$count": "true"}, allowance())
             except ApiError as error:
                 if not error.query_refused:
                     raise
-        response = get(self._session, path, query, missing_ok=True, budget=allowance())
+        response = get(self._session, path, query, allowance())
         if counted:
             self._count_accepted = False  # $count was the reason, not the filter
         return response

@@ -15,8 +15,9 @@ import threading
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from .._auth.token import TokenClaims, read_claims
+from .._auth.token import TokenCache, TokenClaims, read_claims
 from .._clock import Clock
 from .._errors import DeadlineExceededError, MdeError, ThrottledError, TransportError
 from .._http.rate_limit import RateLimiter
@@ -33,19 +34,6 @@ _DEADLINE_GRACE: t.Final = 1.0
 _RATE_LIMIT_HINT = (
     "The limit is set by calls_per_minute and calls_per_hour; the service allows 100 and 1500 per application."
 )
-
-
-class TokenSource(t.Protocol):
-    """Provides access tokens."""
-
-    def token(self, time_limit: float) -> str:
-        """Return a valid token. Signing in may take at most ``time_limit`` seconds."""
-
-    def refresh(self, refused: str, time_limit: float) -> str:
-        """Return a token other than the one that the API rejected. Raises if there is none."""
-
-    def check_replaceable(self) -> None:
-        """Raise if it is certain that there is no other token."""
 
 
 @dataclass
@@ -70,7 +58,7 @@ class ApiSession:
     def __init__(
         self,
         transport: HttpTransport,
-        tokens: TokenSource,
+        tokens: TokenCache,
         api_url: str,
         *,
         rate_limiter: RateLimiter,
@@ -87,17 +75,13 @@ class ApiSession:
         self.rate_limiter = rate_limiter
         self._rng = rng
         self._retry_timeout = retry_timeout
-        self._service_clock = ServiceTime(clock)
+        self.service_clock = ServiceTime(clock)
         self._not_requested: dict[str, None] = {}
         """IDs of records that were ignored, because they were not requested."""
         self._lock = threading.Lock()
         self._last_token = ""
         self._long_pause: tuple[float, Response] | None = None
         """Monotonic time until which a response has asked for a pause, and that response, if its call had no time for it."""
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._transport.close()
 
     @property
     def claims(self) -> TokenClaims | None:
@@ -106,7 +90,7 @@ class ApiSession:
 
     def service_time(self) -> datetime | None:
         """Return the current time by the service's ``Date`` headers, or None without a trusted one."""
-        return self._service_clock.by_headers()
+        return self.service_clock.by_headers()
 
     def now(self) -> datetime:
         """Return the current time for decisions and filters: the service's time if known, else this machine's.
@@ -114,23 +98,19 @@ class ApiSession:
         Signs in if nothing was sent yet, because the token can already show that this machine's clock is wrong. Raises
         what the sign-in raises.
         """
-        if not self._service_clock.is_informed:
+        if not self.service_clock.is_informed:
             self._token(self._retry_timeout)
-        return self._service_clock.now()
+        return self.service_clock.now()
 
     def _token(self, time_limit: float) -> str:
         token = self._tokens.token(time_limit)
         self._last_token = token
-        self._service_clock.observe_token(token)
+        self.service_clock.observe_token(token)
         return token
-
-    def observe_records(self, records: t.Sequence[object]) -> None:
-        """Use the times in records of the service to estimate its current time."""
-        self._service_clock.observe_records(records)
 
     def warnings(self) -> list[str]:
         """Return warnings for users about the calls so far."""
-        warnings = self._service_clock.warnings()
+        warnings = self.service_clock.warnings()
         with self._lock:
             ids = list(self._not_requested)
         if ids:
@@ -173,8 +153,8 @@ class ApiSession:
         TransportError if there is no response, ApiError for any other status, ThrottledError, DeadlineExceededError,
         and what the sign-in raises.
         """
-        url = f"{self._base}/{path}"
         query = "&".join(f"{k}={url_encode(str(v))}" for k, v in (params or {}).items() if v is not None)
+        url = f"{self._base}/{path}?{query}".removesuffix("?")
         budget = budget or self.budget()
         refused: str | None = None
         unauthorized: MdeError | None = None
@@ -189,24 +169,10 @@ class ApiSession:
             if refused is not None:  # only now, as a token can expire in a long wait for the rate limit
                 self._tokens.refresh(refused, budget.remaining())
             token = self._token(budget.remaining())
-            began = self.clock.monotonic()
-            if budget.not_after is not None and began > budget.not_after:
+            if budget.not_after is not None and self.clock.monotonic() > budget.not_after:
                 raise DeadlineExceededError("Signing in took too long; the deadline of this call has passed.")
             before_send()
-            outcome: Response | TransportError
-            try:
-                outcome = self._transport.send(
-                    method,
-                    f"{url}?{query}" if query else url,
-                    headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-                    json_body=json_body,
-                    not_after=budget.not_after,
-                )
-                self._check_kind(outcome, method)
-                self._service_clock.observe(outcome)
-            except TransportError as error:
-                outcome = error
-            budget.spent += self.clock.monotonic() - began
+            outcome = budget.attempt(partial(self._send, method, url, token, json_body, budget.not_after))
             with self._lock:
                 self.statistics.calls += 1
             was_refused, refused = refused is not None, None
@@ -225,18 +191,30 @@ class ApiSession:
             with self._lock:
                 self.statistics.retries += 1
 
-    def drop_connections(self) -> None:
-        """Use new connections from now on: a response belonged to another request, and the next one may, too."""
+    def close_connections(self) -> None:
+        """Close all connections; later calls open new ones.
+
+        Also after a response that belongs to another request, because the next one on its connection may, too.
+        """
         self._transport.close()
 
-    def _check_kind(self, response: Response, method: str) -> None:
-        """Raise TransportError if a read returns a 2xx status other than 200, which belongs to another request."""
+    def _send(self, method: str, url: str, token: str, json_body: t.Any, not_after: float | None) -> Response:
+        """Send once. A read that returns a 2xx status other than 200 raises TransportError: it belongs to another request."""
+        response = self._transport.send(
+            method,
+            url,
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            json_body=json_body,
+            not_after=not_after,
+        )
         if method == "GET" and 200 < response.status < 300:
-            self.drop_connections()
+            self.close_connections()
             raise TransportError(
                 f"GET {response.url.split('?')[0]}: the response has status {response.status}, which no read returns.",
                 may_have_arrived=True,
             )
+        self.service_clock.observe(response)
+        return response
 
     def _wait_or_raise(self, outcome: Response | TransportError, budget: RetryBudget, url: str) -> None:
         pause = budget.delay_after(outcome, self._transport, url)

@@ -64,9 +64,9 @@ class AzureCliCredential:
     def _require_tenant(self, token: str) -> None:
         """az did not accept the tenant, so the token must be for it. Raises SignInError otherwise."""
         claims = read_claims(token)
-        if claims is not None and claims.tenant_id and claims.tenant_id.lower() == (self.tenant_id or "").lower():
-            return
         found = claims.tenant_id if claims is not None else None
+        if found and found.lower() == (self.tenant_id or "").lower():
+            return
         raise SignInError(
             f"Sign-in with the Azure CLI failed: az does not accept the tenant {self.tenant_id} for the signed-in identity, "
             f"and its token is for {f'the tenant {found!a:.60}' if found else 'a tenant that cannot be read'}.",

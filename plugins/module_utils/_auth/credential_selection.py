@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from .._errors import OptionError
 
 AUTO: t.Final = "auto"
-OPTIONS: t.Final = "options"
 
 # Options that each kind of credential requires from its own source, in the order of ``auto``.
 REQUIRED_OPTIONS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
@@ -61,17 +60,12 @@ class CredentialSource:
     def missing(self, kind: str) -> list[str]:
         return [option for option in REQUIRED_OPTIONS[kind] if option not in self.values]
 
-    def first_complete(self, kinds: t.Iterable[str]) -> str | None:
-        """The first of these kinds for which this source has a complete credential."""
-        return next((kind for kind in kinds if not self.missing(kind)), None)
-
 
 @dataclass(frozen=True)
 class Identity:
     """One way to sign in. Fields that its kind does not use are None."""
 
     auth_source: str
-    source: str
     tenant_id: str | None = None
     client_id: str | None = None
     client_secret: str | None = None
@@ -84,7 +78,7 @@ class Identity:
 def credential_sources(user_params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]) -> list[CredentialSource]:
     """The three sources by precedence: the options that the user set, then the variables by prefix."""
     result = [
-        CredentialSource(OPTIONS, _nonblank({option: user_params.get(option) for option in ENVIRONMENT_VARIABLES}))
+        CredentialSource("options", _nonblank({option: user_params.get(option) for option in ENVIRONMENT_VARIABLES}))
     ]
     for prefix in ("MDE_", "AZURE_"):
         values = {
@@ -106,16 +100,15 @@ def resolve_identity(sources: t.Sequence[CredentialSource], auth_source: str = A
     if auth_source in AMBIENT_SOURCES:
         return Identity(
             auth_source=auth_source,
-            source=OPTIONS,
             tenant_id=_first_value(sources, "tenant_id"),
             client_id=_first_value(sources, "client_id") if auth_source == "managed_identity" else None,
         )
     kinds = tuple(REQUIRED_OPTIONS) if auth_source == AUTO else (auth_source,)
     for source in sources:
-        kind = source.first_complete(kinds)
-        if kind:
-            _reject_conflicting_options(sources[0], source, kinds)
-            return _build_identity(kind, source, sources)
+        for kind in kinds:
+            if not source.missing(kind):
+                _reject_conflicting_options(sources[0], source, kinds)
+                return _build_identity(kind, source, sources)
     raise OptionError(
         "No complete credential found: " + "; ".join(_describe_missing(kind, sources) for kind in kinds) + ".",
         code="credential_incomplete",
@@ -136,7 +129,7 @@ def _build_identity(kind: str, source: CredentialSource, sources: t.Sequence[Cre
             code="credential_incomplete",
             hint="Set tenant_id (or MDE_TENANT_ID) to the GUID of the tenant or one of its verified domains.",
         )
-    return Identity(auth_source=kind, source=source.name, tenant_id=tenant, **own)
+    return Identity(auth_source=kind, tenant_id=tenant, **own)
 
 
 def _reject_conflicting_options(options: CredentialSource, chosen: CredentialSource, kinds: t.Sequence[str]) -> None:

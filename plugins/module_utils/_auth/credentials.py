@@ -43,6 +43,8 @@ def create_credential(identity: Identity) -> Credential:
         from .azure_cli import AzureCliCredential
 
         return AzureCliCredential(identity.tenant_id)
-    from .msal_credentials import create_msal_credential
+    from .msal_credentials import ApplicationCredential, ManagedIdentityCredential
 
-    return create_msal_credential(identity)
+    if identity.auth_source == "managed_identity":
+        return ManagedIdentityCredential(identity.client_id)
+    return ApplicationCredential(identity)

@@ -15,9 +15,10 @@ import importlib
 import re
 import sys
 import typing as t
+from functools import partial
 
 from .._errors import LibraryError, MdeError, SignInError, TransportError
-from .._http.redaction import Redactor, silence_loggers
+from .._http.redaction import silence_loggers
 from .._http.response import Response, summarize_body
 from .._http.retry import RETRYABLE_STATUSES, RetryBudget
 from .._http.transport import HttpTransport
@@ -75,22 +76,17 @@ class MsalHttpClient:
     """The ``http_client`` of msal, which sends over the transport of the collection.
 
     A token request changes nothing, so every method may be repeated. Credentials are posted only to the origin of the
-    authority, whatever a discovery document contains. ``budget`` covers all requests of one sign-in.
+    authority, whatever a discovery document contains. ``budget`` covers all requests of one sign-in. ``allowed_origin`` is
+    None for the metadata service, to which no credentials are posted.
     """
 
-    def __init__(
-        self, transport: HttpTransport, budget: RetryBudget, allowed_origin: str | None, *, metadata: bool = False
-    ) -> None:
+    def __init__(self, transport: HttpTransport, budget: RetryBudget, allowed_origin: str | None) -> None:
         self.last: Response | None = None
+        self.redact = transport.redactor
         self._transport = transport
         self._budget = budget
         self._allowed_origin = allowed_origin
-        self._retryable_statuses = _IMDS_RETRYABLE_STATUSES if metadata else RETRYABLE_STATUSES
-
-    @property
-    def redact(self) -> Redactor:
-        """Masks credentials in text."""
-        return self._transport.redactor
+        self._retryable_statuses = RETRYABLE_STATUSES if allowed_origin else _IMDS_RETRYABLE_STATUSES
 
     def get(self, url: str, *, params: t.Any = None, headers: t.Any = None, **_ignored: t.Any) -> _MsalResponse:
         return self._send("GET", url, params=params, headers=headers)
@@ -110,15 +106,9 @@ class MsalHttpClient:
         """Nothing to do: the transport belongs to the collection."""
 
     def _send(self, method: str, url: str, *, params: t.Any, headers: t.Any, data: t.Any = None) -> _MsalResponse:
-        budget = self._budget
+        send = partial(self._transport.send, method, url, params=params, headers=headers, data=data)
         while True:
-            began = budget.clock.monotonic()
-            outcome: Response | TransportError
-            try:
-                outcome = self._transport.send(method, url, params=params, headers=headers, data=data)
-            except TransportError as error:
-                outcome = error
-            budget.spent += budget.clock.monotonic() - began
+            outcome = self._budget.attempt(send)
             if isinstance(outcome, Response):
                 self.last = outcome
                 self.redact.add_tokens(outcome.json())
@@ -126,12 +116,12 @@ class MsalHttpClient:
                     return _MsalResponse(outcome)
             else:
                 self.last = None
-            pause = budget.delay_after(outcome, self._transport, url)
+            pause = self._budget.delay_after(outcome, self._transport, url)
             if pause is None:
                 if isinstance(outcome, TransportError):
                     raise outcome
                 return _MsalResponse(outcome)
-            budget.sleep(pause)
+            self._budget.sleep(pause)
 
 
 class _MsalResponse:
@@ -166,14 +156,13 @@ def acquire_token(http_client: MsalHttpClient, where: str, request: t.Callable[[
         message = "the response is not a token"
     if isinstance(response, dict) and is_bearer_token(response.get("access_token")):
         return response
-    raise _sign_in_error(
-        http_client.last, where, response if isinstance(response, dict) else {}, message, http_client.redact.head
-    )
+    raise _sign_in_error(http_client, where, response if isinstance(response, dict) else {}, message)
 
 
 def _sign_in_error(
-    last: Response | None, where: str, response: t.Mapping[str, t.Any], message: str, shown: t.Callable[[str], str]
+    http_client: MsalHttpClient, where: str, response: t.Mapping[str, t.Any], message: str
 ) -> SignInError:
+    last, shown = http_client.last, http_client.redact.head
     document = last.json() if last is not None else None
     error_body: dict[str, t.Any] = document if isinstance(document, dict) and "error" in document else dict(response)
     error, description = error_body.get("error"), shown(str(error_body.get("error_description") or ""))

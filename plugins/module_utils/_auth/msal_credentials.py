@@ -22,34 +22,29 @@ from urllib.parse import quote
 from .._errors import OptionError
 from .credential_selection import Identity
 from .msal_adapter import MsalHttpClient, acquire_token, import_msal
-from .sign_in import Credential, SignInContext
+from .sign_in import SignInContext
 from .token import Token
 
 
 @dataclass(frozen=True)
-class ConfidentialClientCredential:
-    """Base of the credentials of an application."""
+class ApplicationCredential:
+    """An application with a secret, a certificate (PEM or PFX), or the token of another issuer that it trusts."""
 
-    tenant_id: str
-    client_id: str
-
-    def client_credential(self) -> t.Any:
-        """The ``client_credential`` of msal."""
-        raise NotImplementedError
+    identity: Identity
 
     def validate(self) -> None:
         import_msal()
-        self.client_credential()
+        _client_credential(self.identity)
 
     def acquire_token(self, context: SignInContext) -> Token:
         msal = import_msal()
-        authority = f"{context.cloud.authority_host}/{quote(self.tenant_id, safe='')}"
+        authority = f"{context.cloud.authority_host}/{quote(self.identity.tenant_id or '', safe='')}"
         http_client = MsalHttpClient(context.transport, context.retry_budget(), context.cloud.authority_host)
 
         def request() -> t.Any:
             application = msal.ConfidentialClientApplication(
-                self.client_id,
-                client_credential=self.client_credential(),
+                self.identity.client_id,
+                client_credential=_client_credential(self.identity),
                 authority=authority,
                 http_client=http_client,
                 instance_discovery=None if context.instance_discovery else False,
@@ -59,60 +54,6 @@ class ConfidentialClientCredential:
 
         response = acquire_token(http_client, authority, request)
         return context.build_token(response["access_token"], response.get("expires_in"))
-
-
-@dataclass(frozen=True)
-class ClientSecretCredential(ConfidentialClientCredential):
-    """An application with a secret."""
-
-    client_secret: str
-
-    def client_credential(self) -> str:
-        return self.client_secret
-
-
-@dataclass(frozen=True)
-class CertificateCredential(ConfidentialClientCredential):
-    """An application with a certificate: PEM with key and certificate, or PFX."""
-
-    path: str
-    password: str | None = None
-
-    def client_credential(self) -> dict[str, str]:
-        from .certificate import load_certificate  # only this credential needs it
-
-        return load_certificate(self.path, self.password)
-
-
-@dataclass(frozen=True)
-class WorkloadIdentityCredential(ConfidentialClientCredential):
-    """An application that trusts another issuer. The token of that issuer is read from a file at each sign-in."""
-
-    token_file: str
-
-    def validate(self) -> None:
-        super().validate()
-        self.assertion()
-
-    def client_credential(self) -> dict[str, t.Callable[[], str]]:
-        return {"client_assertion": self.assertion}  # msal warns if the value is read only once
-
-    def assertion(self) -> str:
-        """The current content of the file."""
-        try:
-            assertion = Path(self.token_file).read_text(encoding="ascii").strip()
-        except (OSError, ValueError) as error:
-            raise OptionError(
-                f"Cannot read federated_token_file {self.token_file} ({getattr(error, 'strerror', None) or error}).",
-                hint="The platform provides this file, for example as a projected Kubernetes service account token. "
-                "Check the volume mount.",
-            ) from error
-        if not assertion:
-            raise OptionError(
-                f"federated_token_file {self.token_file} is empty.",
-                hint="The platform provides this file. Check that it has written a token.",
-            )
-        return assertion
 
 
 @dataclass(frozen=True)
@@ -126,7 +67,7 @@ class ManagedIdentityCredential:
 
     def acquire_token(self, context: SignInContext) -> Token:
         msal = import_msal()
-        http_client = MsalHttpClient(context.transport, context.retry_budget(), None, metadata=True)
+        http_client = MsalHttpClient(context.transport, context.retry_budget(), None)
 
         def request() -> t.Any:
             if self.client_id:
@@ -140,14 +81,30 @@ class ManagedIdentityCredential:
         return context.build_token(response["access_token"], response.get("expires_in"))
 
 
-def create_msal_credential(identity: Identity) -> Credential:
-    """The credential for an identity of one of these kinds."""
-    tenant, client = identity.tenant_id or "", identity.client_id or ""
+def _client_credential(identity: Identity) -> t.Any:
+    """The ``client_credential`` of msal, with the current content of the file. Raises OptionError for an unusable one."""
     if identity.auth_source == "client_secret":
-        return ClientSecretCredential(tenant, client, identity.client_secret or "")
+        return identity.client_secret
     if identity.auth_source == "certificate":
-        path, password = identity.certificate_path or "", identity.certificate_password or None
-        return CertificateCredential(tenant, client, path, password)
-    if identity.auth_source == "workload_identity":
-        return WorkloadIdentityCredential(tenant, client, identity.federated_token_file or "")
-    return ManagedIdentityCredential(identity.client_id)
+        from .certificate import load_certificate  # only this kind needs it
+
+        return load_certificate(identity.certificate_path or "", identity.certificate_password)
+    assertion = _read_assertion(identity.federated_token_file or "")
+    return {"client_assertion": lambda: assertion}  # msal warns about text, which would not change
+
+
+def _read_assertion(path: str) -> str:
+    try:
+        assertion = Path(path).read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise OptionError(
+            f"Cannot read federated_token_file {path} ({getattr(error, 'strerror', None) or error}).",
+            hint="The platform provides this file, for example as a projected Kubernetes service account token. "
+            "Check the volume mount.",
+        ) from error
+    if not assertion:
+        raise OptionError(
+            f"federated_token_file {path} is empty.",
+            hint="The platform provides this file. Check that it has written a token.",
+        )
+    return assertion

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .._clock import Clock
 from .._clouds import Cloud
@@ -29,10 +29,6 @@ class SignInContext:
     rng: random.Random
     retry_timeout: float
     instance_discovery: bool = True
-
-    def with_time_limit(self, time_limit: float) -> SignInContext:
-        """The same, with at most this many seconds for retries."""
-        return replace(self, retry_timeout=min(self.retry_timeout, time_limit))
 
     def retry_budget(self) -> RetryBudget:
         """The time for the retries of one sign-in."""

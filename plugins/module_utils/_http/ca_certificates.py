@@ -23,7 +23,7 @@ def ca_bundle() -> str | None:
     return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or None
 
 
-def trusted_certificates(ca_path: str | None = None) -> ssl.SSLContext:
+def trusted_certificates(ca_path: str | None) -> ssl.SSLContext:
     """A TLS context with the CA certificates to trust, loaded once: there may be hundreds, which takes longer than a request.
 
     Without ``ca_path``, it trusts the CA store of OpenSSL (the store of the system, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``)

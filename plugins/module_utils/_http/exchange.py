@@ -12,14 +12,13 @@ to the wrong device. The classes extend those of urllib3 1.26 and 2.
 
 from __future__ import annotations
 
-import functools
 import http.client
 import io
 import socket
 import ssl
-import threading
 import typing as t
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from .._clock import Clock
 from .response import MAX_BODY, TooLargeError
@@ -47,11 +46,11 @@ class Exchange:
     ``ambiguous``: whether the response may be that of another request, or its end is not certain.
     """
 
-    def __init__(self, clock: Clock | None = None, timeout: float = 0.0, not_after: float | None = None) -> None:
-        """Without a clock there is no deadline. After ``not_after`` (monotonic seconds) the request must not be sent."""
+    def __init__(self, clock: Clock, timeout: float, not_after: float | None) -> None:
+        """After ``not_after`` (monotonic seconds) the request must not be sent."""
         self._clock = clock
         self._not_after = not_after
-        self._deadline = clock.monotonic() + timeout if clock is not None else None
+        self._deadline = clock.monotonic() + timeout
         self.sent = False
         self.irregular: str | None = None
         self.ambiguous = False
@@ -61,16 +60,14 @@ class Exchange:
     @contextmanager
     def active(self) -> t.Iterator[None]:
         """Assign the connections that this thread uses to this exchange."""
-        _thread.exchange = self
+        token = current_exchange.set(self)
         try:
             yield
         finally:
-            _thread.exchange = None
+            current_exchange.reset(token)
 
-    def time_left(self) -> float | None:
-        """Seconds, more than zero; None without a deadline. Raises TimeoutError if no time is left."""
-        if self._clock is None or self._deadline is None:
-            return None
+    def time_left(self) -> float:
+        """Seconds, more than zero. Raises TimeoutError if no time is left."""
         left = self._deadline - self._clock.monotonic()
         if left <= 0:
             self.irregular = "the time is over"
@@ -82,8 +79,7 @@ class Exchange:
 
         Opening the connection took time, and the machine may have been suspended since the caller read the clock.
         """
-        clock, latest = self._clock, self._not_after
-        if not self.sent and clock is not None and latest is not None and clock.monotonic() > latest:
+        if not self.sent and self._not_after is not None and self._clock.monotonic() > self._not_after:
             self.irregular = "nothing was sent"
             raise TimeoutError("it is too late to send the request")
         self.sent = True
@@ -95,16 +91,8 @@ class Exchange:
             raise http.client.IncompleteRead(b"", self.response.length)
 
 
-class _Thread(threading.local):
-    exchange: Exchange | None = None
-
-
-_thread = _Thread()
-
-
-def current_exchange() -> Exchange:
-    """The exchange of this thread, or a new one without a deadline."""
-    return _thread.exchange or Exchange()
+current_exchange: t.Final[ContextVar[Exchange]] = ContextVar("current_exchange")
+"""The active exchange of this thread."""
 
 
 class _Incoming(io.RawIOBase):
@@ -114,7 +102,7 @@ class _Incoming(io.RawIOBase):
         super().__init__()
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
-        self._exchange = exchange
+        self.exchange = exchange
         self.remaining = MAX_HEAD
         self.eof = False
         self.ended = False
@@ -125,7 +113,7 @@ class _Incoming(io.RawIOBase):
     def readinto(self, buffer: t.Any, /) -> int | None:
         if self.ended:
             return None
-        self._sock.settimeout(self._exchange.time_left())
+        self._sock.settimeout(self.exchange.time_left())
         count = self._raw.readinto(buffer)
         self.eof = count == 0
         self.remaining -= count or 0
@@ -141,17 +129,14 @@ class _Incoming(io.RawIOBase):
 class _Reader(io.BufferedReader):
     """The file that http.client reads from and closes at the end of the body. Nothing may follow."""
 
-    def __init__(self, incoming: _Incoming, exchange: Exchange) -> None:
-        super().__init__(incoming)
-        self._incoming = incoming
-        self._exchange = exchange
+    raw: _Incoming
 
     def close(self) -> None:
         if not self.closed:
-            self._incoming.ended = True
+            self.raw.ended = True
             if rest := self.peek(1):
-                self._exchange.irregular = "bytes follow the response"
-                self._exchange.ambiguous = bool(rest.strip())  # some servers add a line break
+                self.raw.exchange.irregular = "bytes follow the response"
+                self.raw.exchange.ambiguous = bool(rest.strip())  # some servers add a line break
         super().close()
 
 
@@ -161,9 +146,9 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self._exchange = current_exchange()
+        self._exchange = current_exchange.get()
         self._incoming = _Incoming(sock, self._exchange)
-        self.fp = _Reader(self._incoming, self._exchange)
+        self.fp = _Reader(self._incoming)
 
     def _read_status(self) -> tuple[str, int, str]:
         for _interim in range(MAX_INTERIM_RESPONSES):
@@ -204,7 +189,7 @@ class _Connection(HTTPConnection):
     _last: Exchange | None = None
 
     def connect(self) -> None:
-        self._last = current_exchange()
+        self._last = current_exchange.get()
         self._connecting = True
         try:
             super().connect()
@@ -213,13 +198,11 @@ class _Connection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         addresses = self._count_addresses()
-        left = current_exchange().time_left()
-        if left is not None:
-            # create_connection applies the time-out to each address of a host; together they must not take more.
-            self.timeout = left / addresses
+        # create_connection applies the time-out to each address of a host; together they must not take more.
+        self.timeout = current_exchange.get().time_left() / addresses
         sock = super()._new_conn()
         try:
-            sock.settimeout(current_exchange().time_left())  # for TLS, which applies it to the complete handshake
+            sock.settimeout(current_exchange.get().time_left())  # for TLS, which applies it to the complete handshake
         except TimeoutError:
             sock.close()
             raise
@@ -233,21 +216,20 @@ class _Connection(HTTPConnection):
 
     def _tunnel(self) -> None:
         super()._tunnel()
-        self.sock.settimeout(current_exchange().time_left())
+        self.sock.settimeout(current_exchange.get().time_left())
 
     def send(self, data: t.Any) -> None:
         if self.sock is None:
             self.connect()
-        exchange = self._last = current_exchange()
+        exchange = self._last = current_exchange.get()
         if not self._connecting:
             if not is_silent(self.sock):
                 exchange.irregular = "an early response"
                 raise ConnectionAbortedError("The server responded before the request was complete")
             exchange.begin_sending()
-        pieces = [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)] if isinstance(data, bytes) else [data]
-        for piece in pieces:
+        for at in range(0, len(data), _PIECE):
             self.sock.settimeout(exchange.time_left())
-            super().send(piece)
+            super().send(data[at : at + _PIECE])
 
     def is_reusable(self) -> bool:
         """Whether the last exchange was regular and nothing has arrived since."""
@@ -284,12 +266,11 @@ def is_silent(sock: t.Any) -> bool:
         sock.recv(1)
     except (BlockingIOError, ssl.SSLWantReadError, TimeoutError):
         return True
-    except OSError:
-        return False
-    else:
-        return False
+    except OSError:  # the end, or worse
+        pass
     finally:
         sock.settimeout(before)
+    return False
 
 
 def guard(manager: PoolManager) -> PoolManager:
@@ -298,7 +279,6 @@ def guard(manager: PoolManager) -> PoolManager:
     return manager
 
 
-@functools.cache
 def _guarded(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
     if issubclass(pool, _Pool):
         return pool

@@ -52,7 +52,7 @@ class _SlidingWindow:
         self._sent_at: deque[float] = deque(maxlen=limit)
         """The times of the last calls, in order."""
 
-    def free_at(self, nth: int = 1) -> float:
+    def free_at(self, nth: int) -> float:
         """Return when the nth call from now may be sent, where nth is at most the limit."""
         index = len(self._sent_at) + min(nth, self.limit) - self.limit - 1
         return self._sent_at[index] + self._span if index >= 0 else _NEVER

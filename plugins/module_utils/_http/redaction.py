@@ -13,7 +13,6 @@ recognized.
 from __future__ import annotations
 
 import base64
-import functools
 import html
 import json
 import logging
@@ -66,28 +65,24 @@ class Redactor:
 
     def __init__(self, secrets: t.Iterable[str | None] = ()) -> None:
         self._lock = threading.Lock()
-        self._needles: dict[bytes, None] = {}
-        self._sent: dict[str, None] = {}
-        self.add(*secrets)
-
-    @property
-    def secrets(self) -> frozenset[str]:
+        self._needles: frozenset[bytes] = frozenset()
+        self.secrets: frozenset[str] = frozenset()
         """The secrets that were added, unencoded."""
-        return frozenset(self._sent)
+        self.add(*secrets)
 
     def add(self, *secrets: str | None) -> None:
         """Mask these secrets from now on. Empty values and values of spaces are ignored."""
         for secret in secrets:
-            if secret and secret not in self._sent and secret.strip():
+            if secret and secret not in self.secrets and secret.strip():
                 with self._lock:
-                    self._needles = {**self._needles, **dict.fromkeys(_needles(secret))}
-                    self._sent[secret] = None
+                    self._needles |= _needles(secret)
+                    self.secrets |= {secret}
 
     def add_request(self, headers: t.Mapping[str, t.Any] | None, data: t.Any) -> None:
         """Mask the credentials in the headers and the form of a request from now on."""
         for name, value in (headers or {}).items():
-            if name.lower() in _HEADERS and isinstance(value, str) and value not in self._sent:
-                self.add(value, value.partition(" ")[2] or None)
+            if name.lower() in _HEADERS and isinstance(value, str) and value not in self.secrets:
+                self.add(value, value.partition(" ")[2])
         if isinstance(data, str):
             data = dict(parse_qsl(data))
         if isinstance(data, dict):
@@ -102,14 +97,14 @@ class Redactor:
     def add_password(self, url: str | None) -> None:
         """Mask the password in a URL from now on: encoded, decoded, and in the form of basic authentication."""
         for user, password in users_and_passwords(url):
-            self.add(password, base64.b64encode(f"{user}:{password}".encode()).decode())
+            self.add(password, base64.b64encode(f"{user}:{password}".encode("utf-8", "surrogatepass")).decode())
 
     def finds(self, body: bytes) -> bool:
         """Whether a long secret is in the JSON of a body. Fast enough for a page of 10,000 records."""
         texts = [body]
         if b"\\" in body:
             texts.append(_ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), body).replace(b"\\/", b"/"))
-        secrets = [secret.encode() for secret in self._long_secrets()]
+        secrets = [secret.encode("utf-8", "surrogatepass") for secret in self._long_secrets()]
         return any(secret in text for text in texts for secret in secrets)
 
     def mask_json(self, value: t.Any) -> t.Any:
@@ -139,41 +134,33 @@ class Redactor:
 
     def _long_secrets(self) -> list[str]:
         """Those that are unlikely in a text by chance, the longest first."""
-        return sorted((secret for secret in tuple(self._sent) if len(secret) >= _PREFIX), key=len, reverse=True)
+        return sorted((secret for secret in self.secrets if len(secret) >= _PREFIX), key=len, reverse=True)
 
-    def head(self, text: str, limit: int = HEAD) -> str:
-        """The first ``limit`` characters of a text, masked, without a possible beginning of a secret at the cut."""
-        if len(text) <= limit:
+    def head(self, text: str) -> str:
+        """The first ``HEAD`` characters of a text, masked, without a possible beginning of a secret at the cut."""
+        if len(text) <= HEAD:
             return self(text)
-        masked = self(text[:limit])
+        masked = self(text[:HEAD])
         return masked[: max(0, len(masked) - max(map(len, self._needles), default=0))]
 
     def __call__(self, text: str) -> str:
         """The text with ``********`` in place of credentials. The time is linear in the length of the text."""
-        if not text:
-            return text
-        needles = self._needles
-        if needles:
-            data = text.encode("utf-8", "surrogatepass")
-            spans = _spans(data, tuple(needles))
-            if spans:
-                text = _cut_out(data, spans).decode("utf-8", "surrogatepass")
+        data = text.encode("utf-8", "surrogatepass")
+        text = _cut_out(data, _spans(data, self._needles)).decode("utf-8", "surrogatepass")
         text = _TOKEN.sub(MASK, text)
         text = _NAMED.sub(rf"\1\2{MASK}", text)
         return _AUTHORIZATION.sub(rf"\1\2{MASK}", text)
 
 
-def users_and_passwords(url: str | None) -> list[tuple[str, str]]:
+def users_and_passwords(url: str | None) -> set[tuple[str, str]]:
     """User and password of a URL, encoded and decoded. Works for URLs that no parser accepts.
 
     Everything before the last ``@`` is user and password: no host name contains that character.
     """
     text = str(url or "").strip()
     rest = text.partition("://")[2] or text.removeprefix("//")
-    user, colon, password = rest.rpartition("@")[0].partition(":")
-    if not colon or not password:
-        return []
-    return list(dict.fromkeys([(user, password), (unquote(user), unquote(password))]))
+    user, _colon, password = rest.rpartition("@")[0].partition(":")
+    return {(user, password), (unquote(user), unquote(password))} if password else set()
 
 
 def silence_loggers() -> None:
@@ -184,40 +171,38 @@ def silence_loggers() -> None:
         logger.propagate = False
 
 
-@functools.lru_cache(maxsize=64)
-def _needles(secret: str) -> tuple[bytes, ...]:
+def _needles(secret: str) -> set[bytes]:
     """Search terms for a secret: decoded as often as the text is, and as base64 and hex; all without white space."""
-    found: dict[bytes, None] = {}
+    found: set[bytes] = set()
     # Some servers read the bytes of UTF-8 as Latin-1, or escape each of them.
     misread = secret.encode("utf-8", "surrogatepass").decode("latin-1")
-    for written in dict.fromkeys((secret, secret.replace(" ", "+"), misread)):
+    for written in {secret, secret.replace(" ", "+"), misread}:
         for encoding in ("utf-8", "latin-1"):
             try:
-                plain = written.encode(encoding, "surrogatepass" if encoding == "utf-8" else "strict")
+                plain = written.encode(encoding, "surrogatepass")
             except UnicodeError:
                 continue
             for _round in range(_ROUNDS + 1):
-                found[_SPACES.sub(b"", plain)] = None
-                plain = _decoded(plain, array("Q", range(len(plain) + 1)))[0]
-    forms = (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], html.escape(secret))
-    for form in dict.fromkeys(forms):
+                found.add(_SPACES.sub(b"", plain))
+                plain = _UNIT.sub(_unescaped, plain)
+    plain = secret.encode("utf-8", "surrogatepass")
+    for form in {secret, quote(plain, safe=""), quote_plus(plain), json.dumps(secret)[1:-1], html.escape(secret)}:
         raw = form.encode("utf-8", "surrogatepass")
         for skipped in range(3):
             # The characters that depend on this secret only, whatever is encoded before and after it.
             text = base64.b64encode(bytes(skipped) + raw)[(skipped * 8 + 5) // 6 : (skipped + len(raw)) * 8 // 6]
             if len(text) >= 8:
-                found[text] = found[text.replace(b"+", b"-").replace(b"/", b"_")] = None
+                found |= {text, text.replace(b"+", b"-").replace(b"/", b"_")}
         if len(raw) >= 4:
-            found[raw.hex().encode()] = found[raw.hex().upper().encode()] = None
-    found.pop(b"", None)
-    return tuple(found)
+            found |= {raw.hex().encode(), raw.hex().upper().encode()}
+    return found - {b""}
 
 
-def _spans(data: bytes, needles: t.Sequence[bytes]) -> list[tuple[int, int]]:
+def _spans(data: bytes, needles: t.Collection[bytes]) -> list[tuple[int, int]]:
     """Begin and end of each credential in ``data``, in any encoding."""
-    view, positions = _replaced(_SPACES, data, array("Q", range(len(data) + 1)), lambda unit: b"")
+    view, positions = _decoded(_SPACES, data, array("Q", range(len(data) + 1)))
     found: list[tuple[int, int]] = []
-    for left in range(_ROUNDS, -1, -1):
+    for _round in range(_ROUNDS + 1):
         for needle in needles:
             key = needle[:_PREFIX] if len(needle) > 2 * _PREFIX else needle
             at = view.find(key)
@@ -228,9 +213,7 @@ def _spans(data: bytes, needles: t.Sequence[bytes]) -> list[tuple[int, int]]:
                 quoted = data[positions[at] : positions[end]]
                 found.append((positions[at], positions[at] + len(quoted.rstrip())))
                 at = view.find(key, end)
-        if not left:
-            break
-        decoded, positions = _decoded(view, positions)
+        decoded, positions = _decoded(_UNIT, view, positions)
         if decoded == view:
             break
         view = decoded
@@ -239,25 +222,17 @@ def _spans(data: bytes, needles: t.Sequence[bytes]) -> list[tuple[int, int]]:
 
 def _common(view: bytes, at: int, needle: bytes) -> int:
     """The number of bytes of the needle that are at this position."""
-    if view.startswith(needle, at):
-        return len(needle)
-    sizes = range(1, min(len(needle), len(view) - at) + 1)
+    sizes = range(1, len(needle) + 1)
     return bisect_left(sizes, True, key=lambda size: not view.startswith(needle[:size], at))
 
 
-def _decoded(data: bytes, positions: array[int]) -> tuple[bytes, array[int]]:
-    return _replaced(_UNIT, data, positions, _unescaped)
-
-
-def _replaced(
-    pattern: re.Pattern[bytes], data: bytes, positions: array[int], by: t.Callable[[bytes], bytes]
-) -> tuple[bytes, array[int]]:
-    """The data with each match replaced, and for each byte and the end its position in the original data."""
+def _decoded(pattern: re.Pattern[bytes], data: bytes, positions: array[int]) -> tuple[bytes, array[int]]:
+    """The data with each match unescaped, and for each byte and the end its position in the original data."""
     parts: list[bytes] = []
     where: array[int] = array("Q")
     at = 0
     for unit in pattern.finditer(data):
-        new = by(unit.group())
+        new = _unescaped(unit)
         parts += (data[at : unit.start()], new)
         where += positions[at : unit.start()]
         where.extend([positions[unit.start()]] * len(new))
@@ -267,14 +242,14 @@ def _replaced(
     return b"".join(parts), where
 
 
-def _unescaped(unit: bytes) -> bytes:
+def _unescaped(match: re.Match[bytes]) -> bytes:
     """The bytes that an escape represents; none for white space."""
+    unit = match[0]
     if unit.startswith(b"%"):
         found = bytes([int(unit[1:], 16)])
     elif unit.startswith((b"\\u", b"\\x")):
-        codes = "".join(chr(int(part, 16)) for part in re.findall(r"[0-9A-Fa-f]{2,4}", unit.decode()))
-        text = codes.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        found = text.encode("utf-8")
+        code_units = unit.decode("unicode_escape").encode("utf-16-le", "surrogatepass")
+        found = code_units.decode("utf-16-le", "replace").encode()
     elif unit.startswith(b"\\"):
         found = b"" if unit in (b"\\n", b"\\r", b"\\t") else unit[1:]
     elif unit.startswith(b"&"):

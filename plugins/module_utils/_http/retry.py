@@ -10,6 +10,7 @@ A retry never leaves earlier than the service asked for.
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import typing as t
@@ -59,11 +60,11 @@ class RetryBudget:
     not_after: float | None = None
     """Monotonic time after which nothing may be sent."""
 
-    def remaining(self, limit: float | None = None) -> float:
+    def remaining(self, limit: float = math.inf) -> float:
         """Return the seconds left of the limit, or of ``limit`` if that is smaller."""
-        return (self.limit if limit is None else min(limit, self.limit)) - self.spent
+        return min(limit, self.limit) - self.spent
 
-    def next_delay(self, requested: float | None, limit: float | None = None) -> float | None:
+    def next_delay(self, requested: float | None, limit: float = math.inf) -> float | None:
         """Return the seconds to wait before the next attempt, or None if the budget does not allow one.
 
         ``requested`` is the wait by ``Retry-After``, which is never shortened. Without it the wait is random, from a
@@ -80,8 +81,18 @@ class RetryBudget:
         """Return the seconds to wait before ``transport`` sends again, or None if no retry is allowed."""
         if isinstance(outcome, Response):
             return self.next_delay(retry_after(outcome, self.clock.time()))
-        limit = None if transport.has_responded(url) else UNREACHABLE_HOST_LIMIT
+        limit = math.inf if transport.has_responded(url) else UNREACHABLE_HOST_LIMIT
         return self.next_delay(None, limit) if outcome.retryable else None
+
+    def attempt(self, send: t.Callable[[], Response]) -> Response | TransportError:
+        """The outcome of one try, whose time counts as spent."""
+        began = self.clock.monotonic()
+        try:
+            return send()
+        except TransportError as error:
+            return error
+        finally:
+            self.spent += self.clock.monotonic() - began
 
     def sleep(self, seconds: float) -> None:
         """Wait before the next attempt, and count the wait as spent."""
@@ -95,10 +106,3 @@ def is_retryable_read(outcome: Response | TransportError) -> bool:
     if isinstance(outcome, TransportError):
         return outcome.retryable
     return outcome.status in RETRYABLE_STATUSES
-
-
-def is_safe_to_resend(outcome: Response | TransportError) -> bool:
-    """Whether the service has certainly not accepted a request, so that even an offboard request may be repeated."""
-    if isinstance(outcome, TransportError):
-        return not outcome.may_have_arrived and outcome.retryable
-    return outcome.status == 429

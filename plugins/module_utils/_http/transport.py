@@ -73,10 +73,11 @@ class HttpTransport:
         self._session.cookies = _NoCookies()
         self._session.headers["User-Agent"] = options.user_agent
         self._session.headers["Accept-Encoding"] = "gzip"  # Decoder decodes it
-        verify, context = self._verify_setting(), None
-        if verify is not False:
+        ca_path, context = options.ca_path or ca_bundle(), None
+        self._session.verify = options.validate_certs and (ca_path or True)
+        if options.validate_certs:
             with contextlib.suppress(OSError):  # requests reports it with the request
-                context = trusted_certificates(None if verify is True else str(verify))
+                context = trusted_certificates(ca_path)
         adapter = _GuardedAdapter(context, max_retries=0, pool_maxsize=options.max_connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -127,7 +128,6 @@ class HttpTransport:
                     json=json_body,
                     timeout=self._options.timeout,
                     allow_redirects=False,
-                    verify=self._verify_setting(),
                     proxies=self._proxies_for(host),
                     stream=True,
                 )
@@ -158,12 +158,9 @@ class HttpTransport:
         exchange.check_end()
         return decoder.finish()
 
-    def _verify_setting(self) -> bool | str:
-        return self._options.validate_certs and (self._options.ca_path or ca_bundle() or True)
-
     def _proxies_for(self, url: str) -> dict[str, str]:
         proxy = proxy_for(url, self._options.proxy)
-        self.redactor.add_password(proxy or "")
+        self.redactor.add_password(proxy)
         return {"http": proxy, "https": proxy} if proxy else {}
 
     def _transport_error(self, method: str, url: str, error: Exception, sent: bool) -> TransportError:
@@ -194,16 +191,7 @@ class HttpTransport:
                 "proxy_failed",
                 hint="Check proxy, its user and password, and whether it allows this host.",
             )
-        if isinstance(
-            error,
-            (
-                exceptions.InvalidURL,
-                exceptions.InvalidSchema,
-                exceptions.MissingSchema,
-                LocationValueError,
-                UnicodeError,
-            ),
-        ):
+        if isinstance(error, (exceptions.InvalidURL, exceptions.InvalidSchema, LocationValueError, UnicodeError)):
             return failure(reason, "unreachable", retryable=False)
         return failure(
             f"no connection to {host} ({reason})",
@@ -240,6 +228,8 @@ def _root_cause(error: Exception, redactor: Redactor) -> str:
     if isinstance(inner, OSError) and inner.strerror:
         return quote(redactor, str(inner.strerror))
     text = next((part for part in inner.args if isinstance(part, str)), str(inner))
+    if isinstance(inner, UnicodeError):  # its first argument is the name of the encoding
+        text = str(inner)
     if isinstance(inner, Urllib3Error):  # urllib3 prefixes the name of the connection
         text = text.split(": ", 1)[-1]
     return quote(redactor, text).rstrip(".") or type(inner).__name__

@@ -100,7 +100,7 @@ def clean_comment(comment: str | None) -> str:
     text = (comment or "").strip()
     if not text:
         raise OptionError("comment is empty.", hint="State the reason, for example the ticket number.")
-    if any(map(_is_half, text)):
+    if any(unicodedata.category(character) == "Cs" for character in text):
         raise OptionError(
             f"comment: {text[:_MAX_QUOTED]!r} contains half of a surrogate pair.", hint="Use valid Unicode text."
         )
@@ -122,10 +122,6 @@ def is_dns_name(text: str) -> bool:
     """Whether a name is a short or full DNS name, which has a first label. An IP address is not."""
     labels = text.split(".")
     return all(map(_DNS_LABEL.fullmatch, labels)) and not labels[-1].isdigit()
-
-
-def _is_half(character: str) -> bool:
-    return "\ud800" <= character <= "\udfff"
 
 
 def _refuse_hidden(option: str, text: str) -> None:

@@ -88,14 +88,14 @@ def clean_time(option: str, value: object) -> Moment | None:
         return None
     days = _DAYS.fullmatch(text)
     try:
-        if days and not isinstance(value, bool):
+        if days:
             count = float(days.group(1))
             if count <= _MOST_DAYS:
                 return Moment(before_now=timedelta(days=count))
         elif _DATE.fullmatch(text):
             return Moment(datetime.fromisoformat(text).replace(tzinfo=timezone.utc))
-    except (ValueError, OverflowError):
-        pass  # no such day, or out of range
+    except ValueError:
+        pass  # no such day
     found = parse_time(text.replace(" ", "T", 1))
     if found is None:
         raise OptionError(

@@ -84,7 +84,7 @@ class ChaosAdapter(_GuardedAdapter):
 
     def _connection(self, scheme: str, base: type[HTTPConnection]) -> type[HTTPConnection]:
         def connect(connection: t.Any) -> None:
-            connection._last = current_exchange()
+            connection._last = current_exchange.get()
             connection.sock = FaultyConnection(self, f"{scheme}://{connection.host}:{connection.port}")
             connection.is_verified = True
 

@@ -84,7 +84,8 @@ class InProcessTransport(HTTPAdapter):
         port = self._ports.get(f"{parts.scheme}://{parts.netloc}")
         if port is None:
             raise _connection_refused(parts.netloc)
-        current_exchange().sent = True
+        if exchange := current_exchange.get(None):
+            exchange.sent = True
         latency = self.latency if port.service == "api" else 0.0
         self._time.elapse(latency / 2)
         target = URL.build(path=parts.path, query_string=parts.query, encoded=True)

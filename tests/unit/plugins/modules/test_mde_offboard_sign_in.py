@@ -599,6 +599,22 @@ def test_a_secret_and_ids_with_surrounding_white_space_sign_in_and_stay_masked(
     assert str(emulator.client_secret) not in run.output
 
 
+def test_a_secret_with_a_byte_that_is_not_utf_8_is_a_failed_sign_in(
+    emulator: Emulator,
+    offboard: RunModule,
+    device: Device,
+    monkeypatch: pytest.MonkeyPatch,
+    assert_failed_result: t.Callable[[ModuleRun], None],
+) -> None:
+    monkeypatch.setenv("MDE_TENANT_ID", emulator.tenant_id)
+    monkeypatch.setenv("MDE_CLIENT_ID", emulator.client_id)
+    monkeypatch.setenv("MDE_CLIENT_SECRET", os.fsdecode(b"hush-\xfc-0123456789"))
+    run = offboard(device_id=device.id, **service_options(emulator))
+    assert_failed_result(run)
+    assert "surrogates not allowed" in run.result["msg"]
+    assert "0123456789" not in run.output
+
+
 # -- a secret that is a part of a name -----------------------------------------------------------------------
 
 

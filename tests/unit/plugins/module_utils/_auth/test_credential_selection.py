@@ -210,8 +210,8 @@ def test_a_named_access_token_is_used_instead_of_a_complete_secret() -> None:
 @pytest.mark.parametrize(("auth_source", "client_id"), [("managed_identity", "mde-app"), ("azure_cli", None)])
 def test_ambient_identities_are_used_if_named_and_use_no_secret(auth_source: str, client_id: str | None) -> None:
     found = choose({}, {**ONE, **OTHER}, auth_source)
-    assert found == Identity(auth_source, "options", tenant_id="mde-tenant", client_id=client_id)
-    assert choose({}, {}, auth_source) == Identity(auth_source, "options")
+    assert found == Identity(auth_source, tenant_id="mde-tenant", client_id=client_id)
+    assert choose({}, {}, auth_source) == Identity(auth_source)
 
 
 def test_without_credentials_the_error_lists_every_kind_and_how_to_use_ambient_ones() -> None:
@@ -238,7 +238,7 @@ def test_a_credential_without_any_tenant_is_rejected_by_name(option: str, kind: 
 
 
 def test_an_access_token_needs_no_tenant() -> None:
-    assert choose({"access_token": "abc"}) == Identity("access_token", "options", access_token="abc")
+    assert choose({"access_token": "abc"}) == Identity("access_token", access_token="abc")
 
 
 @pytest.mark.parametrize(

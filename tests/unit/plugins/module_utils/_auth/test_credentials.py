@@ -61,7 +61,7 @@ def context(emulator: Emulator, clock: EmulatorClock) -> Iterator[SignInContext]
 
 def identity(emulator: Emulator, kind: str, **values: t.Any) -> Identity:
     values = {"tenant_id": emulator.tenant_id, "client_id": emulator.client_id, **values}
-    return Identity(kind, "options", **values)
+    return Identity(kind, **values)
 
 
 def sign_in(who: Identity, context: SignInContext) -> Token:
@@ -216,7 +216,7 @@ def test_a_certificate_that_is_not_registered_is_refused_by_the_service(
 
 
 def test_an_access_token_is_used_unchanged_without_a_request(emulator: Emulator, context: SignInContext) -> None:
-    assert sign_in(Identity("access_token", "options", access_token="opaque"), context) == Token("opaque", fixed=True)
+    assert sign_in(Identity("access_token", access_token="opaque"), context) == Token("opaque", fixed=True)
     assert emulator.log == []
 
 
@@ -224,7 +224,7 @@ def test_an_access_token_is_used_unchanged_without_a_request(emulator: Emulator,
 def test_an_access_token_with_surrounding_text_is_rejected_without_being_quoted(
     value: str, context: SignInContext
 ) -> None:
-    error = refusal(Identity("access_token", "options", access_token=value), context)
+    error = refusal(Identity("access_token", access_token=value), context)
     assert isinstance(error, OptionError)
     assert value not in str(error)
 
@@ -255,7 +255,7 @@ def test_a_managed_identity_signs_in_at_the_endpoint_of_its_host(
 ) -> None:
     host(kind)
     client_id = emulator.identity_client_id if assigned == "user" else None
-    who = Identity("managed_identity", "options", client_id=client_id)
+    who = Identity("managed_identity", client_id=client_id)
     if kind == "arc" and assigned == "user":
         assert refusal(who, context).code == "sign_in_failed"  # an Arc machine has only the system-assigned identity
         return
@@ -286,7 +286,7 @@ def test_metadata_endpoints_never_use_a_proxy(
     if way == "environment":
         monkeypatch.setenv("HTTP_PROXY", proxy)
     transport = HttpTransport(TransportOptions(user_agent="x", proxy=proxy if way == "option" else None), clock)
-    assert sign_in(Identity("managed_identity", "options"), replace(context, transport=transport)).value
+    assert sign_in(Identity("managed_identity"), replace(context, transport=transport)).value
     transport.close()
 
 
@@ -296,7 +296,7 @@ def test_a_metadata_service_that_is_updating_is_retried(
 ) -> None:
     host("imds")
     emulator.fault(service="metadata", kind="body", status=status, body='{"error": "busy"}', times=2)
-    assert sign_in(Identity("managed_identity", "options"), context).value
+    assert sign_in(Identity("managed_identity"), context).value
     assert len(emulator.calls("metadata")) == 3
     assert len(clock.sleeps) == 2
 
@@ -306,7 +306,7 @@ def test_an_identity_that_the_host_does_not_have_fails_with_the_message_of_the_h
     kind: str, emulator: Emulator, context: SignInContext, host: t.Callable[[str], None]
 ) -> None:
     host(kind)
-    error = refusal(Identity("managed_identity", "options", client_id="0a1b2c3d-0000-4000-8000-000000000009"), context)
+    error = refusal(Identity("managed_identity", client_id="0a1b2c3d-0000-4000-8000-000000000009"), context)
     assert isinstance(error, SignInError)
     assert error.message.startswith("Sign-in at the managed identity endpoint failed: ")
     assert "Identity not found" in error.message
@@ -318,7 +318,7 @@ def test_a_machine_without_a_managed_identity_fails_after_a_minute(
     context: SignInContext, clock: EmulatorClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
-    error = refusal(Identity("managed_identity", "options"), context)
+    error = refusal(Identity("managed_identity"), context)
     assert error.code == "unreachable"
     assert sum(clock.sleeps) == pytest.approx(60)
 
@@ -329,7 +329,7 @@ def test_a_metadata_response_that_is_not_a_token_is_a_failed_sign_in(
 ) -> None:
     host("imds")
     emulator.fault(service="metadata", kind="body", body=body, times=None)
-    error = refusal(Identity("managed_identity", "options"), context)
+    error = refusal(Identity("managed_identity"), context)
     assert error.code == "sign_in_failed"
     assert error.message.startswith("Sign-in at the managed identity endpoint failed: ")
 
@@ -371,7 +371,7 @@ def az(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Az:
     return Az(tmp_path)
 
 
-CLI: t.Final = Identity("azure_cli", "options")
+CLI: t.Final = Identity("azure_cli")
 
 
 @pytest.mark.parametrize("tenant", [None, "corp.example"])
@@ -601,10 +601,10 @@ def test_the_version_of_msal_is_compared_by_numbers(
 @pytest.mark.parametrize(
     "who",
     [
-        Identity("client_secret", "options", "t", "a", client_secret="s"),
-        Identity("certificate", "options", "t", "a", certificate_path="/c.pem"),
-        Identity("workload_identity", "options", "t", "a", federated_token_file="/f"),
-        Identity("managed_identity", "options"),
+        Identity("client_secret", "t", "a", client_secret="s"),
+        Identity("certificate", "t", "a", certificate_path="/c.pem"),
+        Identity("workload_identity", "t", "a", federated_token_file="/f"),
+        Identity("managed_identity"),
     ],
     ids=lambda who: str(who.auth_source),
 )
@@ -627,4 +627,4 @@ def test_an_access_token_and_the_azure_cli_do_not_need_msal(
         importlib.import_module("msal")
     az.returns('{"accessToken": "cli-token"}')
     assert sign_in(CLI, context).value == "cli-token"
-    assert sign_in(Identity("access_token", "options", access_token="ready"), context).value == "ready"
+    assert sign_in(Identity("access_token", access_token="ready"), context).value == "ready"

@@ -177,7 +177,7 @@ def test_empty_secrets_mask_nothing() -> None:
     ],
 )
 def test_the_complete_password_of_a_url_is_found(url: str | None, found: list[tuple[str, str]]) -> None:
-    assert users_and_passwords(url) == found
+    assert users_and_passwords(url) == set(found)
 
 
 def test_the_libraries_log_nothing(caplog: pytest.LogCaptureFixture) -> None:

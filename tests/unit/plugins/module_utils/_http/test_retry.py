@@ -152,7 +152,7 @@ def make_client(
     clock, transport = ManualClock(), FakeTransport(*outcomes, responded=responded)
     session = ApiSession(
         t.cast("t.Any", transport),
-        Tokens(),
+        t.cast("t.Any", Tokens()),
         "https://api.example.test",
         rate_limiter=RateLimiter(clock, per_minute=100, per_hour=1500),
         clock=clock,

@@ -25,7 +25,7 @@ from ansible_collections.secops.mde.plugins.module_utils._offboarding.run import
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.wait import WaitOptions
 from ansible_collections.secops.mde.plugins.module_utils._offboarding.workers import ThreadPool
 from ansible_collections.secops.mde.plugins.module_utils._options.identifiers import DeviceRequest
-from ansible_collections.secops.mde.plugins.module_utils._results import RunContext, to_module_result
+from ansible_collections.secops.mde.plugins.module_utils._results import to_module_result
 from ansible_collections.secops.mde.tests.emulator import Device, Emulator
 from ansible_collections.secops.mde.tests.unit.support.module_run import EmulatorClock, posts
 
@@ -73,7 +73,7 @@ def test_a_device_that_fails_does_not_stop_the_others(emulator: Emulator, run: R
     requested = ("mac1.corp.example", "gone.corp.example", "pc1.corp.example")
     results = run(*({"device_name": name} for name in requested))
     assert [result.outcome for result in results] == ["refused", "not_found", "submitted"]
-    report = to_module_result(OffboardResult(devices=tuple(results), is_single=False), RunContext(), {})
+    report = to_module_result(OffboardResult(devices=tuple(results), is_single=False), {}, {})
     assert report["changed"]
     assert report["action"] is None
     assert report["error"]["code"] == "devices_failed"
