@@ -96,9 +96,9 @@ def has_form_of_id(text: str) -> bool:
 
 
 def clean_comment(comment: str | None) -> str:
-    """The comment as it is sent. Raises OptionError for an empty one: auditors read it later."""
+    """The comment as it is sent. Raises OptionError for one without a visible character: auditors read it later."""
     text = (comment or "").strip()
-    if not text:
+    if all(unicodedata.category(character) in ("Cc", "Cf", "Zs") for character in text):
         raise OptionError("comment is empty.", hint="State the reason, for example the ticket number.")
     if any(unicodedata.category(character) == "Cs" for character in text):
         raise OptionError(

@@ -102,6 +102,12 @@ def test_an_error_is_short_whatever_the_input(clean: t.Callable[[str], str]) -> 
         assert len(str(refusal.value).encode()) < 1000
 
 
+@pytest.mark.parametrize("text", ["", " ", "\n\t", "\u200b", "\u00a0\u2060\ufeff", None])
+def test_a_comment_without_a_visible_character_is_empty(text: str | None) -> None:
+    with pytest.raises(OptionError, match=r"^comment is empty"):
+        clean_comment(text)
+
+
 def test_a_comment_with_a_surrogate_is_rejected() -> None:
     assert clean_comment(" CHG-1 \u00e4\n2 ") == "CHG-1 \u00e4\n2"
     with pytest.raises(OptionError, match=r"^comment: "):
