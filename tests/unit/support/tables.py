@@ -107,7 +107,7 @@ def _cell(rng: random.Random, device: KnownDevice, field: str, kind: str, others
         "guid": str(uuid.UUID(int=rng.getrandbits(128), version=4)),
         "hex": f"{rng.getrandbits(160):040x}",
         "number": str(rng.randint(1, 9999)),
-        "words": "kept as spare",
+        "words": "moved to the second floor",
         "mixed": "",
     }
     return cells[rng.choice([*_KINDS, "mixed"]) if kind == "mixed" else kind]
