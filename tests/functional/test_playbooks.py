@@ -724,6 +724,7 @@ def test_names_and_comments_are_safe_and_complete_in_the_evidence(emulator: Emul
     assert not [cell for row in table for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
 
 
+@pytest.mark.matrix_only
 def test_the_setting_jinja2_native_changes_nothing(emulator: Emulator, runbook: AnsibleCommand) -> None:
     """Before ansible-core 2.19, templates with it return tuples, and numbers for text that looks like one."""
     emulator.grant("Machine.ReadWrite.All")

@@ -176,7 +176,7 @@ def _needles(secret: str) -> set[bytes]:
     found: set[bytes] = set()
     # Some servers read the bytes of UTF-8 as Latin-1, or escape each of them.
     misread = secret.encode("utf-8", "surrogatepass").decode("latin-1")
-    for written in {secret, secret.replace(" ", "+"), misread}:
+    for written in (secret, secret.replace(" ", "+"), misread):
         for encoding in ("utf-8", "latin-1"):
             try:
                 plain = written.encode(encoding, "surrogatepass")
@@ -186,7 +186,7 @@ def _needles(secret: str) -> set[bytes]:
                 found.add(_SPACES.sub(b"", plain))
                 plain = _UNIT.sub(_unescaped, plain)
     plain = secret.encode("utf-8", "surrogatepass")
-    for form in {secret, quote(plain, safe=""), quote_plus(plain), json.dumps(secret)[1:-1], html.escape(secret)}:
+    for form in (secret, quote(plain, safe=""), quote_plus(plain), json.dumps(secret)[1:-1], html.escape(secret)):
         raw = form.encode("utf-8", "surrogatepass")
         for skipped in range(3):
             # The characters that depend on this secret only, whatever is encoded before and after it.

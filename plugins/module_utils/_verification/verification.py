@@ -126,7 +126,9 @@ class Verifier:
         devices = self._run(request.targets)
         claims = self._client.session.claims
         request.check_tenant(claims.tenant_id if claims else None)
-        return VerificationResult(tuple(devices), comment=request.comment, evidence_is_prediction=request.prediction)
+        return VerificationResult(
+            devices=tuple(devices), comment=request.comment, evidence_is_prediction=request.prediction
+        )
 
     def _run(self, targets: t.Sequence[Target]) -> list[DeviceVerification]:
         action_ids = list(dict.fromkeys(target.action_id for target in targets if target.action_id))
