@@ -151,7 +151,7 @@ def test_a_step_of_a_play_offboards_its_hosts_and_the_next_step_uses_the_results
     assert sorted(handed) == sorted(action["id"] for action in emulator.actions())
 
 
-@pytest.mark.parametrize("predicted", [True, False])
+@pytest.mark.parametrize("predicted", [pytest.param(True, marks=pytest.mark.matrix_only), False])
 def test_the_check_mode_of_a_block_decides_what_is_a_prediction(
     emulator: Emulator, site: Site, predicted: bool
 ) -> None:
