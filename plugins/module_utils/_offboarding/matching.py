@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from .._api.models import Machine, meant
 from .._errors import DeviceError, MdeError
-from .._options.identifiers import DeviceRequest, has_form_of_id, is_dns_name
+from .._options.identifiers import DeviceRequest, has_form_of_id, is_dns_name, is_visible
 from .._same import equal_ignoring_case
 
 # Similar records to return for a device that was not found.
@@ -187,11 +187,7 @@ def _other_kind(request: DeviceRequest, candidates: t.Sequence[Machine]) -> t.It
 
 def _looks_equal(one: str, other: str) -> bool:
     """Whether two names are the same apart from blanks and invisible characters."""
-    return equal_ignoring_case(*("".join(filter(_is_visible, name)) for name in (one, other)))
-
-
-def _is_visible(character: str) -> bool:
-    return unicodedata.category(character) not in ("Cf", "Cc", "Zs")
+    return equal_ignoring_case(*("".join(filter(is_visible, name)) for name in (one, other)))
 
 
 def _has_invisible_characters(request: DeviceRequest) -> bool:

@@ -95,10 +95,15 @@ def has_form_of_id(text: str) -> bool:
     return is_guid(text) or _DEVICE_ID.fullmatch(text) is not None
 
 
+def is_visible(character: str) -> bool:
+    """Whether a character is neither a blank, nor a control character, nor without width."""
+    return unicodedata.category(character) not in ("Cc", "Cf", "Zs")
+
+
 def clean_comment(comment: str | None) -> str:
     """The comment as it is sent. Raises OptionError for one without a visible character: auditors read it later."""
     text = (comment or "").strip()
-    if all(unicodedata.category(character) in ("Cc", "Cf", "Zs") for character in text):
+    if not any(map(is_visible, text)):
         raise OptionError("comment is empty.", hint="State the reason, for example the ticket number.")
     if any(unicodedata.category(character) == "Cs" for character in text):
         raise OptionError(
