@@ -92,7 +92,7 @@ _NOT_WHAT: t.Final = _RETIRE.union(_APPROVE, _RETIRED, split_words("anfassen tou
 _HEADINGS: t.Final = _RETIRE.union(_RETIRED, _KEEP, split_words("not nicht yes no true false")) - {"life", "hold"}
 _IN_HEADINGS: t.Final = _HEADINGS.union(_APPROVE, _NOT, split_words("life hold use"))
 _BETWEEN_LETTERS = re.compile(r"(?<=[^\W\d_])[-_](?=[^\W\d_])")
-_NUMBER = re.compile(r"[0-9]+ ?[-.):] ")
+_NUMBERS = re.compile(r"(?:[0-9]+ ?[-.):] )+")
 _SEPARATOR = re.compile(r"[,;:(/]|[.!?](?=\s)")
 _REASON = re.compile(r" (?:[,;:(/.!?]|[-\u2013\u2014] |because ).*")
 _SPLIT = re.compile(r"\b(off|de)[- ](?=board|commission)", re.IGNORECASE)
@@ -130,18 +130,17 @@ def kept_values(header: str, values: t.Iterable[str]) -> frozenset[str]:
     given = frozenset(answers.values())
     some_retired = any(map(_says_retire, given))
     some_marked = some_retired or not given.isdisjoint(_YES)
-    kept = {text for text, answer in answers.items() if says_keep(text)}
+    kept = {text for text, answer in answers.items() if _says_keep(text, answer)}
     if some_retired:
         kept |= {text for text, answer in answers.items() if _without_still(answer) in _IN_USE}
     if question is _Question.RETIRE or (question is _Question.RETIRED and some_marked):
         kept |= {text for text, answer in answers.items() if answer in _NO}
     elif question is _Question.IN_USE and not given.isdisjoint(_NO):
         kept |= {text for text, answer in answers.items() if answer in _YES}
-    found = {value for value, text in texts.items() if text in kept}
     if question is _Question.RETIRE and some_marked:
-        found.update(value for value, text in texts.items() if not text)
-        found.add("")
-    return frozenset(found)
+        kept.add("")
+    found = frozenset(value for value, text in texts.items() if text in kept)
+    return found | {""} if "" in kept else found
 
 
 def reason_to_keep(cells: t.Iterable[tuple[str, str, frozenset[str]]]) -> str:
@@ -170,8 +169,12 @@ def is_heading(text: str) -> bool:
 
 def says_keep(text: str) -> bool:
     """Whether a text says, under any header, that the device stays."""
-    text = _normalize(text)
-    answer = _without_reason(text)
+    normalized = _normalize(text)
+    return _says_keep(normalized, _without_reason(normalized))
+
+
+def _says_keep(text: str, answer: str) -> bool:
+    """The same for a normalized text, and for it without its reason."""
     for part in (text, answer):
         not_to = _NOT_TO_CELL.fullmatch(part)
         if _KEEP_CELL.fullmatch(part) or _STILL_CELL.fullmatch(part) or (not_to and not_to["what"] in _NOT_WHAT):
@@ -201,8 +204,8 @@ def _is_signal(value: str) -> bool:
 def _normalize(value: str) -> str:
     """The start of a value in lower case, as words and separators with a space between them, without punctuation around them."""
     text = value[:_LONGEST].lower().replace("'", "").replace("\u2019", "").strip(" .!?*=<>~_-()[]:|\u2192\ufe0f")
-    if number := _NUMBER.match(text):  # "7 - Retired"
-        text = text[number.end() :]
+    if numbers := _NUMBERS.match(text):  # "7 - Retired"
+        text = text[numbers.end() :]
     return " ".join(_SEPARATOR.sub(r" \g<0> ", _BETWEEN_LETTERS.sub(" ", text)).split())
 
 
